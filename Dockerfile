@@ -1,0 +1,54 @@
+# The esnap image: one static binary, CA certificates, nothing else.
+#
+#   docker build -t esnap:latest .
+#   docker build -t esnap:1.0.0 --build-arg VERSION=1.0.0 .
+#
+# It needs no network at run time but the cluster's, writes no file, and works
+# with a read-only root, without capabilities, as any user. For a host that can
+# pull nothing: examples/kubesphere/Dockerfile.prebuilt.
+
+FROM golang:1.26 AS build
+
+# BuildKit fills these in from --platform. Without them, the machine's own.
+ARG TARGETOS
+ARG TARGETARCH
+# What `esnap version` says.
+ARG VERSION=dev
+# A Go module mirror, where the default cannot be reached.
+ARG GOPROXY
+
+WORKDIR /src
+# The modules first: they change less often than the code.
+COPY go.mod go.sum ./
+RUN go mod download
+COPY . .
+
+# No C library, no paths of the build machine in the binary.
+RUN mkdir -p /image/usr/local/bin /image/curator /image/etc/ssl/certs \
+ && CGO_ENABLED=0 GOOS=${TARGETOS:-linux} GOARCH=${TARGETARCH:-$(go env GOARCH)} \
+    go build -trimpath -ldflags "-s -w -X github.com/esnap/esnap/cmd.version=${VERSION}" \
+    -o /image/usr/local/bin/esnap ./cmd/esnap
+
+# The names Curator is called by, among them the path in KubeSphere's stock
+# CronJob (`curator/curator`, relative to /). esnap sees by which one it was
+# called.
+RUN ln -s /usr/local/bin/esnap /image/curator/curator \
+ && for name in curator curator_cli es_repo_mgr; do ln -s esnap /image/usr/local/bin/$name; done \
+ && cp /etc/ssl/certs/ca-certificates.crt /image/etc/ssl/certs/
+
+FROM scratch
+
+ARG VERSION=dev
+
+LABEL org.opencontainers.image.title="esnap" \
+      org.opencontainers.image.description="Looks after snapshots of Elasticsearch and OpenSearch" \
+      org.opencontainers.image.source="https://github.com/esnap/esnap" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}"
+
+COPY --from=build /image/ /
+
+# Both numbers: without the second the group would be root's. 16 is the user of
+# KubeSphere's stock job.
+USER 16:16
+ENTRYPOINT ["/usr/local/bin/esnap"]

@@ -1,0 +1,63 @@
+# esnap. `make help` lists the targets.
+GO       ?= go
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+COMMIT   ?= $(shell git rev-parse --short HEAD 2>/dev/null)
+LDFLAGS  := -s -w -X github.com/esnap/esnap/cmd.version=$(VERSION) -X github.com/esnap/esnap/cmd.commit=$(COMMIT)
+LINT     := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.12.2
+BIN      := bin
+MATRIX   := es670 es6823 es71728 es8197 es920 os1320 os2110 os330
+export CGO_ENABLED = 0
+
+.PHONY: help build dist test unit integration matrix test-docker race lint fuzz bench demo image golden cover clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
+
+build: ## build bin/esnap for this machine
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/esnap ./cmd/esnap
+
+dist: ## build static binaries for linux amd64 and arm64 into dist/
+	GOOS=linux GOARCH=amd64 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o dist/esnap-linux-amd64 ./cmd/esnap
+	GOOS=linux GOARCH=arm64 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o dist/esnap-linux-arm64 ./cmd/esnap
+
+test: unit integration ## unit tests, and integration tests on Elasticsearch OSS 6.7.0 and OpenSearch 2.11.0
+
+unit: ## tests that need no server
+	$(GO) test ./...
+
+integration: ## integration tests on real servers (ESNAP_TEST_FLAVOURS, default es670,os2110)
+	ESNAP_REQUIRE_SERVERS=1 $(GO) test -tags integration -count=1 -timeout 40m -v ./integration/
+
+matrix: ## the same scenarios on every supported server, and a table of what passed
+	@scripts/matrix.sh $(MATRIX)
+
+test-docker: ## integration tests on official images, through a Docker engine
+	ESNAP_TEST_PROVIDER=docker $(MAKE) integration
+
+race: ## unit tests with the race detector
+	CGO_ENABLED=1 $(GO) test -race ./...
+
+lint: ## golangci-lint, and no change left by gofmt and go mod tidy
+	@scripts/lint.sh $(LINT)
+
+fuzz: ## every fuzz test for ten seconds
+	@scripts/fuzz.sh 10s
+
+bench: build ## benchmarks against real servers, and a table in docs/performance.md's form
+	ESNAP_REQUIRE_SERVERS=1 $(GO) test -tags integration -run '^$$' -bench . -benchtime 5x -timeout 30m ./integration/
+
+demo: build ## the main job on a real Elasticsearch OSS 6.7.0, started and stopped by itself
+	@scripts/ci-install.sh >/dev/null
+	$(GO) run ./internal/demo $(BIN)/esnap
+
+image: ## build the container image esnap:$(VERSION)
+	docker build --build-arg VERSION=$(VERSION) -t esnap:$(VERSION) .
+
+golden: ## write golden files anew; look at the difference before committing
+	$(GO) test ./cmd ./internal/report -update
+
+cover: ## coverage of the unit tests
+	$(GO) test -coverprofile=cover.out ./... && $(GO) tool cover -func=cover.out | tail -1
+
+clean: ## remove what was built
+	rm -rf $(BIN) dist cover.out

@@ -1,0 +1,140 @@
+// Package actions is what esnap can do to a cluster: one file per action, whose
+// struct is the action's options, and the one list of kinds.
+//
+// An action gets the items that filters and guards left in, changes the cluster
+// through Env.Cluster, and says what became of every item. It does not know
+// whether it is rehearsed: in a dry run Env.Cluster assumes instead of sending.
+//
+// To add one: write actions/x.go with a struct whose tagged fields are its
+// options, Validate and Run; put one row in Kinds; write examples/actions/x.yml
+// and describe it in docs/action-file.md.
+package actions
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/esnap/esnap/internal/cluster"
+)
+
+// Flavour is whose defaults and manners an action file is run with.
+type Flavour int
+
+// The flavours: esnap's own commands, and Curator's command lines of both
+// generations (spec/curator §9.3).
+const (
+	Native   Flavour = 0
+	Curator5 Flavour = 5
+	Curator8 Flavour = 8
+)
+
+// Action is one configured action.
+type Action interface {
+	// Validate checks the options against each other; given are the keys the file
+	// sets. Errors are *cluster.OptionError, joined.
+	Validate(given map[string]bool) error
+	// Run does it. The error is about the action as a whole; what became of single
+	// items goes to env.Outcome.
+	Run(ctx context.Context, env *Env) error
+}
+
+// Kind describes one kind of action.
+type Kind struct {
+	New     func(f Flavour) Action // with defaults filled in
+	List    cluster.ListKind       // what its filters apply to; empty: it takes no filters
+	Deletes bool                   // must state its filters, and is guarded
+	Timeout time.Duration          // default of timeout_override; 0: the client's
+	Doc     string                 // one sentence
+}
+
+// Kinds is the one list of actions. Names, options and defaults are Curator's
+// (spec/curator §5), but for the options marked as esnap's own.
+var Kinds = map[string]Kind{
+	"snapshot":         {New: newSnapshot, List: cluster.Indices, Timeout: 6 * time.Hour, Doc: "takes a snapshot of the selected indices"},
+	"delete_snapshots": {New: newDeleteSnapshots, List: cluster.Snapshots, Deletes: true, Timeout: 300 * time.Second, Doc: "deletes the selected snapshots"},
+	"delete_indices":   {New: newDeleteIndices, List: cluster.Indices, Deletes: true, Doc: "deletes the selected indices"},
+	"restore":          {New: newRestore, List: cluster.Snapshots, Timeout: 6 * time.Hour, Doc: "restores indices from a snapshot"},
+}
+
+// Common are the options that every action takes.
+type Common struct {
+	DisableAction       bool   `yaml:"disable_action" doc:"skip the action; it is still checked"`
+	IgnoreEmptyList     bool   `yaml:"ignore_empty_list" doc:"an empty selection is no failure"`
+	ContinueIfException bool   `yaml:"continue_if_exception" doc:"after a failure other than an empty selection, go on with the next action"`
+	TimeoutOverride     *int64 `yaml:"timeout_override" doc:"time-out of one request, in seconds"`
+	AllowILMIndices     bool   `yaml:"allow_ilm_indices" doc:"also take indices that a lifecycle policy manages"`
+	IncludeHidden       *bool  `yaml:"include_hidden" doc:"also list hidden indices; esnap's own commands always do"`
+	SearchPattern       string `yaml:"search_pattern" doc:"names and wildcard patterns of the indices to list, with commas between"`
+	Guards              *bool  `yaml:"guards" doc:"off: do exactly what Curator did, sparing nothing (esnap's own)"`
+	Timezone            string `yaml:"timezone" doc:"time zone of dates in names and of calendar units, such as Europe/Berlin (esnap's own)"`
+}
+
+// Sourced is an action whose filters apply to the snapshots of a repository.
+type Sourced interface{ Source() string }
+
+// Guarded is an action whose options say what its guards protect.
+type Guarded interface{ Protection() Protection }
+
+// Protection is what a deleting action says to its guards.
+type Protection struct {
+	KeepNewestGood bool
+	Series         []string
+	Protect        []string
+	NamedExactly   []string
+}
+
+// Env is what an action works with.
+type Env struct {
+	Cluster cluster.Cluster
+	Now     time.Time // the run's one reading of the clock, in the action's time zone
+	Watch   cluster.Stopwatch
+	Flavour Flavour
+	// Selected are the items to act on; Spared were taken out.
+	Selected []cluster.Item
+	// Timeout is the time-out of one request.
+	Timeout time.Duration
+	// Fresh makes sure, before the first deletion, that the listing behind Selected
+	// is recent, and returns what of Selected is still the same.
+	Fresh func(ctx context.Context) ([]cluster.Item, error)
+	// Snapshots and Indices are the run's shared listings.
+	Snapshots func(ctx context.Context, repository string, contents bool) ([]*cluster.Snapshot, error)
+	Indices   func(ctx context.Context) ([]*cluster.Index, error)
+	// Outcome says what became of an item, Warn what an operator should know,
+	// Waiting that the action waits.
+	Outcome func(cluster.Outcome)
+	Warn    func(format string, args ...any)
+	Waiting func(cluster.Waiting)
+	// Plan shows a restore's plan before it is carried out; an error stops it. Nil
+	// carries it out.
+	Plan func(plan any) error
+	// Force goes through refusals of the planner.
+	Force bool
+}
+
+func optionError(key, format string, args ...any) error {
+	return &cluster.OptionError{Key: key, Text: fmt.Sprintf(format, args...)}
+}
+
+// waitForRunning is how long to wait for somebody else's operation: as the option
+// says, or 30 minutes in esnap's own commands and not at all in Curator's.
+func (e *Env) waitForRunning(option *time.Duration) time.Duration {
+	switch {
+	case option != nil:
+		return *option
+	case e.Flavour == Native:
+		return 30 * time.Minute
+	default:
+		return 0
+	}
+}
+
+func plural(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	if what == "index" {
+		return fmt.Sprintf("%d indices", n)
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}

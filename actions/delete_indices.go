@@ -1,0 +1,68 @@
+package actions
+
+import (
+	"context"
+	"time"
+
+	"github.com/esnap/esnap/internal/cluster"
+)
+
+// DeleteIndices deletes indices by name, in as few requests as fit
+// (spec/curator §5.3); leftovers fail the action (D4).
+type DeleteIndices struct {
+	Protect        []string       `yaml:"protect" check:"list" doc:"wildcard patterns of indices that are never touched (esnap's own)"`
+	WaitForRunning *time.Duration `yaml:"wait_for_running" doc:"wait so long for a snapshot of the index that is running; default 30m, 0 in Curator's command lines (esnap's own)"`
+
+	// Named are indices an operator named one by one.
+	Named []string `yaml:"-"`
+}
+
+func newDeleteIndices(Flavour) Action { return &DeleteIndices{} }
+
+// Validate implements Action.
+func (*DeleteIndices) Validate(map[string]bool) error { return nil }
+
+// Protection implements Guarded.
+func (a *DeleteIndices) Protection() Protection {
+	return Protection{Protect: a.Protect, NamedExactly: a.Named}
+}
+
+// Run implements Action.
+func (a *DeleteIndices) Run(ctx context.Context, env *Env) error {
+	items, err := env.Fresh(ctx)
+	if err != nil {
+		return err
+	}
+	indices := cluster.Of[*cluster.Index](items)
+	uuid := map[string]string{}
+	for _, i := range indices {
+		uuid[i.Name] = i.UUID
+	}
+	d := deletion{
+		what:    "index",
+		batches: func(names []string) ([][]string, error) { return env.Cluster.IndexBatches(names), nil },
+		send: func(ctx context.Context, names []string) error {
+			return env.Cluster.DeleteIndices(ctx, cluster.DeleteIndices{Names: names, MasterTimeout: a.masterTimeout(env), Timeout: env.Timeout})
+		},
+		present: func(ctx context.Context) (map[string]bool, error) {
+			list, err := env.Cluster.Indices(ctx)
+			there := map[string]bool{}
+			for _, i := range list { // one with another uuid is a new index of the same name
+				if id, ours := uuid[i.Name]; ours && i.UUID == id {
+					there[i.Name] = true
+				}
+			}
+			return there, err
+		},
+		patience: newPatience(env.waitForRunning(a.WaitForRunning)),
+	}
+	return d.run(ctx, env, cluster.Names(indices))
+}
+
+// masterTimeout is 30 seconds, or with Curator 5 the request's time-out up to 300.
+func (a *DeleteIndices) masterTimeout(env *Env) time.Duration {
+	if env.Flavour == Curator5 {
+		return min(env.Timeout, 300*time.Second)
+	}
+	return 30 * time.Second
+}

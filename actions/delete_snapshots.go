@@ -1,0 +1,95 @@
+package actions
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/esnap/esnap/internal/cluster"
+)
+
+// DeleteSnapshots deletes snapshots, several in one request where the server can
+// (spec/curator §5.2). A running snapshot is waited for, never aborted.
+type DeleteSnapshots struct {
+	Repository     string         `yaml:"repository" check:"required" doc:"the repository"`
+	RetryInterval  int64          `yaml:"retry_interval" check:"min=1,max=600" doc:"with retry_count: seconds between two tries while another operation runs"`
+	RetryCount     int64          `yaml:"retry_count" check:"min=0,max=100" doc:"how often to try while another operation runs"`
+	KeepNewestGood bool           `yaml:"keep_newest_good" doc:"never delete the newest good snapshot of a series (esnap's own)"`
+	Series         []string       `yaml:"series" check:"list" doc:"wildcard patterns, each one series; default: names that differ only in dates (esnap's own)"`
+	WaitForRunning *time.Duration `yaml:"wait_for_running" doc:"wait so long for another operation; default 30m, or retry_count times retry_interval where they are given or in Curator's command lines (esnap's own)"`
+
+	retriesGiven bool
+}
+
+func newDeleteSnapshots(Flavour) Action {
+	return &DeleteSnapshots{RetryInterval: 120, RetryCount: 3, KeepNewestGood: true}
+}
+
+// Validate implements Action.
+func (a *DeleteSnapshots) Validate(given map[string]bool) error {
+	a.retriesGiven = given["retry_count"] || given["retry_interval"]
+	return nil
+}
+
+// Source implements Sourced.
+func (a *DeleteSnapshots) Source() string { return a.Repository }
+
+// Protection implements Guarded.
+func (a *DeleteSnapshots) Protection() Protection {
+	return Protection{KeepNewestGood: a.KeepNewestGood, Series: a.Series}
+}
+
+// Run implements Action: oldest first, so that what an interruption leaves is the
+// youngest.
+func (a *DeleteSnapshots) Run(ctx context.Context, env *Env) error {
+	items, err := env.Fresh(ctx)
+	if err != nil {
+		return err
+	}
+	snapshots := cluster.Of[*cluster.Snapshot](items)
+	slices.SortStableFunc(snapshots, func(x, y *cluster.Snapshot) int { return x.Start.Compare(y.Start) })
+	names := cluster.Names(snapshots)
+	ours := make(map[string]bool, len(names))
+	for _, n := range names {
+		ours[n] = true
+	}
+	d := deletion{
+		what: "snapshot", in: a.Repository,
+		batches: func(names []string) ([][]string, error) {
+			return env.Cluster.SnapshotBatches(ctx, a.Repository, names)
+		},
+		send: func(ctx context.Context, names []string) error {
+			return env.Cluster.DeleteSnapshots(ctx, cluster.DeleteSnapshots{Repository: a.Repository, Names: names, Timeout: env.Timeout})
+		},
+		present: func(ctx context.Context) (map[string]bool, error) {
+			list, err := env.Cluster.SnapshotNames(ctx, a.Repository)
+			there := map[string]bool{}
+			for _, n := range list {
+				if ours[n] {
+					there[n] = true
+				}
+			}
+			return there, err
+		},
+		patience: newPatience(a.patience(env)),
+	}
+	return d.run(ctx, env, names)
+}
+
+func (a *DeleteSnapshots) patience(env *Env) time.Duration {
+	if a.WaitForRunning == nil && (a.retriesGiven || env.Flavour != Native) {
+		return time.Duration(a.RetryCount*a.RetryInterval) * time.Second
+	}
+	return env.waitForRunning(a.WaitForRunning)
+}
+
+var errNoRepositoryHint = "register it with esnap repository register, or declare it under repositories: in the file"
+
+// missingRepository adds advice to an error about a repository that is not there.
+func missingRepository(err error) error {
+	if errors.Is(err, cluster.ErrNoRepository) {
+		return cluster.WithHint(err, "%s", errNoRepositoryHint)
+	}
+	return err
+}

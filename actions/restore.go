@@ -1,0 +1,415 @@
+package actions
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/restore"
+)
+
+// Restore brings indices back from a snapshot and sees that every shard of them
+// is started (spec/curator §5.4). The command esnap restore fills in what a file
+// cannot say: which indices, from whichever snapshot is best for each.
+type Restore struct {
+	Repository         string         `yaml:"repository" check:"required" doc:"the repository"`
+	Name               string         `yaml:"name" doc:"the snapshot, taken literally; filters do not apply to it"`
+	Snapshot           string         `yaml:"snapshot" check:"oneof=latest" doc:"latest: the newest good snapshot that the filters leave; default: the newest in any state (esnap's own)"`
+	Indices            []string       `yaml:"indices" check:"list" doc:"names or wildcard patterns; default: all that the snapshot holds"`
+	IncludeAliases     bool           `yaml:"include_aliases" doc:"also restore aliases"`
+	IgnoreUnavailable  bool           `yaml:"ignore_unavailable" doc:"an index that the snapshot lacks is no failure"`
+	IncludeGlobalState bool           `yaml:"include_global_state" doc:"also restore templates and persistent settings"`
+	Partial            bool           `yaml:"partial" doc:"also take a PARTIAL snapshot, and copies that lack shards"`
+	RenamePattern      string         `yaml:"rename_pattern" doc:"regular expression on index names, in the server's syntax"`
+	RenameReplacement  string         `yaml:"rename_replacement" doc:"what it is replaced by; $1 is its first group"`
+	ExtraSettings      map[string]any `yaml:"extra_settings" doc:"index settings, or index_settings and ignore_index_settings for the request"`
+	SkipRepoFSCheck    bool           `yaml:"skip_repo_fs_check" doc:"do not have every node verify the repository first"`
+	OnConflict         string         `yaml:"on_conflict" check:"oneof=fail|skip|rename" doc:"when a target's name is taken; default fail, in Curator's command lines left to the server (esnap's own)"`
+	KeepFor            *time.Duration `yaml:"keep_for" doc:"mark the restored indices so that esnap's deletes leave them alone for so long (esnap's own)"`
+	WaitForRunning     *time.Duration `yaml:"wait_for_running" doc:"wait so long for another operation; default 30m, 0 in Curator's command lines (esnap's own)"`
+	Wait
+
+	// Choose is set by the command: Indices come each from the best snapshot of all
+	// repositories named, or of all there are.
+	Choose *Choice `yaml:"-"`
+}
+
+// Choice is what the command esnap restore adds to an action's options.
+type Choice struct {
+	Repositories   []string
+	Snapshot       string // a name, latest, or empty
+	Before         time.Time
+	IndexSettings  map[string]any
+	IgnoreSettings []string
+	KeepLifecycle  bool
+	Replicas       int // of the targets, for the space they need
+}
+
+func newRestore(f Flavour) Action {
+	return &Restore{SkipRepoFSCheck: f == Curator8, Wait: newWait(9)}
+}
+
+// Validate implements Action.
+func (a *Restore) Validate(map[string]bool) error {
+	if a.Name != "" && a.Snapshot != "" {
+		return optionError("snapshot", "name says which snapshot already; give one of them")
+	}
+	return nil
+}
+
+// Source implements Sourced.
+func (a *Restore) Source() string { return a.Repository }
+
+// Unlisted says that no filters apply: the command chooses among all snapshots.
+func (a *Restore) Unlisted() bool { return a.Choose != nil }
+
+// Run implements Action.
+func (a *Restore) Run(ctx context.Context, env *Env) error {
+	plan, err := a.plan(ctx, env)
+	if err != nil {
+		return err
+	}
+	if env.Plan != nil {
+		if err := env.Plan(plan); err != nil {
+			return err
+		}
+	}
+	for _, w := range plan.Warnings {
+		env.Warn("%s", w)
+	}
+	if stop := plan.Refusals; len(stop) > 0 {
+		return cluster.WithHint(cluster.Refuse("%s", strings.Join(stop, "\n")), "nothing was restored")
+	}
+	if len(plan.Forcible) > 0 && !env.Force {
+		return cluster.WithHint(cluster.Refuse("%s", strings.Join(plan.Forcible, "\n")), "nothing was restored; --force restores all the same")
+	}
+	return a.carryOut(ctx, env, plan)
+}
+
+func (a *Restore) plan(ctx context.Context, env *Env) (*restore.Plan, error) {
+	r := restore.Request{
+		Indices: a.Indices, OnConflict: restore.Conflict(a.OnConflict), Partial: a.Partial, GlobalState: a.IncludeGlobalState,
+		IgnoreMissing: a.IgnoreUnavailable,
+	}
+	if a.RenameReplacement != "" { // a pattern alone does nothing
+		r.Pattern, r.Replacement = a.RenamePattern, a.RenameReplacement
+	}
+	if r.OnConflict == "" {
+		if r.OnConflict = restore.Fail; env.Flavour != Native {
+			r.OnConflict = restore.Server
+		}
+	}
+	if a.KeepFor != nil && *a.KeepFor > 0 {
+		r.KeepUntil = env.Now.Add(*a.KeepFor)
+	}
+	l := restore.Listings{Sizes: map[restore.Ref]map[string]int64{}}
+	var err error
+	if a.Choose != nil {
+		r.Snapshot, r.Before, r.Replicas = a.Choose.Snapshot, a.Choose.Before, a.Choose.Replicas
+		l.Snapshots, err = a.everywhere(ctx, env)
+	} else {
+		var s *cluster.Snapshot
+		if s, err = a.pick(ctx, env); err == nil {
+			r.Snapshot, l.Snapshots = s.Name, []*cluster.Snapshot{s}
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	if l.Server, err = env.Cluster.Server(ctx); err != nil {
+		return nil, err
+	}
+	if l.Indices, err = env.Indices(ctx); err != nil {
+		return nil, err
+	}
+	if l.Running, err = env.Cluster.Running(ctx); err != nil {
+		return nil, err
+	}
+	if a.Choose != nil {
+		a.measure(ctx, env, r, &l)
+	}
+	return restore.Make(r, l), nil
+}
+
+// everywhere lists the snapshots of the repositories in question. One that cannot
+// be read is said and left out, unless it was named.
+func (a *Restore) everywhere(ctx context.Context, env *Env) ([]*cluster.Snapshot, error) {
+	names := a.Choose.Repositories
+	if len(names) == 0 {
+		repositories, err := env.Cluster.Repositories(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range repositories {
+			names = append(names, r.Name)
+		}
+		if len(names) == 0 {
+			return nil, cluster.WithHint(errors.New("no snapshot repository is registered"), "%s", errNoRepositoryHint)
+		}
+	}
+	var all []*cluster.Snapshot
+	for _, name := range names {
+		list, err := env.Snapshots(ctx, name, true)
+		if err != nil {
+			if len(a.Choose.Repositories) > 0 {
+				return nil, missingRepository(err)
+			}
+			env.Warn("repository %s is left out: %s", name, err)
+			continue
+		}
+		all = append(all, list...)
+	}
+	return all, nil
+}
+
+// pick is Curator's choice: the snapshot named, of the whole repository, or the
+// newest of those the filters left; its state is judged afterwards.
+func (a *Restore) pick(ctx context.Context, env *Env) (*cluster.Snapshot, error) {
+	var s *cluster.Snapshot
+	if a.Name != "" {
+		list, err := env.Snapshots(ctx, a.Repository, true)
+		if err != nil {
+			return nil, missingRepository(err)
+		}
+		at := slices.IndexFunc(list, func(s *cluster.Snapshot) bool { return s.Name == a.Name })
+		if at < 0 {
+			err := fmt.Errorf("there is no snapshot %s/%s", a.Repository, a.Name)
+			if near := cluster.Nearest(a.Name, cluster.Names(list)); near != "" {
+				return nil, cluster.WithHint(err, "the nearest names are %s", near)
+			}
+			return nil, err
+		}
+		s = list[at]
+	} else {
+		for _, c := range cluster.Of[*cluster.Snapshot](env.Selected) {
+			if a.Snapshot == restore.Latest && !c.Good() {
+				continue
+			}
+			if s == nil || c.Start.Unix() > s.Start.Unix() {
+				s = c
+			}
+		}
+		if s == nil {
+			return nil, fmt.Errorf("none of the %s selected is good: %w", plural(len(env.Selected), "snapshot"), cluster.ErrEmpty)
+		}
+		if !s.HasContents {
+			full, err := env.Cluster.Snapshot(ctx, a.Repository, s.Name)
+			if err != nil {
+				return nil, err
+			}
+			s = full
+		}
+	}
+	switch {
+	case s.State == cluster.Success:
+		return s, nil
+	case s.State == cluster.Partial && a.Partial:
+		env.Warn("snapshot %s/%s is PARTIAL: %s", a.Repository, s.Name, failures(s))
+		return s, nil
+	}
+	return nil, cluster.WithHint(fmt.Errorf("snapshot %s/%s cannot be restored: its state is %s", a.Repository, s.Name, s.State),
+		"a state filter, or snapshot: latest, leaves only good ones; partial: true also takes a PARTIAL one")
+}
+
+// measure asks for sizes and space; what cannot be had is left out of the plan.
+func (a *Restore) measure(ctx context.Context, env *Env, r restore.Request, l *restore.Listings) {
+	for _, ref := range restore.SizesNeeded(r, l.Snapshots) {
+		sizes, err := env.Cluster.SnapshotSizes(ctx, ref.Repository, ref.Snapshot)
+		if err != nil {
+			env.Warn("how large the indices in %s/%s are is not known: %s", ref.Repository, ref.Snapshot, err)
+			continue
+		}
+		l.Sizes[ref] = sizes
+	}
+	if c, err := env.Cluster.Capacity(ctx); err == nil {
+		l.Capacity = &c
+	} else {
+		env.Warn("how much space the nodes have is not known: %s", err)
+	}
+}
+
+func (a *Restore) carryOut(ctx context.Context, env *Env, plan *restore.Plan) error {
+	outcome := func(it restore.Item, result cluster.Result, err error, format string, args ...any) {
+		env.Outcome(cluster.Outcome{Verb: "restore", What: "index", Name: it.Target, Repository: it.Repository, Result: result, Err: err, Detail: fmt.Sprintf(format, args...)})
+	}
+	var waitFor []restore.Item
+	for _, it := range plan.Items {
+		if it.Attach {
+			waitFor = append(waitFor, it)
+		} else if it.Skipped != "" {
+			outcome(it, cluster.Adopted, nil, "skipped: %s", it.Skipped)
+		}
+	}
+	verified := map[string]bool{}
+	for _, g := range plan.Groups() {
+		if err := ctx.Err(); err != nil {
+			for _, it := range g.Items {
+				outcome(it, cluster.Left, nil, "not started: %s", context.Cause(ctx))
+			}
+			continue
+		}
+		if !a.SkipRepoFSCheck && !verified[g.Repository] {
+			if _, err := env.Cluster.VerifyRepository(ctx, cluster.VerifyRepository{Name: g.Repository}); err != nil {
+				return err
+			}
+			verified[g.Repository] = true
+		}
+		if err := a.start(ctx, env, g); err != nil {
+			for _, it := range g.Items {
+				outcome(it, cluster.Failure, err, "")
+			}
+			continue
+		}
+		waitFor = append(waitFor, g.Items...)
+	}
+	if len(waitFor) == 0 {
+		return context.Cause(ctx)
+	}
+	if !a.WaitForCompletion {
+		env.Warn("the restore goes on in the cluster; whether it succeeds is not looked at: see esnap status")
+		for _, it := range waitFor {
+			outcome(it, cluster.Done, nil, "started from %s, not waited for", it.Snapshot)
+		}
+		return a.mark(ctx, env, plan, waitFor)
+	}
+	return a.finish(ctx, env, plan, waitFor, outcome)
+}
+
+// start sends one restore request.
+func (a *Restore) start(ctx context.Context, env *Env, g restore.Group) error {
+	req := cluster.RestoreSnapshot{
+		Repository: g.Repository, Name: g.Snapshot, RenamePattern: g.Pattern, RenameReplacement: g.Replacement,
+		IncludeAliases: a.IncludeAliases, IgnoreUnavailable: a.IgnoreUnavailable, GlobalState: a.IncludeGlobalState, Partial: a.Partial,
+	}
+	for _, it := range g.Items {
+		req.Indices = append(req.Indices, it.Index)
+		req.Targets = append(req.Targets, it.Target)
+	}
+	a.settings(&req)
+	err := newPatience(env.waitForRunning(a.WaitForRunning)).busy(ctx, env, func() error { return env.Cluster.RestoreSnapshot(ctx, req) })
+	if errors.Is(err, cluster.ErrLost) {
+		// The request may have been carried out: the targets, which were not there
+		// when it was planned, tell.
+		health, herr := env.Cluster.Health(ctx, req.Targets)
+		if herr == nil && len(health) == len(req.Targets) {
+			return nil
+		}
+	}
+	return err
+}
+
+// bodyKeys are the keys of extra_settings that belong to the request, not to the
+// indices (D2).
+var bodyKeys = []string{"index_settings", "ignore_index_settings", "feature_states"}
+
+func (a *Restore) settings(req *cluster.RestoreSnapshot) {
+	if slices.ContainsFunc(bodyKeys, func(k string) bool { _, ok := a.ExtraSettings[k]; return ok }) {
+		req.Extra = a.ExtraSettings
+	} else if len(a.ExtraSettings) > 0 {
+		req.IndexSettings = maps.Clone(a.ExtraSettings)
+	}
+	if a.Choose == nil {
+		return
+	}
+	if len(a.Choose.IndexSettings) > 0 {
+		if req.IndexSettings == nil {
+			req.IndexSettings = map[string]any{}
+		}
+		maps.Copy(req.IndexSettings, a.Choose.IndexSettings)
+	}
+	req.IgnoreIndexSettings = slices.Clone(a.Choose.IgnoreSettings)
+	if !a.Choose.KeepLifecycle {
+		req.IgnoreIndexSettings = append(req.IgnoreIndexSettings, "index.lifecycle.*", "index.plugins.index_state_management.*", "index.opendistro.index_state_management.*")
+	}
+}
+
+// finish waits until every shard of every target is started, and judges.
+func (a *Restore) finish(ctx context.Context, env *Env, plan *restore.Plan, items []restore.Item, outcome func(restore.Item, cluster.Result, error, string, ...any)) error {
+	targets := make([]string, len(items))
+	for i, it := range items {
+		targets[i] = it.Target
+	}
+	// The mark comes first: a delete that runs before the restore has ended must
+	// see it.
+	marked := a.mark(ctx, env, plan, items)
+	var health map[string]cluster.IndexHealth
+	quiet := 0
+	err := a.poll(ctx, env, "the restore of "+plural(len(targets), "index"), func() (bool, error) {
+		var err error
+		if health, err = env.Cluster.Health(ctx, targets); err != nil {
+			return false, err
+		}
+		open := 0
+		for _, t := range targets {
+			if h, there := health[t]; !there || !h.Ready() {
+				open++
+			}
+		}
+		if open == 0 {
+			return true, nil
+		}
+		ops, err := env.Cluster.Running(ctx)
+		if err != nil {
+			return false, err
+		}
+		if slices.ContainsFunc(ops, func(o cluster.Operation) bool {
+			return o.Kind == cluster.OpRestore && slices.ContainsFunc(targets, func(t string) bool { return slices.Contains(o.Indices, t) })
+		}) {
+			quiet = 0
+			return false, nil
+		}
+		quiet++
+		return quiet >= absences, nil // no restore runs any more: judge what there is
+	}, func() (cluster.Progress, error) { return env.Cluster.RestoreProgress(ctx, targets) })
+	if err != nil {
+		for _, it := range items {
+			outcome(it, cluster.Failure, err, "")
+		}
+		return nil
+	}
+	problems, _ := env.Cluster.ShardProblems(ctx, targets)
+	docs, derr := env.Cluster.Stats(ctx, targets)
+	for _, it := range items {
+		h, there := health[it.Target]
+		var unready []string
+		for _, p := range problems {
+			if p.Index == it.Target && p.Primary {
+				unready = append(unready, strings.TrimSpace(fmt.Sprintf("shard %d is %s %s %s", p.Shard, p.State, p.Reason, p.Details)))
+			}
+		}
+		switch {
+		case !there:
+			outcome(it, cluster.Failure, errors.New("it is not there after the restore"), "")
+		case !h.Ready():
+			outcome(it, cluster.Failure, fmt.Errorf("%d of %d primary shards are started: %s", h.ActivePrimary, h.Shards, firstFewOf(unready, "; ", 3)), "")
+		default:
+			detail := fmt.Sprintf("from %s/%s", it.Repository, it.Snapshot)
+			if s, ok := docs[it.Target]; ok && derr == nil {
+				detail += fmt.Sprintf(", %s", plural(int(s.Docs), "document"))
+			}
+			outcome(it, cluster.Done, nil, "%s", detail)
+		}
+	}
+	return marked
+}
+
+// mark gives the restored indices the alias that esnap's deletes honour.
+func (a *Restore) mark(ctx context.Context, env *Env, plan *restore.Plan, items []restore.Item) error {
+	if plan.KeepUntil.IsZero() {
+		return nil
+	}
+	alias := cluster.KeepPrefix + plan.KeepUntil.UTC().Format("2006.01.02")
+	var req cluster.UpdateAliases
+	for _, it := range items {
+		req.Actions = append(req.Actions, cluster.AliasAction{Index: it.Target, Alias: alias})
+	}
+	if err := env.Cluster.UpdateAliases(ctx, req); err != nil {
+		return cluster.WithHint(fmt.Errorf("mark the restored indices with %s: %w", alias, err), "the restore goes on; without the mark the next delete_indices may remove them")
+	}
+	return nil
+}

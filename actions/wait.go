@@ -1,0 +1,137 @@
+package actions
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/esnap/esnap/internal/cluster"
+)
+
+// Wait are the options of actions that start something and wait for it. Polls
+// come at growing intervals up to wait_interval, the first one at once.
+type Wait struct {
+	WaitForCompletion bool          `yaml:"wait_for_completion" doc:"wait until it has ended, and judge the result"`
+	WaitInterval      int64         `yaml:"wait_interval" check:"min=1,max=30" doc:"longest pause between two looks, in seconds"`
+	MaxWait           int64         `yaml:"max_wait" check:"min=-1" doc:"give up waiting after so many seconds; -1 is never"`
+	Stall             time.Duration `yaml:"stall" doc:"give up when nothing has moved for so long; 0 is never (esnap's own)"`
+}
+
+func newWait(interval int64) Wait {
+	return Wait{WaitForCompletion: true, WaitInterval: interval, MaxWait: -1, Stall: time.Hour}
+}
+
+// progressEvery is the least time between two questions for bytes and shards,
+// which cost the server more than the state does.
+const progressEvery = 5 * time.Second
+
+// firstPause is the pause after the first look; each next one is a third longer,
+// up to wait_interval, so that little time is lost when it ends.
+const firstPause = 100 * time.Millisecond
+
+// poll looks until done says so. Transient errors are tolerated for as long as
+// waiting goes on; progress, if given, feeds the stall watch.
+func (w Wait) poll(ctx context.Context, env *Env, what string, done func() (bool, error), progress func() (cluster.Progress, error)) error {
+	start := env.Watch.Elapsed()
+	pause := firstPause
+	moved, asked := start, start
+	var last cluster.Progress
+	var trouble error
+	for {
+		finished, err := done()
+		switch {
+		case finished:
+			return nil
+		case err != nil && !cluster.Transient(err):
+			return err
+		case err != nil:
+			trouble = err
+		default:
+			trouble = nil
+		}
+		elapsed := env.Watch.Elapsed()
+		waiting := cluster.Waiting{For: what, Elapsed: elapsed - start}
+		if progress != nil && elapsed-asked >= progressEvery {
+			asked = elapsed
+			if p, err := progress(); err == nil {
+				if p != last {
+					last, moved = p, env.Watch.Elapsed()
+				}
+				waiting.Progress = &p
+			}
+		}
+		env.Waiting(waiting)
+		if w.MaxWait >= 0 && elapsed-start >= time.Duration(w.MaxWait)*time.Second {
+			return giveUp(trouble, "%s did not end within max_wait, %d seconds; it goes on in the cluster", what, w.MaxWait)
+		}
+		if w.Stall > 0 && elapsed-moved >= w.Stall {
+			at := ""
+			if last.Node != "" {
+				at = " (unfinished shards are on node " + last.Node + ")"
+			}
+			return giveUp(trouble, "nothing has moved for %s in %s%s: the repository's storage may be gone; it is left to the cluster", w.Stall, what, at)
+		}
+		if err := env.Watch.Sleep(ctx, pause); err != nil {
+			return fmt.Errorf("%s goes on in the cluster: %w", what, err)
+		}
+		pause = min(pause*4/3, max(time.Duration(w.WaitInterval)*time.Second, firstPause))
+	}
+}
+
+func giveUp(trouble error, format string, args ...any) error {
+	err := fmt.Errorf(format, args...)
+	if trouble != nil {
+		return fmt.Errorf("%w; last trouble: %w", err, trouble)
+	}
+	return err
+}
+
+// patience is what is left of the time an action waits for somebody else's
+// operations, over all of its requests.
+type patience struct {
+	left  time.Duration
+	total time.Duration
+	pause time.Duration
+}
+
+func newPatience(total time.Duration) *patience { return &patience{left: total, total: total} }
+
+// spend waits a little after a request was refused with ErrBusy, or returns an
+// error that names what is in the way when there is no patience left.
+func (p *patience) spend(ctx context.Context, env *Env, busy error) error {
+	ops, err := env.Cluster.Running(ctx)
+	if err != nil && !cluster.Transient(err) {
+		ops = nil
+	}
+	what := "another snapshot operation"
+	if len(ops) > 0 {
+		what = ops[0].Describe(env.Now.Add(env.Watch.Elapsed()))
+	}
+	if p.left <= 0 {
+		return cluster.WithHint(fmt.Errorf("%w; in the way: %s; waited %s", busy, what, p.total),
+			"wait_for_running says how long to wait for it")
+	}
+	p.pause = min(max(p.pause*2, 200*time.Millisecond), 10*time.Second, max(p.left, 10*time.Millisecond))
+	env.Waiting(cluster.Waiting{For: what, Elapsed: p.total - p.left})
+	before := env.Watch.Elapsed()
+	if err := env.Watch.Sleep(ctx, p.pause); err != nil {
+		return err
+	}
+	p.left -= max(env.Watch.Elapsed()-before, p.pause)
+	return nil
+}
+
+// busy carries out a request until it is not refused because of somebody else's
+// operation, or patience ends.
+func (p *patience) busy(ctx context.Context, env *Env, do func() error) error {
+	for {
+		err := do()
+		if !errors.Is(err, cluster.ErrBusy) {
+			return err
+		}
+		if err := p.spend(ctx, env, err); err != nil {
+			return err
+		}
+	}
+}

@@ -1,0 +1,310 @@
+// Package cmd is the command tree: one file per command. A command parses its
+// flags into options and calls the same engine as an action file.
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/es"
+	"github.com/esnap/esnap/internal/run"
+	"github.com/esnap/esnap/internal/settings"
+	"github.com/esnap/esnap/internal/strictyaml"
+)
+
+// App is what a command works with; tests give their own streams, time and
+// cluster.
+type App struct {
+	In                    io.Reader
+	Out, Err              io.Writer
+	InTTY, OutTTY, ErrTTY bool
+	Env                   settings.Env
+	Now                   func() time.Time
+	// Connect makes the cluster; nil speaks HTTP.
+	Connect func(es.Options) (cluster.Cluster, error)
+
+	settings   *settings.Settings
+	log        *slog.Logger
+	logFile    *os.File
+	noProgress bool
+}
+
+// Main runs one command line and returns the process's exit code. Only errors go
+// to stderr from here: one or two lines, the hint on its own.
+func Main(ctx context.Context, app *App, args []string) int {
+	root := newRoot(app)
+	root.SetArgs(args)
+	root.SetIn(app.In)
+	root.SetOut(app.Out)
+	root.SetErr(app.Err)
+	err := root.ExecuteContext(ctx)
+	if app.logFile != nil {
+		defer app.logFile.Close()
+	}
+	if ctx.Err() != nil && !errors.As(err, new(*exit)) {
+		err = context.Cause(ctx)
+	}
+	var done *exit
+	if errors.As(err, &done) {
+		return done.code
+	}
+	if err != nil {
+		app.sayError(err)
+	}
+	return exitCode(err, false)
+}
+
+// sayError writes an error and its hint.
+func (a *App) sayError(err error) {
+	fmt.Fprintf(a.Err, "esnap: %s\n", strings.ReplaceAll(err.Error(), "\n", "\n       "))
+	if hint := hintFor(err, a.settings); hint != "" {
+		fmt.Fprintf(a.Err, "hint: %s\n", hint)
+	}
+}
+
+func hintFor(err error, s *settings.Settings) string {
+	if h := cluster.Hint(err); h != "" {
+		return h
+	}
+	var se *settings.Error
+	if errors.As(err, &se) {
+		return se.Hint
+	}
+	var ue *usageError
+	if errors.As(err, &ue) {
+		return ue.hint
+	}
+	if s != nil && s.IsDefaultURL() && errors.Is(err, cluster.ErrUnreachable) {
+		return "nothing says where the cluster is, so " + settings.DefaultURL + " was tried; set --url or ESNAP_URL (in KubeSphere http://elasticsearch-logging-data.kubesphere-logging-system.svc:9200)"
+	}
+	return ""
+}
+
+// exit carries an exit code past cobra, for commands that have said everything.
+type exit struct{ code int }
+
+func (e *exit) Error() string { return fmt.Sprintf("exit code %d", e.code) }
+
+// usageError is a command line that cannot be obeyed.
+type usageError struct {
+	text string
+	hint string
+}
+
+func (e *usageError) Error() string { return e.text }
+
+func usagef(format string, args ...any) error { return &usageError{text: fmt.Sprintf(format, args...)} }
+
+// Signal is the cause of a context that a signal ended.
+type Signal struct{ Number syscall.Signal }
+
+func (s *Signal) Error() string {
+	if s.Number == syscall.SIGTERM {
+		return "terminated: nothing new was started"
+	}
+	return "interrupted: nothing new was started"
+}
+
+// errDeadline is the cause of a context that the deadline ended.
+type errDeadline struct{ after time.Duration }
+
+func (e errDeadline) Error() string {
+	return fmt.Sprintf("the deadline of %s is over: nothing new was started", e.after)
+}
+
+// WithSignals ends the context at the first SIGINT or SIGTERM; the second one
+// ends the process.
+func WithSignals(ctx context.Context) (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	ch := make(chan os.Signal, 1)
+	signal.Notify(ch, syscall.SIGINT, syscall.SIGTERM)
+	go func() {
+		if s, ok := <-ch; ok {
+			cancel(&Signal{s.(syscall.Signal)})
+			signal.Stop(ch)
+		}
+	}()
+	return ctx, func() { signal.Stop(ch); cancel(nil) }
+}
+
+// load reads the settings once, and sets up logging.
+func (a *App) load(c *cobra.Command) (*settings.Settings, error) {
+	if a.settings != nil {
+		return a.settings, nil
+	}
+	s, err := settings.Load(c.Flags(), a.Env)
+	if err != nil {
+		return nil, err
+	}
+	a.settings = s
+	a.noProgress, _ = c.Flags().GetBool("no-progress")
+	return s, a.setUpLog(c)
+}
+
+func (a *App) setUpLog(c *cobra.Command) error {
+	s := a.settings
+	level := slog.LevelInfo
+	if a.ErrTTY {
+		level = slog.LevelWarn
+	}
+	switch s.LogLevel {
+	case "debug":
+		level = slog.LevelDebug
+	case "info":
+		level = slog.LevelInfo
+	case "warning":
+		level = slog.LevelWarn
+	case "error":
+		level = slog.LevelError
+	}
+	if v, _ := c.Flags().GetBool("verbose"); v {
+		level = slog.LevelDebug
+	}
+	if q, _ := c.Flags().GetBool("quiet"); q {
+		level = slog.LevelError
+	}
+	var w io.Writer = a.Err
+	if s.LogFile != "" {
+		f, err := os.OpenFile(s.LogFile, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+		if err != nil {
+			return &settings.Error{Text: fmt.Sprintf("open the log file: %s", err), Hint: "in a container without a writable volume, leave log-file out"}
+		}
+		a.logFile, w = f, f
+	}
+	o := &slog.HandlerOptions{Level: level, ReplaceAttr: utc}
+	if s.LogFormat == "json" || s.LogFormat == "logstash" || s.LogFormat == "ecs" {
+		a.log = slog.New(slog.NewJSONHandler(w, o))
+	} else {
+		a.log = slog.New(slog.NewTextHandler(w, o))
+	}
+	for _, warning := range s.Warnings {
+		a.log.Warn(warning)
+	}
+	if s.Insecure {
+		a.log.Warn("the server's certificate is not verified (insecure): whoever is in between can read and change everything")
+	}
+	return nil
+}
+
+func utc(_ []string, attr slog.Attr) slog.Attr {
+	if attr.Key == slog.TimeKey {
+		attr.Value = slog.StringValue(attr.Value.Time().UTC().Format("2006-01-02T15:04:05.000Z"))
+	}
+	return attr
+}
+
+// interactive says whether a person can be asked.
+func (a *App) interactive() bool { return a.InTTY && a.ErrTTY && a.getenv("CI") == "" }
+
+// getenv is the value of an environment variable, or nothing.
+func (a *App) getenv(name string) string { v, _ := a.Env(name); return v }
+
+// connect makes the cluster from the settings. Nothing is sent yet.
+func (a *App) connect(c *cobra.Command) (cluster.Cluster, error) {
+	s, err := a.load(c)
+	if err != nil {
+		return nil, err
+	}
+	wait := s.ConnectTimeout
+	if wait == 0 {
+		switch {
+		case a.interactive() || c.Name() != "run":
+			wait = 10 * time.Second
+		case s.DryRun:
+			wait = 30 * time.Second
+		default:
+			wait = 10 * time.Minute
+		}
+	}
+	o := es.Options{
+		URLs: s.URLs, Username: s.Username, Password: s.Password, APIKey: s.APIKey, BearerToken: s.BearerToken, Header: s.Header,
+		CAFile: s.CAFile, ClientCert: s.ClientCert, ClientKey: s.ClientKey, ServerName: s.ServerName, InsecureSkipVerify: s.Insecure,
+		Timeout: s.Timeout, ConnectTimeout: wait, UserAgent: "esnap/" + Version(),
+		Trace: func(x es.Exchange) {
+			a.log.Debug("request", "method", x.Method, "uri", x.URI, "status", x.Status, "bytes", x.Bytes, "took", x.Took.Round(time.Microsecond).String())
+		},
+		Wait: func(err error, elapsed time.Duration) {
+			a.log.Warn("waiting for the cluster", "elapsed", elapsed.Round(time.Second).String(), "error", err.Error())
+		},
+	}
+	if a.Connect != nil {
+		return a.Connect(o)
+	}
+	client, err := es.New(o)
+	if err != nil {
+		return nil, &settings.Error{Text: err.Error()}
+	}
+	return client, nil
+}
+
+// exitCode is the one mapping of errors to exit codes (design §2); wrote says
+// that the cluster may have been changed.
+func exitCode(err error, wrote bool) int {
+	var (
+		signalled *Signal
+		usage     *usageError
+		runUsage  *run.UsageError
+		setting   *settings.Error
+		file      *strictyaml.Error
+		refused   *cluster.Refused
+		coded     *exit
+	)
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &coded):
+		return coded.code
+	case errors.As(err, &signalled):
+		return 128 + int(signalled.Number)
+	case errors.As(err, &usage), errors.As(err, &runUsage), errors.As(err, &setting), errors.As(err, &file):
+		return 2
+	case !wrote && (errors.Is(err, cluster.ErrUnreachable) || errors.Is(err, cluster.ErrUnauthorized) || errors.Is(err, cluster.ErrUnavailable)):
+		return 3
+	case errors.As(err, &refused):
+		return 4
+	}
+	return 1
+}
+
+// codes in the order in which they win over each other.
+var severity = []int{130, 143, 2, 3, 1, 4, 5}
+
+// resultCode is the exit code of a whole run.
+func resultCode(r run.Result, failOnSpared bool) int {
+	codes := map[int]bool{}
+	for _, err := range r.Errors() {
+		codes[exitCode(err, r.Wrote)] = true
+	}
+	for _, a := range r.Actions {
+		if a.Less || failOnSpared && a.Guarded > 0 {
+			codes[5] = true
+		}
+	}
+	for _, c := range severity {
+		if codes[c] {
+			return c
+		}
+	}
+	return 0
+}
+
+// exitCodes is shown in every help text.
+const exitCodes = `Exit codes:
+  0    everything asked for was done, and seen in the cluster
+  1    an action failed, or something named does not exist
+  2    the command line, a setting or the file is wrong; nothing was sent
+  3    the cluster cannot be reached, or refuses the credentials
+  4    refused by a brake or the planner; nothing was changed
+  5    nothing failed, but the result is less than whole
+  130  interrupted (143: terminated); nothing new was started`

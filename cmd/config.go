@@ -1,0 +1,78 @@
+package cmd
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/esnap/esnap/internal/report"
+)
+
+func newConfig(app *App) *cobra.Command {
+	return groupCommand("config", "Show the effective settings, or make a starter file", newConfigShow(app), newConfigInit(app))
+}
+
+func newConfigShow(app *App) *cobra.Command {
+	var output string
+	c := &cobra.Command{
+		Use: "show", Short: "Show the effective settings and where each comes from; secrets are masked", Args: noArgs,
+		Example: "  esnap config show\n  esnap config show -o json",
+		RunE: func(c *cobra.Command, _ []string) error {
+			s, err := app.load(c)
+			if err != nil {
+				return err
+			}
+			var rows [][]string
+			list := s.Show()
+			for _, x := range list {
+				rows = append(rows, []string{x.Key, x.Value, x.Source})
+			}
+			return writeList(app.Out, output, []column{{title: "setting"}, {title: "value"}, {title: "from"}}, rows, nil,
+				map[string]any{"schema_version": report.SchemaVersion, "file": s.File, "settings": list})
+		},
+	}
+	outputFlag(c, &output, "table", "json", "yaml")
+	return c
+}
+
+// starter is the client file that config init writes.
+const starter = `# esnap client file. Flags win over the environment (ESNAP_…), that over this file.
+cluster:
+  # Address of the cluster; a list for several nodes.
+  url: http://127.0.0.1:9200
+  # username: esnap
+  # Secrets stand in files of their own, such as mounted Secrets.
+  # password_file: /etc/esnap/secret/password
+  # api_key_file: /etc/esnap/secret/api-key
+  # ca_file: /etc/esnap/ca.crt
+  # client_cert: /etc/esnap/client.crt
+  # client_key: /etc/esnap/client.key
+  # timeout: 30s            # of one request
+  # connect_timeout: 10m    # waiting for a cluster that does not answer
+# logging:
+#   loglevel: INFO
+#   logformat: text         # or json
+`
+
+func newConfigInit(app *App) *cobra.Command {
+	return &cobra.Command{
+		Use: "init [FILE]", Short: "Write a commented client file to FILE, or to stdout",
+		Example: "  esnap config init > esnap.yml\n  esnap config init /etc/esnap/config.yml",
+		Args:    wantArgs(0, 1, "at most one file"),
+		RunE: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				_, err := fmt.Fprint(app.Out, starter)
+				return err
+			}
+			f, err := os.OpenFile(args[0], os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+			if err != nil {
+				return usagef("write the client file: %s", err)
+			}
+			if _, err := f.WriteString(starter); err != nil {
+				return err
+			}
+			return f.Close()
+		},
+	}
+}

@@ -1,0 +1,26 @@
+// Command esnap looks after the snapshots of Elasticsearch and OpenSearch
+// clusters.
+package main
+
+import (
+	"context"
+	"os"
+	"time"
+	_ "time/tzdata" // the image has no time zones of its own
+
+	"golang.org/x/term"
+
+	"github.com/esnap/esnap/cmd"
+)
+
+func main() {
+	ctx, stop := cmd.WithSignals(context.Background())
+	tty := func(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
+	code := cmd.Main(ctx, &cmd.App{
+		In: os.Stdin, Out: os.Stdout, Err: os.Stderr,
+		InTTY: tty(os.Stdin), OutTTY: tty(os.Stdout), ErrTTY: tty(os.Stderr),
+		Env: os.LookupEnv, Now: time.Now,
+	}, os.Args[1:])
+	stop()
+	os.Exit(code)
+}

@@ -1,0 +1,237 @@
+package cmd
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/dustin/go-humanize"
+	"github.com/spf13/cobra"
+
+	"github.com/esnap/esnap/actions"
+	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/report"
+)
+
+func newIndex(app *App) *cobra.Command {
+	return groupCommand("index", "List, show and delete indices", newIndexList(app), newIndexShow(app), newIndexDelete(app))
+}
+
+type indexJSON struct {
+	Index      string   `json:"index"`
+	UUID       string   `json:"uuid"`
+	Status     string   `json:"status"`
+	Created    any      `json:"creation_date"`
+	Aliases    []string `json:"aliases"`
+	Lifecycle  string   `json:"lifecycle,omitempty"`
+	DataStream string   `json:"data_stream,omitempty"`
+	WriteIndex bool     `json:"is_write_index,omitempty"`
+	Hidden     bool     `json:"hidden,omitempty"`
+	System     bool     `json:"system,omitempty"`
+	Docs       *int64   `json:"docs_count,omitempty"`
+	Bytes      *int64   `json:"store_size_in_bytes,omitempty"`
+	KeepUntil  any      `json:"keep_until,omitempty"`
+}
+
+func newIndexList(app *App) *cobra.Command {
+	var f selectFlags
+	var output string
+	var stats bool
+	c := &cobra.Command{
+		Use: "list [INDEX...]", Aliases: []string{"ls"}, Short: "List indices",
+		Long: "List indices: all, or those named (names or wildcard patterns) or chosen by\nflags. Documents and sizes are asked of every shard, so only with --stats.",
+		Example: `  esnap index list 'ks-logstash-*' --older-than 7d
+  esnap index list --prefix ks-logstash-log- --timestring %Y.%m.%d --older-than 7d -o name`,
+		Args: wantArgs(0, -1, "any number of names or patterns"),
+		RunE: func(c *cobra.Command, args []string) error {
+			list, cl, err := app.indices(c, &f, args)
+			if err != nil {
+				return err
+			}
+			if stats {
+				var open []string
+				for _, i := range list {
+					if !i.Closed {
+						open = append(open, i.Name)
+					}
+				}
+				found, err := cl.Stats(c.Context(), open)
+				if err != nil {
+					return err
+				}
+				for _, i := range list {
+					if s, ok := found[i.Name]; ok {
+						i.Stats = &s
+					}
+				}
+			}
+			return writeIndices(app, output, list, stats)
+		},
+	}
+	f.add(c, cluster.Indices)
+	c.Flags().BoolVar(&stats, "stats", false, "also show documents and bytes")
+	outputFlag(c, &output, "table", "wide", "name", "json", "yaml")
+	return c
+}
+
+func (a *App) indices(c *cobra.Command, f *selectFlags, names []string) ([]*cluster.Index, cluster.Cluster, error) {
+	chain, err := f.chain(cluster.Indices, names)
+	if err != nil {
+		return nil, nil, err
+	}
+	cl, err := a.connect(c)
+	if err != nil {
+		return nil, nil, err
+	}
+	if _, err := cl.Server(c.Context()); err != nil {
+		return nil, nil, err
+	}
+	all, err := cl.Indices(c.Context())
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, n := range names {
+		if !strings.Contains(n, "*") && !slices.ContainsFunc(all, func(i *cluster.Index) bool { return i.Name == n }) {
+			return nil, nil, noIndex(n, all)
+		}
+	}
+	list, err := selectItems(c.Context(), a, cl, chain, all)
+	return list, cl, err
+}
+
+func noIndex(name string, all []*cluster.Index) error {
+	err := fmt.Errorf("there is no index %s: %w", name, cluster.ErrNoIndex)
+	if near := cluster.Nearest(name, cluster.Names(all)); near != "" {
+		return cluster.WithHint(err, "the nearest names are %s", near)
+	}
+	return cluster.WithHint(err, "esnap index list lists all %d; esnap snapshot list --holding %s looks in the snapshots", len(all), name)
+}
+
+func indexToJSON(i *cluster.Index) indexJSON {
+	status := "open"
+	if i.Closed {
+		status = "close"
+	}
+	j := indexJSON{
+		Index: i.Name, UUID: i.UUID, Status: status, Created: jsonTime(i.Created), Aliases: i.Aliases, Lifecycle: i.Lifecycle,
+		DataStream: i.DataStream, WriteIndex: i.StreamHead, Hidden: i.Hidden, System: i.System,
+	}
+	if j.Aliases == nil {
+		j.Aliases = []string{}
+	}
+	if i.Stats != nil {
+		j.Docs, j.Bytes = &i.Stats.Docs, &i.Stats.Bytes
+	}
+	if until := i.KeepUntil(); !until.IsZero() {
+		j.KeepUntil = jsonTime(until)
+	}
+	return j
+}
+
+func writeIndices(app *App, output string, list []*cluster.Index, stats bool) error {
+	columns := []column{{title: "index"}, {title: "status"}, {title: "created"}, {title: "aliases", wide: true}, {title: "lifecycle", wide: true}, {title: "uuid", wide: true}}
+	if stats {
+		columns = append(columns, column{title: "docs", right: true}, column{title: "size", right: true})
+	}
+	var rows [][]string
+	value := []indexJSON{}
+	for _, i := range list {
+		j := indexToJSON(i)
+		row := []string{i.Name, j.Status, stamp(i.Created), strings.Join(i.Aliases, ","), i.Lifecycle, i.UUID}
+		if stats {
+			docs, size := "-", "-"
+			if i.Stats != nil {
+				docs, size = fmt.Sprint(i.Stats.Docs), humanize.IBytes(uint64(max(i.Stats.Bytes, 0)))
+			}
+			row = append(row, docs, size)
+		}
+		rows, value = append(rows, row), append(value, j)
+	}
+	return writeList(app.Out, output, columns, rows, cluster.Names(list), map[string]any{"schema_version": report.SchemaVersion, "indices": value})
+}
+
+func newIndexShow(app *App) *cobra.Command {
+	var output string
+	c := &cobra.Command{
+		Use: "show INDEX", Short: "Show one index, and the snapshots that hold it",
+		Example: "  esnap index show ks-logstash-log-2026.11.03",
+		Args:    wantArgs(1, 1, "one index"),
+		RunE: func(c *cobra.Command, args []string) error {
+			list, cl, err := app.indices(c, &selectFlags{}, args)
+			if err != nil {
+				return err
+			}
+			if len(list) != 1 {
+				return usagef("%s matches %d indices; name one", args[0], len(list))
+			}
+			i := list[0]
+			if s, err := cl.Stats(c.Context(), []string{i.Name}); err == nil {
+				if st, ok := s[i.Name]; ok {
+					i.Stats = &st
+				}
+			}
+			snapshots, err := snapshotsOf(c.Context(), app, cl, nil, true)
+			if err != nil {
+				return err
+			}
+			held := []string{}
+			for _, s := range snapshots {
+				if s.HoldsGood(i.Name) {
+					held = append(held, s.Repository+"/"+s.Name)
+				}
+			}
+			j := indexToJSON(i)
+			if output != "text" {
+				return writeList(app.Out, output, nil, nil, nil, map[string]any{"schema_version": report.SchemaVersion, "index": j, "held_by": held})
+			}
+			var b strings.Builder
+			fmt.Fprintf(&b, "index      %s\nuuid       %s\nstatus     %s\ncreated    %s\naliases    %s\n", i.Name, i.UUID, j.Status, stamp(i.Created), strings.Join(i.Aliases, ", "))
+			if i.Lifecycle != "" {
+				fmt.Fprintf(&b, "lifecycle  %s\n", i.Lifecycle)
+			}
+			if i.Stats != nil {
+				fmt.Fprintf(&b, "documents  %d\nsize       %s\n", i.Stats.Docs, humanize.IBytes(uint64(max(i.Stats.Bytes, 0))))
+			}
+			fmt.Fprintf(&b, "\ngood copies in %d snapshots\n", len(held))
+			for _, h := range held {
+				fmt.Fprintf(&b, "  %s\n", h)
+			}
+			_, err = app.Out.Write([]byte(b.String()))
+			return err
+		},
+	}
+	outputFlag(c, &output, "text", "json", "yaml")
+	return c
+}
+
+func newIndexDelete(app *App) *cobra.Command {
+	var f selectFlags
+	var output string
+	var yes, failOnSpared, skew bool
+	var protect []string
+	c := &cobra.Command{
+		Use: "delete [INDEX...]", Short: "Delete the named indices",
+		Long: "Delete the indices named (names or wildcard patterns), or chosen by flags, and see\nthat they are gone. Write indices, restored indices that are still to be kept, and\nsystem indices that are not named exactly are spared.",
+		Example: `  esnap index delete restored-ks-logstash-log-2026.11.03
+  esnap index delete --prefix ks-logstash-log- --timestring %Y.%m.%d --older-than 7d --yes`,
+		Args: wantArgs(0, -1, "names or patterns of indices"),
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) == 0 && !f.given() {
+				return &usageError{text: "nothing says which indices; nothing was sent", hint: "name them, or choose them with flags"}
+			}
+			chain, err := f.chain(cluster.Indices, args)
+			if err != nil {
+				return err
+			}
+			a := actions.Kinds["delete_indices"].New(actions.Native).(*actions.DeleteIndices)
+			a.Protect = protect
+			a.Named = slices.DeleteFunc(slices.Clone(args), func(n string) bool { return strings.Contains(n, "*") })
+			return runSingle(c, app, "delete_indices", a, chain, output, failOnSpared, &deleteQuestion{yes: yes, skew: skew, named: args})
+		},
+	}
+	f.add(c, cluster.Indices)
+	deleteFlags(c, &yes, &failOnSpared, &skew)
+	c.Flags().StringSliceVar(&protect, "protect", nil, "wildcard patterns of indices that are never touched")
+	outputFlag(c, &output, "table", "wide", "json", "yaml", "name")
+	return c
+}

@@ -1,0 +1,252 @@
+package cmd
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/jedib0t/go-pretty/v6/text"
+	"github.com/spf13/cobra"
+
+	"github.com/esnap/esnap/actions"
+	"github.com/esnap/esnap/filters"
+	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/plan"
+	"github.com/esnap/esnap/internal/report"
+	"github.com/esnap/esnap/internal/strictyaml"
+)
+
+// selectFlags are the filters that lists take as flags.
+type selectFlags struct {
+	Prefix, Suffix, Regex, Timestring string
+	OlderThan, YoungerThan            string
+	State                             string
+	Good                              bool
+	Count                             int64
+}
+
+func (f *selectFlags) add(c *cobra.Command, list cluster.ListKind) {
+	fl := c.Flags()
+	fl.StringVar(&f.Prefix, "prefix", "", "only names that start with this")
+	fl.StringVar(&f.Suffix, "suffix", "", "only names that end with this")
+	fl.StringVar(&f.Regex, "regex", "", "only names in which this regular expression matches")
+	fl.StringVar(&f.Timestring, "timestring", "", "take ages from the date in the name, written so: %Y.%m.%d")
+	fl.StringVar(&f.OlderThan, "older-than", "", "only those older than this, such as 45d")
+	fl.StringVar(&f.YoungerThan, "younger-than", "", "only those younger than this")
+	fl.Int64Var(&f.Count, "count", 0, "only the newest so many, by date")
+	if list == cluster.Snapshots {
+		fl.StringVar(&f.State, "state", "", "only those in this state: SUCCESS, PARTIAL, FAILED, IN_PROGRESS")
+		fl.BoolVar(&f.Good, "good", false, "only good ones: SUCCESS without a failed shard")
+	}
+}
+
+// chain turns flags and names into the filters a file would have.
+func (f *selectFlags) chain(list cluster.ListKind, names []string) (filters.Chain, error) {
+	var c filters.Chain
+	add := func(kind string, x filters.Filter, exclude bool, given ...string) error {
+		g := map[string]bool{}
+		for _, k := range given {
+			g[k] = true
+		}
+		if err := x.Validate(list, g); err != nil {
+			return usagef("%s", err)
+		}
+		c = append(c, filters.Link{Kind: kind, Filter: x, Exclude: exclude})
+		return nil
+	}
+	if len(names) > 0 {
+		if err := add("names", &filters.Names{Patterns: names}, false); err != nil {
+			return nil, err
+		}
+	}
+	for _, p := range [][2]string{{"prefix", f.Prefix}, {"suffix", f.Suffix}, {"regex", f.Regex}} {
+		kind, value := p[0], p[1]
+		if value != "" {
+			if kind != "regex" { // an operator's text is meant literally
+				value = literalPattern(value)
+			}
+			if err := add("pattern", &filters.Pattern{Kind: kind, Value: value}, false); err != nil {
+				return nil, err
+			}
+		}
+	}
+	source := filters.Dated{Timestring: f.Timestring, StatsResult: "min_value"}
+	from := "creation_date"
+	if f.Timestring != "" {
+		from = "name"
+	}
+	for _, a := range [][2]string{{"older", f.OlderThan}, {"younger", f.YoungerThan}} {
+		direction, value := a[0], a[1]
+		if value == "" {
+			continue
+		}
+		d, ok := parseAge(value)
+		if !ok {
+			return nil, usagef("--%s-than: %q is no age; write 12h, 45d or 6w", direction, value)
+		}
+		if err := add("age", &filters.Age{Source: from, Direction: direction, Unit: "seconds", UnitCount: int64(d / time.Second), Dated: source}, false); err != nil {
+			return nil, err
+		}
+	}
+	if f.State != "" {
+		state := strings.ToUpper(f.State)
+		switch cluster.State(state) {
+		case cluster.Success, cluster.Partial, cluster.Failed, cluster.InProgress:
+		default:
+			return nil, usagef("--state: there is no state %s; there are SUCCESS, PARTIAL, FAILED and IN_PROGRESS", f.State)
+		}
+		if err := add("state", &filters.State{State: state}, false); err != nil {
+			return nil, err
+		}
+	}
+	if f.Good {
+		if err := add("good", &filters.Good{}, false); err != nil {
+			return nil, err
+		}
+	}
+	if f.Count > 0 {
+		if err := add("count", &filters.Count{Count: f.Count, UseAge: true, Source: from, Reverse: true, Dated: source}, false, "use_age"); err != nil {
+			return nil, err
+		}
+	}
+	return c, nil
+}
+
+// given says whether any flag narrows.
+func (f *selectFlags) given() bool { return *f != selectFlags{} }
+
+func literalPattern(s string) string {
+	var b strings.Builder
+	for _, r := range s {
+		if strings.ContainsRune(`\.+*?()|[]{}^$`, r) {
+			b.WriteByte('\\')
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}
+
+// parseAge reads 90s, 12h, 45d, 6w, and months and years as the age filter counts
+// them.
+func parseAge(text string) (time.Duration, bool) {
+	for suffix, days := range map[string]string{"mo": "30", "y": "365"} {
+		if n, ok := strings.CutSuffix(text, suffix); ok {
+			var count int
+			if _, err := fmt.Sscanf(n, "%d", &count); err == nil {
+				d, _ := strictyaml.ParseDuration(days + "d")
+				return time.Duration(count) * d, true
+			}
+		}
+	}
+	if text == "" || text[len(text)-1] >= '0' && text[len(text)-1] <= '9' {
+		return 0, false
+	}
+	return strictyaml.ParseDuration(text)
+}
+
+// selectItems applies a chain to a listing.
+func selectItems[T cluster.Item](ctx context.Context, app *App, cl cluster.Reader, chain filters.Chain, list []T) ([]T, error) {
+	sel, err := chain.Select(ctx, app.Now().UTC(), cluster.Items(list), func(context.Context, []cluster.Need, []cluster.Item) error { return nil })
+	return cluster.Of[T](sel.Selected), err
+}
+
+// column is one column of a list; wide ones are shown with -o wide only.
+type column struct {
+	title string
+	right bool
+	wide  bool
+}
+
+// writeList shows a list in a format. value is its JSON form.
+func writeList(w io.Writer, format string, columns []column, rows [][]string, names []string, value any) error {
+	switch format {
+	case "json":
+		return report.WriteJSON(w, value)
+	case "yaml":
+		return report.WriteYAML(w, value)
+	case "name":
+		for _, n := range names {
+			if _, err := fmt.Fprintln(w, n); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	t := table.NewWriter()
+	style := table.StyleDefault
+	style.Options = table.OptionsNoBordersAndSeparators
+	style.Box.PaddingLeft, style.Box.PaddingRight = "", "  "
+	style.Format.Header = text.FormatUpper
+	t.SetStyle(style)
+	var header table.Row
+	var configs []table.ColumnConfig
+	for i, c := range columns {
+		header = append(header, c.title)
+		align := text.AlignLeft
+		if c.right {
+			align = text.AlignRight
+		}
+		configs = append(configs, table.ColumnConfig{Number: i + 1, Align: align, AlignHeader: align, Hidden: c.wide && format != "wide"})
+	}
+	t.AppendHeader(header)
+	t.SetColumnConfigs(configs)
+	for _, r := range rows {
+		row := make(table.Row, len(r))
+		for i, v := range r {
+			row[i] = v
+		}
+		t.AppendRow(row)
+	}
+	for line := range strings.SplitSeq(t.Render(), "\n") {
+		if _, err := fmt.Fprintln(w, strings.TrimRight(line, " ")); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func stamp(t time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	return t.UTC().Format("2006-01-02 15:04:05")
+}
+
+func jsonTime(t time.Time) any {
+	if t.IsZero() {
+		return nil
+	}
+	return t.UTC().Format("2006-01-02T15:04:05.000Z")
+}
+
+// confirm asks a question on a terminal. Without one, and without --yes, it is a
+// usage error: nothing was sent, and nothing hangs.
+func (a *App) confirm(yes bool, question string) error {
+	if yes {
+		return nil
+	}
+	if !a.interactive() {
+		return &usageError{text: "this needs a yes, and there is no terminal to ask on; nothing was sent", hint: "pass --yes"}
+	}
+	fmt.Fprintf(a.Err, "%s [y/N] ", question)
+	var answer string
+	_, _ = fmt.Fscanln(a.In, &answer)
+	if !strings.EqualFold(answer, "y") && !strings.EqualFold(answer, "yes") {
+		return &usageError{text: "not confirmed; nothing was changed"}
+	}
+	return nil
+}
+
+// single is a plan of one action, as commands make it.
+func single(kind, description string, action actions.Action, chain filters.Chain, guards *bool) (*plan.Plan, error) {
+	if err := action.Validate(map[string]bool{}); err != nil {
+		return nil, usagef("%s", err)
+	}
+	step := plan.Step{ID: "1", Kind: kind, Description: description, Action: action, Chain: chain, Timeout: actions.Kinds[kind].Timeout}
+	step.Common.AllowILMIndices = true
+	plan.Complete(&step, plan.Options{Flavour: actions.Native, Guards: guards})
+	return &plan.Plan{File: "esnap", Flavour: actions.Native, Steps: []plan.Step{step}}, nil
+}

@@ -1,0 +1,269 @@
+package cmd
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/plan"
+	"github.com/esnap/esnap/internal/report"
+	"github.com/esnap/esnap/internal/run"
+	"github.com/esnap/esnap/internal/settings"
+	"github.com/esnap/esnap/repository"
+)
+
+func newRepository(app *App) *cobra.Command {
+	c := groupCommand("repository", "List, register, verify and unregister snapshot repositories",
+		newRepositoryList(app), newRepositoryShow(app), newRepositoryRegister(app), newRepositoryVerify(app), newRepositoryUnregister(app))
+	c.Aliases = []string{"repo"}
+	return c
+}
+
+type repositoryJSON struct {
+	Repository string            `json:"repository"`
+	Type       string            `json:"type"`
+	UUID       string            `json:"uuid,omitempty"`
+	Settings   map[string]string `json:"settings"`
+}
+
+// shown masks the settings that hold secrets.
+func shown(r cluster.Repository) repositoryJSON {
+	s := maps.Clone(r.Settings)
+	for k := range s {
+		if repository.Kinds[r.Type].Settings[k].Secret || strings.Contains(k, "secret") || strings.Contains(k, "password") || strings.HasSuffix(k, "token") {
+			s[k] = "***"
+		}
+	}
+	return repositoryJSON{r.Name, r.Type, r.UUID, s}
+}
+
+func settingsText(s map[string]string) string {
+	var parts []string
+	for _, k := range slices.Sorted(maps.Keys(s)) {
+		parts = append(parts, k+"="+s[k])
+	}
+	return strings.Join(parts, " ")
+}
+
+func newRepositoryList(app *App) *cobra.Command {
+	var output string
+	c := &cobra.Command{
+		Use: "list", Aliases: []string{"ls"}, Short: "List repositories", Args: noArgs,
+		Example: "  esnap repository list\n  esnap repository list -o wide",
+		RunE: func(c *cobra.Command, _ []string) error {
+			cl, err := app.connect(c)
+			if err != nil {
+				return err
+			}
+			if _, err := cl.Server(c.Context()); err != nil {
+				return err
+			}
+			list, err := cl.Repositories(c.Context())
+			if err != nil {
+				return err
+			}
+			var rows [][]string
+			var names []string
+			value := []repositoryJSON{}
+			for _, r := range list {
+				j := shown(r)
+				place := ""
+				for k, s := range repository.Kinds[r.Type].Settings {
+					if s.Place && j.Settings[k] != "" && k != "base_path" {
+						place = j.Settings[k]
+					}
+				}
+				rows = append(rows, []string{r.Name, r.Type, place, fmt.Sprint(r.ReadOnly()), settingsText(j.Settings)})
+				names, value = append(names, r.Name), append(value, j)
+			}
+			columns := []column{{title: "repository"}, {title: "type"}, {title: "place"}, {title: "readonly"}, {title: "settings", wide: true}}
+			return writeList(app.Out, output, columns, rows, names, map[string]any{"schema_version": report.SchemaVersion, "repositories": value})
+		},
+	}
+	outputFlag(c, &output, "table", "wide", "name", "json", "yaml")
+	return c
+}
+
+func newRepositoryShow(app *App) *cobra.Command {
+	var output string
+	c := &cobra.Command{
+		Use: "show REPOSITORY", Short: "Show one repository: settings and what it holds", Args: wantArgs(1, 1, "one repository"),
+		Example: "  esnap repository show ks-log-snapshots",
+		RunE: func(c *cobra.Command, args []string) error {
+			cl, err := app.connect(c)
+			if err != nil {
+				return err
+			}
+			if _, err := cl.Server(c.Context()); err != nil {
+				return err
+			}
+			r, err := cl.Repository(c.Context(), args[0])
+			if err != nil {
+				return noRepository(c.Context(), cl, args[0], err)
+			}
+			list, err := cl.Snapshots(c.Context(), args[0], false)
+			if err != nil {
+				return repository.Explain(err)
+			}
+			good, newest := 0, ""
+			for _, s := range list {
+				if s.Good() {
+					good, newest = good+1, s.Name
+				}
+			}
+			j := shown(r)
+			if output != "text" {
+				return writeList(app.Out, output, nil, nil, nil, map[string]any{"schema_version": report.SchemaVersion, "repository": j, "snapshots": len(list), "good_snapshots": good, "newest_good": newest})
+			}
+			var b strings.Builder
+			fmt.Fprintf(&b, "repository   %s\ntype         %s\n", j.Repository, j.Type)
+			for _, k := range slices.Sorted(maps.Keys(j.Settings)) {
+				fmt.Fprintf(&b, "  %s: %s\n", k, j.Settings[k])
+			}
+			fmt.Fprintf(&b, "snapshots    %d, %d of them good\n", len(list), good)
+			if newest != "" {
+				fmt.Fprintf(&b, "newest good  %s\n", newest)
+			}
+			_, err = app.Out.Write([]byte(b.String()))
+			return err
+		},
+	}
+	outputFlag(c, &output, "text", "json", "yaml")
+	return c
+}
+
+func newRepositoryRegister(app *App) *cobra.Command {
+	var output string
+	var update, readonly, force bool
+	c := &cobra.Command{
+		Use: "register REPOSITORY TYPE KEY=VALUE...", Short: "Register a repository and verify it",
+		Long: `Register a repository of type fs, s3, url, azure, gcs or hdfs, and have every node
+verify it. One that is there already is left as it is, and differences are said;
+--update changes its settings. A place that already holds snapshots is said so.`,
+		Example: `  esnap repository register ks-log-snapshots fs location=/usr/share/elasticsearch/backup compress=true
+  esnap repository register audit fs location=/backup --readonly
+  esnap repository register cold s3 bucket=logs base_path=es endpoint=10.0.0.5:9000 protocol=http`,
+		Args: wantArgs(2, -1, "a repository, its type, and settings as key=value"),
+		RunE: func(c *cobra.Command, args []string) error {
+			s, err := app.load(c)
+			if err != nil {
+				return err
+			}
+			spec := repository.Spec{Name: args[0], Type: args[1], Settings: map[string]any{}, Ensure: repository.Create}
+			if update {
+				spec.Ensure = repository.Update
+			}
+			for _, kv := range args[2:] {
+				k, v, ok := strings.Cut(kv, "=")
+				if !ok {
+					return usagef("the setting %q is not of the form key=value", kv)
+				}
+				spec.Settings[k] = v
+			}
+			if readonly {
+				spec.Settings["readonly"] = true
+			}
+			if err := spec.Validate(); err != nil {
+				var oe *cluster.OptionError
+				ue := &usageError{text: err.Error()}
+				if errors.As(err, &oe) {
+					ue.hint = oe.Hint
+				}
+				return ue
+			}
+			cl, err := app.connect(c)
+			if err != nil {
+				return err
+			}
+			p := &plan.Plan{File: "esnap", Repositories: []repository.Spec{spec}}
+			return app.carryOut(c.Context(), p, cl, run.Options{Now: app.Now(), DryRun: s.DryRun, Force: force, Timeout: s.Timeout}, output, false, 0)
+		},
+	}
+	f := c.Flags()
+	f.BoolVar(&update, "update", false, "change the settings of a repository that is there already")
+	f.BoolVar(&readonly, "readonly", false, "refuse writes through this cluster")
+	f.BoolVar(&force, "force", false, "also when it then points to another place")
+	settings.AddFlag(f, "dry-run")
+	outputFlag(c, &output, "table", "json", "yaml")
+	return c
+}
+
+func newRepositoryVerify(app *App) *cobra.Command {
+	c := &cobra.Command{
+		Use: "verify REPOSITORY...", Short: "Have every node verify repositories", Args: wantArgs(1, -1, "one or more repositories"),
+		Example: "  esnap repository verify ks-log-snapshots",
+		RunE: func(c *cobra.Command, args []string) error {
+			cl, err := app.connect(c)
+			if err != nil {
+				return err
+			}
+			if _, err := cl.Server(c.Context()); err != nil {
+				return err
+			}
+			var failed error
+			for _, name := range args {
+				nodes, err := cl.VerifyRepository(c.Context(), cluster.VerifyRepository{Name: name})
+				if err != nil {
+					err = repository.Explain(noRepository(c.Context(), cl, name, err))
+					if failed != nil {
+						app.sayError(failed)
+					}
+					failed = err
+					continue
+				}
+				fmt.Fprintf(app.Out, "%s: verified by %d nodes: %s\n", name, len(nodes), strings.Join(nodes, ", "))
+			}
+			return failed
+		},
+	}
+	return c
+}
+
+func newRepositoryUnregister(app *App) *cobra.Command {
+	var yes bool
+	c := &cobra.Command{
+		Use: "unregister REPOSITORY", Short: "Take a repository out of the cluster; its snapshots stay",
+		Long:    "Take a repository out of the cluster. No snapshot is removed: they stay where they\nare, and registering the same place again shows them again.",
+		Example: "  esnap repository unregister ks-log-snapshots --yes",
+		Args:    wantArgs(1, 1, "one repository"),
+		RunE: func(c *cobra.Command, args []string) error {
+			cl, err := app.connect(c)
+			if err != nil {
+				return err
+			}
+			if _, err := app.load(c); err != nil {
+				return err
+			}
+			if !yes && !app.interactive() {
+				return app.confirm(false, "")
+			}
+			if _, err := cl.Server(c.Context()); err != nil {
+				return err
+			}
+			r, err := cl.Repository(c.Context(), args[0])
+			if err != nil {
+				return noRepository(c.Context(), cl, args[0], err)
+			}
+			if err := app.confirm(yes, fmt.Sprintf("Unregister %s (%s, %s)? Its snapshots stay.", r.Name, r.Type, settingsText(shown(r).Settings))); err != nil {
+				return err
+			}
+			if err := cl.UnregisterRepository(c.Context(), cluster.UnregisterRepository{Name: args[0]}); err != nil && !errors.Is(err, cluster.ErrLost) {
+				return err
+			}
+			if _, err := cl.Repository(c.Context(), args[0]); !errors.Is(err, cluster.ErrNoRepository) {
+				return fmt.Errorf("repository %s is still registered", args[0])
+			}
+			back, _ := json.Marshal(shown(r).Settings)
+			_, err = fmt.Fprintf(app.Out, "%s is unregistered; its snapshots stay. To register it again: type %s, settings %s\n", r.Name, r.Type, back)
+			return err
+		},
+	}
+	c.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
+	return c
+}

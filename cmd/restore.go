@@ -1,0 +1,290 @@
+package cmd
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/dustin/go-humanize"
+	"github.com/spf13/cobra"
+
+	"github.com/esnap/esnap/actions"
+	"github.com/esnap/esnap/internal/report"
+	"github.com/esnap/esnap/internal/restore"
+	"github.com/esnap/esnap/internal/run"
+	"github.com/esnap/esnap/internal/settings"
+	"github.com/esnap/esnap/internal/strictyaml"
+)
+
+// restoreOptions are the flags of esnap restore.
+type restoreOptions struct {
+	Repositories   []string
+	Snapshot       string
+	Before         string
+	Rename         string
+	RenamePrefix   string
+	OnConflict     string
+	Replicas       int
+	Set            []string
+	IgnoreSettings []string
+	Aliases        bool
+	GlobalState    bool
+	Partial        bool
+	KeepFor        string
+	KeepLifecycle  bool
+	Wait           bool
+	Force          bool
+	Yes            bool
+	Output         string
+}
+
+func newRestore(app *App) *cobra.Command {
+	o := &restoreOptions{}
+	c := &cobra.Command{
+		Use: "restore INDEX...", Short: "Bring indices back from snapshots",
+		Long: `Bring indices back. For each the best snapshot of all repositories is chosen: the
+newest good one that was started after the day in the index's name had ended. The
+plan is shown before anything is written.
+
+Restored indices that keep their name are marked so that esnap's deletes leave
+them alone for 7 days (--keep-for).`,
+		Example: `  esnap restore ks-logstash-log-2026.11.03
+  esnap restore ks-logstash-log-2026.11.03 --rename-prefix restored- --yes
+  esnap restore 'ks-logstash-auditing-2026.11.*' --keep-for 30d
+  esnap restore ks-logstash-log-2026.11.03 -n -o json      the plan as JSON`,
+		Args: wantArgs(1, -1, "names or wildcard patterns of indices"),
+		RunE: func(c *cobra.Command, args []string) error { return runRestore(c, app, o, args) },
+	}
+	f := c.Flags()
+	f.StringSliceVar(&o.Repositories, "repository", nil, "look only in this repository (may be repeated; default all)")
+	f.StringVar(&o.Snapshot, "snapshot", "", "take this snapshot, or latest for the newest good one")
+	f.StringVar(&o.Before, "before", "", "only snapshots started before this time")
+	f.StringVar(&o.Rename, "rename", "", "PATTERN=REPLACEMENT: a regular expression on names, split at the last =")
+	f.StringVar(&o.RenamePrefix, "rename-prefix", "", "put this before every name")
+	f.StringVar(&o.OnConflict, "on-conflict", "fail", "when a name is taken: fail, skip, or rename")
+	f.IntVar(&o.Replicas, "replicas", -1, "number of replicas of the restored indices (default as in the snapshot)")
+	f.StringArrayVar(&o.Set, "set", nil, "index.x=y: change a setting of the restored indices (may be repeated)")
+	f.StringSliceVar(&o.IgnoreSettings, "ignore-setting", nil, "leave this setting out (may be repeated)")
+	f.BoolVar(&o.Aliases, "include-aliases", false, "also restore aliases")
+	f.BoolVar(&o.GlobalState, "include-global-state", false, "also restore templates and persistent settings")
+	f.BoolVar(&o.Partial, "partial", false, "also take copies that lack shards")
+	f.StringVar(&o.KeepFor, "keep-for", "", "mark the indices to be kept so long (default 7d when they keep their name; 0 is no mark)")
+	f.BoolVar(&o.KeepLifecycle, "keep-lifecycle", false, "keep lifecycle policies, which may delete the indices again")
+	f.BoolVar(&o.Wait, "wait", true, "wait until every shard is started")
+	f.BoolVar(&o.Force, "force", false, "restore although the disk gets too full or shards run out")
+	f.BoolVarP(&o.Yes, "yes", "y", false, "do not ask")
+	settings.AddFlag(f, "dry-run")
+	settings.AddFlag(f, "deadline")
+	outputFlag(c, &o.Output, "table", "json", "yaml")
+	return c
+}
+
+// action turns flags into the action they stand for.
+func (o *restoreOptions) action(names []string, now time.Time) (*actions.Restore, error) {
+	a := actions.Kinds["restore"].New(actions.Native).(*actions.Restore)
+	a.Indices, a.IncludeAliases, a.IncludeGlobalState, a.Partial, a.WaitForCompletion = names, o.Aliases, o.GlobalState, o.Partial, o.Wait
+	if !slices.Contains([]string{"fail", "skip", "rename"}, o.OnConflict) {
+		return nil, usagef("--on-conflict: %q is not one of fail, skip, rename", o.OnConflict)
+	}
+	a.OnConflict = o.OnConflict
+	switch at := strings.LastIndex(o.Rename, "="); {
+	case o.Rename != "" && o.RenamePrefix != "":
+		return nil, usagef("--rename and --rename-prefix exclude each other")
+	case o.RenamePrefix != "":
+		a.RenamePattern, a.RenameReplacement = "^(.+)$", strings.ReplaceAll(o.RenamePrefix, "$", `\$`)+"$1"
+	case o.Rename != "" && at < 1:
+		return nil, usagef("--rename: %q is not of the form PATTERN=REPLACEMENT", o.Rename)
+	case o.Rename != "":
+		a.RenamePattern, a.RenameReplacement = o.Rename[:at], o.Rename[at+1:]
+		if a.RenameReplacement == "" {
+			return nil, usagef("--rename: the replacement is empty")
+		}
+	}
+	keep := 7 * 24 * time.Hour
+	if a.RenamePattern != "" {
+		keep = 0
+	}
+	if o.KeepFor != "" {
+		d, ok := strictyaml.ParseDuration(o.KeepFor)
+		if !ok {
+			return nil, usagef("--keep-for: %q is no duration; write 14d", o.KeepFor)
+		}
+		keep = d
+	}
+	a.KeepFor = &keep
+	choice := &actions.Choice{Repositories: o.Repositories, Snapshot: o.Snapshot, IgnoreSettings: o.IgnoreSettings, KeepLifecycle: o.KeepLifecycle, IndexSettings: map[string]any{}}
+	if o.Before != "" {
+		t, err := parseTime(o.Before, now)
+		if err != nil {
+			return nil, err
+		}
+		choice.Before = t
+	}
+	if o.Replicas >= 0 {
+		choice.IndexSettings["index.number_of_replicas"], choice.Replicas = o.Replicas, o.Replicas
+	}
+	for _, kv := range o.Set {
+		k, v, ok := strings.Cut(kv, "=")
+		if !ok || k == "" {
+			return nil, usagef("--set: %q is not of the form index.x=y", kv)
+		}
+		if !strings.HasPrefix(k, "index.") {
+			k = "index." + k
+		}
+		choice.IndexSettings[k] = v
+	}
+	a.Choose = choice
+	return a, nil
+}
+
+func runRestore(c *cobra.Command, app *App, o *restoreOptions, names []string) error {
+	s, err := app.load(c)
+	if err != nil {
+		return err
+	}
+	a, err := o.action(names, app.Now())
+	if err != nil {
+		return err
+	}
+	p, err := single("restore", "bring back "+strings.Join(names, ", "), a, nil, nil)
+	if err != nil {
+		return err
+	}
+	cl, err := app.connect(c)
+	if err != nil {
+		return err
+	}
+	if !s.DryRun && !o.Yes && !app.interactive() {
+		return app.confirm(false, "")
+	}
+	var planned *restore.Plan
+	result, r := app.execute(c.Context(), p, cl, run.Options{
+		Now: app.Now(), DryRun: s.DryRun, Force: o.Force, Timeout: s.Timeout,
+		Confirm: func(shown any) error {
+			planned = shown.(*restore.Plan)
+			if o.Output == "table" {
+				writePlan(app.Out, planned)
+			}
+			if s.DryRun || len(planned.Refusals) > 0 || len(planned.Forcible) > 0 && !o.Force {
+				return nil
+			}
+			if o.Output != "table" && !o.Yes {
+				writePlan(app.Err, planned)
+			}
+			return app.confirm(o.Yes, fmt.Sprintf("Restore %d indices?", len(planned.Items)))
+		},
+	}, false, s.Deadline)
+	switch {
+	case o.Output == "table":
+		app.sayRestore(result, r)
+	case s.DryRun && planned != nil:
+		if err := writeList(app.Out, o.Output, nil, nil, nil, map[string]any{"schema_version": report.SchemaVersion, "plan": planned}); err != nil {
+			return err
+		}
+	default:
+		if err := writeList(app.Out, o.Output, nil, nil, nil, map[string]any{"schema_version": report.SchemaVersion, "plan": planned, "report": r}); err != nil {
+			return err
+		}
+	}
+	for _, err := range result.Errors() {
+		app.sayError(err)
+	}
+	if r.ExitCode != 0 {
+		return &exit{r.ExitCode}
+	}
+	return nil
+}
+
+// sayRestore ends a restore on a terminal: what became of each index, and how to
+// undo it.
+func (a *App) sayRestore(result run.Result, r *report.Report) {
+	var undo []string
+	for _, act := range r.Actions {
+		for _, o := range act.Outcomes {
+			if o.What != "index" {
+				continue
+			}
+			line := fmt.Sprintf("%-8s %s", o.Result, o.Name)
+			if r.DryRun && o.Result == "done" {
+				line = fmt.Sprintf("%-8s %s", "would", o.Name)
+			}
+			if o.Detail != "" {
+				line += "  " + o.Detail
+			}
+			fmt.Fprintln(a.Out, line)
+			if o.Result == "done" && !r.DryRun {
+				undo = append(undo, o.Name)
+			}
+		}
+	}
+	if r.DryRun {
+		fmt.Fprintln(a.Out, "dry run: nothing was changed")
+	}
+	if len(undo) > 0 && result.Err == nil {
+		fmt.Fprintf(a.Out, "\nTo undo: esnap index delete --guards off %s\n", strings.Join(undo, " "))
+	}
+}
+
+// writePlan shows a restore's plan to people.
+func writePlan(w io.Writer, p *restore.Plan) {
+	for _, g := range groupItems(p.Items) {
+		fmt.Fprintf(w, "from %s/%s, started %s\n", g[0].Repository, g[0].Snapshot, stamp(g[0].Started))
+		why := ""
+		for _, it := range g {
+			line := "  " + it.Index
+			if it.Target != it.Index {
+				line += " as " + it.Target
+			}
+			if it.Bytes > 0 {
+				line += "  " + humanize.IBytes(uint64(it.Bytes))
+			}
+			switch {
+			case it.Skipped != "":
+				line += "  skipped: " + it.Skipped
+			case it.Attach:
+				line += "  is being restored already; it is waited for"
+			}
+			if it.Why != why {
+				why = it.Why
+				line += "\n    " + why
+			}
+			fmt.Fprintln(w, line)
+		}
+	}
+	if p.Bytes > 0 {
+		fmt.Fprintf(w, "%s to restore", humanize.IBytes(uint64(p.Bytes)))
+		if !p.SizeKnown {
+			fmt.Fprintf(w, " at least")
+		}
+		if p.Free > 0 {
+			fmt.Fprintf(w, ", %s free on the data nodes", humanize.IBytes(uint64(p.Free)))
+		}
+		fmt.Fprintln(w)
+	}
+	if !p.KeepUntil.IsZero() {
+		fmt.Fprintf(w, "esnap's deletes leave them alone until the end of %s\n", p.KeepUntil.UTC().Format("2006-01-02"))
+	}
+	for _, x := range p.Warnings {
+		fmt.Fprintf(w, "warning: %s\n", x)
+	}
+	for _, x := range slices.Concat(p.Refusals, p.Forcible) {
+		fmt.Fprintf(w, "refused: %s\n", x)
+	}
+}
+
+func groupItems(items []restore.Item) [][]restore.Item {
+	var groups [][]restore.Item
+	for _, it := range items {
+		at := slices.IndexFunc(groups, func(g []restore.Item) bool {
+			return g[0].Repository == it.Repository && g[0].Snapshot == it.Snapshot
+		})
+		if at < 0 {
+			groups = append(groups, nil)
+			at = len(groups) - 1
+		}
+		groups[at] = append(groups[at], it)
+	}
+	return groups
+}

@@ -1,0 +1,123 @@
+package cmd
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/esnap/esnap/internal/settings"
+)
+
+func newRoot(app *App) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "esnap",
+		Short: "Look after the snapshots of Elasticsearch and OpenSearch clusters",
+		Long: `esnap registers snapshot repositories, takes snapshots, expires them, deletes
+indices, and brings them back, on Elasticsearch 6.7 to 9 and OpenSearch 1 to 3.
+It reads Elasticsearch Curator's action files as they are.
+
+What it is not sure of it spares, and says why. Success means that the effect
+was seen in the cluster.`,
+		Example: `  esnap validate action_file.yml
+  esnap run --dry-run action_file.yml
+  esnap run action_file.yml
+  esnap restore ks-logstash-log-2026.11.03`,
+		SilenceErrors: true, SilenceUsage: true,
+		Args: cobra.ArbitraryArgs,
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return c.Help()
+			}
+			e := &usageError{text: fmt.Sprintf("there is no command %q", args[0])}
+			if near := c.SuggestionsFor(args[0]); len(near) > 0 {
+				e.hint = "did you mean esnap " + strings.Join(near, " or esnap ") + "?"
+			} else {
+				e.hint = "esnap --help lists the commands"
+			}
+			return e
+		},
+		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: false},
+	}
+	root.SuggestionsMinimumDistance = 2
+	settings.Flags(root.PersistentFlags())
+	root.PersistentFlags().BoolP("verbose", "v", false, "log every request (the same as --log-level debug)")
+	root.PersistentFlags().BoolP("quiet", "q", false, "log errors only")
+	root.PersistentFlags().Bool("no-progress", false, "show no progress on a terminal")
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return &usageError{text: err.Error(), hint: c.CommandPath() + " --help lists the flags"}
+	})
+	root.AddCommand(
+		newRun(app), newValidate(app), newRestore(app),
+		newSnapshot(app), newRepository(app), newIndex(app),
+		newStatus(app), newConfig(app), newSchema(app), newVersion(app),
+	)
+	for _, c := range root.Commands() {
+		describeCodes(c)
+	}
+	return root
+}
+
+// describeCodes adds the exit codes to every help text.
+func describeCodes(c *cobra.Command) {
+	if c.Long == "" {
+		c.Long = c.Short + "."
+	}
+	c.Long += "\n\n" + exitCodes
+	for _, sub := range c.Commands() {
+		describeCodes(sub)
+	}
+}
+
+func noArgs(c *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return &usageError{text: fmt.Sprintf("%s takes no arguments; %q was given", c.CommandPath(), args[0]), hint: c.CommandPath() + " --help"}
+	}
+	return nil
+}
+
+// wantArgs checks the number of arguments; most -1 is any number.
+func wantArgs(least, most int, what string) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if len(args) < least || most >= 0 && len(args) > most {
+			return &usageError{text: fmt.Sprintf("%s takes %s; %d given", c.CommandPath(), what, len(args)), hint: c.CommandPath() + " --help"}
+		}
+		return nil
+	}
+}
+
+// groupCommand is a command that only has others below it.
+func groupCommand(use, short string, subs ...*cobra.Command) *cobra.Command {
+	c := &cobra.Command{
+		Use: use, Short: short, Args: cobra.ArbitraryArgs,
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return c.Help()
+			}
+			e := &usageError{text: fmt.Sprintf("%s has no command %q", c.CommandPath(), args[0]), hint: c.CommandPath() + " --help lists them"}
+			if near := c.SuggestionsFor(args[0]); len(near) > 0 {
+				e.hint = "did you mean " + c.CommandPath() + " " + near[0] + "?"
+			}
+			return e
+		},
+	}
+	c.SuggestionsMinimumDistance = 2
+	c.AddCommand(subs...)
+	return c
+}
+
+// outputFlag adds -o with the formats a command knows.
+func outputFlag(c *cobra.Command, to *string, formats ...string) {
+	c.Flags().StringVarP(to, "output", "o", formats[0], strings.Join(formats, ", "))
+	old := c.PreRunE
+	c.PreRunE = func(c *cobra.Command, args []string) error {
+		if !slices.Contains(formats, *to) {
+			return &usageError{text: fmt.Sprintf("there is no output format %q; there are %s", *to, strings.Join(formats, ", "))}
+		}
+		if old != nil {
+			return old(c, args)
+		}
+		return nil
+	}
+}

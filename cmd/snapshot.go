@@ -1,0 +1,407 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/esnap/esnap/actions"
+	"github.com/esnap/esnap/filters"
+	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/plan"
+	"github.com/esnap/esnap/internal/report"
+	"github.com/esnap/esnap/internal/run"
+	"github.com/esnap/esnap/internal/settings"
+)
+
+func newSnapshot(app *App) *cobra.Command {
+	return groupCommand("snapshot", "List, show, create and delete snapshots",
+		newSnapshotList(app), newSnapshotShow(app), newSnapshotCreate(app), newSnapshotDelete(app))
+}
+
+// snapshotJSON is a snapshot with Elasticsearch's field names.
+type snapshotJSON struct {
+	Repository  string                 `json:"repository"`
+	Snapshot    string                 `json:"snapshot"`
+	UUID        string                 `json:"uuid"`
+	State       string                 `json:"state"`
+	Good        bool                   `json:"good"`
+	StartTime   any                    `json:"start_time"`
+	EndTime     any                    `json:"end_time"`
+	Version     string                 `json:"version"`
+	GlobalState bool                   `json:"include_global_state"`
+	Shards      map[string]int         `json:"shards"`
+	Failures    []cluster.ShardFailure `json:"failures"`
+	Indices     []string               `json:"indices,omitempty"`
+	Holding     string                 `json:"holding,omitempty"` // with --holding: complete or incomplete
+}
+
+func toJSON(s *cluster.Snapshot) snapshotJSON {
+	j := snapshotJSON{
+		Repository: s.Repository, Snapshot: s.Name, UUID: s.UUID, State: string(s.State), Good: s.Good(), StartTime: jsonTime(s.Start), EndTime: jsonTime(s.End),
+		Version: s.Version, GlobalState: s.GlobalState, Failures: s.Failures, Indices: s.Indices,
+		Shards: map[string]int{"total": s.Shards.Total, "failed": s.Shards.Failed, "successful": s.Shards.Successful},
+	}
+	if j.Failures == nil {
+		j.Failures = []cluster.ShardFailure{}
+	}
+	return j
+}
+
+func newSnapshotList(app *App) *cobra.Command {
+	var f selectFlags
+	var output, holding string
+	c := &cobra.Command{
+		Use: "list [REPOSITORY...]", Aliases: []string{"ls"}, Short: "List snapshots, oldest first",
+		Long: "List snapshots of the repositories named, or of all, oldest first.",
+		Example: `  esnap snapshot list
+  esnap snapshot list ks-log-snapshots --good --younger-than 7d
+  esnap snapshot list --holding ks-logstash-log-2026.11.03`,
+		Args: wantArgs(0, -1, "any number of repositories"),
+		RunE: func(c *cobra.Command, args []string) error {
+			cl, err := app.connect(c)
+			if err != nil {
+				return err
+			}
+			if _, err := cl.Server(c.Context()); err != nil {
+				return err
+			}
+			chain, err := f.chain(cluster.Snapshots, nil)
+			if err != nil {
+				return err
+			}
+			all, err := snapshotsOf(c.Context(), app, cl, args, true)
+			if err != nil {
+				return err
+			}
+			list, err := selectItems(c.Context(), app, cl, chain, all)
+			if err != nil {
+				return err
+			}
+			if holding != "" {
+				held := slices.DeleteFunc(slices.Clone(list), func(s *cluster.Snapshot) bool { return !s.Holds(holding) })
+				if len(held) == 0 {
+					return notHeld(holding, list)
+				}
+				list = held
+			}
+			return writeSnapshots(app, output, list, holding)
+		},
+	}
+	f.add(c, cluster.Snapshots)
+	c.Flags().StringVar(&holding, "holding", "", "only those that hold this index, saying whether its copy is complete")
+	outputFlag(c, &output, "table", "wide", "name", "json", "yaml")
+	return c
+}
+
+func notHeld(index string, list []*cluster.Snapshot) error {
+	var known []string
+	for _, s := range list {
+		known = append(known, s.Indices...)
+	}
+	err := fmt.Errorf("no snapshot holds the index %s", index)
+	if near := cluster.Nearest(index, known); near != "" {
+		return cluster.WithHint(err, "the nearest names are %s", near)
+	}
+	return err
+}
+
+// snapshotsOf lists the snapshots of repositories, all of them when none is named.
+func snapshotsOf(ctx context.Context, app *App, cl cluster.Cluster, repositories []string, contents bool) ([]*cluster.Snapshot, error) {
+	named := len(repositories) > 0
+	if !named {
+		list, err := cl.Repositories(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range list {
+			repositories = append(repositories, r.Name)
+		}
+	}
+	var all []*cluster.Snapshot
+	for _, r := range repositories {
+		list, err := cl.Snapshots(ctx, r, contents)
+		if err != nil {
+			if named {
+				return nil, noRepository(ctx, cl, r, err)
+			}
+			app.log.Warn("repository is left out", "repository", r, "error", err.Error())
+			continue
+		}
+		all = append(all, list...)
+	}
+	return all, nil
+}
+
+// noRepository adds the nearest names to an error about a missing repository.
+func noRepository(ctx context.Context, cl cluster.Cluster, name string, err error) error {
+	if !errors.Is(err, cluster.ErrNoRepository) {
+		return err
+	}
+	missing := fmt.Errorf("there is no repository %s: %w", name, cluster.ErrNoRepository)
+	list, lerr := cl.Repositories(ctx)
+	if lerr != nil || len(list) == 0 {
+		return cluster.WithHint(missing, "no repository is registered; esnap repository register makes one")
+	}
+	var names []string
+	for _, r := range list {
+		names = append(names, r.Name)
+	}
+	if near := cluster.Nearest(name, names); near != "" {
+		return cluster.WithHint(missing, "did you mean %s?", near)
+	}
+	return cluster.WithHint(missing, "there are %s", strings.Join(names, ", "))
+}
+
+func writeSnapshots(app *App, output string, list []*cluster.Snapshot, holding string) error {
+	columns := []column{{title: "snapshot"}, {title: "state"}, {title: "started"}, {title: "took", right: true}, {title: "indices", right: true}, {title: "shards", right: true}, {title: "repository", wide: true}, {title: "version", wide: true}}
+	several := slices.ContainsFunc(list, func(s *cluster.Snapshot) bool { return s.Repository != list[0].Repository })
+	if holding != "" {
+		columns = append(columns, column{title: "copy"})
+	}
+	var rows [][]string
+	var names []string
+	value := []snapshotJSON{}
+	for _, s := range list {
+		state := string(s.State)
+		if s.State == cluster.Success && !s.Good() {
+			state += " (not good)"
+		}
+		took := "-"
+		if !s.End.IsZero() && !s.End.Before(s.Start) {
+			took = s.End.Sub(s.Start).Round(100 * time.Millisecond).String()
+		}
+		name := s.Name
+		if several {
+			name = s.Repository + "/" + s.Name
+		}
+		row := []string{name, state, stamp(s.Start), took, fmt.Sprint(len(s.Indices)), fmt.Sprintf("%d/%d", s.Shards.Successful, s.Shards.Total), s.Repository, s.Version}
+		j := toJSON(s)
+		if holding != "" {
+			j.Holding = "incomplete"
+			if s.HoldsGood(holding) {
+				j.Holding = "complete"
+			}
+			row = append(row, j.Holding)
+		}
+		rows, names, value = append(rows, row), append(names, name), append(value, j)
+	}
+	return writeList(app.Out, output, columns, rows, names, map[string]any{"schema_version": report.SchemaVersion, "snapshots": value})
+}
+
+func newSnapshotShow(app *App) *cobra.Command {
+	var output string
+	c := &cobra.Command{
+		Use: "show REPOSITORY SNAPSHOT", Short: "Show one snapshot: what it holds and what failed",
+		Example: "  esnap snapshot show ks-log-snapshots snapshot-20261121010000",
+		Args:    wantArgs(2, 2, "a repository and a snapshot"),
+		RunE: func(c *cobra.Command, args []string) error {
+			cl, err := app.connect(c)
+			if err != nil {
+				return err
+			}
+			if _, err := cl.Server(c.Context()); err != nil {
+				return err
+			}
+			s, err := cl.Snapshot(c.Context(), args[0], args[1])
+			if err != nil {
+				return noSnapshot(c.Context(), cl, args[0], args[1], err)
+			}
+			if output != "text" {
+				return writeList(app.Out, output, nil, nil, nil, map[string]any{"schema_version": report.SchemaVersion, "snapshot": toJSON(s)})
+			}
+			return showSnapshot(app, s)
+		},
+	}
+	outputFlag(c, &output, "text", "json", "yaml")
+	return c
+}
+
+func noSnapshot(ctx context.Context, cl cluster.Cluster, repository, name string, err error) error {
+	if !errors.Is(err, cluster.ErrNoSnapshot) {
+		return noRepository(ctx, cl, repository, err)
+	}
+	missing := fmt.Errorf("there is no snapshot %s/%s: %w", repository, name, cluster.ErrNoSnapshot)
+	if names, lerr := cl.SnapshotNames(ctx, repository); lerr == nil {
+		if near := cluster.Nearest(name, names); near != "" {
+			return cluster.WithHint(missing, "the nearest names are %s", near)
+		}
+		return cluster.WithHint(missing, "esnap snapshot list %s lists the %d there are", repository, len(names))
+	}
+	return missing
+}
+
+func showSnapshot(app *App, s *cluster.Snapshot) error {
+	good := "yes"
+	if why := s.WhyNotGood(); why != "" {
+		good = "no: " + why
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "snapshot      %s\nrepository    %s\nstate         %s\ngood          %s\nstarted       %s\nended         %s\nversion       %s\nglobal state  %t\nshards        %d of %d\n",
+		s.Name, s.Repository, s.State, good, stamp(s.Start), stamp(s.End), s.Version, s.GlobalState, s.Shards.Successful, s.Shards.Total)
+	if s.Reason != "" {
+		fmt.Fprintf(&b, "reason        %s\n", s.Reason)
+	}
+	for i, f := range s.Failures {
+		if i == 0 {
+			fmt.Fprintf(&b, "\nfailures\n")
+		}
+		fmt.Fprintf(&b, "  %s\n", f)
+	}
+	fmt.Fprintf(&b, "\n%d indices\n", len(s.Indices))
+	for _, f := range report.Families(s.Indices) {
+		if f.Count == 1 {
+			fmt.Fprintf(&b, "  %s\n", f.First)
+		} else {
+			fmt.Fprintf(&b, "  %-40s %5d  %s … %s\n", f.Family, f.Count, f.First, f.Last)
+		}
+	}
+	_, err := app.Out.Write([]byte(b.String()))
+	return err
+}
+
+func newSnapshotCreate(app *App) *cobra.Command {
+	var f selectFlags
+	var output, name, once string
+	var partial, global, noWait, failOnSpared bool
+	c := &cobra.Command{
+		Use: "create REPOSITORY [INDEX...]", Short: "Take a snapshot of the named indices",
+		Long: "Take a snapshot of the indices named (names or wildcard patterns), or chosen by\nflags, wait for it, and see that it is good.",
+		Example: `  esnap snapshot create ks-log-snapshots 'ks-logstash-*'
+  esnap snapshot create ks-log-snapshots --prefix ks-logstash-log- --name 'manual-%Y%m%d%H%M%S'`,
+		Args: wantArgs(1, -1, "a repository, and names or patterns of indices"),
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) == 1 && !f.given() {
+				return &usageError{text: "nothing says which indices; nothing was sent", hint: "name them, or '*' for all"}
+			}
+			chain, err := f.chain(cluster.Indices, args[1:])
+			if err != nil {
+				return err
+			}
+			a := actions.Kinds["snapshot"].New(actions.Native).(*actions.Snapshot)
+			a.Repository, a.Name, a.Partial, a.IncludeGlobalState, a.OncePer, a.WaitForCompletion = args[0], name, partial, global, once, !noWait
+			return runSingle(c, app, "snapshot", a, chain, output, failOnSpared, nil)
+		},
+	}
+	f.add(c, cluster.Indices)
+	fl := c.Flags()
+	fl.StringVar(&name, "name", "snapshot-%Y%m%d%H%M%S", "the snapshot's name, with strftime tokens or as <date math>")
+	fl.StringVar(&once, "once-per", "", "adopt this hour's, day's, week's or month's snapshot of the same series if it is good")
+	fl.BoolVar(&partial, "partial", false, "allow a snapshot that lacks shards (exit 5)")
+	fl.BoolVar(&global, "include-global-state", false, "also store templates and persistent settings")
+	fl.BoolVar(&noWait, "no-wait", false, "do not wait for it to end")
+	settings.AddFlag(fl, "dry-run")
+	settings.AddFlag(fl, "deadline")
+	outputFlag(c, &output, "table", "wide", "json", "yaml", "name")
+	return c
+}
+
+func newSnapshotDelete(app *App) *cobra.Command {
+	var f selectFlags
+	var output string
+	var yes, failOnSpared, skew bool
+	keep := true
+	c := &cobra.Command{
+		Use: "delete REPOSITORY [SNAPSHOT...]", Short: "Delete the named snapshots",
+		Long: "Delete the snapshots named (names or wildcard patterns), or chosen by flags, and\nsee that they are gone. The newest good snapshot of each series is spared.",
+		Example: `  esnap snapshot delete ks-log-snapshots snapshot-20261001010000
+  esnap snapshot delete ks-log-snapshots --prefix snapshot- --older-than 45d --yes`,
+		Args: wantArgs(1, -1, "a repository, and names or patterns of snapshots"),
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) == 1 && !f.given() {
+				return &usageError{text: "nothing says which snapshots; nothing was sent", hint: "name them, or choose them with flags"}
+			}
+			chain, err := f.chain(cluster.Snapshots, args[1:])
+			if err != nil {
+				return err
+			}
+			a := actions.Kinds["delete_snapshots"].New(actions.Native).(*actions.DeleteSnapshots)
+			a.Repository, a.KeepNewestGood = args[0], keep
+			return runSingle(c, app, "delete_snapshots", a, chain, output, failOnSpared, &deleteQuestion{yes: yes, skew: skew, named: args[1:]})
+		},
+	}
+	f.add(c, cluster.Snapshots)
+	deleteFlags(c, &yes, &failOnSpared, &skew)
+	c.Flags().BoolVar(&keep, "keep-newest-good", true, "spare the newest good snapshot of each series")
+	outputFlag(c, &output, "table", "wide", "json", "yaml", "name")
+	return c
+}
+
+func deleteFlags(c *cobra.Command, yes, failOnSpared, skew *bool) {
+	f := c.Flags()
+	f.BoolVarP(yes, "yes", "y", false, "do not ask")
+	f.BoolVar(failOnSpared, "fail-on-spared", false, "exit 5 when a guard spared something")
+	f.BoolVar(skew, "allow-clock-skew", false, "delete although the clock here and the cluster's differ by more than 15 minutes")
+	settings.AddFlag(f, "dry-run")
+	settings.AddFlag(f, "deadline")
+	settings.AddFlag(f, "guards")
+}
+
+// deleteQuestion is what a deleting command asks before it deletes.
+type deleteQuestion struct {
+	yes, skew bool
+	named     []string // names given one by one: each must be there
+}
+
+// runSingle runs one action as a plan of its own.
+func runSingle(c *cobra.Command, app *App, kind string, action actions.Action, chain filters.Chain, output string, failOnSpared bool, q *deleteQuestion) error {
+	s, err := app.load(c)
+	if err != nil {
+		return err
+	}
+	p, err := single(kind, "", action, chain, s.Guards)
+	if err != nil {
+		return err
+	}
+	cl, err := app.connect(c)
+	if err != nil {
+		return err
+	}
+	o := run.Options{Now: app.Now(), DryRun: s.DryRun, Timeout: s.Timeout}
+	if q != nil {
+		o.AllowClockSkew = q.skew
+		if !s.DryRun && !q.yes && !app.interactive() {
+			return app.confirm(false, "")
+		}
+		o.ConfirmSelection = func(step plan.Step, sel cluster.Selection) error {
+			if err := allThere(q.named, sel); err != nil || s.DryRun {
+				return err
+			}
+			names := cluster.Names(sel.Selected)
+			for _, f := range report.Families(names) {
+				fmt.Fprintf(app.Err, "  %-40s %5d  %s … %s\n", f.Family, f.Count, f.First, f.Last)
+			}
+			return app.confirm(q.yes, fmt.Sprintf("Delete %d %s?", len(names), step.List()))
+		}
+	}
+	return app.carryOut(c.Context(), p, cl, o, output, failOnSpared, s.Deadline)
+}
+
+// allThere refuses when a name given one by one is not in the cluster.
+func allThere(named []string, sel cluster.Selection) error {
+	known := map[string]bool{}
+	var names []string
+	for _, it := range sel.Selected {
+		known[it.ItemName()] = true
+	}
+	for _, s := range sel.Spared {
+		names = append(names, s.Item.ItemName())
+		known[s.Item.ItemName()] = true
+	}
+	for _, n := range named {
+		if strings.Contains(n, "*") || known[n] {
+			continue
+		}
+		err := fmt.Errorf("there is no %s; nothing was deleted", n)
+		if near := cluster.Nearest(n, names); near != "" {
+			return cluster.WithHint(err, "the nearest names are %s", near)
+		}
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,107 @@
+package cmd
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/report"
+)
+
+type operationJSON struct {
+	Operation  string   `json:"operation"`
+	Repository string   `json:"repository"`
+	Snapshot   string   `json:"snapshot"`
+	Started    any      `json:"start_time"`
+	Indices    []string `json:"indices"`
+	Progress   *struct {
+		ShardsDone  int   `json:"shards_done"`
+		ShardsTotal int   `json:"shards_total"`
+		BytesDone   int64 `json:"bytes_done"`
+		BytesTotal  int64 `json:"bytes_total"`
+	} `json:"progress,omitempty"`
+	ETASeconds *int64 `json:"eta_seconds,omitempty"`
+}
+
+func newStatus(app *App) *cobra.Command {
+	var output string
+	var watch bool
+	c := &cobra.Command{
+		Use: "status", Short: "Say what the cluster is doing now", Args: noArgs,
+		Long:    "Say which snapshots, snapshot deletions and restores run now, with shards, bytes\nand the time that is left at the present pace.",
+		Example: "  esnap status\n  esnap status --watch",
+		RunE: func(c *cobra.Command, _ []string) error {
+			cl, err := app.connect(c)
+			if err != nil {
+				return err
+			}
+			server, err := cl.Server(c.Context())
+			if err != nil {
+				return err
+			}
+			for {
+				if err := writeStatus(c.Context(), app, cl, server, output); err != nil || !watch {
+					return err
+				}
+				select {
+				case <-c.Context().Done():
+					return context.Cause(c.Context())
+				case <-time.After(5 * time.Second):
+					fmt.Fprintln(app.Out)
+				}
+			}
+		},
+	}
+	c.Flags().BoolVar(&watch, "watch", false, "look again every 5 seconds")
+	outputFlag(c, &output, "table", "json", "yaml")
+	return c
+}
+
+func writeStatus(ctx context.Context, app *App, cl cluster.Cluster, server cluster.Server, output string) error {
+	ops, err := cl.Running(ctx)
+	if err != nil {
+		return err
+	}
+	now := app.Now()
+	value := []operationJSON{}
+	var rows [][]string
+	for _, o := range ops {
+		j := operationJSON{Operation: string(o.Kind), Repository: o.Repository, Snapshot: o.Snapshot, Started: jsonTime(o.Started), Indices: o.Indices}
+		row := []string{string(o.Kind), o.Repository + "/" + o.Snapshot, cluster.Age(now, o.Started), "-", "-"}
+		var p cluster.Progress
+		switch o.Kind {
+		case cluster.OpSnapshot:
+			p, err = cl.SnapshotProgress(ctx, o.Repository, o.Snapshot)
+		case cluster.OpRestore:
+			p, err = cl.RestoreProgress(ctx, o.Indices)
+		}
+		if err == nil && p.ShardsTotal > 0 {
+			row[3] = progressText(p)
+			j.Progress = &struct {
+				ShardsDone  int   `json:"shards_done"`
+				ShardsTotal int   `json:"shards_total"`
+				BytesDone   int64 `json:"bytes_done"`
+				BytesTotal  int64 `json:"bytes_total"`
+			}{p.ShardsDone, p.ShardsTotal, p.BytesDone, p.BytesTotal}
+			if elapsed := now.Sub(o.Started); !o.Started.IsZero() && p.BytesDone > 0 && p.BytesTotal > p.BytesDone {
+				eta := time.Duration(float64(elapsed) * float64(p.BytesTotal-p.BytesDone) / float64(p.BytesDone))
+				row[4] = eta.Round(time.Second).String()
+				seconds := int64(eta.Seconds())
+				j.ETASeconds = &seconds
+			}
+		}
+		rows, value = append(rows, row), append(value, j)
+	}
+	if output == "table" {
+		fmt.Fprintf(app.Out, "%s, cluster %s\n", server, server.Name)
+		if len(ops) == 0 {
+			fmt.Fprintln(app.Out, "no snapshot, deletion or restore is running")
+			return nil
+		}
+	}
+	columns := []column{{title: "operation"}, {title: "snapshot"}, {title: "age", right: true}, {title: "progress"}, {title: "left", right: true}}
+	return writeList(app.Out, output, columns, rows, nil, map[string]any{"schema_version": report.SchemaVersion, "server": server.String(), "cluster_name": server.Name, "operations": value})
+}

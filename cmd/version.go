@@ -1,0 +1,42 @@
+package cmd
+
+import (
+	"fmt"
+	"runtime"
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+
+	"github.com/esnap/esnap/internal/report"
+)
+
+// version and commit are set by the linker.
+var version, commit string
+
+// Version is the version the binary was built as, or what the build recorded.
+func Version() string {
+	if version != "" {
+		return version
+	}
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" && info.Main.Version != "(devel)" {
+		return info.Main.Version
+	}
+	return "devel"
+}
+
+func newVersion(app *App) *cobra.Command {
+	var output string
+	c := &cobra.Command{
+		Use: "version", Short: "Say which version this is", Args: noArgs,
+		Example: "  esnap version\n  esnap version -o json",
+		RunE: func(*cobra.Command, []string) error {
+			if output == "json" {
+				return report.WriteJSON(app.Out, map[string]string{"version": Version(), "commit": commit, "go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH})
+			}
+			_, err := fmt.Fprintf(app.Out, "esnap %s (%s, %s/%s)\n", Version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			return err
+		},
+	}
+	c.Flags().StringVarP(&output, "output", "o", "text", "text or json")
+	return c
+}

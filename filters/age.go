@@ -1,0 +1,105 @@
+package filters
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"time"
+
+	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/pyregex"
+)
+
+// unitSeconds are the fixed lengths age counts in: a month is 30 days, a year 365
+// (spec/curator §6.2).
+var unitSeconds = map[string]int64{
+	"seconds": 1, "minutes": 60, "hours": 3600, "days": 86400, "weeks": 604800, "months": 2592000, "years": 31536000,
+}
+
+// Age keeps items older or younger than a reference point; an item exactly as old
+// is neither.
+type Age struct {
+	Source           string `yaml:"source" check:"required,oneof=name|creation_date|field_stats" doc:"where the date is taken from; creation_date is a snapshot's start"`
+	Direction        string `yaml:"direction" check:"required,oneof=older|younger" doc:"which side of the reference point is kept"`
+	Unit             string `yaml:"unit" check:"required,oneof=seconds|minutes|hours|days|weeks|months|years" doc:"unit of unit_count; a month is 30 days, a year 365"`
+	UnitCount        int64  `yaml:"unit_count" check:"required" doc:"how many units before now the reference point is"`
+	Epoch            int64  `yaml:"epoch" doc:"counts from this epoch instead of now; 0 is now; milliseconds and finer are scaled"`
+	UnitCountPattern string `yaml:"unit_count_pattern" doc:"a regular expression whose first group, found in an index's name, replaces unit_count"`
+	Dated
+
+	perName *pyregex.Regexp
+}
+
+func newAge() Filter { return &Age{Dated: Dated{StatsResult: "min_value"}} }
+
+// NewAge is an age filter by creation date, for commands that take it as a flag.
+func NewAge(direction string, age time.Duration) Filter {
+	return &Age{Source: byCreation, Direction: direction, Unit: "seconds", UnitCount: int64(age / time.Second)}
+}
+
+// Validate implements Filter.
+func (f *Age) Validate(list cluster.ListKind, given map[string]bool) error {
+	errs := []error{f.validate(f.Source, list, given)}
+	if f.UnitCountPattern != "" {
+		if list == cluster.Snapshots {
+			errs = append(errs, optionError("unit_count_pattern", "applies to indices only; this is a list of snapshots"))
+		}
+		re, err := pyregex.Compile(f.UnitCountPattern)
+		switch {
+		case err != nil:
+			errs = append(errs, optionError("unit_count_pattern", err.Error()))
+		case re.Groups() == 0:
+			errs = append(errs, optionError("unit_count_pattern", "needs a group in parentheses that matches the number"))
+		}
+		f.perName = re
+	}
+	return errors.Join(errs...)
+}
+
+// Needs implements Filter.
+func (f *Age) Needs() []cluster.Need { return f.needs(f.Source) }
+
+// Judge implements Filter.
+func (f *Age) Judge(now time.Time, items []cluster.Item) []cluster.Verdict {
+	from := reference(f.Epoch, now)
+	out := make([]cluster.Verdict, len(items))
+	for i, it := range items {
+		t, unknown := f.dateOf(f.Source, it, now.Location())
+		if unknown != nil {
+			out[i] = *unknown
+			continue
+		}
+		count, ok := f.count(it.ItemName())
+		if !ok {
+			out[i] = no("its name has no number for unit_count_pattern")
+			continue
+		}
+		most := math.MaxInt64 / 4 / unitSeconds[f.Unit] // a number found in a name may be any
+		point := from.Unix() - min(max(count, -most), most)*unitSeconds[f.Unit]
+		match := t.Unix() < point
+		if f.Direction == "younger" {
+			match = t.Unix() > point
+		}
+		word := "is"
+		if !match {
+			word = "is not"
+		}
+		out[i] = verdict(match, fmt.Sprintf("its date %s %s %s than %d %s before %s", day(t.In(now.Location())), word, f.Direction, count, f.Unit, day(from)))
+	}
+	return out
+}
+
+// count is unit_count, or the number in the item's name. -1 as unit_count means
+// that a name without a number does not match (spec/curator §6.2).
+func (f *Age) count(name string) (int64, bool) {
+	if f.perName == nil {
+		return f.UnitCount, true
+	}
+	if m, ok, err := f.perName.Search(name); err == nil && ok {
+		if n, err := strconv.ParseInt(m.Groups[1], 10, 64); err == nil && n != 0 {
+			return n, true
+		}
+	}
+	return f.UnitCount, f.UnitCount != -1
+}

@@ -1,0 +1,162 @@
+// Package filters decides what an action is done to. A filter judges the items of
+// a listing, purely; a Chain applies filters in order and says of every item left
+// out which filter spared it, and why.
+//
+// To add one: write filters/x.go with a struct whose tagged fields are its options
+// and the three methods of Filter, put one row in Kinds, use it in a file under
+// examples/ and describe it in docs/action-file.md.
+package filters
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/esnap/esnap/internal/cluster"
+)
+
+// Filter judges the items of a listing. It never reads the clock or the cluster,
+// and never changes what it is given.
+type Filter interface {
+	// Validate checks the options against each other, for the kind of list the
+	// filter is used on; given are the keys the file sets. Errors are
+	// *cluster.OptionError, joined.
+	Validate(list cluster.ListKind, given map[string]bool) error
+	// Needs lists the facts Judge reads beyond the listing's own.
+	Needs() []cluster.Need
+	// Judge gives one verdict for each item, in the same order. Dates in names are
+	// read in now's location.
+	Judge(now time.Time, items []cluster.Item) []cluster.Verdict
+}
+
+// Kind describes one kind of filter.
+type Kind struct {
+	New       func() Filter // with defaults filled in
+	Indices   bool          // may be used on indices
+	Snapshots bool          // may be used on snapshots
+	Exclude   bool          // the default of exclude
+	NoExclude bool          // exclude is not an option of it
+	Doc       string        // one sentence: what it keeps
+}
+
+// Kinds is the one list of filters. Names, options and defaults are Curator's
+// (spec/curator §6), but for those marked as esnap's own.
+var Kinds = map[string]Kind{
+	"age":     {New: newAge, Indices: true, Snapshots: true, Doc: "keeps items older or younger than a reference point"},
+	"count":   {New: newCount, Indices: true, Snapshots: true, Exclude: true, Doc: "takes the first so many items; by default it spares them and leaves the rest"},
+	"good":    {New: newGood, Snapshots: true, Doc: "keeps good snapshots: SUCCESS, no failed shard, no failures (esnap's own)"},
+	"ilm":     {New: newILM, Indices: true, Exclude: true, Doc: "matches indices that a lifecycle policy manages; by default it spares them"},
+	"none":    {New: newNone, Indices: true, Snapshots: true, NoExclude: true, Doc: "keeps everything"},
+	"pattern": {New: newPattern, Indices: true, Snapshots: true, Doc: "keeps items by name"},
+	"period":  {New: newPeriod, Indices: true, Snapshots: true, Doc: "keeps items within a span of calendar units"},
+	"state":   {New: newState, Snapshots: true, Doc: "keeps snapshots in one state"},
+}
+
+// Link is one filter in a chain.
+type Link struct {
+	Kind    string
+	Filter  Filter
+	Exclude bool // the filter takes out what it matches
+}
+
+// Chain is the filters of an action, in the order of the file.
+type Chain []Link
+
+// Fetch adds facts to items before a filter judges them.
+type Fetch func(ctx context.Context, needs []cluster.Need, items []cluster.Item) error
+
+// Select applies every filter to what the ones before it left in. What a filter
+// cannot judge is spared whichever way it is turned.
+func (c Chain) Select(ctx context.Context, now time.Time, items []cluster.Item, fetch Fetch) (cluster.Selection, error) {
+	in, at := slices.Clone(items), make([]int, len(items)) // what is left, and where it stands in items
+	for i := range at {
+		at[i] = i
+	}
+	spared := make([]*cluster.Spared, len(items))
+	for _, l := range c {
+		if needs := l.Filter.Needs(); len(needs) > 0 && len(in) > 0 {
+			if err := fetch(ctx, needs, in); err != nil {
+				return cluster.Selection{}, err
+			}
+		}
+		want := cluster.Yes
+		if l.Exclude {
+			want = cluster.No
+		}
+		left := 0
+		for i, v := range l.Filter.Judge(now, in) {
+			if v.Match == want {
+				in[left], at[left] = in[i], at[i]
+				left++
+				continue
+			}
+			spared[at[i]] = &cluster.Spared{Item: in[i], By: l.Kind, Why: v.Why, Warn: v.Warn}
+		}
+		in, at = in[:left], at[:left]
+	}
+	sel := cluster.Selection{Selected: in}
+	for _, s := range spared {
+		if s != nil {
+			sel.Spared = append(sel.Spared, *s)
+		}
+	}
+	return sel, nil
+}
+
+// NamesDotted says whether the chain names system indices: a pattern filter
+// whose text starts with a dot.
+func (c Chain) NamesDotted() bool {
+	for _, l := range c {
+		if p, ok := l.Filter.(*Pattern); ok && !l.Exclude && p.dotted() {
+			return true
+		}
+	}
+	return false
+}
+
+// AsksFor says whether a state filter selects the state.
+func (c Chain) AsksFor(state cluster.State) bool {
+	for _, l := range c {
+		if s, ok := l.Filter.(*State); ok && !l.Exclude && s.State == string(state) {
+			return true
+		}
+	}
+	return false
+}
+
+// Timestrings lists the date layouts the chain's filters read names with.
+func (c Chain) Timestrings() []string {
+	var list []string
+	for _, l := range c {
+		if d, ok := l.Filter.(interface{ timestring() string }); ok && d.timestring() != "" {
+			list = append(list, d.timestring())
+		}
+	}
+	return list
+}
+
+// NamesOnly says whether some filter narrows by name.
+func (c Chain) NamesOnly() bool {
+	for _, l := range c {
+		if _, ok := l.Filter.(*Pattern); ok {
+			return true
+		}
+	}
+	return false
+}
+
+func yes(why string) cluster.Verdict { return cluster.Verdict{Match: cluster.Yes, Why: why} }
+func no(why string) cluster.Verdict  { return cluster.Verdict{Match: cluster.No, Why: why} }
+func unknown(why string) cluster.Verdict {
+	return cluster.Verdict{Match: cluster.Unknown, Why: why}
+}
+
+// verdict turns a plain answer into a verdict with the same words either way.
+func verdict(match bool, why string) cluster.Verdict {
+	if match {
+		return yes(why)
+	}
+	return no(why)
+}
+
+func optionError(key, text string) error { return &cluster.OptionError{Key: key, Text: text} }

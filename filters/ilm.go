@@ -1,0 +1,30 @@
+package filters
+
+import (
+	"time"
+
+	"github.com/esnap/esnap/internal/cluster"
+)
+
+// ILM matches indices that a lifecycle policy manages; its exclude is true by
+// default. It is also appended to every index action that does not set
+// allow_ilm_indices (spec/curator §3.3).
+type ILM struct{}
+
+func newILM() Filter { return &ILM{} }
+
+// Validate implements Filter.
+func (*ILM) Validate(cluster.ListKind, map[string]bool) error { return nil }
+
+// Needs implements Filter.
+func (*ILM) Needs() []cluster.Need { return nil }
+
+// Judge implements Filter.
+func (*ILM) Judge(_ time.Time, items []cluster.Item) []cluster.Verdict {
+	return judgeEach(items, func(i *cluster.Index) cluster.Verdict {
+		if i.Lifecycle != "" {
+			return yes("the lifecycle policy " + i.Lifecycle + " manages it (allow_ilm_indices: true takes it all the same)")
+		}
+		return no("no lifecycle policy manages it")
+	})
+}

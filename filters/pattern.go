@@ -1,0 +1,85 @@
+package filters
+
+import (
+	"strings"
+	"time"
+
+	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/pyregex"
+	"github.com/esnap/esnap/internal/strftime"
+)
+
+// Pattern keeps items by name. The value is inserted into a regular expression
+// as it is, without escaping, and searched (spec/curator §6.1).
+type Pattern struct {
+	Kind  string `yaml:"kind" check:"required,oneof=prefix|suffix|timestring|regex" doc:"how value is read"`
+	Value string `yaml:"value" check:"required" doc:"the text; inserted into a regular expression unescaped"`
+
+	re *pyregex.Regexp
+}
+
+func newPattern() Filter { return &Pattern{} }
+
+// NewPattern is a compiled pattern filter, for commands that take it as a flag.
+func NewPattern(kind, value string) (*Pattern, error) {
+	p := &Pattern{Kind: kind, Value: value}
+	return p, p.Validate("", nil)
+}
+
+// Validate implements Filter and compiles the expression.
+func (f *Pattern) Validate(cluster.ListKind, map[string]bool) error {
+	if f.Value == "" {
+		return optionError("value", "must not be empty: an empty pattern matches everything")
+	}
+	text := f.Value
+	switch f.Kind {
+	case "prefix":
+		text = "^" + f.Value + ".*$"
+	case "suffix":
+		text = "^.*" + f.Value + "$"
+	case "timestring":
+		text = "^.*" + strftime.Regexp(f.Value) + ".*$"
+	}
+	re, err := pyregex.Compile(text)
+	if err != nil {
+		return optionError("value", err.Error())
+	}
+	f.re = re
+	return nil
+}
+
+// Needs implements Filter.
+func (*Pattern) Needs() []cluster.Need { return nil }
+
+// Judge implements Filter.
+func (f *Pattern) Judge(_ time.Time, items []cluster.Item) []cluster.Verdict {
+	out := make([]cluster.Verdict, len(items))
+	for i, it := range items {
+		ok, err := f.re.Match(it.ItemName())
+		switch {
+		case err != nil:
+			out[i] = cluster.Verdict{Why: err.Error(), Warn: true}
+		case ok:
+			out[i] = yes("its name matches the " + f.Kind + " " + f.Value)
+		default:
+			out[i] = no("its name does not match the " + f.Kind + " " + f.Value)
+		}
+	}
+	return out
+}
+
+func (f *Pattern) timestring() string {
+	if f.Kind == "timestring" {
+		return f.Value
+	}
+	return ""
+}
+
+// dotted says whether the pattern names system indices on purpose.
+func (f *Pattern) dotted() bool {
+	if f.Kind != "prefix" && f.Kind != "regex" {
+		return false
+	}
+	text := strings.TrimLeft(f.Value, "^(?:")
+	return strings.HasPrefix(text, ".") && !strings.HasPrefix(text, ".*") && !strings.HasPrefix(text, ".+") || strings.HasPrefix(text, `\.`)
+}

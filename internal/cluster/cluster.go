@@ -1,0 +1,115 @@
+package cluster
+
+import (
+	"context"
+	"time"
+)
+
+// Cluster is all that esnap needs of a cluster.
+type Cluster interface {
+	Reader
+	Writer
+}
+
+// Reader is every call that changes nothing. Implementations retry reads within
+// their deadline and never return half a listing.
+type Reader interface {
+	ServerReader
+	IndexReader
+	SnapshotReader
+	RepositoryReader
+	Batcher
+}
+
+// ServerReader asks about the cluster as a whole.
+type ServerReader interface {
+	// Server says what answers. It never fails because a server hides its
+	// version; then the version is zero.
+	Server(ctx context.Context) (Server, error)
+	// Clock reads the cluster's clock, to the second.
+	Clock(ctx context.Context) (time.Time, error)
+	// Running lists the snapshots, snapshot deletions and restores that run now.
+	Running(ctx context.Context) ([]Operation, error)
+	// Capacity says what the data nodes can take.
+	Capacity(ctx context.Context) (Capacity, error)
+}
+
+// IndexReader lists indices and asks about them.
+type IndexReader interface {
+	// Indices lists every index, open, closed, hidden and system ones alike,
+	// sorted by name.
+	Indices(ctx context.Context) ([]*Index, error)
+	// Stats asks every shard of the named open indices; closed and vanished ones
+	// are absent from the result.
+	Stats(ctx context.Context, names []string) (map[string]IndexStats, error)
+	// FieldRange asks one index for the least and greatest value of a date field.
+	FieldRange(ctx context.Context, index, field string) (FieldRange, error)
+	// WriteAliases lists, per index, the aliases whose explicit write index it is.
+	WriteAliases(ctx context.Context) (map[string][]string, error)
+	// Health is the allocation of the named indices; vanished ones are absent.
+	Health(ctx context.Context, names []string) (map[string]IndexHealth, error)
+	// ShardProblems lists the shard copies of the named indices that are not
+	// started.
+	ShardProblems(ctx context.Context, names []string) ([]ShardProblem, error)
+}
+
+// SnapshotReader lists snapshots and asks about them.
+type SnapshotReader interface {
+	// Snapshots lists a repository, oldest first. The indices of each are read
+	// only when contents is true. ErrNoRepository if it is not registered.
+	Snapshots(ctx context.Context, repository string, contents bool) ([]*Snapshot, error)
+	// Snapshot reads one snapshot with its contents. ErrNoSnapshot, ErrNoRepository.
+	Snapshot(ctx context.Context, repository, name string) (*Snapshot, error)
+	// SnapshotNames lists only the names, the cheapest way there is.
+	SnapshotNames(ctx context.Context, repository string) ([]string, error)
+	// SnapshotProgress says how far a running snapshot has come.
+	SnapshotProgress(ctx context.Context, repository, name string) (Progress, error)
+	// SnapshotSizes says how many bytes each index takes in a finished snapshot.
+	// It reads the repository shard by shard: seconds for a large snapshot.
+	SnapshotSizes(ctx context.Context, repository, name string) (map[string]int64, error)
+	// RestoreProgress says how far the restore of the named indices has come.
+	RestoreProgress(ctx context.Context, names []string) (Progress, error)
+}
+
+// RepositoryReader lists repositories.
+type RepositoryReader interface {
+	// Repositories lists all, sorted by name.
+	Repositories(ctx context.Context) ([]Repository, error)
+	// Repository reads one; ErrNoRepository if it is not registered.
+	Repository(ctx context.Context, name string) (Repository, error)
+}
+
+// Batcher splits names so that each batch goes into one request that every
+// server accepts.
+type Batcher interface {
+	// IndexBatches splits for DeleteIndices.
+	IndexBatches(names []string) [][]string
+	// SnapshotBatches splits for DeleteSnapshots: batches of one where the server
+	// deletes one at a time.
+	SnapshotBatches(ctx context.Context, repository string, names []string) ([][]string, error)
+}
+
+// Writer is every call that changes the cluster. None is repeated by an
+// implementation unless the server said that it did nothing. ErrLost means that
+// the caller has to look.
+type Writer interface {
+	// RegisterRepository creates or replaces a repository. A failed verification
+	// leaves it registered.
+	RegisterRepository(ctx context.Context, r RegisterRepository) error
+	// VerifyRepository has every node write to the repository and returns their
+	// names.
+	VerifyRepository(ctx context.Context, r VerifyRepository) ([]string, error)
+	// UnregisterRepository takes a repository out of the cluster; its snapshots
+	// stay where they are.
+	UnregisterRepository(ctx context.Context, r UnregisterRepository) error
+	// CreateSnapshot starts a snapshot and returns once it is accepted.
+	CreateSnapshot(ctx context.Context, r CreateSnapshot) error
+	// DeleteSnapshots deletes one batch and returns when the server is done.
+	DeleteSnapshots(ctx context.Context, r DeleteSnapshots) error
+	// RestoreSnapshot starts a restore and returns once it is accepted.
+	RestoreSnapshot(ctx context.Context, r RestoreSnapshot) error
+	// DeleteIndices deletes one batch of existing indices, by name.
+	DeleteIndices(ctx context.Context, r DeleteIndices) error
+	// UpdateAliases adds and removes aliases in one step.
+	UpdateAliases(ctx context.Context, r UpdateAliases) error
+}

@@ -1,0 +1,155 @@
+package cluster
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// What can go wrong, by kind. Implementations map a server's reply onto these by
+// the type of the error in its body, never by the status alone: 404 stands for a
+// missing snapshot and for a missing repository.
+var (
+	ErrNoIndex      = errors.New("no such index")
+	ErrNoSnapshot   = errors.New("no such snapshot")
+	ErrNoRepository = errors.New("no such repository")
+	ErrExists       = errors.New("already exists")
+	ErrBusy         = errors.New("another snapshot operation is running")
+	ErrReadOnly     = errors.New("repository is read-only")
+	ErrRepository   = errors.New("repository cannot be used")
+	ErrInvalid      = errors.New("refused as invalid")
+	ErrUnauthorized = errors.New("credentials refused")
+	ErrForbidden    = errors.New("not permitted")
+	ErrUnreachable  = errors.New("cluster cannot be reached")
+	ErrUnavailable  = errors.New("cluster is not ready")
+	ErrRejected     = errors.New("server is overloaded")
+	ErrUnsupported  = errors.New("this server does not have it")
+	// ErrLost means that a write was sent and no answer came: it may or may not
+	// have been carried out. Look before doing it again.
+	ErrLost = errors.New("the reply was lost")
+	// ErrServer is any other failure a server reported.
+	ErrServer = errors.New("server error")
+)
+
+// Cause is one link in the chain of a server's reasons, outermost first.
+type Cause struct{ Type, Reason string }
+
+// Error is a failed call on a cluster.
+type Error struct {
+	Op     string  // what was tried, on what: "delete snapshot r/s"
+	Kind   error   // one of the kinds above
+	Status int     // of the HTTP reply; 0 without one
+	Causes []Cause // the server's reasons, outermost first; may be empty
+	Text   string  // where there are no causes: what happened
+	Hint   string  // what to do, in one sentence; may be empty
+	Err    error   // an underlying error of the transport
+}
+
+// Error says what was tried and what the server answered.
+func (e *Error) Error() string {
+	var b strings.Builder
+	b.WriteString(e.Op)
+	b.WriteString(": ")
+	switch {
+	case len(e.Causes) > 0:
+		seen := ""
+		for i, c := range e.Causes {
+			if c.Reason == "" || strings.Contains(seen, c.Reason) {
+				continue
+			}
+			if i > 0 {
+				b.WriteString(": ")
+			}
+			b.WriteString(c.Reason)
+			seen += c.Reason
+		}
+		if seen == "" {
+			b.WriteString(e.Causes[0].Type)
+		}
+	case e.Text != "":
+		b.WriteString(e.Text)
+	case e.Err != nil:
+		b.WriteString(e.Err.Error())
+	default:
+		b.WriteString(e.Kind.Error())
+	}
+	if e.Status >= 400 && len(e.Causes) == 0 {
+		fmt.Fprintf(&b, " (HTTP %d)", e.Status)
+	}
+	return b.String()
+}
+
+// Unwrap gives errors.Is the kind, and errors.As the transport's error.
+func (e *Error) Unwrap() []error {
+	if e.Err != nil {
+		return []error{e.Kind, e.Err}
+	}
+	return []error{e.Kind}
+}
+
+// Innermost is the last reason of the chain, or the zero Cause.
+func (e *Error) Innermost() Cause {
+	if len(e.Causes) == 0 {
+		return Cause{}
+	}
+	return e.Causes[len(e.Causes)-1]
+}
+
+// Has says whether any cause in the chain has the type.
+func (e *Error) Has(causeType string) bool {
+	for _, c := range e.Causes {
+		if c.Type == causeType {
+			return true
+		}
+	}
+	return false
+}
+
+// Hinted is an error with advice of its own.
+type Hinted struct {
+	Err    error
+	Advice string
+}
+
+func (h *Hinted) Error() string { return h.Err.Error() }
+
+// Unwrap returns the error the advice is about.
+func (h *Hinted) Unwrap() error { return h.Err }
+
+// WithHint adds advice, one sentence, to an error; nil stays nil.
+func WithHint(err error, format string, args ...any) error {
+	if err == nil {
+		return nil
+	}
+	return &Hinted{Err: err, Advice: fmt.Sprintf(format, args...)}
+}
+
+// Hint finds the advice that goes with an error, the outermost first.
+func Hint(err error) string {
+	var h *Hinted
+	if errors.As(err, &h) {
+		return h.Advice
+	}
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Hint
+	}
+	return ""
+}
+
+// Transient says whether trying the same read again may succeed.
+func Transient(err error) bool {
+	return errors.Is(err, ErrUnreachable) || errors.Is(err, ErrUnavailable) || errors.Is(err, ErrRejected)
+}
+
+// Refused marks an error as a refusal of a brake, a guard or the planner: the
+// action changed nothing, and the cluster could have.
+type Refused struct{ Err error }
+
+func (r *Refused) Error() string { return r.Err.Error() }
+
+// Unwrap returns the reason of the refusal.
+func (r *Refused) Unwrap() error { return r.Err }
+
+// Refuse makes a refusal from a message.
+func Refuse(format string, args ...any) error { return &Refused{Err: fmt.Errorf(format, args...)} }

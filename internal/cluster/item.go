@@ -1,0 +1,126 @@
+package cluster
+
+import "time"
+
+// Item is what filters and guards judge: an *Index or a *Snapshot.
+type Item interface {
+	// ItemName is the name as the cluster knows it.
+	ItemName() string
+	// CreatedAt is the index's creation date or the snapshot's start time; zero
+	// when the cluster did not say.
+	CreatedAt() time.Time
+}
+
+// Fact is a kind of information about items that a listing does not carry and
+// that has to be asked for.
+type Fact int
+
+// The facts. Each filter and guard says which it needs; the runner fetches only
+// those, and only for the items still in question.
+const (
+	// FactStats is documents and bytes, asked of every shard of open indices.
+	FactStats Fact = iota
+	// FactFieldRange is the least and greatest value of one date field.
+	FactFieldRange
+	// FactWriteIndex tells for which aliases an index is the explicit write index.
+	FactWriteIndex
+	// FactContents is the list of indices a snapshot holds.
+	FactContents
+)
+
+// Need is a fact, and for FactFieldRange the field it is about.
+type Need struct {
+	Fact  Fact
+	Field string
+}
+
+// Match is what a filter says of one item.
+type Match int
+
+// The verdicts. Unknown, the zero value, means the item lacks what the filter
+// needs: it is spared whichever way the filter is turned.
+const (
+	Unknown Match = iota
+	No
+	Yes
+)
+
+// Verdict is a filter's or guard's answer for one item, with the reason in words
+// that read after the item's name.
+type Verdict struct {
+	Match Match
+	Why   string
+	Warn  bool // an operator should hear of it: a date that is none, say
+}
+
+// Spared is an item that an action will not touch, by whom it was taken out, and
+// why.
+type Spared struct {
+	Item Item
+	By   string
+	Why  string
+	// Guard is true when a guard spared what the filters had selected.
+	Guard bool
+	Warn  bool
+}
+
+// Selection is the outcome of filters and guards over one listing. Selected and
+// Spared together are the listing; both keep its order.
+type Selection struct {
+	Selected []Item
+	Spared   []Spared
+}
+
+// Names lists the names of items in their order.
+func Names[T Item](items []T) []string {
+	names := make([]string, len(items))
+	for i, it := range items {
+		names[i] = it.ItemName()
+	}
+	return names
+}
+
+// Items widens a typed listing.
+func Items[T Item](list []T) []Item {
+	items := make([]Item, len(list))
+	for i, it := range list {
+		items[i] = it
+	}
+	return items
+}
+
+// Of narrows items back to their type; items of another type are left out.
+func Of[T Item](items []Item) []T {
+	list := make([]T, 0, len(items))
+	for _, it := range items {
+		if t, ok := it.(T); ok {
+			list = append(list, t)
+		}
+	}
+	return list
+}
+
+// ListKind is what a listing lists.
+type ListKind string
+
+// The listings that actions take.
+const (
+	Indices   ListKind = "indices"
+	Snapshots ListKind = "snapshots"
+)
+
+// OptionError is something wrong with one option of an action or filter, found
+// before the cluster is touched.
+type OptionError struct {
+	Key  string // the option; empty: the action or filter as a whole
+	Text string
+	Hint string
+}
+
+// Error names the option and what is wrong with it.
+func (e *OptionError) Error() string {
+	if e.Key == "" {
+		return e.Text
+	}
+	return e.Key + ": " + e.Text
+}

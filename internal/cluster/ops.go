@@ -1,0 +1,387 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"time"
+)
+
+// Op is a request to change the cluster: what is asked of a Writer, said in a
+// form that can be shown, and the effect a dry run assumes it has.
+type Op interface {
+	// Intent is the op in words and names.
+	Intent() Intent
+	// Assume applies the op's effect to what later reads of a dry run show.
+	Assume(o *Overlay)
+}
+
+// Intent is a change that was, or in a dry run would have been, asked for.
+type Intent struct {
+	Verb       string   // delete, create, restore, register, …
+	What       string   // index, snapshot, repository, alias
+	Repository string   // empty where none is involved
+	Names      []string // what it is done to
+}
+
+// RegisterRepository asks for a repository. Settings keep their YAML types.
+type RegisterRepository struct {
+	Name     string
+	Type     string
+	Settings map[string]any
+	Verify   bool
+	Timeout  time.Duration // of the request; 0 means the client's
+}
+
+// VerifyRepository asks every node to write to a repository.
+type VerifyRepository struct{ Name string }
+
+// UnregisterRepository takes a repository out of the cluster.
+type UnregisterRepository struct{ Name string }
+
+// CreateSnapshot asks for a snapshot of exactly the named indices.
+type CreateSnapshot struct {
+	Repository        string
+	Name              string
+	Indices           []string
+	IgnoreUnavailable bool
+	GlobalState       bool
+	Partial           bool
+	Timeout           time.Duration
+}
+
+// DeleteSnapshots names the snapshots to delete; never a pattern.
+type DeleteSnapshots struct {
+	Repository string
+	Names      []string
+	Timeout    time.Duration // of the request; 0 means the client's
+}
+
+// RestoreSnapshot asks for a restore of the named indices.
+type RestoreSnapshot struct {
+	Repository          string
+	Name                string
+	Indices             []string
+	RenamePattern       string
+	RenameReplacement   string
+	IncludeAliases      bool
+	IgnoreUnavailable   bool
+	GlobalState         bool
+	Partial             bool
+	IndexSettings       map[string]any
+	IgnoreIndexSettings []string
+	Extra               map[string]any // merged into the body
+	Targets             []string       // the names the indices will have; not sent
+	Timeout             time.Duration
+}
+
+// DeleteIndices names the indices to delete; never a pattern.
+type DeleteIndices struct {
+	Names         []string
+	MasterTimeout time.Duration // 0 means the server's
+	Timeout       time.Duration
+}
+
+// AliasAction adds or removes one alias of one index.
+type AliasAction struct {
+	Remove bool
+	Index  string
+	Alias  string
+	Extra  map[string]any // filter, routing, is_write_index, …
+}
+
+// UpdateAliases is a list of alias actions, applied together.
+type UpdateAliases struct{ Actions []AliasAction }
+
+// Intent implements Op.
+func (r RegisterRepository) Intent() Intent {
+	return Intent{Verb: "register", What: "repository", Repository: r.Name, Names: []string{r.Name}}
+}
+
+// Assume implements Op.
+func (r RegisterRepository) Assume(o *Overlay) {
+	repo := Repository{Name: r.Name, Type: r.Type, Settings: Flatten(r.Settings), Assumed: true}
+	o.repositories[r.Name] = &repo
+}
+
+// Intent implements Op.
+func (r VerifyRepository) Intent() Intent {
+	return Intent{Verb: "verify", What: "repository", Repository: r.Name, Names: []string{r.Name}}
+}
+
+// Assume implements Op: verification changes nothing that can be read.
+func (r VerifyRepository) Assume(*Overlay) {}
+
+// Intent implements Op.
+func (r UnregisterRepository) Intent() Intent {
+	return Intent{Verb: "unregister", What: "repository", Repository: r.Name, Names: []string{r.Name}}
+}
+
+// Assume implements Op.
+func (r UnregisterRepository) Assume(o *Overlay) { o.repositories[r.Name] = nil }
+
+// Intent implements Op.
+func (r CreateSnapshot) Intent() Intent {
+	return Intent{Verb: "create", What: "snapshot", Repository: r.Repository, Names: []string{r.Name}}
+}
+
+// Assume implements Op: the snapshot is there, good, and holds the named indices.
+func (r CreateSnapshot) Assume(o *Overlay) {
+	held := slices.Clone(r.Indices)
+	slices.Sort(held)
+	o.snapshots[r.Repository] = append(o.snapshots[r.Repository], &Snapshot{
+		Repository: r.Repository, Name: r.Name, State: Success, Start: o.now, End: o.now, GlobalState: r.GlobalState,
+		Indices: held, HasContents: true, Assumed: true,
+	})
+}
+
+// Intent implements Op.
+func (r DeleteSnapshots) Intent() Intent {
+	return Intent{Verb: "delete", What: "snapshot", Repository: r.Repository, Names: r.Names}
+}
+
+// Assume implements Op.
+func (r DeleteSnapshots) Assume(o *Overlay) {
+	for _, n := range r.Names {
+		o.gone[[2]string{r.Repository, n}] = true
+	}
+	o.snapshots[r.Repository] = slices.DeleteFunc(o.snapshots[r.Repository], func(s *Snapshot) bool { return slices.Contains(r.Names, s.Name) })
+}
+
+// Intent implements Op.
+func (r RestoreSnapshot) Intent() Intent {
+	return Intent{Verb: "restore", What: "index", Repository: r.Repository, Names: r.Targets}
+}
+
+// Assume implements Op: the targets are there, created now.
+func (r RestoreSnapshot) Assume(o *Overlay) {
+	for _, n := range r.Targets {
+		o.indices[n] = &Index{Name: n, Created: o.now, Primaries: 1, System: IsDotted(n), Assumed: true}
+	}
+}
+
+// Intent implements Op.
+func (r DeleteIndices) Intent() Intent { return Intent{Verb: "delete", What: "index", Names: r.Names} }
+
+// Assume implements Op.
+func (r DeleteIndices) Assume(o *Overlay) {
+	for _, n := range r.Names {
+		o.indices[n] = nil
+	}
+}
+
+// Intent implements Op.
+func (r UpdateAliases) Intent() Intent {
+	in := Intent{Verb: "update", What: "alias"}
+	for _, a := range r.Actions {
+		in.Names = append(in.Names, a.Alias)
+	}
+	return in
+}
+
+// Assume implements Op.
+func (r UpdateAliases) Assume(o *Overlay) { o.aliases = append(o.aliases, r.Actions...) }
+
+// Overlay is what a dry run assumes on top of what the cluster really holds.
+type Overlay struct {
+	now          time.Time
+	indices      map[string]*Index // nil: gone
+	snapshots    map[string][]*Snapshot
+	gone         map[[2]string]bool
+	repositories map[string]*Repository // nil: gone
+	aliases      []AliasAction
+}
+
+// Intercept passes every write to around, which carries it out by calling do, or
+// does not. Reads go through untouched. The runner uses it to keep its listings
+// honest, DryRun to send nothing.
+func Intercept(r Reader, w Writer, around func(ctx context.Context, op Op, do func() error) error) Cluster {
+	return intercept{r, w, around}
+}
+
+type intercept struct {
+	Reader // not Cluster: a new write method has to be spelt out here to compile
+	w      Writer
+	around func(ctx context.Context, op Op, do func() error) error
+}
+
+func (i intercept) RegisterRepository(ctx context.Context, r RegisterRepository) error {
+	return i.around(ctx, r, func() error { return i.w.RegisterRepository(ctx, r) })
+}
+
+func (i intercept) VerifyRepository(ctx context.Context, r VerifyRepository) (nodes []string, err error) {
+	err = i.around(ctx, r, func() error { nodes, err = i.w.VerifyRepository(ctx, r); return err })
+	return nodes, err
+}
+
+func (i intercept) UnregisterRepository(ctx context.Context, r UnregisterRepository) error {
+	return i.around(ctx, r, func() error { return i.w.UnregisterRepository(ctx, r) })
+}
+
+func (i intercept) CreateSnapshot(ctx context.Context, r CreateSnapshot) error {
+	return i.around(ctx, r, func() error { return i.w.CreateSnapshot(ctx, r) })
+}
+
+func (i intercept) DeleteSnapshots(ctx context.Context, r DeleteSnapshots) error {
+	return i.around(ctx, r, func() error { return i.w.DeleteSnapshots(ctx, r) })
+}
+
+func (i intercept) RestoreSnapshot(ctx context.Context, r RestoreSnapshot) error {
+	return i.around(ctx, r, func() error { return i.w.RestoreSnapshot(ctx, r) })
+}
+
+func (i intercept) DeleteIndices(ctx context.Context, r DeleteIndices) error {
+	return i.around(ctx, r, func() error { return i.w.DeleteIndices(ctx, r) })
+}
+
+func (i intercept) UpdateAliases(ctx context.Context, r UpdateAliases) error {
+	return i.around(ctx, r, func() error { return i.w.UpdateAliases(ctx, r) })
+}
+
+// DryRun is the cluster as it would be: reads are real, with the effects of the
+// writes asked so far assumed; writes are not sent but given to record. Now
+// dates what is assumed to be created.
+func DryRun(r Reader, now time.Time, record func(Intent)) Cluster {
+	o := &Overlay{
+		now: now, indices: map[string]*Index{}, snapshots: map[string][]*Snapshot{},
+		gone: map[[2]string]bool{}, repositories: map[string]*Repository{},
+	}
+	return Intercept(assumed{r, o}, nil, func(_ context.Context, op Op, _ func() error) error {
+		op.Assume(o)
+		record(op.Intent())
+		return nil
+	})
+}
+
+// assumed shows the overlay over real reads.
+type assumed struct {
+	Reader
+	o *Overlay
+}
+
+func (a assumed) Indices(ctx context.Context) ([]*Index, error) {
+	list, err := a.Reader.Indices(ctx)
+	if err != nil || len(a.o.indices)+len(a.o.aliases) == 0 {
+		return list, err
+	}
+	list = slices.DeleteFunc(slices.Clone(list), func(i *Index) bool { _, known := a.o.indices[i.Name]; return known })
+	for _, name := range slices.Sorted(maps.Keys(a.o.indices)) {
+		if i := a.o.indices[name]; i != nil {
+			list = append(list, i)
+		}
+	}
+	slices.SortFunc(list, func(x, y *Index) int { return compareNames(x.Name, y.Name) })
+	for n, i := range list {
+		for _, act := range a.o.aliases {
+			if act.Index == i.Name {
+				list[n] = i.withAlias(act)
+				i = list[n]
+			}
+		}
+	}
+	return list, nil
+}
+
+func (i *Index) withAlias(act AliasAction) *Index {
+	c := *i
+	c.Aliases = slices.DeleteFunc(slices.Clone(i.Aliases), func(s string) bool { return s == act.Alias })
+	if !act.Remove {
+		c.Aliases = append(c.Aliases, act.Alias)
+		slices.Sort(c.Aliases)
+	}
+	return &c
+}
+
+func (a assumed) Health(ctx context.Context, names []string) (map[string]IndexHealth, error) {
+	var really []string
+	out := map[string]IndexHealth{}
+	for _, n := range names {
+		if i, known := a.o.indices[n]; !known {
+			really = append(really, n)
+		} else if i != nil {
+			out[n] = IndexHealth{Status: "green", Shards: i.Primaries, ActivePrimary: i.Primaries}
+		}
+	}
+	if len(really) == 0 {
+		return out, nil
+	}
+	more, err := a.Reader.Health(ctx, really)
+	maps.Copy(out, more)
+	return out, err
+}
+
+func (a assumed) Stats(ctx context.Context, names []string) (map[string]IndexStats, error) {
+	names = slices.DeleteFunc(slices.Clone(names), func(n string) bool { _, known := a.o.indices[n]; return known })
+	if len(names) == 0 {
+		return map[string]IndexStats{}, nil
+	}
+	return a.Reader.Stats(ctx, names)
+}
+
+func (a assumed) Snapshots(ctx context.Context, repository string, contents bool) ([]*Snapshot, error) {
+	r, known := a.o.repositories[repository]
+	if known && r == nil {
+		return nil, a.noRepository(repository)
+	}
+	list, err := a.Reader.Snapshots(ctx, repository, contents)
+	if err != nil && (r == nil || !errors.Is(err, ErrNoRepository)) {
+		return nil, err // a repository that is only assumed is empty
+	}
+	list = slices.DeleteFunc(slices.Clone(list), func(s *Snapshot) bool { return a.o.gone[[2]string{repository, s.Name}] })
+	return append(list, a.o.snapshots[repository]...), nil
+}
+
+func (a assumed) SnapshotNames(ctx context.Context, repository string) ([]string, error) {
+	list, err := a.Snapshots(ctx, repository, false)
+	return Names(list), err
+}
+
+func (a assumed) Snapshot(ctx context.Context, repository, name string) (*Snapshot, error) {
+	if r, known := a.o.repositories[repository]; known && r == nil {
+		return nil, a.noRepository(repository)
+	}
+	missing := &Error{Op: "read snapshot " + repository + "/" + name, Kind: ErrNoSnapshot}
+	for _, s := range a.o.snapshots[repository] {
+		if s.Name == name {
+			return s, nil
+		}
+	}
+	if a.o.gone[[2]string{repository, name}] {
+		return nil, missing
+	}
+	s, err := a.Reader.Snapshot(ctx, repository, name)
+	if a.o.repositories[repository] != nil && errors.Is(err, ErrNoRepository) {
+		return nil, missing
+	}
+	return s, err
+}
+
+func (a assumed) Repository(ctx context.Context, name string) (Repository, error) {
+	if r, known := a.o.repositories[name]; known {
+		if r == nil {
+			return Repository{}, a.noRepository(name)
+		}
+		return *r, nil
+	}
+	return a.Reader.Repository(ctx, name)
+}
+
+func (a assumed) Repositories(ctx context.Context) ([]Repository, error) {
+	list, err := a.Reader.Repositories(ctx)
+	if err != nil {
+		return nil, err
+	}
+	list = slices.DeleteFunc(slices.Clone(list), func(r Repository) bool { _, known := a.o.repositories[r.Name]; return known })
+	for _, r := range a.o.repositories {
+		if r != nil {
+			list = append(list, *r)
+		}
+	}
+	slices.SortFunc(list, func(x, y Repository) int { return compareNames(x.Name, y.Name) })
+	return list, nil
+}
+
+func (a assumed) noRepository(name string) error {
+	return &Error{Op: "read repository " + name, Kind: ErrNoRepository}
+}

@@ -1,0 +1,68 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// Result is what became of one item of an action.
+type Result string
+
+// The results. Left is not a failure by itself: nothing was started.
+const (
+	Done    Result = "done"    // and seen in the cluster
+	Adopted Result = "adopted" // what was asked for was there already
+	Less    Result = "partial" // done, but less than whole, as the options allow
+	Failure Result = "failed"
+	Left    Result = "left" // not started: deadline, budget or interruption
+)
+
+// Outcome is what an action did to one item.
+type Outcome struct {
+	Verb       string // delete, create, restore, register, …
+	What       string // index, snapshot, repository
+	Name       string
+	Repository string
+	Result     Result
+	Detail     string // what is worth knowing, in words
+	Err        error  // of a Failure
+	Assumed    bool   // of a dry run: it would have been done
+}
+
+// Waiting says what an action waits for; Progress is given where the cluster
+// says how far it has come.
+type Waiting struct {
+	For      string
+	Elapsed  time.Duration
+	Progress *Progress
+}
+
+// ErrEmpty means that nothing was selected.
+var ErrEmpty = errors.New("nothing is selected")
+
+// Stopwatch is the one source of elapsed time; tests inject their own.
+type Stopwatch interface {
+	// Elapsed is the time since the run began.
+	Elapsed() time.Duration
+	// Sleep waits, or returns the context's cause when it ends first.
+	Sleep(ctx context.Context, d time.Duration) error
+}
+
+// RealTime is the stopwatch of real runs, started now by the monotonic clock.
+func RealTime(start time.Time) Stopwatch { return realTime{start} }
+
+type realTime struct{ start time.Time }
+
+func (r realTime) Elapsed() time.Duration { return time.Since(r.start) }
+
+func (r realTime) Sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-t.C:
+		return nil
+	}
+}

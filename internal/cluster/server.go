@@ -1,0 +1,120 @@
+package cluster
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Server is what answers: distribution and version. A version that could not be
+// read is zero and is treated as the oldest supported one.
+type Server struct {
+	OpenSearch bool
+	Version    Version
+	Text       string // the version as the server writes it; empty if unknown
+	Name       string // cluster name
+	UUID       string // cluster uuid
+}
+
+// Version is major.minor.patch.
+type Version [3]int
+
+// ParseVersion reads "6.7.0", "8.0.0-rc1"; missing and unreadable parts are 0.
+func ParseVersion(s string) Version {
+	var v Version
+	s, _, _ = strings.Cut(s, "-")
+	for i, p := range strings.SplitN(s, ".", 3) {
+		v[i], _ = strconv.Atoi(p)
+	}
+	return v
+}
+
+// Less orders versions.
+func (v Version) Less(o Version) bool {
+	for i := range v {
+		if v[i] != o[i] {
+			return v[i] < o[i]
+		}
+	}
+	return false
+}
+
+// String writes major.minor.patch.
+func (v Version) String() string { return fmt.Sprintf("%d.%d.%d", v[0], v[1], v[2]) }
+
+// String names the server for people.
+func (s Server) String() string {
+	if s.Text == "" {
+		return "a server of unknown version"
+	}
+	if s.OpenSearch {
+		return "OpenSearch " + s.Text
+	}
+	return "Elasticsearch " + s.Text
+}
+
+func (s Server) since(v Version) bool { return s.OpenSearch || !s.Version.Less(v) }
+
+// DeletesMany says whether one request may name several snapshots to delete
+// (Elasticsearch 7.8 and OpenSearch).
+func (s Server) DeletesMany() bool { return s.since(Version{7, 8, 0}) }
+
+// Concurrent says whether snapshot operations may overlap (Elasticsearch 7.9 and
+// OpenSearch); before, the server refuses a second one.
+func (s Server) Concurrent() bool { return s.since(Version{7, 9, 0}) }
+
+// CanRead says whether this server can restore what the given version of the
+// same distribution wrote, and why not. OpenSearch reads Elasticsearch 6.8 to
+// 7.10. An unknown version is allowed; the server has the last word.
+func (s Server) CanRead(snapshotVersion string) (ok bool, why string) {
+	v := ParseVersion(snapshotVersion)
+	if snapshotVersion == "" || v == (Version{}) || s.Version == (Version{}) {
+		return true, ""
+	}
+	if s.OpenSearch && v[0] >= 6 && v[0] <= 7 { // written by Elasticsearch, or by OpenSearch under its compatibility version
+		return true, ""
+	}
+	if s.Version.Less(v) {
+		return false, fmt.Sprintf("it was taken by version %s, newer than this %s", snapshotVersion, s)
+	}
+	if s.Version[0]-v[0] > 1 {
+		return false, fmt.Sprintf("it was taken by version %s; %s reads only indices of the previous major version", snapshotVersion, s)
+	}
+	return true, ""
+}
+
+// Capacity is what the data nodes can take.
+type Capacity struct {
+	Nodes         []Disk
+	HighWatermark string // as set: "90%" or an absolute free size such as "10gb"
+	WatermarkOn   bool
+	ShardLimit    int // cluster.max_shards_per_node times data nodes; 0 when the server has none
+	Shards        int // open shards now, replicas included
+}
+
+// Disk is the file system of one data node.
+type Disk struct {
+	Node        string
+	Total, Free int64 // bytes
+}
+
+// Age is now minus t in whole units people read: 3h, 45d.
+func Age(now, t time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	d := now.Sub(t)
+	switch {
+	case d < 0:
+		return "0s"
+	case d < time.Minute:
+		return fmt.Sprintf("%ds", int(d.Seconds()))
+	case d < time.Hour:
+		return fmt.Sprintf("%dm", int(d.Minutes()))
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%dh", int(d.Hours()))
+	default:
+		return fmt.Sprintf("%dd", int(d.Hours()/24))
+	}
+}

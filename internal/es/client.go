@@ -1,0 +1,386 @@
+// Package es implements the cluster interfaces over HTTP. It is the only user of
+// go-elasticsearch, of which it takes the request types and the transport but not
+// the client: the client refuses every server that does not send Elastic's product
+// header, which is all of OpenSearch and Elasticsearch before 7.14.
+package es
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/elastic/elastic-transport-go/v8/elastictransport"
+	"github.com/elastic/go-elasticsearch/v8/esapi"
+
+	"github.com/esnap/esnap/internal/cluster"
+)
+
+// Options say how a cluster is reached.
+type Options struct {
+	URLs        []string // at least one; user information in them wins over Username
+	Username    string
+	Password    string
+	APIKey      string // base64 of id:key
+	BearerToken string
+	Header      http.Header
+
+	CAFile             string
+	ClientCert         string
+	ClientKey          string
+	ServerName         string
+	InsecureSkipVerify bool
+
+	// Timeout bounds one request, ConnectTimeout waiting for a cluster that does
+	// not answer, or answers that it is not ready.
+	Timeout        time.Duration
+	ConnectTimeout time.Duration
+	UserAgent      string
+
+	// Trace, if set, is told of every request and its reply: for debug logs, tests
+	// and benchmarks. It sees no credentials.
+	Trace func(Exchange)
+	// Wait is told while an unreachable cluster is waited for.
+	Wait func(err error, elapsed time.Duration)
+	// Transport replaces the network in tests.
+	Transport http.RoundTripper
+}
+
+// Exchange is one request and its reply.
+type Exchange struct {
+	Method string
+	URI    string // path and query
+	Status int    // 0: no reply
+	Bytes  int64  // of the reply's body read so far
+	Took   time.Duration
+	Err    error
+	Body   []byte // of the request
+}
+
+// maxLine is the most bytes a request line may have, from method to protocol;
+// servers refuse longer ones by default.
+const maxLine = 4096
+
+// Client is a cluster over HTTP.
+type Client struct {
+	o         Options
+	transport *elastictransport.Client
+	prefix    int // longest path prefix of the URLs, in bytes
+
+	mu     sync.Mutex
+	server *cluster.Server
+}
+
+var _ cluster.Cluster = (*Client)(nil)
+
+// New makes a client. It reads certificate files but sends nothing.
+func New(o Options) (*Client, error) {
+	if o.Timeout == 0 {
+		o.Timeout = 30 * time.Second
+	}
+	c := &Client{o: o}
+	cfg := elastictransport.Config{
+		Username: o.Username, Password: o.Password, APIKey: o.APIKey, ServiceToken: o.BearerToken,
+		Header: o.Header, DisableRetry: true, UserAgent: o.UserAgent,
+	}
+	for _, raw := range o.URLs {
+		u, err := ParseURL(raw)
+		if err != nil {
+			return nil, err
+		}
+		c.prefix = max(c.prefix, len(u.EscapedPath()))
+		cfg.URLs = append(cfg.URLs, u)
+	}
+	if len(cfg.URLs) == 0 {
+		return nil, errors.New("no cluster address is given")
+	}
+	cfg.Transport = o.Transport
+	if cfg.Transport == nil {
+		t, err := httpTransport(o)
+		if err != nil {
+			return nil, err
+		}
+		cfg.Transport = t
+	}
+	var err error
+	if c.transport, err = elastictransport.New(cfg); err != nil {
+		return nil, fmt.Errorf("set up the connection: %w", err)
+	}
+	return c, nil
+}
+
+// ParseURL reads a cluster's address. Errors never show user information.
+func ParseURL(raw string) (*url.URL, error) {
+	u, err := url.Parse(strings.TrimSpace(raw))
+	if err != nil {
+		return nil, errors.New("a cluster address cannot be read as a URL; it is written http://host:9200 or https://[::1]:9200/prefix")
+	}
+	if u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		return nil, fmt.Errorf("the cluster address %s must start with http:// or https:// and name a host", u.Redacted())
+	}
+	u.Path = strings.TrimRight(u.Path, "/")
+	return u, nil
+}
+
+func httpTransport(o Options) (http.RoundTripper, error) {
+	dialer := &net.Dialer{Timeout: min(o.Timeout, 10*time.Second), KeepAlive: 30 * time.Second}
+	t := &http.Transport{
+		Proxy: http.ProxyFromEnvironment, DialContext: dialer.DialContext, MaxIdleConnsPerHost: 8,
+		IdleConnTimeout: 90 * time.Second, TLSHandshakeTimeout: 10 * time.Second, DisableCompression: true,
+	}
+	cfg := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: o.ServerName, InsecureSkipVerify: o.InsecureSkipVerify} //nolint:gosec // the user's own --insecure, warned about
+	if o.CAFile != "" {
+		pem, err := os.ReadFile(o.CAFile)
+		if err != nil {
+			return nil, fmt.Errorf("read the CA file: %w", err)
+		}
+		cfg.RootCAs = x509.NewCertPool()
+		if !cfg.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("the CA file %s holds no PEM certificate", o.CAFile)
+		}
+	}
+	if o.ClientCert != "" || o.ClientKey != "" {
+		key := o.ClientKey
+		if key == "" {
+			key = o.ClientCert // one file with both
+		}
+		pair, err := tls.LoadX509KeyPair(o.ClientCert, key)
+		if err != nil {
+			return nil, fmt.Errorf("read the client certificate %s and key: %w", o.ClientCert, err)
+		}
+		cfg.Certificates = []tls.Certificate{pair}
+	}
+	t.TLSClientConfig = cfg
+	return t, nil
+}
+
+// call is one request to make.
+type call struct {
+	op      string                // for errors: "delete snapshot r/s"
+	request func() esapi.Request  // made anew for every try
+	write   bool                  // may change something: not repeated
+	timeout time.Duration         // 0: the client's
+	decode  func(io.Reader) error // of a successful reply; nil ignores it
+	accept  []int                 // statuses that are no failure, besides 2xx
+}
+
+// tries bounds how often one read is sent.
+const tries = 5
+
+// do makes a call: reads are tried again while a reply says so or none comes,
+// writes only when the server said that it did nothing, or was never reached.
+func (c *Client) do(ctx context.Context, k call) error {
+	pause := 100 * time.Millisecond
+	for try := 1; ; try++ {
+		retryAfter, err := c.once(ctx, k)
+		if err == nil || ctx.Err() != nil || try == tries || !again(k, err) {
+			return err
+		}
+		wait := max(retryAfter, pause/2+rand.N(pause)) //nolint:gosec // jitter
+		if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) < wait {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(min(wait, 30*time.Second)):
+		}
+		pause = min(pause*3, 5*time.Second)
+	}
+}
+
+// again says whether a failed call may be sent once more.
+func again(k call, err error) bool {
+	if errors.Is(err, errNotSent) || errors.Is(err, cluster.ErrRejected) {
+		return true
+	}
+	return !k.write && (errors.Is(err, cluster.ErrUnavailable) || errors.Is(err, errNoReply))
+}
+
+var (
+	errNotSent = errors.New("the request was not sent")
+	errNoReply = errors.New("the connection was lost")
+)
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) Perform(r *http.Request) (*http.Response, error) { return f(r) }
+
+func (c *Client) once(ctx context.Context, k call) (retryAfter time.Duration, err error) {
+	timeout := k.timeout
+	if timeout == 0 {
+		timeout = c.o.Timeout
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("no answer within %s", timeout))
+	defer cancel()
+	ex := Exchange{}
+	start := time.Now()
+	var uri string
+	defer func() {
+		if c.o.Trace != nil {
+			ex.Took, ex.Err = time.Since(start), err
+			c.o.Trace(ex)
+		}
+	}()
+	resp, err := k.request().Do(ctx, roundTripper(func(r *http.Request) (*http.Response, error) {
+		uri = r.URL.RequestURI()
+		ex.Method, ex.URI = r.Method, uri
+		if n := len(r.Method) + c.prefix + len(uri) + len("  HTTP/1.1"); n > maxLine {
+			return nil, fmt.Errorf("the request line would have %d bytes; servers accept %d", n, maxLine)
+		}
+		if r.Body != nil && c.o.Trace != nil {
+			ex.Body, _ = io.ReadAll(r.Body)
+			r.Body = io.NopCloser(bytes.NewReader(ex.Body))
+		}
+		return c.transport.Perform(r)
+	}))
+	if err != nil {
+		return 0, c.transportError(ctx, k, err)
+	}
+	defer resp.Body.Close()
+	ex.Status = resp.StatusCode
+	body := &counter{r: resp.Body, n: &ex.Bytes}
+	accepted := resp.StatusCode < 300
+	for _, s := range k.accept {
+		accepted = accepted || s == resp.StatusCode
+	}
+	if !accepted {
+		retryAfter, _ = parseRetryAfter(resp.Header.Get("Retry-After"))
+		return retryAfter, replyError(k, resp.StatusCode, body)
+	}
+	if k.decode == nil {
+		_, err = io.Copy(io.Discard, body)
+	} else {
+		err = k.decode(body)
+	}
+	var said *cluster.Error
+	if errors.As(err, &said) {
+		return 0, said
+	}
+	if err != nil {
+		e := &cluster.Error{Op: k.op, Kind: cluster.ErrUnreachable, Status: resp.StatusCode, Err: errors.Join(errNoReply, err), Text: "the reply broke off or is not what this server should send: " + err.Error()}
+		if k.write {
+			e.Kind = cluster.ErrLost
+		}
+		return 0, e
+	}
+	return 0, nil
+}
+
+type counter struct {
+	r io.Reader
+	n *int64
+}
+
+func (c *counter) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	*c.n += int64(n)
+	return n, err
+}
+
+func parseRetryAfter(v string) (time.Duration, bool) {
+	if n, err := strconv.Atoi(v); err == nil && n >= 0 {
+		return time.Duration(n) * time.Second, true
+	}
+	if t, err := http.ParseTime(v); err == nil {
+		return max(time.Until(t), 0), true
+	}
+	return 0, false
+}
+
+// transportError is what a request without a reply means.
+func (c *Client) transportError(ctx context.Context, k call, err error) error {
+	e := &cluster.Error{Op: k.op, Kind: cluster.ErrUnreachable, Err: err, Text: plainTransport(err)}
+	var dial *net.OpError
+	var cert *tls.CertificateVerificationError
+	var record tls.RecordHeaderError
+	switch {
+	case errors.As(err, &cert):
+		e.Text = "the server's certificate is not trusted: " + cert.Err.Error()
+		e.Hint = "give the certificate authority with --ca-file"
+	case errors.As(err, &record), strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
+		e.Text, e.Hint = "the server does not speak TLS on this port", "write http:// in the address, or the port that has TLS"
+	case errors.As(err, &dial) && dial.Op == "dial":
+		e.Err = errors.Join(errNotSent, err)
+	case errors.Is(err, syscall.ECONNREFUSED):
+		e.Err = errors.Join(errNotSent, err)
+	case k.write && ctx.Err() != nil:
+		e.Kind, e.Text = cluster.ErrLost, context.Cause(ctx).Error()
+	case ctx.Err() != nil:
+		e.Text = context.Cause(ctx).Error()
+	case k.write && !strings.Contains(err.Error(), "request line would"):
+		e.Kind = cluster.ErrLost
+	default:
+		e.Err = errors.Join(errNoReply, err)
+	}
+	return e
+}
+
+// plainTransport is the last part of a transport's error: what happened, without
+// the method and URL that every layer puts before it.
+func plainTransport(err error) string {
+	var u *url.Error
+	if errors.As(err, &u) {
+		err = u.Err
+	}
+	return err.Error()
+}
+
+// into decodes a reply into a value.
+func into(v any) func(io.Reader) error {
+	return func(r io.Reader) error { return json.NewDecoder(r).Decode(v) }
+}
+
+func jsonBody(v any) io.Reader {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(fmt.Sprintf("es: body cannot be written as JSON: %v", err))
+	}
+	return bytes.NewReader(b)
+}
+
+// esc makes a name fit for a path: the request types put it there as it is.
+func esc(name string) string { return url.PathEscape(name) }
+
+func escAll(names []string) []string {
+	out := make([]string, len(names))
+	for i, n := range names {
+		out[i] = esc(n)
+	}
+	return out
+}
+
+// batches splits names so that each batch, comma-joined and encoded, leaves room
+// for the rest of the request line.
+func (c *Client) batches(names []string, rest int) [][]string {
+	room := maxLine - 96 - c.prefix - rest
+	var out [][]string
+	used := 0
+	for _, n := range names {
+		size := len(esc(n)) + 1
+		if len(out) == 0 || used+size > room {
+			out = append(out, nil)
+			used = 0
+		}
+		out[len(out)-1] = append(out[len(out)-1], n)
+		used += size
+	}
+	return out
+}
+
+// Flag is a pointer to a boolean, for optional parameters.
+func flag(b bool) *bool { return &b }

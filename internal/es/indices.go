@@ -1,0 +1,350 @@
+package es
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/elastic/go-elasticsearch/v8/esapi"
+
+	"github.com/esnap/esnap/internal/cluster"
+)
+
+// indexFields is all that a listing asks of the cluster's metadata. The metadata
+// comes from the master alone; _cat/indices asks every shard.
+var indexFields = []string{
+	"metadata.indices.*.state", "metadata.indices.*.aliases", "metadata.indices.*.system",
+	"metadata.indices.*.settings.index.uuid", "metadata.indices.*.settings.index.creation_date",
+	"metadata.indices.*.settings.index.hidden", "metadata.indices.*.settings.index.lifecycle.name",
+	"metadata.data_stream.data_stream.*.indices.index_name",
+}
+
+type indexMetadata struct {
+	State    string   `json:"state"`
+	Aliases  []string `json:"aliases"`
+	System   bool     `json:"system"`
+	Settings struct {
+		Index struct {
+			UUID      string `json:"uuid"`
+			Created   string `json:"creation_date"`
+			Hidden    string `json:"hidden"`
+			Lifecycle struct {
+				Name string `json:"name"`
+			} `json:"lifecycle"`
+		} `json:"index"`
+	} `json:"settings"`
+}
+
+// Indices implements cluster.IndexReader with one request.
+func (c *Client) Indices(ctx context.Context) ([]*cluster.Index, error) {
+	var list []*cluster.Index
+	streams := map[string][]string{}
+	err := c.do(ctx, call{op: "list indices", request: func() esapi.Request {
+		list = nil
+		return esapi.ClusterStateRequest{Metric: []string{"metadata"}, FilterPath: indexFields}
+	}, decode: func(r io.Reader) error {
+		d := json.NewDecoder(r)
+		err := object(d, func(key string) error {
+			if key != "metadata" {
+				return skip(d)
+			}
+			return object(d, func(key string) error {
+				switch key {
+				case "indices":
+					return object(d, func(name string) error {
+						var m indexMetadata
+						if err := d.Decode(&m); err != nil {
+							return err
+						}
+						list = append(list, m.index(name))
+						return nil
+					})
+				case "data_stream":
+					var ds struct {
+						DataStream map[string]struct {
+							Indices []struct {
+								Name string `json:"index_name"`
+							} `json:"indices"`
+						} `json:"data_stream"`
+					}
+					if err := d.Decode(&ds); err != nil {
+						return err
+					}
+					for name, s := range ds.DataStream {
+						for _, i := range s.Indices {
+							streams[name] = append(streams[name], i.Name)
+						}
+					}
+					return nil
+				}
+				return skip(d)
+			})
+		})
+		return drain(r, err)
+	}})
+	if err != nil {
+		return nil, err
+	}
+	slices.SortFunc(list, func(a, b *cluster.Index) int { return strings.Compare(a.Name, b.Name) })
+	for stream, names := range streams {
+		for n, name := range names { // the last one is the write index
+			at, found := slices.BinarySearchFunc(list, name, func(i *cluster.Index, s string) int { return strings.Compare(i.Name, s) })
+			if found {
+				list[at].DataStream, list[at].StreamHead = stream, n == len(names)-1
+			}
+		}
+	}
+	return list, nil
+}
+
+func (m indexMetadata) index(name string) *cluster.Index {
+	i := &cluster.Index{
+		Name: name, UUID: m.Settings.Index.UUID, Closed: m.State == "close", Hidden: m.Settings.Index.Hidden == "true",
+		System: m.System || cluster.IsDotted(name), Lifecycle: m.Settings.Index.Lifecycle.Name, Aliases: m.Aliases,
+	}
+	if ms, err := strconv.ParseInt(m.Settings.Index.Created, 10, 64); err == nil {
+		i.Created = millis(ms)
+	}
+	slices.Sort(i.Aliases)
+	return i
+}
+
+// Stats implements cluster.IndexReader.
+func (c *Client) Stats(ctx context.Context, names []string) (map[string]cluster.IndexStats, error) {
+	out := make(map[string]cluster.IndexStats, len(names))
+	for _, batch := range c.batches(names, 300) {
+		var reply struct {
+			Indices map[string]struct {
+				Primaries, Total struct {
+					Docs struct {
+						Count int64 `json:"count"`
+					} `json:"docs"`
+					Store struct {
+						Bytes int64 `json:"size_in_bytes"`
+					} `json:"store"`
+				}
+			} `json:"indices"`
+		}
+		err := c.do(ctx, call{op: "read index statistics", decode: into(&reply), accept: []int{http.StatusNotFound}, request: func() esapi.Request {
+			return lenientStats{esapi.IndicesStatsRequest{
+				Index: escAll(batch), Metric: []string{"docs", "store"},
+				FilterPath: []string{"indices.*.primaries.docs.count", "indices.*.primaries.store.size_in_bytes", "indices.*.total.store.size_in_bytes"},
+			}}
+		}})
+		if err != nil {
+			return nil, err
+		}
+		for name, s := range reply.Indices {
+			out[name] = cluster.IndexStats{Docs: s.Primaries.Docs.Count, Bytes: s.Total.Store.Bytes, PrimaryBytes: s.Primaries.Store.Bytes}
+		}
+	}
+	return out, nil
+}
+
+// lenientStats adds the parameter that the request type lacks.
+type lenientStats struct{ esapi.IndicesStatsRequest }
+
+// Do implements esapi.Request.
+func (r lenientStats) Do(ctx context.Context, t esapi.Transport) (*esapi.Response, error) {
+	return r.IndicesStatsRequest.Do(ctx, roundTripper(func(req *http.Request) (*http.Response, error) {
+		q := req.URL.Query()
+		q.Set("ignore_unavailable", "true")
+		req.URL.RawQuery = q.Encode()
+		return t.Perform(req)
+	}))
+}
+
+// FieldRange implements cluster.IndexReader.
+func (c *Client) FieldRange(ctx context.Context, index, field string) (cluster.FieldRange, error) {
+	var reply struct {
+		Aggregations map[string]struct {
+			Value *float64 `json:"value"`
+		} `json:"aggregations"`
+	}
+	body := map[string]any{"aggs": map[string]any{
+		"min": map[string]any{"min": map[string]any{"field": field}},
+		"max": map[string]any{"max": map[string]any{"field": field}},
+	}}
+	err := c.do(ctx, call{op: "read the range of " + field + " in " + index, decode: into(&reply), request: func() esapi.Request {
+		size := 0
+		return esapi.SearchRequest{Index: []string{esc(index)}, Size: &size, Body: jsonBody(body), FilterPath: []string{"aggregations"}}
+	}})
+	if err != nil {
+		return cluster.FieldRange{}, err
+	}
+	lo, hi := reply.Aggregations["min"].Value, reply.Aggregations["max"].Value
+	if lo == nil || hi == nil {
+		return cluster.FieldRange{}, nil
+	}
+	return cluster.FieldRange{Min: time.UnixMilli(int64(*lo)).UTC(), Max: time.UnixMilli(int64(*hi)).UTC(), Found: true}, nil
+}
+
+// WriteAliases implements cluster.IndexReader. Aliases in the cluster's metadata
+// are bare names, so this is a request of its own.
+func (c *Client) WriteAliases(ctx context.Context) (map[string][]string, error) {
+	var reply map[string]struct {
+		Aliases map[string]struct {
+			Write bool `json:"is_write_index"`
+		} `json:"aliases"`
+	}
+	err := c.do(ctx, call{op: "list write aliases", decode: into(&reply), request: func() esapi.Request {
+		return esapi.IndicesGetAliasRequest{ExpandWildcards: "all", FilterPath: []string{"*.aliases.*.is_write_index"}}
+	}})
+	if err != nil {
+		return nil, err
+	}
+	out := map[string][]string{}
+	for index, r := range reply {
+		for alias, a := range r.Aliases {
+			if a.Write {
+				out[index] = append(out[index], alias)
+			}
+		}
+		slices.Sort(out[index])
+	}
+	return out, nil
+}
+
+// Health implements cluster.IndexReader. It asks for all indices: a missing name
+// in the path would keep the server waiting for it.
+func (c *Client) Health(ctx context.Context, names []string) (map[string]cluster.IndexHealth, error) {
+	var reply struct {
+		Indices map[string]struct {
+			Status       string `json:"status"`
+			Shards       int    `json:"number_of_shards"`
+			Primary      int    `json:"active_primary_shards"`
+			Initializing int    `json:"initializing_shards"`
+			Relocating   int    `json:"relocating_shards"`
+			Unassigned   int    `json:"unassigned_shards"`
+		} `json:"indices"`
+	}
+	err := c.do(ctx, call{op: "read index health", decode: into(&reply), accept: []int{http.StatusRequestTimeout}, request: func() esapi.Request {
+		return esapi.ClusterHealthRequest{Level: "indices", FilterPath: []string{
+			"indices.*.status", "indices.*.number_of_shards", "indices.*.active_primary_shards",
+			"indices.*.initializing_shards", "indices.*.relocating_shards", "indices.*.unassigned_shards",
+		}}
+	}})
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[string]cluster.IndexHealth, len(names))
+	for _, n := range names {
+		if h, ok := reply.Indices[n]; ok {
+			out[n] = cluster.IndexHealth{Status: h.Status, Shards: h.Shards, ActivePrimary: h.Primary, Initializing: h.Initializing, Relocating: h.Relocating, Unassigned: h.Unassigned}
+		}
+	}
+	return out, nil
+}
+
+// ShardProblems implements cluster.IndexReader.
+func (c *Client) ShardProblems(ctx context.Context, names []string) ([]cluster.ShardProblem, error) {
+	var out []cluster.ShardProblem
+	for _, batch := range c.batches(names, 200) {
+		problems, err := c.shardProblems(ctx, batch)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, problems...)
+	}
+	return out, nil
+}
+
+// shardProblems asks for one batch. Servers refuse all of it for one name that is
+// gone and have no way to ignore it here: then each half is asked for by itself.
+func (c *Client) shardProblems(ctx context.Context, names []string) ([]cluster.ShardProblem, error) {
+	var rows []struct {
+		Index   string `json:"index"`
+		Shard   string `json:"shard"`
+		Copy    string `json:"prirep"`
+		State   string `json:"state"`
+		Reason  string `json:"unassigned.reason"`
+		Details string `json:"unassigned.details"`
+	}
+	err := c.do(ctx, call{op: "read shard states", decode: into(&rows), request: func() esapi.Request {
+		return esapi.CatShardsRequest{Index: escAll(names), Format: "json", H: []string{"index", "shard", "prirep", "state", "unassigned.reason", "unassigned.details"}}
+	}})
+	switch {
+	case errors.Is(err, cluster.ErrNoIndex) && len(names) == 1:
+		return nil, nil
+	case errors.Is(err, cluster.ErrNoIndex):
+		first, err := c.shardProblems(ctx, names[:len(names)/2])
+		if err != nil {
+			return nil, err
+		}
+		second, err := c.shardProblems(ctx, names[len(names)/2:])
+		return append(first, second...), err
+	case err != nil:
+		return nil, err
+	}
+	var out []cluster.ShardProblem
+	for _, r := range rows {
+		if r.State == "STARTED" || r.State == "RELOCATING" {
+			continue
+		}
+		n, _ := strconv.Atoi(r.Shard)
+		out = append(out, cluster.ShardProblem{Index: r.Index, Shard: n, Primary: r.Copy == "p", State: r.State, Reason: r.Reason, Details: r.Details})
+	}
+	return out, nil
+}
+
+// IndexBatches implements cluster.Batcher.
+func (c *Client) IndexBatches(names []string) [][]string { return c.batches(names, 100) }
+
+// DeleteIndices implements cluster.Writer. expand_wildcards=none keeps a name
+// from ever being taken for a pattern, and an index that is gone already is what
+// was wanted.
+func (c *Client) DeleteIndices(ctx context.Context, r cluster.DeleteIndices) error {
+	op := describe("delete", "index", "indices", r.Names)
+	if err := concrete(op, r.Names...); err != nil {
+		return err
+	}
+	return c.do(ctx, call{op: op, write: true, timeout: max(r.Timeout, r.MasterTimeout), request: func() esapi.Request {
+		return esapi.IndicesDeleteRequest{Index: escAll(r.Names), MasterTimeout: r.MasterTimeout, ExpandWildcards: "none", IgnoreUnavailable: flag(true)}
+	}})
+}
+
+// UpdateAliases implements cluster.Writer.
+func (c *Client) UpdateAliases(ctx context.Context, r cluster.UpdateAliases) error {
+	var actions []map[string]any
+	for _, a := range r.Actions {
+		verb := "add"
+		if a.Remove {
+			verb = "remove"
+		}
+		entry := map[string]any{"index": a.Index, "alias": a.Alias}
+		for k, v := range a.Extra {
+			entry[k] = v
+		}
+		actions = append(actions, map[string]any{verb: entry})
+	}
+	return c.do(ctx, call{op: "update aliases", write: true, request: func() esapi.Request {
+		return esapi.IndicesUpdateAliasesRequest{Body: jsonBody(map[string]any{"actions": actions})}
+	}})
+}
+
+// describe names what a request is about: one by name, many by number.
+func describe(verb, one, many string, names []string) string {
+	if len(names) == 1 {
+		return verb + " " + one + " " + names[0]
+	}
+	return verb + " " + strconv.Itoa(len(names)) + " " + many
+}
+
+// concrete refuses what would delete more than is named: a pattern, a list, or
+// nothing, which makes the path that of what holds the named things.
+func concrete(op string, names ...string) error {
+	bad := len(names) == 0
+	for _, n := range names {
+		bad = bad || n == "" || n == "_all" || strings.ContainsAny(n, "*,")
+	}
+	if bad {
+		return &cluster.Error{Op: op, Kind: cluster.ErrInvalid, Text: strconv.Quote(strings.Join(names, " ")) + " does not name what to delete"}
+	}
+	return nil
+}

@@ -1,0 +1,105 @@
+package es
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/elastic/go-elasticsearch/v8/esapi"
+
+	"github.com/esnap/esnap/internal/cluster"
+)
+
+const (
+	// masterWait is the least time-out of a request that servers before 7.9 hold
+	// back for up to half a minute while another snapshot operation runs.
+	masterWait = 90 * time.Second
+	// sizesTimeout is the least time-out of reading a snapshot shard by shard, and
+	// of a verification that waits for slow storage.
+	sizesTimeout = 2 * time.Minute
+)
+
+type repositoryReply struct {
+	Type     string         `json:"type"`
+	UUID     string         `json:"uuid"`
+	Settings map[string]any `json:"settings"`
+}
+
+func (r repositoryReply) repository(name string) cluster.Repository {
+	return cluster.Repository{Name: name, Type: r.Type, UUID: r.UUID, Settings: cluster.Flatten(r.Settings)}
+}
+
+// Repositories implements cluster.RepositoryReader.
+func (c *Client) Repositories(ctx context.Context) ([]cluster.Repository, error) {
+	var reply map[string]repositoryReply
+	err := c.do(ctx, call{op: "list repositories", decode: into(&reply), request: func() esapi.Request {
+		return esapi.SnapshotGetRepositoryRequest{}
+	}})
+	var list []cluster.Repository
+	for name, r := range reply {
+		list = append(list, r.repository(name))
+	}
+	slices.SortFunc(list, func(a, b cluster.Repository) int { return strings.Compare(a.Name, b.Name) })
+	return list, err
+}
+
+// Repository implements cluster.RepositoryReader.
+func (c *Client) Repository(ctx context.Context, name string) (cluster.Repository, error) {
+	op := "read repository " + name
+	var reply map[string]repositoryReply
+	err := c.do(ctx, call{op: op, decode: into(&reply), request: func() esapi.Request {
+		return esapi.SnapshotGetRepositoryRequest{Repository: []string{esc(name)}}
+	}})
+	if err != nil {
+		return cluster.Repository{}, err
+	}
+	r, ok := reply[name]
+	if !ok {
+		return cluster.Repository{}, &cluster.Error{Op: op, Kind: cluster.ErrNoRepository}
+	}
+	return r.repository(name), nil
+}
+
+// RegisterRepository implements cluster.Writer.
+func (c *Client) RegisterRepository(ctx context.Context, r cluster.RegisterRepository) error {
+	settings := r.Settings
+	if settings == nil {
+		settings = map[string]any{}
+	}
+	return c.do(ctx, call{op: "register repository " + r.Name, write: true, timeout: max(r.Timeout, sizesTimeout), request: func() esapi.Request {
+		return esapi.SnapshotCreateRepositoryRequest{Repository: esc(r.Name), Verify: flag(r.Verify), Body: jsonBody(map[string]any{"type": r.Type, "settings": settings})}
+	}})
+}
+
+// VerifyRepository implements cluster.Writer.
+func (c *Client) VerifyRepository(ctx context.Context, r cluster.VerifyRepository) ([]string, error) {
+	var reply struct {
+		Nodes map[string]struct {
+			Name string `json:"name"`
+		} `json:"nodes"`
+	}
+	err := c.do(ctx, call{op: "verify repository " + r.Name, write: true, timeout: max(c.o.Timeout, sizesTimeout), decode: into(&reply), request: func() esapi.Request {
+		return esapi.SnapshotVerifyRepositoryRequest{Repository: esc(r.Name)}
+	}})
+	var nodes []string
+	for _, n := range reply.Nodes {
+		nodes = append(nodes, n.Name)
+	}
+	slices.Sort(nodes)
+	return nodes, err
+}
+
+// UnregisterRepository implements cluster.Writer.
+func (c *Client) UnregisterRepository(ctx context.Context, r cluster.UnregisterRepository) error {
+	op := "unregister repository " + r.Name
+	if err := concrete(op, r.Name); err != nil {
+		return err
+	}
+	return c.do(ctx, call{op: op, write: true, request: func() esapi.Request {
+		return esapi.SnapshotDeleteRepositoryRequest{Repository: []string{esc(r.Name)}}
+	}})
+}
+
+// joinNames is a list of names as request bodies take it.
+func joinNames(names []string) string { return strings.Join(names, ",") }

@@ -1,0 +1,312 @@
+package es
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/elastic/go-elasticsearch/v8/esapi"
+
+	"github.com/esnap/esnap/internal/cluster"
+)
+
+// Server implements cluster.ServerReader. The first call waits for a cluster that
+// does not answer yet, up to ConnectTimeout; the answer is remembered.
+func (c *Client) Server(ctx context.Context) (cluster.Server, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.server != nil {
+		return *c.server, nil
+	}
+	start := time.Now()
+	for {
+		s, err := c.probe(ctx)
+		if err == nil {
+			c.server = &s
+			return s, nil
+		}
+		elapsed := time.Since(start)
+		if ctx.Err() != nil || !cluster.Transient(err) || elapsed >= c.o.ConnectTimeout || untrusted(err) {
+			return cluster.Server{}, err
+		}
+		if c.o.Wait != nil {
+			c.o.Wait(err, elapsed)
+		}
+		select {
+		case <-ctx.Done():
+			return cluster.Server{}, err
+		case <-time.After(min(2*time.Second, c.o.ConnectTimeout-elapsed)):
+		}
+	}
+}
+
+// untrusted failures do not pass by waiting.
+func untrusted(err error) bool {
+	return strings.Contains(cluster.Hint(err), "--ca-file") || strings.Contains(cluster.Hint(err), "http://")
+}
+
+// probe asks GET /, which some users may not and some servers cannot answer, and
+// falls back to the answering node's own description.
+func (c *Client) probe(ctx context.Context) (cluster.Server, error) {
+	var root struct {
+		ClusterName string `json:"cluster_name"`
+		ClusterUUID string `json:"cluster_uuid"`
+		Tagline     string `json:"tagline"`
+		Version     struct {
+			Number       string `json:"number"`
+			Distribution string `json:"distribution"`
+		} `json:"version"`
+	}
+	err := c.do(ctx, call{op: "ask the cluster for its version", request: func() esapi.Request { return esapi.InfoRequest{} }, decode: into(&root)})
+	switch {
+	case err == nil && root.Version.Number != "":
+		return cluster.Server{
+			OpenSearch: root.Version.Distribution == "opensearch" || strings.Contains(root.Tagline, "OpenSearch"),
+			Version:    cluster.ParseVersion(root.Version.Number), Text: root.Version.Number,
+			Name: root.ClusterName, UUID: root.ClusterUUID,
+		}, nil
+	case err != nil && !errors.Is(err, cluster.ErrForbidden) && !errors.Is(err, cluster.ErrUnsupported) && !errors.Is(err, cluster.ErrServer):
+		return cluster.Server{}, err
+	}
+	var local struct {
+		ClusterName string `json:"cluster_name"`
+		Nodes       map[string]struct {
+			Version     string `json:"version"`
+			BuildFlavor string `json:"build_flavor"`
+		} `json:"nodes"`
+	}
+	err = c.do(ctx, call{op: "ask the node for its version", decode: into(&local), request: func() esapi.Request {
+		return esapi.NodesInfoRequest{NodeID: []string{"_local"}, FilterPath: []string{"cluster_name", "nodes.*.version", "nodes.*.build_flavor"}}
+	}})
+	if err != nil {
+		if errors.Is(err, cluster.ErrForbidden) || errors.Is(err, cluster.ErrUnsupported) {
+			return cluster.Server{}, nil // unknown: the oldest supported behaviour
+		}
+		return cluster.Server{}, err
+	}
+	s := cluster.Server{Name: local.ClusterName}
+	for _, n := range local.Nodes {
+		s.Text, s.Version = n.Version, cluster.ParseVersion(n.Version)
+		s.OpenSearch = n.BuildFlavor == "" // OpenSearch nodes have no flavour
+	}
+	return s, nil
+}
+
+// Clock implements cluster.ServerReader.
+func (c *Client) Clock(ctx context.Context) (time.Time, error) {
+	var rows []struct {
+		Epoch string `json:"epoch"`
+	}
+	err := c.do(ctx, call{op: "read the cluster's clock", decode: into(&rows), request: func() esapi.Request {
+		return esapi.CatHealthRequest{Format: "json", H: []string{"epoch"}}
+	}})
+	if err != nil {
+		return time.Time{}, err
+	}
+	if len(rows) == 0 {
+		return time.Time{}, &cluster.Error{Op: "read the cluster's clock", Kind: cluster.ErrServer, Text: "the reply is empty"}
+	}
+	sec, err := strconv.ParseInt(rows[0].Epoch, 10, 64)
+	return time.Unix(sec, 0), err
+}
+
+// customs is what the cluster state says of running operations.
+type customs struct {
+	Snapshots struct {
+		Snapshots []struct {
+			Repository string `json:"repository"`
+			Snapshot   string `json:"snapshot"`
+			Started    int64  `json:"start_time_millis"`
+			Indices    []struct {
+				Name string `json:"name"`
+			} `json:"indices"`
+			Shards []struct {
+				State string `json:"state"`
+				Node  string `json:"node"`
+			} `json:"shards"`
+		} `json:"snapshots"`
+	} `json:"snapshots"`
+	Deletions struct {
+		Deletions []struct {
+			Repository string   `json:"repository"`
+			Snapshot   string   `json:"snapshot"` // one, before 7.8
+			Snapshots  []string `json:"snapshots"`
+			Started    int64    `json:"start_time_millis"`
+		} `json:"snapshot_deletions"`
+	} `json:"snapshot_deletions"`
+	Restore struct {
+		Snapshots []struct {
+			Repository string   `json:"repository"`
+			Snapshot   string   `json:"snapshot"`
+			Indices    []string `json:"indices"`
+		} `json:"snapshots"`
+	} `json:"restore"`
+}
+
+// Running implements cluster.ServerReader.
+func (c *Client) Running(ctx context.Context) ([]cluster.Operation, error) {
+	var state customs
+	err := c.do(ctx, call{op: "list running snapshot operations", decode: into(&state), request: func() esapi.Request {
+		return esapi.ClusterStateRequest{Metric: []string{"customs"}, FilterPath: []string{
+			"snapshots.snapshots.repository", "snapshots.snapshots.snapshot", "snapshots.snapshots.start_time_millis", "snapshots.snapshots.indices",
+			"snapshot_deletions", "restore.snapshots.repository", "restore.snapshots.snapshot", "restore.snapshots.indices",
+		}}
+	}})
+	if err != nil {
+		return nil, err
+	}
+	var ops []cluster.Operation
+	for _, s := range state.Snapshots.Snapshots {
+		op := cluster.Operation{Kind: cluster.OpSnapshot, Repository: s.Repository, Snapshot: s.Snapshot, Started: millis(s.Started)}
+		for _, i := range s.Indices {
+			op.Indices = append(op.Indices, i.Name)
+		}
+		ops = append(ops, op)
+	}
+	for _, d := range state.Deletions.Deletions {
+		names := strings.Join(d.Snapshots, ",")
+		if names == "" {
+			names = d.Snapshot
+		}
+		ops = append(ops, cluster.Operation{Kind: cluster.OpDelete, Repository: d.Repository, Snapshot: names, Started: millis(d.Started)})
+	}
+	for _, r := range state.Restore.Snapshots {
+		ops = append(ops, cluster.Operation{Kind: cluster.OpRestore, Repository: r.Repository, Snapshot: r.Snapshot, Indices: r.Indices})
+	}
+	return ops, nil
+}
+
+func millis(ms int64) time.Time {
+	if ms <= 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms).UTC()
+}
+
+// Capacity implements cluster.ServerReader.
+func (c *Client) Capacity(ctx context.Context) (cluster.Capacity, error) {
+	var out cluster.Capacity
+	var stats struct {
+		Nodes map[string]struct {
+			Name  string   `json:"name"`
+			Roles []string `json:"roles"`
+			FS    struct {
+				Total struct {
+					Total int64 `json:"total_in_bytes"`
+					Avail int64 `json:"available_in_bytes"`
+				} `json:"total"`
+			} `json:"fs"`
+		} `json:"nodes"`
+	}
+	err := c.do(ctx, call{op: "read the nodes' disks", decode: into(&stats), request: func() esapi.Request {
+		return esapi.NodesStatsRequest{Metric: []string{"fs"}, FilterPath: []string{"nodes.*.name", "nodes.*.roles", "nodes.*.fs.total"}}
+	}})
+	if err != nil {
+		return out, err
+	}
+	for _, n := range stats.Nodes {
+		if slices.ContainsFunc(n.Roles, func(r string) bool { return r == "data" || strings.HasPrefix(r, "data_") }) {
+			out.Nodes = append(out.Nodes, cluster.Disk{Node: n.Name, Total: n.FS.Total.Total, Free: n.FS.Total.Avail})
+		}
+	}
+	slices.SortFunc(out.Nodes, func(a, b cluster.Disk) int { return strings.Compare(a.Node, b.Node) })
+	settings, err := c.clusterSettings(ctx, "cluster.routing.allocation.disk", "cluster.max_shards_per_node")
+	if err != nil {
+		return out, err
+	}
+	out.HighWatermark = settings["cluster.routing.allocation.disk.watermark.high"]
+	out.WatermarkOn = settings["cluster.routing.allocation.disk.threshold_enabled"] != "false"
+	if perNode, err := strconv.Atoi(settings["cluster.max_shards_per_node"]); err == nil {
+		if s, err := c.Server(ctx); err == nil && !s.Version.Less(cluster.Version{7, 0, 0}) || s.OpenSearch { // before 7.0 it only warns
+			out.ShardLimit = perNode * len(out.Nodes)
+		}
+	}
+	var health struct {
+		Active     int `json:"active_shards"`
+		Unassigned int `json:"unassigned_shards"`
+		Starting   int `json:"initializing_shards"`
+	}
+	err = c.do(ctx, call{op: "count the cluster's shards", decode: into(&health), accept: []int{http.StatusRequestTimeout}, request: func() esapi.Request {
+		return esapi.ClusterHealthRequest{FilterPath: []string{"active_shards", "unassigned_shards", "initializing_shards"}}
+	}})
+	out.Shards = health.Active + health.Unassigned + health.Starting
+	return out, err
+}
+
+// clusterSettings reads settings below the given names; transient win over
+// persistent, those over defaults.
+func (c *Client) clusterSettings(ctx context.Context, names ...string) (map[string]string, error) {
+	var reply map[string]map[string]any
+	var paths []string
+	for _, n := range names {
+		paths = append(paths, "*."+n)
+	}
+	err := c.do(ctx, call{op: "read cluster settings", decode: into(&reply), request: func() esapi.Request {
+		return esapi.ClusterGetSettingsRequest{IncludeDefaults: flag(true), FilterPath: paths}
+	}})
+	out := map[string]string{}
+	for _, layer := range []string{"defaults", "persistent", "transient"} {
+		for k, v := range cluster.Flatten(reply[layer]) {
+			out[k] = v
+		}
+	}
+	return out, err
+}
+
+// object walks a JSON object's members without holding them all.
+func object(d *json.Decoder, member func(key string) error) error {
+	if t, err := d.Token(); err != nil {
+		return err
+	} else if t != json.Delim('{') {
+		return errors.New("expected an object")
+	}
+	for d.More() {
+		t, err := d.Token()
+		if err != nil {
+			return err
+		}
+		key, _ := t.(string)
+		if err := member(key); err != nil {
+			return err
+		}
+	}
+	_, err := d.Token()
+	return err
+}
+
+// array walks a JSON array's elements without holding them all.
+func array(d *json.Decoder, element func() error) error {
+	if t, err := d.Token(); err != nil {
+		return err
+	} else if t == nil {
+		return nil
+	} else if t != json.Delim('[') {
+		return errors.New("expected a list")
+	}
+	for d.More() {
+		if err := element(); err != nil {
+			return err
+		}
+	}
+	_, err := d.Token()
+	return err
+}
+
+func skip(d *json.Decoder) error {
+	var raw json.RawMessage
+	return d.Decode(&raw)
+}
+
+// drain reads to the end, so that the connection can be used again.
+func drain(r io.Reader, err error) error {
+	if err == nil {
+		_, err = io.Copy(io.Discard, r)
+	}
+	return err
+}

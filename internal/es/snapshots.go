@@ -1,0 +1,348 @@
+package es
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"unique"
+
+	"github.com/elastic/go-elasticsearch/v8/esapi"
+
+	"github.com/esnap/esnap/internal/cluster"
+)
+
+// snapshotFields is what a listing asks of every snapshot, besides its indices.
+var snapshotFields = []string{
+	"snapshots.snapshot", "snapshots.uuid", "snapshots.version", "snapshots.state", "snapshots.reason", "snapshots.include_global_state",
+	"snapshots.start_time_in_millis", "snapshots.end_time_in_millis", "snapshots.shards", "snapshots.failures",
+	"snapshots.metadata.policy", "snapshots.metadata.sm_policy", "failures",
+}
+
+type snapshotReply struct {
+	Name        string   `json:"snapshot"`
+	UUID        string   `json:"uuid"`
+	Version     string   `json:"version"`
+	State       string   `json:"state"`
+	Reason      string   `json:"reason"`
+	GlobalState bool     `json:"include_global_state"`
+	Start       int64    `json:"start_time_in_millis"`
+	End         int64    `json:"end_time_in_millis"`
+	Indices     []string `json:"indices"`
+	DataStreams []string `json:"data_streams"`
+	Shards      struct {
+		Total, Failed, Successful int
+	} `json:"shards"`
+	Failures []struct {
+		Index  string `json:"index"`
+		Shard  int    `json:"shard_id"`
+		Node   string `json:"node_id"`
+		Reason string `json:"reason"`
+	} `json:"failures"`
+	Metadata struct {
+		Policy   string `json:"policy"`
+		SMPolicy string `json:"sm_policy"`
+	} `json:"metadata"`
+	Details map[string]struct {
+		Bytes int64 `json:"size_in_bytes"`
+	} `json:"index_details"`
+}
+
+// eachSnapshot decodes a listing one snapshot at a time. Elasticsearch 7.17
+// answers 200 with a map of failures for a repository that it cannot read.
+func eachSnapshot(op string, take func(snapshotReply)) func(io.Reader) error {
+	return func(r io.Reader) error {
+		d := json.NewDecoder(r)
+		err := object(d, func(key string) error {
+			switch key {
+			case "failures":
+				var failed map[string]json.RawMessage
+				if err := d.Decode(&failed); err != nil {
+					return err
+				}
+				for _, f := range failed {
+					return replyError(call{op: op}, http.StatusOK, strings.NewReader(`{"error":`+string(f)+`}`))
+				}
+				return nil
+			case "snapshots":
+			default:
+				return skip(d)
+			}
+			return array(d, func() error {
+				var s snapshotReply
+				if err := d.Decode(&s); err != nil {
+					return err
+				}
+				take(s)
+				return nil
+			})
+		})
+		return drain(r, err)
+	}
+}
+
+func (s snapshotReply) snapshot(repository string, contents bool) *cluster.Snapshot {
+	out := &cluster.Snapshot{
+		Repository: repository, Name: s.Name, UUID: s.UUID, State: cluster.State(s.State), Start: millis(s.Start), End: millis(s.End),
+		Shards: cluster.ShardCount{Total: s.Shards.Total, Failed: s.Shards.Failed, Successful: s.Shards.Successful},
+		Reason: s.Reason, Version: s.Version, GlobalState: s.GlobalState, Policy: cmp.Or(s.Metadata.Policy, s.Metadata.SMPolicy),
+	}
+	for _, f := range s.Failures {
+		out.Failures = append(out.Failures, cluster.ShardFailure{Index: f.Index, Shard: f.Shard, Node: f.Node, Reason: f.Reason})
+	}
+	if contents {
+		out.HasContents, out.DataStreams = true, s.DataStreams
+		for i, n := range s.Indices { // the same names recur in every snapshot: keep one copy
+			s.Indices[i] = unique.Make(n).Value()
+		}
+		slices.Sort(s.Indices)
+		out.Indices = s.Indices
+	}
+	return out
+}
+
+// Snapshots implements cluster.SnapshotReader.
+func (c *Client) Snapshots(ctx context.Context, repository string, contents bool) ([]*cluster.Snapshot, error) {
+	fields := snapshotFields
+	if contents {
+		fields = append(slices.Clone(fields), "snapshots.indices", "snapshots.data_streams")
+	}
+	var list []*cluster.Snapshot
+	op := "list the snapshots of repository " + repository
+	err := c.do(ctx, call{op: op, request: func() esapi.Request {
+		list = nil
+		return esapi.SnapshotGetRequest{Repository: esc(repository), Snapshot: []string{"_all"}, FilterPath: fields}
+	}, decode: eachSnapshot(op, func(s snapshotReply) { list = append(list, s.snapshot(repository, contents)) })})
+	slices.SortStableFunc(list, func(a, b *cluster.Snapshot) int { return cmp.Or(a.Start.Compare(b.Start), cmp.Compare(a.Name, b.Name)) })
+	return list, err
+}
+
+// SnapshotNames implements cluster.SnapshotReader: without times and shards the
+// server reads one file for the whole repository.
+func (c *Client) SnapshotNames(ctx context.Context, repository string) ([]string, error) {
+	var names []string
+	op := "list the snapshots of repository " + repository
+	err := c.do(ctx, call{op: op, request: func() esapi.Request {
+		names = nil
+		return esapi.SnapshotGetRequest{Repository: esc(repository), Snapshot: []string{"_all"}, Verbose: flag(false), FilterPath: []string{"snapshots.snapshot", "failures"}}
+	}, decode: eachSnapshot(op, func(s snapshotReply) { names = append(names, s.Name) })})
+	return names, err
+}
+
+// Snapshot implements cluster.SnapshotReader.
+func (c *Client) Snapshot(ctx context.Context, repository, name string) (*cluster.Snapshot, error) {
+	op := "read snapshot " + repository + "/" + name
+	var found *cluster.Snapshot
+	err := c.do(ctx, call{op: op, request: func() esapi.Request {
+		return esapi.SnapshotGetRequest{Repository: esc(repository), Snapshot: []string{esc(name)}}
+	}, decode: eachSnapshot(op, func(s snapshotReply) { found = s.snapshot(repository, true) })})
+	if err == nil && found == nil {
+		err = &cluster.Error{Op: op, Kind: cluster.ErrNoSnapshot}
+	}
+	return found, err
+}
+
+// SnapshotProgress implements cluster.SnapshotReader.
+func (c *Client) SnapshotProgress(ctx context.Context, repository, name string) (cluster.Progress, error) {
+	var reply struct {
+		Snapshots []struct {
+			State  string `json:"state"`
+			Shards struct {
+				Done, Failed, Total int
+			} `json:"shards_stats"`
+			Stats struct {
+				Total       bytesOf `json:"total"`
+				Incremental bytesOf `json:"incremental"`
+				Processed   bytesOf `json:"processed"`
+			} `json:"stats"`
+		} `json:"snapshots"`
+	}
+	err := c.do(ctx, call{op: "read the progress of snapshot " + repository + "/" + name, decode: into(&reply), request: func() esapi.Request {
+		return esapi.SnapshotStatusRequest{Repository: esc(repository), Snapshot: []string{esc(name)}, FilterPath: []string{"snapshots.state", "snapshots.shards_stats", "snapshots.stats"}}
+	}})
+	if err != nil || len(reply.Snapshots) == 0 {
+		return cluster.Progress{}, err
+	}
+	s := reply.Snapshots[0]
+	p := cluster.Progress{
+		State: s.State, ShardsDone: s.Shards.Done, ShardsTotal: s.Shards.Total, ShardsFailed: s.Shards.Failed,
+		BytesDone: s.Stats.Processed.Bytes, BytesTotal: s.Stats.Incremental.Bytes,
+	}
+	p.Node = c.unfinished(ctx, repository, name)
+	return p, nil
+}
+
+type bytesOf struct {
+	Bytes int64 `json:"size_in_bytes"`
+}
+
+// unfinished is the node that holds the first unfinished shard of a running
+// snapshot, or nothing.
+func (c *Client) unfinished(ctx context.Context, repository, name string) string {
+	var state struct {
+		customs
+		Nodes map[string]struct {
+			Name string `json:"name"`
+		} `json:"nodes"`
+	}
+	err := c.do(ctx, call{op: "look which node a snapshot waits for", decode: into(&state), request: func() esapi.Request {
+		return esapi.ClusterStateRequest{Metric: []string{"customs", "nodes"}, FilterPath: []string{
+			"snapshots.snapshots.repository", "snapshots.snapshots.snapshot", "snapshots.snapshots.shards.state", "snapshots.snapshots.shards.node", "nodes.*.name",
+		}}
+	}})
+	if err != nil {
+		return ""
+	}
+	for _, s := range state.Snapshots.Snapshots {
+		if s.Repository != repository || s.Snapshot != name {
+			continue
+		}
+		for _, sh := range s.Shards {
+			if sh.State != "SUCCESS" && sh.State != "FAILED" && sh.State != "MISSING" {
+				return cmp.Or(state.Nodes[sh.Node].Name, sh.Node)
+			}
+		}
+	}
+	return ""
+}
+
+// detailsSince is when listings began to carry sizes (Elasticsearch only).
+var detailsSince = cluster.Version{7, 13, 0}
+
+// SnapshotSizes implements cluster.SnapshotReader: from the listing's details
+// where the server has them, else from the status, which reads every shard.
+func (c *Client) SnapshotSizes(ctx context.Context, repository, name string) (map[string]int64, error) {
+	op := "read the sizes in snapshot " + repository + "/" + name
+	server, err := c.Server(ctx)
+	if err != nil {
+		return nil, err
+	}
+	sizes := map[string]int64{}
+	if !server.OpenSearch && !server.Version.Less(detailsSince) {
+		err := c.do(ctx, call{op: op, request: func() esapi.Request {
+			return esapi.SnapshotGetRequest{Repository: esc(repository), Snapshot: []string{esc(name)}, IndexDetails: flag(true), FilterPath: []string{"snapshots.index_details.*.size_in_bytes"}}
+		}, decode: eachSnapshot(op, func(s snapshotReply) {
+			for index, d := range s.Details {
+				sizes[index] = d.Bytes
+			}
+		})})
+		if err != nil || len(sizes) > 0 {
+			return sizes, err
+		}
+	}
+	var reply struct {
+		Snapshots []struct {
+			Indices map[string]struct {
+				Stats struct {
+					Total bytesOf `json:"total"`
+				} `json:"stats"`
+			} `json:"indices"`
+		} `json:"snapshots"`
+	}
+	err = c.do(ctx, call{op: op, timeout: max(c.o.Timeout, sizesTimeout), decode: into(&reply), request: func() esapi.Request {
+		return esapi.SnapshotStatusRequest{Repository: esc(repository), Snapshot: []string{esc(name)}, FilterPath: []string{"snapshots.indices.*.stats.total"}}
+	}})
+	for _, s := range reply.Snapshots {
+		for index, d := range s.Indices {
+			sizes[index] = d.Stats.Total.Bytes
+		}
+	}
+	return sizes, err
+}
+
+// RestoreProgress implements cluster.SnapshotReader.
+func (c *Client) RestoreProgress(ctx context.Context, names []string) (cluster.Progress, error) {
+	var reply map[string]struct {
+		Shards []struct {
+			Index struct {
+				Size struct {
+					Total     int64 `json:"total_in_bytes"`
+					Recovered int64 `json:"recovered_in_bytes"`
+				} `json:"size"`
+			} `json:"index"`
+		} `json:"shards"`
+	}
+	var p cluster.Progress
+	err := c.do(ctx, call{op: "read the progress of a restore", decode: into(&reply), request: func() esapi.Request {
+		return esapi.IndicesRecoveryRequest{ActiveOnly: flag(true), FilterPath: []string{"*.shards.index.size.total_in_bytes", "*.shards.index.size.recovered_in_bytes"}}
+	}})
+	if err != nil {
+		return p, err
+	}
+	for _, n := range names {
+		for _, s := range reply[n].Shards {
+			p.BytesDone += s.Index.Size.Recovered
+			p.BytesTotal += s.Index.Size.Total
+		}
+	}
+	health, err := c.Health(ctx, names)
+	for _, h := range health {
+		p.ShardsTotal += h.Shards
+		p.ShardsDone += h.ActivePrimary
+	}
+	return p, err
+}
+
+// SnapshotBatches implements cluster.Batcher.
+func (c *Client) SnapshotBatches(ctx context.Context, repository string, names []string) ([][]string, error) {
+	server, err := c.Server(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if server.DeletesMany() {
+		return c.batches(names, len(esc(repository))), nil
+	}
+	out := make([][]string, len(names))
+	for i, n := range names {
+		out[i] = []string{n}
+	}
+	return out, nil
+}
+
+// CreateSnapshot implements cluster.Writer.
+func (c *Client) CreateSnapshot(ctx context.Context, r cluster.CreateSnapshot) error {
+	body := map[string]any{
+		"indices": joinNames(r.Indices), "ignore_unavailable": r.IgnoreUnavailable,
+		"include_global_state": r.GlobalState, "partial": r.Partial,
+	}
+	return c.do(ctx, call{op: "create snapshot " + r.Repository + "/" + r.Name, write: true, timeout: max(r.Timeout, masterWait), request: func() esapi.Request {
+		return esapi.SnapshotCreateRequest{Repository: esc(r.Repository), Snapshot: esc(r.Name), Body: jsonBody(body), WaitForCompletion: flag(false)}
+	}})
+}
+
+// DeleteSnapshots implements cluster.Writer.
+func (c *Client) DeleteSnapshots(ctx context.Context, r cluster.DeleteSnapshots) error {
+	op := describe("delete", "snapshot", "snapshots", r.Names)
+	if err := cmp.Or(concrete(op, r.Repository), concrete(op, r.Names...)); err != nil {
+		return err
+	}
+	return c.do(ctx, call{op: op, write: true, timeout: r.Timeout, request: func() esapi.Request {
+		return esapi.SnapshotDeleteRequest{Repository: esc(r.Repository), Snapshot: escAll(r.Names)}
+	}})
+}
+
+// RestoreSnapshot implements cluster.Writer.
+func (c *Client) RestoreSnapshot(ctx context.Context, r cluster.RestoreSnapshot) error {
+	body := map[string]any{
+		"indices": joinNames(r.Indices), "include_aliases": r.IncludeAliases, "ignore_unavailable": r.IgnoreUnavailable,
+		"include_global_state": r.GlobalState, "partial": r.Partial,
+	}
+	if r.RenamePattern != "" {
+		body["rename_pattern"], body["rename_replacement"] = r.RenamePattern, r.RenameReplacement
+	}
+	if len(r.IndexSettings) > 0 {
+		body["index_settings"] = r.IndexSettings
+	}
+	if len(r.IgnoreIndexSettings) > 0 {
+		body["ignore_index_settings"] = r.IgnoreIndexSettings
+	}
+	for k, v := range r.Extra {
+		body[k] = v
+	}
+	return c.do(ctx, call{op: "restore from snapshot " + r.Repository + "/" + r.Name, write: true, timeout: max(r.Timeout, masterWait), request: func() esapi.Request {
+		return esapi.SnapshotRestoreRequest{Repository: esc(r.Repository), Snapshot: esc(r.Name), Body: jsonBody(body), WaitForCompletion: flag(false)}
+	}})
+}

@@ -1,0 +1,87 @@
+// Package guard spares what must not be touched, after the filters have selected
+// it. Guards are on by default; what each protects, and when, is one file here.
+//
+// To add one: write a file with a Guard, put it in For.
+package guard
+
+import (
+	"time"
+
+	"github.com/esnap/esnap/internal/cluster"
+)
+
+// Level is how much guards.
+type Level int
+
+// The levels. Curator is for Curator's command lines, where system indices and
+// explicit write indices are deleted as Curator deletes them.
+const (
+	On Level = iota
+	Curator
+	Off
+)
+
+// Options say what one deleting action guards.
+type Options struct {
+	Level           Level
+	KeepNewestGood  bool
+	Series          func(*cluster.Snapshot) string
+	InProgressNamed bool     // a state filter asks for running snapshots
+	SystemNamed     bool     // a filter names dotted indices
+	Protect         []string // wildcard patterns of indices never touched
+	NamedExactly    []string // indices named one by one, by an operator
+}
+
+// Guard spares items.
+type Guard interface {
+	// Name is said with the reason.
+	Name() string
+	// Needs lists the facts it reads.
+	Needs() []cluster.Need
+	// Judge says Yes for each selected item that must be spared, with the reason;
+	// all is the whole listing. No with Warn lets the item go with a warning.
+	Judge(now time.Time, selected, all []cluster.Item) []cluster.Verdict
+}
+
+// For lists the guards of an action that deletes from a list.
+func For(list cluster.ListKind, o Options) []Guard {
+	var guards []Guard
+	if list == cluster.Snapshots {
+		if o.Level != Off {
+			if !o.InProgressNamed {
+				guards = append(guards, inProgress{})
+			}
+			if o.KeepNewestGood {
+				guards = append(guards, newestGood{o.Series})
+			}
+		}
+		return guards
+	}
+	if o.Level != Off {
+		guards = append(guards, streamHead{}, restoreMark{})
+		if o.Level == On {
+			guards = append(guards, writeIndex{})
+		}
+		if !o.SystemNamed {
+			guards = append(guards, systemIndex{exact: o.NamedExactly, warnOnly: o.Level == Curator})
+		}
+	}
+	if len(o.Protect) > 0 {
+		guards = append(guards, protect{o.Protect})
+	}
+	return guards
+}
+
+// each judges items of one type one by one; a non-empty reason spares.
+func each[T cluster.Item](items []cluster.Item, why func(T) string) []cluster.Verdict {
+	out := make([]cluster.Verdict, len(items))
+	for i, it := range items {
+		out[i] = cluster.Verdict{Match: cluster.No}
+		if t, ok := it.(T); ok {
+			if reason := why(t); reason != "" {
+				out[i] = cluster.Verdict{Match: cluster.Yes, Why: reason}
+			}
+		}
+	}
+	return out
+}

@@ -1,0 +1,306 @@
+package report
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+)
+
+func as[T error](err error, target *T) bool { return errors.As(err, target) }
+
+// Formats are the forms a report or list can be shown in.
+var Formats = []string{"table", "wide", "json", "yaml", "name"}
+
+// Write shows the report in a format.
+func (r *Report) Write(w io.Writer, format string) error {
+	switch format {
+	case "json":
+		return WriteJSON(w, r)
+	case "yaml":
+		return WriteYAML(w, r)
+	case "name":
+		return r.names(w)
+	default:
+		return r.table(w, format == "wide")
+	}
+}
+
+// WriteJSON writes a value as indented JSON.
+func WriteJSON(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
+}
+
+// WriteYAML writes a value as YAML with the names of its JSON form.
+func WriteYAML(w io.Writer, v any) error {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	var node yaml.Node // JSON is YAML: decoding it into a node keeps the order
+	if err := yaml.Unmarshal(data, &node); err != nil {
+		return err
+	}
+	block(&node)
+	enc := yaml.NewEncoder(w)
+	enc.SetIndent(2)
+	if err := enc.Encode(&node); err != nil {
+		return err
+	}
+	return enc.Close()
+}
+
+func block(n *yaml.Node) {
+	n.Style &^= yaml.FlowStyle
+	if n.Kind == yaml.ScalarNode && n.Tag == "!!str" {
+		n.Style = 0
+	}
+	for _, c := range n.Content {
+		block(c)
+	}
+}
+
+// names writes action/item lines, sorted: made for diff.
+func (r *Report) names(w io.Writer) error {
+	var lines []string
+	for _, a := range r.Actions {
+		for _, n := range a.names {
+			lines = append(lines, a.Action+"/"+n)
+		}
+	}
+	slices.Sort(lines)
+	for _, l := range slices.Compact(lines) {
+		if _, err := fmt.Fprintln(w, l); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// shownSpared is how many items spared by guards or with a warning, and how many
+// outcomes of one kind, a table shows one by one.
+const shownSpared = 10
+
+func (r *Report) table(w io.Writer, wide bool) error {
+	var b strings.Builder
+	p := func(format string, args ...any) { fmt.Fprintf(&b, format, args...) }
+	if r.Server != "" {
+		mode := ""
+		if r.DryRun {
+			mode = "  DRY RUN: nothing is changed"
+		}
+		p("%s on %s at %s%s\n", r.File, r.Server, r.Now.Format("2006-01-02 15:04:05Z"), mode)
+	}
+	for _, x := range r.Repositories {
+		p("\nrepository %s (%s)  %s\n", x.Name, x.Type, x.Result)
+		if x.Detail != "" {
+			p("  %s\n", x.Detail)
+		}
+		for _, d := range x.Drift {
+			p("  drift: %s\n", d)
+		}
+		problem(&b, x.Error, x.Hint)
+	}
+	for _, a := range r.Actions {
+		a.table(&b, r.DryRun, wide)
+	}
+	p("\n")
+	for _, warning := range r.Warnings {
+		p("warning: %s\n", warning)
+	}
+	if r.Error != "" {
+		p("error: %s\n", r.Error)
+		if r.Hint != "" {
+			p("  hint: %s\n", r.Hint)
+		}
+	}
+	p("%s\n", r.summary())
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func problem(b *strings.Builder, err, hint string) {
+	if err == "" {
+		return
+	}
+	for i, line := range strings.Split(err, "\n") {
+		if i == 0 {
+			fmt.Fprintf(b, "  error: %s\n", line)
+		} else {
+			fmt.Fprintf(b, "         %s\n", line)
+		}
+	}
+	if hint != "" {
+		fmt.Fprintf(b, "  hint: %s\n", hint)
+	}
+}
+
+func (a *Action) table(b *strings.Builder, dryRun, wide bool) {
+	p := func(format string, args ...any) { fmt.Fprintf(b, format, args...) }
+	status := a.Status
+	if dryRun && (status == "done" || status == "partial") {
+		status = "would be " + status
+	}
+	p("\n%s  %s  %s  (%s)\n", a.ID, a.Action, status, duration(a.DurationMS))
+	if a.Description != "" && a.Description != "No description given" {
+		p("   %s\n", a.Description)
+	}
+	if a.Listed > 0 {
+		p("   selected %d of %d\n", a.Selected, a.Listed)
+	}
+	for _, f := range a.Families {
+		switch {
+		case f.Count == 1:
+			p("     %s\n", f.First)
+		default:
+			p("     %-40s %5d  %s … %s\n", f.Family, f.Count, tail(f.First, f.Family), tail(f.Last, f.Family))
+		}
+	}
+	a.spared(b, wide)
+	a.outcomes(b, wide)
+	for _, w := range a.Warnings {
+		p("   note: %s\n", w)
+	}
+	if a.Error != "" {
+		var inner strings.Builder
+		problem(&inner, a.Error, a.Hint)
+		p("%s", strings.ReplaceAll(" "+strings.TrimSuffix(inner.String(), "\n"), "\n", "\n ")+"\n")
+	}
+}
+
+// tail is the part of a name that its family leaves out.
+func tail(name, family string) string {
+	before, after, found := strings.Cut(family, "*")
+	if !found || !strings.HasPrefix(name, before) {
+		return name
+	}
+	name = strings.TrimPrefix(name, before)
+	if !strings.Contains(after, "*") {
+		name = strings.TrimSuffix(name, after)
+	}
+	return name
+}
+
+func (a *Action) spared(b *strings.Builder, wide bool) {
+	var order []string
+	by := map[string][]Spared{}
+	for _, s := range a.Spared {
+		if by[s.By] == nil {
+			order = append(order, s.By)
+		}
+		by[s.By] = append(by[s.By], s)
+	}
+	for _, name := range order {
+		list := by[name]
+		if !list[0].Guard && !wide {
+			fmt.Fprintf(b, "   spared %d by the filter %s\n", len(list), name)
+			continue
+		}
+		kind := "filter"
+		if list[0].Guard {
+			kind = "guard"
+		}
+		fmt.Fprintf(b, "   spared %d by the %s %s\n", len(list), kind, name)
+		for i, s := range list {
+			if i == shownSpared && !wide {
+				fmt.Fprintf(b, "     … and %d more\n", len(list)-i)
+				break
+			}
+			fmt.Fprintf(b, "     %s: %s\n", s.Name, s.Why)
+		}
+	}
+}
+
+// words are how an outcome reads: what was done, or in a dry run would be.
+func (o Outcome) words() string {
+	if o.Result != "done" {
+		return o.Result
+	}
+	past := map[string]string{"create": "created", "delete": "deleted", "restore": "restored"}[o.Verb]
+	switch {
+	case o.Assumed:
+		return "would " + o.Verb
+	case past != "":
+		return past
+	}
+	return o.Result
+}
+
+func (a *Action) outcomes(b *strings.Builder, wide bool) {
+	var order []string
+	group := map[string][]Outcome{}
+	for _, o := range a.Outcomes {
+		w := o.words()
+		if group[w] == nil {
+			order = append(order, w)
+		}
+		group[w] = append(group[w], o)
+	}
+	for _, w := range order {
+		list := group[w]
+		if len(list) > 1 {
+			what := map[string]string{"index": "indices", "snapshot": "snapshots"}[list[0].What]
+			fmt.Fprintf(b, "   %s %d %s\n", w, len(list), what)
+		}
+		for i, o := range list {
+			if len(list) > 1 && o.Detail == "" && o.Error == "" && !wide {
+				continue // the families above name them
+			}
+			if i == shownSpared && !wide {
+				fmt.Fprintf(b, "     … and %d more\n", len(list)-i)
+				break
+			}
+			line := fmt.Sprintf("   %s %s %s", w, o.What, o.Name)
+			if len(list) > 1 {
+				line = "     " + o.Name
+			}
+			if o.Detail != "" {
+				line += ": " + o.Detail
+			}
+			if o.Error != "" {
+				line += ": " + strings.ReplaceAll(o.Error, "\n", "; ")
+			}
+			fmt.Fprintln(b, line)
+		}
+	}
+}
+
+func (r *Report) summary() string {
+	count := map[string]int{}
+	for _, a := range r.Actions {
+		count[a.Status]++
+	}
+	var parts []string
+	for _, s := range []string{"done", "partial", "empty", "disabled", "failed", "refused", "left"} {
+		if count[s] > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", count[s], s))
+		}
+	}
+	text := fmt.Sprintf("%d actions: %s; %s", len(r.Actions), strings.Join(parts, ", "), duration(r.DurationMS))
+	if len(r.Actions) == 0 {
+		text = "no action was run; " + duration(r.DurationMS)
+	}
+	if r.Spared > 0 {
+		text += fmt.Sprintf("; guards spared %d", r.Spared)
+	}
+	if r.DryRun {
+		text += "; dry run: nothing was changed"
+	}
+	return text
+}
+
+func duration(ms int64) string {
+	d := time.Duration(ms) * time.Millisecond
+	if d > time.Minute {
+		return d.Round(time.Second).String()
+	}
+	return d.String()
+}

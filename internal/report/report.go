@@ -1,0 +1,247 @@
+// Package report turns the events of a run into one value, shown as a table, as
+// JSON or YAML, or as names. It decides nothing.
+package report
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/run"
+)
+
+// SchemaVersion is the version of the report's JSON form. It changes when a field
+// changes its meaning or goes; new fields do not change it.
+const SchemaVersion = 1
+
+// Report is what a run did, or in a dry run would do.
+type Report struct {
+	SchemaVersion int          `json:"schema_version"`
+	File          string       `json:"file"`
+	DryRun        bool         `json:"dry_run"`
+	Now           time.Time    `json:"now"` // the run's reading of the clock
+	Server        string       `json:"server"`
+	Repositories  []Repository `json:"repositories"`
+	Actions       []Action     `json:"actions"`
+	Warnings      []string     `json:"warnings"`
+	Error         string       `json:"error,omitempty"` // what ended the run before or between its actions
+	Hint          string       `json:"hint,omitempty"`
+	Spared        int          `json:"spared_by_guards"`
+	DurationMS    int64        `json:"duration_ms"`
+	ExitCode      int          `json:"exit_code"`
+}
+
+// Repository is a declared repository.
+type Repository struct {
+	Name   string   `json:"repository"`
+	Type   string   `json:"type"`
+	Result string   `json:"result"` // done: registered or updated; adopted: as declared; failed
+	Detail string   `json:"detail"`
+	Drift  []string `json:"drift"`
+	Holds  int      `json:"holds_snapshots,omitempty"`
+	Error  string   `json:"error,omitempty"`
+	Hint   string   `json:"hint,omitempty"`
+}
+
+// Action is one action of the file.
+type Action struct {
+	ID          string    `json:"id"`
+	Action      string    `json:"action"`
+	Description string    `json:"description"`
+	Repository  string    `json:"repository,omitempty"`
+	Status      string    `json:"status"` // done, partial, failed, refused, empty, disabled, left
+	Error       string    `json:"error,omitempty"`
+	Hint        string    `json:"hint,omitempty"`
+	Listed      int       `json:"listed"`   // items the filters were applied to
+	Selected    int       `json:"selected"` // left by filters and guards
+	Families    []Family  `json:"families"` // of the selected, by name without date
+	Spared      []Spared  `json:"spared"`
+	Outcomes    []Outcome `json:"outcomes"`
+	Warnings    []string  `json:"warnings"`
+	DurationMS  int64     `json:"duration_ms"`
+
+	names []string
+}
+
+// Family is the selected items whose names differ only in their dates.
+type Family struct {
+	Family string `json:"family"`
+	Count  int    `json:"count"`
+	First  string `json:"first"`
+	Last   string `json:"last"`
+}
+
+// Spared is an item that is not touched, and why.
+type Spared struct {
+	Name  string `json:"name"`
+	By    string `json:"by"` // the filter or guard
+	Why   string `json:"why"`
+	Guard bool   `json:"guard"`
+}
+
+// Outcome is what became of one item.
+type Outcome struct {
+	Verb       string `json:"verb"`
+	What       string `json:"what"`
+	Name       string `json:"name"`
+	Repository string `json:"repository,omitempty"`
+	Result     string `json:"result"` // done, adopted, partial, failed, left
+	Detail     string `json:"detail,omitempty"`
+	Error      string `json:"error,omitempty"`
+	Hint       string `json:"hint,omitempty"`
+	Assumed    bool   `json:"assumed,omitempty"` // of a dry run: it would have been
+}
+
+// Collector builds a report from events. It implements run.Observer.
+type Collector struct{ r Report }
+
+// NewCollector makes an empty one.
+func NewCollector() *Collector {
+	return &Collector{Report{SchemaVersion: SchemaVersion, Repositories: []Repository{}, Actions: []Action{}, Warnings: []string{}}}
+}
+
+// Report is what was collected, with the exit code that goes with it.
+func (c *Collector) Report(exitCode int) *Report {
+	c.r.ExitCode = exitCode
+	return &c.r
+}
+
+func (c *Collector) action() *Action { return &c.r.Actions[len(c.r.Actions)-1] }
+
+// Observe implements run.Observer.
+func (c *Collector) Observe(e run.Event) {
+	switch e := e.(type) {
+	case run.Started:
+		c.r.File, c.r.DryRun, c.r.Now, c.r.Server = e.File, e.DryRun, e.Now.UTC(), e.Server.String()
+	case run.RepositoryReady:
+		c.repository(e)
+	case run.ActionStarting:
+		c.start(e.Step.ID, e.Step.Kind, e.Step.Description, repositoryOf(e))
+	case run.ActionSkipped:
+		c.skipped(e)
+	case run.Selected:
+		c.selected(e)
+	case run.Outcome:
+		o := e.Outcome
+		c.action().Outcomes = append(c.action().Outcomes, Outcome{
+			Verb: o.Verb, What: o.What, Name: o.Name, Repository: o.Repository, Result: string(o.Result), Detail: o.Detail,
+			Error: text(o.Err), Hint: cluster.Hint(o.Err), Assumed: o.Assumed,
+		})
+	case run.Warning:
+		if e.Step != nil && len(c.r.Actions) > 0 {
+			c.action().Warnings = append(c.action().Warnings, e.Text)
+		} else {
+			c.r.Warnings = append(c.r.Warnings, e.Text)
+		}
+	case run.ActionDone:
+		c.done(e)
+	case run.Finished:
+		c.r.Error, c.r.Hint = text(e.Result.Err), cluster.Hint(e.Result.Err)
+		c.r.DurationMS = e.Result.Duration.Milliseconds()
+		for _, a := range e.Result.Actions {
+			c.r.Spared += a.Guarded
+		}
+	}
+}
+
+func repositoryOf(e run.ActionStarting) string {
+	if s, ok := e.Step.Action.(interface{ Source() string }); ok {
+		return s.Source()
+	}
+	return ""
+}
+
+func text(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
+
+func (c *Collector) repository(e run.RepositoryReady) {
+	r := Repository{
+		Name: e.State.Spec.Name, Type: e.State.Spec.Type, Result: string(e.State.Result), Detail: e.State.Detail, Holds: e.State.Holds,
+		Drift: []string{}, Error: text(e.Err), Hint: cluster.Hint(e.Err),
+	}
+	for _, d := range e.State.Drift {
+		r.Drift = append(r.Drift, d.String())
+	}
+	if e.Err != nil {
+		r.Result = string(cluster.Failure)
+	}
+	c.r.Repositories = append(c.r.Repositories, r)
+}
+
+func (c *Collector) start(id, kind, description, repository string) {
+	c.r.Actions = append(c.r.Actions, Action{
+		ID: id, Action: kind, Description: description, Repository: repository, Status: "left",
+		Families: []Family{}, Spared: []Spared{}, Outcomes: []Outcome{}, Warnings: []string{},
+	})
+}
+
+func (c *Collector) skipped(e run.ActionSkipped) {
+	if len(c.r.Actions) == 0 || c.action().ID != e.Step.ID {
+		c.start(e.Step.ID, e.Step.Kind, e.Step.Description, "")
+		c.action().Status = "left"
+		if e.Step.Common.DisableAction {
+			c.action().Status = "disabled"
+		}
+	}
+	c.action().Warnings = append(c.action().Warnings, e.Why)
+}
+
+func (c *Collector) selected(e run.Selected) {
+	a := c.action()
+	a.Listed, a.Selected = e.Listed, len(e.Selection.Selected)
+	a.names = cluster.Names(e.Selection.Selected)
+	a.Families = Families(a.names)
+	for _, s := range e.Selection.Spared {
+		a.Spared = append(a.Spared, Spared{s.Item.ItemName(), s.By, s.Why, s.Guard})
+	}
+}
+
+// Families groups names that differ only in their dates, sorted.
+func Families(names []string) []Family {
+	sorted := slices.Sorted(slices.Values(names))
+	at := map[string]int{}
+	list := []Family{}
+	for _, n := range sorted {
+		f := cluster.Family(n)
+		i, known := at[f]
+		if !known {
+			i = len(list)
+			at[f] = i
+			list = append(list, Family{Family: f, First: n})
+		}
+		list[i].Count++
+		list[i].Last = n
+	}
+	slices.SortFunc(list, func(a, b Family) int { return cmp.Compare(a.Family, b.Family) })
+	return list
+}
+
+func (c *Collector) done(e run.ActionDone) {
+	a := c.action()
+	a.DurationMS = e.Result.Duration.Milliseconds()
+	a.Error, a.Hint = text(e.Result.Err), cluster.Hint(e.Result.Err)
+	a.Status = Status(e.Result)
+}
+
+// Status is one word for how an action ended.
+func Status(r run.ActionResult) string {
+	var refused *cluster.Refused
+	switch {
+	case r.Err != nil && as(r.Err, &refused):
+		return "refused"
+	case r.Err != nil:
+		return "failed"
+	case r.Empty:
+		return "empty"
+	case r.Left:
+		return "left"
+	case r.Less:
+		return "partial"
+	}
+	return "done"
+}

@@ -1,0 +1,137 @@
+package run
+
+import (
+	"time"
+
+	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/plan"
+	"github.com/esnap/esnap/repository"
+)
+
+// Event is something that happened in a run. Reports, log lines and progress are
+// observers of events; nothing else tells what a run did.
+type Event interface{ event() }
+
+// Observer is told of every event, in order, from one goroutine.
+type Observer interface{ Observe(Event) }
+
+// Observers tells several observers.
+type Observers []Observer
+
+// Observe implements Observer.
+func (o Observers) Observe(e Event) {
+	for _, x := range o {
+		x.Observe(e)
+	}
+}
+
+// Started is the beginning of a run.
+type Started struct {
+	File   string
+	Now    time.Time
+	Server cluster.Server
+	DryRun bool
+}
+
+// RepositoryReady is a declared repository that was brought into the cluster, or
+// was not.
+type RepositoryReady struct {
+	State repository.State
+	Err   error
+}
+
+// ActionStarting precedes everything about an action.
+type ActionStarting struct{ Step plan.Step }
+
+// ActionSkipped is an action that is not run, and why.
+type ActionSkipped struct {
+	Step plan.Step
+	Why  string
+}
+
+// Selected is what filters and guards left of a listing.
+type Selected struct {
+	Step      plan.Step
+	Selection cluster.Selection
+	Listed    int
+}
+
+// Intended is a change that a dry run would have made.
+type Intended struct {
+	Step   *plan.Step
+	Intent cluster.Intent
+}
+
+// Waiting says that an action waits.
+type Waiting struct {
+	Step    plan.Step
+	Waiting cluster.Waiting
+}
+
+// Outcome is what became of one item.
+type Outcome struct {
+	Step    plan.Step
+	Outcome cluster.Outcome
+}
+
+// Warning is something an operator should know.
+type Warning struct {
+	Step *plan.Step // nil: of the run as a whole
+	Text string
+}
+
+// ActionDone ends an action.
+type ActionDone struct {
+	Step   plan.Step
+	Result ActionResult
+}
+
+// Finished is the end of a run.
+type Finished struct{ Result Result }
+
+func (Started) event()         {}
+func (RepositoryReady) event() {}
+func (ActionStarting) event()  {}
+func (ActionSkipped) event()   {}
+func (Selected) event()        {}
+func (Intended) event()        {}
+func (Waiting) event()         {}
+func (Outcome) event()         {}
+func (Warning) event()         {}
+func (ActionDone) event()      {}
+func (Finished) event()        {}
+
+// ActionResult is how one action ended.
+type ActionResult struct {
+	Step     plan.Step
+	Err      error // nil: done
+	Empty    bool  // nothing was selected, and that was allowed
+	Left     bool  // not run: the run ended before it
+	Less     bool  // done, but less than whole
+	Guarded  int   // items that guards spared
+	Duration time.Duration
+}
+
+// Result is how a run ended.
+type Result struct {
+	Actions []ActionResult
+	// Err is what ended the run before its actions: the cluster was not reached, a
+	// repository could not be prepared, or it was interrupted.
+	Err      error
+	Wrote    bool // something was sent that may have changed the cluster
+	Duration time.Duration
+}
+
+// Errors lists the error of the run and of every action that failed.
+func (r Result) Errors() []error {
+	var errs []error
+	if r.Err != nil {
+		errs = append(errs, r.Err)
+	}
+	for _, a := range r.Actions {
+		if a.Err != nil {
+			errs = append(errs, a.Err)
+		}
+	}
+	return errs
+}

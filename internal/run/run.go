@@ -1,0 +1,405 @@
+// Package run carries out plans: it is the only loop. For each action it lists,
+// filters, guards, acts and says what became of every item, as events.
+package run
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/esnap/esnap/actions"
+	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/plan"
+	"github.com/esnap/esnap/repository"
+)
+
+// Options say how a plan is run.
+type Options struct {
+	// Now is the run's one reading of the clock; Watch measures everything else.
+	Now   time.Time
+	Watch cluster.Stopwatch
+	// DryRun sends nothing that changes the cluster. Imagined means that Now is not
+	// the real time, so that it is not compared with the cluster's clock.
+	DryRun   bool
+	Imagined bool
+	// Only and Skip choose actions by id.
+	Only, Skip []string
+	// Force goes through refusals of planners and of changed repositories.
+	Force bool
+	// AllowClockSkew deletes although the clocks differ.
+	AllowClockSkew bool
+	// Timeout is the client's time-out of one request.
+	Timeout time.Duration
+	// Confirm is shown a restore's plan before it is carried out.
+	Confirm func(plan any) error
+	// ConfirmSelection is shown what a deleting step would delete; an error stops it.
+	ConfirmSelection func(step plan.Step, sel cluster.Selection) error
+}
+
+// maxSkew is the most that our clock and the cluster's may differ before a
+// deletion: ages would be judged wrongly.
+const maxSkew = 15 * time.Minute
+
+type runner struct {
+	o      Options
+	plan   *plan.Plan
+	c      cluster.Cluster // for actions
+	lister cluster.Reader  // with shared listings
+	cache  *listings
+	obs    Observer
+	step   *plan.Step
+	skew   *error // of the clock, once compared
+	result Result
+}
+
+// Run carries out a plan. The context's cause says why it ended early. Everything
+// that happened is told to the observer; the result sums it up.
+func Run(ctx context.Context, p *plan.Plan, c cluster.Cluster, o Options, obs Observer) Result {
+	r := &runner{o: o, plan: p, obs: obs}
+	r.cache = newListings(c, o.Watch, o.DryRun)
+	if o.DryRun {
+		r.c = cluster.DryRun(r.cache, o.Now, func(in cluster.Intent) { r.obs.Observe(Intended{r.step, in}) })
+		r.lister = r.c
+	} else {
+		r.c = cluster.Intercept(c, c, func(_ context.Context, op cluster.Op, do func() error) error {
+			if _, look := op.(cluster.VerifyRepository); !look {
+				r.result.Wrote = true
+			}
+			err := do()
+			r.cache.wrote(op, err)
+			return err
+		})
+		r.lister = r.cache
+	}
+	r.run(ctx)
+	r.result.Duration = o.Watch.Elapsed()
+	r.obs.Observe(Finished{r.result})
+	return r.result
+}
+
+func (r *runner) run(ctx context.Context) {
+	steps, err := r.chosen()
+	if err != nil {
+		r.result.Err = err
+		return
+	}
+	server, err := r.c.Server(ctx)
+	if err != nil {
+		r.result.Err = err
+		return
+	}
+	r.obs.Observe(Started{File: r.plan.File, Now: r.o.Now, Server: server, DryRun: r.o.DryRun})
+	if err := r.repositories(ctx); err != nil {
+		r.result.Err = err
+	}
+	stopped := r.result.Err != nil
+	for i := range steps {
+		s := steps[i]
+		if !stopped && ctx.Err() != nil {
+			stopped, r.result.Err = true, context.Cause(ctx)
+		}
+		if stopped {
+			r.result.Actions = append(r.result.Actions, ActionResult{Step: s, Left: true})
+			r.obs.Observe(ActionSkipped{s, "not run: the run ended before it"})
+			continue
+		}
+		if s.Common.DisableAction {
+			r.obs.Observe(ActionSkipped{s, "disable_action is set"})
+			continue
+		}
+		res := r.action(ctx, s)
+		r.result.Actions = append(r.result.Actions, res)
+		if res.Err != nil {
+			goesOn := s.Common.ContinueIfException && !errors.Is(res.Err, cluster.ErrEmpty) && !errors.Is(res.Err, cluster.ErrUnauthorized) && !errors.Is(res.Err, cluster.ErrUnreachable)
+			stopped = !goesOn
+		}
+	}
+	if r.result.Err == nil && ctx.Err() != nil {
+		r.result.Err = context.Cause(ctx)
+	}
+}
+
+// UsageError is a wrong choice of actions.
+type UsageError struct{ Text string }
+
+func (e *UsageError) Error() string { return e.Text }
+
+func (r *runner) chosen() ([]plan.Step, error) {
+	var ids []string
+	for _, s := range r.plan.Steps {
+		ids = append(ids, s.ID)
+	}
+	for _, id := range slices.Concat(r.o.Only, r.o.Skip) {
+		if !slices.Contains(ids, id) {
+			return nil, &UsageError{fmt.Sprintf("there is no action %s in %s; there are %s", id, r.plan.File, strings.Join(ids, ", "))}
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(r.plan.Steps), func(s plan.Step) bool {
+		return len(r.o.Only) > 0 && !slices.Contains(r.o.Only, s.ID) || slices.Contains(r.o.Skip, s.ID)
+	}), nil
+}
+
+// repositories brings the declared repositories into the cluster. One that cannot
+// be prepared ends the run: what follows may delete what was to be saved there.
+func (r *runner) repositories(ctx context.Context) error {
+	for _, spec := range r.plan.Repositories {
+		st, err := repository.Bring(ctx, r.c, spec, r.o.Force)
+		r.obs.Observe(RepositoryReady{st, err})
+		if err != nil {
+			return err
+		}
+		if len(st.Drift) > 0 && !st.Changed {
+			for _, d := range st.Drift {
+				r.warn("repository %s: %s; ensure: update changes it", spec.Name, d)
+			}
+		}
+	}
+	return nil
+}
+
+func (r *runner) warn(format string, args ...any) {
+	r.obs.Observe(Warning{r.step, fmt.Sprintf(format, args...)})
+}
+
+// action runs one step.
+func (r *runner) action(ctx context.Context, s plan.Step) ActionResult {
+	start := r.o.Watch.Elapsed()
+	res := ActionResult{Step: s}
+	r.step = &s
+	defer func() { r.step = nil }()
+	r.obs.Observe(ActionStarting{s})
+	sel, listed, err := r.choose(ctx, s)
+	if err == nil {
+		for _, sp := range sel.Spared {
+			if sp.Guard {
+				res.Guarded++
+			}
+		}
+		r.obs.Observe(Selected{s, sel, listed})
+		err = r.act(ctx, s, sel, &res)
+	}
+	switch {
+	case errors.Is(err, cluster.ErrEmpty) && s.Common.IgnoreEmptyList:
+		res.Empty = true
+		r.obs.Observe(ActionSkipped{s, "nothing is selected, and ignore_empty_list is set"})
+	case err != nil:
+		res.Err = repository.Explain(err)
+	}
+	res.Duration = r.o.Watch.Elapsed() - start
+	r.obs.Observe(ActionDone{s, res})
+	return res
+}
+
+// choose lists, filters and guards.
+func (r *runner) choose(ctx context.Context, s plan.Step) (cluster.Selection, int, error) {
+	now := r.o.Now.In(s.Location)
+	all, err := r.list(ctx, s)
+	if err != nil {
+		return cluster.Selection{}, 0, err
+	}
+	sel, err := s.Chain.Select(ctx, now, all, r.fetch)
+	if err != nil {
+		return cluster.Selection{}, 0, err
+	}
+	for _, sp := range sel.Spared {
+		if sp.Warn {
+			r.warn("%s is left out: %s", sp.Item.ItemName(), sp.Why)
+		}
+	}
+	if s.List() != "" && len(sel.Selected) == 0 {
+		r.obs.Observe(Selected{s, sel, len(all)})
+		return sel, 0, r.empty(s, sel, len(all))
+	}
+	for _, g := range s.Guards {
+		if needs := g.Needs(); len(needs) > 0 {
+			if err := r.fetch(ctx, needs, sel.Selected); err != nil {
+				return cluster.Selection{}, 0, err
+			}
+		}
+		kept := sel.Selected[:0:0]
+		for i, v := range g.Judge(now, sel.Selected, all) {
+			it := sel.Selected[i]
+			if v.Match == cluster.Yes {
+				sel.Spared = append(sel.Spared, cluster.Spared{Item: it, By: g.Name(), Why: v.Why, Guard: true})
+				continue
+			}
+			if v.Warn {
+				r.warn("%s: %s", it.ItemName(), v.Why)
+			}
+			kept = append(kept, it)
+		}
+		sel.Selected = kept
+	}
+	return sel, len(all), nil
+}
+
+func (r *runner) empty(s plan.Step, sel cluster.Selection, listed int) error {
+	what := string(s.List())
+	if s.List() == cluster.Snapshots {
+		what = "snapshots of repository " + s.Source()
+	}
+	if listed == 0 {
+		return cluster.WithHint(fmt.Errorf("%w: there are no %s", cluster.ErrEmpty, what), "ignore_empty_list: true allows that")
+	}
+	by := map[string]int{}
+	var order []string
+	for _, sp := range sel.Spared {
+		if by[sp.By] == 0 {
+			order = append(order, sp.By)
+		}
+		by[sp.By]++
+	}
+	var parts []string
+	for _, o := range order {
+		parts = append(parts, fmt.Sprintf("%d by %s", by[o], o))
+	}
+	return cluster.WithHint(fmt.Errorf("%w: the filters left none of the %d %s (%s)", cluster.ErrEmpty, listed, what, strings.Join(parts, ", ")), "ignore_empty_list: true allows that")
+}
+
+func (r *runner) list(ctx context.Context, s plan.Step) ([]cluster.Item, error) {
+	switch s.List() {
+	case cluster.Indices:
+		list, err := r.lister.Indices(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if p := s.Common.SearchPattern; p != "" {
+			matched, missing := cluster.ExpandNames([]string{p}, cluster.Names(list))
+			if len(missing) > 0 {
+				return nil, fmt.Errorf("search_pattern names %s, which is not there: %w", strings.Join(missing, ", "), cluster.ErrNoIndex)
+			}
+			list = slices.DeleteFunc(list, func(i *cluster.Index) bool { _, in := slices.BinarySearch(matched, i.Name); return !in })
+		}
+		return cluster.Items(list), nil
+	case cluster.Snapshots:
+		list, err := r.lister.Snapshots(ctx, s.Source(), false)
+		if errors.Is(err, cluster.ErrNoRepository) {
+			err = cluster.WithHint(err, "register it with esnap repository register, or declare it under repositories: in the file")
+		}
+		return cluster.Items(list), err
+	}
+	return nil, nil
+}
+
+// act runs the action on the selection and turns failed items into its error.
+func (r *runner) act(ctx context.Context, s plan.Step, sel cluster.Selection, res *ActionResult) error {
+	if s.Deletes() {
+		if len(sel.Selected) == 0 {
+			return nil // guards spared everything
+		}
+		if err := r.compareClocks(ctx); err != nil {
+			return err
+		}
+		if r.o.ConfirmSelection != nil {
+			if err := r.o.ConfirmSelection(s, sel); err != nil {
+				return err
+			}
+		}
+	}
+	var failed []cluster.Outcome
+	total := 0
+	env := &actions.Env{
+		Cluster: r.c, Now: r.o.Now.In(s.Location), Watch: r.o.Watch, Flavour: r.plan.Flavour, Selected: sel.Selected,
+		Timeout: max(s.Timeout, 0), Force: r.o.Force, Plan: r.o.Confirm,
+		Fresh:     func(ctx context.Context) ([]cluster.Item, error) { return r.fresh(ctx, s, sel.Selected) },
+		Snapshots: r.lister.Snapshots,
+		Indices:   r.lister.Indices,
+		Outcome: func(o cluster.Outcome) {
+			o.Assumed = o.Assumed || r.o.DryRun
+			total++
+			switch o.Result {
+			case cluster.Failure:
+				o.Err = repository.Explain(o.Err)
+				failed = append(failed, o)
+			case cluster.Less:
+				res.Less = true
+			}
+			r.obs.Observe(Outcome{s, o})
+		},
+		Warn: r.warn,
+		Waiting: func(w cluster.Waiting) {
+			if w.Elapsed > waitDrops {
+				r.cache.drop()
+			}
+			r.obs.Observe(Waiting{s, w})
+		},
+	}
+	if env.Timeout == 0 {
+		env.Timeout = r.o.Timeout
+	}
+	err := s.Action.Run(ctx, env)
+	if len(failed) == 0 {
+		return err
+	}
+	first := failed[0]
+	summary := fmt.Errorf("%s %s: %w", first.What, first.Name, first.Err)
+	if len(failed) > 1 {
+		summary = fmt.Errorf("%d of %d failed; the first is %w", len(failed), total, summary)
+	}
+	if hint := cluster.Hint(first.Err); hint != "" {
+		summary = cluster.WithHint(summary, "%s", hint)
+	}
+	return errors.Join(summary, err)
+}
+
+// fresh makes sure that the listing behind a selection is recent; what has
+// changed since, or is new under the same name, is not touched.
+func (r *runner) fresh(ctx context.Context, s plan.Step, selected []cluster.Item) ([]cluster.Item, error) {
+	if r.o.DryRun || r.cache.age(s.List(), s.Source()) < freshEnough {
+		return selected, nil
+	}
+	r.cache.drop()
+	now, err := r.list(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	id := func(it cluster.Item) string {
+		switch it := it.(type) {
+		case *cluster.Index:
+			return it.Name + "/" + it.UUID
+		case *cluster.Snapshot:
+			return it.Name + "/" + it.UUID
+		}
+		return it.ItemName()
+	}
+	there := map[string]bool{}
+	for _, it := range now {
+		there[id(it)] = true
+	}
+	var same []cluster.Item
+	for _, it := range selected {
+		if there[id(it)] {
+			same = append(same, it)
+		} else {
+			r.warn("%s is left alone: it has gone or was made anew since it was selected", it.ItemName())
+		}
+	}
+	return same, nil
+}
+
+// compareClocks refuses to delete when our clock and the cluster's differ: ages
+// would be judged wrongly.
+func (r *runner) compareClocks(ctx context.Context) error {
+	if r.o.AllowClockSkew || r.o.Imagined {
+		return nil
+	}
+	if r.skew == nil {
+		err := func() error {
+			theirs, err := r.c.Clock(ctx)
+			if err != nil {
+				return err
+			}
+			ours := r.o.Now.Add(r.o.Watch.Elapsed())
+			if d := ours.Sub(theirs); d.Abs() > maxSkew {
+				return cluster.WithHint(cluster.Refuse("the clock here says %s, the cluster's %s: nothing is deleted while they differ by more than %s",
+					ours.UTC().Format(time.RFC3339), theirs.UTC().Format(time.RFC3339), maxSkew), "set the clocks, or pass --allow-clock-skew")
+			}
+			return nil
+		}()
+		r.skew = &err
+	}
+	return *r.skew
+}

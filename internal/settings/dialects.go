@@ -1,0 +1,372 @@
+package settings
+
+import (
+	"encoding/base64"
+	"fmt"
+	"net"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/esnap/esnap/internal/strictyaml"
+)
+
+// secretsIn are keys that every dialect takes besides its own, so that secrets
+// can leave the file.
+type secretsIn struct {
+	PasswordFile    string `yaml:"password_file"`
+	APIKeyFile      string `yaml:"api_key_file"`
+	BearerTokenFile string `yaml:"bearer_token_file"`
+}
+
+// ownFile is the dialect of esnap: the settings' own names, below cluster.
+type ownFile struct {
+	URL            []string `yaml:"url" check:"list"`
+	Username       string   `yaml:"username" check:"scalar"`
+	Password       string   `yaml:"password" check:"scalar"`
+	APIKey         string   `yaml:"api_key"`
+	BearerToken    string   `yaml:"bearer_token"`
+	CAFile         string   `yaml:"ca_file"`
+	ClientCert     string   `yaml:"client_cert"`
+	ClientKey      string   `yaml:"client_key"`
+	ServerName     string   `yaml:"server_name"`
+	Insecure       bool     `yaml:"insecure"`
+	Timeout        string   `yaml:"timeout" check:"scalar"`
+	ConnectTimeout string   `yaml:"connect_timeout" check:"scalar"`
+	secretsIn
+}
+
+// curator5File is below client: in Curator 5's dialect (spec/curator §2.2).
+type curator5File struct {
+	Hosts         []string `yaml:"hosts" check:"list"`
+	Port          int64    `yaml:"port" check:"min=1,max=65535"`
+	URLPrefix     string   `yaml:"url_prefix"`
+	UseSSL        lenient  `yaml:"use_ssl"`
+	Certificate   string   `yaml:"certificate"`
+	ClientCert    string   `yaml:"client_cert"`
+	ClientKey     string   `yaml:"client_key"`
+	SSLNoValidate lenient  `yaml:"ssl_no_validate"`
+	HTTPAuth      string   `yaml:"http_auth"`
+	Username      string   `yaml:"username" check:"scalar"`
+	Password      string   `yaml:"password" check:"scalar"`
+	APIKey        string   `yaml:"api_key" check:"scalar"`
+	Timeout       int64    `yaml:"timeout" check:"min=1,max=86400"`
+	MasterOnly    lenient  `yaml:"master_only"`
+	secretsIn
+}
+
+// curator8File is below elasticsearch: in Curator 8's dialect (spec/curator §2.3).
+type curator8File struct {
+	Client struct {
+		Hosts          []string       `yaml:"hosts" check:"list"`
+		CloudID        string         `yaml:"cloud_id"`
+		BearerAuth     string         `yaml:"bearer_auth"`
+		OpaqueID       string         `yaml:"opaque_id"`
+		Headers        map[string]any `yaml:"headers"`
+		RequestTimeout float64        `yaml:"request_timeout" check:"min=0.1,max=86400"`
+		VerifyCerts    *lenient       `yaml:"verify_certs"`
+		CACerts        string         `yaml:"ca_certs"`
+		ClientCert     string         `yaml:"client_cert"`
+		ClientKey      string         `yaml:"client_key"`
+		AssertHostname string         `yaml:"ssl_assert_hostname"`
+		secretsIn
+	} `yaml:"-"`
+	Other struct {
+		MasterOnly      lenient `yaml:"master_only"`
+		SkipVersionTest lenient `yaml:"skip_version_test"`
+		Username        string  `yaml:"username" check:"scalar"`
+		Password        string  `yaml:"password" check:"scalar"`
+		APIKey          struct {
+			ID     string `yaml:"id"`
+			APIKey string `yaml:"api_key"`
+			Token  string `yaml:"token"`
+		} `yaml:"api_key"`
+	} `yaml:"-"`
+}
+
+// notBuilt are keys of Curator 8's client section that tune its Python client;
+// they are accepted with a warning.
+var notBuilt = []string{
+	"http_compress", "ssl_show_warn", "retry_on_timeout", "randomize_nodes_in_pool", "sniff_on_start", "sniff_before_requests", "sniff_on_node_failure", "meta_header",
+	"ssl_version", "ssl_context", "ssl_assert_fingerprint", "connections_per_node", "max_retries", "sniff_timeout", "min_delay_between_sniffing", "dead_node_backoff_factor", "max_dead_node_backoff",
+	"transport_class", "node_class", "node_pool_class", "node_selector_class", "serializer", "serializers", "default_mimetype", "sniffed_node_callback", "host_info_callback", "_transport", "basic_auth", "api_key", "retry_on_status",
+}
+
+// loggingIn is the logging section of every dialect.
+type loggingIn struct {
+	Level     string   `yaml:"loglevel" check:"scalar"`
+	File      string   `yaml:"logfile"`
+	Format    string   `yaml:"logformat" check:"oneof=default|text|json|logstash|ecs"`
+	Blacklist []string `yaml:"blacklist" check:"list"`
+}
+
+// lenient is a boolean that takes numbers by their truth, as Curator's client
+// files do.
+type lenient bool
+
+// DecodeYAML implements strictyaml.Unmarshaler.
+func (l *lenient) DecodeYAML(n *strictyaml.Node, p *strictyaml.Problems) {
+	if b, ok := strictyaml.AsBool(n); ok {
+		*l = lenient(b)
+		return
+	}
+	if i, ok := strictyaml.AsInt(n); ok && n.Kind != strictyaml.String {
+		*l = i != 0
+		return
+	}
+	p.Add(n, "expected a boolean (true or false), got %s", n.Kind)
+}
+
+// decode reads a client file in whichever dialect it has, as settings by key.
+func (s *Settings) decode(name string, data []byte, env Env) (map[string]any, error) {
+	p := &strictyaml.Problems{File: name}
+	root := strictyaml.Parse(data, strictyaml.Options{Env: env, LastWins: true}, p)
+	out := map[string]any{}
+	if root != nil && root.Kind == strictyaml.Map {
+		own, c5, c8 := root.Get("cluster"), root.Get("client"), root.Get("elasticsearch")
+		switch {
+		case btoi(own != nil)+btoi(c5 != nil)+btoi(c8 != nil) > 1:
+			p.Add(root, "the file has more than one of cluster, client and elasticsearch: it must be in one dialect")
+		case own != nil:
+			s.Dialect = Own
+			s.own(own, out, p)
+		case c5 != nil:
+			s.Dialect = Curator5
+			s.curator5(c5, out, p)
+		case c8 != nil:
+			s.Dialect = Curator8
+			s.curator8(c8, out, p)
+		}
+		strictyaml.Decode(root, &struct{}{}, strictyaml.How{What: "key", Also: []string{"cluster", "client", "elasticsearch", "logging"}}, p)
+		s.logging(root.Get("logging"), out, p)
+	} else if root != nil && root.Kind != strictyaml.Null {
+		p.Add(root, "expected a map, got %s", root.Kind)
+	}
+	for _, w := range p.Warnings {
+		s.Warnings = append(s.Warnings, w.Error())
+	}
+	return out, p.Err()
+}
+
+func btoi(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func put(out map[string]any, key, value string) {
+	if value != "" {
+		out[key] = value
+	}
+}
+
+func (f secretsIn) put(out map[string]any) {
+	put(out, "password-file", f.PasswordFile)
+	put(out, "api-key-file", f.APIKeyFile)
+	put(out, "bearer-token-file", f.BearerTokenFile)
+}
+
+func (s *Settings) own(n *strictyaml.Node, out map[string]any, p *strictyaml.Problems) {
+	var f ownFile
+	if n.Kind == strictyaml.Null {
+		return
+	}
+	strictyaml.Decode(n, &f, strictyaml.How{What: "setting", Prune: true}, p)
+	put(out, "url", strings.Join(f.URL, ","))
+	put(out, "username", f.Username)
+	put(out, "password", f.Password)
+	put(out, "api-key", f.APIKey)
+	put(out, "bearer-token", f.BearerToken)
+	put(out, "ca-file", f.CAFile)
+	put(out, "client-cert", f.ClientCert)
+	put(out, "client-key", f.ClientKey)
+	put(out, "server-name", f.ServerName)
+	put(out, "timeout", f.Timeout)
+	put(out, "connect-timeout", f.ConnectTimeout)
+	if f.Insecure {
+		out["insecure"] = "true"
+	}
+	f.secretsIn.put(out)
+}
+
+func (s *Settings) curator5(n *strictyaml.Node, out map[string]any, p *strictyaml.Problems) {
+	f := curator5File{Hosts: []string{"127.0.0.1"}, Port: 9200, Timeout: 30}
+	if n.Kind == strictyaml.Null {
+		return
+	}
+	strictyaml.Decode(n, &f, strictyaml.How{What: "client setting", Prune: true}, p)
+	var urls []string
+	for _, h := range f.Hosts {
+		u, err := f.url(h)
+		if err != nil {
+			p.Add(n.Get("hosts"), "hosts: %s", err)
+			continue
+		}
+		urls = append(urls, u)
+	}
+	put(out, "url", strings.Join(urls, ","))
+	if user, pass, ok := strings.Cut(f.HTTPAuth, ":"); ok {
+		f.Username, f.Password = user, pass
+	} else if f.HTTPAuth != "" {
+		p.Add(n.Get("http_auth"), "http_auth: expected user:password")
+	}
+	put(out, "username", f.Username)
+	put(out, "password", f.Password)
+	put(out, "ca-file", f.Certificate)
+	put(out, "client-cert", f.ClientCert)
+	put(out, "client-key", f.ClientKey)
+	if f.SSLNoValidate {
+		out["insecure"] = "true"
+	}
+	if f.APIKey != "" {
+		s.Header.Set("x-api-key", f.APIKey)
+	}
+	s.MasterOnly = bool(f.MasterOnly)
+	out["timeout"] = strconv.FormatInt(f.Timeout, 10) + "s"
+	f.secretsIn.put(out)
+}
+
+// url is a host of Curator 5's list as an address: host, host:port or a URL.
+func (f curator5File) url(host string) (string, error) {
+	scheme := "http"
+	if f.UseSSL {
+		scheme = "https"
+	}
+	if strings.Contains(host, "://") {
+		u, err := url.Parse(host)
+		if err != nil || u.Host == "" {
+			return "", fmt.Errorf("an entry cannot be read as a URL")
+		}
+		if u.Scheme == "http" && bool(f.UseSSL) {
+			u.Scheme = "https"
+		}
+		if u.Port() == "" {
+			port := strconv.FormatInt(f.Port, 10)
+			if u.Scheme == "https" && f.Port == 9200 {
+				port = "443"
+			}
+			u.Host = net.JoinHostPort(u.Hostname(), port)
+		}
+		if u.Path == "" && f.URLPrefix != "" {
+			u.Path = "/" + strings.Trim(f.URLPrefix, "/")
+		}
+		return u.String(), nil
+	}
+	hostPort := host
+	if _, _, err := net.SplitHostPort(host); err != nil {
+		hostPort = net.JoinHostPort(strings.Trim(host, "[]"), strconv.FormatInt(f.Port, 10))
+	}
+	u := url.URL{Scheme: scheme, Host: hostPort}
+	if f.URLPrefix != "" {
+		u.Path = "/" + strings.Trim(f.URLPrefix, "/")
+	}
+	return u.String(), nil
+}
+
+func (s *Settings) curator8(n *strictyaml.Node, out map[string]any, p *strictyaml.Problems) {
+	var f curator8File
+	if n.Kind == strictyaml.Null {
+		return
+	}
+	strictyaml.Decode(n, &struct{}{}, strictyaml.How{What: "key of elasticsearch", Also: []string{"client", "other_settings"}}, p)
+	if c := n.Get("client"); c != nil && c.Kind != strictyaml.Null {
+		strictyaml.Decode(c, &f.Client, strictyaml.How{What: "client setting", Prune: true, Also: notBuilt}, p)
+		for _, key := range notBuilt {
+			if v := c.Get(key); !v.Absent() {
+				p.Warn(v, "%s tunes Curator's Python client and has no effect here", key)
+			}
+		}
+	}
+	if o := n.Get("other_settings"); o != nil && o.Kind != strictyaml.Null {
+		strictyaml.Decode(o, &f.Other, strictyaml.How{What: "other setting", Prune: true}, p)
+	}
+	hosts := f.Client.Hosts
+	if f.Client.CloudID != "" {
+		if len(hosts) > 0 {
+			p.Add(n.Get("client").Get("cloud_id"), "cloud_id and hosts exclude each other")
+		}
+		host, err := cloudHost(f.Client.CloudID)
+		if err != nil {
+			p.Add(n.Get("client").Get("cloud_id"), "cloud_id: %s", err)
+		}
+		hosts = []string{host}
+	}
+	var urls []string
+	for _, h := range hosts {
+		u, err := url.Parse(h)
+		if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+			p.Add(n.Get("client").Get("hosts"), "hosts: an entry is not of the form http://host:port or https://host:port")
+			continue
+		}
+		urls = append(urls, u.String())
+	}
+	put(out, "url", strings.Join(urls, ","))
+	put(out, "bearer-token", f.Client.BearerAuth)
+	put(out, "ca-file", f.Client.CACerts)
+	put(out, "client-cert", f.Client.ClientCert)
+	put(out, "client-key", f.Client.ClientKey)
+	put(out, "server-name", f.Client.AssertHostname)
+	put(out, "username", f.Other.Username)
+	put(out, "password", f.Other.Password)
+	if f.Client.VerifyCerts != nil && !*f.Client.VerifyCerts {
+		out["insecure"] = "true"
+	}
+	if f.Client.RequestTimeout > 0 {
+		out["timeout"] = strconv.FormatFloat(f.Client.RequestTimeout, 'f', -1, 64) + "s"
+	}
+	if f.Client.OpaqueID != "" {
+		s.Header.Set("X-Opaque-Id", f.Client.OpaqueID)
+	}
+	for k, v := range f.Client.Headers {
+		s.Header.Set(k, fmt.Sprint(v))
+	}
+	switch k := f.Other.APIKey; {
+	case k.Token != "":
+		out["api-key"] = k.Token
+	case k.ID != "" && k.APIKey != "":
+		out["api-key"] = base64.StdEncoding.EncodeToString([]byte(k.ID + ":" + k.APIKey))
+	case k.ID != "" || k.APIKey != "":
+		p.Add(n.Get("other_settings").Get("api_key"), "api_key: id and api_key go together")
+	}
+	s.MasterOnly = bool(f.Other.MasterOnly)
+	f.Client.secretsIn.put(out)
+}
+
+// cloudHost reads the address out of an Elastic Cloud id: name:base64 of
+// host$elasticsearch-uuid$….
+func cloudHost(id string) (string, error) {
+	_, encoded, found := strings.Cut(id, ":")
+	if !found {
+		encoded = id
+	}
+	data, err := base64.StdEncoding.DecodeString(encoded)
+	if err != nil {
+		return "", fmt.Errorf("it is not of the form name:base64")
+	}
+	parts := strings.Split(string(data), "$")
+	if len(parts) < 2 || parts[0] == "" || parts[1] == "" {
+		return "", fmt.Errorf("it names no Elasticsearch")
+	}
+	host, port := parts[0], "443"
+	if h, p, err := net.SplitHostPort(host); err == nil {
+		host, port = h, p
+	}
+	return "https://" + parts[1] + "." + net.JoinHostPort(host, port), nil
+}
+
+func (s *Settings) logging(n *strictyaml.Node, out map[string]any, p *strictyaml.Problems) {
+	if n == nil || n.Kind == strictyaml.Null {
+		return
+	}
+	var f loggingIn
+	strictyaml.Decode(n, &f, strictyaml.How{What: "logging setting", Prune: true}, p)
+	if _, err := level(f.Level); err != nil {
+		p.Add(n.Get("loglevel"), "loglevel: %s is not one of DEBUG, INFO, WARNING, ERROR, CRITICAL", n.Get("loglevel").Shown())
+	}
+	put(out, "log-level", f.Level)
+	put(out, "log-file", f.File)
+	if f.Format != "" && f.Format != "default" {
+		out["log-format"] = f.Format
+	}
+}

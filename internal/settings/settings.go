@@ -1,0 +1,414 @@
+// Package settings finds out how a cluster is reached and how esnap talks: flags
+// win over the environment, that over a file, that over defaults. It is the only
+// user of viper, and viper never reads a file's text: the strict decoder does, so
+// that a misspelt key in a client file is an error with its line.
+package settings
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+	"github.com/spf13/viper"
+
+	"github.com/esnap/esnap/internal/strictyaml"
+)
+
+// DefaultURL is tried when nothing says where the cluster is.
+const DefaultURL = "http://127.0.0.1:9200"
+
+// Settings are the effective settings of one invocation.
+type Settings struct {
+	URLs        []string
+	Username    string
+	Password    string
+	APIKey      string // base64 of id:key
+	BearerToken string
+	Header      http.Header
+	CAFile      string
+	ClientCert  string
+	ClientKey   string
+	ServerName  string
+	Insecure    bool
+
+	Timeout        time.Duration // of one request
+	ConnectTimeout time.Duration // waiting for a cluster that does not answer
+	Deadline       time.Duration // of the whole run; 0 is none
+	DryRun         bool
+	Guards         *bool // nil: as the file says
+	Compat         int   // 5 or 8; 0: by the client file
+
+	LogLevel  string
+	LogFormat string
+	LogFile   string
+
+	MasterOnly bool
+
+	File     string   // the client file that was read; empty if none
+	Dialect  Dialect  // of that file
+	Warnings []string // about the file
+	entries  []entry
+	values   map[string]string // effective, as text
+	source   map[string]string
+}
+
+// Dialect is the form of a client file.
+type Dialect int
+
+// The dialects, told apart by the root key. NoFile also stands for a file without
+// one of them.
+const (
+	NoFile   Dialect = 0
+	Curator5 Dialect = 5 // client:
+	Curator8 Dialect = 8 // elasticsearch:
+	Own      Dialect = 1 // cluster:
+)
+
+// entry is one setting: its name in the own dialect, flag and environment.
+type entry struct {
+	key     string
+	def     string
+	usage   string
+	secret  bool
+	boolean bool
+	noFlag  bool // a secret must not stand on a command line
+}
+
+// entries is the one list of settings.
+var entries = []entry{
+	{key: "url", def: DefaultURL, usage: "address of the cluster; several with commas between"},
+	{key: "username", usage: "user name for basic authentication"},
+	{key: "password", secret: true, noFlag: true, usage: "password"},
+	{key: "password-file", usage: "file that holds the password"},
+	{key: "api-key", secret: true, noFlag: true, usage: "API key, base64 of id:key"},
+	{key: "api-key-file", usage: "file that holds an API key (base64 of id:key)"},
+	{key: "bearer-token", secret: true, noFlag: true, usage: "bearer token"},
+	{key: "bearer-token-file", usage: "file that holds a bearer token"},
+	{key: "ca-file", usage: "PEM file of the certificate authority to trust"},
+	{key: "client-cert", usage: "PEM file of a client certificate"},
+	{key: "client-key", usage: "PEM file of its key"},
+	{key: "server-name", usage: "name the server's certificate must have"},
+	{key: "insecure", def: "false", boolean: true, usage: "do not verify the server's certificate (warns)"},
+	{key: "timeout", def: "30s", usage: "time-out of one request"},
+	{key: "connect-timeout", usage: "how long to wait for a cluster that does not answer or is starting (default 10m in run, 30s in dry runs, 10s on a terminal)"},
+	{key: "deadline", usage: "end the run after so long, starting nothing new"},
+	{key: "dry-run", def: "false", boolean: true, usage: "say what would be done, send nothing that changes the cluster"},
+	{key: "guards", usage: "off: do exactly what Curator did, sparing nothing"},
+	{key: "compat", usage: "Curator generation whose defaults count, 5 or 8"},
+	{key: "log-level", usage: "debug, info, warning or error (default info, on a terminal warning)"},
+	{key: "log-format", def: "text", usage: "text or json"},
+	{key: "log-file", usage: "write log lines to this file instead of stderr"},
+}
+
+// Flags adds the flags of all settings but those of the run itself, which only
+// some commands have.
+func Flags(fs *pflag.FlagSet) {
+	for _, e := range entries {
+		if e.noFlag || e.key == "dry-run" || e.key == "deadline" || e.key == "guards" || e.key == "compat" {
+			continue
+		}
+		AddFlag(fs, e.key)
+	}
+	fs.String("config", "", "client file (default: the first of "+strings.Join(DefaultFiles(func(string) string { return "" })[:3], ", ")+", …)")
+}
+
+// AddFlag adds the flag of one setting. Its default is shown, not set: whether a
+// flag was given tells a file's value apart.
+func AddFlag(fs *pflag.FlagSet, key string) {
+	for _, e := range entries {
+		if e.key != key {
+			continue
+		}
+		usage := e.usage
+		if e.def != "" && !e.boolean {
+			usage += " (default " + e.def + ")"
+		}
+		if e.boolean {
+			short := ""
+			if key == "dry-run" {
+				short = "n"
+			}
+			fs.BoolP(e.key, short, false, usage)
+		} else {
+			fs.String(e.key, "", usage)
+		}
+	}
+}
+
+// DefaultFiles lists where a client file is looked for when none is named.
+func DefaultFiles(getenv func(string) string) []string {
+	home := getenv("HOME")
+	xdg := getenv("XDG_CONFIG_HOME")
+	if xdg == "" {
+		xdg = filepath.Join(home, ".config")
+		if home == "" {
+			xdg = "~/.config"
+		}
+	}
+	return []string{
+		"./esnap.yml", filepath.Join(xdg, "esnap/config.yml"), "/etc/esnap/config.yml",
+		"/etc/es-curator/config.yml", "/etc/opensearch-curator/config.yml", home + "/.curator/curator.yml",
+	}
+}
+
+// Env looks up an environment variable.
+type Env func(name string) (string, bool)
+
+func (e Env) get(name string) string { v, _ := e(name); return v }
+
+// Error is something wrong with the settings themselves.
+type Error struct {
+	Text string
+	Hint string
+}
+
+func (e *Error) Error() string { return e.Text }
+
+// Load layers flags, environment, file and defaults. A file named must be there;
+// of the default places the first that is.
+func Load(flags *pflag.FlagSet, env Env) (*Settings, error) {
+	v := viper.New()
+	s := &Settings{entries: entries, values: map[string]string{}, source: map[string]string{}, Header: http.Header{}}
+	for _, e := range entries {
+		if e.def != "" {
+			v.SetDefault(e.key, e.def)
+		}
+	}
+	file, err := s.findFile(flags, env)
+	if err != nil {
+		return nil, err
+	}
+	var fromFile map[string]any
+	if file != "" {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			return nil, &Error{Text: fmt.Sprintf("read the client file: %s", err)}
+		}
+		s.File = file
+		if fromFile, err = s.decode(file, data, env); err != nil {
+			return nil, err
+		}
+		if err := v.MergeConfigMap(fromFile); err != nil {
+			return nil, fmt.Errorf("client file %s: %w", file, err)
+		}
+	}
+	for _, e := range entries {
+		name := "ESNAP_" + strings.ToUpper(strings.ReplaceAll(e.key, "-", "_"))
+		switch value, set := env(name); {
+		case flags != nil && flags.Lookup(e.key) != nil && flags.Changed(e.key):
+			v.Set(e.key, flags.Lookup(e.key).Value.String())
+			s.source[e.key] = "flag --" + e.key
+		case set && value != "":
+			v.Set(e.key, value)
+			s.source[e.key] = "environment " + name
+		case fromFile[e.key] != nil:
+			s.source[e.key] = "file " + file
+		case e.def != "":
+			s.source[e.key] = "default"
+		}
+		if text := v.GetString(e.key); text != "" {
+			s.values[e.key] = text
+		}
+	}
+	return s, s.resolve()
+}
+
+func (s *Settings) findFile(flags *pflag.FlagSet, env Env) (string, error) {
+	named, from := "", ""
+	if flags != nil && flags.Lookup("config") != nil && flags.Changed("config") {
+		named, from = flags.Lookup("config").Value.String(), "--config"
+	} else if value := env.get("ESNAP_CONFIG"); value != "" {
+		named, from = value, "ESNAP_CONFIG"
+	}
+	if named != "" {
+		if st, err := os.Stat(named); err != nil || st.IsDir() {
+			return "", &Error{Text: fmt.Sprintf("the client file %s (from %s) cannot be read", named, from), Hint: "name a file that is there, or leave it out to use flags and environment"}
+		}
+		return named, nil
+	}
+	for _, f := range DefaultFiles(env.get) {
+		if st, err := os.Stat(f); err == nil && !st.IsDir() {
+			return f, nil
+		} else if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission) {
+			continue
+		}
+	}
+	return "", nil
+}
+
+// resolve turns texts into typed settings and reads the files that hold secrets.
+func (s *Settings) resolve() error {
+	get := func(key string) string { return s.values[key] }
+	for u := range strings.SplitSeq(get("url"), ",") {
+		if u = strings.TrimSpace(u); u != "" {
+			s.URLs = append(s.URLs, u)
+		}
+	}
+	s.Username, s.CAFile, s.ClientCert, s.ClientKey, s.ServerName = get("username"), get("ca-file"), get("client-cert"), get("client-key"), get("server-name")
+	var err error
+	for _, secret := range []struct {
+		key string
+		to  *string
+	}{{"password", &s.Password}, {"api-key", &s.APIKey}, {"bearer-token", &s.BearerToken}} {
+		*secret.to = get(secret.key)
+		// A file given nearer than the value wins over it.
+		if file := get(secret.key + "-file"); file != "" && (*secret.to == "" || rank(s.source[secret.key+"-file"]) >= rank(s.source[secret.key])) {
+			if *secret.to, err = readSecret(file); err != nil {
+				return err
+			}
+		}
+	}
+	if strings.Contains(s.APIKey, ":") {
+		s.APIKey = base64.StdEncoding.EncodeToString([]byte(s.APIKey))
+	}
+	if s.Password != "" && s.Username == "" && !hasUser(s.URLs) {
+		return &Error{Text: "a password is given but no user name", Hint: "set ESNAP_USERNAME or --username"}
+	}
+	if s.Insecure, err = s.boolean("insecure"); err != nil {
+		return err
+	}
+	if s.DryRun, err = s.boolean("dry-run"); err != nil {
+		return err
+	}
+	for _, d := range []struct {
+		key string
+		to  *time.Duration
+	}{{"timeout", &s.Timeout}, {"connect-timeout", &s.ConnectTimeout}, {"deadline", &s.Deadline}} {
+		if text := get(d.key); text != "" {
+			dur, ok := strictyaml.ParseDuration(text)
+			if !ok {
+				return s.wrong(d.key, "a duration such as 30s, 10m or 2h")
+			}
+			*d.to = dur
+		}
+	}
+	switch strings.ToLower(get("guards")) {
+	case "":
+	case "on", "true", "1", "yes":
+		on := true
+		s.Guards = &on
+	case "off", "false", "0", "no":
+		off := false
+		s.Guards = &off
+	default:
+		return s.wrong("guards", "on or off")
+	}
+	switch get("compat") {
+	case "":
+	case "5":
+		s.Compat = 5
+	case "8", "9":
+		s.Compat = 8
+	default:
+		return s.wrong("compat", "5 or 8")
+	}
+	if s.LogLevel, err = level(get("log-level")); err != nil {
+		return s.wrong("log-level", "debug, info, warning or error")
+	}
+	s.LogFormat, s.LogFile = strings.ToLower(get("log-format")), get("log-file")
+	if !slices.Contains([]string{"text", "json", "default", "logstash", "ecs"}, s.LogFormat) {
+		return s.wrong("log-format", "text or json")
+	}
+	return nil
+}
+
+func hasUser(urls []string) bool {
+	return slices.ContainsFunc(urls, func(raw string) bool { u, err := url.Parse(raw); return err == nil && u.User != nil })
+}
+
+// rank orders sources: default, file, environment, flag.
+func rank(source string) int {
+	return slices.IndexFunc([]string{"default", "file", "environment", "flag"}, func(p string) bool { return strings.HasPrefix(source, p) })
+}
+
+func level(text string) (string, error) {
+	switch strings.ToLower(text) {
+	case "":
+		return "", nil
+	case "debug", "notset", "10", "0":
+		return "debug", nil
+	case "info", "20":
+		return "info", nil
+	case "warning", "warn", "30":
+		return "warning", nil
+	case "error", "critical", "40", "50":
+		return "error", nil
+	}
+	return "", errors.New("unknown level")
+}
+
+func (s *Settings) boolean(key string) (bool, error) {
+	text := s.values[key]
+	b, ok := strictyaml.AsBool(&strictyaml.Node{Kind: strictyaml.String, Text: text})
+	if !ok && text != "" {
+		return false, s.wrong(key, "true or false")
+	}
+	return b, nil
+}
+
+func (s *Settings) wrong(key, want string) error {
+	shown := s.values[key]
+	return &Error{Text: fmt.Sprintf("%s (from %s) is %q; expected %s", key, s.source[key], shown, want)}
+}
+
+func readSecret(file string) (string, error) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return "", &Error{Text: fmt.Sprintf("read the secret: %s", err), Hint: "mount the secret, or take the setting out"}
+	}
+	text := strings.TrimRight(string(data), "\r\n")
+	if text == "" {
+		return "", &Error{Text: fmt.Sprintf("the file %s that should hold a secret is empty", file)}
+	}
+	return text, nil
+}
+
+// Shown is one effective setting for people, secrets masked.
+type Shown struct {
+	Key    string `json:"key"`
+	Value  string `json:"value"`
+	Source string `json:"source"`
+}
+
+// Show lists the effective settings that have a value, secrets masked.
+func (s *Settings) Show() []Shown {
+	var out []Shown
+	for _, e := range s.entries {
+		value, ok := s.values[e.key]
+		if !ok {
+			continue
+		}
+		if e.secret {
+			value = "***"
+		}
+		if e.key == "url" {
+			value = Mask(value)
+		}
+		out = append(out, Shown{e.key, value, s.source[e.key]})
+	}
+	return out
+}
+
+// Mask hides user information in addresses.
+func Mask(urls string) string {
+	parts := strings.Split(urls, ",")
+	for i, p := range parts {
+		if at := strings.LastIndex(p, "@"); at >= 0 {
+			scheme, _, _ := strings.Cut(p, "://")
+			parts[i] = scheme + "://***@" + p[at+1:]
+		}
+	}
+	return strings.Join(parts, ",")
+}
+
+// IsDefaultURL says whether nothing said where the cluster is.
+func (s *Settings) IsDefaultURL() bool { return s.source["url"] == "default" }

@@ -1,0 +1,231 @@
+package strftime
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Resolve renders a name: strftime tokens, or Elasticsearch date math when the
+// name is written <…>, evaluated here in the way the server would.
+func Resolve(name string, now time.Time) (string, error) {
+	open, closed := strings.HasPrefix(name, "<"), strings.HasSuffix(name, ">")
+	switch {
+	case len(name) > 1 && open && closed:
+		return dateMath(name, now)
+	case open != closed:
+		return "", fmt.Errorf("the name %q has only one of < and >: date math is written <prefix-{now/d}>", name)
+	}
+	return Render(name, now), nil
+}
+
+// dateMath evaluates <prefix{expression{format|zone}}suffix>.
+func dateMath(name string, now time.Time) (string, error) {
+	inner := name[1 : len(name)-1]
+	first, last := strings.IndexByte(inner, '{'), strings.LastIndexByte(inner, '}')
+	if first < 0 || last < first {
+		return "", fmt.Errorf("the date math %q has no {expression}", name)
+	}
+	prefix, body, suffix := inner[:first], inner[first+1:last], inner[last+1:]
+	if strings.ContainsAny(prefix, "{}") || strings.ContainsAny(suffix, "{}") {
+		return "", fmt.Errorf("the date math %q may have only one {expression}", name)
+	}
+	expr, format, loc := body, "yyyy.MM.dd", now.Location()
+	if i := strings.IndexByte(body, '{'); i >= 0 {
+		if !strings.HasSuffix(body, "}") {
+			return "", fmt.Errorf("the date math %q: the format must end the expression", name)
+		}
+		expr = body[:i]
+		var zone string
+		var hasZone bool
+		if format, zone, hasZone = strings.Cut(body[i+1:len(body)-1], "|"); hasZone {
+			var err error
+			if loc, err = zoneOf(zone); err != nil {
+				return "", fmt.Errorf("the date math %q: %w", name, err)
+			}
+		}
+	}
+	t, err := evaluateMath(expr, now.In(loc))
+	if err != nil {
+		return "", fmt.Errorf("the date math %q: %w", name, err)
+	}
+	text, err := formatJava(format, t)
+	if err != nil {
+		return "", fmt.Errorf("the date math %q: %w", name, err)
+	}
+	return prefix + text + suffix, nil
+}
+
+var zoneOffset = regexp.MustCompile(`^([+-])(\d{2}):?(\d{2})$`)
+
+func zoneOf(s string) (*time.Location, error) {
+	if m := zoneOffset.FindStringSubmatch(s); m != nil {
+		h, _ := strconv.Atoi(m[2])
+		min, _ := strconv.Atoi(m[3])
+		off := h*3600 + min*60
+		if m[1] == "-" {
+			off = -off
+		}
+		return time.FixedZone(s, off), nil
+	}
+	loc, err := time.LoadLocation(s)
+	if err != nil || s == "" || s == "Local" {
+		return nil, fmt.Errorf("unknown time zone %q", s)
+	}
+	return loc, nil
+}
+
+var (
+	mathStep   = regexp.MustCompile(`^(?:/|([+-])(\d*))([yMwdhHms])`)
+	anchorForm = []string{"2006-01-02T15:04:05Z07:00", "2006-01-02T15:04:05", "2006-01-02T15:04", "2006-01-02", "2006-01", "2006", "2006.01.02"}
+)
+
+func evaluateMath(expr string, now time.Time) (time.Time, error) {
+	t, rest := now, expr
+	if r, ok := strings.CutPrefix(expr, "now"); ok {
+		rest = r
+	} else {
+		anchor, r, ok := strings.Cut(expr, "||")
+		if !ok {
+			return t, fmt.Errorf("%q starts neither with now nor with a date and ||", expr)
+		}
+		rest = r
+		parsed := false
+		for _, form := range anchorForm {
+			if a, err := time.ParseInLocation(form, anchor, now.Location()); err == nil {
+				t, parsed = a, true
+				break
+			}
+		}
+		if !parsed {
+			return t, fmt.Errorf("%q is no date", anchor)
+		}
+	}
+	for rest != "" {
+		m := mathStep.FindStringSubmatch(rest)
+		if m == nil {
+			return t, fmt.Errorf("%q is not +N, -N or / followed by one of y M w d h m s", rest)
+		}
+		if m[1] == "" {
+			t = Truncate(t, m[3])
+		} else {
+			n := 1
+			if m[2] != "" {
+				n, _ = strconv.Atoi(m[2])
+			}
+			if m[1] == "-" {
+				n = -n
+			}
+			t = add(t, n, m[3])
+		}
+		rest = rest[len(m[0]):]
+	}
+	return t, nil
+}
+
+// Truncate rounds down to a unit of date math (y M w d h m s), in t's location;
+// weeks start on Monday.
+func Truncate(t time.Time, unit string) time.Time {
+	y, mo, d := t.Date()
+	switch unit {
+	case "y":
+		mo, d = 1, 1
+	case "M":
+		d = 1
+	case "w":
+		d -= (int(t.Weekday()) + 6) % 7
+	case "d":
+	case "h", "H":
+		return t.Add(-time.Duration(t.Minute())*time.Minute - time.Duration(t.Second())*time.Second - time.Duration(t.Nanosecond()))
+	case "m":
+		return t.Add(-time.Duration(t.Second())*time.Second - time.Duration(t.Nanosecond()))
+	case "s":
+		return t.Add(-time.Duration(t.Nanosecond()))
+	}
+	return time.Date(y, mo, d, 0, 0, 0, 0, t.Location())
+}
+
+func add(t time.Time, n int, unit string) time.Time {
+	switch unit {
+	case "y":
+		return addMonths(t, 12*n)
+	case "M":
+		return addMonths(t, n)
+	case "w":
+		return t.AddDate(0, 0, 7*n)
+	case "d":
+		return t.AddDate(0, 0, n)
+	case "m":
+		return t.Add(time.Duration(n) * time.Minute)
+	case "s":
+		return t.Add(time.Duration(n) * time.Second)
+	default:
+		return t.Add(time.Duration(n) * time.Hour)
+	}
+}
+
+// addMonths keeps to the last day of a shorter month, as the server does.
+func addMonths(t time.Time, n int) time.Time {
+	first := time.Date(t.Year(), t.Month()+time.Month(n), 1, t.Hour(), t.Minute(), t.Second(), t.Nanosecond(), t.Location())
+	lastDay := first.AddDate(0, 1, -1).Day()
+	return first.AddDate(0, 0, min(t.Day(), lastDay)-1)
+}
+
+// formatJava writes a date in the pattern language of Elasticsearch's names.
+func formatJava(format string, t time.Time) (string, error) {
+	var out strings.Builder
+	isoYear, isoWeek := t.ISOWeek()
+	for i := 0; i < len(format); {
+		c := format[i]
+		n := 1
+		for i+n < len(format) && format[i+n] == c {
+			n++
+		}
+		value, known := 0, true
+		switch c {
+		case 'y', 'Y', 'u':
+			value = t.Year()
+		case 'x':
+			value = isoYear
+		case 'M':
+			value = int(t.Month())
+		case 'w':
+			value = isoWeek
+		case 'd':
+			value = t.Day()
+		case 'D':
+			value = t.YearDay()
+		case 'H':
+			value = t.Hour()
+		case 'm':
+			value = t.Minute()
+		case 's':
+			value = t.Second()
+		case 'e':
+			value = (int(t.Weekday())+6)%7 + 1
+		default:
+			known = false
+		}
+		switch {
+		case known && (c == 'y' || c == 'Y' || c == 'u' || c == 'x') && n == 2:
+			fmt.Fprintf(&out, "%02d", value%100)
+		case known:
+			fmt.Fprintf(&out, "%0*d", n, value)
+		case c == '\'':
+			end := strings.IndexByte(format[i+1:], '\'')
+			if end < 0 {
+				return "", fmt.Errorf("the quote in the format %q has no end", format)
+			}
+			out.WriteString(format[i+1 : i+1+end])
+			n = end + 2
+		case c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z':
+			return "", fmt.Errorf("the letter %c in the format %q is not supported", c, format)
+		default:
+			out.WriteString(format[i : i+n])
+		}
+		i += n
+	}
+	return out.String(), nil
+}

@@ -1,0 +1,140 @@
+package strftime
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// The vectors of spec/curator Appendix A.
+func TestRegexpOfTimestring(t *testing.T) {
+	for in, want := range map[string]string{
+		"%Y.%m.%d": `\d{4}\.\d{2}\.\d{2}`,
+		"%Y-%m-%d": `\d{4}\-\d{2}\-\d{2}`,
+		"%y%m%d":   `\d{2}\d{2}\d{2}`,
+		"%Y.%j":    `\d{4}\.\d{3}`,
+		"%G.%V":    `\d{4}\.\d{2}`,
+		"%Y.%b":    `\d{4}\.b`,
+		"%s":       `s`,
+		"%%Y":      `\d{4}`,
+		"%Y+%m":    `\d{4}+\d{2}`,
+	} {
+		require.Equal(t, want, Regexp(in), in)
+	}
+}
+
+func TestFindReadsDates(t *testing.T) {
+	for _, c := range []struct{ text, timestring, want string }{
+		{"2024.01", "%Y.%m", "2024-01-01T00:00:00"},
+		{"2024.060", "%Y.%j", "2024-02-29T00:00:00"},
+		{"2024.10", "%Y.%W", "2024-03-04T00:00:00"},
+		{"2024.00", "%Y.%W", "2024-01-01T00:00:00"},
+		{"2024.10", "%Y.%U", "2024-03-11T00:00:00"},
+		{"24.10", "%y.%W", "2024-03-04T00:00:00"},
+		{"69.10", "%y.%m", "1969-10-01T00:00:00"},
+		{"68.10", "%y.%m", "2068-10-01T00:00:00"},
+		{"2014.10", "%G.%V", "2014-03-03T00:00:00"},
+		{"2010.01", "%G.%V", "2010-01-04T00:00:00"},
+		{"2009.53", "%G.%V", "2009-12-28T00:00:00"},
+		{"2015.01", "%G.%V", "2014-12-29T00:00:00"},
+		{"2020.53", "%G.%V", "2020-12-28T00:00:00"},
+		{"2021.01", "%G.%V", "2021-01-04T00:00:00"},
+		{"2021.52", "%G.%V", "2021-12-27T00:00:00"},
+		{"10:20", "%H:%M", "1900-01-01T10:20:00"},
+		{"20240102030405", "%Y%m%d%H%M%S", "2024-01-02T03:04:05"},
+		{"logstash-2024.01.02-000001", "%Y.%m.%d", "2024-01-02T00:00:00"},
+		{"a-2024.01.02-2025.01.02", "%Y.%m.%d", "2024-01-02T00:00:00"},
+		{"a12024.01.02", "%Y.%m.%d", "2024-01-02T00:00:00"},
+		{"x-1970.01.01", "%Y.%m.%d", "1970-01-01T00:00:00"},
+		{"a-20240102", "%Y.%m.%d", "none"},
+		{"2016.53", "%G.%V", "error"}, // D14
+		{"2024.02.30", "%Y.%m.%d", "error"},
+		{"2024.99.02", "%Y.%m.%d", "error"},
+		{"2024.13", "%Y.%m", "error"},
+		{"2023.366", "%Y.%j", "error"},
+	} {
+		l, err := NewLayout(c.timestring)
+		require.NoError(t, err, c.timestring)
+		f, ok, err := l.Find(c.text, time.UTC)
+		switch c.want {
+		case "none":
+			require.NoError(t, err)
+			require.False(t, ok, c.text)
+		case "error":
+			require.Error(t, err, "%s %s gave %s", c.text, c.timestring, f.Time)
+		default:
+			require.NoError(t, err, c.text)
+			require.True(t, ok, c.text)
+			require.Equal(t, c.want, f.Time.Format("2006-01-02T15:04:05"), "%s %s", c.text, c.timestring)
+		}
+	}
+}
+
+func TestNewLayoutRefuses(t *testing.T) {
+	for _, bad := range []string{"%Y.%V", "%G", "logs", "", "%Y.(%m", "%s"} {
+		_, err := NewLayout(bad)
+		require.Error(t, err, bad)
+	}
+}
+
+func TestRender(t *testing.T) {
+	now := time.Date(2026, 11, 21, 3, 4, 5, 0, time.UTC)
+	for in, want := range map[string]string{
+		"a-%Y.%m.%d":           "a-2026.11.21",
+		"a-%Y.%W":              "a-2026.46",
+		"A-%y%j%U%V%G":         "A-2632546472026",
+		"a-%q-%%-%s":           "a-q--s",
+		"50%Off":               "50Off",
+		"foo<%Y":               "foo<%Y",
+		"curator-%Y%m%d%H%M%S": "curator-20261121030405",
+		"x%":                   "x",
+	} {
+		require.Equal(t, want, Render(in, now), in)
+	}
+}
+
+func TestResolveDateMath(t *testing.T) {
+	now := time.Date(2026, 11, 21, 23, 30, 0, 0, time.UTC)
+	for in, want := range map[string]string{
+		"<logs-{now/d}>":                        "logs-2026.11.21",
+		"<logs-{now/d-1d}-x>":                   "logs-2026.11.20-x",
+		"<logs-{now/M{yyyy.MM}}>":               "logs-2026.11",
+		"<logs-{now/w{xxxx-ww}}>":               "logs-2026-47",
+		"<logs-{now{yyyy.MM.dd|+02:00}}>":       "logs-2026.11.22",
+		"<logs-{now/d{yyyy.MM.dd|Asia/Tokyo}}>": "logs-2026.11.22",
+		"<logs-{2026-01-31||+1M{yyyy-MM-dd}}>":  "logs-2026-02-28",
+		"<logs-{now/h{yyyyMMdd'T'HHmmss}}>":     "logs-20261121T230000",
+		"x":                                     "x",
+		"<":                                     "error",
+		"<logs-%Y":                              "error",
+		"<logs>":                                "error",
+		"<logs-{now/q}>":                        "error",
+		"<logs-{now{yyyy|Nowhere}}>":            "error",
+		"<a{now}{now}>":                         "error",
+	} {
+		got, err := Resolve(in, now)
+		if want == "error" {
+			require.Error(t, err, in)
+			continue
+		}
+		require.NoError(t, err, in)
+		require.Equal(t, want, got, in)
+	}
+}
+
+func FuzzLayout(f *testing.F) {
+	f.Add("%Y.%m.%d", "a-2024.01.02")
+	f.Add("%G.%V", "2016.53")
+	f.Add("%y%W+%U", "1111")
+	f.Fuzz(func(t *testing.T, timestring, name string) {
+		l, err := NewLayout(timestring)
+		if err != nil {
+			return
+		}
+		found, ok, err := l.Find(name, time.UTC)
+		if ok && err == nil && name[found.Start:found.End] != found.Text {
+			t.Fatalf("%q in %q: %d-%d is not %q", timestring, name, found.Start, found.End, found.Text)
+		}
+	})
+}

@@ -1,0 +1,396 @@
+package strictyaml
+
+import (
+	"fmt"
+	"math"
+	"reflect"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/agext/levenshtein"
+)
+
+// Unmarshaler is a type that reads itself from a node. It adds what is wrong to p.
+type Unmarshaler interface {
+	DecodeYAML(n *Node, p *Problems)
+}
+
+// Field describes one key of a struct, from its tags:
+//
+//	`yaml:"name" check:"required,min=1,max=9,oneof=a|b,scalar,list" doc:"meaning"`
+//
+// required: must be given. min, max: bounds of a number. oneof: the texts allowed.
+// scalar: numbers and dates are taken as the text they are written as. list: a
+// single text is taken as a list of one. nonzero: zero is refused.
+type Field struct {
+	Name     string
+	Doc      string
+	Type     reflect.Type
+	Index    []int
+	Required bool
+	Scalar   bool
+	List     bool
+	NonZero  bool
+	Min, Max *float64
+	OneOf    []string
+}
+
+// Fields lists the keys of a struct type, embedded structs included, in order of
+// declaration.
+func Fields(t reflect.Type) []Field {
+	var fields []Field
+	for sf := range structFields(t) {
+		if sf.Anonymous && sf.Tag.Get("yaml") == "" {
+			for _, f := range Fields(sf.Type) {
+				f.Index = append(slices.Clone(sf.Index), f.Index...)
+				fields = append(fields, f)
+			}
+			continue
+		}
+		name := sf.Tag.Get("yaml")
+		if name == "" || name == "-" {
+			continue
+		}
+		f := Field{Name: name, Doc: sf.Tag.Get("doc"), Type: sf.Type, Index: sf.Index}
+		for _, c := range strings.Split(sf.Tag.Get("check"), ",") {
+			k, v, _ := strings.Cut(c, "=")
+			switch k {
+			case "required":
+				f.Required = true
+			case "scalar":
+				f.Scalar = true
+			case "list":
+				f.List = true
+			case "nonzero":
+				f.NonZero = true
+			case "oneof":
+				f.OneOf = strings.Split(v, "|")
+			case "min":
+				f.Min = number(v)
+			case "max":
+				f.Max = number(v)
+			case "":
+			default:
+				panic("strictyaml: unknown check " + c + " on " + t.Name() + "." + sf.Name)
+			}
+		}
+		fields = append(fields, f)
+	}
+	return fields
+}
+
+func structFields(t reflect.Type) func(func(reflect.StructField) bool) {
+	return func(yield func(reflect.StructField) bool) {
+		for i := range t.NumField() {
+			if !yield(t.Field(i)) {
+				return
+			}
+		}
+	}
+}
+
+func number(s string) *float64 {
+	f, err := strconv.ParseFloat(s, 64)
+	if err != nil {
+		panic("strictyaml: bad bound " + s)
+	}
+	return &f
+}
+
+// How says how a map is decoded into a struct.
+type How struct {
+	What  string   // what the map is, for messages: "option of delete_indices"
+	Prune bool     // keys that are null or None count as not given
+	Also  []string // keys that are allowed and read elsewhere
+}
+
+// Decode fills the struct that into points to. Values that are not given keep
+// what into holds: its defaults. It returns the keys that were given.
+func Decode(n *Node, into any, how How, p *Problems) (given map[string]bool) {
+	v := reflect.ValueOf(into).Elem()
+	fields := Fields(v.Type())
+	given = make(map[string]bool)
+	if n == nil {
+		n = &Node{Kind: Map}
+	}
+	if n.Kind != Map {
+		p.Add(n, "expected a map of %ss, got %s", how.What, n.Kind)
+		return given
+	}
+	for _, e := range n.Entries {
+		at := slices.IndexFunc(fields, func(f Field) bool { return f.Name == e.Key.Text })
+		if at < 0 {
+			if !slices.Contains(how.Also, e.Key.Text) {
+				names := slices.Clone(how.Also)
+				for _, f := range fields {
+					names = append(names, f.Name)
+				}
+				p.AddHint(e.Key, DidYouMean(e.Key.Text, names), "unknown %s %q", how.What, e.Key.Text)
+			}
+			continue
+		}
+		if how.Prune && e.Value.Absent() {
+			continue
+		}
+		given[e.Key.Text] = true
+		f := fields[at]
+		f.set(v.FieldByIndex(f.Index), e.Value, p)
+	}
+	for _, f := range fields {
+		if f.Required && !given[f.Name] {
+			p.Add(n, "the %s %q is required", how.What, f.Name)
+		}
+	}
+	return given
+}
+
+// DidYouMean suggests the nearest of the names, or nothing when none is near.
+func DidYouMean(given string, names []string) string {
+	best, bestDistance := "", max(2, len(given)/3)+1
+	for _, n := range names {
+		if d := levenshtein.Distance(strings.ToLower(given), strings.ToLower(n), nil); d < bestDistance {
+			best, bestDistance = n, d
+		}
+	}
+	if best == "" {
+		return ""
+	}
+	return fmt.Sprintf("did you mean %q?", best)
+}
+
+var durationType = reflect.TypeFor[time.Duration]()
+
+func (f Field) set(v reflect.Value, n *Node, p *Problems) {
+	if u, ok := v.Addr().Interface().(Unmarshaler); ok {
+		u.DecodeYAML(n, p)
+		return
+	}
+	if v.Kind() == reflect.Pointer {
+		if n.Kind == Null {
+			return
+		}
+		v.Set(reflect.New(v.Type().Elem()))
+		f.set(v.Elem(), n, p)
+		return
+	}
+	wrong := func(want string) { p.Add(n, "%s: expected %s, got %s", f.Name, want, describe(n)) }
+	switch {
+	case v.Type() == durationType:
+		if d, ok := ParseDuration(n.Text); ok && n.Kind != Map && n.Kind != List {
+			v.SetInt(int64(d))
+		} else {
+			wrong("a duration such as 30m, 2h or 7d")
+		}
+	case v.Kind() == reflect.String:
+		s, ok := f.text(n)
+		if !ok {
+			wrong("text (put it in quotes)")
+			return
+		}
+		if len(f.OneOf) > 0 && !slices.Contains(f.OneOf, s) {
+			p.AddHint(n, DidYouMean(s, f.OneOf), "%s: %s is not one of %s", f.Name, n.Shown(), strings.Join(f.OneOf, ", "))
+			return
+		}
+		v.SetString(s)
+	case v.Kind() == reflect.Bool:
+		b, ok := AsBool(n)
+		if !ok {
+			wrong("a boolean (true or false)")
+			return
+		}
+		v.SetBool(b)
+	case v.CanInt():
+		i, ok := AsInt(n)
+		if !ok {
+			wrong("a whole number")
+			return
+		}
+		if f.inBounds(float64(i), n, p) {
+			v.SetInt(i)
+		}
+	case v.CanFloat():
+		x, ok := AsFloat(n)
+		if !ok {
+			wrong("a number")
+			return
+		}
+		if f.inBounds(x, n, p) {
+			v.SetFloat(x)
+		}
+	case v.Type() == reflect.TypeFor[map[string]any]():
+		if n.Kind != Map {
+			wrong("a map")
+			return
+		}
+		v.Set(reflect.ValueOf(n.Interface()))
+	case v.Type() == reflect.TypeFor[[]string]():
+		if n.Kind != List && (!f.List || n.Kind != String) {
+			wrong("a list")
+			return
+		}
+		items := n.Items
+		if n.Kind == String {
+			items = []*Node{n}
+		}
+		list := make([]string, 0, len(items))
+		for _, it := range items {
+			if it.Kind == Map || it.Kind == List || it.Kind == Null {
+				p.Add(it, "%s: expected a list of texts, got %s in it", f.Name, describe(it))
+				continue
+			}
+			list = append(list, it.Text)
+		}
+		v.Set(reflect.ValueOf(list))
+	case v.Kind() == reflect.Struct:
+		if n.Kind != Map {
+			wrong("a map")
+			return
+		}
+		Decode(n, v.Addr().Interface(), How{What: "key of " + f.Name}, p)
+	case v.Kind() == reflect.Interface:
+		if x := n.Interface(); x != nil {
+			v.Set(reflect.ValueOf(x))
+		}
+	default:
+		panic(fmt.Sprintf("strictyaml: no rule for %s of %s", v.Type(), f.Name))
+	}
+}
+
+func describe(n *Node) string {
+	switch {
+	case n.Kind == Map || n.Kind == List || n.Kind == Null:
+		return n.Kind.String()
+	case n.Kind == String:
+		return "the text " + n.Shown()
+	default:
+		return n.Kind.String() + " (" + n.Shown() + ")"
+	}
+}
+
+func (f Field) text(n *Node) (string, bool) {
+	switch {
+	case n.Kind == String:
+		return n.Text, true
+	case f.Scalar && (n.Kind == Int || n.Kind == Float || n.Kind == Date):
+		return n.Text, true
+	}
+	return "", false
+}
+
+func (f Field) inBounds(x float64, n *Node, p *Problems) bool {
+	switch {
+	case f.Min != nil && x < *f.Min, f.Max != nil && x > *f.Max:
+		switch {
+		case f.Max == nil:
+			p.Add(n, "%s: %s is less than %g", f.Name, n.Shown(), *f.Min)
+		case f.Min == nil:
+			p.Add(n, "%s: %s is more than %g", f.Name, n.Shown(), *f.Max)
+		default:
+			p.Add(n, "%s: %s is not between %g and %g", f.Name, n.Shown(), *f.Min, *f.Max)
+		}
+		return false
+	case f.NonZero && x == 0:
+		p.Add(n, "%s: must not be zero", f.Name)
+		return false
+	}
+	return true
+}
+
+// AsBool reads a boolean or its text forms, as Curator does: 1 true yes on enable
+// and 0 false no off disable in any case. Numbers are not booleans.
+func AsBool(n *Node) (value, ok bool) {
+	switch n.Kind {
+	case Bool:
+		return n.Value.(bool), true
+	case String:
+		switch strings.ToLower(n.Text) {
+		case "1", "true", "yes", "on", "enable":
+			return true, true
+		case "0", "false", "no", "off", "disable":
+			return false, true
+		}
+	}
+	return false, false
+}
+
+var intString = regexp.MustCompile(`^\s*[-+]?\d+(?:_\d+)*\s*$`)
+
+// AsInt reads a whole number as Python's int() does: digits as text too, floats
+// cut towards zero, booleans as 0 and 1.
+func AsInt(n *Node) (int64, bool) {
+	switch n.Kind {
+	case Int:
+		return n.Value.(int64), true
+	case Bool:
+		if n.Value.(bool) {
+			return 1, true
+		}
+		return 0, true
+	case Float:
+		f := n.Value.(float64)
+		if math.IsNaN(f) || math.Abs(f) > 1<<53 {
+			return 0, false
+		}
+		return int64(f), true
+	case String:
+		if intString.MatchString(n.Text) {
+			i, err := strconv.ParseInt(strings.TrimPrefix(strings.ReplaceAll(strings.TrimSpace(n.Text), "_", ""), "+"), 10, 64)
+			return i, err == nil
+		}
+	}
+	return 0, false
+}
+
+// AsFloat reads a number as Python's float() does.
+func AsFloat(n *Node) (float64, bool) {
+	switch n.Kind {
+	case Float:
+		return n.Value.(float64), true
+	case String:
+		f, err := strconv.ParseFloat(strings.TrimSpace(n.Text), 64)
+		return f, err == nil
+	}
+	i, ok := AsInt(n)
+	return float64(i), ok
+}
+
+var durationPart = regexp.MustCompile(`^(\d+(?:\.\d+)?)(ms|s|m|h|d|w)`)
+
+// ParseDuration reads 90s, 1h30m, 45d, 2w; a bare number is seconds.
+func ParseDuration(s string) (time.Duration, bool) {
+	s = strings.TrimSpace(s)
+	if f, err := strconv.ParseFloat(s, 64); err == nil {
+		return times(f, time.Second)
+	}
+	units := map[string]time.Duration{
+		"ms": time.Millisecond, "s": time.Second, "m": time.Minute, "h": time.Hour, "d": 24 * time.Hour, "w": 7 * 24 * time.Hour,
+	}
+	var total time.Duration
+	if s == "" {
+		return 0, false
+	}
+	for s != "" {
+		m := durationPart.FindStringSubmatch(s)
+		if m == nil {
+			return 0, false
+		}
+		f, _ := strconv.ParseFloat(m[1], 64)
+		part, ok := times(f, units[m[2]])
+		if total += part; !ok || total < 0 {
+			return 0, false
+		}
+		s = s[len(m[0]):]
+	}
+	return total, true
+}
+
+// times refuses what is negative, no number, or more than a duration holds.
+func times(f float64, unit time.Duration) (time.Duration, bool) {
+	if ns := f * float64(unit); ns >= 0 && ns < math.MaxInt64 {
+		return time.Duration(ns), true
+	}
+	return 0, false
+}

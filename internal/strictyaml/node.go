@@ -1,0 +1,272 @@
+// Package strictyaml reads YAML as PyYAML does (version 1.1) but forgives nothing:
+// every value knows its line and column, unknown and duplicate keys and values of
+// the wrong type are errors with a suggestion, and all errors come at once.
+//
+// A text becomes a tree of Nodes (Parse), a tree becomes structs (Decode).
+package strictyaml
+
+import (
+	"fmt"
+	"math"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// Kind is the type of a value after YAML 1.1 resolution.
+type Kind int
+
+// The kinds. A date is a scalar that PyYAML would turn into a date.
+const (
+	Null Kind = iota
+	Bool
+	Int
+	Float
+	String
+	Date
+	Map
+	List
+)
+
+// String names the kind in error messages.
+func (k Kind) String() string {
+	return [...]string{"nothing", "a boolean", "a number", "a number", "text", "a date", "a map", "a list"}[k]
+}
+
+// Node is one value of a document.
+type Node struct {
+	Kind   Kind
+	Value  any    // bool, int64, float64 or string; nil for null, maps and lists
+	Text   string // a scalar as it is written, without quotes
+	Quoted bool
+	Line   int
+	Col    int
+	From   string // the environment variable the value came from; its value is never shown
+
+	Entries []Entry // of a map, in file order, after merging
+	Items   []*Node // of a list
+}
+
+// Entry is one key of a map and its value.
+type Entry struct {
+	Key   *Node
+	Value *Node
+}
+
+// Get returns the value of a key, or nil.
+func (n *Node) Get(key string) *Node {
+	if n == nil {
+		return nil
+	}
+	for _, e := range n.Entries {
+		if e.Key.Text == key {
+			return e.Value
+		}
+	}
+	return nil
+}
+
+// Absent says whether a value counts as not given: null or the text None.
+func (n *Node) Absent() bool {
+	return n == nil || n.Kind == Null || n.Kind == String && n.Value == "None"
+}
+
+// Interface turns the node into plain Go values, for maps that are passed on.
+func (n *Node) Interface() any {
+	switch n.Kind {
+	case Map:
+		m := make(map[string]any, len(n.Entries))
+		for _, e := range n.Entries {
+			m[e.Key.Text] = e.Value.Interface()
+		}
+		return m
+	case List:
+		l := make([]any, len(n.Items))
+		for i, it := range n.Items {
+			l[i] = it.Interface()
+		}
+		return l
+	case Date:
+		return n.Text
+	default:
+		return n.Value
+	}
+}
+
+// Shown is the value for an error message: as written, or the variable it came
+// from.
+func (n *Node) Shown() string {
+	switch {
+	case n.From != "":
+		return "the value of ${" + n.From + "}"
+	case n.Kind == Map:
+		return "a map"
+	case n.Kind == List:
+		return "a list"
+	case n.Kind == Null:
+		return "nothing"
+	case n.Kind == String:
+		return strconv.Quote(n.Text)
+	default:
+		return n.Text
+	}
+}
+
+// The implicit types of YAML 1.1 as PyYAML resolves them.
+var (
+	boolText  = regexp.MustCompile(`^(?:yes|Yes|YES|no|No|NO|true|True|TRUE|false|False|FALSE|on|On|ON|off|Off|OFF)$`)
+	intText   = regexp.MustCompile(`^[-+]?(?:0b[01_]+|0[0-7_]+|0|[1-9][0-9_]*|0x[0-9a-fA-F_]+|[1-9][0-9_]*(?::[0-5]?[0-9])+)$`)
+	floatText = regexp.MustCompile(`^(?:[-+]?[0-9][0-9_]*\.[0-9_]*(?:[eE][-+][0-9]+)?|\.[0-9][0-9_]*(?:[eE][-+][0-9]+)?|[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+\.[0-9_]*|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$`)
+	dateText  = regexp.MustCompile(`^[0-9]{4}-[0-9]{2}-[0-9]{2}$|^[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?:[Tt]|[ \t]+)[0-9]{1,2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]*)?(?:[ \t]*(?:Z|[-+][0-9]{1,2}(?::[0-9]{2})?))?$`)
+)
+
+// resolve gives a plain scalar its YAML 1.1 type.
+func resolve(text string) (Kind, any) {
+	switch {
+	case text == "" || text == "~" || text == "null" || text == "Null" || text == "NULL":
+		return Null, nil
+	case boolText.MatchString(text):
+		switch strings.ToLower(text) {
+		case "yes", "true", "on":
+			return Bool, true
+		}
+		return Bool, false
+	case intText.MatchString(text):
+		if i, ok := parseInt(text); ok {
+			return Int, i
+		}
+		return String, text
+	case floatText.MatchString(text):
+		return Float, parseFloat(text)
+	case dateText.MatchString(text):
+		return Date, text
+	}
+	return String, text
+}
+
+func parseInt(text string) (int64, bool) {
+	s := strings.ReplaceAll(text, "_", "")
+	sign, digits := "", s
+	if strings.ContainsAny(s[:1], "+-") {
+		sign, digits = s[:1], s[1:]
+	}
+	if sign == "+" {
+		sign = ""
+	}
+	if strings.Contains(digits, ":") {
+		i := int64(sexagesimal(digits))
+		if sign == "-" {
+			i = -i
+		}
+		return i, true
+	}
+	base := 10
+	switch {
+	case strings.HasPrefix(digits, "0b"):
+		base, digits = 2, digits[2:]
+	case strings.HasPrefix(digits, "0x"):
+		base, digits = 16, digits[2:]
+	case len(digits) > 1 && digits[0] == '0':
+		base = 8
+	}
+	i, err := strconv.ParseInt(sign+digits, base, 64)
+	return i, err == nil
+}
+
+func parseFloat(text string) float64 {
+	s := strings.ToLower(strings.ReplaceAll(text, "_", ""))
+	sign := 1.0
+	if t, neg := strings.CutPrefix(s, "-"); neg {
+		sign, s = -1, t
+	}
+	s = strings.TrimPrefix(s, "+")
+	switch {
+	case s == ".inf":
+		return math.Inf(int(sign))
+	case s == ".nan":
+		return math.NaN()
+	case strings.Contains(s, ":"):
+		return sign * sexagesimal(s)
+	}
+	f, _ := strconv.ParseFloat(s, 64)
+	return sign * f
+}
+
+func sexagesimal(s string) float64 {
+	total := 0.0
+	for part := range strings.SplitSeq(s, ":") {
+		f, _ := strconv.ParseFloat(part, 64)
+		total = total*60 + f
+	}
+	return total
+}
+
+// Problem is one thing wrong in a file, at its place.
+type Problem struct {
+	File string
+	Line int // 0: the file as a whole
+	Col  int
+	Text string
+	Hint string // a suggestion; may be empty
+}
+
+// Error reads file:line:column: what is wrong; did you mean ….
+func (p Problem) Error() string {
+	at := p.File
+	if p.Line > 0 {
+		at = fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Col)
+	}
+	s := at + ": " + p.Text
+	if p.Hint != "" {
+		s += "; " + p.Hint
+	}
+	return s
+}
+
+// Problems collects what is wrong in one file. The zero value is ready to use.
+type Problems struct {
+	File     string
+	List     []Problem
+	Warnings []Problem
+}
+
+// Add notes an error at a node; a nil node means the file as a whole.
+func (p *Problems) Add(n *Node, format string, args ...any) { p.AddHint(n, "", format, args...) }
+
+// AddHint notes an error with a suggestion.
+func (p *Problems) AddHint(n *Node, hint, format string, args ...any) {
+	pr := Problem{File: p.File, Text: fmt.Sprintf(format, args...), Hint: hint}
+	if n != nil {
+		pr.Line, pr.Col = n.Line, n.Col
+	}
+	p.List = append(p.List, pr)
+}
+
+// Warn notes something valid but doubtful.
+func (p *Problems) Warn(n *Node, format string, args ...any) {
+	pr := Problem{File: p.File, Text: fmt.Sprintf(format, args...)}
+	if n != nil {
+		pr.Line, pr.Col = n.Line, n.Col
+	}
+	p.Warnings = append(p.Warnings, pr)
+}
+
+// Err returns the problems as one error, in file order, or nil.
+func (p *Problems) Err() error {
+	if len(p.List) == 0 {
+		return nil
+	}
+	return &Error{List: sorted(p.List)}
+}
+
+// Error is all that is wrong in a file.
+type Error struct{ List []Problem }
+
+// Error writes one problem a line.
+func (e *Error) Error() string {
+	lines := make([]string, len(e.List))
+	for i, p := range e.List {
+		lines[i] = p.Error()
+	}
+	return strings.Join(lines, "\n")
+}

@@ -1,0 +1,239 @@
+package strictyaml
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// maxNodes bounds a document after its aliases are expanded.
+const maxNodes = 10_000
+
+// Options say how a file is read.
+type Options struct {
+	// Env looks up an environment variable for ${VAR} and ${VAR:default}; nil
+	// leaves them as they are.
+	Env func(name string) (string, bool)
+	// Embedded also substitutes inside longer and quoted text, where an unset
+	// variable is an error and $${ is a literal ${. Without it only whole unquoted
+	// scalars are substituted, and an unset one is null.
+	Embedded bool
+	// Literal exempts values from embedded substitution, by key and the map that
+	// holds it: regular expressions, scripts.
+	Literal func(key string, in *Node) bool
+	// LastWins makes a duplicate key a warning; the last one counts.
+	LastWins bool
+}
+
+// Parse reads one document. Errors are collected in p; the tree is what could be
+// read, or nil.
+func Parse(data []byte, o Options, p *Problems) *Node {
+	dec := yaml.NewDecoder(bytes.NewReader(bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))))
+	var doc yaml.Node
+	if err := dec.Decode(&doc); err != nil {
+		if !errors.Is(err, io.EOF) {
+			p.List = append(p.List, syntaxError(p.File, err))
+			return nil
+		}
+		return &Node{Line: 1, Col: 1}
+	}
+	var second yaml.Node
+	switch err := dec.Decode(&second); {
+	case err == nil:
+		p.List = append(p.List, Problem{File: p.File, Line: second.Line, Col: max(second.Column, 1), Text: "a second document starts here; one file holds one document"})
+	case !errors.Is(err, io.EOF):
+		p.List = append(p.List, syntaxError(p.File, err))
+		return nil
+	}
+	b := builder{o: o, p: p}
+	n := b.build(&doc, nil)
+	if b.count > maxNodes {
+		p.Add(nil, "the document has more than %d values once its aliases are expanded", maxNodes)
+		return nil
+	}
+	b.substitute(n, "", nil)
+	return n
+}
+
+var yamlLine = regexp.MustCompile(`^yaml: line (\d+): (.*)$`)
+
+func syntaxError(file string, err error) Problem {
+	text := strings.TrimPrefix(err.Error(), "yaml: ")
+	line := 0
+	if m := yamlLine.FindStringSubmatch(err.Error()); m != nil {
+		line, _ = strconv.Atoi(m[1])
+		text = m[2]
+	}
+	return Problem{File: file, Line: line, Col: min(line, 1), Text: "not YAML: " + text}
+}
+
+type builder struct {
+	o     Options
+	p     *Problems
+	count int
+}
+
+func (b *builder) build(y *yaml.Node, open []*yaml.Node) *Node {
+	if b.count++; b.count > maxNodes {
+		return &Node{Line: y.Line, Col: y.Column}
+	}
+	switch y.Kind {
+	case yaml.DocumentNode:
+		if len(y.Content) == 0 {
+			return &Node{Line: 1, Col: 1}
+		}
+		return b.build(y.Content[0], open)
+	case yaml.AliasNode:
+		if slices.Contains(open, y.Alias) {
+			b.p.Add(&Node{Line: y.Line, Col: y.Column}, "the alias *%s contains itself", y.Value)
+			return &Node{Line: y.Line, Col: y.Column}
+		}
+		return b.build(y.Alias, append(open, y.Alias))
+	case yaml.ScalarNode:
+		return b.scalar(y)
+	case yaml.SequenceNode:
+		n := &Node{Kind: List, Line: y.Line, Col: y.Column}
+		for _, c := range y.Content {
+			n.Items = append(n.Items, b.build(c, append(open, y)))
+		}
+		return n
+	default:
+		return b.mapping(y, append(open, y))
+	}
+}
+
+func (b *builder) scalar(y *yaml.Node) *Node {
+	n := &Node{Text: y.Value, Line: y.Line, Col: y.Column}
+	n.Quoted = y.Style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle|yaml.LiteralStyle|yaml.FoldedStyle) != 0
+	if y.Style&yaml.TaggedStyle != 0 && y.Tag != "!!str" && y.Tag != "!!int" && y.Tag != "!!float" && y.Tag != "!!bool" && y.Tag != "!!null" {
+		b.p.Add(n, "the tag %s is not supported", y.Tag)
+	}
+	if n.Quoted || y.Style&yaml.TaggedStyle != 0 && y.Tag == "!!str" {
+		n.Kind, n.Value = String, y.Value
+		return n
+	}
+	n.Kind, n.Value = resolve(y.Value)
+	return n
+}
+
+func (b *builder) mapping(y *yaml.Node, open []*yaml.Node) *Node {
+	n := &Node{Kind: Map, Line: y.Line, Col: y.Column}
+	var merged []*Node
+	for i := 0; i+1 < len(y.Content); i += 2 {
+		k, v := y.Content[i], b.build(y.Content[i+1], open)
+		if k.Kind == yaml.ScalarNode && k.Value == "<<" && k.Style == 0 {
+			if v.Kind == List {
+				merged = append(merged, v.Items...)
+			} else {
+				merged = append(merged, v)
+			}
+			continue
+		}
+		if k.Kind == yaml.AliasNode {
+			k = k.Alias
+		}
+		if k.Kind != yaml.ScalarNode {
+			b.p.Add(&Node{Line: k.Line, Col: k.Column}, "a key must be a single value")
+			continue
+		}
+		key := b.scalar(k)
+		if at := slices.IndexFunc(n.Entries, func(e Entry) bool { return e.Key.Text == key.Text && e.Key.Kind == key.Kind }); at >= 0 {
+			text := fmt.Sprintf("the key %q is given twice, first in line %d", key.Text, n.Entries[at].Key.Line)
+			if b.o.LastWins {
+				b.p.Warn(key, "%s; the last one counts", text)
+				n.Entries[at] = Entry{key, v}
+			} else {
+				b.p.Add(key, "%s", text)
+			}
+			continue
+		}
+		n.Entries = append(n.Entries, Entry{key, v})
+	}
+	for _, m := range merged {
+		if m.Kind != Map {
+			b.p.Add(m, "<< takes a map or a list of maps, not %s", m.Kind)
+			continue
+		}
+		for _, e := range m.Entries {
+			if n.Get(e.Key.Text) == nil {
+				n.Entries = append(n.Entries, e)
+			}
+		}
+	}
+	return n
+}
+
+var (
+	wholeVar = regexp.MustCompile(`^\$\{([^:}]*)(?::(.*))?\}$`)
+	someVar  = regexp.MustCompile(`\$?\$\{[^{}]*\}|\$\$\{`)
+)
+
+// substitute replaces variables in the values below n. Nodes that an alias shares
+// were built once for each use, so each is visited once.
+func (b *builder) substitute(n *Node, key string, in *Node) {
+	if n == nil || b.o.Env == nil {
+		return
+	}
+	for _, e := range n.Entries {
+		b.substitute(e.Value, e.Key.Text, n)
+	}
+	for _, it := range n.Items {
+		b.substitute(it, key, in)
+	}
+	if n.Kind != String || !strings.Contains(n.Text, "${") || n.From != "" {
+		return
+	}
+	if m := wholeVar.FindStringSubmatch(n.Text); m != nil && !n.Quoted {
+		name, fallback, hasFallback := m[1], m[2], strings.Contains(n.Text, ":")
+		value, set := b.o.Env(name)
+		switch {
+		case set:
+			n.Value, n.Text = value, value
+		case hasFallback:
+			n.Value, n.Text = fallback, fallback
+		default:
+			n.Kind, n.Value, n.Text = Null, nil, ""
+		}
+		n.From, n.Quoted = name, true
+		return
+	}
+	if !b.o.Embedded || b.o.Literal != nil && b.o.Literal(key, in) {
+		return
+	}
+	var from []string
+	text := someVar.ReplaceAllStringFunc(n.Text, func(ref string) string {
+		if strings.HasPrefix(ref, "$$") {
+			return ref[1:]
+		}
+		m := wholeVar.FindStringSubmatch(ref)
+		if m == nil {
+			return ref
+		}
+		from = append(from, m[1])
+		if value, set := b.o.Env(m[1]); set {
+			return value
+		}
+		if strings.Contains(ref, ":") {
+			return m[2]
+		}
+		b.p.AddHint(n, "set it, give a default as in ${"+m[1]+":default}, or write $${ for a literal ${", "the environment variable %s is not set", m[1])
+		return ""
+	})
+	n.Value, n.Text, n.From = text, text, strings.Join(from, ", ")
+}
+
+func sorted(list []Problem) []Problem {
+	list = slices.Clone(list)
+	slices.SortStableFunc(list, func(a, b Problem) int {
+		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Col, b.Col))
+	})
+	return slices.Compact(list)
+}

@@ -1,0 +1,309 @@
+// Package repository knows where snapshots live: the settings of each type of
+// repository, how one is brought into the cluster and kept as the file says, and
+// what the usual failures mean in plain words.
+//
+// To add a type: write a file with its settings, put one row in Kinds.
+package repository
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/esnap/esnap/internal/cluster"
+)
+
+// Ensure says what a run may do about a declared repository.
+type Ensure string
+
+// What may be done. The zero value is Create.
+const (
+	// Create registers a repository that is missing and reports drift.
+	Create Ensure = "create"
+	// Update also changes settings that drifted.
+	Update Ensure = "update"
+	// Verify never registers; it has every node verify what is there.
+	Verify Ensure = "verify"
+)
+
+// Spec is a repository as a file declares it.
+type Spec struct {
+	Name     string
+	Type     string
+	Settings map[string]any
+	Ensure   Ensure
+}
+
+// SettingType is the form of a setting's value.
+type SettingType string
+
+// The forms. Bytes is a size such as 40mb, Time a duration such as 30s.
+const (
+	Text  SettingType = "text"
+	Bool  SettingType = "boolean"
+	Int   SettingType = "whole number"
+	Bytes SettingType = "size such as 40mb"
+	Time  SettingType = "time such as 30s"
+)
+
+// Setting is one setting of a type.
+type Setting struct {
+	Type   SettingType
+	Place  bool     // says where the snapshots are: changing it points to other ones
+	Secret bool     // never shown, and not returned by servers
+	Path   bool     // a path: a trailing slash does not matter
+	OneOf  []string // the texts allowed
+	Doc    string
+}
+
+// Kind is a type of repository.
+type Kind struct {
+	// Settings are all it knows; nil passes everything through.
+	Settings map[string]Setting
+	Required []string
+	Doc      string
+}
+
+// Kinds is the one list of types.
+var Kinds = map[string]Kind{
+	"fs":    {Settings: fsSettings, Required: []string{"location"}, Doc: "a folder that every node has mounted"},
+	"s3":    {Settings: s3Settings, Required: []string{"bucket"}, Doc: "a bucket on Amazon S3 or a server that speaks its protocol"},
+	"url":   {Doc: "a read-only place reached by URL; settings are passed on"},
+	"azure": {Doc: "Azure Blob Storage; settings are passed on"},
+	"gcs":   {Doc: "Google Cloud Storage; settings are passed on"},
+	"hdfs":  {Doc: "HDFS; settings are passed on"},
+}
+
+// baseSettings are known to every typed repository.
+var baseSettings = map[string]Setting{
+	"compress":                        {Type: Bool, Doc: "compress metadata files"},
+	"chunk_size":                      {Type: Bytes, Doc: "split files larger than this"},
+	"max_snapshot_bytes_per_sec":      {Type: Bytes, Doc: "throttle of snapshots, per node"},
+	"max_restore_bytes_per_sec":       {Type: Bytes, Doc: "throttle of restores, per node"},
+	"max_number_of_snapshots":         {Type: Int, Doc: "most snapshots the repository may hold"},
+	"readonly":                        {Type: Bool, Doc: "refuse writes; set it in every cluster but one that shares the place"},
+	"remote_store_index_shallow_copy": {Type: Bool, Doc: "OpenSearch: snapshots of remote-backed indices refer to the remote store"},
+	"shallow_snapshot_v2":             {Type: Bool, Doc: "OpenSearch: shallow snapshots in their second form"},
+}
+
+func withBase(own map[string]Setting) map[string]Setting {
+	all := maps.Clone(baseSettings)
+	maps.Copy(all, own)
+	return all
+}
+
+var (
+	bytesText = regexp.MustCompile(`(?i)^\d+(?:\.\d+)?\s*(?:b|kb?|mb?|gb?|tb?|pb?|%)?$`)
+	timeText  = regexp.MustCompile(`^-?\d+(?:\.\d+)?(?:nanos|micros|ms|s|m|h|d)?$`)
+	intText   = regexp.MustCompile(`^-?\d+$`)
+)
+
+// Validate checks a declaration against its type. Errors are *cluster.OptionError,
+// joined; their keys are settings.
+func (s Spec) Validate() error {
+	kind, ok := Kinds[s.Type]
+	if !ok {
+		return &cluster.OptionError{Key: "type", Text: fmt.Sprintf("%q is not one of %s", s.Type, strings.Join(slices.Sorted(maps.Keys(Kinds)), ", "))}
+	}
+	var errs []error
+	for _, r := range kind.Required {
+		if v := s.Settings[r]; v == nil || v == "" {
+			errs = append(errs, &cluster.OptionError{Key: r, Text: fmt.Sprintf("the setting %s is required for type %s", r, s.Type)})
+		}
+	}
+	if kind.Settings == nil {
+		return errors.Join(errs...)
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.Settings)) {
+		known, ok := kind.Settings[name]
+		if !ok {
+			e := &cluster.OptionError{Key: name, Text: fmt.Sprintf("a repository of type %s has no setting %s; the server would keep it silently", s.Type, name)}
+			if near := cluster.Nearest(name, slices.Collect(maps.Keys(kind.Settings))); near != "" {
+				e.Hint = "did you mean " + near + "?"
+			}
+			errs = append(errs, e)
+			continue
+		}
+		if why := known.check(s.Settings[name]); why != "" {
+			errs = append(errs, &cluster.OptionError{Key: name, Text: why})
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (k Setting) check(v any) string {
+	if v == nil {
+		return ""
+	}
+	text := strings.TrimSpace(fmt.Sprint(v))
+	_, isMap := v.(map[string]any)
+	_, isList := v.([]any)
+	ok := !isMap && !isList
+	switch k.Type {
+	case Bool:
+		ok = ok && (text == "true" || text == "false")
+	case Int:
+		ok = ok && intText.MatchString(text)
+	case Bytes:
+		ok = ok && bytesText.MatchString(text)
+	case Time:
+		ok = ok && timeText.MatchString(text)
+	}
+	switch {
+	case !ok:
+		return fmt.Sprintf("expected a %s", k.Type)
+	case len(k.OneOf) > 0 && !slices.Contains(k.OneOf, strings.ToLower(text)):
+		return fmt.Sprintf("%q is not one of %s", text, strings.Join(k.OneOf, ", "))
+	}
+	return ""
+}
+
+// Difference is one setting in which the cluster differs from the file.
+type Difference struct {
+	Key   string `json:"key"`
+	Have  string `json:"have"` // in the cluster; empty: not set
+	Want  string `json:"want"` // in the file; empty: not set
+	Place bool   `json:"place"`
+}
+
+// String reads as part of a sentence.
+func (d Difference) String() string {
+	quote := func(s string) string {
+		if s == "" {
+			return "not set"
+		}
+		return s
+	}
+	return fmt.Sprintf("%s is %s in the cluster, %s in the file", d.Key, quote(d.Have), quote(d.Want))
+}
+
+// Drift compares a registered repository with its declaration, after what
+// servers do to values: text for booleans and numbers, letter case of sizes,
+// trailing slashes. Secrets are not compared.
+func Drift(have cluster.Repository, want Spec) []Difference {
+	var out []Difference
+	if have.Type != want.Type {
+		out = append(out, Difference{Key: "type", Have: have.Type, Want: want.Type, Place: true})
+	}
+	settings := Kinds[want.Type].Settings
+	wanted := cluster.Flatten(want.Settings)
+	keys := slices.Sorted(maps.Keys(wanted))
+	for k := range have.Settings {
+		if _, known := wanted[k]; !known {
+			keys = append(keys, k)
+		}
+	}
+	slices.Sort(keys)
+	for _, k := range keys {
+		s := settings[k]
+		if s.Secret {
+			continue
+		}
+		place := s.Place || settings == nil && (k == "location" || k == "url" || k == "bucket" || k == "container" || k == "base_path" || k == "path" || k == "uri")
+		path := s.Path || place
+		h, w := normal(have.Settings[k], path), normal(wanted[k], path)
+		if h == w || s.Type == Bool && (h == "" && w == "false" || h == "false" && w == "") {
+			continue
+		}
+		out = append(out, Difference{Key: k, Have: have.Settings[k], Want: wanted[k], Place: place})
+	}
+	return out
+}
+
+func normal(v string, path bool) string {
+	v = strings.TrimSpace(v)
+	if path {
+		if v != "/" {
+			v = strings.TrimRight(v, "/")
+		}
+		return v
+	}
+	return strings.ToLower(v)
+}
+
+// State is what Bring found and did.
+type State struct {
+	Spec    Spec
+	Result  cluster.Result
+	Changed bool // registered or updated
+	Drift   []Difference
+	Holds   int       // snapshots a newly registered place already held
+	Newest  time.Time // of those
+	Detail  string
+}
+
+// Bring makes the cluster's repository what the file declares, as far as Ensure
+// allows. A change of place is a refusal unless forced.
+func Bring(ctx context.Context, c cluster.Cluster, s Spec, force bool) (State, error) {
+	st := State{Spec: s, Result: cluster.Done}
+	have, err := c.Repository(ctx, s.Name)
+	switch {
+	case errors.Is(err, cluster.ErrNoRepository):
+		if s.Ensure == Verify {
+			return st, cluster.WithHint(err, "the file says ensure: verify, so it is not registered; ensure: create registers it")
+		}
+		return register(ctx, c, st)
+	case err != nil:
+		return st, err
+	}
+	st.Drift = Drift(have, s)
+	if len(st.Drift) > 0 && (s.Ensure == Update || slices.ContainsFunc(st.Drift, func(d Difference) bool { return d.Place })) {
+		if place := slices.IndexFunc(st.Drift, func(d Difference) bool { return d.Place }); place >= 0 && !force {
+			return st, cluster.WithHint(cluster.Refuse("repository %s points elsewhere: %s", s.Name, st.Drift[place]),
+				"snapshots in the other place would no longer be seen; --force registers it anew, or register the new place under another name")
+		}
+		return register(ctx, c, st)
+	}
+	st.Result, st.Detail = cluster.Adopted, "as declared"
+	if s.Ensure == Verify {
+		nodes, err := c.VerifyRepository(ctx, cluster.VerifyRepository{Name: s.Name})
+		if err != nil {
+			return st, Explain(err)
+		}
+		st.Detail = fmt.Sprintf("verified by %d nodes", len(nodes))
+	}
+	return st, nil
+}
+
+// register creates or updates, sees that it is there, and looks what the place
+// already holds.
+func register(ctx context.Context, c cluster.Cluster, st State) (State, error) {
+	s := st.Spec
+	settings := maps.Clone(s.Settings)
+	maps.DeleteFunc(settings, func(_ string, v any) bool { return v == nil })
+	err := c.RegisterRepository(ctx, cluster.RegisterRepository{Name: s.Name, Type: s.Type, Settings: settings, Verify: true})
+	if errors.Is(err, cluster.ErrLost) {
+		if _, look := c.Repository(ctx, s.Name); look == nil {
+			err = nil
+		}
+	}
+	if err != nil {
+		err = Explain(err)
+		if _, look := c.Repository(ctx, s.Name); look == nil && len(st.Drift) == 0 {
+			err = &cluster.Hinted{Err: fmt.Errorf("%w; it stays registered all the same, unverified", err), Advice: cluster.Hint(err)}
+		}
+		return st, err
+	}
+	if _, err := c.Repository(ctx, s.Name); err != nil {
+		return st, fmt.Errorf("look whether the repository is registered: %w", err)
+	}
+	st.Changed = true
+	st.Detail = "registered and verified"
+	if len(st.Drift) > 0 {
+		st.Detail = "updated and verified"
+	}
+	held, err := c.Snapshots(ctx, s.Name, false)
+	if err != nil {
+		return st, fmt.Errorf("list what the place holds: %w", Explain(err))
+	}
+	if st.Holds = len(held); st.Holds > 0 {
+		st.Newest = held[len(held)-1].Start
+		st.Detail += fmt.Sprintf("; the place already holds %d snapshots, the newest of %s", st.Holds, st.Newest.UTC().Format("2006-01-02 15:04Z"))
+	}
+	return st, nil
+}
