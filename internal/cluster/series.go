@@ -27,7 +27,7 @@ var datesInNames = []struct {
 	shape  *regexp.Regexp
 	layout string // of the digits alone; empty means an epoch
 }{
-	{regexp.MustCompile(`\d{4}[.-]\d{2}[.-]\d{2}[tT._-]\d{2}[.:-]?\d{2}[.:-]?\d{2}(?:\.\d{3})?[zZ]?`), "20060102150405"},
+	{regexp.MustCompile(`\d{4}[.-]\d{2}[.-]\d{2}[tT._-](?:\d{2}[.:-]\d{2}[.:-]\d{2}|\d{6})(?:\.\d{3})?[zZ]?`), "20060102150405"},
 	{regexp.MustCompile(`\d{4}[.-]\d{2}[.-]\d{2}[tT._-]\d{2}[.:-]?\d{2}`), "200601021504"},
 	{regexp.MustCompile(`\d{4}[.-]\d{2}[.-]\d{2}[tT._-]\d{2}`), "2006010215"},
 	{regexp.MustCompile(`\d{4}[.-]\d{2}[.-]\d{2}`), "20060102"},

@@ -17,6 +17,7 @@ func (m *Memory) Indices(ctx context.Context) (list []*cluster.Index, err error)
 			i := m.indices[n].Index
 			i.Aliases = slices.Clone(i.Aliases)
 			i.Stats, i.Fields, i.WriteAliases, i.Assumed = nil, nil, nil, false
+			i.Primaries, i.Replicas = 0, 0 // internal/es does not ask for them
 			list = append(list, &i)
 		}
 		return nil

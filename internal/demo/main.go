@@ -52,7 +52,11 @@ func demo() error {
 	if err != nil {
 		return err
 	}
-	defer server.Stop()
+	defer func() {
+		if err := server.Stop(); err != nil {
+			fmt.Fprintln(os.Stderr, "demo: stop the server:", err)
+		}
+	}()
 	s := &stage{esnap: os.Args[1], server: server, now: time.Now().UTC()}
 	s.env = append(os.Environ(), "ESNAP_URL="+server.URL, "ESNAP_BACKUP_LOCATION="+server.Repo+"/demo", "ESNAP_LOG_LEVEL=warning", "ESNAP_CONFIG=")
 	if err := s.fill(); err != nil {

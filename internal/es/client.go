@@ -93,34 +93,51 @@ func New(o Options) (*Client, error) {
 		o.Timeout = 30 * time.Second
 	}
 	c := &Client{o: o}
-	cfg := elastictransport.Config{
-		Username: o.Username, Password: o.Password, APIKey: o.APIKey, ServiceToken: o.BearerToken,
-		Header: o.Header, DisableRetry: true, UserAgent: o.UserAgent,
+	options := []elastictransport.Option{elastictransport.WithDisableRetry(), elastictransport.WithUserAgent(o.UserAgent)}
+	if o.Header != nil {
+		options = append(options, elastictransport.WithHeader(o.Header))
 	}
+	switch {
+	case o.APIKey != "":
+		options = append(options, elastictransport.WithAPIKey(o.APIKey))
+	case o.BearerToken != "":
+		options = append(options, elastictransport.WithHeader(withAuthorization(o.Header, "Bearer "+o.BearerToken)))
+	case o.Username != "":
+		options = append(options, elastictransport.WithBasicAuth(o.Username, o.Password))
+	}
+	var urls []*url.URL
 	for _, raw := range o.URLs {
 		u, err := ParseURL(raw)
 		if err != nil {
 			return nil, err
 		}
 		c.prefix = max(c.prefix, len(u.EscapedPath()))
-		cfg.URLs = append(cfg.URLs, u)
+		urls = append(urls, u)
 	}
-	if len(cfg.URLs) == 0 {
+	if len(urls) == 0 {
 		return nil, errors.New("no cluster address is given")
 	}
-	cfg.Transport = o.Transport
-	if cfg.Transport == nil {
-		t, err := httpTransport(o)
-		if err != nil {
+	var err error
+	transport := o.Transport
+	if transport == nil {
+		if transport, err = httpTransport(o); err != nil {
 			return nil, err
 		}
-		cfg.Transport = t
 	}
-	var err error
-	if c.transport, err = elastictransport.New(cfg); err != nil {
+	options = append(options, elastictransport.WithURLs(urls...), elastictransport.WithTransport(transport))
+	if c.transport, err = elastictransport.NewClient(options...); err != nil {
 		return nil, fmt.Errorf("set up the connection: %w", err)
 	}
 	return c, nil
+}
+
+func withAuthorization(h http.Header, value string) http.Header {
+	h = h.Clone()
+	if h == nil {
+		h = http.Header{}
+	}
+	h.Set("Authorization", value)
+	return h
 }
 
 // ParseURL reads a cluster's address. Errors never show user information.

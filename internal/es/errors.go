@@ -2,6 +2,7 @@ package es
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -110,7 +111,7 @@ func kindOf(e *cluster.Error, write bool) error {
 		return cluster.ErrNoSnapshot
 	case e.Has("snapshot_missing_exception"): // the repository's storage is gone
 		return cluster.ErrRepository
-	case has("readonly repository"):
+	case has("readonly repository"), has("repository is readonly"):
 		return cluster.ErrReadOnly
 	case has("is currently used"), has("Cannot delete indices that are being snapshotted"), has("Cannot close indices that are being"):
 		return cluster.ErrBusy
@@ -163,10 +164,10 @@ func hint(e *cluster.Error) string {
 	for _, c := range e.Causes {
 		text += "\n" + c.Reason
 	}
-	switch e.Kind {
-	case cluster.ErrUnauthorized:
+	switch {
+	case errors.Is(e.Kind, cluster.ErrUnauthorized):
 		return "check the user name, password, API key or token"
-	case cluster.ErrForbidden:
+	case errors.Is(e.Kind, cluster.ErrForbidden):
 		if m := privilege.FindStringSubmatch(text); m != nil {
 			return fmt.Sprintf("give the user one of the privileges %s", m[1])
 		}
@@ -176,7 +177,7 @@ func hint(e *cluster.Error) string {
 		if strings.Contains(text, "read-only-allow-delete") || strings.Contains(text, "read-only / allow delete") {
 			return "a node's disk is over the flood-stage watermark: free space, then lift index.blocks.read_only_allow_delete"
 		}
-	case cluster.ErrInvalid:
+	case errors.Is(e.Kind, cluster.ErrInvalid):
 		if strings.Contains(text, "index closed") {
 			return "this server cannot take closed indices; leave them out with a filter {filtertype: closed}"
 		}

@@ -324,7 +324,7 @@ func (p *parser) options(step *Step, kind actions.Kind, at, options *strictyaml.
 	}
 	what := "option of " + step.Kind
 	strictyaml.Decode(merged, &step.Common, strictyaml.How{What: what, Prune: true, Also: names(own)}, &strictyaml.Problems{})
-	var commonOnly strictyaml.Node = *merged
+	commonOnly := *merged
 	commonOnly.Entries = slices.DeleteFunc(slices.Clone(merged.Entries), func(e strictyaml.Entry) bool { return !slices.Contains(names(common), e.Key.Text) })
 	strictyaml.Decode(&commonOnly, &step.Common, strictyaml.How{What: what, Prune: true}, p.p)
 	given := strictyaml.Decode(merged, step.Action, strictyaml.How{What: what, Prune: true, Also: names(common)}, p.p)

@@ -6,6 +6,7 @@ package restore
 import (
 	"cmp"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -231,12 +232,18 @@ func (r Request) choose(index string, eligible []*cluster.Snapshot, sizes map[Re
 	}
 	if r.Partial {
 		for _, s := range slices.Backward(eligible) {
-			if s.Holds(index) {
+			if s.Holds(index) && restorable(s) {
 				return s, "the newest copy there is; it lacks shards", fmt.Sprintf("%s: every copy lacks shards; the newest is taken because partial copies are allowed", index)
 			}
 		}
 	}
 	return nil, "", ""
+}
+
+// restorable says whether servers restore from the snapshot at all: they refuse
+// FAILED ones, whatever they hold.
+func restorable(s *cluster.Snapshot) bool {
+	return s.State == cluster.Success || s.State == cluster.Partial
 }
 
 // named is the index in the snapshot an operator named.
@@ -248,7 +255,7 @@ func (r Request) named(index string, eligible []*cluster.Snapshot) (*cluster.Sna
 		}
 		var warning string
 		switch {
-		case !s.HoldsGood(index) && !r.Partial:
+		case !s.HoldsGood(index) && !(r.Partial && restorable(s)):
 			continue
 		case !s.HoldsGood(index):
 			warning = fmt.Sprintf("%s: its copy in %s lacks shards", index, s.Name)
@@ -344,9 +351,12 @@ func (p *Plan) settle(r Request, l Listings) {
 		if why := invalid(it.Target); why != "" {
 			p.refuse("%s would be restored as %q: %s", it.Index, it.Target, why)
 		}
-		if slices.ContainsFunc(l.Running, func(o cluster.Operation) bool {
-			return o.Kind == cluster.OpRestore && o.Repository == it.Repository && o.Snapshot == it.Snapshot && slices.Contains(o.Indices, it.Target)
-		}) {
+		restoring := func(target string) bool {
+			return slices.ContainsFunc(l.Running, func(o cluster.Operation) bool {
+				return o.Kind == cluster.OpRestore && o.Repository == it.Repository && o.Snapshot == it.Snapshot && slices.Contains(o.Indices, target)
+			})
+		}
+		if restoring(it.Target) {
 			it.Attach = true
 			continue
 		}
@@ -364,16 +374,20 @@ func (p *Plan) settle(r Request, l Listings) {
 			it.Skipped = why
 		case Rename:
 			prefix := DefaultPrefix
-			for k := 2; taken[prefix+it.Target] != "" || ours[prefix+it.Target] != ""; k++ {
+			for k := 2; !restoring(prefix+it.Target) && (taken[prefix+it.Target] != "" || ours[prefix+it.Target] != ""); k++ {
 				prefix = fmt.Sprintf("%s%d-", DefaultPrefix, k)
+			}
+			if restoring(prefix + it.Target) { // by an earlier run of the same request
+				it.Target, it.Attach = prefix+it.Target, true
+				continue
 			}
 			ours[prefix+it.Target] = it.Index
 			p.Warnings = append(p.Warnings, fmt.Sprintf("%s is restored as %s: %s", it.Index, prefix+it.Target, why))
 			it.Target = prefix + it.Target
 			if it.Pattern == "" {
 				it.Pattern, it.Replacement = "^(.+)$", prefix+"$1"
-			} else {
-				it.Replacement = prefix + it.Replacement
+			} else { // the pattern may stand for a part of the name: the prefix goes before the whole
+				it.Pattern, it.Replacement = "^"+regexp.QuoteMeta(it.Index)+"$", strings.ReplaceAll(it.Target, "$", `\$`)
 			}
 		default:
 			p.refuse("%s: %s", it.Target, why)
@@ -387,7 +401,7 @@ func (p *Plan) space(r Request, l Listings) {
 	for _, it := range p.Items {
 		if it.Skipped == "" && !it.Attach {
 			p.Bytes += it.Bytes
-			shards++
+			shards += 1 + r.Replicas
 		}
 	}
 	if l.Capacity == nil {
@@ -446,15 +460,19 @@ func invalid(name string) string {
 // copies says what there is of an index that no snapshot holds well.
 func copies(index string, list []*cluster.Snapshot) string {
 	var bad []string
+	hint := ""
 	for _, s := range list {
 		if s.Holds(index) {
 			bad = append(bad, fmt.Sprintf("in %s it lacks shards (%s)", s.Name, s.State))
+			if restorable(s) {
+				hint = "; --partial takes such a copy"
+			}
 		}
 	}
 	if len(bad) == 0 {
 		return "no snapshot of the ones in question lists it"
 	}
-	return strings.Join(bad, "; ") + "; --partial takes such a copy"
+	return strings.Join(bad, "; ") + hint
 }
 
 func allIndices(list []*cluster.Snapshot) []string {

@@ -57,7 +57,7 @@ func once(dir string, fill func(tmp string) error) error {
 	if err := os.RemoveAll(tmp); err != nil {
 		return err
 	}
-	defer os.RemoveAll(tmp)
+	defer func() { _ = os.RemoveAll(tmp) }()
 	if err := os.Mkdir(tmp, 0o755); err != nil {
 		return err
 	}

@@ -1,0 +1,322 @@
+package cluster
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestFindDate(t *testing.T) {
+	for name, want := range map[string]string{
+		"logs-2026.11.03":              "2026.11.03",
+		"logs-2026-11-03":              "2026-11-03",
+		"logs-20261103":                "20261103",
+		"20261103-logs":                "20261103",
+		"curator-20261103040506":       "20261103040506",
+		"a-202611030405":               "202611030405",
+		"a-2026110304":                 "2026110304",
+		"a-20261103-040506":            "20261103-040506",
+		"a-20261103t040506z":           "20261103t040506z",
+		"a-2026-11-03t04:05:06":        "2026-11-03t04:05:06",
+		"a-2026-11-03t04:05:06.123z-b": "2026-11-03t04:05:06.123z",
+		"a-2026.11.03-04.05.06":        "2026.11.03-04.05.06",
+		"a-2026.11.03.04":              "2026.11.03.04",
+		"a-2026.11.03-0405":            "2026.11.03-0405",
+		"a-1700000000-b":               "1700000000",
+		"a-1700000000123":              "1700000000123",
+		"a-2026.11.03-b-2026.11.04":    "2026.11.03", // the first
+		"es-7.17.28-2026.11.03":        "2026.11.03",
+		"a-2026.11.03-99":              "2026.11.03",      // 99 is no hour
+		"2026.11.03-2026.11.04":        "2026.11.03-2026", // in doubt a time
+		"ks-logstash-log-2024.02.29":   "2024.02.29",
+		"undated":                      "",
+		"a-20261399":                   "", // eight digits that are no date
+		"a-12345678":                   "",
+		"a-2026.13.01":                 "",
+		"a-2023.02.29":                 "",
+		"a-02026.11.03":                "", // a digit right before
+		"a-2026.11.034":                "", // and right after
+		"a-120261103":                  "",
+		"a-202611031":                  "",
+		"a-7.17.28":                    "", // a version
+		"a-192.168.10.12":              "",
+		"a-1969.12.31":                 "",
+		"a-2200.01.01":                 "",
+		"a-0999999999":                 "", // no epoch in its days
+		"a-4102444800":                 "",
+		"a-000001":                     "",
+		"a-2026.11":                    "",
+		"a-2026":                       "",
+		"":                             "",
+	} {
+		s, e, ok := FindDate(name)
+		require.Equal(t, want != "", ok, "%s found %q", name, name[s:e])
+		require.Equal(t, want, name[s:e], name)
+	}
+}
+
+func TestSeries(t *testing.T) {
+	for name, want := range map[string]string{
+		"prod1-2026.11.03":          "prod1-*",
+		"prod2-2026.11.03":          "prod2-*",
+		"prod1-20261103040506":      "prod1-*",
+		"curator-20261103":          "curator-*",
+		"2026.11.03":                "*",
+		"a-2026.11.03-b-2026.11.04": "a-*-b-*",
+		"es-7.17.28-2026.11.03":     "es-7.17.28-*",
+		"a-1700000000":              "a-*",
+		"before-upgrade":            Undated,
+		"a-20261399":                Undated,
+		"a-7.17.28":                 Undated,
+		"":                          Undated,
+		"nightly-2026.11.03-1hzvdk7orgcxvuqwxgktmw": "nightly-*-*", // Elasticsearch SLM
+		"nightly-1hzvdk7orgcxvuqwxgktmw":            "nightly-*",
+		"daily-2026-11-03t04:05:06-ab12cd34":        "daily-*", // OpenSearch SM
+		"daily-2026-11-03t04:05:06-abcdefgh":        "daily-*",
+		"before-upgrade-of-the-cluster":             Undated, // words, 22 characters long
+		"x-prod-cluster-2026-11-03":                 "x-prod-cluster-*",
+	} {
+		require.Equal(t, want, Series(name), name)
+	}
+	// a finder of the action's own timestring comes first
+	month := func(name string) (int, int, bool) {
+		i := strings.Index(name, "2026.11")
+		return max(i, 0), max(i, 0) + 7, i >= 0
+	}
+	require.Equal(t, "a-*", Series("a-2026.11", month))
+	require.Equal(t, "a-*", Series("a-2026.12.01", month))
+	require.Equal(t, Undated, Series("a-2026.12", month))
+	never := func(string) (int, int, bool) { return 0, 0, true } // an empty match is none
+	require.Equal(t, "a-*", Series("a-2026.12.01", never))
+}
+
+func TestSeriesOf(t *testing.T) {
+	of := SeriesOf([]string{"prod*", "*-x"})
+	for want, s := range map[string]*Snapshot{
+		"prod*":          {Name: "prod1-2026.11.03", Policy: "p"}, // patterns come before policies
+		"*-x":            {Name: "a-x"},
+		"policy nightly": {Name: "n-2026.11.03-abcdefghijklmnopqrstuv", Policy: "nightly"},
+		"test-*":         {Name: "test-2026.11.03"},
+		Undated:          {Name: "test"},
+	} {
+		require.Equal(t, want, of(s))
+	}
+}
+
+func TestFamily(t *testing.T) {
+	require.Equal(t, "logs-*", Family("logs-2026.11.03"))
+	require.Equal(t, "orders", Family("orders"))
+}
+
+func TestPeriod(t *testing.T) {
+	for name, want := range map[string][2]string{
+		"logs-2026.11.03":               {"2026-11-03T00:00:00Z", "2026-11-04T00:00:00Z"},
+		"logs-20261103":                 {"2026-11-03T00:00:00Z", "2026-11-04T00:00:00Z"},
+		"logs-2026-11-03-x":             {"2026-11-03T00:00:00Z", "2026-11-04T00:00:00Z"},
+		"logs-2026.11.03.14":            {"2026-11-03T14:00:00Z", "2026-11-03T15:00:00Z"},
+		"logs-2026110314":               {"2026-11-03T14:00:00Z", "2026-11-03T15:00:00Z"},
+		"logs-2026.11.03-14.05":         {"2026-11-03T14:05:00Z", "2026-11-03T14:06:00Z"},
+		"logs-20261103140506":           {"2026-11-03T14:05:06Z", "2026-11-03T14:05:07Z"},
+		"logs-2026-11-03t14:05:06.123z": {"2026-11-03T14:05:06Z", "2026-11-03T14:05:07Z"},
+		"logs-2026.11":                  {"2026-11-01T00:00:00Z", "2026-12-01T00:00:00Z"},
+		"logs-2026-12":                  {"2026-12-01T00:00:00Z", "2027-01-01T00:00:00Z"},
+		"logs-2024.02.29":               {"2024-02-29T00:00:00Z", "2024-03-01T00:00:00Z"},
+		"es-7.17.28-2026.11.03":         {"2026-11-03T00:00:00Z", "2026-11-04T00:00:00Z"},
+		"logs-2026.11.03-2026.11.04":    {"2026-11-03T00:00:00Z", "2026-11-04T00:00:00Z"}, // not the minute 20:26
+		// the number of a rollover is no time of day
+		"logs-2026.11.03-000001":     {"2026-11-03T00:00:00Z", "2026-11-04T00:00:00Z"},
+		".ds-logs-2026.11.03-000017": {"2026-11-03T00:00:00Z", "2026-11-04T00:00:00Z"},
+		"logs-20261103-000001":       {"2026-11-03T00:00:00Z", "2026-11-04T00:00:00Z"},
+		"logs-2026.11.03-0001":       {"2026-11-03T00:00:00Z", "2026-11-04T00:00:00Z"},
+		"logs-2026.11.03-999999":     {"2026-11-03T00:00:00Z", "2026-11-04T00:00:00Z"},
+		"logs-2026.13":               {},
+		"logs-12026.11":              {},
+		"logs-2026.113":              {},
+		"logs-1700000000":            {}, // an epoch names no period
+		"logs-1700000000123":         {},
+		"logs-7.17.28":               {},
+		"logs-000001":                {},
+		"logs":                       {},
+		"":                           {},
+	} {
+		start, end, ok := Period(name)
+		require.Equal(t, want[0] != "", ok, name)
+		if ok {
+			require.Equal(t, want[0], start.Format(time.RFC3339), name)
+			require.Equal(t, want[1], end.Format(time.RFC3339), name)
+		}
+	}
+}
+
+func FuzzSeries(f *testing.F) {
+	for _, s := range []string{"prod1-2026.11.03", "a-20261103t040506z", "1700000000123", "2026.11", "a-1hzvdk7orgcxvuqwxgktmw", "x-2026-11-03t04:05:06-ab12cd34", "\xff2026.11.03"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, name string) {
+		require.NotEmpty(t, Series(name+"x"))
+		start, end, ok := FindDate(name)
+		if ok && (start < 0 || start >= end || end > len(name)) {
+			t.Fatalf("%q: %d-%d", name, start, end)
+		}
+		if from, to, ok := Period(name); ok {
+			require.True(t, from.Before(to), name)
+		}
+	})
+}
+
+func TestMatchName(t *testing.T) {
+	for _, c := range []struct {
+		pattern string
+		yes, no []string
+	}{
+		{"logs", []string{"logs"}, []string{"logs-1", "alogs", ""}},
+		{"logs-*", []string{"logs-", "logs-1"}, []string{"logs", "alogs-1"}},
+		{"*-1", []string{"-1", "logs-1"}, []string{"logs-12", "1"}},
+		{"*", []string{"", "a"}, nil},
+		{"a*a", []string{"aa", "aba", "aaa"}, []string{"a", "ab"}},
+		{"a*b*c", []string{"abc", "axbxc", "abbc"}, []string{"acb", "ab", "bc"}},
+		{"*ab*ab*", []string{"abab", "xabxabx"}, []string{"ab", "aab"}},
+		{"a**b", []string{"ab", "axb"}, []string{"a"}},
+		{"a.c", []string{"a.c"}, []string{"abc"}}, // a dot is a dot
+		{"a?c", []string{"a?c"}, []string{"abc"}},
+		{"", []string{""}, []string{"a"}},
+	} {
+		for _, n := range c.yes {
+			require.True(t, MatchName(c.pattern, n), "%q %q", c.pattern, n)
+		}
+		for _, n := range c.no {
+			require.False(t, MatchName(c.pattern, n), "%q %q", c.pattern, n)
+		}
+	}
+}
+
+func TestExpandNames(t *testing.T) {
+	known := []string{"a-1", "a-2", "a-21", "b-1", ".sys"}
+	for _, c := range []struct {
+		targets          []string
+		matched, missing []string
+	}{
+		{[]string{"a-1"}, []string{"a-1"}, nil},
+		{[]string{"a-2"}, []string{"a-2"}, nil}, // no prefix matching (D3)
+		{[]string{"b-1", "a-1"}, []string{"a-1", "b-1"}, nil},
+		{[]string{"a-*"}, []string{"a-1", "a-2", "a-21"}, nil},
+		{[]string{"a-*", "-a-2"}, []string{"a-1", "a-21"}, nil},
+		{[]string{"a-*,-a-2*"}, []string{"a-1"}, nil},
+		{[]string{"-a-*"}, []string{"b-1", ".sys"}, nil}, // only exclusions: of everything
+		{[]string{"-a-*", "-b-*"}, []string{".sys"}, nil},
+		{[]string{"a-*", "-a-*", "a-1"}, []string{"a-1"}, nil}, // in order
+		{[]string{"a-1", "-b-*"}, []string{"a-1"}, nil},
+		{[]string{"_all"}, known, nil},
+		{[]string{"*"}, known, nil},
+		{[]string{"_all", "-.sys"}, []string{"a-1", "a-2", "a-21", "b-1"}, nil},
+		{[]string{"nope"}, nil, []string{"nope"}},
+		{[]string{"nope-*"}, nil, nil}, // a pattern may match nothing
+		{[]string{"a-1", "-nope"}, []string{"a-1"}, nil},
+		{[]string{" a-1 , nope,"}, []string{"a-1"}, []string{"nope"}},
+		{nil, nil, nil},
+		{[]string{""}, nil, nil},
+	} {
+		matched, missing := ExpandNames(c.targets, known)
+		require.Equal(t, c.matched, matched, c.targets)
+		require.Equal(t, c.missing, missing, c.targets)
+	}
+}
+
+func TestNearest(t *testing.T) {
+	names := []string{"nightly-2026.11.01", "nightly-2026.11.02", "nightly-2026.11.03", "nightly-2026.11.12", "weekly", "nightly-2026.11.01"}
+	for _, c := range []struct{ name, want string }{
+		{"nightly-2026.11.04", "nightly-2026.11.01, nightly-2026.11.02, nightly-2026.11.03"}, // three at most, each once
+		{"nigtly-2026.11.12", "nightly-2026.11.12, nightly-2026.11.02, nightly-2026.11.01"},  // nearest first
+		{"weekley", "weekly"},
+		{"monthly", ""},
+		{"", ""},
+	} {
+		require.Equal(t, c.want, Nearest(c.name, names), c.name)
+	}
+	require.Empty(t, Nearest("x", nil))
+}
+
+func TestParseVersion(t *testing.T) {
+	for in, want := range map[string]Version{
+		"6.7.0": {6, 7, 0}, "8.0.0-rc1": {8, 0, 0}, "7.17.28-SNAPSHOT": {7, 17, 28}, "8": {8, 0, 0}, "8.1": {8, 1, 0}, "": {}, "x.y": {}, "7.10.2.3": {7, 10, 0},
+	} {
+		require.Equal(t, want, ParseVersion(in), in)
+	}
+	require.Equal(t, "6.7.0", ParseVersion("6.7.0").String())
+}
+
+func TestVersionLess(t *testing.T) {
+	order := []Version{{}, {6, 7, 0}, {6, 8, 0}, {6, 8, 23}, {6, 10, 0}, {7, 0, 0}, {7, 9, 3}, {7, 17, 0}, {8, 0, 0}}
+	for i, a := range order {
+		for j, b := range order {
+			require.Equal(t, i < j, a.Less(b), "%s %s", a, b)
+		}
+	}
+}
+
+func TestServerAbilities(t *testing.T) {
+	es := func(v string) Server { return Server{Text: v, Version: ParseVersion(v)} }
+	os := func(v string) Server { s := es(v); s.OpenSearch = true; return s }
+	for _, c := range []struct {
+		s                Server
+		many, concurrent bool
+		text             string
+	}{
+		{es("6.7.0"), false, false, "Elasticsearch 6.7.0"},
+		{es("7.7.1"), false, false, "Elasticsearch 7.7.1"},
+		{es("7.8.0"), true, false, "Elasticsearch 7.8.0"},
+		{es("7.9.0"), true, true, "Elasticsearch 7.9.0"},
+		{es("9.2.0"), true, true, "Elasticsearch 9.2.0"},
+		{os("1.3.0"), true, true, "OpenSearch 1.3.0"},
+		{Server{}, false, false, "a server of unknown version"},
+	} {
+		require.Equal(t, c.many, c.s.DeletesMany(), c.text)
+		require.Equal(t, c.concurrent, c.s.Concurrent(), c.text)
+		require.Equal(t, c.text, c.s.String())
+	}
+}
+
+func TestCanRead(t *testing.T) {
+	es := func(v string) Server { return Server{Text: v, Version: ParseVersion(v)} }
+	os := func(v string) Server { s := es(v); s.OpenSearch = true; return s }
+	for _, c := range []struct {
+		s    Server
+		from string
+		why  string // empty: it can
+	}{
+		{es("6.7.0"), "6.7.0", ""},
+		{es("6.8.23"), "6.7.0", ""},
+		{es("6.7.0"), "6.8.0", "newer than this Elasticsearch 6.7.0"},
+		{es("7.17.28"), "6.7.0", ""},
+		{es("8.19.7"), "7.17.28", ""},
+		{es("8.19.7"), "6.8.23", "only indices of the previous major version"},
+		{es("9.2.0"), "7.17.28", "only indices of the previous major version"},
+		{es("7.17.28"), "8.0.0", "newer than this Elasticsearch 7.17.28"},
+		{es("7.17.28"), "", ""},
+		{es("7.17.28"), "unknown", ""},
+		{Server{}, "9.0.0", ""}, // the server has the last word
+		{os("1.3.0"), "7.10.2", ""},
+		{os("1.3.0"), "6.8.0", ""},
+		{os("2.11.0"), "1.3.0", ""},
+		{os("1.3.0"), "2.11.0", "newer than this OpenSearch 1.3.0"},
+		{os("3.0.0"), "1.3.0", "only indices of the previous major version"},
+		{os("2.11.0"), "8.0.0", "newer than this OpenSearch 2.11.0"},
+	} {
+		ok, why := c.s.CanRead(c.from)
+		require.Equal(t, c.why == "", ok, "%s from %s: %s", c.s, c.from, why)
+		require.Contains(t, why, c.why)
+		require.Equal(t, ok, why == "")
+	}
+}
+
+func TestAgeForPeople(t *testing.T) {
+	now := time.Date(2026, 11, 21, 3, 0, 0, 0, time.UTC)
+	for d, want := range map[time.Duration]string{
+		-time.Minute: "0s", 0: "0s", 59 * time.Second: "59s", time.Minute: "1m", 59*time.Minute + 59*time.Second: "59m", time.Hour: "1h", 48*time.Hour - time.Second: "47h", 48 * time.Hour: "2d", 45 * 24 * time.Hour: "45d",
+	} {
+		require.Equal(t, want, Age(now, now.Add(-d)), d)
+	}
+	require.Equal(t, "-", Age(now, time.Time{}))
+}

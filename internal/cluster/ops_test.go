@@ -1,0 +1,278 @@
+package cluster
+
+import (
+	"context"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// stub is a cluster that holds a little and must not be written to.
+type stub struct {
+	Reader
+	asked []string // what Stats and Health were asked for
+}
+
+var (
+	stubIndices = []*Index{{Name: "a", Primaries: 1, Aliases: []string{"all"}}, {Name: "b", Primaries: 1}}
+	stubStart   = time.Date(2026, 11, 20, 1, 0, 0, 0, time.UTC)
+	stubNow     = time.Date(2026, 11, 21, 3, 0, 0, 0, time.UTC)
+)
+
+func (*stub) Indices(context.Context) ([]*Index, error) { return stubIndices, nil }
+
+func (s *stub) Stats(_ context.Context, names []string) (map[string]IndexStats, error) {
+	s.asked = append(s.asked, names...)
+	return map[string]IndexStats{"a": {Docs: 7}}, nil
+}
+
+func (s *stub) Health(_ context.Context, names []string) (map[string]IndexHealth, error) {
+	s.asked = append(s.asked, names...)
+	return map[string]IndexHealth{"a": {Status: "yellow", Shards: 1, ActivePrimary: 1}}, nil
+}
+
+func (*stub) Snapshots(_ context.Context, repository string, _ bool) ([]*Snapshot, error) {
+	if repository != "r" {
+		return nil, &Error{Op: "list", Kind: ErrNoRepository}
+	}
+	return []*Snapshot{{Repository: "r", Name: "old", State: Success, Start: stubStart}, {Repository: "r", Name: "older", State: Partial, Start: stubStart}}, nil
+}
+
+func (s *stub) Snapshot(ctx context.Context, repository, name string) (*Snapshot, error) {
+	list, err := s.Snapshots(ctx, repository, true)
+	if err != nil {
+		return nil, err
+	}
+	if i := slices.IndexFunc(list, func(s *Snapshot) bool { return s.Name == name }); i >= 0 {
+		return list[i], nil
+	}
+	return nil, &Error{Op: "read", Kind: ErrNoSnapshot}
+}
+
+func (*stub) Repositories(context.Context) ([]Repository, error) {
+	return []Repository{{Name: "r", Type: "fs"}}, nil
+}
+
+func (*stub) Repository(_ context.Context, name string) (Repository, error) {
+	if name != "r" {
+		return Repository{}, &Error{Op: "read", Kind: ErrNoRepository}
+	}
+	return Repository{Name: "r", Type: "fs"}, nil
+}
+
+func dry() (Cluster, *stub, *[]Intent) {
+	s, intents := &stub{}, &[]Intent{}
+	return DryRun(s, stubNow, func(i Intent) { *intents = append(*intents, i) }), s, intents
+}
+
+func indexNames(t *testing.T, c Cluster) []string {
+	t.Helper()
+	list, err := c.Indices(context.Background())
+	require.NoError(t, err)
+	return Names(list)
+}
+
+func TestDryRunRecordsEveryWrite(t *testing.T) {
+	ctx := context.Background()
+	c, _, intents := dry()
+	require.NoError(t, c.RegisterRepository(ctx, RegisterRepository{Name: "n", Type: "fs"}))
+	nodes, err := c.VerifyRepository(ctx, VerifyRepository{Name: "n"})
+	require.NoError(t, err)
+	require.Empty(t, nodes)
+	require.NoError(t, c.CreateSnapshot(ctx, CreateSnapshot{Repository: "n", Name: "s"}))
+	require.NoError(t, c.RestoreSnapshot(ctx, RestoreSnapshot{Repository: "n", Name: "s", Indices: []string{"a"}, Targets: []string{"restored-a"}}))
+	require.NoError(t, c.DeleteSnapshots(ctx, DeleteSnapshots{Repository: "n", Names: []string{"s", "t"}}))
+	require.NoError(t, c.DeleteIndices(ctx, DeleteIndices{Names: []string{"a", "b"}}))
+	require.NoError(t, c.UpdateAliases(ctx, UpdateAliases{Actions: []AliasAction{{Index: "a", Alias: "x"}, {Remove: true, Index: "a", Alias: "y"}}}))
+	require.NoError(t, c.UnregisterRepository(ctx, UnregisterRepository{Name: "n"}))
+	require.Equal(t, []Intent{
+		{Verb: "register", What: "repository", Repository: "n", Names: []string{"n"}},
+		{Verb: "verify", What: "repository", Repository: "n", Names: []string{"n"}},
+		{Verb: "create", What: "snapshot", Repository: "n", Names: []string{"s"}},
+		{Verb: "restore", What: "index", Repository: "n", Names: []string{"restored-a"}},
+		{Verb: "delete", What: "snapshot", Repository: "n", Names: []string{"s", "t"}},
+		{Verb: "delete", What: "index", Names: []string{"a", "b"}},
+		{Verb: "update", What: "alias", Names: []string{"x", "y"}},
+		{Verb: "unregister", What: "repository", Repository: "n", Names: []string{"n"}},
+	}, *intents)
+}
+
+func TestDryRunWithoutWritesReadsThrough(t *testing.T) {
+	ctx := context.Background()
+	c, _, _ := dry()
+	require.Equal(t, []string{"a", "b"}, indexNames(t, c))
+	names, err := c.SnapshotNames(ctx, "r")
+	require.NoError(t, err)
+	require.Equal(t, []string{"old", "older"}, names)
+	_, err = c.Snapshots(ctx, "nope", false)
+	require.ErrorIs(t, err, ErrNoRepository)
+	_, err = c.Snapshot(ctx, "r", "nope")
+	require.ErrorIs(t, err, ErrNoSnapshot)
+	_, err = c.Repository(ctx, "nope")
+	require.ErrorIs(t, err, ErrNoRepository)
+}
+
+func TestDryRunShowsTheCreatedSnapshot(t *testing.T) {
+	ctx := context.Background()
+	c, _, _ := dry()
+	require.NoError(t, c.CreateSnapshot(ctx, CreateSnapshot{Repository: "r", Name: "new", Indices: []string{"b", "a"}, GlobalState: true}))
+	s, err := c.Snapshot(ctx, "r", "new")
+	require.NoError(t, err)
+	require.True(t, s.Good())
+	require.True(t, s.Assumed)
+	require.True(t, s.HasContents)
+	require.Equal(t, stubNow, s.Start)
+	require.Empty(t, s.Missing([]string{"a", "b"}))
+	require.Equal(t, []string{"c"}, s.Missing([]string{"c"}))
+	names, err := c.SnapshotNames(ctx, "r")
+	require.NoError(t, err)
+	require.Equal(t, []string{"old", "older", "new"}, names, "oldest first")
+	other, err := c.Snapshot(ctx, "r", "old")
+	require.NoError(t, err)
+	require.False(t, other.Assumed)
+}
+
+func TestDryRunTakesOutDeletedSnapshots(t *testing.T) {
+	ctx := context.Background()
+	c, _, _ := dry()
+	require.NoError(t, c.CreateSnapshot(ctx, CreateSnapshot{Repository: "r", Name: "new"}))
+	require.NoError(t, c.DeleteSnapshots(ctx, DeleteSnapshots{Repository: "r", Names: []string{"old", "new"}}))
+	require.NoError(t, c.DeleteSnapshots(ctx, DeleteSnapshots{Repository: "elsewhere", Names: []string{"older"}}))
+	names, err := c.SnapshotNames(ctx, "r")
+	require.NoError(t, err)
+	require.Equal(t, []string{"older"}, names)
+	for _, gone := range []string{"old", "new"} {
+		_, err = c.Snapshot(ctx, "r", gone)
+		require.ErrorIs(t, err, ErrNoSnapshot)
+	}
+	require.NoError(t, c.CreateSnapshot(ctx, CreateSnapshot{Repository: "r", Name: "old"}))
+	s, err := c.Snapshot(ctx, "r", "old")
+	require.NoError(t, err)
+	require.True(t, s.Assumed)
+}
+
+func TestDryRunRepositories(t *testing.T) {
+	ctx := context.Background()
+	c, _, _ := dry()
+	require.NoError(t, c.RegisterRepository(ctx, RegisterRepository{Name: "n", Type: "fs", Settings: map[string]any{"location": "/x", "compress": true}}))
+	got, err := c.Repository(ctx, "n")
+	require.NoError(t, err)
+	require.Equal(t, Repository{Name: "n", Type: "fs", Settings: map[string]string{"location": "/x", "compress": "true"}, Assumed: true}, got)
+	list, err := c.Repositories(ctx)
+	require.NoError(t, err)
+	require.Equal(t, []string{"n", "r"}, []string{list[0].Name, list[1].Name})
+	snapshots, err := c.Snapshots(ctx, "n", true)
+	require.NoError(t, err, "an assumed repository is empty, not missing")
+	require.Empty(t, snapshots)
+	_, err = c.Snapshot(ctx, "n", "s")
+	require.ErrorIs(t, err, ErrNoSnapshot)
+	require.NotErrorIs(t, err, ErrNoRepository)
+	require.NoError(t, c.CreateSnapshot(ctx, CreateSnapshot{Repository: "n", Name: "s"}))
+	names, err := c.SnapshotNames(ctx, "n")
+	require.NoError(t, err)
+	require.Equal(t, []string{"s"}, names)
+
+	require.NoError(t, c.UnregisterRepository(ctx, UnregisterRepository{Name: "r"}))
+	list, err = c.Repositories(ctx)
+	require.NoError(t, err)
+	require.Len(t, list, 1)
+	_, err = c.Repository(ctx, "r")
+	require.ErrorIs(t, err, ErrNoRepository)
+	_, err = c.Snapshots(ctx, "r", false)
+	require.ErrorIs(t, err, ErrNoRepository)
+	_, err = c.Snapshot(ctx, "r", "old")
+	require.ErrorIs(t, err, ErrNoRepository)
+
+	require.NoError(t, c.RegisterRepository(ctx, RegisterRepository{Name: "r", Type: "fs"}))
+	_, err = c.Snapshot(ctx, "r", "old")
+	require.NoError(t, err, "unregistering removes no snapshot")
+}
+
+func TestDryRunIndices(t *testing.T) {
+	ctx := context.Background()
+	c, s, _ := dry()
+	require.NoError(t, c.DeleteIndices(ctx, DeleteIndices{Names: []string{"b"}}))
+	require.NoError(t, c.RestoreSnapshot(ctx, RestoreSnapshot{Targets: []string{"aa", ".sys"}}))
+	require.Equal(t, []string{".sys", "a", "aa"}, indexNames(t, c), "sorted by name")
+	list, err := c.Indices(ctx)
+	require.NoError(t, err)
+	require.True(t, list[2].Assumed)
+	require.True(t, list[0].System)
+	require.False(t, list[2].System)
+	require.Equal(t, stubNow, list[2].Created)
+
+	health, err := c.Health(ctx, []string{"a", "aa", "b"})
+	require.NoError(t, err)
+	require.Equal(t, "yellow", health["a"].Status)
+	aa := health["aa"]
+	require.True(t, aa.Ready())
+	require.NotContains(t, health, "b")
+	stats, err := c.Stats(ctx, []string{"a", "aa", "b"})
+	require.NoError(t, err)
+	require.Equal(t, map[string]IndexStats{"a": {Docs: 7}}, stats)
+	require.Equal(t, []string{"a", "a"}, s.asked, "what is assumed is not asked for")
+	_, err = c.Stats(ctx, []string{"b"})
+	require.NoError(t, err)
+	_, err = c.Health(ctx, []string{"b"})
+	require.NoError(t, err)
+	require.Len(t, s.asked, 2)
+
+	require.NoError(t, c.RestoreSnapshot(ctx, RestoreSnapshot{Targets: []string{"b"}}))
+	require.Equal(t, []string{".sys", "a", "aa", "b"}, indexNames(t, c))
+	require.NoError(t, c.DeleteIndices(ctx, DeleteIndices{Names: []string{"aa"}}))
+	require.Equal(t, []string{".sys", "a", "b"}, indexNames(t, c))
+}
+
+func TestDryRunAliases(t *testing.T) {
+	ctx := context.Background()
+	c, _, _ := dry()
+	require.NoError(t, c.RestoreSnapshot(ctx, RestoreSnapshot{Targets: []string{"r"}}))
+	require.NoError(t, c.UpdateAliases(ctx, UpdateAliases{Actions: []AliasAction{
+		{Index: "a", Alias: "zz"}, {Index: "a", Alias: "all", Remove: true}, {Index: "a", Alias: "all"}, {Index: "b", Alias: "x"}, {Index: "b", Alias: "x", Remove: true}, {Index: "r", Alias: "esnap-keep-until-2026.11.28"},
+	}}))
+	list, err := c.Indices(ctx)
+	require.NoError(t, err)
+	require.Equal(t, []string{"all", "zz"}, list[0].Aliases)
+	require.Empty(t, list[1].Aliases)
+	require.False(t, list[2].KeepUntil().IsZero())
+	require.Equal(t, []string{"all"}, stubIndices[0].Aliases, "what was read is not changed")
+}
+
+func TestInterceptDecidesWhetherToWrite(t *testing.T) {
+	ctx := context.Background()
+	w := &writer{}
+	var ops []Op
+	c := Intercept(&stub{}, w, func(_ context.Context, op Op, do func() error) error {
+		ops = append(ops, op)
+		if op.Intent().Verb == "delete" {
+			return ErrBusy
+		}
+		return do()
+	})
+	nodes, err := c.VerifyRepository(ctx, VerifyRepository{Name: "r"})
+	require.NoError(t, err)
+	require.Equal(t, []string{"node"}, nodes)
+	require.ErrorIs(t, c.DeleteIndices(ctx, DeleteIndices{Names: []string{"a"}}), ErrBusy)
+	require.ErrorIs(t, c.DeleteSnapshots(ctx, DeleteSnapshots{Names: []string{"a"}}), ErrBusy)
+	require.ErrorIs(t, c.CreateSnapshot(ctx, CreateSnapshot{Name: "s"}), ErrExists)
+	require.Equal(t, []string{"verify", "create"}, w.done)
+	require.Len(t, ops, 4)
+}
+
+// writer carries out two kinds of writes; any other is a nil dereference.
+type writer struct {
+	Writer
+	done []string
+}
+
+func (w *writer) VerifyRepository(context.Context, VerifyRepository) ([]string, error) {
+	w.done = append(w.done, "verify")
+	return []string{"node"}, nil
+}
+
+func (w *writer) CreateSnapshot(context.Context, CreateSnapshot) error {
+	w.done = append(w.done, "create")
+	return ErrExists
+}

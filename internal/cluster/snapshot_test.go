@@ -1,0 +1,91 @@
+package cluster
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestGood(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		s    Snapshot
+		why  string // empty: good
+	}{
+		{"success", Snapshot{State: Success, Shards: ShardCount{Total: 2, Successful: 2}}, ""},
+		{"success without shards", Snapshot{State: Success}, ""},
+		{"partial", Snapshot{State: Partial}, "state is PARTIAL"},
+		{"failed", Snapshot{State: Failed}, "state is FAILED"},
+		{"running", Snapshot{State: InProgress}, "state is IN_PROGRESS"},
+		{"unknown state", Snapshot{State: "INCOMPATIBLE"}, "state is INCOMPATIBLE"},
+		{"no state", Snapshot{}, "state is "},
+		{"success with failed shards", Snapshot{State: Success, Shards: ShardCount{Total: 5, Failed: 2}}, "2 of 5 shards failed"},
+		{"success with failures", Snapshot{State: Success, Failures: []ShardFailure{{Index: "a"}}}, "lists 1 failures"},
+	} {
+		require.Equal(t, c.why == "", c.s.Good(), c.name)
+		require.Contains(t, c.s.WhyNotGood(), c.why, c.name)
+		require.Equal(t, c.why == "", c.s.WhyNotGood() == "", c.name)
+	}
+}
+
+func TestHolds(t *testing.T) {
+	held := []string{"a", "b", "c"}
+	failure := []ShardFailure{{Index: "b", Shard: 1}}
+	for _, c := range []struct {
+		name    string
+		s       Snapshot
+		good    []string
+		missing []string // of a, b and z
+	}{
+		{"success", Snapshot{State: Success, Indices: held}, held, []string{"z"}},
+		{"partial: the others are whole", Snapshot{State: Partial, Indices: held, Shards: ShardCount{Failed: 1}, Failures: failure}, []string{"a", "c"}, []string{"b", "z"}},
+		{"success with failures", Snapshot{State: Success, Indices: held, Failures: failure}, []string{"a", "c"}, []string{"b", "z"}},
+		{"failed shards that are not named", Snapshot{State: Partial, Indices: held, Shards: ShardCount{Failed: 1}}, nil, []string{"a", "b", "z"}},
+		{"success, failed shards that are not named", Snapshot{State: Success, Indices: held, Shards: ShardCount{Failed: 1}}, nil, []string{"a", "b", "z"}},
+		{"failed", Snapshot{State: Failed, Indices: held}, nil, []string{"a", "b", "z"}},
+		{"running: it will hold what it lists", Snapshot{State: InProgress, Indices: held}, nil, []string{"z"}},
+		{"contents not read", Snapshot{State: Success}, nil, []string{"a", "b", "z"}},
+	} {
+		var good []string
+		for _, n := range []string{"a", "b", "c", "z", ""} {
+			require.Equal(t, n != "z" && n != "" && c.s.Indices != nil, c.s.Holds(n), "%s: %s", c.name, n)
+			if c.s.HoldsGood(n) {
+				good = append(good, n)
+			}
+		}
+		require.Equal(t, c.good, good, c.name)
+		require.Equal(t, c.missing, c.s.Missing([]string{"a", "b", "z"}), c.name)
+	}
+	full := Snapshot{State: Success, Indices: held}
+	require.Empty(t, full.Missing(nil))
+}
+
+func TestReadOnly(t *testing.T) {
+	require.True(t, Repository{Type: "url"}.ReadOnly())
+	require.True(t, Repository{Type: "fs", Settings: map[string]string{"readonly": "true"}}.ReadOnly())
+	require.False(t, Repository{Type: "fs", Settings: map[string]string{"readonly": "false"}}.ReadOnly())
+	require.False(t, Repository{Type: "s3"}.ReadOnly())
+}
+
+func TestOperationDescribe(t *testing.T) {
+	now := time.Date(2026, 11, 21, 3, 0, 0, 0, time.UTC)
+	require.Equal(t, "snapshot r/s, running for 1m30s", Operation{Kind: OpSnapshot, Repository: "r", Snapshot: "s", Started: now.Add(-90 * time.Second)}.Describe(now))
+	require.Equal(t, "restore r/s", Operation{Kind: OpRestore, Repository: "r", Snapshot: "s"}.Describe(now))
+	require.Equal(t, "snapshot deletion", Operation{Kind: OpDelete}.Describe(now))
+}
+
+func TestKeepUntil(t *testing.T) {
+	for want, aliases := range map[string][]string{
+		"0001-01-01": {"a", "esnap-keep-until-", "esnap-keep-until-2026.13.01", "xesnap-keep-until-2026.11.30"},
+		"2026-12-01": {"a", "esnap-keep-until-2026.11.30", "esnap-keep-until-2026.11.02"}, // the end of the day
+	} {
+		require.Equal(t, want, (&Index{Aliases: aliases}).KeepUntil().Format("2006-01-02"))
+	}
+}
+
+func TestIndexHealthReady(t *testing.T) {
+	require.True(t, IndexHealth{Shards: 2, ActivePrimary: 2, Unassigned: 2}.Ready())
+	require.False(t, IndexHealth{Shards: 2, ActivePrimary: 1}.Ready())
+	require.False(t, IndexHealth{}.Ready())
+}
