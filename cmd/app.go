@@ -38,6 +38,7 @@ type App struct {
 	log        *slog.Logger
 	logFile    *os.File
 	noProgress bool
+	quietRuns  bool // on a terminal the report says what log lines would
 }
 
 // Main runs one command line and returns the process's exit code. Only errors go
@@ -157,6 +158,7 @@ func (a *App) setUpLog(c *cobra.Command) error {
 	level := slog.LevelInfo
 	if a.ErrTTY {
 		level = slog.LevelWarn
+		a.quietRuns = s.LogLevel == "" && s.LogFile == ""
 	}
 	switch s.LogLevel {
 	case "debug":
@@ -170,6 +172,7 @@ func (a *App) setUpLog(c *cobra.Command) error {
 	}
 	if v, _ := c.Flags().GetBool("verbose"); v {
 		level = slog.LevelDebug
+		a.quietRuns = false
 	}
 	if q, _ := c.Flags().GetBool("quiet"); q {
 		level = slog.LevelError

@@ -170,10 +170,14 @@ verify it. One that is there already is left as it is, and differences are said;
 				spec.Settings["readonly"] = true
 			}
 			if err := spec.Validate(); err != nil {
-				var oe *cluster.OptionError
 				ue := &usageError{text: err.Error()}
-				if errors.As(err, &oe) {
-					ue.hint = oe.Hint
+				if j, ok := err.(interface{ Unwrap() []error }); ok {
+					for _, e := range j.Unwrap() {
+						var oe *cluster.OptionError
+						if errors.As(e, &oe) && oe.Hint != "" {
+							ue.hint = oe.Hint
+						}
+					}
 				}
 				return ue
 			}

@@ -188,8 +188,10 @@ func runRestore(c *cobra.Command, app *App, o *restoreOptions, names []string) e
 			return err
 		}
 	}
-	for _, err := range result.Errors() {
-		app.sayError(err)
+	if app.quietRuns || r.Server == "" || r.ExitCode == 2 {
+		for _, err := range result.Errors() {
+			app.sayError(err)
+		}
 	}
 	if r.ExitCode != 0 {
 		return &exit{r.ExitCode}
@@ -206,12 +208,12 @@ func (a *App) sayRestore(result run.Result, r *report.Report) {
 			if o.What != "index" {
 				continue
 			}
-			line := fmt.Sprintf("%-8s %s", o.Result, o.Name)
-			if r.DryRun && o.Result == "done" {
-				line = fmt.Sprintf("%-8s %s", "would", o.Name)
-			}
+			line := o.Words() + " " + o.Name
 			if o.Detail != "" {
-				line += "  " + o.Detail
+				line += ": " + o.Detail
+			}
+			if o.Error != "" {
+				line += ": " + strings.ReplaceAll(o.Error, "\n", "; ")
 			}
 			fmt.Fprintln(a.Out, line)
 			if o.Result == "done" && !r.DryRun {

@@ -97,11 +97,20 @@ func runFile(c *cobra.Command, app *App, o *runOptions) error {
 // carryOut runs a plan and writes its report. All commands that act end here.
 func (a *App) carryOut(ctx context.Context, p *plan.Plan, cl cluster.Cluster, o run.Options, output string, failOnSpared bool, deadline time.Duration) error {
 	result, r := a.execute(ctx, p, cl, o, failOnSpared, deadline)
+	table := output == "table" || output == "wide"
+	switch {
+	case r.Server == "" && result.Err != nil: // it never began: there is nothing to report
+		a.sayError(result.Err)
+		if table {
+			return &exit{r.ExitCode}
+		}
+	case !table && a.quietRuns: // neither log lines nor the report on stdout tell a person
+		for _, err := range result.Errors() {
+			a.sayError(err)
+		}
+	}
 	if err := r.Write(a.Out, output); err != nil {
 		return err
-	}
-	if output != "table" && output != "wide" {
-		a.sayResult(result)
 	}
 	if r.ExitCode != 0 {
 		return &exit{r.ExitCode}
@@ -115,23 +124,20 @@ func (a *App) execute(ctx context.Context, p *plan.Plan, cl cluster.Cluster, o r
 		ctx, cancel = context.WithTimeoutCause(ctx, deadline, errDeadline{deadline})
 		defer cancel()
 	}
-	o.Watch = cluster.RealTime(a.Now())
+	o.Watch = cluster.RealTime()
 	collector := report.NewCollector()
 	progress := newProgress(a)
-	result := run.Run(ctx, p, cl, o, run.Observers{collector, &logObserver{a.log}, progress})
+	observers := run.Observers{collector, progress}
+	if !a.quietRuns {
+		observers = append(observers, &logObserver{a.log})
+	}
+	result := run.Run(ctx, p, cl, o, observers)
 	progress.clear()
 	r := collector.Report(resultCode(result, failOnSpared))
 	if r.Hint == "" && result.Err != nil {
 		r.Hint = hintFor(result.Err, a.settings)
 	}
 	return result, r
-}
-
-// sayResult repeats errors on stderr when stdout carries data for programs.
-func (a *App) sayResult(result run.Result) {
-	for _, err := range result.Errors() {
-		a.sayError(err)
-	}
 }
 
 // readActionFile reads a file, or standard input for -.

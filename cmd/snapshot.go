@@ -64,15 +64,15 @@ func newSnapshotList(app *App) *cobra.Command {
   esnap snapshot list --holding ks-logstash-log-2026.11.03`,
 		Args: wantArgs(0, -1, "any number of repositories"),
 		RunE: func(c *cobra.Command, args []string) error {
+			chain, err := f.chain(cluster.Snapshots, nil)
+			if err != nil {
+				return err
+			}
 			cl, err := app.connect(c)
 			if err != nil {
 				return err
 			}
 			if _, err := cl.Server(c.Context()); err != nil {
-				return err
-			}
-			chain, err := f.chain(cluster.Snapshots, nil)
-			if err != nil {
 				return err
 			}
 			all, err := snapshotsOf(c.Context(), app, cl, args, true)

@@ -1,6 +1,9 @@
 package cluster
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // MatchName says whether a name matches an Elasticsearch wildcard pattern, in
 // which * stands for any run of characters and everything else for itself.
@@ -40,7 +43,7 @@ func ExpandNames(targets, known []string) (matched, missing []string) {
 			}
 		}
 	}
-	if len(list) > 0 && strings.HasPrefix(list[0], "-") {
+	if len(list) > 0 && !slices.ContainsFunc(list, func(p string) bool { return !strings.HasPrefix(p, "-") }) {
 		for _, k := range known {
 			in[k] = true
 		}

@@ -50,7 +50,7 @@ type Stopwatch interface {
 }
 
 // RealTime is the stopwatch of real runs, started now by the monotonic clock.
-func RealTime(start time.Time) Stopwatch { return realTime{start} }
+func RealTime() Stopwatch { return realTime{time.Now()} }
 
 type realTime struct{ start time.Time }
 

@@ -190,6 +190,7 @@ type call struct {
 	op      string                // for errors: "delete snapshot r/s"
 	request func() esapi.Request  // made anew for every try
 	write   bool                  // may change something: not repeated
+	probe   bool                  // the caller waits and tries again by itself
 	timeout time.Duration         // 0: the client's
 	decode  func(io.Reader) error // of a successful reply; nil ignores it
 	accept  []int                 // statuses that are no failure, besides 2xx
@@ -204,7 +205,10 @@ func (c *Client) do(ctx context.Context, k call) error {
 	pause := 100 * time.Millisecond
 	for try := 1; ; try++ {
 		retryAfter, err := c.once(ctx, k)
-		if err == nil || ctx.Err() != nil || try == tries || !again(k, err) {
+		if errors.Is(err, errNotSent) && try < len(c.o.URLs) && ctx.Err() == nil {
+			continue // another host may answer at once
+		}
+		if err == nil || ctx.Err() != nil || k.probe || try >= tries || !again(k, err) {
 			return err
 		}
 		wait := max(retryAfter, pause/2+rand.N(pause)) //nolint:gosec // jitter

@@ -63,7 +63,7 @@ func (c *Client) probe(ctx context.Context) (cluster.Server, error) {
 			Distribution string `json:"distribution"`
 		} `json:"version"`
 	}
-	err := c.do(ctx, call{op: "ask the cluster for its version", request: func() esapi.Request { return esapi.InfoRequest{} }, decode: into(&root)})
+	err := c.do(ctx, call{op: "ask the cluster for its version", probe: true, request: func() esapi.Request { return esapi.InfoRequest{} }, decode: into(&root)})
 	switch {
 	case err == nil && root.Version.Number != "":
 		return cluster.Server{
@@ -81,7 +81,7 @@ func (c *Client) probe(ctx context.Context) (cluster.Server, error) {
 			BuildFlavor string `json:"build_flavor"`
 		} `json:"nodes"`
 	}
-	err = c.do(ctx, call{op: "ask the node for its version", decode: into(&local), request: func() esapi.Request {
+	err = c.do(ctx, call{op: "ask the node for its version", probe: true, decode: into(&local), request: func() esapi.Request {
 		return esapi.NodesInfoRequest{NodeID: []string{"_local"}, FilterPath: []string{"cluster_name", "nodes.*.version", "nodes.*.build_flavor"}}
 	}})
 	if err != nil {

@@ -219,8 +219,8 @@ func (a *Action) spared(b *strings.Builder, wide bool) {
 	}
 }
 
-// words are how an outcome reads: what was done, or in a dry run would be.
-func (o Outcome) words() string {
+// Words are how an outcome reads: what was done, or in a dry run would be.
+func (o Outcome) Words() string {
 	if o.Result != "done" {
 		return o.Result
 	}
@@ -238,7 +238,7 @@ func (a *Action) outcomes(b *strings.Builder, wide bool) {
 	var order []string
 	group := map[string][]Outcome{}
 	for _, o := range a.Outcomes {
-		w := o.words()
+		w := o.Words()
 		if group[w] == nil {
 			order = append(order, w)
 		}

@@ -43,7 +43,6 @@ type Request struct {
 	Partial       bool // also take copies that lack shards
 	GlobalState   bool
 	KeepUntil     time.Time // mark the indices to be kept; zero is no mark
-	AnyState      bool      // a named snapshot need not be good as a whole (Curator)
 	IgnoreMissing bool
 	Replicas      int // that the targets will have, for the space they need
 }

@@ -1,0 +1,447 @@
+package cmd
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"github.com/spf13/cobra"
+	"github.com/stretchr/testify/require"
+	"go.yaml.in/yaml/v3"
+
+	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/clustertest"
+	"github.com/esnap/esnap/internal/es"
+	"github.com/esnap/esnap/internal/run"
+	"github.com/esnap/esnap/internal/settings"
+	"github.com/esnap/esnap/internal/strictyaml"
+)
+
+var update = flag.Bool("update", false, "write golden files anew")
+
+var now = time.Date(2026, 11, 21, 1, 0, 8, 0, time.UTC)
+
+// console runs command lines against a cluster in memory.
+type console struct {
+	t   *testing.T
+	c   *clustertest.Memory
+	env map[string]string
+	in  string
+	tty bool
+	ctx context.Context
+
+	connected *es.Options
+}
+
+func newConsole(t *testing.T) *console {
+	c := clustertest.New(clustertest.At(now))
+	return &console{t: t, c: c, env: map[string]string{"HOME": t.TempDir(), "XDG_CONFIG_HOME": t.TempDir(), "ESNAP_LOG_LEVEL": "error"}, ctx: context.Background()}
+}
+
+func (k *console) run(args ...string) (code int, out, errs string) {
+	k.t.Helper()
+	var stdout, stderr bytes.Buffer
+	app := &App{
+		In: strings.NewReader(k.in), Out: &stdout, Err: &stderr, InTTY: k.tty, ErrTTY: k.tty,
+		Env: func(n string) (string, bool) { v, ok := k.env[n]; return v, ok },
+		Now: func() time.Time { return now },
+		Connect: func(o es.Options) (cluster.Cluster, error) {
+			k.connected = &o
+			return k.c, nil
+		},
+	}
+	code = Main(k.ctx, app, args)
+	return code, stdout.String(), stderr.String()
+}
+
+func (k *console) file(text string) string {
+	k.t.Helper()
+	name := filepath.Join(k.t.TempDir(), "action.yml")
+	require.NoError(k.t, os.WriteFile(name, []byte(text), 0o600))
+	return name
+}
+
+const deleteLogs = `
+actions:
+  1:
+    action: delete_indices
+    filters:
+    - {filtertype: pattern, kind: prefix, value: logs-}
+    - {filtertype: age, source: name, timestring: '%Y.%m.%d', direction: older, unit: days, unit_count: 7}
+`
+
+func TestExitCodes(t *testing.T) {
+	kind := func(k error) error { return &cluster.Error{Op: "x", Kind: k} }
+	for _, c := range []struct {
+		err   error
+		wrote bool
+		want  int
+	}{
+		{nil, false, 0},
+		{errors.New("anything"), false, 1},
+		{fmt.Errorf("w: %w", cluster.ErrEmpty), false, 1},
+		{kind(cluster.ErrNoSnapshot), false, 1},
+		{kind(cluster.ErrForbidden), false, 1},
+		{errDeadline{time.Hour}, true, 1},
+		{usagef("x"), false, 2},
+		{&run.UsageError{Text: "x"}, false, 2},
+		{&settings.Error{Text: "x"}, false, 2},
+		{&strictyaml.Error{}, false, 2},
+		{kind(cluster.ErrUnreachable), false, 3},
+		{kind(cluster.ErrUnauthorized), false, 3},
+		{kind(cluster.ErrUnavailable), false, 3},
+		{kind(cluster.ErrUnreachable), true, 1},
+		{cluster.Refuse("x"), false, 4},
+		{fmt.Errorf("w: %w", cluster.WithHint(cluster.Refuse("x"), "h")), false, 4},
+		{&Signal{syscall.SIGINT}, true, 130},
+		{&Signal{syscall.SIGTERM}, true, 143},
+		{&exit{5}, true, 5},
+	} {
+		require.Equal(t, c.want, exitCode(c.err, c.wrote), "%v", c.err)
+	}
+}
+
+func TestSeveralCodesAtOnce(t *testing.T) {
+	failed := run.ActionResult{Err: errors.New("x")}
+	refused := run.ActionResult{Err: cluster.Refuse("x")}
+	less := run.ActionResult{Less: true}
+	spared := run.ActionResult{Guarded: 1}
+	for _, c := range []struct {
+		r    run.Result
+		fail bool
+		want int
+	}{
+		{run.Result{}, true, 0},
+		{run.Result{Actions: []run.ActionResult{spared}}, false, 0},
+		{run.Result{Actions: []run.ActionResult{spared}}, true, 5},
+		{run.Result{Actions: []run.ActionResult{less}}, false, 5},
+		{run.Result{Actions: []run.ActionResult{less, refused}}, false, 4},
+		{run.Result{Actions: []run.ActionResult{less, refused, failed}}, false, 1},
+		{run.Result{Actions: []run.ActionResult{failed}, Err: &cluster.Error{Kind: cluster.ErrUnreachable}}, false, 3},
+		{run.Result{Actions: []run.ActionResult{failed}, Err: &cluster.Error{Kind: cluster.ErrUnreachable}, Wrote: true}, false, 1},
+		{run.Result{Actions: []run.ActionResult{failed}, Err: &Signal{syscall.SIGTERM}}, false, 143},
+	} {
+		require.Equal(t, c.want, resultCode(c.r, c.fail), "%+v", c.r)
+	}
+}
+
+func TestWrongCommandLinesAreTwoAndSendNothing(t *testing.T) {
+	for _, args := range [][]string{
+		{"rum"}, {"run"}, {"run", "a", "b"}, {"run", "/nowhere.yml"}, {"--nosuch"}, {"snapshot", "lst"}, {"version", "x"},
+		{"run", "-n", "-o", "xml", "-"}, {"index", "list", "--older-than", "7"}, {"index", "list", "--older-than", "soon"},
+		{"snapshot", "list", "--state", "GOOD"}, {"index", "delete"}, {"snapshot", "delete", "r"}, {"snapshot", "create", "r"},
+		{"restore"}, {"restore", "x", "--rename", "a"}, {"restore", "x", "--on-conflict", "overwrite", "-n"}, {"restore", "x", "--keep-for", "ever", "-n"},
+		{"restore", "x", "--before", "yesterday", "-n"}, {"restore", "x", "--set", "a", "-n"}, {"repository", "register", "r", "fs", "location"},
+		{"repository", "register", "r", "fs", "locaton=/x"}, {"repository", "register", "r", "nfs", "location=/x"}, {"--timeout", "soon", "status"}, {"--log-level", "loud", "status"},
+		{"--config", "/nowhere.yml", "status"},
+	} {
+		k := newConsole(t)
+		code, out, errs := k.run(args...)
+		require.Equal(t, 2, code, "%v: %s", args, errs)
+		require.Empty(t, out, "%v", args)
+		require.NotEmpty(t, errs, "%v", args)
+		require.LessOrEqual(t, strings.Count(errs, "\n"), 3, "%v: %s", args, errs)
+		require.Empty(t, k.c.Calls(), "%v", args)
+	}
+}
+
+func TestSuggestions(t *testing.T) {
+	k := newConsole(t)
+	k.c.AddIndices("ks-logstash-log-2026.11.03")
+	k.c.AddSnapshot("nightly", cluster.Snapshot{Name: "snapshot-20261103", Indices: []string{"ks-logstash-log-2026.11.03"}})
+	for want, args := range map[string][]string{
+		"did you mean esnap restore?":          {"restor", "x"},
+		"did you mean nightly?":                {"snapshot", "list", "nightyl"},
+		"nearest names are snapshot-20261103":  {"snapshot", "show", "nightly", "snapshot-20261130"},
+		"ks-logstash-log-2026.11.03":           {"index", "show", "ks-logstash-log-2026.11.30"},
+		"nearest names are ks-logstash-log-20": {"restore", "ks-logstash-log-2026.11.30", "-n"},
+		"did you mean location?":               {"repository", "register", "r", "fs", "locaton=/x"},
+	} {
+		_, _, errs := k.run(args...)
+		require.Contains(t, errs, want, "%v", args)
+	}
+}
+
+func TestAQuestionWithoutATerminalIsAUsageError(t *testing.T) {
+	for _, args := range [][]string{
+		{"index", "delete", "logs-a"}, {"snapshot", "delete", "r", "s"}, {"restore", "logs-a"}, {"repository", "unregister", "r"},
+	} {
+		k := newConsole(t)
+		k.c.AddIndices("logs-a")
+		k.c.AddSnapshot("r", cluster.Snapshot{Name: "s", Indices: []string{"logs-a"}})
+		code, _, errs := k.run(args...)
+		require.Equal(t, 2, code, "%v", args)
+		require.Contains(t, errs, "--yes")
+		require.Empty(t, k.c.Writes())
+	}
+}
+
+func TestATerminalIsAsked(t *testing.T) {
+	for answer, gone := range map[string]bool{"y\n": true, "yes\n": true, "n\n": false, "\n": false, "": false} {
+		k := newConsole(t)
+		k.tty, k.in = true, answer
+		k.c.AddIndices("logs-a", "logs-b")
+		code, _, errs := k.run("index", "delete", "logs-a")
+		require.Contains(t, errs, "Delete 1 indices?")
+		require.Equal(t, gone, code == 0)
+		require.Equal(t, gone, len(k.c.Writes()) == 1)
+	}
+}
+
+func TestBadFilesAreSaidAllAtOnceAndNothingIsSent(t *testing.T) {
+	k := newConsole(t)
+	file := k.file("actions:\n  1:\n    action: delete_indices\n    optoins: {}\n    filters:\n    - {filtertype: age, source: name, direction: older, unit: day, unit_count: x}\n")
+	for _, args := range [][]string{{"run", file}, {"validate", file}} {
+		code, out, errs := k.run(args...)
+		require.Equal(t, 2, code)
+		require.Empty(t, out)
+		require.Contains(t, errs, file+`:4:5: unknown key of an action "optoins"; did you mean "options"?`)
+		require.Contains(t, errs, `"day" is not one of`)
+		require.Contains(t, errs, "unit_count")
+	}
+	require.Empty(t, k.c.Calls())
+}
+
+func TestRunReportsOnStdoutAndLogsOnStderr(t *testing.T) {
+	k := newConsole(t)
+	k.env["ESNAP_LOG_LEVEL"] = "info"
+	k.env["ESNAP_LOG_FORMAT"] = "json"
+	k.c.AddIndices("logs-2026.11.01", "logs-2026.11.20")
+	code, out, errs := k.run("run", "-o", "json", k.file(deleteLogs))
+	require.Equal(t, 0, code, errs)
+	var r map[string]any
+	require.NoError(t, json.Unmarshal([]byte(out), &r))
+	require.InDelta(t, 1, r["schema_version"], 0)
+	for line := range strings.SplitSeq(strings.TrimSpace(errs), "\n") {
+		require.True(t, json.Valid([]byte(line)), line)
+	}
+}
+
+func TestDryRunFromTheEnvironment(t *testing.T) {
+	k := newConsole(t)
+	k.env["ESNAP_DRY_RUN"] = "1"
+	k.c.AddIndices("logs-2026.11.01", "logs-2026.11.20")
+	code, out, _ := k.run("run", "-o", "name", k.file(deleteLogs))
+	require.Equal(t, 0, code)
+	require.Equal(t, "delete_indices/logs-2026.11.01\n", out)
+	require.Empty(t, k.c.Writes())
+	code, _, errs := k.run("index", "delete", "logs-2026.11.01")
+	require.Equal(t, 0, code, errs)
+	require.Empty(t, k.c.Writes(), "it rehearses every command")
+}
+
+func TestNowNeedsADryRun(t *testing.T) {
+	k := newConsole(t)
+	k.c.AddIndices("logs-2026.11.01", "logs-2026.11.20")
+	code, _, errs := k.run("run", "--now", "2026-12-24", k.file(deleteLogs))
+	require.Equal(t, 2, code)
+	require.Contains(t, errs, "--dry-run")
+	code, out, _ := k.run("run", "-n", "--now", "2026-12-24", "-o", "name", k.file(deleteLogs))
+	require.Equal(t, 0, code)
+	require.Equal(t, "delete_indices/logs-2026.11.01\ndelete_indices/logs-2026.11.20\n", out)
+}
+
+func TestOnlyAndSkip(t *testing.T) {
+	k := newConsole(t)
+	k.c.AddIndices("logs-2026.11.01")
+	code, _, errs := k.run("run", "-n", "--only", "7", k.file(deleteLogs))
+	require.Equal(t, 2, code)
+	require.Contains(t, errs, "there is no action 7")
+	code, out, _ := k.run("run", "-n", "--skip", "1", "-o", "name", k.file(deleteLogs))
+	require.Equal(t, 0, code)
+	require.Empty(t, out)
+}
+
+func TestRestoreEndToEnd(t *testing.T) {
+	k := newConsole(t)
+	day := "ks-logstash-log-2026.11.03"
+	early := time.Date(2026, 11, 3, 1, 0, 0, 0, time.UTC)
+	k.c.AddSnapshot("r", cluster.Snapshot{Name: "snapshot-20261103010000", Start: early, Indices: []string{day}})
+	k.c.AddSnapshot("r", cluster.Snapshot{Name: "snapshot-20261104010000", Start: early.AddDate(0, 0, 1), Indices: []string{day}})
+	code, out, errs := k.run("restore", day, "--yes")
+	require.Equal(t, 0, code, errs)
+	require.Contains(t, out, "snapshot-20261104010000")
+	require.Contains(t, out, "restored "+day)
+	require.Contains(t, out, "To undo: esnap index delete --guards off "+day)
+	code, out, _ = k.run("restore", day, "--yes")
+	require.Equal(t, 4, code)
+	require.Contains(t, out, "an index of that name is there")
+	code, _, errs = k.run("index", "delete", day, "--yes", "--fail-on-spared")
+	require.Equal(t, 5, code, errs)
+	code, _, errs = k.run("index", "delete", "--guards", "off", day, "--yes")
+	require.Equal(t, 0, code, errs)
+	code, out, _ = k.run("restore", day, "-n", "-o", "json", "--snapshot", "snapshot-20261103010000")
+	require.Equal(t, 0, code)
+	require.Contains(t, out, "before the index's period ended")
+}
+
+func TestListsAsTheyAreShown(t *testing.T) {
+	k := newConsole(t)
+	k.c.AddIndex(cluster.Index{Name: "logs-2026.11.20", UUID: "u1", Created: now.Add(-time.Hour), Aliases: []string{"logs"}})
+	k.c.AddIndex(cluster.Index{Name: ".system", UUID: "u2", Created: now.Add(-time.Hour), Closed: true})
+	k.c.AddRepository(cluster.Repository{Name: "r", Settings: map[string]string{"location": "/backup", "compress": "true"}})
+	k.c.AddSnapshot("r", cluster.Snapshot{Name: "s-20261119", UUID: "s1", Start: now.AddDate(0, 0, -2), End: now.AddDate(0, 0, -2).Add(3 * time.Second), Indices: []string{"logs-2026.11.18", "logs-2026.11.17"}})
+	k.c.AddSnapshot("r", cluster.Snapshot{Name: "s-20261120", UUID: "s2", State: cluster.Partial, Start: now.AddDate(0, 0, -1), End: now.AddDate(0, 0, -1).Add(time.Minute), Indices: []string{"logs-2026.11.18"},
+		Failures: []cluster.ShardFailure{{Index: "logs-2026.11.18", Shard: 2, Node: "n1", Reason: "disk full"}}})
+	for name, args := range map[string][]string{
+		"index-list":          {"index", "list"},
+		"index-list-wide":     {"index", "list", "-o", "wide", "--stats"},
+		"index-list-json":     {"index", "list", "-o", "json", "logs-*"},
+		"index-list-name":     {"index", "list", "-o", "name", "--prefix", "logs-"},
+		"index-show":          {"index", "show", "logs-2026.11.20"},
+		"snapshot-list":       {"snapshot", "list"},
+		"snapshot-list-yaml":  {"snapshot", "list", "-o", "yaml", "--good"},
+		"snapshot-holding":    {"snapshot", "list", "--holding", "logs-2026.11.18"},
+		"snapshot-show":       {"snapshot", "show", "r", "s-20261120"},
+		"repository-list":     {"repository", "list", "-o", "wide"},
+		"repository-show":     {"repo", "show", "r"},
+		"status-idle":         {"status"},
+		"run-dry":             {"run", "-n", k.file(deleteLogs + "    options: {ignore_empty_list: true}\n")},
+		"config-show":         {"config", "show"},
+		"help":                {"--help"},
+		"help-restore":        {"restore", "--help"},
+		"snapshot-delete-dry": {"snapshot", "delete", "r", "-n", "--older-than", "1d"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			code, out, errs := k.run(args...)
+			require.Equal(t, 0, code, errs)
+			out = regexp.MustCompile(`\S*/action\.yml`).ReplaceAllString(out, "action.yml")
+			out = regexp.MustCompile(`\b\d+(\.\d+)?(ms|µs)\b|\b0s\b`).ReplaceAllString(out, "0ms")
+			golden(t, name, out)
+			if args[0] != "--help" && args[len(args)-1] != "--help" && !strings.Contains(name, "wide") && !strings.Contains(name, "json") && !strings.Contains(name, "yaml") && name != "repository-list" {
+				for line := range strings.SplitSeq(out, "\n") {
+					require.LessOrEqual(t, len([]rune(line)), 120, line)
+				}
+			}
+		})
+	}
+}
+
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	file := filepath.Join("testdata", name+".golden")
+	if *update {
+		require.NoError(t, os.MkdirAll("testdata", 0o755))
+		require.NoError(t, os.WriteFile(file, []byte(got), 0o644))
+	}
+	want, err := os.ReadFile(file)
+	require.NoError(t, err)
+	require.Equal(t, string(want), got)
+}
+
+func TestEveryCommandHasHelpAnExampleAndTheExitCodes(t *testing.T) {
+	var walk func(c *cobra.Command)
+	walk = func(c *cobra.Command) {
+		if c.Name() != "completion" && c.Name() != "help" && c.Parent() != nil && c.Runnable() && !c.HasSubCommands() && c.Parent().Name() != "completion" {
+			require.NotEmpty(t, c.Example, c.CommandPath())
+			require.Contains(t, c.Long, "Exit codes:", c.CommandPath())
+			for line := range strings.SplitSeq(c.Example, "\n") {
+				line, _, _ = strings.Cut(strings.TrimSpace(line), "     ")
+				line = strings.TrimSpace(strings.Split(line, ">")[0])
+				args := strings.Fields(strings.NewReplacer("'", "").Replace(line))
+				require.Equal(t, "esnap", args[0], c.CommandPath())
+				found, rest, err := newRoot(&App{Env: func(string) (string, bool) { return "", false }}).Find(args[1:])
+				require.NoError(t, err, line)
+				require.NoError(t, found.ParseFlags(rest), line)
+				require.NoError(t, found.ValidateArgs(found.Flags().Args()), line)
+			}
+		}
+		for _, sub := range c.Commands() {
+			walk(sub)
+		}
+	}
+	walk(newRoot(&App{Env: func(string) (string, bool) { return "", false }}))
+}
+
+func TestNoSecretIsEverShown(t *testing.T) {
+	const canary = "s3cr3t-canary"
+	secret := filepath.Join(t.TempDir(), "password")
+	require.NoError(t, os.WriteFile(secret, []byte(canary+"\n"), 0o600))
+	for _, env := range []map[string]string{
+		{"ESNAP_USERNAME": "u", "ESNAP_PASSWORD": canary},
+		{"ESNAP_USERNAME": "u", "ESNAP_PASSWORD_FILE": secret},
+		{"ESNAP_API_KEY": canary},
+		{"ESNAP_BEARER_TOKEN": canary},
+		{"ESNAP_URL": "http://u:" + canary + "@127.0.0.1:1"},
+		{"ESNAP_URL": "http://u:" + canary + "@127.0.0.1:1,::bad"},
+	} {
+		for _, args := range [][]string{
+			{"config", "show"}, {"config", "show", "-o", "json"}, {"status", "-v"}, {"run", "-v", "-n", "-"}, {"index", "list", "--log-level", "debug"},
+			{"status", "--timeout", canary[:0] + "x"},
+		} {
+			k := newConsole(t)
+			for n, v := range env {
+				k.env[n] = v
+			}
+			k.in = deleteLogs
+			k.env["ESNAP_LOG_LEVEL"] = "debug"
+			k.env["ESNAP_CONNECT_TIMEOUT"] = "1ms"
+			var stdout, stderr bytes.Buffer
+			app := &App{In: strings.NewReader(k.in), Out: &stdout, Err: &stderr, Env: func(n string) (string, bool) { v, ok := k.env[n]; return v, ok }, Now: time.Now}
+			Main(context.Background(), app, args)
+			require.NotContains(t, stdout.String()+stderr.String(), canary, "%v %v", env, args)
+		}
+	}
+}
+
+func TestSchemaAcceptsExamplesAndRefusesTypos(t *testing.T) {
+	text, err := json.Marshal(Schema())
+	require.NoError(t, err)
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
+	require.NoError(t, err)
+	c := jsonschema.NewCompiler()
+	require.NoError(t, c.AddResource("schema.json", doc))
+	s, err := c.Compile("schema.json")
+	require.NoError(t, err)
+	check := func(text []byte) error {
+		var v any
+		require.NoError(t, yaml.Unmarshal(text, &v))
+		j, err := json.Marshal(stringKeys(v))
+		require.NoError(t, err)
+		in, err := jsonschema.UnmarshalJSON(bytes.NewReader(j))
+		require.NoError(t, err)
+		return s.Validate(in)
+	}
+	files, err := filepath.Glob("../examples/actions/*.yml")
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	for _, f := range append(files, "../examples/kubesphere/action_file.yml") {
+		text, err := os.ReadFile(f)
+		require.NoError(t, err)
+		require.NoError(t, check(text), f)
+	}
+	require.Error(t, check([]byte("actions: {1: {action: delete_indices, optoins: {}, filters: []}}")))
+	require.Error(t, check([]byte("actions: {1: {action: delete_indices}}")))
+	require.Error(t, check([]byte("actions: {1: {action: snapshot, options: {repositry: r}}}")))
+}
+
+func stringKeys(v any) any {
+	switch v := v.(type) {
+	case map[any]any:
+		m := map[string]any{}
+		for k, x := range v {
+			m[fmt.Sprint(k)] = stringKeys(x)
+		}
+		return m
+	case map[string]any:
+		for k, x := range v {
+			v[k] = stringKeys(x)
+		}
+	case []any:
+		for i, x := range v {
+			v[i] = stringKeys(x)
+		}
+	}
+	return v
+}
