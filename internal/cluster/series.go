@@ -13,50 +13,81 @@ type DateFinder func(name string) (start, end int, ok bool)
 // Undated is the series of all names without a date.
 const Undated = "(undated)"
 
-// Suffixes that snapshot lifecycle policies append: Elasticsearch SLM a dash and
-// 22 characters of base64url, OpenSearch SM a dash and eight letters or digits
-// after its date.
-var (
-	slmSuffix = regexp.MustCompile(`-[a-z0-9_-]{22}$`)
-	smSuffix  = regexp.MustCompile(`(\d{4}-\d{2}-\d{2}t\d{2}:\d{2}:\d{2})-[a-z0-9]{8}$`)
-)
-
 // datesInNames are the shapes in which a date or time stands in a name, the
-// longest first. Each match must also be a real date.
+// longest first: 9 is a digit, - a dot or dash, : a dot, colon or dash, T one of
+// t T . _ -, and _ one of t T _ -. Each match must also be a real date.
 var datesInNames = []struct {
-	shape  *regexp.Regexp
+	shape  string
 	layout string // of the digits alone; empty means an epoch
+	tail   bool   // a fraction of a second and a Z may follow
 }{
-	{regexp.MustCompile(`\d{4}[.-]\d{2}[.-]\d{2}[tT._-](?:\d{2}[.:-]\d{2}[.:-]\d{2}|\d{6})(?:\.\d{3})?[zZ]?`), "20060102150405"},
-	{regexp.MustCompile(`\d{4}[.-]\d{2}[.-]\d{2}[tT._-]\d{2}[.:-]?\d{2}`), "200601021504"},
-	{regexp.MustCompile(`\d{4}[.-]\d{2}[.-]\d{2}[tT._-]\d{2}`), "2006010215"},
-	{regexp.MustCompile(`\d{4}[.-]\d{2}[.-]\d{2}`), "20060102"},
-	{regexp.MustCompile(`\d{8}[tT_-]\d{6}[zZ]?`), "20060102150405"},
-	{regexp.MustCompile(`\d{14}`), "20060102150405"},
-	{regexp.MustCompile(`\d{12}`), "200601021504"},
-	{regexp.MustCompile(`\d{13}`), ""},
-	{regexp.MustCompile(`\d{10}`), "2006010215"},
-	{regexp.MustCompile(`\d{10}`), ""},
-	{regexp.MustCompile(`\d{8}`), "20060102"},
+	{"9999-99-99T99:99:99", "20060102150405", true},
+	{"9999-99-99T999999", "20060102150405", true},
+	{"9999-99-99T99:99", "200601021504", false},
+	{"9999-99-99T9999", "200601021504", false},
+	{"9999-99-99T99", "2006010215", false},
+	{"9999-99-99", "20060102", false},
+	{"99999999_999999", "20060102150405", true},
+	{"99999999999999", "20060102150405", false},
+	{"999999999999", "200601021504", false},
+	{"9999999999999", "", false},
+	{"9999999999", "2006010215", false},
+	{"9999999999", "", false},
+	{"99999999", "20060102", false},
 }
 
 // FindDate finds the first run in a name that parses as a date or time, in the
 // usual shapes: %Y[.-]%m[.-]%d with or without a time, %Y%m%d[%H%M[%S]], an
 // epoch in seconds or milliseconds.
 func FindDate(name string) (start, end int, ok bool) {
-	best := -1
-	for _, d := range datesInNames {
-		for _, m := range d.shape.FindAllStringIndex(name, -1) {
-			if digitAt(name, m[0]-1) || digitAt(name, m[1]) || !isDate(name[m[0]:m[1]], d.layout) {
-				continue
+	for at := range len(name) {
+		if !digitAt(name, at) || digitAt(name, at-1) {
+			continue
+		}
+		for _, d := range datesInNames {
+			n := fits(name[at:], d.shape)
+			if n > 0 && d.tail {
+				if m := fits(name[at+n:], ".999"); m > 0 && !digitAt(name, at+n+m) {
+					n += m
+				}
+				if at+n < len(name) && (name[at+n] == 'z' || name[at+n] == 'Z') {
+					n++
+				}
 			}
-			if best < 0 || m[0] < best {
-				best, start, end = m[0], m[0], m[1]
+			if n > 0 && !digitAt(name, at+n) && isDate(name[at:at+n], d.layout) {
+				return at, at + n, true
 			}
-			break
 		}
 	}
-	return start, end, best >= 0
+	return 0, 0, false
+}
+
+// fits is the length of the shape if the text starts with it, or 0.
+func fits(text, shape string) int {
+	if len(text) < len(shape) {
+		return 0
+	}
+	for i := range len(shape) {
+		ok := false
+		switch c := text[i]; shape[i] {
+		case '9':
+			ok = c >= '0' && c <= '9'
+		case '-':
+			ok = c == '.' || c == '-'
+		case ':':
+			ok = c == '.' || c == ':' || c == '-'
+		case 'T':
+			ok = c == 't' || c == 'T' || c == '.' || c == '_' || c == '-'
+		case '_':
+			ok = c == 't' || c == 'T' || c == '_' || c == '-'
+		default:
+			ok = c == shape[i]
+		}
+		if !ok {
+			return 0
+		}
+	}
+	return len(shape)
 }
 
 func digitAt(s string, i int) bool { return i >= 0 && i < len(s) && s[i] >= '0' && s[i] <= '9' }
@@ -84,10 +115,10 @@ func isDate(text, layout string) bool {
 // group families in reports.
 func Series(name string, finders ...DateFinder) string {
 	key, dated := name, false
-	if m := smSuffix.FindStringIndex(key); m != nil {
-		key = key[:m[1]-9]
-	} else if m := slmSuffix.FindStringIndex(key); m != nil && looksRandom(key[m[0]:]) {
-		key, dated = key[:m[0]]+"-*", true
+	if at, ok := suffix(key, 8); ok && at >= 19 && fits(key[at-19:], "9999-99-99T99:99:99") > 0 {
+		key = key[:at] // OpenSearch SM puts eight letters or digits after its date
+	} else if at, ok := suffix(key, 22); ok && looksRandom(key[at:]) {
+		key, dated = key[:at]+"-*", true // Elasticsearch SLM puts 22 characters after the name
 	}
 	var out strings.Builder
 	for _, find := range append(slices.Clone(finders), FindDate) {
@@ -111,6 +142,22 @@ func Series(name string, finders ...DateFinder) string {
 		return Undated
 	}
 	return key
+}
+
+// suffix finds a dash before so many letters, digits, dashes and underscores at
+// the end of a name.
+func suffix(name string, n int) (at int, ok bool) {
+	at = len(name) - n - 1
+	if at <= 0 || name[at] != '-' {
+		return 0, false
+	}
+	for i := at + 1; i < len(name); i++ {
+		c := name[i]
+		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && (n == 8 || c != '-' && c != '_') {
+			return 0, false
+		}
+	}
+	return at, true
 }
 
 // looksRandom tells a policy's suffix from words: at least two digits, and no

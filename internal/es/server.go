@@ -98,22 +98,25 @@ func (c *Client) probe(ctx context.Context) (cluster.Server, error) {
 	return s, nil
 }
 
-// Clock implements cluster.ServerReader.
+// Clock implements cluster.ServerReader: the master's clock, which dates
+// snapshots and new indices.
 func (c *Client) Clock(ctx context.Context) (time.Time, error) {
-	var rows []struct {
-		Epoch string `json:"epoch"`
+	const op = "read the cluster's clock"
+	var reply struct {
+		Nodes map[string]struct {
+			Timestamp int64 `json:"timestamp"`
+		} `json:"nodes"`
 	}
-	err := c.do(ctx, call{op: "read the cluster's clock", decode: into(&rows), request: func() esapi.Request {
-		return esapi.CatHealthRequest{Format: "json", H: []string{"epoch"}}
+	err := c.do(ctx, call{op: op, decode: into(&reply), request: func() esapi.Request {
+		return esapi.NodesStatsRequest{NodeID: []string{"_master"}, Metric: []string{"process"}, FilterPath: []string{"nodes.*.timestamp"}}
 	}})
 	if err != nil {
 		return time.Time{}, err
 	}
-	if len(rows) == 0 {
-		return time.Time{}, &cluster.Error{Op: "read the cluster's clock", Kind: cluster.ErrServer, Text: "the reply is empty"}
+	for _, n := range reply.Nodes {
+		return time.UnixMilli(n.Timestamp), nil
 	}
-	sec, err := strconv.ParseInt(rows[0].Epoch, 10, 64)
-	return time.Unix(sec, 0), err
+	return time.Time{}, &cluster.Error{Op: op, Kind: cluster.ErrServer, Text: "no node says what time it is"}
 }
 
 // customs is what the cluster state says of running operations.

@@ -51,7 +51,7 @@ type runner struct {
 	cache  *listings
 	obs    Observer
 	step   *plan.Step
-	skew   *error // of the clock, once compared
+	skew   chan error // of the clocks, once compared; nil until asked for
 	result Result
 }
 
@@ -94,6 +94,8 @@ func (r *runner) run(ctx context.Context) {
 	r.obs.Observe(Started{File: r.plan.File, Now: r.o.Now, Server: server, DryRun: r.o.DryRun})
 	if err := r.repositories(ctx); err != nil {
 		r.result.Err = err
+	} else {
+		r.askClocks(ctx, steps)
 	}
 	stopped := r.result.Err != nil
 	for i := range steps {
@@ -290,7 +292,7 @@ func (r *runner) act(ctx context.Context, s plan.Step, sel cluster.Selection, re
 		if len(sel.Selected) == 0 {
 			return nil // guards spared everything
 		}
-		if err := r.compareClocks(ctx); err != nil {
+		if err := r.clocksAgree(); err != nil {
 			return err
 		}
 		if r.o.ConfirmSelection != nil {
@@ -380,26 +382,30 @@ func (r *runner) fresh(ctx context.Context, s plan.Step, selected []cluster.Item
 	return same, nil
 }
 
-// compareClocks refuses to delete when our clock and the cluster's differ: ages
+// askClocks begins to compare our clock with the cluster's if some step deletes.
+// The answer comes while the first listing is made.
+func (r *runner) askClocks(ctx context.Context, steps []plan.Step) {
+	if r.o.AllowClockSkew || r.o.Imagined || !slices.ContainsFunc(steps, plan.Step.Deletes) {
+		return
+	}
+	r.skew = make(chan error, 1)
+	go func() {
+		theirs, err := r.c.Clock(ctx)
+		if ours := r.o.Now.Add(r.o.Watch.Elapsed()); err == nil && ours.Sub(theirs).Abs() > maxSkew {
+			err = cluster.WithHint(cluster.Refuse("the clock here says %s, the cluster's %s: nothing is deleted while they differ by more than %s",
+				ours.UTC().Format(time.RFC3339), theirs.UTC().Format(time.RFC3339), maxSkew), "set the clocks, or pass --allow-clock-skew")
+		}
+		r.skew <- err
+	}()
+}
+
+// clocksAgree refuses to delete when our clock and the cluster's differ: ages
 // would be judged wrongly.
-func (r *runner) compareClocks(ctx context.Context) error {
-	if r.o.AllowClockSkew || r.o.Imagined {
+func (r *runner) clocksAgree() error {
+	if r.skew == nil {
 		return nil
 	}
-	if r.skew == nil {
-		err := func() error {
-			theirs, err := r.c.Clock(ctx)
-			if err != nil {
-				return err
-			}
-			ours := r.o.Now.Add(r.o.Watch.Elapsed())
-			if d := ours.Sub(theirs); d.Abs() > maxSkew {
-				return cluster.WithHint(cluster.Refuse("the clock here says %s, the cluster's %s: nothing is deleted while they differ by more than %s",
-					ours.UTC().Format(time.RFC3339), theirs.UTC().Format(time.RFC3339), maxSkew), "set the clocks, or pass --allow-clock-skew")
-			}
-			return nil
-		}()
-		r.skew = &err
-	}
-	return *r.skew
+	err := <-r.skew
+	r.skew <- err // for the next deletion
+	return err
 }
