@@ -251,6 +251,16 @@ func (a *App) connect(c *cobra.Command) (cluster.Cluster, error) {
 	return client, nil
 }
 
+// reach makes the cluster and waits until it answers.
+func (a *App) reach(c *cobra.Command) (cluster.Cluster, error) {
+	cl, err := a.connect(c)
+	if err != nil {
+		return nil, err
+	}
+	_, err = cl.Server(c.Context())
+	return cl, err
+}
+
 // exitCode is the one mapping of errors to exit codes (design §2); wrote says
 // that the cluster may have been changed.
 func exitCode(err error, wrote bool) int {

@@ -79,11 +79,8 @@ func (a *App) indices(c *cobra.Command, f *selectFlags, names []string) ([]*clus
 	if err != nil {
 		return nil, nil, err
 	}
-	cl, err := a.connect(c)
+	cl, err := a.reach(c)
 	if err != nil {
-		return nil, nil, err
-	}
-	if _, err := cl.Server(c.Context()); err != nil {
 		return nil, nil, err
 	}
 	all, err := cl.Indices(c.Context())

@@ -57,11 +57,8 @@ func newRepositoryList(app *App) *cobra.Command {
 		Use: "list", Aliases: []string{"ls"}, Short: "List repositories", Args: noArgs,
 		Example: "  esnap repository list\n  esnap repository list -o wide",
 		RunE: func(c *cobra.Command, _ []string) error {
-			cl, err := app.connect(c)
+			cl, err := app.reach(c)
 			if err != nil {
-				return err
-			}
-			if _, err := cl.Server(c.Context()); err != nil {
 				return err
 			}
 			list, err := cl.Repositories(c.Context())
@@ -96,11 +93,8 @@ func newRepositoryShow(app *App) *cobra.Command {
 		Use: "show REPOSITORY", Short: "Show one repository: settings and what it holds", Args: wantArgs(1, 1, "one repository"),
 		Example: "  esnap repository show ks-log-snapshots",
 		RunE: func(c *cobra.Command, args []string) error {
-			cl, err := app.connect(c)
+			cl, err := app.reach(c)
 			if err != nil {
-				return err
-			}
-			if _, err := cl.Server(c.Context()); err != nil {
 				return err
 			}
 			r, err := cl.Repository(c.Context(), args[0])
@@ -203,11 +197,8 @@ func newRepositoryVerify(app *App) *cobra.Command {
 		Use: "verify REPOSITORY...", Short: "Have every node verify repositories", Args: wantArgs(1, -1, "one or more repositories"),
 		Example: "  esnap repository verify ks-log-snapshots",
 		RunE: func(c *cobra.Command, args []string) error {
-			cl, err := app.connect(c)
+			cl, err := app.reach(c)
 			if err != nil {
-				return err
-			}
-			if _, err := cl.Server(c.Context()); err != nil {
 				return err
 			}
 			var failed error
@@ -237,17 +228,11 @@ func newRepositoryUnregister(app *App) *cobra.Command {
 		Example: "  esnap repository unregister ks-log-snapshots --yes",
 		Args:    wantArgs(1, 1, "one repository"),
 		RunE: func(c *cobra.Command, args []string) error {
-			cl, err := app.connect(c)
-			if err != nil {
-				return err
-			}
-			if _, err := app.load(c); err != nil {
-				return err
-			}
 			if !yes && !app.interactive() {
 				return app.confirm(false, "")
 			}
-			if _, err := cl.Server(c.Context()); err != nil {
+			cl, err := app.reach(c)
+			if err != nil {
 				return err
 			}
 			r, err := cl.Repository(c.Context(), args[0])

@@ -68,11 +68,8 @@ func newSnapshotList(app *App) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			cl, err := app.connect(c)
+			cl, err := app.reach(c)
 			if err != nil {
-				return err
-			}
-			if _, err := cl.Server(c.Context()); err != nil {
 				return err
 			}
 			all, err := snapshotsOf(c.Context(), app, cl, args, true)
@@ -201,11 +198,8 @@ func newSnapshotShow(app *App) *cobra.Command {
 		Example: "  esnap snapshot show ks-log-snapshots snapshot-20261121010000",
 		Args:    wantArgs(2, 2, "a repository and a snapshot"),
 		RunE: func(c *cobra.Command, args []string) error {
-			cl, err := app.connect(c)
+			cl, err := app.reach(c)
 			if err != nil {
-				return err
-			}
-			if _, err := cl.Server(c.Context()); err != nil {
 				return err
 			}
 			s, err := cl.Snapshot(c.Context(), args[0], args[1])
