@@ -193,7 +193,7 @@ func TestATerminalIsAsked(t *testing.T) {
 		k.tty, k.in = true, answer
 		k.c.AddIndices("logs-a", "logs-b")
 		code, _, errs := k.run("index", "delete", "logs-a")
-		require.Contains(t, errs, "Delete 1 indices?")
+		require.Contains(t, errs, "Delete 1 index?")
 		require.Equal(t, gone, code == 0)
 		require.Equal(t, gone, len(k.c.Writes()) == 1)
 	}

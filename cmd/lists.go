@@ -248,5 +248,5 @@ func single(kind, description string, action actions.Action, chain filters.Chain
 	step := plan.Step{ID: "1", Kind: kind, Description: description, Action: action, Chain: chain, Timeout: actions.Kinds[kind].Timeout}
 	step.Common.AllowILMIndices = true
 	plan.Complete(&step, plan.Options{Flavour: actions.Native, Guards: guards})
-	return &plan.Plan{File: "esnap", Flavour: actions.Native, Steps: []plan.Step{step}}, nil
+	return &plan.Plan{Flavour: actions.Native, Steps: []plan.Step{step}}, nil
 }

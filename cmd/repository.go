@@ -179,7 +179,7 @@ verify it. One that is there already is left as it is, and differences are said;
 			if err != nil {
 				return err
 			}
-			p := &plan.Plan{File: "esnap", Repositories: []repository.Spec{spec}}
+			p := &plan.Plan{Repositories: []repository.Spec{spec}}
 			return app.carryOut(c.Context(), p, cl, run.Options{Now: app.Now(), DryRun: s.DryRun, Force: force, Timeout: s.Timeout}, output, false, 0)
 		},
 	}

@@ -173,7 +173,7 @@ func runRestore(c *cobra.Command, app *App, o *restoreOptions, names []string) e
 			if o.Output != "table" && !o.Yes {
 				writePlan(app.Err, planned)
 			}
-			return app.confirm(o.Yes, fmt.Sprintf("Restore %d indices?", len(planned.Items)))
+			return app.confirm(o.Yes, "Restore "+report.Count(len(planned.Items), "index")+"?")
 		},
 	}, false, s.Deadline)
 	switch {

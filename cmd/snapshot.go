@@ -247,13 +247,9 @@ func showSnapshot(app *App, s *cluster.Snapshot) error {
 		}
 		fmt.Fprintf(&b, "  %s\n", f)
 	}
-	fmt.Fprintf(&b, "\n%d indices\n", len(s.Indices))
+	fmt.Fprintf(&b, "\n%s\n", report.Count(len(s.Indices), "index"))
 	for _, f := range report.Families(s.Indices) {
-		if f.Count == 1 {
-			fmt.Fprintf(&b, "  %s\n", f.First)
-		} else {
-			fmt.Fprintf(&b, "  %-40s %5d  %s … %s\n", f.Family, f.Count, f.First, f.Last)
-		}
+		fmt.Fprintf(&b, "  %s\n", f.Line())
 	}
 	_, err := app.Out.Write([]byte(b.String()))
 	return err
@@ -368,9 +364,9 @@ func runSingle(c *cobra.Command, app *App, kind string, action actions.Action, c
 			}
 			names := cluster.Names(sel.Selected)
 			for _, f := range report.Families(names) {
-				fmt.Fprintf(app.Err, "  %-40s %5d  %s … %s\n", f.Family, f.Count, f.First, f.Last)
+				fmt.Fprintf(app.Err, "  %s\n", f.Line())
 			}
-			return app.confirm(q.yes, fmt.Sprintf("Delete %d %s?", len(names), step.List()))
+			return app.confirm(q.yes, fmt.Sprintf("Delete %s?", report.Count(len(names), map[cluster.ListKind]string{cluster.Indices: "index", cluster.Snapshots: "snapshot"}[step.List()])))
 		}
 	}
 	return app.carryOut(c.Context(), p, cl, o, output, failOnSpared, s.Deadline)
@@ -381,6 +377,7 @@ func allThere(named []string, sel cluster.Selection) error {
 	known := map[string]bool{}
 	var names []string
 	for _, it := range sel.Selected {
+		names = append(names, it.ItemName())
 		known[it.ItemName()] = true
 	}
 	for _, s := range sel.Spared {

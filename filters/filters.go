@@ -42,14 +42,24 @@ type Kind struct {
 // Kinds is the one list of filters. Names, options and defaults are Curator's
 // (spec/curator §6), but for those marked as esnap's own.
 var Kinds = map[string]Kind{
-	"age":     {New: newAge, Indices: true, Snapshots: true, Doc: "keeps items older or younger than a reference point"},
-	"count":   {New: newCount, Indices: true, Snapshots: true, Exclude: true, Doc: "takes the first so many items; by default it spares them and leaves the rest"},
-	"good":    {New: newGood, Snapshots: true, Doc: "keeps good snapshots: SUCCESS, no failed shard, no failures (esnap's own)"},
-	"ilm":     {New: newILM, Indices: true, Exclude: true, Doc: "matches indices that a lifecycle policy manages; by default it spares them"},
-	"none":    {New: newNone, Indices: true, Snapshots: true, NoExclude: true, Doc: "keeps everything"},
-	"pattern": {New: newPattern, Indices: true, Snapshots: true, Doc: "keeps items by name"},
-	"period":  {New: newPeriod, Indices: true, Snapshots: true, Doc: "keeps items within a span of calendar units"},
-	"state":   {New: newState, Snapshots: true, Doc: "keeps snapshots in one state"},
+	"alias":       {New: newAlias, Indices: true, Doc: "matches members of an alias"},
+	"allocated":   {New: newAllocated, Indices: true, Exclude: true, Doc: "matches indices with a rule of shard allocation; by default it spares them"},
+	"closed":      {New: newClosed, Indices: true, Exclude: true, Doc: "matches closed indices; by default it spares them"},
+	"empty":       {New: newEmpty, Indices: true, Doc: "keeps open indices without documents"},
+	"forcemerged": {New: newForcemerged, Indices: true, Exclude: true, Doc: "matches indices with no more segments than asked for; by default it spares them"},
+	"kibana":      {New: newKibana, Indices: true, Exclude: true, Doc: "matches Kibana's own indices; by default it spares them"},
+	"opened":      {New: newOpened, Indices: true, Exclude: true, Doc: "matches open indices; by default it spares them"},
+	"shards":      {New: newShards, Indices: true, Doc: "keeps indices by their number of primary shards"},
+	"size":        {New: newSize, Indices: true, Doc: "keeps indices by their size"},
+	"space":       {New: newSpace, Indices: true, Doc: "keeps indices that push the sum of sizes over a limit"},
+	"age":         {New: newAge, Indices: true, Snapshots: true, Doc: "keeps items older or younger than a reference point"},
+	"count":       {New: newCount, Indices: true, Snapshots: true, Exclude: true, Doc: "takes the first so many items; by default it spares them and leaves the rest"},
+	"good":        {New: newGood, Snapshots: true, Doc: "keeps good snapshots: SUCCESS, no failed shard, no failures (esnap's own)"},
+	"ilm":         {New: newILM, Indices: true, Exclude: true, Doc: "matches indices that a lifecycle policy manages; by default it spares them"},
+	"none":        {New: newNone, Indices: true, Snapshots: true, NoExclude: true, Doc: "keeps everything"},
+	"pattern":     {New: newPattern, Indices: true, Snapshots: true, Doc: "keeps items by name"},
+	"period":      {New: newPeriod, Indices: true, Snapshots: true, Doc: "keeps items within a span of calendar units"},
+	"state":       {New: newState, Snapshots: true, Doc: "keeps snapshots in one state"},
 }
 
 // Link is one filter in a chain.
@@ -160,3 +170,14 @@ func verdict(match bool, why string) cluster.Verdict {
 }
 
 func optionError(key, text string) error { return &cluster.OptionError{Key: key, Text: text} }
+
+// judgeEach judges items one by one; an item of another type is not judged.
+func judgeEach[T cluster.Item](items []cluster.Item, judge func(T) cluster.Verdict) []cluster.Verdict {
+	out := make([]cluster.Verdict, len(items))
+	for i, it := range items {
+		if t, ok := it.(T); ok {
+			out[i] = judge(t)
+		}
+	}
+	return out
+}

@@ -179,7 +179,7 @@ func (d Difference) String() string {
 		}
 		return s
 	}
-	return fmt.Sprintf("%s is %s in the cluster, %s in the file", d.Key, quote(d.Have), quote(d.Want))
+	return fmt.Sprintf("%s is %s in the cluster, %s as declared", d.Key, quote(d.Have), quote(d.Want))
 }
 
 // Drift compares a registered repository with its declaration, after what

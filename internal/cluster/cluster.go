@@ -42,6 +42,11 @@ type IndexReader interface {
 	// Stats asks every shard of the named open indices; closed and vanished ones
 	// are absent from the result.
 	Stats(ctx context.Context, names []string) (map[string]IndexStats, error)
+	// Settings reads the settings of the named indices, closed ones too, as flat
+	// names and text; vanished ones are absent.
+	Settings(ctx context.Context, names []string) (map[string]map[string]string, error)
+	// Segments counts the segments of all shard copies of the named open indices.
+	Segments(ctx context.Context, names []string) (map[string]int, error)
 	// FieldRange asks one index for the least and greatest value of a date field.
 	FieldRange(ctx context.Context, index, field string) (FieldRange, error)
 	// WriteAliases lists, per index, the aliases whose explicit write index it is.

@@ -14,16 +14,18 @@ type Index struct {
 	Created   time.Time // zero when the cluster does not say
 	Closed    bool
 	Hidden    bool
-	System    bool // the server says so, or the name starts with a dot
-	Primaries int
-	Replicas  int
+	System    bool     // the server says so, or the name starts with a dot
+	Primaries int      // FactSettings
+	Replicas  int      // FactSettings
 	Lifecycle string   // policy name, empty when not managed
 	Aliases   []string // sorted
 
 	DataStream string // the data stream whose backing index this is
 	StreamHead bool   // the newest backing index of DataStream: its write index
 
-	WriteAliases []string // FactWriteIndex: aliases with an explicit is_write_index on this index
+	Settings     map[string]string // FactSettings: flat names, such as index.number_of_replicas
+	Segments     *int              // FactSegments: of all copies of all shards
+	WriteAliases []string          // FactWriteIndex: aliases with an explicit is_write_index on this index
 	Stats        *IndexStats
 	Fields       map[string]FieldRange
 

@@ -24,6 +24,10 @@ const (
 	FactFieldRange
 	// FactWriteIndex tells for which aliases an index is the explicit write index.
 	FactWriteIndex
+	// FactSettings is the settings of an index, its shards and replicas among them.
+	FactSettings
+	// FactSegments is how many segments the copies of an open index's shards have.
+	FactSegments
 	// FactContents is the list of indices a snapshot holds.
 	FactContents
 )

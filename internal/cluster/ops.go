@@ -312,11 +312,24 @@ func (a assumed) Health(ctx context.Context, names []string) (map[string]IndexHe
 }
 
 func (a assumed) Stats(ctx context.Context, names []string) (map[string]IndexStats, error) {
+	return askReal(ctx, a, names, a.Reader.Stats)
+}
+
+func (a assumed) Settings(ctx context.Context, names []string) (map[string]map[string]string, error) {
+	return askReal(ctx, a, names, a.Reader.Settings)
+}
+
+func (a assumed) Segments(ctx context.Context, names []string) (map[string]int, error) {
+	return askReal(ctx, a, names, a.Reader.Segments)
+}
+
+// askReal asks only about the indices that are not assumed.
+func askReal[T any](ctx context.Context, a assumed, names []string, ask func(context.Context, []string) (map[string]T, error)) (map[string]T, error) {
 	names = slices.DeleteFunc(slices.Clone(names), func(n string) bool { _, known := a.o.indices[n]; return known })
 	if len(names) == 0 {
-		return map[string]IndexStats{}, nil
+		return map[string]T{}, nil
 	}
-	return a.Reader.Stats(ctx, names)
+	return ask(ctx, names)
 }
 
 func (a assumed) Snapshots(ctx context.Context, repository string, contents bool) ([]*Snapshot, error) {

@@ -16,7 +16,7 @@ func (m *Memory) Indices(ctx context.Context) (list []*cluster.Index, err error)
 		for _, n := range slices.Sorted(maps.Keys(m.indices)) {
 			i := m.indices[n].Index
 			i.Aliases = slices.Clone(i.Aliases)
-			i.Stats, i.Fields, i.WriteAliases, i.Assumed = nil, nil, nil, false
+			i.Stats, i.Fields, i.Settings, i.Segments, i.WriteAliases, i.Assumed = nil, nil, nil, nil, nil, false
 			i.Primaries, i.Replicas = 0, 0 // internal/es does not ask for them
 			list = append(list, &i)
 		}

@@ -68,7 +68,7 @@ type Exchange struct {
 	Bytes  int64  // of the reply's body read so far
 	Took   time.Duration
 	Err    error
-	Body   []byte // of the request
+	Body   []byte // of the request; none where it may hold keys
 }
 
 // maxLine is the most bytes a request line may have, from method to protocol;
@@ -147,7 +147,11 @@ func ParseURL(raw string) (*url.URL, error) {
 		return nil, errors.New("a cluster address cannot be read as a URL; it is written http://host:9200 or https://[::1]:9200/prefix")
 	}
 	if u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		return nil, fmt.Errorf("the cluster address %s must start with http:// or https:// and name a host", u.Redacted())
+		shown := ""
+		if u.User == nil && u.Opaque == "" && !strings.Contains(raw, "@") { // what may hold a password is not shown
+			shown = " " + u.String()
+		}
+		return nil, fmt.Errorf("the cluster address%s must start with http:// or https:// and name a host", shown)
 	}
 	u.Path = strings.TrimRight(u.Path, "/")
 	return u, nil
@@ -190,6 +194,7 @@ type call struct {
 	op      string                // for errors: "delete snapshot r/s"
 	request func() esapi.Request  // made anew for every try
 	write   bool                  // may change something: not repeated
+	private bool                  // the body may hold keys: Trace does not see it
 	probe   bool                  // the caller waits and tries again by itself
 	timeout time.Duration         // 0: the client's
 	decode  func(io.Reader) error // of a successful reply; nil ignores it
@@ -235,6 +240,7 @@ func again(k call, err error) bool {
 var (
 	errNotSent = errors.New("the request was not sent")
 	errNoReply = errors.New("the connection was lost")
+	errTooLong = errors.New("the request line is too long")
 )
 
 type roundTripper func(*http.Request) (*http.Response, error)
@@ -261,9 +267,9 @@ func (c *Client) once(ctx context.Context, k call) (retryAfter time.Duration, er
 		uri = r.URL.RequestURI()
 		ex.Method, ex.URI = r.Method, uri
 		if n := len(r.Method) + c.prefix + len(uri) + len("  HTTP/1.1"); n > maxLine {
-			return nil, fmt.Errorf("the request line would have %d bytes; servers accept %d", n, maxLine)
+			return nil, fmt.Errorf("%w: it would have %d bytes; servers accept %d", errTooLong, n, maxLine)
 		}
-		if r.Body != nil && c.o.Trace != nil {
+		if r.Body != nil && c.o.Trace != nil && !k.private {
 			ex.Body, _ = io.ReadAll(r.Body)
 			r.Body = io.NopCloser(bytes.NewReader(ex.Body))
 		}
@@ -330,6 +336,8 @@ func (c *Client) transportError(ctx context.Context, k call, err error) error {
 	var cert *tls.CertificateVerificationError
 	var record tls.RecordHeaderError
 	switch {
+	case errors.Is(err, errTooLong): // nothing was sent, and nothing like it will be
+		e.Kind = cluster.ErrInvalid
 	case errors.As(err, &cert):
 		e.Text = "the server's certificate is not trusted: " + cert.Err.Error()
 		e.Hint = "give the certificate authority with --ca-file"
@@ -343,7 +351,7 @@ func (c *Client) transportError(ctx context.Context, k call, err error) error {
 		e.Kind, e.Text = cluster.ErrLost, context.Cause(ctx).Error()
 	case ctx.Err() != nil:
 		e.Text = context.Cause(ctx).Error()
-	case k.write && !strings.Contains(err.Error(), "request line would"):
+	case k.write:
 		e.Kind = cluster.ErrLost
 	default:
 		e.Err = errors.Join(errNoReply, err)

@@ -36,9 +36,9 @@ func replyError(k call, status int, body io.Reader) error {
 	case json.Unmarshal(raw, &reply) != nil || len(reply.Error) == 0:
 		e.Text = plainText(string(raw))
 	case json.Unmarshal(reply.Error, &e.Text) == nil:
-	case json.Unmarshal(reply.Error, &eb) == nil:
+	case json.Unmarshal(reply.Error, &eb) == nil && eb.Type+eb.Reason != "":
 		for at := &eb; at != nil && len(e.Causes) < 20; at = at.CausedBy {
-			e.Causes = append(e.Causes, cluster.Cause{Type: at.Type, Reason: at.Reason})
+			e.Causes = append(e.Causes, cluster.Cause{Type: at.Type, Reason: oneLine(at.Reason)})
 		}
 	default:
 		e.Text = plainText(string(raw))
@@ -48,6 +48,11 @@ func replyError(k call, status int, body io.Reader) error {
 	return e
 }
 
+// oneLine puts a reason of several lines, or one that ends a line, into one.
+func oneLine(s string) string {
+	return strings.TrimSpace(strings.NewReplacer("\r\n", " ", "\n", " ").Replace(s))
+}
+
 // plainText makes a proxy's page or a bare text readable in one line.
 func plainText(s string) string {
 	s = tag.ReplaceAllString(s, " ")
@@ -55,7 +60,7 @@ func plainText(s string) string {
 	if len(s) > 200 {
 		s = s[:200] + "…"
 	}
-	return s
+	return strings.ToValidUTF8(s, "")
 }
 
 var tag = regexp.MustCompile(`(?s)<(?:script|style).*?</(?:script|style)>|<[^>]*>`)
@@ -125,6 +130,8 @@ func kindOf(e *cluster.Error, write bool) error {
 		return cluster.ErrForbidden
 	case has("not initialized"):
 		return cluster.ErrUnavailable
+	case has("no handler found for uri"):
+		return cluster.ErrUnsupported
 	}
 	for _, c := range e.Causes {
 		if kind := kinds[c.Type]; kind != nil {

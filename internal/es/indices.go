@@ -160,6 +160,70 @@ func (r lenientStats) Do(ctx context.Context, t esapi.Transport) (*esapi.Respons
 	}))
 }
 
+// Settings implements cluster.IndexReader, from the cluster's metadata: one
+// request for all indices, closed ones included.
+func (c *Client) Settings(ctx context.Context, names []string) (map[string]map[string]string, error) {
+	wanted := make(map[string]bool, len(names))
+	for _, n := range names {
+		wanted[n] = true
+	}
+	out := map[string]map[string]string{}
+	err := c.do(ctx, call{op: "read index settings", request: func() esapi.Request {
+		return esapi.ClusterStateRequest{Metric: []string{"metadata"}, FilterPath: []string{"metadata.indices.*.settings"}}
+	}, decode: func(r io.Reader) error {
+		d := json.NewDecoder(r)
+		err := object(d, func(key string) error {
+			if key != "metadata" {
+				return skip(d)
+			}
+			return object(d, func(string) error {
+				return object(d, func(name string) error {
+					var m struct {
+						Settings map[string]any `json:"settings"`
+					}
+					if err := d.Decode(&m); err != nil {
+						return err
+					}
+					if wanted[name] {
+						out[name] = cluster.Flatten(m.Settings)
+					}
+					return nil
+				})
+			})
+		})
+		return drain(r, err)
+	}})
+	return out, err
+}
+
+// Segments implements cluster.IndexReader.
+func (c *Client) Segments(ctx context.Context, names []string) (map[string]int, error) {
+	out := map[string]int{}
+	for _, batch := range c.batches(names, 200) {
+		var reply struct {
+			Indices map[string]struct {
+				Shards map[string][]struct {
+					Segments int `json:"num_search_segments"`
+				} `json:"shards"`
+			} `json:"indices"`
+		}
+		err := c.do(ctx, call{op: "read index segments", decode: into(&reply), accept: []int{http.StatusNotFound}, request: func() esapi.Request {
+			return esapi.IndicesSegmentsRequest{Index: escAll(batch), IgnoreUnavailable: flag(true), FilterPath: []string{"indices.*.shards.*.num_search_segments"}}
+		}})
+		if err != nil {
+			return nil, err
+		}
+		for name, i := range reply.Indices {
+			for _, copies := range i.Shards {
+				for _, s := range copies {
+					out[name] += s.Segments
+				}
+			}
+		}
+	}
+	return out, nil
+}
+
 // FieldRange implements cluster.IndexReader.
 func (c *Client) FieldRange(ctx context.Context, index, field string) (cluster.FieldRange, error) {
 	var reply struct {

@@ -67,7 +67,7 @@ func (c *Client) RegisterRepository(ctx context.Context, r cluster.RegisterRepos
 	if settings == nil {
 		settings = map[string]any{}
 	}
-	return c.do(ctx, call{op: "register repository " + r.Name, write: true, timeout: max(r.Timeout, sizesTimeout), request: func() esapi.Request {
+	return c.do(ctx, call{op: "register repository " + r.Name, write: true, private: true, timeout: max(r.Timeout, sizesTimeout), request: func() esapi.Request {
 		return esapi.SnapshotCreateRepositoryRequest{Repository: esc(r.Name), Verify: flag(r.Verify), Body: jsonBody(map[string]any{"type": r.Type, "settings": settings})}
 	}})
 }

@@ -116,8 +116,11 @@ func (c *Client) Snapshots(ctx context.Context, repository string, contents bool
 		list = nil
 		return esapi.SnapshotGetRequest{Repository: esc(repository), Snapshot: []string{"_all"}, FilterPath: fields}
 	}, decode: eachSnapshot(op, func(s snapshotReply) { list = append(list, s.snapshot(repository, contents)) })})
+	if err != nil {
+		return nil, err
+	}
 	slices.SortStableFunc(list, func(a, b *cluster.Snapshot) int { return cmp.Or(a.Start.Compare(b.Start), cmp.Compare(a.Name, b.Name)) })
-	return list, err
+	return list, nil
 }
 
 // SnapshotNames implements cluster.SnapshotReader: without times and shards the
@@ -129,7 +132,10 @@ func (c *Client) SnapshotNames(ctx context.Context, repository string) ([]string
 		names = nil
 		return esapi.SnapshotGetRequest{Repository: esc(repository), Snapshot: []string{"_all"}, Verbose: flag(false), FilterPath: []string{"snapshots.snapshot", "failures"}}
 	}, decode: eachSnapshot(op, func(s snapshotReply) { names = append(names, s.Name) })})
-	return names, err
+	if err != nil {
+		return nil, err
+	}
+	return names, nil
 }
 
 // Snapshot implements cluster.SnapshotReader.

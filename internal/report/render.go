@@ -97,7 +97,10 @@ func (r *Report) table(w io.Writer, wide bool) error {
 		if r.DryRun {
 			mode = "  DRY RUN: nothing is changed"
 		}
-		p("%s on %s at %s%s\n", r.File, r.Server, r.Now.Format("2006-01-02 15:04:05Z"), mode)
+		if r.File != "" {
+			p("%s on ", r.File)
+		}
+		p("%s at %s%s\n", r.Server, r.Now.Format("2006-01-02 15:04:05Z"), mode)
 	}
 	for _, x := range r.Repositories {
 		p("\nrepository %s (%s)  %s\n", x.Name, x.Type, x.Result)
@@ -116,7 +119,8 @@ func (r *Report) table(w io.Writer, wide bool) error {
 	for _, warning := range r.Warnings {
 		p("warning: %s\n", warning)
 	}
-	if r.Error != "" {
+	said := slices.ContainsFunc(r.Repositories, func(x Repository) bool { return x.Error == r.Error })
+	if r.Error != "" && !said {
 		p("error: %s\n", r.Error)
 		if r.Hint != "" {
 			p("  hint: %s\n", r.Hint)
@@ -157,12 +161,7 @@ func (a *Action) table(b *strings.Builder, dryRun, wide bool) {
 		p("   selected %d of %d\n", a.Selected, a.Listed)
 	}
 	for _, f := range a.Families {
-		switch {
-		case f.Count == 1:
-			p("     %s\n", f.First)
-		default:
-			p("     %-40s %5d  %s … %s\n", f.Family, f.Count, tail(f.First, f.Family), tail(f.Last, f.Family))
-		}
+		p("     %s\n", f.Line())
 	}
 	a.spared(b, wide)
 	a.outcomes(b, wide)
@@ -247,8 +246,7 @@ func (a *Action) outcomes(b *strings.Builder, wide bool) {
 	for _, w := range order {
 		list := group[w]
 		if len(list) > 1 {
-			what := map[string]string{"index": "indices", "snapshot": "snapshots"}[list[0].What]
-			fmt.Fprintf(b, "   %s %d %s\n", w, len(list), what)
+			fmt.Fprintf(b, "   %s %s\n", w, Count(len(list), list[0].What))
 		}
 		for i, o := range list {
 			if len(list) > 1 && o.Detail == "" && o.Error == "" && !wide {
@@ -284,7 +282,7 @@ func (r *Report) summary() string {
 			parts = append(parts, fmt.Sprintf("%d %s", count[s], s))
 		}
 	}
-	text := fmt.Sprintf("%d actions: %s; %s", len(r.Actions), strings.Join(parts, ", "), duration(r.DurationMS))
+	text := fmt.Sprintf("%s: %s; %s", Count(len(r.Actions), "action"), strings.Join(parts, ", "), duration(r.DurationMS))
 	if len(r.Actions) == 0 {
 		text = "no action was run; " + duration(r.DurationMS)
 	}
@@ -295,6 +293,25 @@ func (r *Report) summary() string {
 		text += "; dry run: nothing was changed"
 	}
 	return text
+}
+
+// Count reads "1 index", "2 indices", "3 snapshots".
+func Count(n int, what string) string {
+	switch {
+	case n == 1:
+		return "1 " + what
+	case what == "index":
+		return fmt.Sprintf("%d indices", n)
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// Line reads as one line of a list of families.
+func (f Family) Line() string {
+	if f.Count == 1 {
+		return f.First
+	}
+	return fmt.Sprintf("%-40s %5d  %s … %s", f.Family, f.Count, tail(f.First, f.Family), tail(f.Last, f.Family))
 }
 
 func duration(ms int64) string {

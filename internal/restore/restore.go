@@ -72,6 +72,8 @@ type Plan struct {
 	// Refusals stop the plan; those in Forcible only without force.
 	Refusals []string `json:"refusals"`
 	Forcible []string `json:"forcible"`
+	// Missing says that one of the refusals is of something that does not exist.
+	Missing bool `json:"-"`
 }
 
 // Item is one index of a plan.
@@ -276,12 +278,14 @@ func Make(r Request, l Listings) *Plan {
 	p := &Plan{SizeKnown: true, KeepUntil: r.KeepUntil, Warnings: []string{}, Refusals: []string{}, Forcible: []string{}}
 	eligible := r.eligible(l.Snapshots)
 	if r.Snapshot != "" && r.Snapshot != Latest && len(eligible) == 0 {
+		p.Missing = true
 		p.refuse("there is no finished snapshot %s%s", r.Snapshot, nearest(r.Snapshot, cluster.Names(l.Snapshots)))
 		return p
 	}
 	wanted, missing := Wanted(r, l.Snapshots)
 	for _, m := range missing {
 		if !r.IgnoreMissing {
+			p.Missing = true
 			p.refuse("no snapshot holds the index %s%s", m, nearest(m, allIndices(eligible)))
 		}
 	}

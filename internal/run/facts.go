@@ -3,6 +3,7 @@ package run
 import (
 	"context"
 	"slices"
+	"strconv"
 
 	"github.com/esnap/esnap/internal/cluster"
 )
@@ -20,6 +21,10 @@ func (r *runner) fetch(ctx context.Context, needs []cluster.Need, items []cluste
 			err = r.fieldRanges(ctx, indices, n.Field)
 		case cluster.FactWriteIndex:
 			err = r.writeAliases(ctx, indices)
+		case cluster.FactSettings:
+			err = r.settings(ctx, indices)
+		case cluster.FactSegments:
+			err = r.segments(ctx, indices)
 		case cluster.FactContents: // snapshots that need it are listed with it
 		}
 		if err != nil {
@@ -30,12 +35,7 @@ func (r *runner) fetch(ctx context.Context, needs []cluster.Need, items []cluste
 }
 
 func (r *runner) stats(ctx context.Context, indices []*cluster.Index) error {
-	var names []string
-	for _, i := range indices {
-		if i.Stats == nil && !i.Closed {
-			names = append(names, i.Name)
-		}
-	}
+	names := namesOf(indices, func(i *cluster.Index) bool { return i.Stats == nil && !i.Closed })
 	if len(names) == 0 {
 		return nil
 	}
@@ -49,6 +49,52 @@ func (r *runner) stats(ctx context.Context, indices []*cluster.Index) error {
 		}
 	}
 	return nil
+}
+
+func (r *runner) settings(ctx context.Context, indices []*cluster.Index) error {
+	names := namesOf(indices, func(i *cluster.Index) bool { return i.Settings == nil })
+	if len(names) == 0 {
+		return nil
+	}
+	settings, err := r.lister.Settings(ctx, names)
+	if err != nil {
+		return err
+	}
+	for _, i := range indices {
+		if s, ok := settings[i.Name]; ok {
+			i.Settings = s
+			i.Primaries, _ = strconv.Atoi(s["index.number_of_shards"])
+			i.Replicas, _ = strconv.Atoi(s["index.number_of_replicas"])
+		}
+	}
+	return nil
+}
+
+func (r *runner) segments(ctx context.Context, indices []*cluster.Index) error {
+	names := namesOf(indices, func(i *cluster.Index) bool { return i.Segments == nil && !i.Closed })
+	if len(names) == 0 {
+		return nil
+	}
+	segments, err := r.lister.Segments(ctx, names)
+	if err != nil {
+		return err
+	}
+	for _, i := range indices {
+		if n, ok := segments[i.Name]; ok {
+			i.Segments = &n
+		}
+	}
+	return nil
+}
+
+func namesOf(indices []*cluster.Index, wanted func(*cluster.Index) bool) []string {
+	var names []string
+	for _, i := range indices {
+		if wanted(i) {
+			names = append(names, i.Name)
+		}
+	}
+	return names
 }
 
 func (r *runner) fieldRanges(ctx context.Context, indices []*cluster.Index, field string) error {

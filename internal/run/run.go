@@ -155,7 +155,7 @@ func (r *runner) repositories(ctx context.Context) error {
 		}
 		if len(st.Drift) > 0 && !st.Changed {
 			for _, d := range st.Drift {
-				r.warn("repository %s: %s; ensure: update changes it", spec.Name, d)
+				r.warn("repository %s: %s; ensure: update (--update) changes it", spec.Name, d)
 			}
 		}
 	}
@@ -244,7 +244,7 @@ func (r *runner) empty(s plan.Step, sel cluster.Selection, listed int) error {
 		what = "snapshots of repository " + s.Source()
 	}
 	if listed == 0 {
-		return cluster.WithHint(fmt.Errorf("%w: there are no %s", cluster.ErrEmpty, what), "ignore_empty_list: true allows that")
+		return r.allowEmpty(fmt.Errorf("%w: there are no %s", cluster.ErrEmpty, what))
 	}
 	by := map[string]int{}
 	var order []string
@@ -258,7 +258,15 @@ func (r *runner) empty(s plan.Step, sel cluster.Selection, listed int) error {
 	for _, o := range order {
 		parts = append(parts, fmt.Sprintf("%d by %s", by[o], o))
 	}
-	return cluster.WithHint(fmt.Errorf("%w: the filters left none of the %d %s (%s)", cluster.ErrEmpty, listed, what, strings.Join(parts, ", ")), "ignore_empty_list: true allows that")
+	return r.allowEmpty(fmt.Errorf("%w: the filters left none of the %d %s (%s)", cluster.ErrEmpty, listed, what, strings.Join(parts, ", ")))
+}
+
+// allowEmpty says how a file allows an empty selection; commands have no file.
+func (r *runner) allowEmpty(err error) error {
+	if r.plan.File == "" {
+		return err
+	}
+	return cluster.WithHint(err, "ignore_empty_list: true allows that")
 }
 
 func (r *runner) list(ctx context.Context, s plan.Step) ([]cluster.Item, error) {

@@ -1,0 +1,30 @@
+package filters
+
+import (
+	"time"
+
+	"github.com/esnap/esnap/internal/cluster"
+)
+
+// Closed matches closed indices; its exclude is true by default (spec/curator §6.7).
+type Closed struct{}
+
+func newClosed() Filter { return &Closed{} }
+
+// Validate implements Filter.
+func (*Closed) Validate(cluster.ListKind, map[string]bool) error { return nil }
+
+// Needs implements Filter.
+func (*Closed) Needs() []cluster.Need { return nil }
+
+// Judge implements Filter.
+func (*Closed) Judge(_ time.Time, items []cluster.Item) []cluster.Verdict {
+	return judgeEach(items, func(i *cluster.Index) cluster.Verdict { return verdict(i.Closed, "it is "+openOrClosed(i)) })
+}
+
+func openOrClosed(i *cluster.Index) string {
+	if i.Closed {
+		return "closed"
+	}
+	return "open"
+}

@@ -1,0 +1,30 @@
+package filters
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/esnap/esnap/internal/cluster"
+)
+
+// Empty matches open indices without documents. Its exclude is false, so it keeps
+// only those (spec/curator §6.7).
+type Empty struct{}
+
+func newEmpty() Filter { return &Empty{} }
+
+// Validate implements Filter.
+func (*Empty) Validate(cluster.ListKind, map[string]bool) error { return nil }
+
+// Needs implements Filter.
+func (*Empty) Needs() []cluster.Need { return []cluster.Need{{Fact: cluster.FactStats}} }
+
+// Judge implements Filter.
+func (*Empty) Judge(_ time.Time, items []cluster.Item) []cluster.Verdict {
+	return judgeEach(items, func(i *cluster.Index) cluster.Verdict {
+		if i.Closed || i.Stats == nil {
+			return unknown("it is closed: how much it holds is not known")
+		}
+		return verdict(i.Stats.Docs == 0, fmt.Sprintf("it has %d documents", i.Stats.Docs))
+	})
+}

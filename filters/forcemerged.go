@@ -1,0 +1,36 @@
+package filters
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/esnap/esnap/internal/cluster"
+)
+
+// Forcemerged matches indices that have no more segments than a merge would leave;
+// its exclude is true by default (spec/curator §6.7).
+type Forcemerged struct {
+	MaxNumSegments int64 `yaml:"max_num_segments" check:"required,min=1" doc:"segments per shard"`
+}
+
+func newForcemerged() Filter { return &Forcemerged{} }
+
+// Validate implements Filter.
+func (*Forcemerged) Validate(cluster.ListKind, map[string]bool) error { return nil }
+
+// Needs implements Filter.
+func (*Forcemerged) Needs() []cluster.Need {
+	return []cluster.Need{{Fact: cluster.FactSettings}, {Fact: cluster.FactSegments}}
+}
+
+// Judge implements Filter.
+func (f *Forcemerged) Judge(_ time.Time, items []cluster.Item) []cluster.Verdict {
+	return judgeEach(items, func(i *cluster.Index) cluster.Verdict {
+		if i.Closed || i.Segments == nil {
+			return unknown("it is closed: how many segments it has is not known")
+		}
+		copies := i.Primaries * (1 + i.Replicas)
+		return verdict(int64(*i.Segments) <= int64(copies)*f.MaxNumSegments,
+			fmt.Sprintf("it has %d segments in %d shards, %d a shard are asked for", *i.Segments, copies, f.MaxNumSegments))
+	})
+}

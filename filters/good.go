@@ -1,0 +1,28 @@
+package filters
+
+import (
+	"time"
+
+	"github.com/esnap/esnap/internal/cluster"
+)
+
+// Good keeps good snapshots (esnap's own filter).
+type Good struct{}
+
+func newGood() Filter { return &Good{} }
+
+// Validate implements Filter.
+func (*Good) Validate(cluster.ListKind, map[string]bool) error { return nil }
+
+// Needs implements Filter.
+func (*Good) Needs() []cluster.Need { return nil }
+
+// Judge implements Filter.
+func (*Good) Judge(_ time.Time, items []cluster.Item) []cluster.Verdict {
+	return judgeEach(items, func(s *cluster.Snapshot) cluster.Verdict {
+		if s.Good() {
+			return yes("it is good")
+		}
+		return no("it is not good: its " + s.WhyNotGood())
+	})
+}

@@ -1,0 +1,30 @@
+package filters
+
+import (
+	"strings"
+	"time"
+
+	"github.com/esnap/esnap/internal/cluster"
+)
+
+// Kibana matches Kibana's own indices; its exclude is true by default, so it spares
+// them (spec/curator §6.7).
+type Kibana struct{}
+
+func newKibana() Filter { return &Kibana{} }
+
+// Validate implements Filter.
+func (*Kibana) Validate(cluster.ListKind, map[string]bool) error { return nil }
+
+// Needs implements Filter.
+func (*Kibana) Needs() []cluster.Need { return nil }
+
+// Judge implements Filter.
+func (*Kibana) Judge(_ time.Time, items []cluster.Item) []cluster.Verdict {
+	return judgeEach(items, func(i *cluster.Index) cluster.Verdict {
+		if strings.HasPrefix(i.Name, ".kibana") {
+			return yes("it belongs to Kibana")
+		}
+		return no("it does not belong to Kibana")
+	})
+}

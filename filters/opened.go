@@ -1,0 +1,23 @@
+package filters
+
+import (
+	"time"
+
+	"github.com/esnap/esnap/internal/cluster"
+)
+
+// Opened matches open indices; its exclude is true by default (spec/curator §6.7).
+type Opened struct{}
+
+func newOpened() Filter { return &Opened{} }
+
+// Validate implements Filter.
+func (*Opened) Validate(cluster.ListKind, map[string]bool) error { return nil }
+
+// Needs implements Filter.
+func (*Opened) Needs() []cluster.Need { return nil }
+
+// Judge implements Filter.
+func (*Opened) Judge(_ time.Time, items []cluster.Item) []cluster.Verdict {
+	return judgeEach(items, func(i *cluster.Index) cluster.Verdict { return verdict(!i.Closed, "it is "+openOrClosed(i)) })
+}

@@ -1,0 +1,27 @@
+package filters
+
+import (
+	"time"
+
+	"github.com/esnap/esnap/internal/cluster"
+)
+
+// State keeps snapshots in one state (spec/curator §6.8).
+type State struct {
+	State string `yaml:"state" check:"oneof=SUCCESS|PARTIAL|FAILED|IN_PROGRESS" doc:"the state, in upper case"`
+}
+
+func newState() Filter { return &State{State: string(cluster.Success)} }
+
+// Validate implements Filter.
+func (*State) Validate(cluster.ListKind, map[string]bool) error { return nil }
+
+// Needs implements Filter.
+func (*State) Needs() []cluster.Need { return nil }
+
+// Judge implements Filter.
+func (f *State) Judge(_ time.Time, items []cluster.Item) []cluster.Verdict {
+	return judgeEach(items, func(s *cluster.Snapshot) cluster.Verdict {
+		return verdict(string(s.State) == f.State, "its state is "+string(s.State))
+	})
+}
