@@ -43,6 +43,7 @@ type Action interface {
 type Kind struct {
 	New     func(f Flavour) Action // with defaults filled in
 	List    cluster.ListKind       // what its filters apply to; empty: it takes no filters
+	Slots   []string               // keys beside options that hold filters of their own, on indices
 	Deletes bool                   // must state its filters, and is guarded
 	Timeout time.Duration          // default of timeout_override; 0: the client's
 	Doc     string                 // one sentence
@@ -51,6 +52,18 @@ type Kind struct {
 // Kinds is the one list of actions. Names, options and defaults are Curator's
 // (spec/curator §5), but for the options marked as esnap's own.
 var Kinds = map[string]Kind{
+	"alias":            {New: newAliasAction, Slots: []string{"add", "remove"}, Doc: "adds indices to an alias and takes others out"},
+	"allocation":       {New: newAllocation, List: cluster.Indices, Doc: "sets a rule of shard allocation on the selected indices"},
+	"close":            {New: newClose, List: cluster.Indices, Timeout: 180 * time.Second, Doc: "closes the selected indices"},
+	"cluster_routing":  {New: newClusterRouting, Doc: "switches shard allocation or rebalancing of the cluster"},
+	"create_index":     {New: newCreateIndex, Doc: "makes an index"},
+	"forcemerge":       {New: newForcemerge, List: cluster.Indices, Timeout: 6 * time.Hour, Doc: "merges segments of the selected indices"},
+	"freeze":           {New: newFreeze, List: cluster.Indices, Doc: "freezes the selected indices"},
+	"index_settings":   {New: newIndexSettings, List: cluster.Indices, Doc: "changes settings of the selected indices"},
+	"open":             {New: newOpen, List: cluster.Indices, Doc: "opens the selected indices"},
+	"replicas":         {New: newReplicas, List: cluster.Indices, Doc: "sets the number of replicas of the selected indices"},
+	"rollover":         {New: newRollover, Doc: "points an alias to a new index when conditions are met"},
+	"unfreeze":         {New: newUnfreeze, List: cluster.Indices, Doc: "thaws the selected indices"},
 	"snapshot":         {New: newSnapshot, List: cluster.Indices, Timeout: 6 * time.Hour, Doc: "takes a snapshot of the selected indices"},
 	"delete_snapshots": {New: newDeleteSnapshots, List: cluster.Snapshots, Deletes: true, Timeout: 300 * time.Second, Doc: "deletes the selected snapshots"},
 	"delete_indices":   {New: newDeleteIndices, List: cluster.Indices, Deletes: true, Doc: "deletes the selected indices"},
@@ -92,6 +105,10 @@ type Env struct {
 	Flavour Flavour
 	// Selected are the items to act on; Spared were taken out.
 	Selected []cluster.Item
+	// Slots are the items of the kind's slots that the file gives.
+	Slots map[string][]cluster.Item
+	// AllowILM is allow_ilm_indices.
+	AllowILM bool
 	// Timeout is the time-out of one request.
 	Timeout time.Duration
 	// Fresh makes sure, before the first deletion, that the listing behind Selected

@@ -32,7 +32,7 @@ type Restore struct {
 	OnConflict         string         `yaml:"on_conflict" check:"oneof=fail|skip|rename" doc:"when a target's name is taken; default fail, in Curator's command lines left to the server (esnap's own)"`
 	KeepFor            *time.Duration `yaml:"keep_for" doc:"mark the restored indices so that esnap's deletes leave them alone for so long (esnap's own)"`
 	WaitForRunning     *time.Duration `yaml:"wait_for_running" doc:"wait so long for another operation; default 30m, 0 in Curator's command lines (esnap's own)"`
-	Wait
+	StallWait
 
 	// Choose is set by the command: Indices come each from the best snapshot of all
 	// repositories named, or of all there are.
@@ -51,7 +51,7 @@ type Choice struct {
 }
 
 func newRestore(f Flavour) Action {
-	return &Restore{SkipRepoFSCheck: f == Curator8, Wait: newWait(9)}
+	return &Restore{SkipRepoFSCheck: f == Curator8, StallWait: newStallWait(9)}
 }
 
 // Validate implements Action.
@@ -83,6 +83,9 @@ func (a *Restore) Run(ctx context.Context, env *Env) error {
 		env.Warn("%s", w)
 	}
 	if stop := plan.Refusals; len(stop) > 0 {
+		if plan.Missing {
+			return cluster.WithHint(errors.New(strings.Join(stop, "\n")), "nothing was restored")
+		}
 		return cluster.WithHint(cluster.Refuse("%s", strings.Join(stop, "\n")), "nothing was restored")
 	}
 	if len(plan.Forcible) > 0 && !env.Force {

@@ -23,13 +23,13 @@ type Snapshot struct {
 	SkipRepoFSCheck    bool           `yaml:"skip_repo_fs_check" doc:"do not have every node verify the repository first"`
 	OncePer            string         `yaml:"once_per" check:"oneof=hour|day|week|month" doc:"adopt a good or running snapshot of the same series and period that holds every selected index (esnap's own)"`
 	WaitForRunning     *time.Duration `yaml:"wait_for_running" doc:"wait so long for another operation; default 30m, 0 in Curator's command lines (esnap's own)"`
-	Wait
+	StallWait
 }
 
 const defaultSnapshotName = "curator-%Y%m%d%H%M%S"
 
 func newSnapshot(f Flavour) Action {
-	return &Snapshot{Name: defaultSnapshotName, IncludeGlobalState: true, SkipRepoFSCheck: f == Curator8, Wait: newWait(9)}
+	return &Snapshot{Name: defaultSnapshotName, IncludeGlobalState: true, SkipRepoFSCheck: f == Curator8, StallWait: newStallWait(9)}
 }
 
 // Validate implements Action.

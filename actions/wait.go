@@ -12,14 +12,23 @@ import (
 // Wait are the options of actions that start something and wait for it. Polls
 // come at growing intervals up to wait_interval, the first one at once.
 type Wait struct {
-	WaitForCompletion bool          `yaml:"wait_for_completion" doc:"wait until it has ended, and judge the result"`
-	WaitInterval      int64         `yaml:"wait_interval" check:"min=1,max=30" doc:"longest pause between two looks, in seconds"`
-	MaxWait           int64         `yaml:"max_wait" check:"min=-1" doc:"give up waiting after so many seconds; -1 is never"`
-	Stall             time.Duration `yaml:"stall" doc:"give up when nothing has moved for so long; 0 is never (esnap's own)"`
+	WaitForCompletion bool  `yaml:"wait_for_completion" doc:"wait until it has ended, and judge the result"`
+	WaitInterval      int64 `yaml:"wait_interval" check:"min=1,max=30" doc:"longest pause between two looks, in seconds"`
+	MaxWait           int64 `yaml:"max_wait" check:"min=-1" doc:"give up waiting after so many seconds; -1 is never"`
 }
 
-func newWait(interval int64) Wait {
-	return Wait{WaitForCompletion: true, WaitInterval: interval, MaxWait: -1, Stall: time.Hour}
+// StallWait is for operations that say how far they have come.
+type StallWait struct {
+	Wait
+	Stall time.Duration `yaml:"stall" doc:"give up when nothing has moved for so long; 0 is never (esnap's own)"`
+}
+
+func newWait(wait bool, interval int64) Wait {
+	return Wait{WaitForCompletion: wait, WaitInterval: interval, MaxWait: -1}
+}
+
+func newStallWait(interval int64) StallWait {
+	return StallWait{Wait: newWait(true, interval), Stall: time.Hour}
 }
 
 // progressEvery is the least time between two questions for bytes and shards,
@@ -32,7 +41,11 @@ const firstPause = 100 * time.Millisecond
 
 // poll looks until done says so. Transient errors are tolerated for as long as
 // waiting goes on; progress, if given, feeds the stall watch.
-func (w Wait) poll(ctx context.Context, env *Env, what string, done func() (bool, error), progress func() (cluster.Progress, error)) error {
+func (w Wait) poll(ctx context.Context, env *Env, what string, done func() (bool, error)) error {
+	return StallWait{Wait: w}.poll(ctx, env, what, done, nil)
+}
+
+func (w StallWait) poll(ctx context.Context, env *Env, what string, done func() (bool, error), progress func() (cluster.Progress, error)) error {
 	start := env.Watch.Elapsed()
 	pause := firstPause
 	moved, asked := start, start

@@ -30,6 +30,8 @@ type ServerReader interface {
 	Clock(ctx context.Context) (time.Time, error)
 	// Running lists the snapshots, snapshot deletions and restores that run now.
 	Running(ctx context.Context) ([]Operation, error)
+	// ClusterHealth is the state of the cluster as a whole.
+	ClusterHealth(ctx context.Context) (ClusterHealth, error)
 	// Capacity says what the data nodes can take.
 	Capacity(ctx context.Context) (Capacity, error)
 }
@@ -47,6 +49,8 @@ type IndexReader interface {
 	Settings(ctx context.Context, names []string) (map[string]map[string]string, error)
 	// Segments counts the segments of all shard copies of the named open indices.
 	Segments(ctx context.Context, names []string) (map[string]int, error)
+	// RolloverDue asks the server to rehearse a rollover.
+	RolloverDue(ctx context.Context, r Rollover) (RolloverResult, error)
 	// FieldRange asks one index for the least and greatest value of a date field.
 	FieldRange(ctx context.Context, index, field string) (FieldRange, error)
 	// WriteAliases lists, per index, the aliases whose explicit write index it is.
@@ -115,6 +119,23 @@ type Writer interface {
 	RestoreSnapshot(ctx context.Context, r RestoreSnapshot) error
 	// DeleteIndices deletes one batch of existing indices, by name.
 	DeleteIndices(ctx context.Context, r DeleteIndices) error
+	// PutIndexSettings changes settings of one batch of indices.
+	PutIndexSettings(ctx context.Context, r PutIndexSettings) error
+	// OpenIndices opens or closes one batch of indices.
+	OpenIndices(ctx context.Context, r OpenIndices) error
+	// FlushIndices writes one batch of indices to disk.
+	FlushIndices(ctx context.Context, r FlushIndices) error
+	// FreezeIndices freezes or thaws one batch of indices; ErrUnsupported where the
+	// server cannot.
+	FreezeIndices(ctx context.Context, r FreezeIndices) error
+	// ForcemergeIndex merges one index and returns when it is done.
+	ForcemergeIndex(ctx context.Context, r ForcemergeIndex) error
+	// CreateIndex makes an index; ErrExists if it is there.
+	CreateIndex(ctx context.Context, r CreateIndex) error
+	// PutClusterSettings changes transient settings of the cluster.
+	PutClusterSettings(ctx context.Context, r PutClusterSettings) error
+	// Rollover rolls an alias over if the conditions are met.
+	Rollover(ctx context.Context, r Rollover) (RolloverResult, error)
 	// UpdateAliases adds and removes aliases in one step.
 	UpdateAliases(ctx context.Context, r UpdateAliases) error
 }

@@ -191,6 +191,8 @@ type Overlay struct {
 	gone         map[[2]string]bool
 	repositories map[string]*Repository // nil: gone
 	aliases      []AliasAction
+	closed       map[string]bool // or opened: false
+	settings     map[string]map[string]string
 }
 
 // Intercept passes every write to around, which carries it out by calling do, or
@@ -245,7 +247,7 @@ func (i intercept) UpdateAliases(ctx context.Context, r UpdateAliases) error {
 func DryRun(r Reader, now time.Time, record func(Intent)) Cluster {
 	o := &Overlay{
 		now: now, indices: map[string]*Index{}, snapshots: map[string][]*Snapshot{},
-		gone: map[[2]string]bool{}, repositories: map[string]*Repository{},
+		gone: map[[2]string]bool{}, repositories: map[string]*Repository{}, closed: map[string]bool{}, settings: map[string]map[string]string{},
 	}
 	return Intercept(assumed{r, o}, nil, func(_ context.Context, op Op, _ func() error) error {
 		op.Assume(o)
@@ -262,7 +264,7 @@ type assumed struct {
 
 func (a assumed) Indices(ctx context.Context) ([]*Index, error) {
 	list, err := a.Reader.Indices(ctx)
-	if err != nil || len(a.o.indices)+len(a.o.aliases) == 0 {
+	if err != nil || len(a.o.indices)+len(a.o.aliases)+len(a.o.closed) == 0 {
 		return list, err
 	}
 	list = slices.DeleteFunc(slices.Clone(list), func(i *Index) bool { _, known := a.o.indices[i.Name]; return known })
@@ -273,6 +275,11 @@ func (a assumed) Indices(ctx context.Context) ([]*Index, error) {
 	}
 	slices.SortFunc(list, func(x, y *Index) int { return compareNames(x.Name, y.Name) })
 	for n, i := range list {
+		if closed, known := a.o.closed[i.Name]; known && closed != i.Closed {
+			c := *i
+			c.Closed = closed
+			list[n], i = &c, &c
+		}
 		for _, act := range a.o.aliases {
 			if act.Index == i.Name {
 				list[n] = i.withAlias(act)
@@ -316,7 +323,18 @@ func (a assumed) Stats(ctx context.Context, names []string) (map[string]IndexSta
 }
 
 func (a assumed) Settings(ctx context.Context, names []string) (map[string]map[string]string, error) {
-	return askReal(ctx, a, names, a.Reader.Settings)
+	out, err := askReal(ctx, a, names, a.Reader.Settings)
+	for _, n := range names {
+		if changed := a.o.settings[n]; changed != nil && err == nil {
+			s := maps.Clone(out[n])
+			if s == nil {
+				s = map[string]string{}
+			}
+			maps.Copy(s, changed)
+			out[n] = s
+		}
+	}
+	return out, err
 }
 
 func (a assumed) Segments(ctx context.Context, names []string) (map[string]int, error) {

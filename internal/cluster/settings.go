@@ -13,6 +13,21 @@ func Flatten(settings map[string]any) map[string]string {
 	return out
 }
 
+// Prefix writes nested settings as dotted keys, keeping nulls and types.
+func Prefix(prefix string, settings map[string]any) map[string]any {
+	out := map[string]any{}
+	for k, v := range settings {
+		if m, ok := v.(map[string]any); ok && len(m) > 0 {
+			for inner, x := range Prefix(prefix+k+".", m) {
+				out[inner] = x
+			}
+			continue
+		}
+		out[prefix+k] = v
+	}
+	return out
+}
+
 func flatten(prefix string, in map[string]any, out map[string]string) {
 	for k, v := range in {
 		switch v := v.(type) {

@@ -96,7 +96,7 @@ func play(t *testing.T, o Options, want ...exchange) (*Client, *script) {
 	require.NoError(t, err)
 	t.Cleanup(func() {
 		if !t.Failed() {
-			require.Len(t, s.requests, len(want), "requests that were expected did not come")
+			require.Len(t, s.requests, len(s.want), "requests that were expected did not come")
 		}
 	})
 	return c, s

@@ -48,7 +48,7 @@ func (c *Client) Server(ctx context.Context) (cluster.Server, error) {
 
 // untrusted failures do not pass by waiting.
 func untrusted(err error) bool {
-	return strings.Contains(cluster.Hint(err), "--ca-file") || strings.Contains(cluster.Hint(err), "http://")
+	return slices.ContainsFunc([]string{"--ca-file", "--server-name", "http://"}, func(s string) bool { return strings.Contains(cluster.Hint(err), s) })
 }
 
 // probe asks GET /, which some users may not and some servers cannot answer, and
@@ -114,7 +114,7 @@ func (c *Client) Clock(ctx context.Context) (time.Time, error) {
 		return time.Time{}, err
 	}
 	for _, n := range reply.Nodes {
-		return time.UnixMilli(n.Timestamp), nil
+		return time.UnixMilli(n.Timestamp).Truncate(time.Second), nil
 	}
 	return time.Time{}, &cluster.Error{Op: op, Kind: cluster.ErrServer, Text: "no node says what time it is"}
 }

@@ -48,6 +48,7 @@ type Step struct {
 	Common      actions.Common
 	Action      actions.Action
 	Chain       filters.Chain
+	Slots       map[string]filters.Chain // of an action whose filters stand in blocks of their own
 	Guards      []guard.Guard
 	Location    *time.Location
 	Timeout     time.Duration // of one request; 0: the client's
@@ -127,7 +128,7 @@ func (p *parser) file(root *strictyaml.Node) {
 	p.readDefaults(root.Get("defaults"))
 	list := root.Get("actions")
 	switch {
-	case list == nil && len(p.plan.Repositories) > 0:
+	case list == nil && !root.Get("repositories").Absent():
 	case list == nil:
 		p.p.AddHint(root, "an action file reads: actions: {1: {action: snapshot, options: …, filters: …}}", "the key actions is missing")
 	case list.Kind != strictyaml.Map:
@@ -269,7 +270,11 @@ type actionKeys struct {
 func (p *parser) action(e strictyaml.Entry) {
 	n := e.Value
 	keys := actionKeys{Description: "No description given"}
-	strictyaml.Decode(n, &keys, strictyaml.How{What: "key of an action", Also: []string{"options", "filters"}, Prune: true}, p.p)
+	var slots []string
+	if name := n.Get("action"); name != nil {
+		slots = actions.Kinds[name.Text].Slots
+	}
+	strictyaml.Decode(n, &keys, strictyaml.How{What: "key of an action", Also: append([]string{"options", "filters"}, slots...), Prune: true}, p.p)
 	if n.Kind != strictyaml.Map || keys.Action == "" {
 		return
 	}
@@ -287,6 +292,7 @@ func (p *parser) action(e strictyaml.Entry) {
 	}
 	p.options(&step, kind, n, options)
 	p.filters(&step, kind, n)
+	p.slots(&step, kind, n)
 	p.finish(&step, kind, options)
 	p.plan.Steps = append(p.plan.Steps, step)
 }
@@ -361,30 +367,65 @@ func (p *parser) filters(step *Step, kind actions.Kind, at *strictyaml.Node) {
 		p.p.Add(n, "filters: expected a list, got %s", n.Kind)
 		return
 	}
-	for _, f := range n.Items {
-		p.filter(step, kind, f)
+	step.Chain = p.chain(kind.List, step.Kind, n)
+}
+
+// slots reads the blocks of an action that hold filters of their own.
+func (p *parser) slots(step *Step, kind actions.Kind, at *strictyaml.Node) {
+	for _, name := range kind.Slots {
+		n := at.Get(name)
+		if n == nil {
+			continue
+		}
+		strictyaml.Decode(n, &struct{}{}, strictyaml.How{What: "key of " + name, Also: []string{"filters"}}, p.p)
+		list := n.Get("filters")
+		switch {
+		case n.Kind != strictyaml.Map:
+		case list == nil:
+			p.p.Add(n, "%s: the key filters is missing", name)
+		case list.Kind != strictyaml.List:
+			p.p.Add(list, "filters: expected a list, got %s", list.Kind)
+		default:
+			if step.Slots == nil {
+				step.Slots = map[string]filters.Chain{}
+			}
+			step.Slots[name] = p.chain(cluster.Indices, step.Kind, list)
+		}
+	}
+	if len(kind.Slots) > 0 && len(step.Slots) == 0 {
+		p.p.Add(at, "%s needs one of %s", step.Kind, strings.Join(kind.Slots, ", "))
 	}
 }
 
-func (p *parser) filter(step *Step, kind actions.Kind, n *strictyaml.Node) {
+func (p *parser) chain(list cluster.ListKind, action string, n *strictyaml.Node) filters.Chain {
+	var c filters.Chain
+	for _, f := range n.Items {
+		if l, ok := p.filter(list, action, f); ok {
+			c = append(c, l)
+		}
+	}
+	return c
+}
+
+func (p *parser) filter(list cluster.ListKind, action string, n *strictyaml.Node) (link filters.Link, ok bool) {
 	if n.Kind != strictyaml.Map {
 		p.p.Add(n, "filters: expected a map with filtertype in the list, got %s", n.Kind)
-		return
+		return link, false
 	}
 	typ := n.Get("filtertype")
 	if typ.Absent() {
 		p.p.Add(n, "the filter has no filtertype")
-		return
+		return link, false
 	}
 	fk, ok := filters.Kinds[typ.Text]
 	if !ok {
 		p.p.AddHint(typ, strictyaml.DidYouMean(typ.Text, slices.Collect(maps.Keys(filters.Kinds))),
 			"filtertype: there is no filter %s; there are %s", typ.Shown(), strings.Join(slices.Sorted(maps.Keys(filters.Kinds)), ", "))
-		return
+		return link, false
 	}
-	if kind.List == cluster.Indices && !fk.Indices || kind.List == cluster.Snapshots && !fk.Snapshots {
-		p.p.Add(typ, "filtertype: %s does not apply to %s, which %s works on", typ.Text, kind.List, step.Kind)
-		return
+	if list == cluster.Indices && !fk.Indices || list == cluster.Snapshots && !fk.Snapshots {
+		p.p.Add(typ, "filtertype: %s does not apply to %s, which %s works on", typ.Text, list, action)
+		return link, false
 	}
 	f := fk.New()
 	also := []string{"filtertype"}
@@ -402,9 +443,9 @@ func (p *parser) filter(step *Step, kind actions.Kind, n *strictyaml.Node) {
 	before := len(p.p.List)
 	given := strictyaml.Decode(n, f, strictyaml.How{What: "option of the filter " + typ.Text, Prune: true, Also: also}, p.p)
 	if len(p.p.List) == before {
-		p.optionErrors(f.Validate(kind.List, given), func(key string) *strictyaml.Node { return cmp.Or(n.Get(key), n) })
+		p.optionErrors(f.Validate(list, given), func(key string) *strictyaml.Node { return cmp.Or(n.Get(key), n) })
 	}
-	step.Chain = append(step.Chain, filters.Link{Kind: typ.Text, Filter: f, Exclude: exclude.Exclude})
+	return filters.Link{Kind: typ.Text, Filter: f, Exclude: exclude.Exclude}, true
 }
 
 // finish settles what follows from options and filters together.

@@ -223,7 +223,12 @@ func (o Outcome) Words() string {
 	if o.Result != "done" {
 		return o.Result
 	}
-	past := map[string]string{"create": "created", "delete": "deleted", "restore": "restored"}[o.Verb]
+	past := map[string]string{
+		"create": "created", "delete": "deleted", "restore": "restored", "open": "opened", "close": "closed", "forcemerge": "merged",
+		"freeze": "frozen", "unfreeze": "thawed", "roll over": "rolled over", "set": "set", "change settings of": "changed settings of",
+		"change replicas of": "changed replicas of", "change allocation of": "changed allocation of",
+		"add to alias": "added to alias", "take out of alias": "taken out of alias",
+	}[o.Verb]
 	switch {
 	case o.Assumed:
 		return "would " + o.Verb

@@ -193,8 +193,9 @@ func (c *Collector) skipped(e run.ActionSkipped) {
 
 func (c *Collector) selected(e run.Selected) {
 	a := c.action()
-	a.Listed, a.Selected = e.Listed, len(e.Selection.Selected)
-	a.names = cluster.Names(e.Selection.Selected)
+	a.Listed += e.Listed
+	a.Selected += len(e.Selection.Selected)
+	a.names = append(a.names, cluster.Names(e.Selection.Selected)...)
 	a.Families = Families(a.names)
 	for _, s := range e.Selection.Spared {
 		a.Spared = append(a.Spared, Spared{s.Item.ItemName(), s.By, s.Why, s.Guard})

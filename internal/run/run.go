@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/esnap/esnap/actions"
+	"github.com/esnap/esnap/filters"
 	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/plan"
 	"github.com/esnap/esnap/repository"
@@ -174,14 +175,22 @@ func (r *runner) action(ctx context.Context, s plan.Step) ActionResult {
 	defer func() { r.step = nil }()
 	r.obs.Observe(ActionStarting{s})
 	sel, listed, err := r.choose(ctx, s)
-	if err == nil {
+	slots := map[string][]cluster.Item{}
+	for _, name := range actions.Kinds[s.Kind].Slots {
+		if chain, given := s.Slots[name]; given && err == nil {
+			slots[name], err = r.slot(ctx, s, chain)
+		}
+	}
+	if err == nil && len(s.Slots) > 0 {
+		err = r.act(ctx, s, sel, slots, &res)
+	} else if err == nil {
 		for _, sp := range sel.Spared {
 			if sp.Guard {
 				res.Guarded++
 			}
 		}
 		r.obs.Observe(Selected{s, sel, listed})
-		err = r.act(ctx, s, sel, &res)
+		err = r.act(ctx, s, sel, nil, &res)
 	}
 	switch {
 	case errors.Is(err, cluster.ErrEmpty) && s.Common.IgnoreEmptyList:
@@ -193,6 +202,20 @@ func (r *runner) action(ctx context.Context, s plan.Step) ActionResult {
 	res.Duration = r.o.Watch.Elapsed() - start
 	r.obs.Observe(ActionDone{s, res})
 	return res
+}
+
+// slot lists and filters for one block of an action. That it is left empty is for
+// the action to judge.
+func (r *runner) slot(ctx context.Context, s plan.Step, chain filters.Chain) ([]cluster.Item, error) {
+	list, err := r.lister.Indices(ctx)
+	if err != nil {
+		return nil, err
+	}
+	sel, err := chain.Select(ctx, r.o.Now.In(s.Location), cluster.Items(list), r.fetch)
+	if err == nil {
+		r.obs.Observe(Selected{s, sel, len(list)})
+	}
+	return sel.Selected, err
 }
 
 // choose lists, filters and guards.
@@ -295,7 +318,7 @@ func (r *runner) list(ctx context.Context, s plan.Step) ([]cluster.Item, error) 
 }
 
 // act runs the action on the selection and turns failed items into its error.
-func (r *runner) act(ctx context.Context, s plan.Step, sel cluster.Selection, res *ActionResult) error {
+func (r *runner) act(ctx context.Context, s plan.Step, sel cluster.Selection, slots map[string][]cluster.Item, res *ActionResult) error {
 	if s.Deletes() {
 		if len(sel.Selected) == 0 {
 			return nil // guards spared everything
@@ -312,7 +335,7 @@ func (r *runner) act(ctx context.Context, s plan.Step, sel cluster.Selection, re
 	var failed []cluster.Outcome
 	total := 0
 	env := &actions.Env{
-		Cluster: r.c, Now: r.o.Now.In(s.Location), Watch: r.o.Watch, Flavour: r.plan.Flavour, Selected: sel.Selected,
+		Cluster: r.c, Now: r.o.Now.In(s.Location), Watch: r.o.Watch, Flavour: r.plan.Flavour, Selected: sel.Selected, Slots: slots, AllowILM: s.Common.AllowILMIndices,
 		Timeout: max(s.Timeout, 0), Force: r.o.Force, Plan: r.o.Confirm,
 		Fresh:     func(ctx context.Context) ([]cluster.Item, error) { return r.fresh(ctx, s, sel.Selected) },
 		Snapshots: r.lister.Snapshots,

@@ -1,0 +1,102 @@
+package actions
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/strftime"
+)
+
+// AliasAction adds indices to an alias and takes others out, in one step
+// (spec/curator §5.5).
+type AliasAction struct {
+	Name            string         `yaml:"name" check:"required" doc:"the alias, with strftime tokens or as <date math>"`
+	ExtraSettings   map[string]any `yaml:"extra_settings" doc:"filter, routing or is_write_index of what is added"`
+	WarnIfNoIndices bool           `yaml:"warn_if_no_indices" doc:"that add or remove selects nothing is no failure"`
+}
+
+func newAliasAction(Flavour) Action { return &AliasAction{} }
+
+// Validate implements Action.
+func (a *AliasAction) Validate(map[string]bool) error {
+	if _, err := strftime.Resolve(a.Name, time.Unix(0, 0).UTC()); err != nil {
+		return optionError("name", "%s", err)
+	}
+	return nil
+}
+
+// Run implements Action: removals come first, whatever their order in the file.
+func (a *AliasAction) Run(ctx context.Context, env *Env) error {
+	name, err := strftime.Resolve(a.Name, env.Now)
+	if err != nil {
+		return err
+	}
+	var req cluster.UpdateAliases
+	warned := false
+	for _, slot := range []string{"remove", "add"} {
+		items, given := env.Slots[slot]
+		if !given {
+			continue
+		}
+		if len(items) == 0 {
+			if !a.WarnIfNoIndices {
+				return fmt.Errorf("%w to %s", cluster.ErrEmpty, slot)
+			}
+			warned = true
+			env.Warn("nothing is selected to %s", slot)
+		}
+		for _, i := range cluster.Of[*cluster.Index](items) {
+			if slot == "remove" && !i.HasAlias(name) {
+				continue
+			}
+			act := cluster.AliasAction{Remove: slot == "remove", Index: i.Name, Alias: name}
+			if slot == "add" {
+				act.Extra = a.ExtraSettings
+			}
+			req.Actions = append(req.Actions, act)
+		}
+	}
+	if len(req.Actions) == 0 {
+		if warned {
+			return fmt.Errorf("%w for the alias %s", cluster.ErrEmpty, name)
+		}
+		return fmt.Errorf("there is nothing to do for the alias %s: none of what is to be removed has it", name)
+	}
+	if err := env.Cluster.UpdateAliases(ctx, req); err != nil && !errors.Is(err, cluster.ErrLost) {
+		return err
+	}
+	return a.see(ctx, env, name, req)
+}
+
+// see says of every index whether it has the alias now, or has it no more.
+func (a *AliasAction) see(ctx context.Context, env *Env, name string, req cluster.UpdateAliases) error {
+	list, err := env.Cluster.Indices(ctx)
+	if err != nil {
+		return err
+	}
+	has := map[string]bool{}
+	for _, i := range list {
+		has[i.Name] = i.HasAlias(name)
+	}
+	want := map[string]bool{} // what comes last counts: additions
+	for _, act := range req.Actions {
+		want[act.Index] = !act.Remove
+	}
+	for _, act := range req.Actions {
+		if act.Remove && want[act.Index] {
+			continue
+		}
+		o := cluster.Outcome{Verb: "add to alias", What: "index", Name: act.Index, Result: cluster.Done, Detail: "alias " + name}
+		if act.Remove {
+			o.Verb = "take out of alias"
+		}
+		if has[act.Index] == act.Remove {
+			o.Result, o.Err = cluster.Failure, errors.New("the alias has not changed")
+		}
+		env.Outcome(o)
+	}
+	return nil
+}

@@ -1,0 +1,50 @@
+package actions
+
+import (
+	"context"
+
+	"github.com/esnap/esnap/internal/cluster"
+)
+
+// Allocation sets or removes a rule of shard allocation on open indices
+// (spec/curator §5.6).
+type Allocation struct {
+	Key            string  `yaml:"key" check:"required" doc:"the node attribute"`
+	Value          *string `yaml:"value" doc:"its value; none removes the rule"`
+	AllocationType string  `yaml:"allocation_type" check:"oneof=require|include|exclude" doc:"the kind of rule"`
+	Wait
+}
+
+func newAllocation(Flavour) Action {
+	return &Allocation{AllocationType: "require", Wait: newWait(false, 3)}
+}
+
+// Validate implements Action.
+func (*Allocation) Validate(map[string]bool) error { return nil }
+
+// Run implements Action.
+func (a *Allocation) Run(ctx context.Context, env *Env) error {
+	indices, err := openOnly(env.Selected)
+	if err != nil {
+		return err
+	}
+	var value any
+	if a.Value != nil {
+		value = *a.Value
+	}
+	err = putSettings(ctx, env, "change allocation of", cluster.Names(indices), cluster.PutIndexSettings{
+		Settings: map[string]any{"index.routing.allocation." + a.AllocationType + "." + a.Key: value},
+	})
+	if err != nil || !a.WaitForCompletion {
+		return err
+	}
+	return a.relocated(ctx, env)
+}
+
+// relocated waits until no shard of the cluster moves.
+func (w Wait) relocated(ctx context.Context, env *Env) error {
+	return w.poll(ctx, env, "shards to stop moving", func() (bool, error) {
+		h, err := env.Cluster.ClusterHealth(ctx)
+		return h.Relocating == 0, err
+	})
+}

@@ -1,0 +1,63 @@
+package actions
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/strftime"
+)
+
+// CreateIndex makes an index (spec/curator §5.10).
+type CreateIndex struct {
+	Name           string         `yaml:"name" check:"required" doc:"the index, with strftime tokens or as <date math>"`
+	ExtraSettings  map[string]any `yaml:"extra_settings" doc:"aliases, mappings and settings"`
+	IgnoreExisting bool           `yaml:"ignore_existing" doc:"that it is there already is no failure"`
+}
+
+func newCreateIndex(Flavour) Action { return &CreateIndex{} }
+
+// Validate implements Action.
+func (a *CreateIndex) Validate(map[string]bool) error {
+	if _, err := strftime.Resolve(a.Name, time.Unix(0, 0).UTC()); err != nil {
+		return optionError("name", "%s", err)
+	}
+	return nil
+}
+
+// Run implements Action.
+func (a *CreateIndex) Run(ctx context.Context, env *Env) error {
+	name, err := strftime.Resolve(a.Name, env.Now)
+	if err != nil {
+		return err
+	}
+	o := cluster.Outcome{Verb: "create", What: "index", Name: name, Result: cluster.Done}
+	err = env.Cluster.CreateIndex(ctx, cluster.CreateIndex{Name: name, Body: a.ExtraSettings})
+	switch {
+	case errors.Is(err, cluster.ErrExists) && a.IgnoreExisting:
+		env.Warn("index %s is there already", name)
+		o.Result, o.Detail = cluster.Adopted, "it was there already"
+	case errors.Is(err, cluster.ErrLost), err == nil:
+		list, lerr := env.Cluster.Indices(ctx)
+		if lerr != nil {
+			return lerr
+		}
+		if !hasIndex(list, name) {
+			o.Result, o.Err = cluster.Failure, errors.Join(errors.New("it is not there"), err)
+		}
+	default:
+		o.Result, o.Err = cluster.Failure, err
+	}
+	env.Outcome(o)
+	return nil
+}
+
+func hasIndex(list []*cluster.Index, name string) bool {
+	for _, i := range list {
+		if i.Name == name {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,78 @@
+package actions
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/esnap/esnap/internal/cluster"
+)
+
+// Forcemerge merges the segments of open indices, one index at a time
+// (spec/curator §5.11).
+type Forcemerge struct {
+	MaxNumSegments int64   `yaml:"max_num_segments" check:"required,min=1,max=32768" doc:"segments per shard afterwards"`
+	Delay          float64 `yaml:"delay" check:"min=0,max=3600" doc:"pause after each index, in seconds"`
+}
+
+func newForcemerge(Flavour) Action { return &Forcemerge{} }
+
+// Validate implements Action.
+func (*Forcemerge) Validate(map[string]bool) error { return nil }
+
+// Run implements Action. Indices that have no more segments than asked for are
+// left out.
+func (a *Forcemerge) Run(ctx context.Context, env *Env) error {
+	indices, err := openOnly(env.Selected)
+	if err != nil {
+		return err
+	}
+	names := cluster.Names(indices)
+	most, err := a.most(ctx, env, names)
+	if err != nil {
+		return err
+	}
+	before, err := env.Cluster.Segments(ctx, names)
+	if err != nil {
+		return err
+	}
+	merged := 0
+	for _, n := range names {
+		if have, known := before[n]; known && have <= most[n] {
+			continue
+		}
+		merged++
+		o := cluster.Outcome{Verb: "forcemerge", What: "index", Name: n, Result: cluster.Done}
+		if ctx.Err() != nil {
+			o.Result, o.Detail = cluster.Left, "not started: "+context.Cause(ctx).Error()
+			env.Outcome(o)
+			continue
+		}
+		if err := env.Cluster.ForcemergeIndex(ctx, cluster.ForcemergeIndex{Name: n, MaxNumSegments: a.MaxNumSegments, Timeout: env.Timeout}); err != nil {
+			o.Result, o.Err = cluster.Failure, err
+		} else if after, err := env.Cluster.Segments(ctx, []string{n}); err == nil {
+			o.Detail = fmt.Sprintf("%d segments, %d before", after[n], before[n])
+		}
+		env.Outcome(o)
+		if a.Delay > 0 {
+			_ = env.Watch.Sleep(ctx, time.Duration(a.Delay*float64(time.Second)))
+		}
+	}
+	if merged == 0 {
+		return fmt.Errorf("%w: all that is selected is merged already", cluster.ErrEmpty)
+	}
+	return context.Cause(ctx)
+}
+
+// most is how many segments each index may have to count as merged.
+func (a *Forcemerge) most(ctx context.Context, env *Env, names []string) (map[string]int, error) {
+	settings, err := env.Cluster.Settings(ctx, names)
+	most := map[string]int{}
+	for n, s := range settings {
+		primaries, _ := strconv.Atoi(s["index.number_of_shards"])
+		replicas, _ := strconv.Atoi(s["index.number_of_replicas"])
+		most[n] = primaries * (1 + replicas) * int(a.MaxNumSegments)
+	}
+	return most, err
+}

@@ -1,0 +1,33 @@
+package actions
+
+import (
+	"context"
+	"errors"
+
+	"github.com/esnap/esnap/internal/cluster"
+)
+
+// Freeze freezes or thaws indices (spec/curator §5.12).
+type Freeze struct{ thaw bool }
+
+func newFreeze(Flavour) Action   { return &Freeze{} }
+func newUnfreeze(Flavour) Action { return &Freeze{thaw: true} }
+
+// Validate implements Action.
+func (*Freeze) Validate(map[string]bool) error { return nil }
+
+// Run implements Action.
+func (a *Freeze) Run(ctx context.Context, env *Env) error {
+	verb := "freeze"
+	if a.thaw {
+		verb = "unfreeze"
+	}
+	names := cluster.Names(env.Selected)
+	return inBatches(ctx, env, verb, names, func(batch []string) error {
+		err := env.Cluster.FreezeIndices(ctx, cluster.FreezeIndices{Names: batch, Unfreeze: a.thaw})
+		if errors.Is(err, cluster.ErrUnsupported) {
+			return cluster.WithHint(err, "Elasticsearch 6.6 to 7 with x-pack can freeze; 8 can only unfreeze, 9 and OpenSearch neither")
+		}
+		return err
+	}, func() (map[string]string, error) { return nil, nil })
+}

@@ -1,0 +1,61 @@
+package actions
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/esnap/esnap/internal/cluster"
+)
+
+// IndexSettings changes settings of indices (spec/curator §5.13).
+type IndexSettings struct {
+	Settings          map[string]any `yaml:"index_settings" check:"required" doc:"exactly {index: {…}}"`
+	IgnoreUnavailable bool           `yaml:"ignore_unavailable" doc:"an index that vanished, or static settings on open indices, are no failure"`
+	PreserveExisting  bool           `yaml:"preserve_existing" doc:"keep settings that indices have already"`
+}
+
+func newIndexSettings(Flavour) Action { return &IndexSettings{} }
+
+// Settings that can change on closed indices only, and those known to be dynamic.
+var (
+	staticSettings  = []string{"number_of_shards", "shard", "codec", "routing_partition_size"}
+	dynamicSettings = []string{
+		"number_of_replicas", "auto_expand_replicas", "refresh_interval", "max_result_window", "max_rescore_window",
+		"blocks", "max_refresh_listeners", "mapping", "merge", "translog",
+	}
+)
+
+func (a *IndexSettings) names() []string {
+	in, _ := a.Settings["index"].(map[string]any)
+	return slices.Sorted(maps.Keys(in))
+}
+
+// Validate implements Action.
+func (a *IndexSettings) Validate(map[string]bool) error {
+	if in, ok := a.Settings["index"].(map[string]any); a.Settings != nil && (!ok || len(in) == 0 || len(a.Settings) != 1) {
+		return optionError("index_settings", "expected exactly {index: {setting: value, …}}")
+	}
+	return nil
+}
+
+// Run implements Action.
+func (a *IndexSettings) Run(ctx context.Context, env *Env) error {
+	indices := cluster.Of[*cluster.Index](env.Selected)
+	for _, n := range a.names() {
+		first, _, _ := strings.Cut(n, ".")
+		switch {
+		case slices.Contains(staticSettings, first):
+			if !a.IgnoreUnavailable && slices.ContainsFunc(indices, func(i *cluster.Index) bool { return !i.Closed }) {
+				return errors.New("the setting " + n + " is static: it can change on closed indices only, and some that are selected are open")
+			}
+		case !slices.Contains(dynamicSettings, first):
+			env.Warn("%s is not among the settings known to be dynamic; the server decides", n)
+		}
+	}
+	return putSettings(ctx, env, "change settings of", cluster.Names(indices), cluster.PutIndexSettings{
+		Settings: cluster.Prefix("", a.Settings), IgnoreUnavailable: a.IgnoreUnavailable, PreserveExisting: a.PreserveExisting,
+	})
+}

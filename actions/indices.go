@@ -1,0 +1,107 @@
+package actions
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/esnap/esnap/internal/cluster"
+)
+
+// openOnly drops closed indices, as Curator does for actions that need open ones.
+func openOnly(items []cluster.Item) ([]*cluster.Index, error) {
+	list := slices.DeleteFunc(cluster.Of[*cluster.Index](items), func(i *cluster.Index) bool { return i.Closed })
+	if len(list) == 0 {
+		return nil, fmt.Errorf("%w: all that is selected is closed", cluster.ErrEmpty)
+	}
+	return list, nil
+}
+
+// inBatches does something to indices, as many in a request as fit, and then sees
+// which of them are as they should be. One batch that fails does not keep the
+// others from being tried.
+func inBatches(ctx context.Context, env *Env, verb string, names []string, do func(batch []string) error, seen func() (notYet map[string]string, err error)) error {
+	failed := map[string]error{}
+	left := map[string]bool{}
+	for _, batch := range env.Cluster.IndexBatches(names) {
+		var err error
+		if ctx.Err() == nil {
+			err = do(batch)
+		}
+		for _, n := range batch {
+			switch {
+			case ctx.Err() != nil && err == nil:
+				left[n] = true
+			case err != nil && !errors.Is(err, cluster.ErrLost): // a lost reply is looked after below
+				failed[n] = err
+			}
+		}
+	}
+	notYet, err := seen()
+	if err != nil {
+		return fmt.Errorf("look whether it is so now: %w", err)
+	}
+	for _, n := range names {
+		o := cluster.Outcome{Verb: verb, What: "index", Name: n, Result: cluster.Done}
+		switch {
+		case failed[n] != nil:
+			o.Result, o.Err = cluster.Failure, failed[n]
+		case left[n]:
+			o.Result, o.Detail = cluster.Left, "not started: "+context.Cause(ctx).Error()
+		case notYet[n] != "":
+			o.Result, o.Err = cluster.Failure, errors.New(notYet[n])
+		}
+		env.Outcome(o)
+	}
+	return context.Cause(ctx)
+}
+
+// putSettings changes settings of indices and sees that they have them.
+func putSettings(ctx context.Context, env *Env, verb string, names []string, r cluster.PutIndexSettings) error {
+	return inBatches(ctx, env, verb, names, func(batch []string) error {
+		r.Names = batch
+		return env.Cluster.PutIndexSettings(ctx, r)
+	}, func() (map[string]string, error) {
+		if r.PreserveExisting {
+			return nil, nil // what was there may rightly stay
+		}
+		have, err := env.Cluster.Settings(ctx, names)
+		notYet := map[string]string{}
+		for _, n := range names {
+			s, there := have[n]
+			if !there {
+				if !r.IgnoreUnavailable {
+					notYet[n] = "it is not there any more"
+				}
+				continue
+			}
+			for k, v := range r.Flat() {
+				if s[k] != v {
+					notYet[n] = strings.TrimSpace(fmt.Sprintf("%s is %q, not %q", k, s[k], v))
+				}
+			}
+		}
+		return notYet, err
+	})
+}
+
+// state sees which of the indices are not open, or not closed.
+func state(ctx context.Context, env *Env, names []string, closed bool) (map[string]string, error) {
+	list, err := env.Cluster.Indices(ctx)
+	notYet := map[string]string{}
+	for _, n := range names {
+		notYet[n] = "it is not there any more"
+	}
+	for _, i := range list {
+		if _, ours := notYet[i.Name]; !ours {
+			continue
+		}
+		delete(notYet, i.Name)
+		if i.Closed != closed {
+			notYet[i.Name] = "its state has not changed"
+		}
+	}
+	return notYet, err
+}

@@ -1,0 +1,23 @@
+package actions
+
+import (
+	"context"
+
+	"github.com/esnap/esnap/internal/cluster"
+)
+
+// Open opens indices, those that are open already included (spec/curator §5.8).
+type Open struct{}
+
+func newOpen(Flavour) Action { return &Open{} }
+
+// Validate implements Action.
+func (*Open) Validate(map[string]bool) error { return nil }
+
+// Run implements Action.
+func (*Open) Run(ctx context.Context, env *Env) error {
+	names := cluster.Names(env.Selected)
+	return inBatches(ctx, env, "open", names, func(batch []string) error {
+		return env.Cluster.OpenIndices(ctx, cluster.OpenIndices{Names: batch})
+	}, func() (map[string]string, error) { return state(ctx, env, names, false) })
+}

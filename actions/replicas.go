@@ -1,0 +1,34 @@
+package actions
+
+import (
+	"context"
+
+	"github.com/esnap/esnap/internal/cluster"
+)
+
+// Replicas sets how many replicas open indices have (spec/curator §5.15).
+type Replicas struct {
+	Count int64 `yaml:"count" check:"required,min=0,max=10" doc:"number of replicas"`
+	Wait
+}
+
+func newReplicas(Flavour) Action { return &Replicas{Wait: newWait(false, 3)} }
+
+// Validate implements Action.
+func (*Replicas) Validate(map[string]bool) error { return nil }
+
+// Run implements Action.
+func (a *Replicas) Run(ctx context.Context, env *Env) error {
+	indices, err := openOnly(env.Selected)
+	if err != nil {
+		return err
+	}
+	err = putSettings(ctx, env, "change replicas of", cluster.Names(indices), cluster.PutIndexSettings{Settings: map[string]any{"number_of_replicas": a.Count}})
+	if err != nil || !a.WaitForCompletion || a.Count == 0 {
+		return err
+	}
+	return a.poll(ctx, env, "the replicas to start (green)", func() (bool, error) {
+		h, err := env.Cluster.ClusterHealth(ctx)
+		return h.Status == "green", err
+	})
+}

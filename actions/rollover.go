@@ -1,0 +1,120 @@
+package actions
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"time"
+
+	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/strftime"
+)
+
+// Rollover points an alias to a new index when conditions are met
+// (spec/curator §5.16).
+type Rollover struct {
+	Name                string         `yaml:"name" check:"required" doc:"the alias, taken literally"`
+	Conditions          conditions     `yaml:"conditions" check:"required" doc:"max_age, max_docs, max_size; one of them is enough"`
+	NewIndex            string         `yaml:"new_index" doc:"the new index, with strftime tokens or as <date math>; default: the server counts on"`
+	ExtraSettings       map[string]any `yaml:"extra_settings" doc:"settings of the new index"`
+	WaitForActiveShards string         `yaml:"wait_for_active_shards" check:"scalar" doc:"shard copies that must be started, a number or all"`
+}
+
+type conditions struct {
+	MaxAge  string `yaml:"max_age" doc:"age of the index, such as 7d"`
+	MaxDocs int64  `yaml:"max_docs" check:"min=1" doc:"documents in it"`
+	MaxSize string `yaml:"max_size" doc:"size of its primaries, such as 50gb"`
+}
+
+func newRollover(Flavour) Action { return &Rollover{WaitForActiveShards: "0"} }
+
+// Validate implements Action.
+func (a *Rollover) Validate(given map[string]bool) error {
+	if given["conditions"] && len(a.conditions()) == 0 {
+		return optionError("conditions", "needs one of max_age, max_docs, max_size")
+	}
+	if _, err := strftime.Resolve(a.NewIndex, time.Unix(0, 0).UTC()); err != nil {
+		return optionError("new_index", "%s", err)
+	}
+	return nil
+}
+
+func (a *Rollover) conditions() map[string]any {
+	c := map[string]any{}
+	if a.Conditions.MaxAge != "" {
+		c["max_age"] = a.Conditions.MaxAge
+	}
+	if a.Conditions.MaxDocs > 0 {
+		c["max_docs"] = a.Conditions.MaxDocs
+	}
+	if a.Conditions.MaxSize != "" {
+		c["max_size"] = a.Conditions.MaxSize
+	}
+	return c
+}
+
+// counts says whether the server can count a name on.
+var counts = regexp.MustCompile(`(?:\d\d|-\d)$`)
+
+// Run implements Action. Conditions that are not met, and an index that a
+// lifecycle policy rolls over, are no failure (K16).
+func (a *Rollover) Run(ctx context.Context, env *Env) error {
+	list, err := env.Indices(ctx)
+	if err != nil {
+		return err
+	}
+	members := slices.DeleteFunc(list, func(i *cluster.Index) bool { return !i.HasAlias(a.Name) })
+	if len(members) == 0 {
+		return fmt.Errorf("there is no alias %s", a.Name)
+	}
+	write, err := env.Cluster.WriteAliases(ctx)
+	if err != nil {
+		return err
+	}
+	at := slices.IndexFunc(members, func(i *cluster.Index) bool { return slices.Contains(write[i.Name], a.Name) })
+	switch {
+	case at < 0 && len(members) > 1:
+		return fmt.Errorf("the alias %s has %d indices and none is its write index: it cannot be rolled over", a.Name, len(members))
+	case at < 0 && !counts.MatchString(members[0].Name):
+		return fmt.Errorf("the index %s behind the alias %s has no number at its end: it cannot be rolled over", members[0].Name, a.Name)
+	}
+	current := members[max(at, 0)]
+	o := cluster.Outcome{Verb: "roll over", What: "alias", Name: a.Name, Result: cluster.Done}
+	if current.Lifecycle != "" && !env.AllowILM {
+		o.Result, o.Detail = cluster.Adopted, "the lifecycle policy "+current.Lifecycle+" rolls it over (allow_ilm_indices: true does it all the same)"
+		env.Outcome(o)
+		return nil
+	}
+	newIndex, err := strftime.Resolve(a.NewIndex, env.Now)
+	if err != nil {
+		return err
+	}
+	req := cluster.Rollover{Alias: a.Name, NewIndex: newIndex, Conditions: a.conditions(), Settings: a.ExtraSettings, WaitForActiveShards: a.WaitForActiveShards}
+	due, err := env.Cluster.RolloverDue(ctx, req)
+	if err != nil {
+		return err
+	}
+	if !due.Due {
+		o.Result, o.Detail = cluster.Adopted, "the conditions are not met"
+		env.Outcome(o)
+		return nil
+	}
+	done, err := env.Cluster.Rollover(ctx, req)
+	if errors.Is(err, cluster.ErrLost) { // never asked for twice: look
+		after, lerr := env.Cluster.Indices(ctx)
+		if lerr == nil && hasIndex(after, due.NewIndex) {
+			err = nil
+		}
+	}
+	if err != nil {
+		return err
+	}
+	if done.NewIndex == "" {
+		done = due
+	}
+	o.Detail = fmt.Sprintf("from %s to %s", done.OldIndex, done.NewIndex)
+	env.Outcome(o)
+	return nil
+}

@@ -1,0 +1,213 @@
+package cluster
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+)
+
+// PutIndexSettings changes settings of indices; null removes one.
+type PutIndexSettings struct {
+	Names             []string
+	Settings          map[string]any
+	IgnoreUnavailable bool
+	PreserveExisting  bool
+}
+
+// OpenIndices opens indices, or with Close closes them.
+type OpenIndices struct {
+	Names []string
+	Close bool
+}
+
+// FlushIndices writes what is in memory to disk, before indices are closed.
+type FlushIndices struct{ Names []string }
+
+// FreezeIndices freezes indices, or with Unfreeze thaws them.
+type FreezeIndices struct {
+	Names    []string
+	Unfreeze bool
+}
+
+// ForcemergeIndex merges an index's segments and returns when it is done.
+type ForcemergeIndex struct {
+	Name           string
+	MaxNumSegments int64
+	Timeout        time.Duration
+}
+
+// CreateIndex makes an index. Body is aliases, mappings and settings.
+type CreateIndex struct {
+	Name string
+	Body map[string]any
+}
+
+// PutClusterSettings changes transient settings of the cluster.
+type PutClusterSettings struct{ Transient map[string]any }
+
+// Rollover points an alias to a new index if the conditions are met.
+type Rollover struct {
+	Alias               string
+	NewIndex            string // empty: the server counts on
+	Conditions          map[string]any
+	Settings            map[string]any
+	WaitForActiveShards string
+}
+
+// RolloverResult is what a rollover did, or would do.
+type RolloverResult struct {
+	OldIndex, NewIndex string
+	Due                bool // the conditions are met
+}
+
+// ClusterHealth is the state of the cluster as a whole.
+type ClusterHealth struct {
+	Status     string
+	Relocating int
+}
+
+// Intent implements Op.
+func (r PutIndexSettings) Intent() Intent {
+	return Intent{Verb: "change settings of", What: "index", Names: r.Names}
+}
+
+// Assume implements Op.
+func (r PutIndexSettings) Assume(o *Overlay) {
+	for _, n := range r.Names {
+		if o.settings[n] == nil {
+			o.settings[n] = map[string]string{}
+		}
+		for k, v := range r.Flat() {
+			o.settings[n][k] = v
+		}
+	}
+}
+
+// Flat are the settings by their full names, as the server returns them; empty
+// text stands for one that is removed.
+func (r PutIndexSettings) Flat() map[string]string {
+	out := map[string]string{}
+	for k, v := range Flatten(r.Settings) {
+		out[indexSetting(k)] = v
+	}
+	for k, v := range r.Settings {
+		if v == nil {
+			out[indexSetting(k)] = ""
+		}
+	}
+	return out
+}
+
+func indexSetting(name string) string {
+	if strings.HasPrefix(name, "index.") {
+		return name
+	}
+	return "index." + name
+}
+
+// Intent implements Op.
+func (r OpenIndices) Intent() Intent {
+	verb := "open"
+	if r.Close {
+		verb = "close"
+	}
+	return Intent{Verb: verb, What: "index", Names: r.Names}
+}
+
+// Assume implements Op.
+func (r OpenIndices) Assume(o *Overlay) {
+	for _, n := range r.Names {
+		o.closed[n] = r.Close
+	}
+}
+
+// Intent implements Op.
+func (r FlushIndices) Intent() Intent { return Intent{Verb: "flush", What: "index", Names: r.Names} }
+
+// Assume implements Op.
+func (r FlushIndices) Assume(*Overlay) {}
+
+// Intent implements Op.
+func (r FreezeIndices) Intent() Intent {
+	verb := "freeze"
+	if r.Unfreeze {
+		verb = "unfreeze"
+	}
+	return Intent{Verb: verb, What: "index", Names: r.Names}
+}
+
+// Assume implements Op.
+func (r FreezeIndices) Assume(*Overlay) {}
+
+// Intent implements Op.
+func (r ForcemergeIndex) Intent() Intent {
+	return Intent{Verb: "forcemerge", What: "index", Names: []string{r.Name}}
+}
+
+// Assume implements Op.
+func (r ForcemergeIndex) Assume(*Overlay) {}
+
+// Intent implements Op.
+func (r CreateIndex) Intent() Intent {
+	return Intent{Verb: "create", What: "index", Names: []string{r.Name}}
+}
+
+// Assume implements Op.
+func (r CreateIndex) Assume(o *Overlay) {
+	o.indices[r.Name] = &Index{Name: r.Name, Created: o.now, Primaries: 1, System: IsDotted(r.Name), Assumed: true}
+}
+
+// Intent implements Op.
+func (r PutClusterSettings) Intent() Intent {
+	var names []string
+	for n := range Flatten(r.Transient) {
+		names = append(names, n)
+	}
+	slices.Sort(names)
+	return Intent{Verb: "change", What: "cluster setting", Names: names}
+}
+
+// Assume implements Op.
+func (r PutClusterSettings) Assume(*Overlay) {}
+
+// Intent implements Op.
+func (r Rollover) Intent() Intent {
+	return Intent{Verb: "roll over", What: "alias", Names: []string{r.Alias}}
+}
+
+// Assume implements Op.
+func (r Rollover) Assume(*Overlay) {}
+
+func (i intercept) PutIndexSettings(ctx context.Context, r PutIndexSettings) error {
+	return i.around(ctx, r, func() error { return i.w.PutIndexSettings(ctx, r) })
+}
+
+func (i intercept) OpenIndices(ctx context.Context, r OpenIndices) error {
+	return i.around(ctx, r, func() error { return i.w.OpenIndices(ctx, r) })
+}
+
+func (i intercept) FlushIndices(ctx context.Context, r FlushIndices) error {
+	return i.around(ctx, r, func() error { return i.w.FlushIndices(ctx, r) })
+}
+
+func (i intercept) FreezeIndices(ctx context.Context, r FreezeIndices) error {
+	return i.around(ctx, r, func() error { return i.w.FreezeIndices(ctx, r) })
+}
+
+func (i intercept) ForcemergeIndex(ctx context.Context, r ForcemergeIndex) error {
+	return i.around(ctx, r, func() error { return i.w.ForcemergeIndex(ctx, r) })
+}
+
+func (i intercept) CreateIndex(ctx context.Context, r CreateIndex) error {
+	return i.around(ctx, r, func() error { return i.w.CreateIndex(ctx, r) })
+}
+
+func (i intercept) PutClusterSettings(ctx context.Context, r PutClusterSettings) error {
+	return i.around(ctx, r, func() error { return i.w.PutClusterSettings(ctx, r) })
+}
+
+func (i intercept) Rollover(ctx context.Context, r Rollover) (res RolloverResult, err error) {
+	err = i.around(ctx, r, func() error { res, err = i.w.Rollover(ctx, r); return err })
+	return res, err
+}

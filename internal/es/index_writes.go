@@ -1,0 +1,168 @@
+package es
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/elastic/go-elasticsearch/v8/esapi"
+
+	"github.com/esnap/esnap/internal/cluster"
+)
+
+// ClusterHealth implements cluster.ServerReader.
+func (c *Client) ClusterHealth(ctx context.Context) (cluster.ClusterHealth, error) {
+	var reply struct {
+		Status     string `json:"status"`
+		Relocating int    `json:"relocating_shards"`
+	}
+	err := c.do(ctx, call{op: "read the cluster's health", decode: into(&reply), accept: []int{http.StatusRequestTimeout}, request: func() esapi.Request {
+		return esapi.ClusterHealthRequest{FilterPath: []string{"status", "relocating_shards"}}
+	}})
+	return cluster.ClusterHealth{Status: reply.Status, Relocating: reply.Relocating}, err
+}
+
+// PutIndexSettings implements cluster.Writer.
+func (c *Client) PutIndexSettings(ctx context.Context, r cluster.PutIndexSettings) error {
+	op := describe("change settings of", "index", "indices", r.Names)
+	if err := concrete(op, r.Names...); err != nil {
+		return err
+	}
+	return c.do(ctx, call{op: op, write: true, request: func() esapi.Request {
+		q := esapi.IndicesPutSettingsRequest{Index: escAll(r.Names), Body: jsonBody(r.Settings)}
+		if r.IgnoreUnavailable {
+			q.IgnoreUnavailable = flag(true)
+		}
+		if r.PreserveExisting {
+			q.PreserveExisting = flag(true)
+		}
+		return q
+	}})
+}
+
+// OpenIndices implements cluster.Writer.
+func (c *Client) OpenIndices(ctx context.Context, r cluster.OpenIndices) error {
+	verb := "open"
+	if r.Close {
+		verb = "close"
+	}
+	op := describe(verb, "index", "indices", r.Names)
+	if err := concrete(op, r.Names...); err != nil {
+		return err
+	}
+	return c.do(ctx, call{op: op, write: true, timeout: max(c.o.Timeout, sizesTimeout), request: func() esapi.Request {
+		if r.Close {
+			return esapi.IndicesCloseRequest{Index: escAll(r.Names), IgnoreUnavailable: flag(true)}
+		}
+		return esapi.IndicesOpenRequest{Index: escAll(r.Names)}
+	}})
+}
+
+// FlushIndices implements cluster.Writer.
+func (c *Client) FlushIndices(ctx context.Context, r cluster.FlushIndices) error {
+	op := describe("flush", "index", "indices", r.Names)
+	if err := concrete(op, r.Names...); err != nil {
+		return err
+	}
+	return c.do(ctx, call{op: op, write: true, timeout: max(c.o.Timeout, sizesTimeout), request: func() esapi.Request {
+		return esapi.IndicesFlushRequest{Index: escAll(r.Names), Force: flag(true), IgnoreUnavailable: flag(true)}
+	}})
+}
+
+// FreezeIndices implements cluster.Writer. Elasticsearch 6.6 to 7 has it with
+// x-pack; thawing is there until 8.
+func (c *Client) FreezeIndices(ctx context.Context, r cluster.FreezeIndices) error {
+	verb, path := "freeze", "/_freeze"
+	if r.Unfreeze {
+		verb, path = "unfreeze", "/_unfreeze"
+	}
+	op := describe(verb, "index", "indices", r.Names)
+	if err := concrete(op, r.Names...); err != nil {
+		return err
+	}
+	return c.do(ctx, call{op: op, write: true, timeout: max(c.o.Timeout, sizesTimeout), request: func() esapi.Request {
+		return bare{method: http.MethodPost, path: "/" + joinNames(escAll(r.Names)) + path}
+	}})
+}
+
+// bare is a request that the request types lack.
+type bare struct {
+	method, path string
+}
+
+// Do implements esapi.Request.
+func (b bare) Do(ctx context.Context, t esapi.Transport) (*esapi.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, b.method, "http://"+b.path, nil)
+	if err != nil {
+		return nil, err
+	}
+	res, err := t.Perform(req)
+	if err != nil {
+		return nil, err
+	}
+	return &esapi.Response{StatusCode: res.StatusCode, Header: res.Header, Body: res.Body}, nil
+}
+
+// ForcemergeIndex implements cluster.Writer.
+func (c *Client) ForcemergeIndex(ctx context.Context, r cluster.ForcemergeIndex) error {
+	op := "forcemerge index " + r.Name
+	if err := concrete(op, r.Name); err != nil {
+		return err
+	}
+	return c.do(ctx, call{op: op, write: true, timeout: r.Timeout, request: func() esapi.Request {
+		n := int(r.MaxNumSegments)
+		return esapi.IndicesForcemergeRequest{Index: []string{esc(r.Name)}, MaxNumSegments: &n}
+	}})
+}
+
+// CreateIndex implements cluster.Writer.
+func (c *Client) CreateIndex(ctx context.Context, r cluster.CreateIndex) error {
+	body := r.Body
+	if body == nil {
+		body = map[string]any{}
+	}
+	return c.do(ctx, call{op: "create index " + r.Name, write: true, request: func() esapi.Request {
+		return esapi.IndicesCreateRequest{Index: esc(r.Name), Body: jsonBody(body)}
+	}})
+}
+
+// PutClusterSettings implements cluster.Writer.
+func (c *Client) PutClusterSettings(ctx context.Context, r cluster.PutClusterSettings) error {
+	return c.do(ctx, call{op: "change cluster settings", write: true, request: func() esapi.Request {
+		return esapi.ClusterPutSettingsRequest{Body: jsonBody(map[string]any{"transient": r.Transient})}
+	}})
+}
+
+// RolloverDue implements cluster.IndexReader.
+func (c *Client) RolloverDue(ctx context.Context, r cluster.Rollover) (cluster.RolloverResult, error) {
+	return c.rollover(ctx, r, true)
+}
+
+// Rollover implements cluster.Writer.
+func (c *Client) Rollover(ctx context.Context, r cluster.Rollover) (cluster.RolloverResult, error) {
+	return c.rollover(ctx, r, false)
+}
+
+func (c *Client) rollover(ctx context.Context, r cluster.Rollover, rehearse bool) (cluster.RolloverResult, error) {
+	var reply struct {
+		Old        string          `json:"old_index"`
+		New        string          `json:"new_index"`
+		RolledOver bool            `json:"rolled_over"`
+		Conditions map[string]bool `json:"conditions"`
+	}
+	body := map[string]any{"conditions": r.Conditions}
+	if len(r.Settings) > 0 {
+		body["settings"] = r.Settings
+	}
+	err := c.do(ctx, call{op: "roll over alias " + r.Alias, write: !rehearse, decode: into(&reply), request: func() esapi.Request {
+		q := esapi.IndicesRolloverRequest{Alias: esc(r.Alias), NewIndex: esc(r.NewIndex), Body: jsonBody(body), WaitForActiveShards: r.WaitForActiveShards}
+		if rehearse {
+			q.DryRun = flag(true)
+		}
+		return q
+	}})
+	res := cluster.RolloverResult{OldIndex: reply.Old, NewIndex: reply.New, Due: reply.RolledOver}
+	for _, met := range reply.Conditions {
+		res.Due = res.Due || rehearse && met
+	}
+	return res, err
+}

@@ -1,0 +1,343 @@
+package plan_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/esnap/esnap/actions"
+	"github.com/esnap/esnap/filters"
+	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/plan"
+	"github.com/esnap/esnap/internal/strictyaml"
+	"github.com/esnap/esnap/repository"
+)
+
+// secret is the value of ${SECRET}: never to be seen in an error.
+const secret = "canaryword"
+
+// env is the environment of the files under testdata.
+func env(name string) (string, bool) {
+	v, ok := map[string]string{"EMPTY": "", "SECRET": secret, "REPO": "ks-log-snapshots", "DAYS": "14", "PREFIX": "ks"}[name]
+	return v, ok
+}
+
+func options(f actions.Flavour) plan.Options { return plan.Options{Flavour: f, Env: env} }
+
+// exactlyOne wants a plan or an error, never both or neither.
+func exactlyOne(t *testing.T, p *plan.Plan, err error) {
+	t.Helper()
+	require.NotEqual(t, p == nil, err == nil)
+	if err != nil {
+		var list *strictyaml.Error
+		require.ErrorAs(t, err, &list)
+		require.NotEmpty(t, list.List)
+	}
+}
+
+// Each file under testdata/bad has the one defect that its name says. Its first
+// line is a comment with the error: line:column: text, several joined by " | ".
+// <any> in it stands for anything; [curator8] before it parses with that flavour.
+func TestBadFiles(t *testing.T) {
+	files, err := filepath.Glob("testdata/bad/*.yml")
+	require.NoError(t, err)
+	require.GreaterOrEqual(t, len(files), 40)
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".yml"), func(t *testing.T) {
+			data, err := os.ReadFile(file)
+			require.NoError(t, err)
+			want, _, _ := strings.Cut(string(data), "\n")
+			want, found := strings.CutPrefix(want, "# ")
+			require.True(t, found, "the first line says the error")
+			flavour := actions.Native
+			if rest, ok := strings.CutPrefix(want, "[curator8] "); ok {
+				flavour, want = actions.Curator8, rest
+			}
+			p, err := plan.Parse("f", data, options(flavour))
+			exactlyOne(t, p, err)
+			require.Error(t, err)
+			require.NotContains(t, err.Error(), secret)
+			got := strings.ReplaceAll(strings.ReplaceAll("\n"+err.Error(), "\nf:", "\n"), "\n", " | ")
+			got = strings.TrimSpace(strings.TrimPrefix(got, " | "))
+			if open, end, ok := strings.Cut(want, "<any>"); ok { // what grows with the kinds there are
+				require.True(t, strings.HasPrefix(got, open) && strings.HasSuffix(got, end), "want %s\ngot  %s", want, got)
+				return
+			}
+			require.Equal(t, want, got)
+		})
+	}
+}
+
+// good parses a file under testdata/good.
+func good(t *testing.T, name string, f actions.Flavour) *plan.Plan {
+	t.Helper()
+	data, err := os.ReadFile("testdata/good/" + name)
+	require.NoError(t, err)
+	p, err := plan.Parse(name, data, options(f))
+	require.NoError(t, err)
+	exactlyOne(t, p, err)
+	return p
+}
+
+// link is a filter of a chain in short.
+func links(s plan.Step) (list []string) {
+	for _, l := range s.Chain {
+		text := l.Kind
+		switch f := l.Filter.(type) {
+		case *filters.Pattern:
+			text += " " + f.Kind + " " + f.Value
+		case *filters.Age:
+			text += fmt.Sprintf(" %s %s %d %s by %s %s", f.Direction, f.Timestring, f.UnitCount, f.Unit, f.Source, f.StatsResult)
+		}
+		if l.Exclude {
+			text = "not " + text
+		}
+		list = append(list, text)
+	}
+	return list
+}
+
+// The stock files of every KubeSphere release, with every flavour: what is
+// deleted, and what is left of the nulls in them.
+func TestKubeSphereFiles(t *testing.T) {
+	const age, ilm = "age older %Y.%m.%d 7 days by name min_value", "not ilm"
+	for file, want := range map[string][][]string{
+		"kubesphere-2.1.yml":            {{age, ilm}},
+		"kubesphere-3.3.yml":            {{"pattern prefix ks-logstash-log", age, ilm}, {"pattern prefix ks-logstash-events", age, ilm}, {"pattern prefix ks-logstash-auditing", age, ilm}, {"pattern prefix logstash", age, ilm}},
+		"kubesphere-3.4-opensearch.yml": {{"pattern prefix ks-whizard-logging", age, ilm}, {"pattern prefix ks-whizard-events", age, ilm}, {"pattern prefix ks-whizard-auditing", age, ilm}, {"pattern prefix whizard", age, ilm}},
+		"kubesphere-4.yml": {
+			{"pattern regex ^.+-logs", age, ilm}, {"pattern regex ^.+-events", age, ilm}, {"pattern regex ^.+-auditing", age, ilm}, {"pattern regex ^.+-notification-history", age, ilm}, {"pattern prefix whizard", age, ilm}},
+	} {
+		for _, f := range []actions.Flavour{actions.Native, actions.Curator5, actions.Curator8} {
+			p := good(t, file, f)
+			require.Len(t, p.Steps, len(want), file)
+			for i, s := range p.Steps {
+				require.Equal(t, fmt.Sprint(i+1), s.ID)
+				require.Equal(t, "delete_indices", s.Kind)
+				require.Equal(t, want[i], links(s), file)
+				require.Equal(t, cluster.Indices, s.List())
+				require.True(t, s.Deletes())
+				require.Zero(t, s.Timeout, "a null timeout_override is none")
+				require.Equal(t, actions.Common{IgnoreEmptyList: true}, s.Common)
+				require.Equal(t, time.UTC, s.Location)
+			}
+		}
+	}
+}
+
+func TestKubeSphereBackup(t *testing.T) {
+	for _, c := range []struct {
+		flavour actions.Flavour
+		guards  []string // of delete_snapshots
+		indices []string // of delete_indices
+	}{
+		{actions.Native, []string{"in_progress", "keep_newest_good"}, []string{"write_index", "restore_mark", "write_index", "system_index"}},
+		{actions.Curator5, []string{"in_progress", "keep_newest_good"}, []string{"write_index", "restore_mark", "system_index"}},
+		{actions.Curator8, []string{"in_progress", "keep_newest_good"}, []string{"write_index", "restore_mark", "system_index"}},
+	} {
+		p := good(t, "kubesphere-backup.yml", c.flavour)
+		require.Len(t, p.Steps, 3)
+		take, expire, remove := p.Steps[0], p.Steps[1], p.Steps[2]
+		s := take.Action.(*actions.Snapshot)
+		require.Equal(t, []any{"ks-log-snapshots", "snapshot-%Y%m%d%H%M%S", true, false, false, true}, []any{s.Repository, s.Name, s.IncludeGlobalState, s.Partial, s.SkipRepoFSCheck, s.WaitForCompletion})
+		require.Equal(t, 6*time.Hour, take.Timeout)
+		require.Equal(t, []string{"pattern prefix ks-logstash-log-", "not ilm"}, links(take))
+		require.Empty(t, take.Guards)
+		require.Equal(t, []string{"pattern prefix snapshot-", "age older %Y%m%d%H%M%S 45 days by name min_value"}, links(expire), "snapshots have no lifecycle policy")
+		require.Equal(t, cluster.Snapshots, expire.List())
+		require.Equal(t, "ks-log-snapshots", expire.Source())
+		require.Equal(t, 300*time.Second, expire.Timeout)
+		require.Equal(t, c.guards, guards(expire))
+		require.Equal(t, c.indices, guards(remove))
+	}
+}
+
+func guards(s plan.Step) (list []string) {
+	for _, g := range s.Guards {
+		list = append(list, g.Name())
+	}
+	return list
+}
+
+// Numeric order, what null and None mean, text for booleans and numbers, defaults,
+// anchors, embedded variables, declared repositories.
+func TestOwnFile(t *testing.T) {
+	p := good(t, "esnap.yml", actions.Native)
+	require.Equal(t, []repository.Spec{
+		{Name: "cold", Type: "url", Settings: map[string]any{"url": "file:/cold"}, Ensure: repository.Create},
+		{Name: "nightly", Type: "fs", Settings: map[string]any{"location": "/backup", "compress": true, "chunk_size": nil, "readonly": false}, Ensure: repository.Update},
+	}, p.Repositories)
+	var ids []string
+	for _, s := range p.Steps {
+		ids = append(ids, s.ID)
+		require.True(t, s.Common.IgnoreEmptyList)
+	}
+	require.Equal(t, []string{"-1", "2", "9", "10"}, ids)
+	restore, expire, take, remove := p.Steps[0], p.Steps[1], p.Steps[2], p.Steps[3]
+
+	r := restore.Action.(*actions.Restore)
+	require.Equal(t, []any{"a${x}", "$1", 7 * 24 * time.Hour}, []any{r.RenamePattern, r.RenameReplacement, *r.KeepFor})
+	require.Empty(t, restore.Chain, "filters may be left out where nothing is deleted")
+	require.Equal(t, "No description given", restore.Description)
+
+	d := expire.Action.(*actions.DeleteSnapshots)
+	require.Equal(t, 90*time.Second, *d.WaitForRunning)
+	require.Equal(t, []string{"age older %Y.%m.%d 31 days by name min_value"}, links(expire), "a merge is overridden")
+	require.Equal(t, 900*time.Second, expire.Timeout)
+	require.Equal(t, "Europe/Berlin", expire.Location.String())
+
+	s := take.Action.(*actions.Snapshot)
+	require.Equal(t, []any{"ks-log-snapshots", "<snap-{now/d}>", true, false, "day"}, []any{s.Repository, s.Name, s.Partial, s.IncludeGlobalState, s.OncePer})
+	require.Equal(t, []int64{3, 3}, []int64{s.WaitInterval, s.MaxWait})
+	require.True(t, take.Common.AllowILMIndices)
+	require.Equal(t, []string{"pattern prefix ks-logs-", "age older %Y.%m.%d 14 days by name min_value"}, links(take), "allow_ilm_indices")
+	require.Equal(t, "2026", take.Description)
+
+	require.Zero(t, remove.Timeout, "the action's own null means unset, whatever the default")
+	require.Equal(t, time.UTC, remove.Location)
+	require.Equal(t, []string{"keep-*"}, remove.Action.(*actions.DeleteIndices).Protect)
+	require.Equal(t, []string{"protect"}, guards(remove), "guards: off leaves what the file itself protects")
+	require.Equal(t, []string{"pattern prefix ks-logs-", "age older %Y.%m.%d 14 days by name min_value", "not ilm"}, links(remove))
+}
+
+// Which guards an action that deletes has.
+func TestGuards(t *testing.T) {
+	off, on := false, true
+	file := func(opts, filters string) string {
+		return "actions: {1: {action: delete_indices, options: {" + opts + "}, filters: [" + filters + "]}}"
+	}
+	for _, c := range []struct {
+		name string
+		file string
+		o    plan.Options
+		want []string
+	}{
+		{"all", file("", ""), plan.Options{}, []string{"write_index", "restore_mark", "write_index", "system_index"}},
+		{"off in the file", file("guards: off", ""), plan.Options{}, nil},
+		{"off from outside", file("", ""), plan.Options{Guards: &off}, nil},
+		{"on from outside", file("guards: off", ""), plan.Options{Guards: &on}, []string{"write_index", "restore_mark", "write_index", "system_index"}},
+		{"a dotted prefix names system indices", file("", "{filtertype: pattern, kind: prefix, value: .kibana}"), plan.Options{}, []string{"write_index", "restore_mark", "write_index"}},
+		{"so does an escaped dot", file("", `{filtertype: pattern, kind: regex, value: '^\.ml'}`), plan.Options{}, []string{"write_index", "restore_mark", "write_index"}},
+		{"one taken out names none", file("", "{filtertype: pattern, kind: prefix, value: .kibana, exclude: true}"), plan.Options{}, []string{"write_index", "restore_mark", "write_index", "system_index"}},
+		{"running snapshots asked for", "actions: {1: {action: delete_snapshots, options: {repository: r}, filters: [{filtertype: state, state: IN_PROGRESS}]}}", plan.Options{}, []string{"keep_newest_good"}},
+		{"keep_newest_good: false", "actions: {1: {action: delete_snapshots, options: {repository: r, keep_newest_good: false}, filters: []}}", plan.Options{}, []string{"in_progress"}},
+	} {
+		p, err := plan.Parse("f", []byte(c.file), c.o)
+		require.NoError(t, err, c.name)
+		require.Equal(t, c.want, guards(p.Steps[0]), c.name)
+	}
+}
+
+// Where the command lines differ in what they read.
+func TestFlavours(t *testing.T) {
+	noFilters := "actions: {1: {action: snapshot, options: {repository: r}}}"
+	embedded := "actions: {1: {action: snapshot, options: {repository: 'x-${PREFIX}', name: '${PREFIX}-$${PREFIX}'}, filters: []}}"
+	whole := "actions:\n  1:\n    action: snapshot\n    options:\n      repository: ${REPO}\n      name: ${NOPE:nightly-%Y}\n      max_wait: ${NOPE}\n    filters: []\n"
+	for _, f := range []actions.Flavour{actions.Native, actions.Curator5, actions.Curator8} {
+		_, err := plan.Parse("f", []byte(noFilters), options(f))
+		require.Equal(t, f == actions.Native, err == nil, f)
+		p, err := plan.Parse("f", []byte(embedded), options(f))
+		require.NoError(t, err)
+		s := p.Steps[0].Action.(*actions.Snapshot)
+		if f == actions.Native {
+			require.Equal(t, []string{"x-ks", "ks-${PREFIX}"}, []string{s.Repository, s.Name})
+		} else {
+			require.Equal(t, []string{"x-${PREFIX}", "${PREFIX}-$${PREFIX}"}, []string{s.Repository, s.Name})
+		}
+		p, err = plan.Parse("f", []byte(whole), options(f))
+		require.NoError(t, err)
+		s = p.Steps[0].Action.(*actions.Snapshot)
+		require.Equal(t, []any{"ks-log-snapshots", "nightly-%Y", int64(-1)}, []any{s.Repository, s.Name, s.MaxWait})
+		require.Equal(t, f == actions.Curator8, s.SkipRepoFSCheck, "skip_repo_fs_check by default")
+		require.Equal(t, f, p.Flavour)
+	}
+	p, err := plan.Parse("f", []byte("actions: {1: {action: snapshot, options: {repository: 'x-${PREFIX}'}, filters: []}}"), plan.Options{})
+	require.NoError(t, err)
+	require.Equal(t, "x-${PREFIX}", p.Steps[0].Action.(*actions.Snapshot).Repository, "without an environment nothing is substituted")
+}
+
+// Ids that are text are in lexical order; repositories alone are a file.
+func TestOrderOfIDs(t *testing.T) {
+	for file, want := range map[string]string{
+		"actions: {b: {action: delete_indices, filters: []}, a10: {action: delete_indices, filters: []}, a9: {action: delete_indices, filters: []}}":  "a10 a9 b",
+		"actions: {10: {action: delete_indices, filters: []}, 9: {action: delete_indices, filters: []}, 0x0b: {action: delete_indices, filters: []}}": "9 10 11",
+		"repositories: {r: {type: fs, settings: {location: /b}}}":                                                                                     "",
+	} {
+		p, err := plan.Parse("f", []byte(file), options(actions.Native))
+		require.NoError(t, err)
+		var ids []string
+		for _, s := range p.Steps {
+			ids = append(ids, s.ID)
+		}
+		require.Equal(t, want, strings.Join(ids, " "))
+	}
+}
+
+// What is valid but probably not meant.
+func TestFindings(t *testing.T) {
+	remove := func(id, filters string) string { return id + ": {action: delete_indices, filters: [" + filters + "]}" }
+	file := func(actions ...string) string { return "actions: {" + strings.Join(actions, ", ") + "}" }
+	const logs = "{filtertype: pattern, kind: prefix, value: logs-}"
+	const takes = "{action: snapshot, options: {repository: r, name: 'a-%Y.%m.%d'}, filters: ["
+	for _, c := range []struct {
+		name string
+		file string
+		want []string
+	}{
+		{"nothing to say", file(remove("1", logs)), nil},
+		{"by age only", file(remove("1", "{filtertype: age, source: creation_date, direction: older, unit: days, unit_count: 7}")), []string{"no filter narrows delete_indices by name"}},
+		{"empty filters", file(remove("1", "")), []string{"no filter narrows delete_indices by name", "filters is empty: delete_indices takes everything"}},
+		{"a prefix without a separator", file(remove("1", "{filtertype: pattern, kind: prefix, value: logstash}")), []string{"the prefix logstash has no separator at its end"}},
+		{"an empty exclude", file(remove("1", "{filtertype: pattern, kind: prefix, value: logs-, exclude: }")), []string{"exclude is empty: the filter's default counts, which is false"}},
+		{"a snapshot after the deletion", file(remove("1", logs), "2: "+takes+logs+"]}"), []string{"the snapshot comes after delete_indices (action 1)"}},
+		{"a snapshot of something else after it", file(remove("1", logs), "2: "+takes+"{filtertype: pattern, kind: prefix, value: metrics-}]}"), nil},
+		{"a snapshot before it", file("1: "+takes+logs+"]}", remove("2", logs)), nil},
+		{"a name of every second", file("1: {action: snapshot, options: {repository: r, name: 'a-%S'}}"), []string{"the snapshot's name changes every second"}},
+		{"once_per answers that", file("1: {action: snapshot, options: {repository: r, name: 'a-%S', once_per: day}}"), nil},
+		{"global state on restore", file("1: {action: restore, options: {repository: r, include_global_state: true}}"), []string{"include_global_state on restore"}},
+		{"a repository that is not declared", "repositories: {q: {type: fs, settings: {location: /b}}}\n" + file("1: {action: restore, options: {repository: r}}"), []string{"repository r is not among those declared"}},
+		{"one that is", "repositories: {r: {type: fs, settings: {location: /b}}}\n" + file("1: {action: restore, options: {repository: r}}"), nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			p, err := plan.Parse("f.yml", []byte(c.file), options(actions.Native))
+			require.NoError(t, err)
+			require.Len(t, p.Findings, len(c.want), "%v", p.Findings)
+			for i, f := range p.Findings {
+				require.Contains(t, f.Error(), c.want[i])
+				require.Positive(t, f.Line)
+			}
+		})
+	}
+}
+
+// The age-only file of KubeSphere 2.1 to 3.2 deletes what it does not mean
+// (spec/kubesphere D4.1), and says so.
+func TestFindingOfTheStockFile(t *testing.T) {
+	p := good(t, "kubesphere-2.1.yml", actions.Curator5)
+	require.Len(t, p.Findings, 1)
+	require.Contains(t, p.Findings[0].Error(), "kubesphere-2.1.yml:4:5: no filter narrows delete_indices by name")
+}
+
+// Whatever the bytes: a plan or an error, never both, and no panic.
+func FuzzParse(f *testing.F) {
+	for _, pattern := range []string{"testdata/bad/*.yml", "testdata/good/*.yml"} {
+		files, err := filepath.Glob(pattern)
+		require.NoError(f, err)
+		for _, file := range files {
+			data, err := os.ReadFile(file)
+			require.NoError(f, err)
+			f.Add(data)
+		}
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		for _, flavour := range []actions.Flavour{actions.Native, actions.Curator5} {
+			p, err := plan.Parse("fuzz", data, options(flavour))
+			exactlyOne(t, p, err)
+		}
+	})
+}
