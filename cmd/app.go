@@ -29,8 +29,12 @@ type App struct {
 	In                    io.Reader
 	Out, Err              io.Writer
 	InTTY, OutTTY, ErrTTY bool
-	Env                   settings.Env
-	Now                   func() time.Time
+	// Name is the name the program was called by; Local the zone of Curator's log
+	// lines, by default the machine's.
+	Name  string
+	Local *time.Location
+	Env   settings.Env
+	Now   func() time.Time
 	// Connect makes the cluster; nil speaks HTTP.
 	Connect func(es.Options) (cluster.Cluster, error)
 
@@ -45,6 +49,13 @@ type App struct {
 // to stderr from here: one or two lines, the hint on its own.
 func Main(ctx context.Context, app *App, args []string) int {
 	root := newRoot(app)
+	var commands []string
+	for _, c := range root.Commands() {
+		commands = append(append(commands, c.Name()), c.Aliases...)
+	}
+	if rest, ok := asCurator(app.Name, args, append(commands, "help", "completion", "__complete", "__completeNoDesc")); ok {
+		return app.curator(ctx, rest)
+	}
 	root.SetArgs(args)
 	root.SetIn(app.In)
 	root.SetOut(app.Out)

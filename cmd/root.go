@@ -51,7 +51,7 @@ was seen in the cluster.`,
 	root.AddCommand(
 		newRun(app), newValidate(app), newRestore(app),
 		newSnapshot(app), newRepository(app), newIndex(app),
-		newStatus(app), newConfig(app), newSchema(app), newVersion(app),
+		newStatus(app), newCurator(app), newConfig(app), newSchema(app), newVersion(app),
 	)
 	for _, c := range root.Commands() {
 		describeCodes(c)

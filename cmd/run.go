@@ -13,6 +13,7 @@ import (
 
 	"github.com/esnap/esnap/actions"
 	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/curator"
 	"github.com/esnap/esnap/internal/plan"
 	"github.com/esnap/esnap/internal/report"
 	"github.com/esnap/esnap/internal/run"
@@ -87,6 +88,14 @@ func runFile(c *cobra.Command, app *App, o *runOptions) error {
 	cl, err := app.connect(c)
 	if err != nil {
 		return err
+	}
+	if s.MasterOnly {
+		if elected, err := curator.OnMaster(c.Context(), cl, s); err != nil || !elected {
+			if err == nil {
+				app.log.Info("nothing is done: master_only is set, and this node is not the master")
+			}
+			return err
+		}
 	}
 	return app.carryOut(c.Context(), p, cl, run.Options{
 		Now: now, DryRun: s.DryRun, Imagined: o.Now != "", Only: o.Only, Skip: o.Skip,

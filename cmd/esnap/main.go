@@ -19,7 +19,7 @@ func main() {
 	code := cmd.Main(ctx, &cmd.App{
 		In: os.Stdin, Out: os.Stdout, Err: os.Stderr,
 		InTTY: tty(os.Stdin), OutTTY: tty(os.Stdout), ErrTTY: tty(os.Stderr),
-		Env: os.LookupEnv, Now: time.Now,
+		Name: os.Args[0], Env: os.LookupEnv, Now: time.Now,
 	}, os.Args[1:])
 	stop()
 	os.Exit(code)

@@ -28,6 +28,8 @@ type ServerReader interface {
 	Server(ctx context.Context) (Server, error)
 	// Clock reads the cluster's clock, to the second.
 	Clock(ctx context.Context) (time.Time, error)
+	// OnMaster says whether the node that answers is the elected master.
+	OnMaster(ctx context.Context) (bool, error)
 	// Running lists the snapshots, snapshot deletions and restores that run now.
 	Running(ctx context.Context) ([]Operation, error)
 	// ClusterHealth is the state of the cluster as a whole.

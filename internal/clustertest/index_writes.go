@@ -25,6 +25,12 @@ func (m *Memory) ClusterHealth(ctx context.Context) (h cluster.ClusterHealth, er
 	return h, err
 }
 
+// OnMaster implements cluster.ServerReader: the one node is the master.
+func (m *Memory) OnMaster(ctx context.Context) (bool, error) {
+	err := m.do(ctx, read("OnMaster", "ask which node is the master"), func() error { return nil })
+	return err == nil, err
+}
+
 // existing carries out a write on indices that must all be there.
 func (m *Memory) existing(ctx context.Context, method string, op cluster.Op, names []string, lenient bool, each func(*index)) error {
 	c := write(method, strings.TrimSpace(op.Intent().Verb+" "+strings.Join(names, ",")), op, names...)

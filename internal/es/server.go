@@ -119,6 +119,27 @@ func (c *Client) Clock(ctx context.Context) (time.Time, error) {
 	return time.Time{}, &cluster.Error{Op: op, Kind: cluster.ErrServer, Text: "no node says what time it is"}
 }
 
+// OnMaster implements cluster.ServerReader.
+func (c *Client) OnMaster(ctx context.Context) (bool, error) {
+	var state struct {
+		Master string `json:"master_node"`
+	}
+	err := c.do(ctx, call{op: "ask which node is the master", decode: into(&state), request: func() esapi.Request {
+		return esapi.ClusterStateRequest{Metric: []string{"master_node"}, FilterPath: []string{"master_node"}}
+	}})
+	if err != nil {
+		return false, err
+	}
+	var local struct {
+		Nodes map[string]json.RawMessage `json:"nodes"`
+	}
+	err = c.do(ctx, call{op: "ask which node answers", decode: into(&local), request: func() esapi.Request {
+		return esapi.NodesInfoRequest{NodeID: []string{"_local"}, FilterPath: []string{"nodes.*.name"}}
+	}})
+	_, is := local.Nodes[state.Master]
+	return is, err
+}
+
 // customs is what the cluster state says of running operations.
 type customs struct {
 	Snapshots struct {

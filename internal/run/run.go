@@ -299,6 +299,7 @@ func (r *runner) list(ctx context.Context, s plan.Step) ([]cluster.Item, error) 
 		if err != nil {
 			return nil, err
 		}
+		list = slices.DeleteFunc(list, func(i *cluster.Index) bool { return r.unlisted(s, i) })
 		if p := s.Common.SearchPattern; p != "" {
 			matched, missing := cluster.ExpandNames([]string{p}, cluster.Names(list))
 			if len(missing) > 0 {
@@ -315,6 +316,23 @@ func (r *runner) list(ctx context.Context, s plan.Step) ([]cluster.Item, error) 
 		return cluster.Items(list), err
 	}
 	return nil, nil
+}
+
+// systemNames are what Curator 8 leaves out of every listing (spec/curator §8.1).
+var systemNames = []string{".kibana*", ".security*", ".watch*", ".triggered_watch*", ".ml*", ".geoip_databases*", ".logstash*", ".tasks*"}
+
+// unlisted says whether Curator would not list the index. esnap's own commands
+// list every index.
+func (r *runner) unlisted(s plan.Step, i *cluster.Index) bool {
+	hidden := s.Common.IncludeHidden != nil && *s.Common.IncludeHidden
+	switch r.plan.Flavour {
+	case actions.Curator8:
+		asked := hidden && strings.HasPrefix(s.Common.SearchPattern, ".")
+		return (i.Hidden || i.DataStream != "") && !hidden || !asked && slices.ContainsFunc(systemNames, func(p string) bool { return cluster.MatchName(p, i.Name) })
+	case actions.Curator5:
+		return (i.Hidden || i.DataStream != "") && !hidden
+	}
+	return false
 }
 
 // act runs the action on the selection and turns failed items into its error.

@@ -286,11 +286,13 @@ func (s *Settings) curator8(n *strictyaml.Node, out map[string]any, p *strictyam
 		if len(hosts) > 0 {
 			p.Add(n.Get("client").Get("cloud_id"), "cloud_id and hosts exclude each other")
 		}
-		host, err := cloudHost(f.Client.CloudID)
+		host, err := CloudHost(f.Client.CloudID)
 		if err != nil {
 			p.Add(n.Get("client").Get("cloud_id"), "cloud_id: %s", err)
+			hosts = nil
+		} else {
+			hosts = []string{host}
 		}
-		hosts = []string{host}
 	}
 	var urls []string
 	for _, h := range hosts {
@@ -333,9 +335,9 @@ func (s *Settings) curator8(n *strictyaml.Node, out map[string]any, p *strictyam
 	f.Client.secretsIn.put(out)
 }
 
-// cloudHost reads the address out of an Elastic Cloud id: name:base64 of
+// CloudHost reads the address out of an Elastic Cloud id: name:base64 of
 // host$elasticsearch-uuid$….
-func cloudHost(id string) (string, error) {
+func CloudHost(id string) (string, error) {
 	_, encoded, found := strings.Cut(id, ":")
 	if !found {
 		encoded = id

@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -398,16 +399,39 @@ func (s *Settings) Show() []Shown {
 	return out
 }
 
-// Mask hides user information in addresses.
+// Mask hides user information in addresses. A comma may be part of a password: an
+// address begins only where a scheme follows the comma.
 func Mask(urls string) string {
-	parts := strings.Split(urls, ",")
-	for i, p := range parts {
-		if at := strings.LastIndex(p, "@"); at >= 0 {
-			scheme, _, _ := strings.Cut(p, "://")
-			parts[i] = scheme + "://***@" + p[at+1:]
+	starts := append([]int{0}, commaScheme(urls)...)
+	var parts []string
+	for i, start := range starts {
+		part := urls[start:]
+		if i+1 < len(starts) {
+			part = urls[start : starts[i+1]-1]
 		}
+		if at := strings.LastIndex(part, "@"); at >= 0 {
+			scheme, _, found := strings.Cut(part[:at], "://")
+			if found {
+				scheme += "://"
+			} else {
+				scheme = ""
+			}
+			part = scheme + "***@" + part[at+1:]
+		}
+		parts = append(parts, part)
 	}
 	return strings.Join(parts, ",")
+}
+
+var nextAddress = regexp.MustCompile(`,\s*[A-Za-z][A-Za-z0-9+.-]*://`)
+
+// commaScheme lists where addresses after the first begin.
+func commaScheme(urls string) []int {
+	var starts []int
+	for _, m := range nextAddress.FindAllStringIndex(urls, -1) {
+		starts = append(starts, m[0]+1)
+	}
+	return starts
 }
 
 // IsDefaultURL says whether nothing said where the cluster is.

@@ -1,0 +1,267 @@
+package curator
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/clustertest"
+	"github.com/esnap/esnap/internal/es"
+)
+
+type shell struct {
+	t    *testing.T
+	c    *clustertest.Memory
+	env  map[string]string
+	opts *es.Options
+}
+
+func newShell(t *testing.T) *shell {
+	return &shell{t: t, c: clustertest.New(), env: map[string]string{"HOME": t.TempDir(), "XDG_CONFIG_HOME": t.TempDir()}}
+}
+
+func (s *shell) run(args ...string) (code int, out, errs string) {
+	s.t.Helper()
+	var stdout, stderr bytes.Buffer
+	code = Main(context.Background(), Host{
+		Out: &stdout, Err: &stderr, Now: time.Now, Local: time.UTC, Version: "test",
+		Env:     func(n string) (string, bool) { v, ok := s.env[n]; return v, ok },
+		Connect: func(o es.Options) (cluster.Cluster, error) { s.opts = &o; return s.c, nil },
+	}, args)
+	return code, stdout.String(), stderr.String()
+}
+
+func (s *shell) file(name, text string) string {
+	s.t.Helper()
+	path := filepath.Join(s.t.TempDir(), name)
+	require.NoError(s.t, os.WriteFile(path, []byte(text), 0o600))
+	return path
+}
+
+func (s *shell) indices() []string {
+	list, err := s.c.Indices(context.Background())
+	require.NoError(s.t, err)
+	return cluster.Names(list)
+}
+
+const stockClient = `---
+# Remember, leave a key empty if there is no value.
+client:
+  hosts:
+    - elasticsearch-logging-data.kubesphere-logging-system.svc
+  port: 9200
+      
+  # url_prefix:
+# logging:
+`
+
+// day is an index's name so many days ago.
+func day(prefix string, ago int) string {
+	return prefix + time.Now().UTC().AddDate(0, 0, -ago).Format("2006.01.02")
+}
+
+const stockAction = `---
+actions:
+  1:
+    action: delete_indices
+    description: "Clean up ES by deleting old indices"
+    options:
+      timeout_override:
+      continue_if_exception: False
+      disable_action: False
+      ignore_empty_list: True
+    filters:
+    - filtertype: pattern
+      kind: prefix
+      value: ks-logstash-log
+      exclude: False
+    - filtertype: age
+      source: name
+      direction: older
+      timestring: '%Y.%m.%d'
+      unit: days
+      unit_count: 7
+      field:
+      stats_result:
+      epoch:
+      exclude: False
+`
+
+func TestKubeSpheresStockFilesRunUnchanged(t *testing.T) {
+	s := newShell(t)
+	s.c.AddIndices(day("ks-logstash-log-", 1), day("ks-logstash-log-", 6), day("ks-logstash-log-", 8), day("other-", 30))
+	code, out, errs := s.run("--config", s.file("config.yml", stockClient), s.file("action_file.yml", stockAction))
+	require.Equal(t, 0, code, errs)
+	require.Empty(t, errs, "Curator 5 writes everything to stdout")
+	require.Equal(t, []string{"http://elasticsearch-logging-data.kubesphere-logging-system.svc:9200"}, s.opts.URLs)
+	require.ElementsMatch(t, []string{day("ks-logstash-log-", 1), day("ks-logstash-log-", 6), day("other-", 30)}, s.indices())
+	for _, line := range []string{
+		`Preparing Action ID: 1, "delete_indices"`,
+		"Creating client object and testing connection",
+		`Trying Action ID: 1, "delete_indices": Clean up ES by deleting old indices`,
+		`Action ID: 1, "delete_indices" completed.`,
+		"Job completed.",
+	} {
+		require.Contains(t, out, line)
+	}
+	for line := range strings.SplitSeq(strings.TrimSpace(out), "\n") {
+		require.Regexp(t, `^\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2},\d{3} (INFO|WARNING|ERROR|DEBUG) +\S`, line)
+	}
+	code, out, _ = s.run("--config", s.file("config.yml", stockClient), s.file("action_file.yml", stockAction))
+	require.Equal(t, 0, code, "nothing to do is no failure with ignore_empty_list")
+	require.Contains(t, out, `Skipping action "delete_indices" due to empty list`)
+}
+
+func TestDryRunLines(t *testing.T) {
+	s := newShell(t)
+	s.c.AddIndices(day("ks-logstash-log-", 9), day("ks-logstash-log-", 8))
+	s.c.CloseIndex(day("ks-logstash-log-", 9))
+	code, out, _ := s.run("--dry-run", "--config", s.file("config.yml", stockClient), s.file("action_file.yml", stockAction))
+	require.Equal(t, 0, code)
+	require.Empty(t, s.c.Writes())
+	lines := regexp.MustCompile(`DRY-RUN: .*`).FindAllString(out, -1)
+	require.Equal(t, []string{
+		"DRY-RUN: delete_indices: " + day("ks-logstash-log-", 9) + " (CLOSED) with arguments: {}",
+		"DRY-RUN: delete_indices: " + day("ks-logstash-log-", 8) + " with arguments: {}",
+	}, lines)
+	require.Contains(t, out, "No changes will be made")
+	s.env["ESCLIENT_DRY_RUN"] = "1"
+	_, _, _ = s.run(s.file("action_file.yml", stockAction))
+	require.Empty(t, s.c.Writes())
+	delete(s.env, "ESCLIENT_DRY_RUN")
+	s.env["ESNAP_DRY_RUN"] = "1"
+	_, _, _ = s.run("--config", s.file("config.yml", stockClient), s.file("action_file.yml", stockAction))
+	require.Empty(t, s.c.Writes(), "kubectl set env rehearses a CronJob")
+}
+
+func TestCuratorsExitCodes(t *testing.T) {
+	empty := strings.Replace(stockAction, "ignore_empty_list: True", "ignore_empty_list: False", 1)
+	for _, c := range []struct {
+		name, file string
+		fail       bool
+		want       int
+	}{
+		{"done", stockAction, false, 0},
+		{"empty", strings.Replace(empty, "ks-logstash-log", "none", 1), false, 1},
+		{"empty, continue_if_exception does not help", strings.Replace(strings.Replace(empty, "ks-logstash-log", "none", 1), "continue_if_exception: False", "continue_if_exception: True", 1), false, 1},
+		{"failure", stockAction, true, 1},
+		{"failure passed over", strings.Replace(stockAction, "continue_if_exception: False", "continue_if_exception: True", 1), true, 0},
+		{"not YAML", "a: [", false, 1},
+		{"unknown option", strings.Replace(stockAction, "disable_action", "disable_acton", 1), false, 1},
+		{"disabled", strings.Replace(stockAction, "disable_action: False", "disable_action: True", 1), true, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := newShell(t)
+			s.c.AddIndices(day("ks-logstash-log-", 8))
+			if c.fail {
+				s.c.Fault = func(m string, _ []string) error {
+					if m == "DeleteIndices" {
+						return cluster.ErrForbidden
+					}
+					return nil
+				}
+			}
+			code, out, errs := s.run(s.file("a.yml", c.file))
+			require.Equal(t, c.want, code, out+errs)
+			if c.name == "failure passed over" {
+				require.Contains(t, errs, "Actions failed and were passed over because continue_if_exception is set: 1 (delete_indices)")
+				require.Contains(t, out, "All actions completed.")
+			}
+			if c.want == 1 {
+				require.NotContains(t, out, "completed.")
+				require.NotEmpty(t, errs)
+			}
+		})
+	}
+}
+
+func TestWrongCommandLines(t *testing.T) {
+	s := newShell(t)
+	for _, args := range [][]string{{}, {"/nowhere.yml"}, {"a", "b"}, {"--config", "/nowhere.yml", s.file("a.yml", stockAction)}, {"--dryrun", s.file("a.yml", stockAction)}} {
+		code, out, errs := s.run(args...)
+		require.Equal(t, 2, code, "%v", args)
+		require.Empty(t, out)
+		require.Contains(t, errs, "Usage: curator")
+	}
+	code, out, _ := s.run("--version")
+	require.Equal(t, 0, code)
+	require.Equal(t, "curator, version test\n", out)
+}
+
+func TestOptionsWinOverEnvironmentAndFile(t *testing.T) {
+	s := newShell(t)
+	s.c.AddIndices(day("ks-logstash-log-", 1))
+	file := s.file("a.yml", stockAction)
+	eight := s.file("c.yml", "elasticsearch: {client: {hosts: 'http://file:9200', request_timeout: 7}, other_settings: {username: u, password: p}}\nlogging: {loglevel: ERROR}\n")
+	_, _, _ = s.run("--config", eight, file)
+	require.Equal(t, []string{"http://file:9200"}, s.opts.URLs)
+	require.Equal(t, 7*time.Second, s.opts.Timeout)
+	require.Equal(t, "p", s.opts.Password)
+	s.env["ESCLIENT_HOSTS"] = "http://one:9200 http://two:9200"
+	_, _, _ = s.run("--config", eight, file)
+	require.Equal(t, []string{"http://one:9200", "http://two:9200"}, s.opts.URLs)
+	_, _, _ = s.run("--config", eight, "--hosts", "https://three:9200", "--password", "q", "--no-verify_certs", "--request_timeout=9", file)
+	require.Equal(t, []string{"https://three:9200"}, s.opts.URLs)
+	require.Equal(t, "q", s.opts.Password)
+	require.True(t, s.opts.InsecureSkipVerify)
+	require.Equal(t, 9*time.Second, s.opts.Timeout)
+	_, _, _ = s.run("--id", "i", "--api_key", "k", file)
+	require.Equal(t, "aTpr", s.opts.APIKey)
+}
+
+func TestLogFormats(t *testing.T) {
+	for _, format := range []string{"json", "logstash", "ecs"} {
+		s := newShell(t)
+		s.c.AddIndices(day("ks-logstash-log-", 8))
+		_, out, errs := s.run("--logformat", format, s.file("a.yml", strings.Replace(stockAction, "ks-logstash-log", "none", 1)))
+		require.NotEmpty(t, out+errs)
+		for line := range strings.SplitSeq(strings.TrimSpace(out+errs), "\n") {
+			var m map[string]any
+			require.NoError(t, json.Unmarshal([]byte(line), &m), line)
+			require.Contains(t, m, "@timestamp")
+			require.Contains(t, m, "message")
+		}
+	}
+}
+
+func TestWhatTheFlavoursList(t *testing.T) {
+	for _, c := range []struct{ config, options, left string }{
+		{stockClient, "", ".hidden .ds-x"},
+		{"", "", ".hidden .ds-x .kibana_1"},
+		{"", "include_hidden: true", ".kibana_1"},
+	} {
+		s := newShell(t)
+		s.c.AddIndex(cluster.Index{Name: ".hidden", Hidden: true})
+		s.c.AddIndex(cluster.Index{Name: ".ds-x", Hidden: true, DataStream: "x"})
+		s.c.AddIndices(".kibana_1", "a")
+		args := []string{s.file("a.yml", "actions: {1: {action: delete_indices, options: {"+c.options+"}, filters: [{filtertype: none}]}}")}
+		if c.config != "" {
+			args = append([]string{"--config", s.file("c.yml", c.config)}, args...)
+		}
+		code, out, errs := s.run(args...)
+		require.Equal(t, 0, code, out+errs)
+		require.ElementsMatch(t, strings.Fields(c.left), s.indices())
+	}
+}
+
+func TestMasterOnly(t *testing.T) {
+	s := newShell(t)
+	s.c.AddIndices(day("ks-logstash-log-", 8))
+	two := s.file("c.yml", "client: {hosts: [a, b], master_only: true}\n")
+	code, _, errs := s.run("--config", two, s.file("a.yml", stockAction))
+	require.Equal(t, 1, code)
+	require.Contains(t, errs, "master_only needs a single host")
+	one := s.file("c.yml", "client: {hosts: [a], master_only: true}\n")
+	code, _, _ = s.run("--config", one, s.file("a.yml", stockAction))
+	require.Equal(t, 0, code)
+	require.Empty(t, s.indices())
+}

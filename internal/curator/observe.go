@@ -1,0 +1,219 @@
+package curator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+
+	"github.com/esnap/esnap/actions"
+	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/plan"
+	"github.com/esnap/esnap/internal/run"
+)
+
+// observer turns the events of a run into Curator's milestone lines.
+type observer struct {
+	log     *slog.Logger
+	flavour actions.Flavour
+	dryRun  bool
+	noted   bool // the note about closed indices was written
+	failed  []string
+}
+
+// Observe implements run.Observer.
+func (o *observer) Observe(e run.Event) {
+	switch e := e.(type) {
+	case run.Started:
+		o.dryRun = e.DryRun
+	case run.RepositoryReady:
+		if e.Err != nil {
+			o.log.Error(fmt.Sprintf("Repository %q: %s", e.State.Spec.Name, said(e.Err)))
+			return
+		}
+		o.log.Info(fmt.Sprintf("Repository %q: %s", e.State.Spec.Name, e.State.Detail))
+	case run.ActionStarting:
+		o.noted = false
+		o.log.Info(fmt.Sprintf("Preparing Action ID: %s, %q", e.Step.ID, e.Step.Kind))
+		o.log.Info("Creating client object and testing connection")
+		o.log.Info(fmt.Sprintf("Trying Action ID: %s, %q: %s", e.Step.ID, e.Step.Kind, e.Step.Description))
+		if e.Step.Common.AllowILMIndices {
+			o.log.Warn("allow_ilm_indices: true was set. Using Curator and ILM on the same indices can collide")
+		}
+		if o.dryRun {
+			o.log.Info("DRY-RUN MODE.  No changes will be made.")
+		}
+	case run.ActionSkipped:
+		o.skipped(e)
+	case run.Selected:
+		for _, s := range e.Selection.Spared {
+			if s.Guard {
+				o.log.Warn(fmt.Sprintf("%s is spared: %s", s.Item.ItemName(), s.Why))
+			} else {
+				o.log.Debug(fmt.Sprintf("Filter %s removed %s: %s", s.By, s.Item.ItemName(), s.Why))
+			}
+		}
+		if o.dryRun {
+			o.rehearsed(e)
+		}
+	case run.Outcome:
+		o.outcome(e)
+	case run.Warning:
+		o.log.Warn(e.Text)
+	case run.Waiting:
+		o.log.Debug(fmt.Sprintf("Waiting for %s, %s so far", e.Waiting.For, e.Waiting.Elapsed))
+	case run.ActionDone:
+		o.done(e)
+	case run.Finished:
+		o.finished(e.Result)
+	}
+}
+
+// said is an error with its hint, in one line.
+func said(err error) string {
+	text := strings.ReplaceAll(err.Error(), "\n", "; ")
+	if hint := cluster.Hint(err); hint != "" {
+		text += " (" + hint + ")"
+	}
+	return text
+}
+
+func (o *observer) skipped(e run.ActionSkipped) {
+	switch {
+	case e.Step.Common.DisableAction:
+		o.log.Info(fmt.Sprintf("Action ID: %s: %q not performed because \"disable_action\" is set to True", e.Step.ID, e.Step.Kind))
+	case strings.Contains(e.Why, "ignore_empty_list"):
+		o.log.Info(fmt.Sprintf("Skipping action %q due to empty list: %s", e.Step.Kind, e.Why))
+	}
+}
+
+// rehearsed writes what a dry run would do, one line for each item, sorted.
+func (o *observer) rehearsed(e run.Selected) {
+	args := arguments(e.Step, o.flavour)
+	if args == "" {
+		return
+	}
+	label := e.Step.Kind
+	switch label {
+	case "index_settings":
+		label = "indexsettings"
+	case "delete_snapshots":
+		label = "delete_snapshot"
+	}
+	if e.Step.List() == cluster.Indices && !o.noted {
+		o.noted = true
+		o.log.Info("(CLOSED) indices may be shown that will not be acted on by action \"" + e.Step.Kind + "\".")
+	}
+	items := slices.Clone(e.Selection.Selected)
+	slices.SortFunc(items, func(a, b cluster.Item) int { return strings.Compare(a.ItemName(), b.ItemName()) })
+	for _, it := range items {
+		closed := ""
+		if i, ok := it.(*cluster.Index); ok && i.Closed {
+			closed = " (CLOSED)"
+		}
+		o.log.Info(fmt.Sprintf("DRY-RUN: %s: %s%s with arguments: %s", label, it.ItemName(), closed, args))
+	}
+}
+
+// arguments is the map that Curator shows with each item of a dry run; empty for
+// actions whose outcome says it.
+func arguments(s plan.Step, f actions.Flavour) string {
+	switch a := s.Action.(type) {
+	case *actions.DeleteIndices, *actions.Open, *actions.Freeze, *actions.IndexSettings:
+		return "{}"
+	case *actions.Close:
+		return fmt.Sprintf("{'delete_aliases': %s}", python(a.DeleteAliases))
+	case *actions.Forcemerge:
+		return fmt.Sprintf("{'max_num_segments': %d, 'delay': %g}", a.MaxNumSegments, a.Delay)
+	case *actions.Replicas:
+		return fmt.Sprintf("{'count': %d}", a.Count)
+	case *actions.Allocation:
+		value := "None"
+		if a.Value != nil {
+			value = "'" + *a.Value + "'"
+		}
+		key := "body"
+		if f == actions.Curator8 {
+			key = "settings"
+		}
+		return fmt.Sprintf("{'%s': {'index.routing.allocation.%s.%s': %s}}", key, a.AllocationType, a.Key, value)
+	case *actions.DeleteSnapshots:
+		return fmt.Sprintf("{'repository': '%s', 'retry_interval': %d, 'retry_count': %d}", a.Repository, a.RetryInterval, a.RetryCount)
+	}
+	return ""
+}
+
+func python(b bool) string {
+	if b {
+		return "True"
+	}
+	return "False"
+}
+
+func (o *observer) outcome(e run.Outcome) {
+	x := e.Outcome
+	where := x.Name
+	if x.Repository != "" {
+		where = x.Name + " in repository " + x.Repository
+	}
+	switch {
+	case x.Err != nil:
+		o.log.Error(fmt.Sprintf("%s %s %s: %s", x.Verb, x.What, where, said(x.Err)))
+	case x.Assumed && arguments(e.Step, o.flavour) == "":
+		o.log.Info(fmt.Sprintf("DRY-RUN: %s: %s %s", e.Step.Kind, where, x.Detail))
+	case x.Assumed:
+	case x.Result == cluster.Left:
+		o.log.Warn(fmt.Sprintf("%s %s %s: %s", x.Verb, x.What, where, x.Detail))
+	default:
+		o.log.Info(strings.TrimSpace(fmt.Sprintf("%s %s %s: %s %s", x.Verb, x.What, where, x.Result, x.Detail)))
+	}
+}
+
+func (o *observer) done(e run.ActionDone) {
+	if err := e.Result.Err; err != nil {
+		if errors.Is(err, cluster.ErrEmpty) {
+			o.log.Error(fmt.Sprintf("Unable to complete action %q.  No actionable items in list: %s", e.Step.Kind, said(err)))
+			return
+		}
+		o.log.Error(fmt.Sprintf("Failed to complete action: %s.  %s", e.Step.Kind, said(err)))
+		if !e.Step.Common.ContinueIfException {
+			return
+		}
+		o.failed = append(o.failed, fmt.Sprintf("%s (%s)", e.Step.ID, e.Step.Kind))
+		o.log.Info(fmt.Sprintf("Continuing execution with next action because \"continue_if_exception\" is set to True for action %s", e.Step.Kind))
+	}
+	o.log.Info(fmt.Sprintf("Action ID: %s, %q completed.", e.Step.ID, e.Step.Kind))
+}
+
+func (o *observer) finished(r run.Result) {
+	if code(r) != 0 {
+		if r.Err != nil {
+			o.log.Log(context.Background(), critical, said(r.Err))
+		}
+		return
+	}
+	if len(o.failed) > 0 {
+		o.log.Warn("Actions failed and were passed over because continue_if_exception is set: " + strings.Join(o.failed, ", "))
+	}
+	if o.flavour == actions.Curator5 {
+		o.log.Info("Job completed.")
+	} else {
+		o.log.Info("All actions completed.")
+	}
+}
+
+// code is the exit code of a run by Curator's rules (spec/curator §1.4): failures
+// that continue_if_exception passes over are none.
+func code(r run.Result) int {
+	if r.Err != nil {
+		return 1
+	}
+	for _, a := range r.Actions {
+		if a.Left || a.Err != nil && (!a.Step.Common.ContinueIfException || errors.Is(a.Err, cluster.ErrEmpty)) {
+			return 1
+		}
+	}
+	return 0
+}
