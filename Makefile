@@ -8,7 +8,7 @@ BIN      := bin
 MATRIX   := es670 es6823 es71728 es8197 es920 os1320 os2110 os330
 export CGO_ENABLED = 0
 
-.PHONY: help build dist test unit integration matrix test-docker race lint fuzz bench demo image golden cover clean
+.PHONY: help build dist test unit integration servers matrix test-docker race lint fuzz bench demo image golden cover clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -25,10 +25,13 @@ test: unit integration ## unit tests, and integration tests on Elasticsearch OSS
 unit: ## tests that need no server
 	$(GO) test ./...
 
-integration: ## integration tests on real servers (ESNAP_TEST_FLAVOURS, default es670,os2110)
+integration: servers ## integration tests on real servers (ESNAP_TEST_FLAVOURS, default es670,os2110)
 	ESNAP_REQUIRE_SERVERS=1 $(GO) test -tags integration -count=1 -timeout 40m -v ./integration/
 
-matrix: ## the same scenarios on every supported server, and a table of what passed
+servers: ## install the JDK and Maven that real servers need, where they are missing (Debian)
+	@[ "$(ESNAP_TEST_PROVIDER)" = docker ] || scripts/ci-install.sh
+
+matrix: servers ## the same scenarios on every supported server, and a table of what passed
 	@scripts/matrix.sh $(MATRIX)
 
 test-docker: ## integration tests on official images, through a Docker engine
@@ -46,8 +49,7 @@ fuzz: ## every fuzz test for ten seconds
 bench: build ## benchmarks against real servers, and a table in docs/performance.md's form
 	ESNAP_REQUIRE_SERVERS=1 $(GO) test -tags integration -run '^$$' -bench . -benchtime 5x -timeout 30m ./integration/
 
-demo: build ## the main job on a real Elasticsearch OSS 6.7.0, started and stopped by itself
-	@scripts/ci-install.sh >/dev/null
+demo: build servers ## the main job on a real Elasticsearch OSS 6.7.0, started and stopped by itself
 	$(GO) run ./internal/demo $(BIN)/esnap
 
 image: ## build the container image esnap:$(VERSION)

@@ -41,7 +41,11 @@ func (d *deletion) run(ctx context.Context, env *Env, names []string) error {
 		}
 		there, err := d.stillThere(ctx, env)
 		if err != nil {
-			return fmt.Errorf("look whether the deleted %ss are gone: %w", d.what, err)
+			err = fmt.Errorf("it is not known whether it is gone: %w", err)
+			for _, n := range names {
+				env.Outcome(cluster.Outcome{Verb: "delete", What: d.what, Name: n, Repository: d.in, Result: cluster.Failure, Err: err})
+			}
+			return nil
 		}
 		var again []string
 		for _, n := range names {

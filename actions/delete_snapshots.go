@@ -72,16 +72,18 @@ func (a *DeleteSnapshots) Run(ctx context.Context, env *Env) error {
 			}
 			return there, err
 		},
-		patience: newPatience(a.patience(env)),
+		patience: a.patience(env),
 	}
 	return d.run(ctx, env, names)
 }
 
-func (a *DeleteSnapshots) patience(env *Env) time.Duration {
+func (a *DeleteSnapshots) patience(env *Env) *patience {
 	if a.WaitForRunning == nil && (a.retriesGiven || env.Flavour != Native) {
-		return time.Duration(a.RetryCount*a.RetryInterval) * time.Second
+		p := newPatience(time.Duration(a.RetryCount*a.RetryInterval) * time.Second)
+		p.every = time.Duration(a.RetryInterval) * time.Second
+		return p
 	}
-	return env.waitForRunning(a.WaitForRunning)
+	return newPatience(env.waitForRunning(a.WaitForRunning))
 }
 
 var errNoRepositoryHint = "register it with esnap repository register, or declare it under repositories: in the file"

@@ -30,7 +30,7 @@ type Restore struct {
 	ExtraSettings      map[string]any `yaml:"extra_settings" doc:"index settings, or index_settings and ignore_index_settings for the request"`
 	SkipRepoFSCheck    bool           `yaml:"skip_repo_fs_check" doc:"do not have every node verify the repository first"`
 	OnConflict         string         `yaml:"on_conflict" check:"oneof=fail|skip|rename" doc:"when a target's name is taken; default fail, in Curator's command lines left to the server (esnap's own)"`
-	KeepFor            *time.Duration `yaml:"keep_for" doc:"mark the restored indices so that esnap's deletes leave them alone for so long (esnap's own)"`
+	KeepFor            *time.Duration `yaml:"keep_for" doc:"mark the restored indices so that esnap's deletes leave them alone for so long; default 7d when they keep their name, none in Curator's command lines (esnap's own)"`
 	WaitForRunning     *time.Duration `yaml:"wait_for_running" doc:"wait so long for another operation; default 30m, 0 in Curator's command lines (esnap's own)"`
 	StallWait
 
@@ -38,6 +38,9 @@ type Restore struct {
 	// repositories named, or of all there are.
 	Choose *Choice `yaml:"-"`
 }
+
+// DefaultKeep is how long indices that are restored under their own name are kept.
+const DefaultKeep = 7 * 24 * time.Hour
 
 // Choice is what the command esnap restore adds to an action's options.
 type Choice struct {
@@ -82,10 +85,10 @@ func (a *Restore) Run(ctx context.Context, env *Env) error {
 	for _, w := range plan.Warnings {
 		env.Warn("%s", w)
 	}
+	if len(plan.Missing) > 0 {
+		return cluster.WithHint(fmt.Errorf("%s: %w", strings.Join(plan.Missing, "\n"), cluster.ErrNoIndex), "nothing was restored; esnap snapshot list --holding INDEX looks for one")
+	}
 	if stop := plan.Refusals; len(stop) > 0 {
-		if plan.Missing {
-			return cluster.WithHint(errors.New(strings.Join(stop, "\n")), "nothing was restored")
-		}
 		return cluster.WithHint(cluster.Refuse("%s", strings.Join(stop, "\n")), "nothing was restored")
 	}
 	if len(plan.Forcible) > 0 && !env.Force {
@@ -107,8 +110,15 @@ func (a *Restore) plan(ctx context.Context, env *Env) (*restore.Plan, error) {
 			r.OnConflict = restore.Server
 		}
 	}
-	if a.KeepFor != nil && *a.KeepFor > 0 {
-		r.KeepUntil = env.Now.Add(*a.KeepFor)
+	keep := time.Duration(0)
+	switch {
+	case a.KeepFor != nil:
+		keep = *a.KeepFor
+	case env.Flavour == Native && r.Pattern == "": // under its own name the next expiry would find it
+		keep = DefaultKeep
+	}
+	if keep > 0 {
+		r.KeepUntil = env.Now.Add(keep)
 	}
 	l := restore.Listings{Sizes: map[restore.Ref]map[string]int64{}}
 	var err error
@@ -395,7 +405,11 @@ func (a *Restore) finish(ctx context.Context, env *Env, plan *restore.Plan, item
 			if s, ok := docs[it.Target]; ok && derr == nil {
 				detail += fmt.Sprintf(", %s", plural(int(s.Docs), "document"))
 			}
-			outcome(it, cluster.Done, nil, "%s", detail)
+			result := cluster.Done
+			if it.Lacking {
+				result, detail = cluster.Less, detail+"; the copy lacked shards"
+			}
+			outcome(it, result, nil, "%s", detail)
 		}
 	}
 	return marked

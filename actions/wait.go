@@ -106,6 +106,7 @@ type patience struct {
 	left  time.Duration
 	total time.Duration
 	pause time.Duration
+	every time.Duration // a fixed pause, where the file asks for one
 }
 
 func newPatience(total time.Duration) *patience { return &patience{left: total, total: total} }
@@ -126,6 +127,9 @@ func (p *patience) spend(ctx context.Context, env *Env, busy error) error {
 			"wait_for_running says how long to wait for it")
 	}
 	p.pause = min(max(p.pause*2, 200*time.Millisecond), 10*time.Second, max(p.left, 10*time.Millisecond))
+	if p.every > 0 {
+		p.pause = min(p.every, p.left)
+	}
 	env.Waiting(cluster.Waiting{For: what, Elapsed: p.total - p.left})
 	before := env.Watch.Elapsed()
 	if err := env.Watch.Sleep(ctx, p.pause); err != nil {

@@ -26,9 +26,9 @@ import (
 // App is what a command works with; tests give their own streams, time and
 // cluster.
 type App struct {
-	In                    io.Reader
-	Out, Err              io.Writer
-	InTTY, OutTTY, ErrTTY bool
+	In            io.Reader
+	Out, Err      io.Writer
+	InTTY, ErrTTY bool
 	// Name is the name the program was called by; Local the zone of Curator's log
 	// lines, by default the machine's.
 	Name  string
@@ -231,7 +231,7 @@ func (a *App) connect(c *cobra.Command) (cluster.Cluster, error) {
 		return nil, err
 	}
 	wait := s.ConnectTimeout
-	if wait == 0 {
+	if !s.Has("connect-timeout") {
 		switch {
 		case a.interactive() || c.Name() != "run":
 			wait = 10 * time.Second

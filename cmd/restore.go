@@ -102,18 +102,13 @@ func (o *restoreOptions) action(names []string, now time.Time) (*actions.Restore
 			return nil, usagef("--rename: the replacement is empty")
 		}
 	}
-	keep := 7 * 24 * time.Hour
-	if a.RenamePattern != "" {
-		keep = 0
-	}
 	if o.KeepFor != "" {
 		d, ok := strictyaml.ParseDuration(o.KeepFor)
 		if !ok {
 			return nil, usagef("--keep-for: %q is no duration; write 14d", o.KeepFor)
 		}
-		keep = d
+		a.KeepFor = &d
 	}
-	a.KeepFor = &keep
 	choice := &actions.Choice{Repositories: o.Repositories, Snapshot: o.Snapshot, IgnoreSettings: o.IgnoreSettings, KeepLifecycle: o.KeepLifecycle, IndexSettings: map[string]any{}}
 	if o.Before != "" {
 		t, err := parseTime(o.Before, now)
@@ -167,7 +162,7 @@ func runRestore(c *cobra.Command, app *App, o *restoreOptions, names []string) e
 			if o.Output == "table" {
 				writePlan(app.Out, planned)
 			}
-			if s.DryRun || len(planned.Refusals) > 0 || len(planned.Forcible) > 0 && !o.Force {
+			if s.DryRun || len(planned.Missing)+len(planned.Refusals) > 0 || len(planned.Forcible) > 0 && !o.Force {
 				return nil
 			}
 			if o.Output != "table" && !o.Yes {
@@ -271,7 +266,7 @@ func writePlan(w io.Writer, p *restore.Plan) {
 	for _, x := range p.Warnings {
 		fmt.Fprintf(w, "warning: %s\n", x)
 	}
-	for _, x := range slices.Concat(p.Refusals, p.Forcible) {
+	for _, x := range slices.Concat(p.Missing, p.Refusals, p.Forcible) {
 		fmt.Fprintf(w, "refused: %s\n", x)
 	}
 }

@@ -53,9 +53,7 @@ was seen in the cluster.`,
 		newSnapshot(app), newRepository(app), newIndex(app),
 		newStatus(app), newCurator(app), newConfig(app), newSchema(app), newVersion(app),
 	)
-	for _, c := range root.Commands() {
-		describeCodes(c)
-	}
+	describeCodes(root)
 	return root
 }
 

@@ -134,7 +134,7 @@ func (a *App) execute(ctx context.Context, p *plan.Plan, cl cluster.Cluster, o r
 		defer cancel()
 	}
 	o.Watch = cluster.RealTime()
-	collector := report.NewCollector()
+	collector := report.NewCollector(p.File, o.Now, o.DryRun)
 	progress := newProgress(a)
 	observers := run.Observers{collector, progress}
 	if !a.quietRuns {
@@ -188,7 +188,7 @@ func newValidate(app *App) *cobra.Command {
 		Long: `Check action files without touching a cluster. Every error is shown with its
 file, line and column; files that are valid but dangerous are warned about.`,
 		Example: `  esnap validate action_file.yml
-  esnap validate examples/*/*.yml
+  esnap validate examples/actions/*.yml
   esnap validate --strict action_file.yml     warnings are errors`,
 		Args: wantArgs(1, -1, "one or more action files"),
 		RunE: func(c *cobra.Command, args []string) error {

@@ -31,8 +31,6 @@ var diagnoses = []diagnosis{
 		"node $2 does not see $1: the same storage must be mounted there on every master and data node"},
 	{regexp.MustCompile(`\[\{([^}]*)\}[^\]]*\][^\n]*(?:RepositoryMissingException|location \[[^\]]*\] doesn't match)`),
 		"node $1 cannot use the repository: give it the same path.repo and mount as the others, and restart it"},
-	{regexp.MustCompile(`RemoteTransportException\[\[([^\]]*)\][^\n]*?(?:RepositoryMissingException|location \[[^\]]*\] doesn't match)`),
-		"node $1 cannot use the repository: give it the same path.repo and mount as the others, and restart it"},
 	{regexp.MustCompile(`AccessDeniedException\[([^\]]*)\]`), "the server may not write to $1: give the folder to the user the server runs as (uid 1000 in the official images)"},
 	{regexp.MustCompile(`(?i)(?:in|from) a readonly repository|repository is readonly`),
 		"it is registered here with readonly: true: write through the cluster that the place belongs to, or register it here without readonly"},
@@ -53,7 +51,10 @@ var diagnoses = []diagnosis{
 	{regexp.MustCompile(`Connect to ([^ \]]+)[^\n]*failed: Connection refused|Connection refused`), "nothing answers at the S3 endpoint: check the setting endpoint, and that every node can reach it"},
 	{regexp.MustCompile(`Status Code: 403`), "the S3 server refuses: check the keys and the bucket's policy"},
 	{regexp.MustCompile(`NotImplemented|Status Code: 501`), "the S3 server does not know a feature that is asked for: check server_side_encryption and storage_class"},
-	{regexp.MustCompile(`storage class|StorageClass`), "choose another storage_class; archives such as glacier cannot be read back"},
+	{regexp.MustCompile(`(?i)storage ?class`), "choose another storage_class; archives such as glacier cannot be read back"},
+	// Elasticsearch 8 and 9 say no more than this; the others say it around what they know.
+	{regexp.MustCompile(`RemoteTransportException(?:: )?\[{1,2}([^\[\]]+)\]\[[^\]]*\]\[internal:admin/repository/verify\]`),
+		"node $1 cannot use the repository: give it the same path.repo and mount as the others, and restart it"},
 }
 
 // Explain adds advice in plain words to a repository's failure, where the

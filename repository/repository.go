@@ -265,7 +265,10 @@ func Bring(ctx context.Context, c cluster.Cluster, s Spec, force bool) (State, e
 		if err != nil {
 			return st, Explain(err)
 		}
-		st.Detail = fmt.Sprintf("verified by %d nodes", len(nodes))
+		st.Detail = "verified"
+		if len(nodes) > 0 {
+			st.Detail = fmt.Sprintf("verified by %d nodes", len(nodes))
+		}
 	}
 	return st, nil
 }

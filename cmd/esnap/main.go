@@ -18,7 +18,7 @@ func main() {
 	tty := func(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
 	code := cmd.Main(ctx, &cmd.App{
 		In: os.Stdin, Out: os.Stdout, Err: os.Stderr,
-		InTTY: tty(os.Stdin), OutTTY: tty(os.Stdout), ErrTTY: tty(os.Stderr),
+		InTTY: tty(os.Stdin), ErrTTY: tty(os.Stderr),
 		Name: os.Args[0], Env: os.LookupEnv, Now: time.Now,
 	}, os.Args[1:])
 	stop()

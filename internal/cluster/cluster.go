@@ -26,7 +26,7 @@ type ServerReader interface {
 	// Server says what answers. It never fails because a server hides its
 	// version; then the version is zero.
 	Server(ctx context.Context) (Server, error)
-	// Clock reads the cluster's clock, to the second.
+	// Clock reads the cluster's clock.
 	Clock(ctx context.Context) (time.Time, error)
 	// OnMaster says whether the node that answers is the elected master.
 	OnMaster(ctx context.Context) (bool, error)

@@ -296,7 +296,7 @@ func connect(h Host, s *settings.Settings, log *slog.Logger) (cluster.Cluster, e
 		Trace: func(x es.Exchange) { log.Debug(fmt.Sprintf("%s %s %d %s", x.Method, x.URI, x.Status, x.Took)) },
 		Wait:  func(err error, _ time.Duration) { log.Warn("Waiting for the cluster: " + err.Error()) },
 	}
-	if o.ConnectTimeout == 0 {
+	if !s.Has("connect-timeout") {
 		o.ConnectTimeout = 10 * time.Minute
 	}
 	if h.Connect != nil {

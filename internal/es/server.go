@@ -114,7 +114,7 @@ func (c *Client) Clock(ctx context.Context) (time.Time, error) {
 		return time.Time{}, err
 	}
 	for _, n := range reply.Nodes {
-		return time.UnixMilli(n.Timestamp).Truncate(time.Second), nil
+		return time.UnixMilli(n.Timestamp), nil
 	}
 	return time.Time{}, &cluster.Error{Op: op, Kind: cluster.ErrServer, Text: "no node says what time it is"}
 }

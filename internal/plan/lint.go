@@ -39,7 +39,7 @@ func (p *parser) lint(root *strictyaml.Node) {
 			}
 		}
 		p.lintFilters(root, s)
-		if r := s.repository(); r != "" && p.declared != nil && !p.declared[r] {
+		if r := s.Repository(); r != "" && p.declared != nil && !p.declared[r] {
 			p.p.Warn(at, "repository %s is not among those declared under repositories: it must be registered already", r)
 		}
 	}
@@ -85,7 +85,8 @@ func overlaps(a, b filters.Chain) bool {
 	return strings.HasPrefix(x, y) || strings.HasPrefix(y, x)
 }
 
-func (s Step) repository() string {
+// Repository is the repository the step works with, or nothing.
+func (s Step) Repository() string {
 	switch a := s.Action.(type) {
 	case *actions.Snapshot:
 		return a.Repository

@@ -96,9 +96,9 @@ type Outcome struct {
 // Collector builds a report from events. It implements run.Observer.
 type Collector struct{ r Report }
 
-// NewCollector makes an empty one.
-func NewCollector() *Collector {
-	return &Collector{Report{SchemaVersion: SchemaVersion, Repositories: []Repository{}, Actions: []Action{}, Warnings: []string{}}}
+// NewCollector makes an empty one for a run of this file.
+func NewCollector(file string, now time.Time, dryRun bool) *Collector {
+	return &Collector{Report{SchemaVersion: SchemaVersion, File: file, Now: now.UTC(), DryRun: dryRun, Repositories: []Repository{}, Actions: []Action{}, Warnings: []string{}}}
 }
 
 // Report is what was collected, with the exit code that goes with it.
@@ -117,7 +117,7 @@ func (c *Collector) Observe(e run.Event) {
 	case run.RepositoryReady:
 		c.repository(e)
 	case run.ActionStarting:
-		c.start(e.Step.ID, e.Step.Kind, e.Step.Description, repositoryOf(e))
+		c.start(e.Step.ID, e.Step.Kind, e.Step.Description, e.Step.Repository())
 	case run.ActionSkipped:
 		c.skipped(e)
 	case run.Selected:
@@ -143,13 +143,6 @@ func (c *Collector) Observe(e run.Event) {
 			c.r.Spared += a.Guarded
 		}
 	}
-}
-
-func repositoryOf(e run.ActionStarting) string {
-	if s, ok := e.Step.Action.(interface{ Source() string }); ok {
-		return s.Source()
-	}
-	return ""
 }
 
 func text(err error) string {

@@ -94,7 +94,7 @@ func night(dryRun bool) []run.Event {
 }
 
 func collect(events []run.Event, code int) *report.Report {
-	c := report.NewCollector()
+	c := report.NewCollector("", time.Time{}, false)
 	for _, e := range events {
 		c.Observe(e)
 	}

@@ -71,9 +71,8 @@ type Plan struct {
 	Warnings  []string  `json:"warnings"`
 	// Refusals stop the plan; those in Forcible only without force.
 	Refusals []string `json:"refusals"`
+	Missing  []string `json:"missing"` // what was named and no snapshot holds
 	Forcible []string `json:"forcible"`
-	// Missing says that one of the refusals is of something that does not exist.
-	Missing bool `json:"-"`
 }
 
 // Item is one index of a plan.
@@ -86,7 +85,8 @@ type Item struct {
 	Bytes       int64     `json:"bytes"` // 0 if not known
 	Why         string    `json:"why"`   // this snapshot
 	Skipped     string    `json:"skipped,omitempty"`
-	Attach      bool      `json:"attach,omitempty"` // it is being restored already: only wait
+	Lacking     bool      `json:"lacking,omitempty"` // the copy lacks shards
+	Attach      bool      `json:"attach,omitempty"`  // it is being restored already: only wait
 	Pattern     string    `json:"-"`
 	Replacement string    `json:"-"`
 }
@@ -275,18 +275,16 @@ func (r Request) named(index string, eligible []*cluster.Snapshot) (*cluster.Sna
 // Make plans. Names that nothing holds, copies that cannot be used and conflicts
 // become refusals: the plan says all of them at once.
 func Make(r Request, l Listings) *Plan {
-	p := &Plan{SizeKnown: true, KeepUntil: r.KeepUntil, Warnings: []string{}, Refusals: []string{}, Forcible: []string{}}
+	p := &Plan{SizeKnown: true, KeepUntil: r.KeepUntil, Warnings: []string{}, Refusals: []string{}, Missing: []string{}, Forcible: []string{}}
 	eligible := r.eligible(l.Snapshots)
 	if r.Snapshot != "" && r.Snapshot != Latest && len(eligible) == 0 {
-		p.Missing = true
-		p.refuse("there is no finished snapshot %s%s", r.Snapshot, nearest(r.Snapshot, cluster.Names(l.Snapshots)))
+		p.miss("there is no finished snapshot %s%s", r.Snapshot, nearest(r.Snapshot, cluster.Names(l.Snapshots)))
 		return p
 	}
 	wanted, missing := Wanted(r, l.Snapshots)
 	for _, m := range missing {
 		if !r.IgnoreMissing {
-			p.Missing = true
-			p.refuse("no snapshot holds the index %s%s", m, nearest(m, allIndices(eligible)))
+			p.miss("no snapshot holds the index %s%s", m, nearest(m, allIndices(eligible)))
 		}
 	}
 	var rename *pyregex.Regexp
@@ -306,7 +304,7 @@ func Make(r Request, l Listings) *Plan {
 		if warning != "" {
 			p.Warnings = append(p.Warnings, warning)
 		}
-		it := Item{Index: index, Target: index, Repository: s.Repository, Snapshot: s.Name, Started: s.Start, Why: why, Pattern: r.Pattern, Replacement: r.Replacement}
+		it := Item{Index: index, Target: index, Repository: s.Repository, Snapshot: s.Name, Started: s.Start, Why: why, Lacking: !s.HoldsGood(index), Pattern: r.Pattern, Replacement: r.Replacement}
 		if ok, why := l.Server.CanRead(s.Version); !ok {
 			p.refuse("snapshot %s cannot be restored here: %s", s.Name, why)
 		}
@@ -330,6 +328,10 @@ func Make(r Request, l Listings) *Plan {
 	p.space(r, l)
 	p.Refusals, p.Warnings = slices.Compact(p.Refusals), slices.Compact(p.Warnings)
 	return p
+}
+
+func (p *Plan) miss(format string, args ...any) {
+	p.Missing = append(p.Missing, fmt.Sprintf(format, args...))
 }
 
 func (p *Plan) refuse(format string, args ...any) {

@@ -112,8 +112,9 @@ func TestWhichSnapshot(t *testing.T) {
 			p := Make(c.r, Listings{Snapshots: c.snapshots, Sizes: sizes(c.sizes)})
 			if c.want == "" {
 				require.Empty(t, p.Items)
-				require.Len(t, p.Refusals, 1)
-				require.Contains(t, p.Refusals[0], c.why)
+				stops := slices.Concat(p.Missing, p.Refusals)
+				require.Len(t, stops, 1)
+				require.Contains(t, stops[0], c.why)
 				return
 			}
 			require.Empty(t, p.Refusals)
@@ -174,10 +175,10 @@ func TestWanted(t *testing.T) {
 func TestMissingNames(t *testing.T) {
 	l := Listings{Snapshots: []*cluster.Snapshot{snap("a", "2026-11-10 01:00", logs, "logs-2026.11.04")}}
 	p := Make(Request{Indices: []string{"lgos-2026.11.03", logs, "zzz"}}, l)
-	require.Equal(t, []string{"no snapshot holds the index lgos-2026.11.03; the nearest names are " + logs + ", logs-2026.11.04", "no snapshot holds the index zzz"}, p.Refusals)
+	require.Equal(t, []string{"no snapshot holds the index lgos-2026.11.03; the nearest names are " + logs + ", logs-2026.11.04", "no snapshot holds the index zzz"}, p.Missing)
 	require.Len(t, p.Items, 1, "the plan says all at once")
 	p = Make(Request{Indices: []string{"lgos-2026.11.03", logs}, IgnoreMissing: true}, l)
-	require.Empty(t, p.Refusals)
+	require.Empty(t, p.Missing)
 	require.Len(t, p.Items, 1)
 }
 

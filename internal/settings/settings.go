@@ -434,5 +434,8 @@ func commaScheme(urls string) []int {
 	return starts
 }
 
+// Has says whether a setting was given, or has a default.
+func (s *Settings) Has(key string) bool { return s.values[key] != "" }
+
 // IsDefaultURL says whether nothing said where the cluster is.
 func (s *Settings) IsDefaultURL() bool { return s.source["url"] == "default" }
