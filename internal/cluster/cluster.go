@@ -33,7 +33,7 @@ type ServerReader interface {
 	// Running lists the snapshots, snapshot deletions and restores that run now.
 	Running(ctx context.Context) ([]Operation, error)
 	// ClusterHealth is the state of the cluster as a whole.
-	ClusterHealth(ctx context.Context) (ClusterHealth, error)
+	ClusterHealth(ctx context.Context) (Health, error)
 	// Capacity says what the data nodes can take.
 	Capacity(ctx context.Context) (Capacity, error)
 }

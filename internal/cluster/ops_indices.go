@@ -61,8 +61,8 @@ type RolloverResult struct {
 	Due                bool // the conditions are met
 }
 
-// ClusterHealth is the state of the cluster as a whole.
-type ClusterHealth struct {
+// Health is the state of the cluster as a whole.
+type Health struct {
 	Status     string
 	Relocating int
 }

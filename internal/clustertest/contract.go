@@ -2,7 +2,6 @@ package clustertest
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -232,7 +231,7 @@ func (c contract) kind(err, kind error, what string) {
 	c.Helper()
 	require.ErrorIs(c, err, kind, what)
 	var e *cluster.Error
-	require.True(c, errors.As(err, &e), "%s: %T is no *cluster.Error", what, err)
+	require.ErrorAs(c, err, &e, what)
 	require.NotEmpty(c, e.Op, what)
 	require.True(c, strings.HasPrefix(err.Error(), e.Op+": "), err.Error())
 }

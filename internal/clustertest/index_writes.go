@@ -12,7 +12,7 @@ import (
 )
 
 // ClusterHealth implements cluster.ServerReader: red or green, never relocating.
-func (m *Memory) ClusterHealth(ctx context.Context) (h cluster.ClusterHealth, err error) {
+func (m *Memory) ClusterHealth(ctx context.Context) (h cluster.Health, err error) {
 	err = m.do(ctx, read("ClusterHealth", "read the cluster's health"), func() error {
 		h.Status = "green"
 		for _, i := range m.indices {

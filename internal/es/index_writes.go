@@ -10,7 +10,7 @@ import (
 )
 
 // ClusterHealth implements cluster.ServerReader.
-func (c *Client) ClusterHealth(ctx context.Context) (cluster.ClusterHealth, error) {
+func (c *Client) ClusterHealth(ctx context.Context) (cluster.Health, error) {
 	var reply struct {
 		Status     string `json:"status"`
 		Relocating int    `json:"relocating_shards"`
@@ -18,7 +18,7 @@ func (c *Client) ClusterHealth(ctx context.Context) (cluster.ClusterHealth, erro
 	err := c.do(ctx, call{op: "read the cluster's health", decode: into(&reply), accept: []int{http.StatusRequestTimeout}, request: func() esapi.Request {
 		return esapi.ClusterHealthRequest{FilterPath: []string{"status", "relocating_shards"}}
 	}})
-	return cluster.ClusterHealth{Status: reply.Status, Relocating: reply.Relocating}, err
+	return cluster.Health{Status: reply.Status, Relocating: reply.Relocating}, err
 }
 
 // PutIndexSettings implements cluster.Writer.
@@ -95,7 +95,7 @@ func (b bare) Do(ctx context.Context, t esapi.Transport) (*esapi.Response, error
 	if err != nil {
 		return nil, err
 	}
-	res, err := t.Perform(req)
+	res, err := t.Perform(req) //nolint:bodyclose // the caller closes it
 	if err != nil {
 		return nil, err
 	}

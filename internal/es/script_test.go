@@ -1,7 +1,6 @@
 package es
 
 import (
-	"errors"
 	"io"
 	"net/http"
 	"net/url"
@@ -116,4 +115,3 @@ const (
 	root2110 = `{"cluster_name":"logs","cluster_uuid":"mZlD","version":{"distribution":"opensearch","number":"2.11.0"},"tagline":"The OpenSearch Project: https://opensearch.org/"}`
 )
 
-var errRefused = errors.New("connection reset by peer")

@@ -1,6 +1,7 @@
 package es
 
 import (
+	"errors"
 	"context"
 	"encoding/base64"
 	"fmt"
@@ -32,11 +33,8 @@ func requireNoCanary(t *testing.T, text, about string) {
 func everything(err error) string {
 	var e *cluster.Error
 	text := fmt.Sprintf("%s %v %+v %#v %s", err, err, err, err, cluster.Hint(err))
-	for _, x := range []error{err} {
-		if as, ok := x.(*cluster.Error); ok {
-			e = as
-			text += fmt.Sprintf("%s %v %+v", e.Text, e.Err, e.Causes)
-		}
+	if errors.As(err, &e) {
+		text += fmt.Sprintf("%s %v %+v", e.Text, e.Err, e.Causes)
 	}
 	return text
 }
