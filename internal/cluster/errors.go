@@ -53,11 +53,11 @@ func (e *Error) Error() string {
 	switch {
 	case len(e.Causes) > 0:
 		seen := ""
-		for i, c := range e.Causes {
+		for _, c := range e.Causes {
 			if c.Reason == "" || strings.Contains(seen, c.Reason) {
 				continue
 			}
-			if i > 0 {
+			if seen != "" {
 				b.WriteString(": ")
 			}
 			b.WriteString(c.Reason)

@@ -23,7 +23,7 @@ func (c *Client) ClusterHealth(ctx context.Context) (cluster.Health, error) {
 
 // PutIndexSettings implements cluster.Writer.
 func (c *Client) PutIndexSettings(ctx context.Context, r cluster.PutIndexSettings) error {
-	op := describe("change settings of", "index", "indices", r.Names)
+	op := describe("change settings of", "index ", "indices", r.Names)
 	if err := concrete(op, r.Names...); err != nil {
 		return err
 	}
@@ -45,7 +45,7 @@ func (c *Client) OpenIndices(ctx context.Context, r cluster.OpenIndices) error {
 	if r.Close {
 		verb = "close"
 	}
-	op := describe(verb, "index", "indices", r.Names)
+	op := describe(verb, "index ", "indices", r.Names)
 	if err := concrete(op, r.Names...); err != nil {
 		return err
 	}
@@ -59,7 +59,7 @@ func (c *Client) OpenIndices(ctx context.Context, r cluster.OpenIndices) error {
 
 // FlushIndices implements cluster.Writer.
 func (c *Client) FlushIndices(ctx context.Context, r cluster.FlushIndices) error {
-	op := describe("flush", "index", "indices", r.Names)
+	op := describe("flush", "index ", "indices", r.Names)
 	if err := concrete(op, r.Names...); err != nil {
 		return err
 	}
@@ -75,7 +75,7 @@ func (c *Client) FreezeIndices(ctx context.Context, r cluster.FreezeIndices) err
 	if r.Unfreeze {
 		verb, path = "unfreeze", "/_unfreeze"
 	}
-	op := describe(verb, "index", "indices", r.Names)
+	op := describe(verb, "index ", "indices", r.Names)
 	if err := concrete(op, r.Names...); err != nil {
 		return err
 	}

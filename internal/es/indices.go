@@ -364,7 +364,7 @@ func (c *Client) IndexBatches(names []string) [][]string { return c.batches(name
 // from ever being taken for a pattern, and an index that is gone already is what
 // was wanted.
 func (c *Client) DeleteIndices(ctx context.Context, r cluster.DeleteIndices) error {
-	op := describe("delete", "index", "indices", r.Names)
+	op := describe("delete", "index ", "indices", r.Names)
 	if err := concrete(op, r.Names...); err != nil {
 		return err
 	}
@@ -395,7 +395,7 @@ func (c *Client) UpdateAliases(ctx context.Context, r cluster.UpdateAliases) err
 // describe names what a request is about: one by name, many by number.
 func describe(verb, one, many string, names []string) string {
 	if len(names) == 1 {
-		return verb + " " + one + " " + names[0]
+		return verb + " " + one + names[0]
 	}
 	return verb + " " + strconv.Itoa(len(names)) + " " + many
 }

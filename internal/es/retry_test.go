@@ -180,7 +180,7 @@ func TestLostWrites(t *testing.T) {
 				err := remove(ctx, client, c.timeout)
 				requireKind(t, cluster.ErrLost, err, c.name)
 				require.Equal(t, c.took, time.Since(start))
-				require.EqualError(t, err, "delete snapshot s: "+c.text)
+				require.EqualError(t, err, "delete snapshot r/s: "+c.text)
 			})
 		})
 	}

@@ -114,4 +114,3 @@ const (
 	root8197 = `{"cluster_name":"logs","version":{"number":"8.19.7"}}`
 	root2110 = `{"cluster_name":"logs","cluster_uuid":"mZlD","version":{"distribution":"opensearch","number":"2.11.0"},"tagline":"The OpenSearch Project: https://opensearch.org/"}`
 )
-

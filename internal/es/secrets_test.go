@@ -1,9 +1,9 @@
 package es
 
 import (
-	"errors"
 	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"

@@ -321,7 +321,7 @@ func (c *Client) CreateSnapshot(ctx context.Context, r cluster.CreateSnapshot) e
 
 // DeleteSnapshots implements cluster.Writer.
 func (c *Client) DeleteSnapshots(ctx context.Context, r cluster.DeleteSnapshots) error {
-	op := describe("delete", "snapshot", "snapshots", r.Names)
+	op := describe("delete", "snapshot "+r.Repository+"/", "snapshots of repository "+r.Repository, r.Names)
 	if err := cmp.Or(concrete(op, r.Repository), concrete(op, r.Names...)); err != nil {
 		return err
 	}

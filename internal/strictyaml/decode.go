@@ -117,7 +117,7 @@ func Decode(n *Node, into any, how How, p *Problems) (given map[string]bool) {
 		n = &Node{Kind: Map}
 	}
 	if n.Kind != Map {
-		p.Add(n, "expected a map of %ss, got %s", how.What, n.Kind)
+		p.Add(n, "expected a map, got %s", n.Kind)
 		return given
 	}
 	for _, e := range n.Entries {

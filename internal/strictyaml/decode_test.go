@@ -175,7 +175,7 @@ func TestDecodeRefuses(t *testing.T) {
 		{"Hidden: a", `unknown option "Hidden"`},
 		{"'-': a", `unknown option "-"`},
 		{"zzzzzz: a", `f.yml:1:1: unknown option "zzzzzz"`},
-		{"- a", `f.yml:1:1: expected a map of options, got a list`},
+		{"- a", `f.yml:1:1: expected a map, got a list`},
 		{"a", `f.yml:1:1: expected a map of options, got text`},
 	} {
 		got := all{Text: "default"}
