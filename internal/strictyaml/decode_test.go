@@ -176,7 +176,7 @@ func TestDecodeRefuses(t *testing.T) {
 		{"'-': a", `unknown option "-"`},
 		{"zzzzzz: a", `f.yml:1:1: unknown option "zzzzzz"`},
 		{"- a", `f.yml:1:1: expected a map, got a list`},
-		{"a", `f.yml:1:1: expected a map of options, got text`},
+		{"a", `f.yml:1:1: expected a map, got text`},
 	} {
 		got := all{Text: "default"}
 		_, p := decode(t, c.text, &got, How{What: "option"})
