@@ -1,7 +1,7 @@
 # The esnap image: one static binary, CA certificates, nothing else.
 #
 #   docker build -t esnap:latest .
-#   docker build -t esnap:1.0.0 --build-arg VERSION=1.0.0 .
+#   docker build -t esnap:1.0.0 --build-arg VERSION=1.0.0 --build-arg COMMIT=1a2b3c4 .
 #
 # It needs no network at run time but the cluster's, writes no file, and works
 # with a read-only root, without capabilities, as any user. For a host that can
@@ -14,6 +14,7 @@ ARG TARGETOS
 ARG TARGETARCH
 # What `esnap version` says.
 ARG VERSION=dev
+ARG COMMIT
 # A Go module mirror, where the default cannot be reached.
 ARG GOPROXY
 
@@ -24,17 +25,17 @@ RUN go mod download
 COPY . .
 
 # No C library, no paths of the build machine in the binary.
-RUN mkdir -p /image/usr/local/bin /image/curator /image/etc/ssl/certs \
+RUN mkdir -p /image/usr/local/bin /image/etc/ssl/certs \
+ && cp /etc/ssl/certs/ca-certificates.crt /image/etc/ssl/certs/ \
  && CGO_ENABLED=0 GOOS=${TARGETOS:-linux} GOARCH=${TARGETARCH:-$(go env GOARCH)} \
-    go build -trimpath -ldflags "-s -w -X github.com/esnap/esnap/cmd.version=${VERSION}" \
+    go build -trimpath -ldflags "-s -w -X github.com/esnap/esnap/cmd.version=${VERSION} -X github.com/esnap/esnap/cmd.commit=${COMMIT}" \
     -o /image/usr/local/bin/esnap ./cmd/esnap
 
-# The names Curator is called by, among them the path in KubeSphere's stock
-# CronJob (`curator/curator`, relative to /). esnap sees by which one it was
-# called.
-RUN ln -s /usr/local/bin/esnap /image/curator/curator \
- && for name in curator curator_cli es_repo_mgr; do ln -s esnap /image/usr/local/bin/$name; done \
- && cp /etc/ssl/certs/ca-certificates.crt /image/etc/ssl/certs/
+# The names Curator is called by: `curator`, and `curator/curator` as in
+# KubeSphere's own CronJob, relative to /. esnap sees by which one it was called.
+RUN mkdir -p /image/curator /image/usr/bin \
+ && ln -s /usr/local/bin/esnap /image/curator/curator \
+ && ln -s /usr/local/bin/esnap /image/usr/bin/curator
 
 FROM scratch
 

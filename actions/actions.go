@@ -46,6 +46,7 @@ type Kind struct {
 	Slots   []string               // keys beside options that hold filters of their own, on indices
 	Deletes bool                   // must state its filters, and is guarded
 	Timeout time.Duration          // default of timeout_override; 0: the client's
+	Async   bool                   // its requests answer at once; that default is not theirs
 	Doc     string                 // one sentence
 }
 
@@ -64,10 +65,10 @@ var Kinds = map[string]Kind{
 	"replicas":         {New: newReplicas, List: cluster.Indices, Doc: "sets the number of replicas of the selected indices"},
 	"rollover":         {New: newRollover, Doc: "points an alias to a new index when conditions are met"},
 	"unfreeze":         {New: newUnfreeze, List: cluster.Indices, Doc: "thaws the selected indices"},
-	"snapshot":         {New: newSnapshot, List: cluster.Indices, Timeout: 6 * time.Hour, Doc: "takes a snapshot of the selected indices"},
+	"snapshot":         {New: newSnapshot, List: cluster.Indices, Async: true, Timeout: 6 * time.Hour, Doc: "takes a snapshot of the selected indices"},
 	"delete_snapshots": {New: newDeleteSnapshots, List: cluster.Snapshots, Deletes: true, Timeout: 300 * time.Second, Doc: "deletes the selected snapshots"},
 	"delete_indices":   {New: newDeleteIndices, List: cluster.Indices, Deletes: true, Doc: "deletes the selected indices"},
-	"restore":          {New: newRestore, List: cluster.Snapshots, Timeout: 6 * time.Hour, Doc: "restores indices from a snapshot"},
+	"restore":          {New: newRestore, List: cluster.Snapshots, Async: true, Timeout: 6 * time.Hour, Doc: "restores indices from a snapshot"},
 }
 
 // Common are the options that every action takes.

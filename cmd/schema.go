@@ -49,6 +49,12 @@ func Schema() *jsonschema.Schema {
 		if kind.List != "" {
 			a.Properties.Set("filters", &jsonschema.Schema{Type: "array", Items: &jsonschema.Schema{OneOf: filterSchemas(kind.List)}})
 		}
+		for _, slot := range kind.Slots {
+			block := object()
+			block.Properties.Set("filters", &jsonschema.Schema{Type: "array", Items: &jsonschema.Schema{OneOf: filterSchemas(cluster.Indices)}})
+			block.Required = []string{"filters"}
+			a.Properties.Set(slot, block)
+		}
 		if kind.Deletes {
 			a.Required = append(a.Required, "filters")
 		}

@@ -314,8 +314,16 @@ func (a assumed) Health(ctx context.Context, names []string) (map[string]IndexHe
 		return out, nil
 	}
 	more, err := a.Reader.Health(ctx, really)
-	maps.Copy(out, more)
+	for n, h := range more { // what is being restored is assumed to end well: a rehearsal does not wait
+		h.ActivePrimary = h.Shards
+		out[n] = h
+	}
 	return out, err
+}
+
+// ClusterHealth is assumed to be what an action would wait for.
+func (a assumed) ClusterHealth(context.Context) (Health, error) {
+	return Health{Status: "green"}, nil
 }
 
 func (a assumed) Stats(ctx context.Context, names []string) (map[string]IndexStats, error) {
@@ -382,6 +390,12 @@ func (a assumed) Snapshot(ctx context.Context, repository, name string) (*Snapsh
 		return nil, missing
 	}
 	s, err := a.Reader.Snapshot(ctx, repository, name)
+	if err == nil && s.State == InProgress { // assumed to end well: a rehearsal does not wait
+		ended := *s
+		ended.State, ended.Assumed = Success, true
+		ended.Shards, ended.Failures = ShardCount{}, nil
+		return &ended, nil
+	}
 	if a.o.repositories[repository] != nil && errors.Is(err, ErrNoRepository) {
 		return nil, missing
 	}

@@ -52,6 +52,27 @@ type Stopwatch interface {
 // RealTime is the stopwatch of real runs, started now by the monotonic clock.
 func RealTime() Stopwatch { return realTime{time.Now()} }
 
+// Rehearsed is a stopwatch on which sleeping takes no time, for dry runs.
+func Rehearsed(w Stopwatch) Stopwatch { return rehearsed{w} }
+
+type rehearsed struct{ Stopwatch }
+
+func (rehearsed) Sleep(ctx context.Context, _ time.Duration) error { return context.Cause(ctx) }
+
+type requestTimeout struct{}
+
+// WithRequestTimeout gives the writes made with the context a time-out of their
+// own for one request, in place of the client's.
+func WithRequestTimeout(ctx context.Context, d time.Duration) context.Context {
+	return context.WithValue(ctx, requestTimeout{}, d)
+}
+
+// RequestTimeout is what WithRequestTimeout gave, or 0.
+func RequestTimeout(ctx context.Context) time.Duration {
+	d, _ := ctx.Value(requestTimeout{}).(time.Duration)
+	return d
+}
+
 type realTime struct{ start time.Time }
 
 func (r realTime) Elapsed() time.Duration { return time.Since(r.start) }

@@ -252,6 +252,9 @@ func (c *Client) once(ctx context.Context, k call) (retryAfter time.Duration, er
 	if timeout == 0 {
 		timeout = c.o.Timeout
 	}
+	if own := cluster.RequestTimeout(ctx); own > 0 && k.write {
+		timeout = max(own, k.timeout)
+	}
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("no answer within %s", timeout))
 	defer cancel()
 	ex := Exchange{}

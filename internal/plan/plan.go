@@ -359,7 +359,7 @@ func (p *parser) filters(step *Step, kind actions.Kind, at *strictyaml.Node) {
 		}
 		return
 	case n == nil && (kind.Deletes || p.o.Flavour != actions.Native):
-		p.p.AddHint(at, "to delete everything on purpose, write filters: [{filtertype: none}]", "the key filters is missing: %s must say what it is done to", step.Kind)
+		p.p.AddHint(at, "to take everything on purpose, write filters: [{filtertype: none}]", "the key filters is missing: %s must say what it is done to", step.Kind)
 		return
 	case n == nil:
 		return

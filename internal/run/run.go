@@ -211,6 +211,7 @@ func (r *runner) slot(ctx context.Context, s plan.Step, chain filters.Chain) ([]
 	if err != nil {
 		return nil, err
 	}
+	list = slices.DeleteFunc(list, func(i *cluster.Index) bool { return r.unlisted(s, i) })
 	sel, err := chain.Select(ctx, r.o.Now.In(s.Location), cluster.Items(list), r.fetch)
 	if err == nil {
 		r.obs.Observe(Selected{s, sel, len(list)})
@@ -380,6 +381,12 @@ func (r *runner) act(ctx context.Context, s plan.Step, sel cluster.Selection, sl
 	}
 	if env.Timeout == 0 {
 		env.Timeout = r.o.Timeout
+	}
+	if r.o.DryRun {
+		env.Watch = cluster.Rehearsed(r.o.Watch)
+	}
+	if s.Common.TimeoutOverride != nil || !actions.Kinds[s.Kind].Async {
+		ctx = cluster.WithRequestTimeout(ctx, s.Timeout)
 	}
 	err := s.Action.Run(ctx, env)
 	if len(failed) == 0 {

@@ -1,0 +1,496 @@
+// Package esnap_test holds the documentation to the code: what is described is
+// there, and what is there is described.
+package esnap_test
+
+import (
+	"bytes"
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/spf13/pflag"
+	"github.com/stretchr/testify/require"
+
+	"github.com/esnap/esnap/actions"
+	"github.com/esnap/esnap/cmd"
+	"github.com/esnap/esnap/filters"
+	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/guard"
+	"github.com/esnap/esnap/internal/plan"
+	"github.com/esnap/esnap/internal/report"
+	"github.com/esnap/esnap/internal/settings"
+	"github.com/esnap/esnap/internal/strictyaml"
+	"github.com/esnap/esnap/repository"
+)
+
+const modulePath = "github.com/esnap/esnap/"
+
+// document is a Markdown file as sections, each under the path of its headings:
+// "Actions/snapshot".
+type document map[string]*section
+
+type section struct {
+	tables []table
+	yaml   []string // fenced blocks
+}
+
+type table struct {
+	head []string
+	rows [][]string
+}
+
+// read splits a file into sections; a heading's backquotes are dropped.
+func read(t *testing.T, name string) document {
+	t.Helper()
+	data, err := os.ReadFile(name)
+	require.NoError(t, err)
+	doc := document{"": {}}
+	now, top := doc[""], ""
+	var code *strings.Builder
+	intable := false
+	for line := range strings.Lines(string(data)) {
+		line = strings.TrimRight(line, "\n")
+		switch {
+		case code != nil && strings.HasPrefix(line, "```"):
+			now.yaml = append(now.yaml, code.String())
+			code = nil
+		case code != nil:
+			code.WriteString(line + "\n")
+		case strings.HasPrefix(line, "```"):
+			code = &strings.Builder{}
+			if line != "```yaml" {
+				code.WriteString("# not YAML\n")
+			}
+		case strings.HasPrefix(line, "## "):
+			top = strings.ReplaceAll(line[3:], "`", "")
+			now = &section{}
+			doc[top] = now
+		case strings.HasPrefix(line, "### "):
+			now = &section{}
+			doc[top+"/"+strings.ReplaceAll(line[4:], "`", "")] = now
+		case strings.HasPrefix(line, "|"):
+			cells := strings.Split(strings.TrimSuffix(strings.TrimPrefix(line, "|"), "|"), "|")
+			for i := range cells {
+				cells[i] = strings.TrimSpace(cells[i])
+			}
+			switch {
+			case !intable:
+				now.tables = append(now.tables, table{head: cells})
+			case !strings.HasPrefix(line, "|--"):
+				last := &now.tables[len(now.tables)-1]
+				last.rows = append(last.rows, cells)
+			}
+			intable = true
+			continue
+		}
+		intable = false
+	}
+	return doc
+}
+
+// under lists the sections below a heading.
+func (d document) under(top string) []string {
+	var names []string
+	for _, path := range slices.Sorted(maps.Keys(d)) {
+		if name, ok := strings.CutPrefix(path, top+"/"); ok {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+func (d document) section(t *testing.T, path string) *section {
+	t.Helper()
+	require.Contains(t, d, path, "there is no such heading")
+	return d[path]
+}
+
+// table finds the table whose first column has the title, as rows by first cell.
+func (s *section) table(t *testing.T, first string) map[string][]string {
+	t.Helper()
+	for _, x := range s.tables {
+		if x.head[0] != first {
+			continue
+		}
+		rows := map[string][]string{}
+		for _, r := range x.rows {
+			require.Len(t, r, len(x.head), "row %v", r)
+			key := strings.Trim(r[0], "`")
+			require.NotContains(t, rows, key, "described twice")
+			rows[key] = r[1:]
+		}
+		return rows
+	}
+	require.Failf(t, "no table", "whose first column is %q", first)
+	return nil
+}
+
+func keys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
+
+// typeOf is how the reference writes the type of a field.
+func typeOf(f strictyaml.Field) string {
+	t := f.Type
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	switch {
+	case t == reflect.TypeFor[time.Duration]():
+		return "duration"
+	case len(f.OneOf) > 0:
+		return "`" + strings.Join(f.OneOf, "`, `") + "`"
+	case t.Kind() == reflect.Bool:
+		return "boolean"
+	case t.Kind() == reflect.Int64, t.Kind() == reflect.Float64:
+		return "number"
+	case t.Kind() == reflect.Slice:
+		return "list"
+	case t.Kind() == reflect.Map, t.Kind() == reflect.Struct:
+		return "map"
+	}
+	return "text"
+}
+
+// defaultOf is how the reference writes the default of a field; empty where New
+// sets none, which is described in words.
+func defaultOf(f strictyaml.Field, v reflect.Value) string {
+	switch {
+	case f.Required:
+		return "required"
+	case v.Kind() == reflect.Pointer || v.Kind() == reflect.Slice || v.Kind() == reflect.Map:
+		return ""
+	case v.Kind() == reflect.String && v.String() == "":
+		return ""
+	case v.Type() == reflect.TypeFor[time.Duration]():
+		return "`" + short(time.Duration(v.Int())) + "`"
+	}
+	return fmt.Sprintf("`%v`", v)
+}
+
+func short(d time.Duration) string {
+	s := d.String()
+	for _, zero := range []string{"m0s", "h0m"} {
+		if strings.HasSuffix(s, zero) {
+			s = s[:len(s)-2]
+		}
+	}
+	return s
+}
+
+// requireFields compares a table of options with the struct they are decoded into.
+func requireFields(t *testing.T, s *section, options any) {
+	t.Helper()
+	v := reflect.ValueOf(options).Elem()
+	fields := strictyaml.Fields(v.Type())
+	if len(fields) == 0 {
+		for _, x := range s.tables {
+			require.NotEqual(t, "key", x.head[0], "it has no options")
+		}
+		return
+	}
+	rows := s.table(t, "key")
+	var names []string
+	for _, f := range fields {
+		names = append(names, f.Name)
+		row, ok := rows[f.Name]
+		require.True(t, ok, "the option %s is not described", f.Name)
+		require.Equal(t, typeOf(f), row[0], "type of %s", f.Name)
+		if want := defaultOf(f, v.FieldByIndex(f.Index)); want != "" {
+			require.Equal(t, want, row[1], "default of %s", f.Name)
+		} else {
+			require.NotContains(t, row[1], "`", "default of %s: the code sets none", f.Name)
+			require.NotContains(t, []string{"", "required"}, row[1], "default of %s", f.Name)
+		}
+		require.NotEmpty(t, row[2], "meaning of %s", f.Name)
+	}
+	require.ElementsMatch(t, names, keys(rows))
+}
+
+const reference = "docs/action-file.md"
+
+func TestReferenceOfActions(t *testing.T) {
+	doc := read(t, reference)
+	require.Equal(t, keys(actions.Kinds), doc.under("Actions"))
+	requireFields(t, doc.section(t, "Options that all actions have"), &actions.Common{})
+	for name, kind := range actions.Kinds {
+		t.Run(name, func(t *testing.T) {
+			s := doc.section(t, "Actions/"+name)
+			requireFields(t, s, kind.New(actions.Native))
+			filters, timeout := "optional", "`--timeout`"
+			if kind.Deletes {
+				filters = "required"
+			}
+			if kind.Timeout > 0 {
+				timeout = short(kind.Timeout)
+			}
+			list := string(kind.List)
+			if list == "" {
+				list, filters = "nothing", "none"
+			}
+			require.Equal(t, map[string][]string{list: {filters, timeout}}, s.table(t, "works on"))
+			if len(kind.Slots) > 0 {
+				require.ElementsMatch(t, kind.Slots, keys(s.table(t, "block")))
+			}
+			require.NotEmpty(t, s.yaml, "an example")
+		})
+	}
+}
+
+func TestReferenceOfFilters(t *testing.T) {
+	doc := read(t, reference)
+	require.Equal(t, keys(filters.Kinds), doc.under("Filters"))
+	for name, kind := range filters.Kinds {
+		t.Run(name, func(t *testing.T) {
+			s := doc.section(t, "Filters/"+name)
+			requireFields(t, s, kind.New())
+			yes := map[bool]string{true: "yes", false: "no"}
+			exclude := fmt.Sprintf("`%t`", kind.Exclude)
+			if kind.NoExclude {
+				exclude = "not an option"
+			}
+			require.Equal(t, map[string][]string{yes[kind.Indices]: {yes[kind.Snapshots], exclude}}, s.table(t, "indices"))
+			require.NotEmpty(t, s.yaml, "an example")
+			action := "snapshot"
+			if !kind.Indices {
+				action = "restore"
+			}
+			for _, block := range s.yaml {
+				file := "actions:\n  1:\n    action: " + action + "\n    options: {repository: r}\n    filters:\n"
+				for line := range strings.Lines(block) {
+					file += "      " + line
+				}
+				_, err := plan.Parse(reference+" "+name, []byte(file), plan.Options{})
+				require.NoError(t, err, "%s", file)
+			}
+		})
+	}
+}
+
+func TestReferenceOfRepositories(t *testing.T) {
+	doc := read(t, reference)
+	var typed []string
+	types := doc.section(t, "Repositories").table(t, "key")["type"][1]
+	for name, kind := range repository.Kinds {
+		require.Contains(t, types, "`"+name+"`")
+		if kind.Settings == nil {
+			continue
+		}
+		typed = append(typed, name)
+		rows := doc.section(t, "Repositories/"+name).table(t, "setting")
+		require.Equal(t, keys(kind.Settings), keys(rows), name)
+		for setting, s := range kind.Settings {
+			form := map[repository.SettingType]string{
+				repository.Text: "text", repository.Bool: "boolean", repository.Int: "number", repository.Bytes: "size", repository.Time: "time",
+			}[s.Type]
+			if len(s.OneOf) > 0 {
+				form = "`" + strings.Join(s.OneOf, "`, `") + "`"
+			}
+			require.Equal(t, form, rows[setting][0], "form of %s", setting)
+			require.Equal(t, slices.Contains(kind.Required, setting), strings.HasSuffix(rows[setting][1], "Required"), setting)
+		}
+	}
+	require.ElementsMatch(t, typed, doc.under("Repositories"))
+}
+
+// TestEveryFileInTheDocumentsParses tries each YAML block that is an action file.
+func TestEveryFileInTheDocumentsParses(t *testing.T) {
+	isFile := regexp.MustCompile(`(?m)^(actions|repositories):`)
+	tried := 0
+	for _, pattern := range []string{"*.md", "docs/*.md", "examples/*.md", "examples/*/*.md", "examples/*/*/*.md"} {
+		names, err := filepath.Glob(pattern)
+		require.NoError(t, err)
+		for _, name := range names {
+			for path, s := range read(t, name) {
+				for _, block := range s.yaml {
+					if strings.HasPrefix(block, "# not YAML") || !isFile.MatchString(block) {
+						continue
+					}
+					tried++
+					_, err := plan.Parse(name+" "+path, []byte(block), plan.Options{})
+					require.NoError(t, err, "%s", block)
+				}
+			}
+		}
+	}
+	require.Greater(t, tried, 5)
+}
+
+// TestSettingsTable holds README's table to the settings there are: a key is known
+// by the variable that is looked up for it.
+func TestSettingsTable(t *testing.T) {
+	empty := filepath.Join(t.TempDir(), "empty.yml")
+	require.NoError(t, os.WriteFile(empty, nil, 0o600))
+	variables := map[string]bool{}
+	effective, err := settings.Load(nil, func(name string) (string, bool) {
+		if strings.HasPrefix(name, "ESNAP_") {
+			variables[name] = true
+		}
+		return empty, name == "ESNAP_CONFIG"
+	})
+	require.NoError(t, err)
+	defaults := map[string]string{}
+	for _, s := range effective.Show() {
+		defaults[s.Key] = s.Value
+	}
+	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
+	settings.Flags(flags)
+	for _, key := range []string{"dry-run", "deadline", "guards"} {
+		settings.AddFlag(flags, key)
+	}
+	rows := read(t, "README.md").section(t, "Settings").table(t, "key")
+	require.Len(t, rows, len(variables), "%v", keys(variables))
+	for key, row := range rows {
+		variable := "ESNAP_" + strings.ToUpper(strings.ReplaceAll(key, "-", "_"))
+		require.Contains(t, variables, variable)
+		require.Equal(t, "`"+variable+"`", row[1])
+		if f := flags.Lookup(key); f == nil {
+			require.Equal(t, "none", row[0], "flag of %s", key)
+		} else {
+			require.Contains(t, row[0], "`--"+key+"`")
+			require.Equal(t, f.Shorthand != "", strings.Contains(row[0], "`-"+f.Shorthand+"`"), key)
+		}
+		if d, ok := defaults[key]; ok {
+			require.Equal(t, "`"+d+"`", row[2], "default of %s", key)
+		} else {
+			require.NotContains(t, row[2], "`", "default of %s", key)
+		}
+	}
+}
+
+// TestExitCodesTable compares README's table with what every command's help says.
+func TestExitCodesTable(t *testing.T) {
+	var out bytes.Buffer
+	app := &cmd.App{In: &out, Out: &out, Err: &out, Env: func(string) (string, bool) { return "", false }, Now: time.Now}
+	require.Zero(t, cmd.Main(t.Context(), app, []string{"run", "--help"}))
+	_, help, found := strings.Cut(out.String(), "Exit codes:\n")
+	require.True(t, found)
+	help, _, _ = strings.Cut(help, "\n\n")
+	want := map[string][]string{}
+	for line := range strings.Lines(help) {
+		code, meaning, _ := strings.Cut(strings.TrimSpace(line), " ")
+		want[code] = []string{strings.TrimSpace(meaning)}
+	}
+	require.Len(t, want, 7)
+	require.Equal(t, want, read(t, "README.md").section(t, "Exit codes").table(t, "code"))
+}
+
+// TestReadmeNamesEverything looks for every command, action and filter.
+func TestReadmeNamesEverything(t *testing.T) {
+	doc := read(t, "README.md")
+	words := func(path, first string) string {
+		var all []string
+		for key, row := range doc.section(t, path).table(t, first) {
+			all = append(all, "`"+key+"`", strings.Join(row, " "))
+		}
+		return strings.Join(all, " ")
+	}
+	var out bytes.Buffer
+	app := &cmd.App{In: &out, Out: &out, Err: &out, Env: func(string) (string, bool) { return "", false }, Now: time.Now}
+	require.Zero(t, cmd.Main(t.Context(), app, []string{"--help"}))
+	_, list, _ := strings.Cut(out.String(), "Available Commands:\n")
+	list, _, _ = strings.Cut(list, "\n\n")
+	commands := words("Use it", "command")
+	for line := range strings.Lines(list) {
+		if name := strings.Fields(line)[0]; name != "help" {
+			require.Contains(t, commands, "`"+name+"`")
+		}
+	}
+	today := words("From Curator to esnap in one minute", "")
+	for _, name := range slices.Concat(keys(actions.Kinds), keys(filters.Kinds)) {
+		require.Contains(t, today, "`"+name+"`")
+	}
+}
+
+func TestGuardsAreDescribed(t *testing.T) {
+	names := map[string]bool{}
+	for _, list := range []cluster.ListKind{cluster.Indices, cluster.Snapshots} {
+		for _, g := range guard.For(list, guard.Options{KeepNewestGood: true, Protect: []string{"*"}}) {
+			names[g.Name()] = true
+		}
+	}
+	for file, path := range map[string]string{reference: "Guards", "docs/safety.md": "Guards"} {
+		require.Equal(t, keys(names), keys(read(t, file).section(t, path).table(t, "guard")), file)
+	}
+}
+
+func TestReportIsDescribed(t *testing.T) {
+	doc := read(t, "docs/report.md")
+	for path, value := range map[string]any{
+		"The report": report.Report{}, "The report/A repository": report.Repository{}, "The report/An action": report.Action{},
+		"The report/A family": report.Family{}, "The report/A spared item": report.Spared{}, "The report/An outcome": report.Outcome{},
+	} {
+		var names, always []string
+		typ := reflect.TypeOf(value)
+		for i := range typ.NumField() {
+			name, options, _ := strings.Cut(typ.Field(i).Tag.Get("json"), ",")
+			if name == "" || name == "-" {
+				continue
+			}
+			names = append(names, name)
+			if options == "" {
+				always = append(always, name)
+			}
+		}
+		rows := doc.section(t, path).table(t, "field")
+		require.ElementsMatch(t, names, keys(rows), path)
+		for name, row := range rows {
+			require.Equal(t, map[bool]string{true: "yes", false: "no"}[slices.Contains(always, name)], row[1], "%s: is %s always there?", path, name)
+		}
+	}
+	require.Contains(t, doc.section(t, "The report").table(t, "field")["schema_version"][2], fmt.Sprint(report.SchemaVersion))
+}
+
+// TestContributingShowsTheImports holds the packages to the table in
+// CONTRIBUTING.md: who may import what of ours.
+func TestContributingShowsTheImports(t *testing.T) {
+	out, err := exec.Command("go", "list", "-f", `{{.ImportPath}} {{join .Imports " "}}`, "./...").Output()
+	require.NoError(t, err)
+	rows := read(t, "CONTRIBUTING.md").section(t, "Who imports what").table(t, "package")
+	short := func(path string) string {
+		return strings.TrimPrefix(strings.TrimPrefix(path, modulePath), "internal/")
+	}
+	seen := map[string]bool{}
+	for line := range strings.Lines(string(out)) {
+		list := strings.Fields(line)
+		name := short(list[0])
+		if name == strings.TrimSuffix(modulePath, "/") || name == "integration" || name == "examples" || name == "docs" {
+			continue // tests only
+		}
+		row, ok := rows[name]
+		require.True(t, ok, "package %s is not in the table", name)
+		seen[name] = true
+		if row[0] == "all" {
+			continue
+		}
+		allowed := strings.Fields(strings.ReplaceAll(row[0], ",", " "))
+		for _, path := range list[1:] {
+			if strings.HasPrefix(path, modulePath) {
+				require.Contains(t, allowed, short(path), "%s must not import %s", name, short(path))
+			}
+		}
+	}
+	require.Equal(t, keys(rows), keys(seen))
+}
+
+// TestOptionsOfCuratorAreDescribed compares the table with the help text, which
+// leaves out a few.
+func TestOptionsOfCuratorAreDescribed(t *testing.T) {
+	var out bytes.Buffer
+	app := &cmd.App{In: &out, Out: &out, Err: &out, Env: func(string) (string, bool) { return "", false }, Now: time.Now}
+	require.Zero(t, cmd.Main(t.Context(), app, []string{"curator", "--help"}))
+	rows := read(t, "docs/migrating-from-curator.md").section(t, "The command line").table(t, "option")
+	described := regexp.MustCompile(`--[\w-]+`).FindAllString(strings.Join(keys(rows), " "), -1)
+	_, flags, found := strings.Cut(out.String(), "Flags:\n")
+	require.True(t, found)
+	for _, option := range regexp.MustCompile(`(?m)^ +(?:-\w, )?(--[\w-]+)`).FindAllStringSubmatch(flags, -1) {
+		require.Contains(t, described, option[1])
+	}
+	require.Contains(t, described, "--hosts")
+}
