@@ -1,0 +1,206 @@
+//go:build integration
+
+package integration
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/esnap/esnap/internal/testserver"
+)
+
+// idle are actions of which none is done.
+const idle = `actions:
+  1:
+    action: delete_indices
+    options: {disable_action: true}
+    filters: [{filtertype: pattern, kind: prefix, value: nothing}]
+`
+
+// TestRepositoryCycle registers a repository, and meets it again as it was, with
+// other settings, and in another place.
+func TestRepositoryCycle(t *testing.T) {
+	forEachServer(t, func(e *env) {
+		name, location := e.prefix+"repo", e.location("repo")
+		file := func(ensure, place, settings string) string {
+			return fmt.Sprintf("repositories:\n  %s:\n    type: fs\n    ensure: %s\n    settings: {location: %s, %s}\n"+idle, name, ensure, place, settings)
+		}
+
+		stdout, _ := e.want(0, "repository", "register", name, "fs", "location="+location, "compress=true")
+		require.Contains(e, stdout, "registered and verified")
+		require.NotContains(e, stdout, "already holds")
+		require.Equal(e, map[string]any{"location": location, "compress": "true"}, e.repository(name))
+
+		// The same again, as people write it: the server says "true" and has no slash at the end.
+		r := e.run(0, file("create", location+"/", "compress: true"))
+		require.Equal(e, "adopted", r.Repositories[0].Result)
+		require.Empty(e, r.Repositories[0].Drift)
+		require.Empty(e, r.Warnings)
+		require.Empty(e, e.writes())
+		e.want(0, "repository", "register", name, "fs", "location="+location, "compress=true")
+		require.Empty(e, e.writes())
+
+		r = e.run(0, file("create", location, "compress: true, chunk_size: 10mb"))
+		require.Len(e, r.Repositories[0].Drift, 1)
+		require.Contains(e, r.Repositories[0].Drift[0], "chunk_size is not set in the cluster, 10mb ")
+		require.Len(e, r.Warnings, 1)
+		require.Contains(e, r.Warnings[0], "ensure: update")
+		require.Empty(e, e.writes())
+		require.NotContains(e, e.repository(name), "chunk_size")
+
+		r = e.run(0, file("verify", location, "compress: true"))
+		require.Contains(e, r.Repositories[0].Detail, "verified by 1 nodes")
+
+		r = e.run(0, file("update", location, "compress: true, chunk_size: 10mb"))
+		require.Equal(e, "done", r.Repositories[0].Result)
+		require.Equal(e, "10mb", e.repository(name)["chunk_size"])
+		e.run(0, file("update", location, "compress: true, chunk_size: 10mb"))
+		require.Empty(e, e.writes())
+
+		e.fill(20, map[string]int{e.prefix + "a": 3})
+		e.take(name, "one", e.prefix+"a")
+		e.take(name, "two", e.prefix+"a")
+
+		elsewhere := e.location("elsewhere")
+		for _, ensure := range []string{"create", "update"} {
+			r = e.run(4, file(ensure, elsewhere, "compress: true, chunk_size: 10mb"))
+			require.Contains(e, r.Error+r.Repositories[0].Error, "points elsewhere")
+			require.Contains(e, r.Hint, "--force")
+			require.Empty(e, e.writes())
+			require.Equal(e, location, e.repository(name)["location"])
+		}
+		e.run(0, file("update", elsewhere, "compress: true, chunk_size: 10mb"), "--force")
+		require.Equal(e, elsewhere, e.repository(name)["location"])
+		require.Empty(e, e.snapshots(name))
+
+		stdout, _ = e.want(0, "repository", "verify", name)
+		require.Contains(e, stdout, "verified by 1 nodes")
+		_, stderr := e.want(1, "repository", "verify", name+"x")
+		require.Contains(e, stderr, "did you mean "+name)
+
+		_, stderr = e.want(2, "repository", "unregister", name)
+		require.Contains(e, stderr, "--yes")
+		require.NotNil(e, e.repository(name))
+		e.want(0, "repository", "unregister", name, "--yes")
+		require.Nil(e, e.repository(name))
+
+		again := e.prefix + "again"
+		stdout, _ = e.want(0, "repository", "register", again, "fs", "location="+location)
+		require.Contains(e, stdout, "already holds 2 snapshots, the newest of "+e.now.Format("2006-01-02"))
+		require.Len(e, e.snapshots(again), 2)
+		e.want(0, "repository", "unregister", again, "--yes")
+	})
+}
+
+// TestRepositoryRefused has servers refuse repositories, for reasons that esnap
+// puts in plain words.
+func TestRepositoryRefused(t *testing.T) {
+	forEachServer(t, func(e *env) {
+		name := e.prefix + "repo"
+		stdout, _ := e.want(1, "repository", "register", name, "fs", "location=/nowhere/in/path.repo")
+		require.Contains(e, stdout, "/nowhere/in/path.repo lies below no entry of path.repo")
+		if e.repository(name) != nil {
+			require.Contains(e, stdout, "stays registered all the same")
+			e.want(0, "repository", "unregister", name, "--yes")
+		}
+		stdout, _ = e.want(1, "repository", "register", name, "hdfs", "uri=hdfs://localhost:1/", "path=x")
+		require.Contains(e, stdout, "the plugin repository-hdfs is not installed")
+		require.NotContains(e, stdout, "stays registered")
+		require.Nil(e, e.repository(name))
+
+		_, stderr := e.want(2, "repository", "register", name, "fsx", "location=/x")
+		require.Contains(e, stderr, "fsx")
+		_, stderr = e.want(2, "repository", "register", name, "fs", "loction="+e.location("x"), "location="+e.location("x"))
+		require.Contains(e, stderr, "did you mean location?")
+		require.Empty(e, e.requests)
+	})
+}
+
+// TestMissingMount registers repositories on three nodes of which the third does
+// not see what the others see.
+func TestMissingMount(t *testing.T) {
+	forEachServer(t, func(e *env) {
+		noMaster := map[string]string{"node.roles": "[data, ingest]"}
+		if e.old() {
+			noMaster = map[string]string{"node.master": "false"}
+		}
+		e = e.own(testserver.Options{
+			Nodes: 3, RepoRoots: [][]string{{"a"}, {"a"}, {"b"}}, NodeSettings: []map[string]string{{}, {}, noMaster}, HeapMB: 384,
+		})
+		e.fill(20, map[string]int{e.prefix + "a": 3})
+		third := nodeName(e, e.server.NodeURLs()[2])
+		for way, location := range map[string]string{"absolute": e.location("x"), "relative": e.prefix + "relative"} {
+			name := e.prefix + way
+			stdout, _ := e.want(1, "repository", "register", name, "fs", "location="+location)
+			var hint string
+			for line := range strings.Lines(stdout) {
+				if strings.Contains(line, "hint:") {
+					hint = line
+				}
+			}
+			require.Contains(e, hint, "node "+third, "%s location: %s", way, stdout)
+			if e.repository(name) == nil {
+				continue
+			}
+			require.Contains(e, stdout, "stays registered all the same")
+			stdout, stderr := e.want(1, "snapshot", "create", name, e.prefix+"a", "--name", "one")
+			require.Contains(e, stdout+stderr, "node "+third)
+			require.Empty(e, e.snapshots(name))
+			_, stderr = e.want(1, "repository", "verify", name)
+			require.Contains(e, stderr, "node "+third)
+		}
+	})
+}
+
+func nodeName(e *env, address string) string {
+	e.Helper()
+	resp, err := e.client.Get(address + "/_cat/nodes?h=name,http_address&full_id=true")
+	require.NoError(e, err)
+	defer resp.Body.Close()
+	var text strings.Builder
+	buffer := make([]byte, 4096)
+	for {
+		n, err := resp.Body.Read(buffer)
+		text.Write(buffer[:n])
+		if err != nil {
+			break
+		}
+	}
+	for line := range strings.Lines(text.String()) {
+		if fields := strings.Fields(line); len(fields) == 2 && strings.HasSuffix(address, fields[1]) {
+			return fields[0]
+		}
+	}
+	require.Fail(e, "no node", "at %s: %s", address, text.String())
+	return ""
+}
+
+// TestReadonly reads, through a second repository, what a first one writes to the
+// same place, as another cluster would.
+func TestReadonly(t *testing.T) {
+	forEachServer(t, func(e *env) {
+		writer, reader, index := e.prefix+"writer", e.prefix+"reader", e.prefix+"a-2026.01.02"
+		e.register(writer, e.location("shared"), nil)
+		e.fill(20, map[string]int{index: 7})
+		e.take(writer, "one", index)
+		stdout, _ := e.want(0, "repository", "register", reader, "fs", "location="+e.location("shared"), "--readonly")
+		require.Contains(e, stdout, "already holds 1 snapshots")
+		e.take(writer, "two", index)
+		stdout, _ = e.want(0, "snapshot", "list", reader, "-o", "name")
+		require.Equal(e, "one\ntwo\n", stdout)
+
+		e.want(0, "restore", index, "--repository", reader, "--rename-prefix", e.prefix+"back-", "--yes")
+		require.Equal(e, 7, e.count(e.prefix+"back-"+index))
+
+		stdout, stderr := e.want(1, "snapshot", "create", reader, index, "--name", "three")
+		require.Contains(e, strings.ToLower(stdout+stderr), "readonly")
+		require.Regexp(e, `hint: .*read-?only`, stdout+stderr)
+		stdout, stderr = e.want(1, "snapshot", "delete", reader, "one", "--yes", "--guards", "off")
+		require.Regexp(e, `hint: .*read-?only`, stdout+stderr)
+		require.Len(e, e.snapshots(writer), 2)
+		require.Len(e, e.snapshots(reader), 2)
+	})
+}
