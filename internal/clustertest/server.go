@@ -17,7 +17,7 @@ func (m *Memory) Server(ctx context.Context) (s cluster.Server, err error) {
 
 // Clock implements cluster.ServerReader.
 func (m *Memory) Clock(ctx context.Context) (now time.Time, err error) {
-	err = m.do(ctx, read("Clock", "read the cluster's clock"), func() error { now = m.now().Truncate(time.Second); return nil })
+	err = m.do(ctx, read("Clock", "read the cluster's clock"), func() error { now = m.now(); return nil })
 	return now, err
 }
 
