@@ -82,6 +82,13 @@ func Run(ctx context.Context, p *plan.Plan, c cluster.Cluster, o Options, obs Ob
 }
 
 func (r *runner) run(ctx context.Context) {
+	asking, stopAsking := context.WithCancel(ctx)
+	defer func() { // nothing of a run goes on after its end
+		stopAsking()
+		if r.skew != nil {
+			<-r.skew
+		}
+	}()
 	steps, err := r.chosen()
 	if err != nil {
 		r.result.Err = err
@@ -96,7 +103,7 @@ func (r *runner) run(ctx context.Context) {
 	if err := r.repositories(ctx); err != nil {
 		r.result.Err = err
 	} else {
-		r.askClocks(ctx, steps)
+		r.askClocks(asking, steps)
 	}
 	stopped := r.result.Err != nil
 	for i := range steps {
