@@ -159,7 +159,13 @@ func (c contract) register(n string) string {
 }
 
 func (c contract) fs(n string) cluster.RegisterRepository {
-	return cluster.RegisterRepository{Name: c.name(n), Type: "fs", Verify: true, Settings: map[string]any{"location": c.Location(c.name(n))}}
+	folder := strings.Map(func(r rune) rune { // servers in containers may know no other letters in paths
+		if r > 127 {
+			return 'x'
+		}
+		return r
+	}, c.name(n))
+	return cluster.RegisterRepository{Name: c.name(n), Type: "fs", Verify: true, Settings: map[string]any{"location": c.Location(folder)}}
 }
 
 // snapshot takes a snapshot of some indices and waits until it has ended.
