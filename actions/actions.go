@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/strftime"
 )
 
 // Flavour is whose defaults and manners an action file is run with.
@@ -132,6 +133,14 @@ type Env struct {
 
 func optionError(key, format string, args ...any) error {
 	return &cluster.OptionError{Key: key, Text: fmt.Sprintf(format, args...)}
+}
+
+// checkName reports an option whose text can be resolved to a name at no time.
+func checkName(key, text string) error {
+	if _, err := strftime.Resolve(text, time.Unix(0, 0).UTC()); err != nil {
+		return optionError(key, "%s", err)
+	}
+	return nil
 }
 
 // waitForRunning is how long to wait for somebody else's operation: as the option

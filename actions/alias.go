@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/strftime"
@@ -22,10 +21,7 @@ func newAliasAction(Flavour) Action { return &AliasAction{} }
 
 // Validate implements Action.
 func (a *AliasAction) Validate(map[string]bool) error {
-	if _, err := strftime.Resolve(a.Name, time.Unix(0, 0).UTC()); err != nil {
-		return optionError("name", "%s", err)
-	}
-	return nil
+	return checkName("name", a.Name)
 }
 
 // Run implements Action: removals come first, whatever their order in the file.

@@ -3,7 +3,7 @@ package actions
 import (
 	"context"
 	"errors"
-	"time"
+	"slices"
 
 	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/strftime"
@@ -20,10 +20,7 @@ func newCreateIndex(Flavour) Action { return &CreateIndex{} }
 
 // Validate implements Action.
 func (a *CreateIndex) Validate(map[string]bool) error {
-	if _, err := strftime.Resolve(a.Name, time.Unix(0, 0).UTC()); err != nil {
-		return optionError("name", "%s", err)
-	}
-	return nil
+	return checkName("name", a.Name)
 }
 
 // Run implements Action.
@@ -54,10 +51,5 @@ func (a *CreateIndex) Run(ctx context.Context, env *Env) error {
 }
 
 func hasIndex(list []*cluster.Index, name string) bool {
-	for _, i := range list {
-		if i.Name == name {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(list, func(i *cluster.Index) bool { return i.Name == name })
 }

@@ -3,7 +3,6 @@ package actions
 import (
 	"context"
 	"fmt"
-	"strconv"
 	"time"
 
 	"github.com/esnap/esnap/internal/cluster"
@@ -70,8 +69,7 @@ func (a *Forcemerge) most(ctx context.Context, env *Env, names []string) (map[st
 	settings, err := env.Cluster.Settings(ctx, names)
 	most := map[string]int{}
 	for n, s := range settings {
-		primaries, _ := strconv.Atoi(s["index.number_of_shards"])
-		replicas, _ := strconv.Atoi(s["index.number_of_replicas"])
+		primaries, replicas := cluster.ShardNumbers(s)
 		most[n] = primaries * (1 + replicas) * int(a.MaxNumSegments)
 	}
 	return most, err

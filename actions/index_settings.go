@@ -56,6 +56,6 @@ func (a *IndexSettings) Run(ctx context.Context, env *Env) error {
 		}
 	}
 	return putSettings(ctx, env, "change settings of", cluster.Names(indices), cluster.PutIndexSettings{
-		Settings: cluster.Prefix("", a.Settings), IgnoreUnavailable: a.IgnoreUnavailable, PreserveExisting: a.PreserveExisting,
+		Settings: cluster.Dotted(a.Settings), IgnoreUnavailable: a.IgnoreUnavailable, PreserveExisting: a.PreserveExisting,
 	})
 }

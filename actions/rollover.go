@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
-	"time"
 
 	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/strftime"
@@ -35,10 +34,7 @@ func (a *Rollover) Validate(given map[string]bool) error {
 	if given["conditions"] && len(a.conditions()) == 0 {
 		return optionError("conditions", "needs one of max_age, max_docs, max_size")
 	}
-	if _, err := strftime.Resolve(a.NewIndex, time.Unix(0, 0).UTC()); err != nil {
-		return optionError("new_index", "%s", err)
-	}
-	return nil
+	return checkName("new_index", a.NewIndex)
 }
 
 func (a *Rollover) conditions() map[string]any {

@@ -34,10 +34,7 @@ func newSnapshot(f Flavour) Action {
 
 // Validate implements Action.
 func (a *Snapshot) Validate(map[string]bool) error {
-	if _, err := strftime.Resolve(a.Name, time.Unix(0, 0).UTC()); err != nil {
-		return optionError("name", "%s", err)
-	}
-	return nil
+	return checkName("name", a.Name)
 }
 
 // Run implements Action.

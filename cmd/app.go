@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/curator"
 	"github.com/esnap/esnap/internal/es"
 	"github.com/esnap/esnap/internal/run"
 	"github.com/esnap/esnap/internal/settings"
@@ -230,27 +231,22 @@ func (a *App) connect(c *cobra.Command) (cluster.Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	wait := s.ConnectTimeout
+	o := curator.ClientOptions(s, Version())
 	if !s.Has("connect-timeout") {
 		switch {
 		case a.interactive() || c.Name() != "run":
-			wait = 10 * time.Second
+			o.ConnectTimeout = 10 * time.Second
 		case s.DryRun:
-			wait = 30 * time.Second
+			o.ConnectTimeout = 30 * time.Second
 		default:
-			wait = 10 * time.Minute
+			o.ConnectTimeout = 10 * time.Minute
 		}
 	}
-	o := es.Options{
-		URLs: s.URLs, Username: s.Username, Password: s.Password, APIKey: s.APIKey, BearerToken: s.BearerToken, Header: s.Header,
-		CAFile: s.CAFile, ClientCert: s.ClientCert, ClientKey: s.ClientKey, ServerName: s.ServerName, InsecureSkipVerify: s.Insecure,
-		Timeout: s.Timeout, ConnectTimeout: wait, UserAgent: "esnap/" + Version(),
-		Trace: func(x es.Exchange) {
-			a.log.Debug("request", "method", x.Method, "uri", x.URI, "status", x.Status, "bytes", x.Bytes, "took", x.Took.Round(time.Microsecond).String())
-		},
-		Wait: func(err error, elapsed time.Duration) {
-			a.log.Warn("waiting for the cluster", "elapsed", elapsed.Round(time.Second).String(), "error", err.Error())
-		},
+	o.Trace = func(x es.Exchange) {
+		a.log.Debug("request", "method", x.Method, "uri", x.URI, "status", x.Status, "bytes", x.Bytes, "took", x.Took.Round(time.Microsecond).String())
+	}
+	o.Wait = func(err error, elapsed time.Duration) {
+		a.log.Warn("waiting for the cluster", "elapsed", elapsed.Round(time.Second).String(), "error", err.Error())
 	}
 	if a.Connect != nil {
 		return a.Connect(o)

@@ -165,12 +165,10 @@ verify it. One that is there already is left as it is, and differences are said;
 			}
 			if err := spec.Validate(); err != nil {
 				ue := &usageError{text: err.Error()}
-				if j, ok := err.(interface{ Unwrap() []error }); ok {
-					for _, e := range j.Unwrap() {
-						var oe *cluster.OptionError
-						if errors.As(e, &oe) && oe.Hint != "" {
-							ue.hint = oe.Hint
-						}
+				for _, e := range cluster.Unjoin(err) {
+					var oe *cluster.OptionError
+					if errors.As(e, &oe) && oe.Hint != "" {
+						ue.hint = oe.Hint
 					}
 				}
 				return ue

@@ -137,6 +137,22 @@ func Hint(err error) string {
 	return ""
 }
 
+// Unjoin lists the errors that errors.Join has joined, at any depth; another error
+// is the only one.
+func Unjoin(err error) []error {
+	if err == nil {
+		return nil
+	}
+	if j, ok := err.(interface{ Unwrap() []error }); ok {
+		var all []error
+		for _, e := range j.Unwrap() {
+			all = append(all, Unjoin(e)...)
+		}
+		return all
+	}
+	return []error{err}
+}
+
 // Transient says whether trying the same read again may succeed.
 func Transient(err error) bool {
 	return errors.Is(err, ErrUnreachable) || errors.Is(err, ErrUnavailable) || errors.Is(err, ErrRejected)

@@ -28,8 +28,6 @@ const (
 	FactSettings
 	// FactSegments is how many segments the copies of an open index's shards have.
 	FactSegments
-	// FactContents is the list of indices a snapshot holds.
-	FactContents
 )
 
 // Need is a fact, and for FactFieldRange the field it is about.

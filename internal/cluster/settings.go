@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -9,41 +10,45 @@ import (
 // which servers return them. Null values are left out.
 func Flatten(settings map[string]any) map[string]string {
 	out := make(map[string]string, len(settings))
-	flatten("", settings, out)
-	return out
-}
-
-// Prefix writes nested settings as dotted keys, keeping nulls and types.
-func Prefix(prefix string, settings map[string]any) map[string]any {
-	out := map[string]any{}
-	for k, v := range settings {
-		if m, ok := v.(map[string]any); ok && len(m) > 0 {
-			for inner, x := range Prefix(prefix+k+".", m) {
-				out[inner] = x
-			}
-			continue
-		}
-		out[prefix+k] = v
-	}
-	return out
-}
-
-func flatten(prefix string, in map[string]any, out map[string]string) {
-	for k, v := range in {
+	for k, v := range Dotted(settings) {
 		switch v := v.(type) {
-		case nil:
-		case map[string]any:
-			flatten(prefix+k+".", v, out)
+		case nil, map[string]any: // a map that is left is empty
 		case []any:
 			parts := make([]string, len(v))
 			for i, e := range v {
 				parts[i] = fmt.Sprint(e)
 			}
-			out[prefix+k] = strings.Join(parts, ",")
+			out[k] = strings.Join(parts, ",")
 		default:
-			out[prefix+k] = fmt.Sprint(v)
+			out[k] = fmt.Sprint(v)
 		}
 	}
+	return out
+}
+
+// Dotted writes nested settings as dotted keys, keeping nulls and types.
+func Dotted(settings map[string]any) map[string]any {
+	out := make(map[string]any, len(settings))
+	dotted("", settings, out)
+	return out
+}
+
+func dotted(prefix string, in, out map[string]any) {
+	for k, v := range in {
+		if m, ok := v.(map[string]any); ok && len(m) > 0 {
+			dotted(prefix+k+".", m, out)
+			continue
+		}
+		out[prefix+k] = v
+	}
+}
+
+// ShardNumbers are the primaries of an index and the replicas of each, by its
+// settings; 0 where they do not say.
+func ShardNumbers(settings map[string]string) (primaries, replicas int) {
+	primaries, _ = strconv.Atoi(settings["index.number_of_shards"])
+	replicas, _ = strconv.Atoi(settings["index.number_of_replicas"])
+	return primaries, replicas
 }
 
 // IsDotted says whether a name is a system name by convention.

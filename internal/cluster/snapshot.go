@@ -31,7 +31,7 @@ type Snapshot struct {
 	GlobalState bool
 	Policy      string // of the lifecycle policy that took it, where the server says
 
-	Indices     []string // sorted; nil until FactContents was asked for
+	Indices     []string // sorted; nil unless HasContents
 	DataStreams []string
 	HasContents bool // Indices was asked for
 
@@ -81,7 +81,7 @@ func (s *Snapshot) WhyNotGood() string {
 }
 
 // Holds says whether the snapshot lists the index, whole or not. It needs
-// FactContents.
+// HasContents.
 func (s *Snapshot) Holds(index string) bool {
 	_, found := slices.BinarySearch(s.Indices, index)
 	return found

@@ -288,14 +288,20 @@ func OnMaster(ctx context.Context, cl cluster.Cluster, s *settings.Settings) (bo
 	return cl.OnMaster(ctx)
 }
 
-func connect(h Host, s *settings.Settings, log *slog.Logger) (cluster.Cluster, error) {
-	o := es.Options{
+// ClientOptions is what the settings say of the connection, for both of the
+// program's faces: neither can forget one that the other has.
+func ClientOptions(s *settings.Settings, version string) es.Options {
+	return es.Options{
 		URLs: s.URLs, Username: s.Username, Password: s.Password, APIKey: s.APIKey, BearerToken: s.BearerToken, Header: s.Header,
 		CAFile: s.CAFile, ClientCert: s.ClientCert, ClientKey: s.ClientKey, ServerName: s.ServerName, InsecureSkipVerify: s.Insecure,
-		Timeout: s.Timeout, ConnectTimeout: s.ConnectTimeout, UserAgent: "esnap/" + h.Version,
-		Trace: func(x es.Exchange) { log.Debug(fmt.Sprintf("%s %s %d %s", x.Method, x.URI, x.Status, x.Took)) },
-		Wait:  func(err error, _ time.Duration) { log.Warn("Waiting for the cluster: " + err.Error()) },
+		Timeout: s.Timeout, ConnectTimeout: s.ConnectTimeout, UserAgent: "esnap/" + version,
 	}
+}
+
+func connect(h Host, s *settings.Settings, log *slog.Logger) (cluster.Cluster, error) {
+	o := ClientOptions(s, h.Version)
+	o.Trace = func(x es.Exchange) { log.Debug(fmt.Sprintf("%s %s %d %s", x.Method, x.URI, x.Status, x.Took)) }
+	o.Wait = func(err error, _ time.Duration) { log.Warn("Waiting for the cluster: " + err.Error()) }
 	if !s.Has("connect-timeout") {
 		o.ConnectTimeout = 10 * time.Minute
 	}

@@ -178,7 +178,7 @@ func (p *parser) repositories(n *strictyaml.Node) {
 
 // optionErrors places errors of options at the options' values.
 func (p *parser) optionErrors(err error, at func(key string) *strictyaml.Node) {
-	for _, e := range unjoin(err) {
+	for _, e := range cluster.Unjoin(err) {
 		var oe *cluster.OptionError
 		if errors.As(e, &oe) {
 			p.p.AddHint(at(oe.Key), oe.Hint, "%s", oe.Error())
@@ -186,20 +186,6 @@ func (p *parser) optionErrors(err error, at func(key string) *strictyaml.Node) {
 			p.p.Add(at(""), "%s", e)
 		}
 	}
-}
-
-func unjoin(err error) []error {
-	if err == nil {
-		return nil
-	}
-	if j, ok := err.(interface{ Unwrap() []error }); ok {
-		var all []error
-		for _, e := range j.Unwrap() {
-			all = append(all, unjoin(e)...)
-		}
-		return all
-	}
-	return []error{err}
 }
 
 // readDefaults keeps the defaults for the actions that know them; a key that no

@@ -3,7 +3,6 @@ package run
 import (
 	"context"
 	"slices"
-	"strconv"
 
 	"github.com/esnap/esnap/internal/cluster"
 )
@@ -25,7 +24,6 @@ func (r *runner) fetch(ctx context.Context, needs []cluster.Need, items []cluste
 			err = r.settings(ctx, indices)
 		case cluster.FactSegments:
 			err = r.segments(ctx, indices)
-		case cluster.FactContents: // snapshots that need it are listed with it
 		}
 		if err != nil {
 			return err
@@ -63,8 +61,7 @@ func (r *runner) settings(ctx context.Context, indices []*cluster.Index) error {
 	for _, i := range indices {
 		if s, ok := settings[i.Name]; ok {
 			i.Settings = s
-			i.Primaries, _ = strconv.Atoi(s["index.number_of_shards"])
-			i.Replicas, _ = strconv.Atoi(s["index.number_of_replicas"])
+			i.Primaries, i.Replicas = cluster.ShardNumbers(s)
 		}
 	}
 	return nil
