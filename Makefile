@@ -62,4 +62,4 @@ cover: ## coverage of the unit tests
 	$(GO) test -coverprofile=cover.out ./... && $(GO) tool cover -func=cover.out | tail -1
 
 clean: ## remove what was built
-	rm -rf $(BIN) dist cover.out
+	rm -rf $(BIN) dist cover.out .cache
