@@ -164,7 +164,7 @@ func defaultOf(f strictyaml.Field, v reflect.Value) string {
 	switch {
 	case f.Required:
 		return "required"
-	case v.Kind() == reflect.Pointer || v.Kind() == reflect.Slice || v.Kind() == reflect.Map:
+	case v.Kind() == reflect.Pointer || v.Kind() == reflect.Slice || v.Kind() == reflect.Map || v.Kind() == reflect.Struct:
 		return ""
 	case v.Kind() == reflect.String && v.String() == "":
 		return ""

@@ -65,6 +65,9 @@ var Kinds = map[string]Kind{
 	"open":             {New: newOpen, List: cluster.Indices, Doc: "opens the selected indices"},
 	"replicas":         {New: newReplicas, List: cluster.Indices, Doc: "sets the number of replicas of the selected indices"},
 	"rollover":         {New: newRollover, Doc: "points an alias to a new index when conditions are met"},
+	"cold2frozen":      {New: newCold2Frozen, List: cluster.Indices, Doc: "moves searchable snapshots from the cold to the frozen tier"},
+	"reindex":          {New: newReindex, List: cluster.Indices, Async: true, Doc: "copies documents into another index, also from a remote cluster"},
+	"shrink":           {New: newShrink, List: cluster.Indices, Doc: "makes indices with fewer shards out of the selected ones"},
 	"unfreeze":         {New: newUnfreeze, List: cluster.Indices, Doc: "thaws the selected indices"},
 	"snapshot":         {New: newSnapshot, List: cluster.Indices, Async: true, Timeout: 6 * time.Hour, Doc: "takes a snapshot of the selected indices"},
 	"delete_snapshots": {New: newDeleteSnapshots, List: cluster.Snapshots, Deletes: true, Timeout: 300 * time.Second, Doc: "deletes the selected snapshots"},
@@ -87,6 +90,16 @@ type Common struct {
 
 // Sourced is an action whose filters apply to the snapshots of a repository.
 type Sourced interface{ Source() string }
+
+// Remoted is an action that may take indices of a remote cluster, which the filters
+// in its option remote_filters select: they are in Env.Slots[RemoteSlot].
+type Remoted interface {
+	// Remote is that cluster; nil if the action takes nothing from one.
+	Remote() *cluster.Remote
+}
+
+// RemoteSlot is the option with the filters on a remote cluster's indices.
+const RemoteSlot = "remote_filters"
 
 // Guarded is an action whose options say what its guards protect.
 type Guarded interface{ Protection() Protection }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -104,4 +105,53 @@ func state(ctx context.Context, env *Env, names []string, closed bool) (map[stri
 		}
 	}
 	return notYet, err
+}
+
+// moveAliases moves all aliases of one index to another in one step and sees that
+// they have moved; or it says which ones are lost when the source is deleted.
+func moveAliases(ctx context.Context, env *Env, source, target string, move bool) error {
+	bodies, err := env.Cluster.AliasBodies(ctx, source)
+	if err != nil || len(bodies) == 0 {
+		return err
+	}
+	names := slices.Sorted(maps.Keys(bodies))
+	if !move {
+		env.Warn("%s has the aliases %s, which %s does not get (copy_aliases: true moves them)", source, strings.Join(names, ", "), target)
+		return nil
+	}
+	var req cluster.UpdateAliases
+	for _, n := range names {
+		req.Actions = append(req.Actions, cluster.AliasAction{Remove: true, Index: source, Alias: n}, cluster.AliasAction{Index: target, Alias: n, Extra: bodies[n]})
+	}
+	if err := env.Cluster.UpdateAliases(ctx, req); err != nil && !errors.Is(err, cluster.ErrLost) {
+		return err
+	}
+	have, err := env.Cluster.AliasBodies(ctx, target)
+	for _, n := range names {
+		if _, there := have[n]; !there && err == nil {
+			return fmt.Errorf("the alias %s has not moved to %s", n, target)
+		}
+	}
+	return err
+}
+
+// deleteReplaced deletes an index that another one now stands for, and sees that it
+// is gone. One that was made anew since it was listed stays.
+func deleteReplaced(ctx context.Context, env *Env, source *cluster.Index) error {
+	now, err := env.Cluster.Indices(ctx)
+	if err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(now, func(i *cluster.Index) bool { return i.Name == source.Name && i.UUID == source.UUID }) {
+		return errors.New("the source has gone or was made anew meanwhile: it is left alone")
+	}
+	err = env.Cluster.DeleteIndices(ctx, cluster.DeleteIndices{Names: []string{source.Name}})
+	if err != nil && !errors.Is(err, cluster.ErrLost) {
+		return fmt.Errorf("delete the source: %w", err)
+	}
+	list, lerr := env.Cluster.Indices(ctx)
+	if lerr == nil && hasIndex(list, source.Name) {
+		lerr = errors.Join(errors.New("the source is still there"), err)
+	}
+	return lerr
 }

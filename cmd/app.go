@@ -17,7 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/esnap/esnap/internal/cluster"
-	"github.com/esnap/esnap/internal/curator"
+	"github.com/esnap/esnap/internal/connect"
 	"github.com/esnap/esnap/internal/es"
 	"github.com/esnap/esnap/internal/run"
 	"github.com/esnap/esnap/internal/settings"
@@ -231,7 +231,7 @@ func (a *App) connect(c *cobra.Command) (cluster.Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := curator.ClientOptions(s, Version())
+	o := connect.Options(s, Version())
 	if !s.Has("connect-timeout") {
 		switch {
 		case a.interactive() || c.Name() != "run":

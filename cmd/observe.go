@@ -43,7 +43,7 @@ func (l *logObserver) Observe(e run.Event) {
 			}
 		}
 	case run.Intended:
-		l.log.Info("would "+e.Intent.Verb+" "+e.Intent.What, "count", len(e.Intent.Names), "repository", e.Intent.Repository)
+		l.log.Info("would "+e.Intent.Verb+" "+e.Intent.What, "count", len(e.Intent.Names), "repository", e.Intent.Repository, "detail", e.Intent.Detail)
 	case run.Waiting:
 		l.log.Debug("waiting", "id", e.Step.ID, "for", e.Waiting.For, "elapsed", e.Waiting.Elapsed.Round(time.Millisecond).String())
 	case run.Outcome:

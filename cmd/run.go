@@ -13,7 +13,7 @@ import (
 
 	"github.com/esnap/esnap/actions"
 	"github.com/esnap/esnap/internal/cluster"
-	"github.com/esnap/esnap/internal/curator"
+	"github.com/esnap/esnap/internal/connect"
 	"github.com/esnap/esnap/internal/plan"
 	"github.com/esnap/esnap/internal/report"
 	"github.com/esnap/esnap/internal/run"
@@ -90,7 +90,7 @@ func runFile(c *cobra.Command, app *App, o *runOptions) error {
 		return err
 	}
 	if s.MasterOnly {
-		if elected, err := curator.OnMaster(c.Context(), cl, s); err != nil || !elected {
+		if elected, err := connect.OnMaster(c.Context(), cl, s); err != nil || !elected {
 			if err == nil {
 				app.log.Info("nothing is done: master_only is set, and this node is not the master")
 			}
@@ -99,7 +99,7 @@ func runFile(c *cobra.Command, app *App, o *runOptions) error {
 	}
 	return app.carryOut(c.Context(), p, cl, run.Options{
 		Now: now, DryRun: s.DryRun, Imagined: o.Now != "", Only: o.Only, Skip: o.Skip,
-		Force: o.Force, AllowClockSkew: o.AllowClockSkew, Timeout: s.Timeout,
+		Force: o.Force, AllowClockSkew: o.AllowClockSkew, Timeout: s.Timeout, Remote: connect.Remote(Version()),
 	}, o.Output, o.FailOnSpared, s.Deadline)
 }
 

@@ -40,6 +40,9 @@ func Schema() *jsonschema.Schema {
 		addFields(options, reflect.TypeFor[actions.Common]())
 		addFields(options, reflect.TypeOf(kind.New(actions.Native)).Elem())
 		addFields(defaults, reflect.TypeOf(kind.New(actions.Native)).Elem())
+		if _, ok := kind.New(actions.Native).(actions.Remoted); ok {
+			options.Properties.Set(actions.RemoteSlot, &jsonschema.Schema{Type: "array", Items: &jsonschema.Schema{OneOf: filterSchemas(cluster.Indices)}})
+		}
 		a := object()
 		a.Description = kind.Doc
 		a.Properties.Set("action", &jsonschema.Schema{Const: name})

@@ -65,7 +65,7 @@ func createIndex(t *testing.T, server *testserver.Server, name string, s cluster
 	}
 	at := "/" + url.PathEscape(name)
 	send(t, server, http.MethodPut, at, map[string]any{
-		"settings": map[string]any{"index.number_of_shards": 1, "index.number_of_replicas": s.Replicas},
+		"settings": map[string]any{"index.number_of_shards": max(s.Primaries, 1), "index.number_of_replicas": s.Replicas},
 		"aliases":  aliases,
 	})
 	if s.Documents > 0 {

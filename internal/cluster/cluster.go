@@ -36,6 +36,11 @@ type ServerReader interface {
 	ClusterHealth(ctx context.Context) (Health, error)
 	// Capacity says what the data nodes can take.
 	Capacity(ctx context.Context) (Capacity, error)
+	// Nodes lists all nodes, sorted by name.
+	Nodes(ctx context.Context) ([]Node, error)
+	// Task says how far a task has come. The server forgets one whose node is
+	// restarted, or that has ended long ago.
+	Task(ctx context.Context, id string) (Task, error)
 }
 
 // IndexReader lists indices and asks about them.
@@ -57,6 +62,11 @@ type IndexReader interface {
 	FieldRange(ctx context.Context, index, field string) (FieldRange, error)
 	// WriteAliases lists, per index, the aliases whose explicit write index it is.
 	WriteAliases(ctx context.Context) (map[string][]string, error)
+	// AliasBodies are the aliases of an index with their filter, routing and
+	// is_write_index, in the form in which UpdateAliases takes them as Extra.
+	AliasBodies(ctx context.Context, index string) (map[string]map[string]any, error)
+	// Shards lists every shard copy of the named indices; vanished ones are absent.
+	Shards(ctx context.Context, names []string) ([]ShardCopy, error)
 	// Health is the allocation of the named indices; vanished ones are absent.
 	Health(ctx context.Context, names []string) (map[string]IndexHealth, error)
 	// ShardProblems lists the shard copies of the named indices that are not
@@ -138,6 +148,14 @@ type Writer interface {
 	PutClusterSettings(ctx context.Context, r PutClusterSettings) error
 	// Rollover rolls an alias over if the conditions are met.
 	Rollover(ctx context.Context, r Rollover) (RolloverResult, error)
+	// ShrinkIndex makes an index with fewer primaries out of another one. ErrExists
+	// if the target is there.
+	ShrinkIndex(ctx context.Context, r ShrinkIndex) error
+	// Reindex starts to copy documents and returns the task that does it.
+	Reindex(ctx context.Context, r Reindex) (task string, err error)
+	// MountSnapshot makes a searchable snapshot; ErrUnsupported where the server
+	// cannot.
+	MountSnapshot(ctx context.Context, r MountSnapshot) error
 	// UpdateAliases adds and removes aliases in one step.
 	UpdateAliases(ctx context.Context, r UpdateAliases) error
 }

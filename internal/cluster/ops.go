@@ -23,6 +23,7 @@ type Intent struct {
 	What       string   // index, snapshot, repository, alias
 	Repository string   // empty where none is involved
 	Names      []string // what it is done to
+	Detail     string   // how, where that is worth knowing; never a secret
 }
 
 // RegisterRepository asks for a repository. Settings keep their YAML types.
@@ -193,6 +194,7 @@ type Overlay struct {
 	aliases      []AliasAction
 	closed       map[string]bool // or opened: false
 	settings     map[string]map[string]string
+	copies       map[string]string // of what an index that is made holds the documents
 }
 
 // Intercept passes every write to around, which carries it out by calling do, or
@@ -248,6 +250,7 @@ func DryRun(r Reader, now time.Time, record func(Intent)) Cluster {
 	o := &Overlay{
 		now: now, indices: map[string]*Index{}, snapshots: map[string][]*Snapshot{},
 		gone: map[[2]string]bool{}, repositories: map[string]*Repository{}, closed: map[string]bool{}, settings: map[string]map[string]string{},
+		copies: map[string]string{},
 	}
 	return Intercept(assumed{r, o}, nil, func(_ context.Context, op Op, _ func() error) error {
 		op.Assume(o)
@@ -327,12 +330,25 @@ func (a assumed) ClusterHealth(context.Context) (Health, error) {
 }
 
 func (a assumed) Stats(ctx context.Context, names []string) (map[string]IndexStats, error) {
-	return askReal(ctx, a, names, a.Reader.Stats)
+	out, err := askReal(ctx, a, names, a.Reader.Stats)
+	for _, n := range names {
+		if from := a.o.copies[n]; from != "" && err == nil {
+			var of map[string]IndexStats
+			of, err = a.Reader.Stats(ctx, []string{from})
+			if s, ok := of[from]; ok {
+				out[n] = s
+			}
+		}
+	}
+	return out, err
 }
 
 func (a assumed) Settings(ctx context.Context, names []string) (map[string]map[string]string, error) {
 	out, err := askReal(ctx, a, names, a.Reader.Settings)
 	for _, n := range names {
+		if a.o.indices[n] != nil && err == nil {
+			out[n] = map[string]string{}
+		}
 		if changed := a.o.settings[n]; changed != nil && err == nil {
 			s := maps.Clone(out[n])
 			if s == nil {

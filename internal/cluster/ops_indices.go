@@ -69,7 +69,7 @@ type Health struct {
 
 // Intent implements Op.
 func (r PutIndexSettings) Intent() Intent {
-	return Intent{Verb: "change settings of", What: "index", Names: r.Names}
+	return Intent{Verb: "change settings of", What: "index", Names: r.Names, Detail: "to " + text(r.Settings)}
 }
 
 // Assume implements Op.

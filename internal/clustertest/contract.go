@@ -27,6 +27,7 @@ type Fixture struct {
 // @timestamp is FirstDocument and an hour later each.
 type Setup struct {
 	Documents    int
+	Primaries    int // 0 is 1
 	Replicas     int
 	Closed       bool
 	Aliases      []string
@@ -61,6 +62,10 @@ func Contract(t *testing.T, fixture func(t *testing.T) Fixture) {
 		{"shard problems", contract.testShardProblems},
 		{"delete indices", contract.testDeleteIndices},
 		{"update aliases", contract.testUpdateAliases},
+		{"nodes and shards", contract.testShards},
+		{"alias bodies", contract.testAliasBodies},
+		{"shrink", contract.testShrink},
+		{"reindex", contract.testReindex},
 		{"repositories", contract.testRepositories},
 		{"repositories refused", contract.testRepositoriesRefused},
 		{"unregister keeps snapshots", contract.testUnregister},

@@ -40,6 +40,13 @@ type Memory struct {
 	// or nothing for one that is well. It must not call the Memory.
 	RestoreEnds func(index string) (reason string)
 
+	// NodeRoles are the roles of nodes of Space, by name; left out, data and master.
+	NodeRoles map[string][]string
+	// ShrinkEnds, if set, says why a shrunken index cannot be started, or nothing.
+	ShrinkEnds func(target string) (reason string)
+	// ReindexEnds, if set, may change what a reindex task ends as.
+	ReindexEnds func(t *cluster.Task)
+
 	// Space is what Capacity answers, but for Shards, which are added to it.
 	Space cluster.Capacity
 
@@ -51,6 +58,7 @@ type Memory struct {
 	repositories map[string]cluster.Repository
 	stores       map[string]map[string]*snapshot // by where the repository is, then by name
 	operations   []*operation
+	tasks        map[string]cluster.Task
 	calls        []Call
 }
 
@@ -110,6 +118,7 @@ func New(options ...Option) *Memory {
 		indices:      map[string]*index{},
 		repositories: map[string]cluster.Repository{},
 		stores:       map[string]map[string]*snapshot{},
+		tasks:        map[string]cluster.Task{},
 	}
 	Elasticsearch("8.19.7")(m)
 	for _, o := range options {

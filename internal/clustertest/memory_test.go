@@ -34,7 +34,7 @@ func TestMemoryContract(t *testing.T) {
 					Location: func(name string) string { return path.Join("/backup", name) },
 					CreateIndex: func(_ *testing.T, name string, s Setup) {
 						i := cluster.Index{
-							Name: name, Replicas: s.Replicas, Closed: s.Closed, Aliases: s.Aliases, WriteAliases: s.WriteAliases,
+							Name: name, Primaries: s.Primaries, Replicas: s.Replicas, Closed: s.Closed, Aliases: s.Aliases, WriteAliases: s.WriteAliases,
 							Stats: &cluster.IndexStats{Docs: int64(s.Documents), Bytes: 300, PrimaryBytes: 300},
 						}
 						if s.Documents > 0 {

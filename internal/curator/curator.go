@@ -16,6 +16,7 @@ import (
 
 	"github.com/esnap/esnap/actions"
 	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/connect"
 	"github.com/esnap/esnap/internal/es"
 	"github.com/esnap/esnap/internal/plan"
 	"github.com/esnap/esnap/internal/run"
@@ -255,12 +256,12 @@ func runFile(c *cobra.Command, h Host, config string, dryRun bool, file string) 
 	if env, _ := h.Env("ESCLIENT_DRY_RUN"); env == "1" || strings.EqualFold(env, "true") {
 		dryRun = true
 	}
-	cl, err := connect(h, s, log)
+	cl, err := dial(h, s, log)
 	if err != nil {
 		return err
 	}
 	if s.MasterOnly {
-		if elected, err := OnMaster(c.Context(), cl, s); err != nil || !elected {
+		if elected, err := connect.OnMaster(c.Context(), cl, s); err != nil || !elected {
 			if err == nil {
 				log.Info("Master-only flag detected. Connected to non-master node. Aborting.")
 			}
@@ -268,7 +269,7 @@ func runFile(c *cobra.Command, h Host, config string, dryRun bool, file string) 
 		}
 	}
 	result := run.Run(c.Context(), p, cl, run.Options{
-		Now: h.Now(), Watch: cluster.RealTime(), DryRun: dryRun || s.DryRun, Timeout: s.Timeout,
+		Now: h.Now(), Watch: cluster.RealTime(), DryRun: dryRun || s.DryRun, Timeout: s.Timeout, Remote: connect.Remote(h.Version),
 	}, &observer{log: log, flavour: flavour})
 	if n := code(result); n != 0 {
 		return &coded{n}
@@ -276,30 +277,8 @@ func runFile(c *cobra.Command, h Host, config string, dryRun bool, file string) 
 	return nil
 }
 
-// OnMaster says whether the one host named is the elected master; another node is
-// no failure, and nothing is done (D7).
-func OnMaster(ctx context.Context, cl cluster.Cluster, s *settings.Settings) (bool, error) {
-	if len(s.URLs) > 1 {
-		return false, &settings.Error{Text: "master_only needs a single host, since another one might answer", Hint: "name this node only"}
-	}
-	if _, err := cl.Server(ctx); err != nil {
-		return false, err
-	}
-	return cl.OnMaster(ctx)
-}
-
-// ClientOptions is what the settings say of the connection, for both of the
-// program's faces: neither can forget one that the other has.
-func ClientOptions(s *settings.Settings, version string) es.Options {
-	return es.Options{
-		URLs: s.URLs, Username: s.Username, Password: s.Password, APIKey: s.APIKey, BearerToken: s.BearerToken, Header: s.Header,
-		CAFile: s.CAFile, ClientCert: s.ClientCert, ClientKey: s.ClientKey, ServerName: s.ServerName, InsecureSkipVerify: s.Insecure,
-		Timeout: s.Timeout, ConnectTimeout: s.ConnectTimeout, UserAgent: "esnap/" + version,
-	}
-}
-
-func connect(h Host, s *settings.Settings, log *slog.Logger) (cluster.Cluster, error) {
-	o := ClientOptions(s, h.Version)
+func dial(h Host, s *settings.Settings, log *slog.Logger) (cluster.Cluster, error) {
+	o := connect.Options(s, h.Version)
 	o.Trace = func(x es.Exchange) { log.Debug(fmt.Sprintf("%s %s %d %s", x.Method, x.URI, x.Status, x.Took)) }
 	o.Wait = func(err error, _ time.Duration) { log.Warn("Waiting for the cluster: " + err.Error()) }
 	if !s.Has("connect-timeout") {

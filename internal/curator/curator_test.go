@@ -265,3 +265,39 @@ func TestMasterOnly(t *testing.T) {
 	require.Equal(t, 0, code)
 	require.Empty(t, s.indices())
 }
+
+func TestDryRunOfActionsWithSteps(t *testing.T) {
+	s := newShell(t)
+	s.c.AddIndex(cluster.Index{Name: "a", Primaries: 4, Aliases: []string{"x"}})
+	file := s.file("action_file.yml", `
+actions:
+  1:
+    action: shrink
+    options: {shrink_node: n1, node_filters: {permit_masters: True}, number_of_replicas: 0}
+    filters: [{filtertype: none}]
+  2:
+    action: reindex
+    options:
+      request_body:
+        source: {index: REINDEX_SELECTION, remote: {host: 'http://127.0.0.1:1', password: geheim}}
+        dest: {index: b}
+      remote_filters: [{filtertype: none}]
+    filters: [{filtertype: none}]
+`)
+	code, out, errs := s.run("--dry-run", "--config", s.file("config.yml", stockClient), file)
+	require.Equal(t, 1, code, errs)
+	require.Contains(t, out, `DRY-RUN: shrink: change settings of index a to {"index.routing.allocation.require._name":"n1"}`)
+	require.Contains(t, out, "DRY-RUN: shrink: shrink index a, a-shrink with settings {")
+	require.Contains(t, out, "DRY-RUN: shrink: delete index a")
+	require.Contains(t, out, "the remote cluster: list indices", "it cannot be reached, and nothing else is at fault")
+	code, out, errs = s.run("--dry-run", "--config", s.file("config.yml", stockClient), s.file("three.yml", `
+actions:
+  1:
+    action: reindex
+    options: {request_body: {source: {index: a}, dest: {index: b}}, slices: 3}
+    filters: [{filtertype: none}]
+`))
+	require.Equal(t, 0, code, errs)
+	require.Contains(t, out, `DRY-RUN: REINDEX: request body: {"dest":{"index":"b"},"source":{"index":["a"]}} with arguments: refresh=true requests_per_second=-1 slices=3`)
+	require.Empty(t, s.c.Writes())
+}

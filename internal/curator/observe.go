@@ -58,6 +58,8 @@ func (o *observer) Observe(e run.Event) {
 		if o.dryRun {
 			o.rehearsed(e)
 		}
+	case run.Intended:
+		o.intended(e)
 	case run.Outcome:
 		o.outcome(e)
 	case run.Warning:
@@ -143,6 +145,20 @@ func arguments(s plan.Step, f actions.Flavour) string {
 		return fmt.Sprintf("{'repository': '%s', 'retry_interval': %d, 'retry_count': %d}", a.Repository, a.RetryInterval, a.RetryCount)
 	}
 	return ""
+}
+
+// intended writes the steps of a rehearsed action that has several, in their order.
+func (o *observer) intended(e run.Intended) {
+	if e.Step == nil {
+		return
+	}
+	in := e.Intent
+	switch e.Step.Kind {
+	case "reindex":
+		o.log.Info("DRY-RUN: REINDEX: " + in.Detail)
+	case "shrink", "cold2frozen":
+		o.log.Info(strings.TrimSpace(fmt.Sprintf("DRY-RUN: %s: %s %s %s %s", e.Step.Kind, in.Verb, in.What, strings.Join(in.Names, ", "), in.Detail)))
+	}
 }
 
 func python(b bool) string {

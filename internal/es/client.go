@@ -195,7 +195,7 @@ type call struct {
 	request func() esapi.Request  // made anew for every try
 	write   bool                  // may change something: not repeated
 	private bool                  // the body may hold keys: Trace does not see it
-	probe   bool                  // the caller waits and tries again by itself
+	once    bool                  // never sent again: the caller waits by itself, or a second time would be another deed
 	timeout time.Duration         // 0: the client's
 	decode  func(io.Reader) error // of a successful reply; nil ignores it
 	accept  []int                 // statuses that are no failure, besides 2xx
@@ -213,7 +213,7 @@ func (c *Client) do(ctx context.Context, k call) error {
 		if errors.Is(err, errNotSent) && try < len(c.o.URLs) && ctx.Err() == nil {
 			continue // another host may answer at once
 		}
-		if err == nil || ctx.Err() != nil || k.probe || try >= tries || !again(k, err) {
+		if err == nil || ctx.Err() != nil || k.once || try >= tries || !again(k, err) {
 			return err
 		}
 		wait := max(retryAfter, pause/2+rand.N(pause)) //nolint:gosec // jitter

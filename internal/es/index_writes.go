@@ -2,6 +2,7 @@ package es
 
 import (
 	"context"
+	"io"
 	"net/http"
 
 	"github.com/elastic/go-elasticsearch/v8/esapi"
@@ -86,14 +87,18 @@ func (c *Client) FreezeIndices(ctx context.Context, r cluster.FreezeIndices) err
 
 // bare is a request that the request types lack.
 type bare struct {
-	method, path string
+	method, path string // path and query, encoded
+	body         io.Reader
 }
 
 // Do implements esapi.Request.
 func (b bare) Do(ctx context.Context, t esapi.Transport) (*esapi.Response, error) {
-	req, err := http.NewRequestWithContext(ctx, b.method, "http://"+b.path, nil)
+	req, err := http.NewRequestWithContext(ctx, b.method, "http://"+b.path, b.body)
 	if err != nil {
 		return nil, err
+	}
+	if b.body != nil {
+		req.Header.Set("Content-Type", "application/json")
 	}
 	res, err := t.Perform(req) //nolint:bodyclose // the caller closes it
 	if err != nil {
@@ -153,7 +158,7 @@ func (c *Client) rollover(ctx context.Context, r cluster.Rollover, rehearse bool
 	if len(r.Settings) > 0 {
 		body["settings"] = r.Settings
 	}
-	err := c.do(ctx, call{op: "roll over alias " + r.Alias, write: !rehearse, decode: into(&reply), request: func() esapi.Request {
+	err := c.do(ctx, call{op: "roll over alias " + r.Alias, write: !rehearse, once: !rehearse, decode: into(&reply), request: func() esapi.Request {
 		q := esapi.IndicesRolloverRequest{Alias: esc(r.Alias), NewIndex: esc(r.NewIndex), Body: jsonBody(body), WaitForActiveShards: r.WaitForActiveShards}
 		if rehearse {
 			q.DryRun = flag(true)

@@ -309,52 +309,83 @@ func (c *Client) Health(ctx context.Context, names []string) (map[string]cluster
 // ShardProblems implements cluster.IndexReader.
 func (c *Client) ShardProblems(ctx context.Context, names []string) ([]cluster.ShardProblem, error) {
 	var out []cluster.ShardProblem
+	rows, err := c.shards(ctx, names, "unassigned.reason", "unassigned.details")
+	for _, r := range rows {
+		if r.State != "STARTED" && r.State != "RELOCATING" {
+			out = append(out, cluster.ShardProblem{Index: r.Index, Shard: r.number(), Primary: r.Copy == "p", State: r.State, Reason: r.Reason, Details: r.Details})
+		}
+	}
+	return out, err
+}
+
+// Shards implements cluster.IndexReader.
+func (c *Client) Shards(ctx context.Context, names []string) ([]cluster.ShardCopy, error) {
+	var out []cluster.ShardCopy
+	rows, err := c.shards(ctx, names, "node")
+	for _, r := range rows {
+		node, _, _ := strings.Cut(r.Node, " -> ") // of a moving one: from -> to
+		out = append(out, cluster.ShardCopy{Index: r.Index, Shard: r.number(), Primary: r.Copy == "p", State: r.State, Node: node})
+	}
+	return out, err
+}
+
+// shardRow is one line of the table of shards.
+type shardRow struct {
+	Index   string `json:"index"`
+	Shard   string `json:"shard"`
+	Copy    string `json:"prirep"`
+	State   string `json:"state"`
+	Node    string `json:"node"`
+	Reason  string `json:"unassigned.reason"`
+	Details string `json:"unassigned.details"`
+}
+
+func (r shardRow) number() int { n, _ := strconv.Atoi(r.Shard); return n }
+
+// shards reads the table of shards with some more columns.
+func (c *Client) shards(ctx context.Context, names []string, columns ...string) ([]shardRow, error) {
+	columns = append([]string{"index", "shard", "prirep", "state"}, columns...)
+	var out []shardRow
 	for _, batch := range c.batches(names, 200) {
-		problems, err := c.shardProblems(ctx, batch)
+		rows, err := c.shardBatch(ctx, batch, columns)
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, problems...)
+		out = append(out, rows...)
 	}
 	return out, nil
 }
 
-// shardProblems asks for one batch. Servers refuse all of it for one name that is
+// shardBatch asks for one batch. Servers refuse all of it for one name that is
 // gone and have no way to ignore it here: then each half is asked for by itself.
-func (c *Client) shardProblems(ctx context.Context, names []string) ([]cluster.ShardProblem, error) {
-	var rows []struct {
-		Index   string `json:"index"`
-		Shard   string `json:"shard"`
-		Copy    string `json:"prirep"`
-		State   string `json:"state"`
-		Reason  string `json:"unassigned.reason"`
-		Details string `json:"unassigned.details"`
-	}
+func (c *Client) shardBatch(ctx context.Context, names, columns []string) ([]shardRow, error) {
+	var rows []shardRow
 	err := c.do(ctx, call{op: "read shard states", decode: into(&rows), request: func() esapi.Request {
-		return esapi.CatShardsRequest{Index: escAll(names), Format: "json", H: []string{"index", "shard", "prirep", "state", "unassigned.reason", "unassigned.details"}}
+		return esapi.CatShardsRequest{Index: escAll(names), Format: "json", H: columns}
 	}})
 	switch {
 	case errors.Is(err, cluster.ErrNoIndex) && len(names) == 1:
 		return nil, nil
 	case errors.Is(err, cluster.ErrNoIndex):
-		first, err := c.shardProblems(ctx, names[:len(names)/2])
+		first, err := c.shardBatch(ctx, names[:len(names)/2], columns)
 		if err != nil {
 			return nil, err
 		}
-		second, err := c.shardProblems(ctx, names[len(names)/2:])
+		second, err := c.shardBatch(ctx, names[len(names)/2:], columns)
 		return append(first, second...), err
-	case err != nil:
-		return nil, err
 	}
-	var out []cluster.ShardProblem
-	for _, r := range rows {
-		if r.State == "STARTED" || r.State == "RELOCATING" {
-			continue
-		}
-		n, _ := strconv.Atoi(r.Shard)
-		out = append(out, cluster.ShardProblem{Index: r.Index, Shard: n, Primary: r.Copy == "p", State: r.State, Reason: r.Reason, Details: r.Details})
+	return rows, err
+}
+
+// AliasBodies implements cluster.IndexReader.
+func (c *Client) AliasBodies(ctx context.Context, index string) (map[string]map[string]any, error) {
+	var reply map[string]struct {
+		Aliases map[string]map[string]any `json:"aliases"`
 	}
-	return out, nil
+	err := c.do(ctx, call{op: "read aliases of index " + index, decode: into(&reply), request: func() esapi.Request {
+		return esapi.IndicesGetAliasRequest{Index: []string{esc(index)}}
+	}})
+	return reply[index].Aliases, err
 }
 
 // IndexBatches implements cluster.Batcher.

@@ -63,7 +63,7 @@ func (c *Client) probe(ctx context.Context) (cluster.Server, error) {
 			Distribution string `json:"distribution"`
 		} `json:"version"`
 	}
-	err := c.do(ctx, call{op: "ask the cluster for its version", probe: true, request: func() esapi.Request { return esapi.InfoRequest{} }, decode: into(&root)})
+	err := c.do(ctx, call{op: "ask the cluster for its version", once: true, request: func() esapi.Request { return esapi.InfoRequest{} }, decode: into(&root)})
 	switch {
 	case err == nil && root.Version.Number != "":
 		return cluster.Server{
@@ -81,7 +81,7 @@ func (c *Client) probe(ctx context.Context) (cluster.Server, error) {
 			BuildFlavor string `json:"build_flavor"`
 		} `json:"nodes"`
 	}
-	err = c.do(ctx, call{op: "ask the node for its version", probe: true, decode: into(&local), request: func() esapi.Request {
+	err = c.do(ctx, call{op: "ask the node for its version", once: true, decode: into(&local), request: func() esapi.Request {
 		return esapi.NodesInfoRequest{NodeID: []string{"_local"}, FilterPath: []string{"cluster_name", "nodes.*.version", "nodes.*.build_flavor"}}
 	}})
 	if err != nil {
@@ -216,25 +216,11 @@ func millis(ms int64) time.Time {
 // Capacity implements cluster.ServerReader.
 func (c *Client) Capacity(ctx context.Context) (cluster.Capacity, error) {
 	var out cluster.Capacity
-	var stats struct {
-		Nodes map[string]struct {
-			Name  string   `json:"name"`
-			Roles []string `json:"roles"`
-			FS    struct {
-				Total struct {
-					Total int64 `json:"total_in_bytes"`
-					Avail int64 `json:"available_in_bytes"`
-				} `json:"total"`
-			} `json:"fs"`
-		} `json:"nodes"`
-	}
-	err := c.do(ctx, call{op: "read the nodes' disks", decode: into(&stats), request: func() esapi.Request {
-		return esapi.NodesStatsRequest{Metric: []string{"fs"}, FilterPath: []string{"nodes.*.name", "nodes.*.roles", "nodes.*.fs.total"}}
-	}})
+	nodes, err := c.nodes(ctx)
 	if err != nil {
 		return out, err
 	}
-	for _, n := range stats.Nodes {
+	for _, n := range nodes {
 		if slices.ContainsFunc(n.Roles, func(r string) bool { return r == "data" || strings.HasPrefix(r, "data_") }) {
 			out.Nodes = append(out.Nodes, cluster.Disk{Node: n.Name, Total: n.FS.Total.Total, Free: n.FS.Total.Avail})
 		}
@@ -260,6 +246,39 @@ func (c *Client) Capacity(ctx context.Context) (cluster.Capacity, error) {
 		return esapi.ClusterHealthRequest{FilterPath: []string{"active_shards", "unassigned_shards", "initializing_shards"}}
 	}})
 	out.Shards = health.Active + health.Unassigned + health.Starting
+	return out, err
+}
+
+// nodeStats is what esnap asks of every node.
+type nodeStats struct {
+	Name  string   `json:"name"`
+	Roles []string `json:"roles"`
+	FS    struct {
+		Total struct {
+			Total int64 `json:"total_in_bytes"`
+			Avail int64 `json:"available_in_bytes"`
+		} `json:"total"`
+	} `json:"fs"`
+}
+
+func (c *Client) nodes(ctx context.Context) (map[string]nodeStats, error) {
+	var reply struct {
+		Nodes map[string]nodeStats `json:"nodes"`
+	}
+	err := c.do(ctx, call{op: "read the nodes' disks", decode: into(&reply), request: func() esapi.Request {
+		return esapi.NodesStatsRequest{Metric: []string{"fs"}, FilterPath: []string{"nodes.*.name", "nodes.*.roles", "nodes.*.fs.total"}}
+	}})
+	return reply.Nodes, err
+}
+
+// Nodes implements cluster.ServerReader.
+func (c *Client) Nodes(ctx context.Context) ([]cluster.Node, error) {
+	nodes, err := c.nodes(ctx)
+	var out []cluster.Node
+	for _, n := range nodes {
+		out = append(out, cluster.Node{Name: n.Name, Roles: n.Roles, Free: n.FS.Total.Avail})
+	}
+	slices.SortFunc(out, func(a, b cluster.Node) int { return strings.Compare(a.Name, b.Name) })
 	return out, err
 }
 

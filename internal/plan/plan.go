@@ -315,17 +315,36 @@ func (p *parser) options(step *Step, kind actions.Kind, at, options *strictyaml.
 		}
 	}
 	what := "option of " + step.Kind
-	strictyaml.Decode(merged, &step.Common, strictyaml.How{What: what, Prune: true, Also: names(own)}, &strictyaml.Problems{})
+	elsewhere := names(common)
+	if _, ok := step.Action.(actions.Remoted); ok {
+		elsewhere = append(elsewhere, actions.RemoteSlot)
+	}
+	strictyaml.Decode(merged, &step.Common, strictyaml.How{What: what, Prune: true, Also: append(names(own), elsewhere...)}, &strictyaml.Problems{})
 	commonOnly := *merged
 	commonOnly.Entries = slices.DeleteFunc(slices.Clone(merged.Entries), func(e strictyaml.Entry) bool { return !slices.Contains(names(common), e.Key.Text) })
 	strictyaml.Decode(&commonOnly, &step.Common, strictyaml.How{What: what, Prune: true}, p.p)
-	given := strictyaml.Decode(merged, step.Action, strictyaml.How{What: what, Prune: true, Also: names(common)}, p.p)
+	given := strictyaml.Decode(merged, step.Action, strictyaml.How{What: what, Prune: true, Also: elsewhere}, p.p)
+	p.remoteFilters(step, merged, given)
 	p.optionErrors(step.Action.Validate(given), func(key string) *strictyaml.Node { return cmp.Or(merged.Get(key), merged) })
 	for _, key := range []string{"search_pattern", "include_hidden"} {
 		if v := options.Get(key); !v.Absent() && kind.List != cluster.Indices {
 			p.p.Add(v, "%s: %s does not list indices", key, step.Kind)
 		}
 	}
+}
+
+// remoteFilters reads the filters on a remote cluster's indices.
+func (p *parser) remoteFilters(step *Step, options *strictyaml.Node, given map[string]bool) {
+	n := options.Get(actions.RemoteSlot)
+	if _, ok := step.Action.(actions.Remoted); !ok || n.Absent() {
+		return
+	}
+	given[actions.RemoteSlot] = true
+	if n.Kind != strictyaml.List {
+		p.p.Add(n, "%s: expected a list, got %s", actions.RemoteSlot, n.Kind)
+		return
+	}
+	step.Slots = map[string]filters.Chain{actions.RemoteSlot: p.chain(cluster.Indices, step.Kind, n)}
 }
 
 func names(fields []strictyaml.Field) []string {

@@ -7,23 +7,26 @@ import (
 	"github.com/esnap/esnap/internal/cluster"
 )
 
+// facts asks one cluster for what filters and guards need to know.
+type facts struct{ reader cluster.IndexReader }
+
 // fetch adds the facts that filters and guards need to the items still in
 // question, each asked for once.
-func (r *runner) fetch(ctx context.Context, needs []cluster.Need, items []cluster.Item) error {
+func (f facts) fetch(ctx context.Context, needs []cluster.Need, items []cluster.Item) error {
 	indices := cluster.Of[*cluster.Index](items)
 	for _, n := range needs {
 		var err error
 		switch n.Fact {
 		case cluster.FactStats:
-			err = r.stats(ctx, indices)
+			err = f.stats(ctx, indices)
 		case cluster.FactFieldRange:
-			err = r.fieldRanges(ctx, indices, n.Field)
+			err = f.fieldRanges(ctx, indices, n.Field)
 		case cluster.FactWriteIndex:
-			err = r.writeAliases(ctx, indices)
+			err = f.writeAliases(ctx, indices)
 		case cluster.FactSettings:
-			err = r.settings(ctx, indices)
+			err = f.settings(ctx, indices)
 		case cluster.FactSegments:
-			err = r.segments(ctx, indices)
+			err = f.segments(ctx, indices)
 		}
 		if err != nil {
 			return err
@@ -32,12 +35,12 @@ func (r *runner) fetch(ctx context.Context, needs []cluster.Need, items []cluste
 	return nil
 }
 
-func (r *runner) stats(ctx context.Context, indices []*cluster.Index) error {
+func (f facts) stats(ctx context.Context, indices []*cluster.Index) error {
 	names := namesOf(indices, func(i *cluster.Index) bool { return i.Stats == nil && !i.Closed })
 	if len(names) == 0 {
 		return nil
 	}
-	stats, err := r.lister.Stats(ctx, names)
+	stats, err := f.reader.Stats(ctx, names)
 	if err != nil {
 		return err
 	}
@@ -49,12 +52,12 @@ func (r *runner) stats(ctx context.Context, indices []*cluster.Index) error {
 	return nil
 }
 
-func (r *runner) settings(ctx context.Context, indices []*cluster.Index) error {
+func (f facts) settings(ctx context.Context, indices []*cluster.Index) error {
 	names := namesOf(indices, func(i *cluster.Index) bool { return i.Settings == nil })
 	if len(names) == 0 {
 		return nil
 	}
-	settings, err := r.lister.Settings(ctx, names)
+	settings, err := f.reader.Settings(ctx, names)
 	if err != nil {
 		return err
 	}
@@ -67,12 +70,12 @@ func (r *runner) settings(ctx context.Context, indices []*cluster.Index) error {
 	return nil
 }
 
-func (r *runner) segments(ctx context.Context, indices []*cluster.Index) error {
+func (f facts) segments(ctx context.Context, indices []*cluster.Index) error {
 	names := namesOf(indices, func(i *cluster.Index) bool { return i.Segments == nil && !i.Closed })
 	if len(names) == 0 {
 		return nil
 	}
-	segments, err := r.lister.Segments(ctx, names)
+	segments, err := f.reader.Segments(ctx, names)
 	if err != nil {
 		return err
 	}
@@ -94,12 +97,12 @@ func namesOf(indices []*cluster.Index, wanted func(*cluster.Index) bool) []strin
 	return names
 }
 
-func (r *runner) fieldRanges(ctx context.Context, indices []*cluster.Index, field string) error {
+func (f facts) fieldRanges(ctx context.Context, indices []*cluster.Index, field string) error {
 	for _, i := range indices {
 		if _, known := i.Fields[field]; known || i.Closed || i.Assumed {
 			continue
 		}
-		rng, err := r.lister.FieldRange(ctx, i.Name, field)
+		rng, err := f.reader.FieldRange(ctx, i.Name, field)
 		if err != nil {
 			return err
 		}
@@ -111,11 +114,11 @@ func (r *runner) fieldRanges(ctx context.Context, indices []*cluster.Index, fiel
 	return nil
 }
 
-func (r *runner) writeAliases(ctx context.Context, indices []*cluster.Index) error {
+func (f facts) writeAliases(ctx context.Context, indices []*cluster.Index) error {
 	if !slices.ContainsFunc(indices, func(i *cluster.Index) bool { return len(i.Aliases) > 0 }) {
 		return nil
 	}
-	write, err := r.lister.WriteAliases(ctx)
+	write, err := f.reader.WriteAliases(ctx)
 	if err != nil {
 		return err
 	}
@@ -124,3 +127,6 @@ func (r *runner) writeAliases(ctx context.Context, indices []*cluster.Index) err
 	}
 	return nil
 }
+
+// facts asks the cluster the run is about.
+func (r *runner) facts() facts { return facts{r.lister} }

@@ -34,6 +34,8 @@ type Options struct {
 	AllowClockSkew bool
 	// Timeout is the client's time-out of one request.
 	Timeout time.Duration
+	// Remote reaches another cluster, which a reindex copies from.
+	Remote func(cluster.Remote) (cluster.IndexReader, error)
 	// Confirm is shown a restore's plan before it is carried out.
 	Confirm func(plan any) error
 	// ConfirmSelection is shown what a deleting step would delete; an error stops it.
@@ -185,10 +187,13 @@ func (r *runner) action(ctx context.Context, s plan.Step) ActionResult {
 	slots := map[string][]cluster.Item{}
 	for _, name := range actions.Kinds[s.Kind].Slots {
 		if chain, given := s.Slots[name]; given && err == nil {
-			slots[name], err = r.slot(ctx, s, chain)
+			slots[name], err = r.slot(ctx, s, chain, r.lister)
 		}
 	}
-	if err == nil && len(s.Slots) > 0 {
+	if a, ok := s.Action.(actions.Remoted); ok && err == nil && a.Remote() != nil {
+		slots[actions.RemoteSlot], err = r.remote(ctx, s, *a.Remote())
+	}
+	if err == nil && len(slots) > 0 {
 		err = r.act(ctx, s, sel, slots, &res)
 	} else if err == nil {
 		for _, sp := range sel.Spared {
@@ -211,15 +216,37 @@ func (r *runner) action(ctx context.Context, s plan.Step) ActionResult {
 	return res
 }
 
+// remote lists and filters another cluster's indices.
+func (r *runner) remote(ctx context.Context, s plan.Step, of cluster.Remote) ([]cluster.Item, error) {
+	if r.o.Remote == nil {
+		return nil, errors.New("this command cannot reach a remote cluster")
+	}
+	other, err := r.o.Remote(of)
+	if err != nil {
+		return nil, remoteTrouble(err)
+	}
+	items, err := r.slot(ctx, s, s.Slots[actions.RemoteSlot], other)
+	return items, remoteTrouble(err)
+}
+
+// remoteTrouble is an error with another cluster: that one cannot be reached, or
+// refuses the credentials, says nothing of ours.
+func remoteTrouble(err error) error {
+	if err == nil {
+		return nil
+	}
+	return cluster.WithHint(errors.New("the remote cluster: "+err.Error()), "%s", cluster.Hint(err))
+}
+
 // slot lists and filters for one block of an action. That it is left empty is for
 // the action to judge.
-func (r *runner) slot(ctx context.Context, s plan.Step, chain filters.Chain) ([]cluster.Item, error) {
-	list, err := r.lister.Indices(ctx)
+func (r *runner) slot(ctx context.Context, s plan.Step, chain filters.Chain, of cluster.IndexReader) ([]cluster.Item, error) {
+	list, err := of.Indices(ctx)
 	if err != nil {
 		return nil, err
 	}
 	list = slices.DeleteFunc(list, func(i *cluster.Index) bool { return r.unlisted(s, i) })
-	sel, err := chain.Select(ctx, r.o.Now.In(s.Location), cluster.Items(list), r.fetch)
+	sel, err := chain.Select(ctx, r.o.Now.In(s.Location), cluster.Items(list), facts{of}.fetch)
 	if err == nil {
 		r.obs.Observe(Selected{s, sel, len(list)})
 	}
@@ -228,12 +255,15 @@ func (r *runner) slot(ctx context.Context, s plan.Step, chain filters.Chain) ([]
 
 // choose lists, filters and guards.
 func (r *runner) choose(ctx context.Context, s plan.Step) (cluster.Selection, int, error) {
+	if s.List() == "" {
+		return cluster.Selection{}, 0, nil
+	}
 	now := r.o.Now.In(s.Location)
 	all, err := r.list(ctx, s)
 	if err != nil {
 		return cluster.Selection{}, 0, err
 	}
-	sel, err := s.Chain.Select(ctx, now, all, r.fetch)
+	sel, err := s.Chain.Select(ctx, now, all, r.facts().fetch)
 	if err != nil {
 		return cluster.Selection{}, 0, err
 	}
@@ -248,7 +278,7 @@ func (r *runner) choose(ctx context.Context, s plan.Step) (cluster.Selection, in
 	}
 	for _, g := range s.Guards {
 		if needs := g.Needs(); len(needs) > 0 {
-			if err := r.fetch(ctx, needs, sel.Selected); err != nil {
+			if err := r.facts().fetch(ctx, needs, sel.Selected); err != nil {
 				return cluster.Selection{}, 0, err
 			}
 		}

@@ -207,6 +207,7 @@ func (l *local) settings(n *node) map[string]string {
 	case "6":
 		settings["transport.tcp.port"] = fmt.Sprint(n.transport)
 		settings["bootstrap.system_call_filter"] = "false"
+		settings["reindex.remote.whitelist"] = "127.0.0.1:*"
 		if l.Nodes > 1 {
 			settings["discovery.zen.ping.unicast.hosts"] = seeds
 			settings["discovery.zen.minimum_master_nodes"] = fmt.Sprint(l.Nodes/2 + 1)

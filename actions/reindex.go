@@ -1,0 +1,271 @@
+package actions
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/esnap/esnap/internal/cluster"
+)
+
+// Reindex copies documents into another index, within the cluster or from a remote
+// one (spec/curator §5.14).
+type Reindex struct {
+	RequestBody         reindexBody `yaml:"request_body" check:"required" doc:"the request: source, dest and what goes with them"`
+	Refresh             bool        `yaml:"refresh" doc:"refresh the target at the end"`
+	RequestsPerSecond   int64       `yaml:"requests_per_second" check:"min=-1" doc:"documents per second; -1 is as fast as it goes"`
+	Slices              int64       `yaml:"slices" check:"min=1,max=500" doc:"parallel parts"`
+	Timeout             int64       `yaml:"timeout" check:"min=0" doc:"time-out of each bulk request in the server, in seconds"`
+	WaitActive          string      `yaml:"wait_for_active_shards" check:"scalar" doc:"shard copies that must be started, a number or all"`
+	MigrationPrefix     string      `yaml:"migration_prefix" doc:"with dest.index MIGRATION: put before each source's name"`
+	MigrationSuffix     string      `yaml:"migration_suffix" doc:"with dest.index MIGRATION: put after each source's name"`
+	RemoteCertificate   string      `yaml:"remote_certificate" doc:"PEM file of the remote cluster's certificate authority"`
+	RemoteClientCert    string      `yaml:"remote_client_cert" doc:"PEM file of a client certificate for the remote cluster"`
+	RemoteClientKey     string      `yaml:"remote_client_key" doc:"PEM file of its key"`
+	RemoteURLPrefix     string      `yaml:"remote_url_prefix" doc:"path prefix of the remote cluster"`
+	RemoteSSLNoValidate bool        `yaml:"remote_ssl_no_validate" doc:"do not verify the remote cluster's certificate when its indices are listed"`
+	RemoteAWSKey        string      `yaml:"remote_aws_key" doc:"key id, where the remote cluster wants requests signed for Amazon"`
+	RemoteAWSSecretKey  string      `yaml:"remote_aws_secret_key" doc:"the secret of that key"`
+	RemoteAWSRegion     string      `yaml:"remote_aws_region" doc:"region of the remote cluster"`
+	Wait
+}
+
+type reindexBody struct {
+	Conflicts string         `yaml:"conflicts" check:"oneof=proceed|abort" doc:"what to do on a version conflict"`
+	Size      *int64         `yaml:"size" check:"min=1" doc:"copy so many documents at most (servers before 8)"`
+	MaxDocs   *int64         `yaml:"max_docs" check:"min=1" doc:"copy so many documents at most"`
+	Source    reindexSource  `yaml:"source" check:"required" doc:"what is copied"`
+	Dest      reindexDest    `yaml:"dest" check:"required" doc:"where to"`
+	Script    map[string]any `yaml:"script" doc:"changes each document"`
+}
+
+type reindexSource struct {
+	Index  []string       `yaml:"index" check:"required,list" doc:"indices, or REINDEX_SELECTION for those that the filters select"`
+	Remote *reindexRemote `yaml:"remote" doc:"the cluster they are in"`
+	Size   *int64         `yaml:"size" check:"min=1" doc:"documents per batch"`
+	Type   any            `yaml:"type" doc:"mapping types (Elasticsearch 6)"`
+	Query  map[string]any `yaml:"query" doc:"which documents"`
+	Sort   any            `yaml:"sort" doc:"in which order"`
+	Fields any            `yaml:"_source" doc:"which fields"`
+	Slice  map[string]any `yaml:"slice" doc:"one part of a copy that is cut up by hand"`
+}
+
+type reindexRemote struct {
+	Host           string         `yaml:"host" check:"required" doc:"scheme://host:port"`
+	Headers        map[string]any `yaml:"headers" doc:"sent with every request"`
+	Username       string         `yaml:"username" check:"scalar" doc:"user name"`
+	Password       string         `yaml:"password" check:"scalar" doc:"password"`
+	SocketTimeout  string         `yaml:"socket_timeout" doc:"such as 1m"`
+	ConnectTimeout string         `yaml:"connect_timeout" doc:"such as 30s"`
+}
+
+type reindexDest struct {
+	Index       string `yaml:"index" check:"required" doc:"the index, or MIGRATION for one target per source"`
+	Type        string `yaml:"type" doc:"mapping type (Elasticsearch 6)"`
+	OpType      string `yaml:"op_type" doc:"create: leave existing documents alone"`
+	VersionType string `yaml:"version_type" check:"oneof=internal|external|external_gt|external_gte" doc:"how versions are compared"`
+	Routing     string `yaml:"routing" doc:"keep, discard or =text"`
+	Pipeline    string `yaml:"pipeline" doc:"ingest pipeline"`
+}
+
+const (
+	selection = "REINDEX_SELECTION"
+	migration = "MIGRATION"
+)
+
+func newReindex(Flavour) Action {
+	return &Reindex{Refresh: true, RequestsPerSecond: -1, Slices: 1, Timeout: 60, WaitActive: "1", Wait: newWait(true, 9)}
+}
+
+// Validate implements Action.
+func (a *Reindex) Validate(given map[string]bool) error {
+	var errs []error
+	wrong := func(format string, args ...any) { errs = append(errs, optionError("request_body", format, args...)) }
+	source := a.RequestBody.Source
+	if slices.Contains(source.Index, "REINDEX_SELECTED") {
+		wrong("source.index: REINDEX_SELECTED is misspelt; it reads %s", selection)
+	}
+	if slices.Contains(source.Index, selection) && len(source.Index) > 1 {
+		wrong("source.index: %s stands alone", selection)
+	}
+	if r := source.Remote; r != nil {
+		u, err := url.Parse(r.Host)
+		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.Port() == "" {
+			wrong("source.remote.host: expected scheme://host:port, such as https://other:9200")
+		}
+		if a.selects() && !given["remote_filters"] {
+			errs = append(errs, optionError("remote_filters", "is missing: with %s and a remote cluster it says which of its indices are copied", selection))
+		}
+	} else if given["remote_filters"] {
+		errs = append(errs, optionError("remote_filters", "there is no remote cluster in source.remote"))
+	}
+	if given["remote_aws_key"] || given["remote_aws_secret_key"] || given["remote_aws_region"] {
+		if a.RemoteAWSKey == "" || a.RemoteAWSSecretKey == "" || a.RemoteAWSRegion == "" {
+			errs = append(errs, optionError("remote_aws_key", "remote_aws_key, remote_aws_secret_key and remote_aws_region go together"))
+		}
+	}
+	if a.RequestBody.Dest.Index == migration && source.Remote == nil && a.MigrationPrefix+a.MigrationSuffix == "" {
+		errs = append(errs, optionError("migration_prefix", "dest.index %s within one cluster needs migration_prefix or migration_suffix", migration))
+	}
+	return errors.Join(errs...)
+}
+
+func (a *Reindex) selects() bool {
+	return slices.Equal(a.RequestBody.Source.Index, []string{selection})
+}
+
+// Unlisted says that the action's filters select nothing: the sources are named, or
+// are in a remote cluster.
+func (a *Reindex) Unlisted() bool { return !a.selects() || a.RequestBody.Source.Remote != nil }
+
+// Remote implements Remoted.
+func (a *Reindex) Remote() *cluster.Remote {
+	r := a.RequestBody.Source.Remote
+	if r == nil || !a.selects() {
+		return nil
+	}
+	headers := map[string]string{}
+	for k, v := range r.Headers {
+		headers[k] = fmt.Sprint(v)
+	}
+	return &cluster.Remote{
+		URL: strings.TrimRight(r.Host, "/") + "/" + strings.Trim(a.RemoteURLPrefix, "/"), Username: r.Username, Password: r.Password, Header: headers,
+		CAFile: a.RemoteCertificate, ClientCert: a.RemoteClientCert, ClientKey: a.RemoteClientKey, Insecure: a.RemoteSSLNoValidate,
+		AWSKey: a.RemoteAWSKey, AWSSecret: a.RemoteAWSSecretKey, AWSRegion: a.RemoteAWSRegion,
+	}
+}
+
+// Run implements Action.
+func (a *Reindex) Run(ctx context.Context, env *Env) error {
+	sources := a.RequestBody.Source.Index
+	if a.selects() {
+		sources = cluster.Names(env.Selected)
+		if a.Remote() != nil {
+			sources = cluster.Names(env.Slots[RemoteSlot])
+			if len(sources) == 0 {
+				return errors.New("remote_filters leave none of the remote cluster's indices")
+			}
+		}
+	}
+	if len(sources) == 0 {
+		return fmt.Errorf("%w to reindex", cluster.ErrEmpty)
+	}
+	slices.Sort(sources)
+	if a.RequestBody.Dest.Index != migration {
+		a.copy(ctx, env, sources, a.RequestBody.Dest.Index)
+		return context.Cause(ctx)
+	}
+	for _, s := range sources {
+		a.copy(ctx, env, []string{s}, a.MigrationPrefix+s+a.MigrationSuffix)
+	}
+	return context.Cause(ctx)
+}
+
+// copy runs one request and says what became of it.
+func (a *Reindex) copy(ctx context.Context, env *Env, sources []string, dest string) {
+	o := cluster.Outcome{Verb: "reindex", What: "index", Name: dest, Result: cluster.Done}
+	if ctx.Err() != nil {
+		o.Result, o.Detail = cluster.Left, "not started: "+context.Cause(ctx).Error()
+	} else if detail, err := a.one(ctx, env, sources, dest); err != nil {
+		o.Result, o.Err = cluster.Failure, err
+	} else {
+		o.Detail = detail + " from " + strings.Join(sources, ", ")
+	}
+	env.Outcome(o)
+}
+
+func (a *Reindex) one(ctx context.Context, env *Env, sources []string, dest string) (string, error) {
+	id, err := env.Cluster.Reindex(ctx, cluster.Reindex{
+		Body: a.body(sources, dest), Sources: sources, Dest: dest, Refresh: a.Refresh, RequestsPerSecond: a.RequestsPerSecond,
+		Slices: a.Slices, Timeout: time.Duration(a.Timeout) * time.Second, WaitForActiveShards: a.WaitActive,
+	})
+	if errors.Is(err, cluster.ErrLost) {
+		return "", cluster.WithHint(err, "it may have started: look with GET _tasks?actions=*reindex before running it again")
+	}
+	if err != nil {
+		return "", err
+	}
+	if !a.WaitForCompletion {
+		env.Warn("reindex into %s is not waited for; it is task %s", dest, id)
+		return "started as task " + id, nil
+	}
+	var task cluster.Task
+	err = a.poll(ctx, env, "reindex into "+dest, func() (bool, error) {
+		task, err = env.Cluster.Task(ctx, id)
+		return task.Completed, err
+	})
+	switch {
+	case err != nil:
+		return "", err
+	case len(task.Failures) > 0:
+		return "", fmt.Errorf("%s, %d of %d documents done; the first: %s", plural(len(task.Failures), "failure"), task.Done, task.Total, task.Failures[0])
+	case task.Conflicts > 0:
+		env.Warn("reindex into %s: %d documents were left as they were, because of version conflicts", dest, task.Conflicts)
+	}
+	if task.Total == 0 {
+		return "no documents", nil
+	}
+	return fmt.Sprintf("%d documents", task.Done), a.there(ctx, env, dest)
+}
+
+// there sees that the target, an index or an alias, is there. A name with a pattern
+// of the server's own is left to the server.
+func (a *Reindex) there(ctx context.Context, env *Env, dest string) error {
+	list, err := env.Cluster.Indices(ctx)
+	if err != nil || strings.HasPrefix(dest, "<") {
+		return err
+	}
+	if !slices.ContainsFunc(list, func(i *cluster.Index) bool { return i.Name == dest || i.HasAlias(dest) || i.DataStream == dest }) {
+		return fmt.Errorf("the target %s is not there", dest)
+	}
+	return nil
+}
+
+// body is the request's, with the sources and the target in their places.
+func (a *Reindex) body(sources []string, dest string) map[string]any {
+	b := a.RequestBody
+	source := compact(map[string]any{
+		"index": sources, "size": b.Source.Size, "type": b.Source.Type, "query": b.Source.Query, "sort": b.Source.Sort,
+		"_source": b.Source.Fields, "slice": b.Source.Slice,
+	})
+	if r := b.Source.Remote; r != nil {
+		source["remote"] = compact(map[string]any{
+			"host": strings.TrimRight(r.Host, "/") + prefixed(a.RemoteURLPrefix), "headers": r.Headers, "username": r.Username, "password": r.Password,
+			"socket_timeout": r.SocketTimeout, "connect_timeout": r.ConnectTimeout,
+		})
+	}
+	target := compact(map[string]any{
+		"index": dest, "type": b.Dest.Type, "op_type": b.Dest.OpType, "version_type": b.Dest.VersionType, "routing": b.Dest.Routing, "pipeline": b.Dest.Pipeline,
+	})
+	return compact(map[string]any{"conflicts": b.Conflicts, "size": b.Size, "max_docs": b.MaxDocs, "source": source, "dest": target, "script": b.Script})
+}
+
+func prefixed(path string) string {
+	if path = strings.Trim(path, "/"); path != "" {
+		return "/" + path
+	}
+	return ""
+}
+
+// compact leaves out what is not given.
+func compact(m map[string]any) map[string]any {
+	maps.DeleteFunc(m, func(_ string, v any) bool {
+		switch v := v.(type) {
+		case nil:
+			return true
+		case string:
+			return v == ""
+		case *int64:
+			return v == nil
+		case map[string]any:
+			return len(v) == 0
+		}
+		return false
+	})
+	return m
+}

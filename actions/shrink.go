@@ -1,0 +1,369 @@
+package actions
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/esnap/esnap/internal/cluster"
+)
+
+// Shrink makes indices with fewer primaries out of open indices, one at a time
+// (spec/curator §5.17). What it changes on a source to get there, its routing and
+// a write block, it takes back when it fails; a block that was there before stays.
+type Shrink struct {
+	ShrinkNode       string         `yaml:"shrink_node" check:"required" doc:"the node that gets a copy of every shard: its name, or DETERMINISTIC for the one with most space"`
+	NodeFilters      nodeFilters    `yaml:"node_filters" doc:"which nodes may be taken"`
+	NumberOfShards   int64          `yaml:"number_of_shards" check:"min=1,max=99" doc:"primaries of the target; a divisor of the source's"`
+	NumberOfReplicas int64          `yaml:"number_of_replicas" check:"min=0,max=10" doc:"replicas of the target"`
+	ShrinkPrefix     string         `yaml:"shrink_prefix" doc:"put before the source's name"`
+	ShrinkSuffix     string         `yaml:"shrink_suffix" doc:"put after the source's name"`
+	CopyAliases      bool           `yaml:"copy_aliases" doc:"move the source's aliases to the target"`
+	DeleteAfter      bool           `yaml:"delete_after" doc:"delete the source once the target is seen to hold the same documents"`
+	PostAllocation   postAllocation `yaml:"post_allocation" doc:"a rule of shard allocation for the target"`
+	WaitActive       string         `yaml:"wait_for_active_shards" check:"scalar" doc:"shard copies that must be started, a number or all"`
+	WaitRebalance    bool           `yaml:"wait_for_rebalance" doc:"also wait until no shard of the cluster moves"`
+	ExtraSettings    map[string]any `yaml:"extra_settings" doc:"settings and aliases of the target"`
+	Wait
+}
+
+type nodeFilters struct {
+	PermitMasters bool     `yaml:"permit_masters" doc:"also nodes that may be elected master"`
+	ExcludeNodes  []string `yaml:"exclude_nodes" check:"list" doc:"nodes that are not taken"`
+}
+
+type postAllocation struct {
+	AllocationType string  `yaml:"allocation_type" check:"oneof=require|include|exclude" doc:"the kind of rule"`
+	Key            string  `yaml:"key" doc:"the node attribute"`
+	Value          *string `yaml:"value" doc:"its value; none removes the rule"`
+}
+
+func newShrink(Flavour) Action {
+	return &Shrink{
+		NumberOfShards: 1, NumberOfReplicas: 1, ShrinkSuffix: "-shrink", DeleteAfter: true, WaitRebalance: true, WaitActive: "1",
+		PostAllocation: postAllocation{AllocationType: "require"}, Wait: newWait(true, 9),
+	}
+}
+
+// Validate implements Action.
+func (a *Shrink) Validate(given map[string]bool) error {
+	var errs []error
+	if a.ShrinkPrefix+a.ShrinkSuffix == "" {
+		errs = append(errs, optionError("shrink_suffix", "with neither shrink_prefix nor shrink_suffix the target would have the source's name"))
+	}
+	if p := a.PostAllocation; p.Key == "" && (p.Value != nil || p.AllocationType != "require") {
+		errs = append(errs, optionError("post_allocation", "the key is missing"))
+	}
+	for k, v := range a.ExtraSettings {
+		if _, isMap := v.(map[string]any); (k == "settings" || k == "aliases") && !isMap {
+			errs = append(errs, optionError("extra_settings", "%s: expected a map", k))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+const (
+	requireNode = "index.routing.allocation.require._name"
+	blockWrites = "index.blocks.write"
+	// maxDocs is what one shard can hold (Lucene's limit).
+	maxDocs = 2147483519
+	// slack is what the server needs besides twice the primaries, in bytes.
+	slack = 32 << 10
+)
+
+// Run implements Action.
+func (a *Shrink) Run(ctx context.Context, env *Env) error {
+	indices, err := openOnly(env.Selected)
+	if err != nil {
+		return err
+	}
+	settings, err := env.Cluster.Settings(ctx, cluster.Names(indices))
+	if err != nil {
+		return err
+	}
+	indices = slices.DeleteFunc(indices, func(i *cluster.Index) bool {
+		primaries, _ := cluster.ShardNumbers(settings[i.Name])
+		return int64(primaries) <= a.NumberOfShards
+	})
+	if len(indices) == 0 {
+		return fmt.Errorf("%w: nothing that is selected has more than %s", cluster.ErrEmpty, plural(int(a.NumberOfShards), "primary shard"))
+	}
+	for _, i := range indices {
+		o := cluster.Outcome{Verb: "shrink", What: "index", Name: i.Name, Result: cluster.Done, Detail: "to " + a.target(i.Name)}
+		if ctx.Err() != nil {
+			o.Result, o.Detail = cluster.Left, "not started: "+context.Cause(ctx).Error()
+		} else if err := a.shrink(ctx, env, i, settings[i.Name]); err != nil {
+			o.Result, o.Err = cluster.Failure, err
+		}
+		env.Outcome(o)
+	}
+	return context.Cause(ctx)
+}
+
+func (a *Shrink) target(source string) string { return a.ShrinkPrefix + source + a.ShrinkSuffix }
+
+// shrink does one index, from the checks to the deletion of the source.
+func (a *Shrink) shrink(ctx context.Context, env *Env, source *cluster.Index, before map[string]string) error {
+	target := a.target(source.Name)
+	node, resumed, err := a.check(ctx, env, source, before, target)
+	if err != nil {
+		return err
+	}
+	if !resumed {
+		if err := a.make(ctx, env, source.Name, target, node, before); err != nil {
+			return a.undo(ctx, env, source.Name, before, err)
+		}
+	}
+	if a.WaitForCompletion || a.DeleteAfter {
+		if err := a.started(ctx, env, target); err != nil {
+			return a.undo(ctx, env, source.Name, before, err)
+		}
+	}
+	if err := a.same(ctx, env, source.Name, target); err != nil {
+		return a.undo(ctx, env, source.Name, before, err)
+	}
+	if err := a.settle(ctx, env, source.Name, target); err != nil {
+		return a.undo(ctx, env, source.Name, before, err)
+	}
+	if !a.DeleteAfter {
+		return a.undo(ctx, env, source.Name, before, nil)
+	}
+	return deleteReplaced(ctx, env, source)
+}
+
+// undo gives the source back the routing it had, and takes away a write block that
+// it did not have.
+func (a *Shrink) undo(ctx context.Context, env *Env, source string, before map[string]string, err error) error {
+	put := cluster.PutIndexSettings{Names: []string{source}, Settings: map[string]any{requireNode: nilIfEmpty(before[requireNode])}}
+	if before[blockWrites] != "true" {
+		put.Settings[blockWrites] = nilIfEmpty(before[blockWrites])
+	}
+	// That the run ends is no reason to leave the source blocked.
+	if uerr := env.Cluster.PutIndexSettings(context.WithoutCancel(ctx), put); uerr != nil {
+		uerr = fmt.Errorf("the source may still have %s and %s: %w", requireNode, blockWrites, uerr)
+		return errors.Join(err, uerr)
+	}
+	return err
+}
+
+// check says on which node to shrink, or that an earlier run has made the target
+// already. Nothing is changed before all is well.
+func (a *Shrink) check(ctx context.Context, env *Env, source *cluster.Index, before map[string]string, target string) (node cluster.Node, resumed bool, err error) {
+	if source.StreamHead {
+		return node, false, fmt.Errorf("it is the write index of the data stream %s", source.DataStream)
+	}
+	primaries, _ := cluster.ShardNumbers(before)
+	if int64(primaries)%a.NumberOfShards != 0 {
+		return node, false, fmt.Errorf("number_of_shards: %d is no divisor of its %s", a.NumberOfShards, plural(primaries, "primary shard"))
+	}
+	made, err := env.Cluster.Settings(ctx, []string{target})
+	if err != nil {
+		return node, false, err
+	}
+	if s, there := made[target]; there {
+		if id := cmp.Or(s["index.resize.source.uuid"], s["index.shrink.source.uuid"]); id != "" && id == source.UUID {
+			env.Warn("%s was made of %s by an earlier run: it goes on from there", target, source.Name)
+			return node, true, nil
+		}
+		return node, false, fmt.Errorf("the target index %s is there already", target)
+	}
+	stats, err := env.Cluster.Stats(ctx, []string{source.Name})
+	if err != nil {
+		return node, false, err
+	}
+	if docs := stats[source.Name].Docs; docs > maxDocs*a.NumberOfShards {
+		return node, false, fmt.Errorf("its %d documents do not fit into %s", docs, plural(int(a.NumberOfShards), "shard"))
+	}
+	nodes, err := env.Cluster.Nodes(ctx)
+	if err != nil {
+		return node, false, err
+	}
+	if node, err = a.choose(nodes); err != nil {
+		return node, false, err
+	}
+	if need := stats[source.Name].PrimaryBytes*2 + slack; need >= node.Free {
+		return node, false, fmt.Errorf("node %s has %d bytes free; shrinking needs %d", node.Name, node.Free, need)
+	}
+	data := slices.DeleteFunc(slices.Clone(nodes), func(n cluster.Node) bool { return !n.IsData() })
+	if int(a.NumberOfReplicas) >= len(data) {
+		return node, false, cluster.WithHint(fmt.Errorf("number_of_replicas: %d needs %d data nodes and there are %d: the target would never be green", a.NumberOfReplicas, a.NumberOfReplicas+1, len(data)),
+			"set number_of_replicas to %d or less", len(data)-1)
+	}
+	return node, false, nil
+}
+
+// choose picks the node (DETERMINISTIC: the one with most space among those that
+// may be taken).
+func (a *Shrink) choose(nodes []cluster.Node) (cluster.Node, error) {
+	var best *cluster.Node
+	var names []string
+	for n := range nodes {
+		node := &nodes[n]
+		why := a.unfit(*node)
+		if node.Name == a.ShrinkNode {
+			if why != "" {
+				return *node, fmt.Errorf("shrink_node: %s %s", node.Name, why)
+			}
+			return *node, nil
+		}
+		names = append(names, node.Name)
+		if why == "" && (best == nil || node.Free > best.Free) {
+			best = node
+		}
+	}
+	switch {
+	case a.ShrinkNode != "DETERMINISTIC":
+		return cluster.Node{}, fmt.Errorf("shrink_node: there is no node %s; there are %s", a.ShrinkNode, strings.Join(names, ", "))
+	case best == nil:
+		return cluster.Node{}, cluster.WithHint(errors.New("shrink_node: no node may be taken: each holds no data, can be the master, or is excluded"), "node_filters: {permit_masters: true} also takes nodes that may be elected master")
+	}
+	return *best, nil
+}
+
+func (a *Shrink) unfit(n cluster.Node) string {
+	switch {
+	case slices.Contains(a.NodeFilters.ExcludeNodes, n.Name):
+		return "is among node_filters.exclude_nodes"
+	case !n.IsData():
+		return "holds no data"
+	case n.IsMasterEligible() && !a.NodeFilters.PermitMasters:
+		return "may be elected master, and node_filters.permit_masters is not set"
+	}
+	return ""
+}
+
+// make brings the source's shards together, blocks its writes and shrinks it.
+func (a *Shrink) make(ctx context.Context, env *Env, source, target string, node cluster.Node, before map[string]string) error {
+	put := func(key string, value any) error {
+		err := env.Cluster.PutIndexSettings(ctx, cluster.PutIndexSettings{Names: []string{source}, Settings: map[string]any{key: value}})
+		if errors.Is(err, cluster.ErrLost) {
+			return nil // what follows sees whether it is so
+		}
+		return err
+	}
+	if err := put(requireNode, node.Name); err != nil {
+		return err
+	}
+	if err := a.gathered(ctx, env, source, node.Name); err != nil {
+		return err
+	}
+	if before[blockWrites] != "true" {
+		if err := put(blockWrites, true); err != nil {
+			return err
+		}
+	}
+	health, err := env.Cluster.Health(ctx, []string{source})
+	if err != nil {
+		return err
+	}
+	if s := health[source].Status; s != "green" {
+		return fmt.Errorf("the source is %s, and only a green index is shrunken", cmp.Or(s, "gone"))
+	}
+	err = env.Cluster.ShrinkIndex(ctx, a.request(source, target))
+	if err == nil || errors.Is(err, cluster.ErrLost) { // never asked for twice: look
+		made, lerr := env.Cluster.Settings(ctx, []string{target})
+		if _, there := made[target]; there || lerr != nil {
+			return lerr
+		}
+		return errors.Join(errors.New("the target "+target+" is not there"), err)
+	}
+	return err
+}
+
+func (a *Shrink) request(source, target string) cluster.ShrinkIndex {
+	r := cluster.ShrinkIndex{Source: source, Target: target, WaitForActiveShards: a.WaitActive, Settings: map[string]any{}}
+	r.Aliases, _ = a.ExtraSettings["aliases"].(map[string]any)
+	extra, _ := a.ExtraSettings["settings"].(map[string]any)
+	maps.Copy(r.Settings, cluster.Dotted(extra))
+	for k, v := range a.ExtraSettings { // Curator 8 takes settings without the key, too
+		if k != "settings" && k != "aliases" {
+			maps.Copy(r.Settings, cluster.Dotted(map[string]any{k: v}))
+		}
+	}
+	r.Settings["index.number_of_shards"], r.Settings["index.number_of_replicas"] = a.NumberOfShards, a.NumberOfReplicas
+	r.Settings[requireNode], r.Settings[blockWrites] = nil, nil
+	return r
+}
+
+// gathered waits until the node has a copy of every shard and nothing moves.
+func (a *Shrink) gathered(ctx context.Context, env *Env, source, node string) error {
+	return a.poll(ctx, env, "a copy of every shard of "+source+" on node "+node, func() (bool, error) {
+		copies, err := env.Cluster.Shards(ctx, []string{source})
+		if err != nil || !cluster.Settled(copies) {
+			return false, err
+		}
+		there := map[int]bool{}
+		for _, s := range copies {
+			there[s.Shard] = there[s.Shard] || s.Node == node
+		}
+		for _, on := range there {
+			if !on {
+				return false, nil
+			}
+		}
+		if a.WaitRebalance {
+			h, err := env.Cluster.ClusterHealth(ctx)
+			return h.Relocating == 0, err
+		}
+		return true, nil
+	})
+}
+
+// started waits until the target is green, or without wait_for_rebalance until its
+// shard copies are started.
+func (a *Shrink) started(ctx context.Context, env *Env, target string) error {
+	return a.poll(ctx, env, "the shards of "+target, func() (bool, error) {
+		if a.WaitRebalance {
+			h, err := env.Cluster.Health(ctx, []string{target})
+			return h[target].Status == "green", err
+		}
+		copies, err := env.Cluster.Shards(ctx, []string{target})
+		return cluster.Settled(copies), err
+	})
+}
+
+// same sees that the target holds as many documents as the source, which takes no
+// writes.
+func (a *Shrink) same(ctx context.Context, env *Env, source, target string) error {
+	if !a.WaitForCompletion && !a.DeleteAfter {
+		env.Warn("%s is not waited for; look whether it is green", target)
+		return nil
+	}
+	stats, err := env.Cluster.Stats(ctx, []string{source, target})
+	if err != nil {
+		return err
+	}
+	if x, y := stats[source].Docs, stats[target].Docs; x != y {
+		return fmt.Errorf("the target %s holds %d documents and the source %d: the source stays", target, y, x)
+	}
+	return nil
+}
+
+// settle gives the target its rule of allocation and the source's aliases.
+func (a *Shrink) settle(ctx context.Context, env *Env, source, target string) error {
+	if p := a.PostAllocation; p.Key != "" {
+		var value any
+		if p.Value != nil {
+			value = *p.Value
+		}
+		err := env.Cluster.PutIndexSettings(ctx, cluster.PutIndexSettings{Names: []string{target}, Settings: map[string]any{"index.routing.allocation." + p.AllocationType + "." + p.Key: value}})
+		if err != nil {
+			return err
+		}
+		if err := a.started(ctx, env, target); err != nil {
+			return err
+		}
+	}
+	return moveAliases(ctx, env, source, target, a.CopyAliases)
+}
+
+func nilIfEmpty(s string) any {
+	if s == "" {
+		return nil
+	}
+	return s
+}

@@ -1,0 +1,53 @@
+// Package connect makes connections out of settings, for both of the program's
+// faces: neither can forget what the other has.
+package connect
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/es"
+	"github.com/esnap/esnap/internal/settings"
+)
+
+// Options is what the settings say of the connection.
+func Options(s *settings.Settings, version string) es.Options {
+	return es.Options{
+		URLs: s.URLs, Username: s.Username, Password: s.Password, APIKey: s.APIKey, BearerToken: s.BearerToken, Header: s.Header,
+		CAFile: s.CAFile, ClientCert: s.ClientCert, ClientKey: s.ClientKey, ServerName: s.ServerName, InsecureSkipVerify: s.Insecure,
+		Timeout: s.Timeout, ConnectTimeout: s.ConnectTimeout, UserAgent: userAgent(version),
+	}
+}
+
+func userAgent(version string) string { return "esnap/" + version }
+
+// OnMaster says whether the one host named is the elected master; another node is
+// no failure, and nothing is done (spec/curator D7).
+func OnMaster(ctx context.Context, cl cluster.Cluster, s *settings.Settings) (bool, error) {
+	if len(s.URLs) > 1 {
+		return false, &settings.Error{Text: "master_only needs a single host, since another one might answer", Hint: "name this node only"}
+	}
+	if _, err := cl.Server(ctx); err != nil {
+		return false, err
+	}
+	return cl.OnMaster(ctx)
+}
+
+// remoteTimeout is Curator's for remote clusters (spec/curator §5.14).
+const remoteTimeout = 3 * time.Minute
+
+// Remote reaches the clusters that a reindex copies from.
+func Remote(version string) func(cluster.Remote) (cluster.IndexReader, error) {
+	return func(r cluster.Remote) (cluster.IndexReader, error) {
+		header := http.Header{}
+		for k, v := range r.Header {
+			header.Set(k, v)
+		}
+		return es.New(es.Options{
+			URLs: []string{r.URL}, Username: r.Username, Password: r.Password, Header: header, CAFile: r.CAFile, ClientCert: r.ClientCert, ClientKey: r.ClientKey,
+			InsecureSkipVerify: r.Insecure, Timeout: remoteTimeout, UserAgent: userAgent(version),
+		})
+	}
+}

@@ -1,0 +1,131 @@
+package es
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"github.com/elastic/go-elasticsearch/v8/esapi"
+
+	"github.com/esnap/esnap/internal/cluster"
+)
+
+// ShrinkIndex implements cluster.Writer. It is sent once.
+func (c *Client) ShrinkIndex(ctx context.Context, r cluster.ShrinkIndex) error {
+	op := "shrink index " + r.Source + " to " + r.Target
+	if err := concrete(op, r.Source, r.Target); err != nil {
+		return err
+	}
+	body := map[string]any{"settings": r.Settings}
+	if len(r.Aliases) > 0 {
+		body["aliases"] = r.Aliases
+	}
+	return c.do(ctx, call{op: op, write: true, once: true, timeout: max(c.o.Timeout, sizesTimeout), request: func() esapi.Request {
+		return esapi.IndicesShrinkRequest{Index: esc(r.Source), Target: esc(r.Target), Body: jsonBody(body), WaitForActiveShards: r.WaitForActiveShards}
+	}})
+}
+
+// Reindex implements cluster.Writer. Its body may hold the password of a remote
+// cluster.
+func (c *Client) Reindex(ctx context.Context, r cluster.Reindex) (task string, err error) {
+	var reply struct {
+		Task string `json:"task"`
+	}
+	err = c.do(ctx, call{op: "reindex into " + r.Dest, write: true, once: true, private: true, decode: into(&reply), request: func() esapi.Request {
+		perSecond := int(r.RequestsPerSecond)
+		return esapi.ReindexRequest{
+			Body: jsonBody(r.Body), Refresh: flag(r.Refresh), RequestsPerSecond: &perSecond, Slices: int(max(r.Slices, 1)),
+			Timeout: r.Timeout, WaitForActiveShards: r.WaitForActiveShards, WaitForCompletion: flag(false),
+		}
+	}})
+	return reply.Task, err
+}
+
+// Task implements cluster.ServerReader.
+func (c *Client) Task(ctx context.Context, id string) (cluster.Task, error) {
+	type counts struct {
+		Total     int64             `json:"total"`
+		Created   int64             `json:"created"`
+		Updated   int64             `json:"updated"`
+		Deleted   int64             `json:"deleted"`
+		Noops     int64             `json:"noops"`
+		Conflicts int64             `json:"version_conflicts"`
+		Failures  []json.RawMessage `json:"failures"`
+		Canceled  string            `json:"canceled"`
+		TimedOut  bool              `json:"timed_out"`
+	}
+	var reply struct {
+		Completed bool `json:"completed"`
+		Task      struct {
+			Status counts `json:"status"`
+		} `json:"task"`
+		Response counts          `json:"response"`
+		Error    json.RawMessage `json:"error"`
+	}
+	err := c.do(ctx, call{op: "ask for task " + id, decode: into(&reply), request: func() esapi.Request {
+		return esapi.TasksGetRequest{TaskID: url.PathEscape(id)}
+	}})
+	n := reply.Task.Status
+	if reply.Completed {
+		n = reply.Response
+	}
+	t := cluster.Task{Completed: reply.Completed, Total: n.Total, Conflicts: n.Conflicts}
+	t.Done = n.Created + n.Updated + n.Deleted + n.Noops + n.Conflicts
+	for _, f := range n.Failures {
+		t.Failures = append(t.Failures, reasonOf(f))
+	}
+	if n.Canceled != "" {
+		t.Failures = append(t.Failures, "it was cancelled: "+n.Canceled)
+	}
+	if n.TimedOut {
+		t.Failures = append(t.Failures, "a request of it timed out")
+	}
+	if len(reply.Error) > 0 {
+		t.Failures = append(t.Failures, reasonOf(reply.Error))
+	}
+	return t, err
+}
+
+// reasonOf is the reason in an error of a task, however deep: one of a document
+// stands below cause, one of the whole task at its top.
+func reasonOf(raw json.RawMessage) string {
+	var e struct {
+		Index  string          `json:"index"`
+		ID     string          `json:"id"`
+		Reason json.RawMessage `json:"reason"`
+		Cause  json.RawMessage `json:"cause"`
+	}
+	if json.Unmarshal(raw, &e) != nil {
+		return string(raw)
+	}
+	var text string
+	switch {
+	case len(e.Cause) > 0 && e.ID != "":
+		return "document " + e.ID + ": " + reasonOf(e.Cause)
+	case json.Unmarshal(e.Reason, &text) == nil && text != "":
+		return text
+	case len(e.Reason) > 0:
+		return reasonOf(e.Reason)
+	case len(e.Cause) > 0:
+		return reasonOf(e.Cause)
+	}
+	return string(raw)
+}
+
+// MountSnapshot implements cluster.Writer. It is sent once. Servers without it
+// answer that there is no such path.
+func (c *Client) MountSnapshot(ctx context.Context, r cluster.MountSnapshot) error {
+	op := "mount index " + r.Index + " of snapshot " + r.Repository + "/" + r.Snapshot
+	if err := concrete(op, r.Index, r.Target); err != nil {
+		return err
+	}
+	body := map[string]any{"index": r.Index, "renamed_index": r.Target, "index_settings": r.Settings, "ignore_index_settings": r.IgnoreSettings}
+	return c.do(ctx, call{op: op, write: true, once: true, timeout: max(c.o.Timeout, sizesTimeout), request: func() esapi.Request {
+		return bare{
+			method: http.MethodPost, body: jsonBody(body),
+			path: "/_snapshot/" + esc(r.Repository) + "/" + esc(r.Snapshot) + "/_mount?storage=shared_cache&wait_for_completion=" + strconv.FormatBool(r.Wait),
+		}
+	}})
+}
