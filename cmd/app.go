@@ -54,8 +54,8 @@ func Main(ctx context.Context, app *App, args []string) int {
 	for _, c := range root.Commands() {
 		commands = append(append(commands, c.Name()), c.Aliases...)
 	}
-	if rest, ok := asCurator(app.Name, args, append(commands, "help", "completion", "__complete", "__completeNoDesc")); ok {
-		return app.curator(ctx, rest)
+	if program, rest, ok := asCurator(app.Name, args, append(commands, "help", "completion", "__complete", "__completeNoDesc")); ok {
+		return app.curator(ctx, program, rest)
 	}
 	root.SetArgs(args)
 	root.SetIn(app.In)

@@ -51,8 +51,9 @@ was seen in the cluster.`,
 	root.AddCommand(
 		newRun(app), newValidate(app), newRestore(app),
 		newSnapshot(app), newRepository(app), newIndex(app),
-		newStatus(app), newCurator(app), newConfig(app), newSchema(app), newVersion(app),
+		newStatus(app), newConfig(app), newSchema(app), newVersion(app),
 	)
+	root.AddCommand(newCurator(app)...)
 	describeCodes(root)
 	return root
 }

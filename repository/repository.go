@@ -71,12 +71,13 @@ type Kind struct {
 
 // Kinds is the one list of types.
 var Kinds = map[string]Kind{
-	"fs":    {Settings: fsSettings, Required: []string{"location"}, Doc: "a folder that every node has mounted"},
-	"s3":    {Settings: s3Settings, Required: []string{"bucket"}, Doc: "a bucket on Amazon S3 or a server that speaks its protocol"},
-	"url":   {Doc: "a read-only place reached by URL; settings are passed on"},
-	"azure": {Doc: "Azure Blob Storage; settings are passed on"},
-	"gcs":   {Doc: "Google Cloud Storage; settings are passed on"},
-	"hdfs":  {Doc: "HDFS; settings are passed on"},
+	"fs":     {Settings: fsSettings, Required: []string{"location"}, Doc: "a folder that every node has mounted"},
+	"s3":     {Settings: s3Settings, Required: []string{"bucket"}, Doc: "a bucket on Amazon S3 or a server that speaks its protocol"},
+	"url":    {Doc: "a read-only place reached by URL; settings are passed on"},
+	"azure":  {Doc: "Azure Blob Storage; settings are passed on"},
+	"gcs":    {Doc: "Google Cloud Storage; settings are passed on"},
+	"hdfs":   {Doc: "HDFS; settings are passed on"},
+	"source": {Doc: "the documents without their indexes, in a repository of delegate_type; settings are passed on"},
 }
 
 // baseSettings are known to every typed repository.

@@ -46,7 +46,7 @@ func (m *Memory) RegisterRepository(ctx context.Context, r cluster.RegisterRepos
 		switch {
 		case there && m.used(r.Name) && place(before) != place(now):
 			return c.inUse()
-		case !slices.Contains([]string{"fs", "url", "s3", "gcs", "azure", "hdfs"}, r.Type):
+		case !slices.Contains([]string{"fs", "url", "s3", "gcs", "azure", "hdfs", "source"}, r.Type):
 			return c.fail(cluster.ErrRepository, 500, "repository_exception", "["+r.Name+"] repository type ["+r.Type+"] does not exist")
 		case r.Type == "fs" && now.Settings["location"] == "":
 			return c.fail(cluster.ErrRepository, 500, "repository_exception", "["+r.Name+"] missing location")

@@ -14,11 +14,15 @@ import (
 
 // Options is what the settings say of the connection.
 func Options(s *settings.Settings, version string) es.Options {
-	return es.Options{
+	o := es.Options{
 		URLs: s.URLs, Username: s.Username, Password: s.Password, APIKey: s.APIKey, BearerToken: s.BearerToken, Header: s.Header,
 		CAFile: s.CAFile, ClientCert: s.ClientCert, ClientKey: s.ClientKey, ServerName: s.ServerName, InsecureSkipVerify: s.Insecure,
-		Timeout: s.Timeout, ConnectTimeout: s.ConnectTimeout, UserAgent: userAgent(version),
+		Fingerprint: s.Fingerprint, Timeout: s.Timeout, ConnectTimeout: s.ConnectTimeout, UserAgent: userAgent(version),
 	}
+	if s.AWS != nil {
+		o.AWS = &es.AWS{Region: s.AWS.Region, Key: s.AWS.Key, Secret: s.AWS.Secret, Token: s.AWS.Token}
+	}
+	return o
 }
 
 func userAgent(version string) string { return "esnap/" + version }
@@ -45,9 +49,13 @@ func Remote(version string) func(cluster.Remote) (cluster.IndexReader, error) {
 		for k, v := range r.Header {
 			header.Set(k, v)
 		}
-		return es.New(es.Options{
+		o := es.Options{
 			URLs: []string{r.URL}, Username: r.Username, Password: r.Password, Header: header, CAFile: r.CAFile, ClientCert: r.ClientCert, ClientKey: r.ClientKey,
 			InsecureSkipVerify: r.Insecure, Timeout: remoteTimeout, UserAgent: userAgent(version),
-		})
+		}
+		if r.AWSKey != "" {
+			o.AWS = &es.AWS{Region: r.AWSRegion, Key: r.AWSKey, Secret: r.AWSSecret}
+		}
+		return es.New(o)
 	}
 }

@@ -31,12 +31,18 @@ func newShell(t *testing.T) *shell {
 
 func (s *shell) run(args ...string) (code int, out, errs string) {
 	s.t.Helper()
+	return s.program(program, args...)
+}
+
+// program runs one of Curator's programs; what it reads is empty.
+func (s *shell) program(name string, args ...string) (code int, out, errs string) {
+	s.t.Helper()
 	var stdout, stderr bytes.Buffer
 	code = Main(context.Background(), Host{
 		Out: &stdout, Err: &stderr, Now: time.Now, Local: time.UTC, Version: "test",
 		Env:     func(n string) (string, bool) { v, ok := s.env[n]; return v, ok },
 		Connect: func(o es.Options) (cluster.Cluster, error) { s.opts = &o; return s.c, nil },
-	}, args)
+	}, name, args)
 	return code, stdout.String(), stderr.String()
 }
 

@@ -19,8 +19,11 @@ type observer struct {
 	log     *slog.Logger
 	flavour actions.Flavour
 	dryRun  bool
-	noted   bool // the note about closed indices was written
-	failed  []string
+	single  bool // of one action from the command line: no ids, no job
+	// anyServer: say nothing of servers that esnap is not tested on.
+	anyServer bool
+	noted     bool // the note about closed indices was written
+	failed    []string
 }
 
 // Observe implements run.Observer.
@@ -28,6 +31,9 @@ func (o *observer) Observe(e run.Event) {
 	switch e := e.(type) {
 	case run.Started:
 		o.dryRun = e.DryRun
+		if !o.anyServer && !tested(e.Server) {
+			o.log.Warn(e.Server.String() + " is outside what esnap is tested on: Elasticsearch 6.7 to 9, OpenSearch 1 to 3")
+		}
 	case run.RepositoryReady:
 		if e.Err != nil {
 			o.log.Error(fmt.Sprintf("Repository %q: %s", e.State.Spec.Name, said(e.Err)))
@@ -36,6 +42,12 @@ func (o *observer) Observe(e run.Event) {
 		o.log.Info(fmt.Sprintf("Repository %q: %s", e.State.Spec.Name, e.State.Detail))
 	case run.ActionStarting:
 		o.noted = false
+		if o.single {
+			if o.dryRun {
+				o.log.Info("DRY-RUN MODE.  No changes will be made.")
+			}
+			return
+		}
 		o.log.Info(fmt.Sprintf("Preparing Action ID: %s, %q", e.Step.ID, e.Step.Kind))
 		o.log.Info("Creating client object and testing connection")
 		o.log.Info(fmt.Sprintf("Trying Action ID: %s, %q: %s", e.Step.ID, e.Step.Kind, e.Step.Description))
@@ -86,6 +98,8 @@ func (o *observer) skipped(e run.ActionSkipped) {
 	switch {
 	case e.Step.Common.DisableAction:
 		o.log.Info(fmt.Sprintf("Action ID: %s: %q not performed because \"disable_action\" is set to True", e.Step.ID, e.Step.Kind))
+	case o.single && strings.Contains(e.Why, "ignore_empty_list"):
+		o.log.Info("Nothing in the list after filtering. Skipping action.")
 	case strings.Contains(e.Why, "ignore_empty_list"):
 		o.log.Info(fmt.Sprintf("Skipping action %q due to empty list: %s", e.Step.Kind, e.Why))
 	}
@@ -187,7 +201,35 @@ func (o *observer) outcome(e run.Outcome) {
 	}
 }
 
+// ended is done for a single action (spec/curator C1).
+func (o *observer) ended(e run.ActionDone) {
+	switch err := e.Result.Err; {
+	case errors.Is(err, cluster.ErrEmpty):
+		o.log.Error("Nothing in the list after filtering. Exiting: " + said(err))
+	case err != nil:
+		o.log.Log(context.Background(), critical, fmt.Sprintf("Failed to complete action: %s.  %s", e.Step.Kind, said(err)))
+	default:
+		o.log.Info(fmt.Sprintf("%q action completed.", e.Step.Kind))
+	}
+}
+
+// tested says whether a server is of a line that esnap is tested on, or does not say
+// what it is.
+func tested(s cluster.Server) bool {
+	switch {
+	case s.Text == "":
+		return true
+	case s.OpenSearch:
+		return s.Version[0] <= 3
+	}
+	return !s.Version.Less(cluster.Version{6, 7, 0}) && s.Version[0] <= 9
+}
+
 func (o *observer) done(e run.ActionDone) {
+	if o.single {
+		o.ended(e)
+		return
+	}
 	if err := e.Result.Err; err != nil {
 		if errors.Is(err, cluster.ErrEmpty) {
 			o.log.Error(fmt.Sprintf("Unable to complete action %q.  No actionable items in list: %s", e.Step.Kind, said(err)))
@@ -213,9 +255,11 @@ func (o *observer) finished(r run.Result) {
 	if len(o.failed) > 0 {
 		o.log.Warn("Actions failed and were passed over because continue_if_exception is set: " + strings.Join(o.failed, ", "))
 	}
-	if o.flavour == actions.Curator5 {
+	switch {
+	case o.single:
+	case o.flavour == actions.Curator5:
 		o.log.Info("Job completed.")
-	} else {
+	default:
 		o.log.Info("All actions completed.")
 	}
 }

@@ -44,6 +44,11 @@ type Options struct {
 	ClientKey          string
 	ServerName         string
 	InsecureSkipVerify bool
+	// Fingerprint, SHA-1 or SHA-256 in hexadecimal with or without colons, is what
+	// the server's own certificate must have; empty accepts any that is trusted.
+	Fingerprint string
+	// AWS, if set, signs every request for Amazon's OpenSearch service.
+	AWS *AWS
 
 	// Timeout bounds one request, ConnectTimeout waiting for a cluster that does
 	// not answer, or answers that it is not ready.
@@ -124,6 +129,11 @@ func New(o Options) (*Client, error) {
 			return nil, err
 		}
 	}
+	if o.AWS != nil {
+		if transport, err = newSigner(*o.AWS, transport); err != nil {
+			return nil, err
+		}
+	}
 	options = append(options, elastictransport.WithURLs(urls...), elastictransport.WithTransport(transport))
 	if c.transport, err = elastictransport.NewClient(options...); err != nil {
 		return nil, fmt.Errorf("set up the connection: %w", err)
@@ -184,6 +194,13 @@ func httpTransport(o Options) (http.RoundTripper, error) {
 			return nil, fmt.Errorf("read the client certificate %s and key: %w", o.ClientCert, err)
 		}
 		cfg.Certificates = []tls.Certificate{pair}
+	}
+	if o.Fingerprint != "" {
+		check, err := pinned(o.Fingerprint)
+		if err != nil {
+			return nil, err
+		}
+		cfg.VerifyConnection = check
 	}
 	t.TLSClientConfig = cfg
 	return t, nil

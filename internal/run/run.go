@@ -502,3 +502,16 @@ func (r *runner) clocksAgree() error {
 	r.skew <- err // for the next deletion
 	return err
 }
+
+// Select lists and filters for one step without acting on what is left in. Nothing
+// left is ErrEmpty.
+func Select(ctx context.Context, s plan.Step, f actions.Flavour, c cluster.Reader, now time.Time) ([]cluster.Item, error) {
+	r := &runner{o: Options{Now: now}, plan: &plan.Plan{Flavour: f}, lister: c, obs: silent{}, step: &s}
+	sel, _, err := r.choose(ctx, s)
+	return sel.Selected, err
+}
+
+type silent struct{}
+
+// Observe implements Observer.
+func (silent) Observe(Event) {}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -52,7 +53,35 @@ type curator5File struct {
 	APIKey        string   `yaml:"api_key" check:"scalar"`
 	Timeout       int64    `yaml:"timeout" check:"min=1,max=86400"`
 	MasterOnly    lenient  `yaml:"master_only"`
+	AWSKey        string   `yaml:"aws_key"`
+	AWSSecretKey  string   `yaml:"aws_secret_key"`
+	AWSToken      string   `yaml:"aws_token"`
+	AWSRegion     string   `yaml:"aws_region"`
+	AWSSign       lenient  `yaml:"aws_sign_request"`
 	secretsIn
+}
+
+// meaning is which settings a key of Curator 5's client section decides.
+var meaning = map[string][]string{
+	"hosts": {"url"}, "port": {"url"}, "use_ssl": {"url"}, "url_prefix": {"url"}, "certificate": {"ca-file"}, "client_cert": {"client-cert"},
+	"client_key": {"client-key"}, "ssl_no_validate": {"insecure"}, "http_auth": {"username", "password"}, "username": {"username"},
+	"password": {"password"}, "timeout": {"timeout"}, "master_only": nil,
+}
+
+// override puts what the command line gives over the keys of the section.
+func (s *Settings) override(n *strictyaml.Node) *strictyaml.Node {
+	if len(s.client) == 0 {
+		return n
+	}
+	merged := *n
+	merged.Entries = slices.DeleteFunc(slices.Clone(n.Entries), func(e strictyaml.Entry) bool { _, ours := s.client[e.Key.Text]; return ours })
+	for k, v := range s.client {
+		text := func(t string) *strictyaml.Node {
+			return &strictyaml.Node{Kind: strictyaml.String, Text: t, Value: t, Line: n.Line, Col: n.Col}
+		}
+		merged.Entries = append(merged.Entries, strictyaml.Entry{Key: text(k), Value: text(v)})
+	}
+	return &merged
 }
 
 // curator8File is below elasticsearch: in Curator 8's dialect (spec/curator §2.3).
@@ -69,6 +98,7 @@ type curator8File struct {
 		ClientCert     string         `yaml:"client_cert"`
 		ClientKey      string         `yaml:"client_key"`
 		AssertHostname string         `yaml:"ssl_assert_hostname"`
+		Fingerprint    string         `yaml:"ssl_assert_fingerprint"`
 		secretsIn
 	} `yaml:"-"`
 	Other struct {
@@ -88,7 +118,7 @@ type curator8File struct {
 // they are accepted with a warning.
 var notBuilt = []string{
 	"http_compress", "ssl_show_warn", "retry_on_timeout", "randomize_nodes_in_pool", "sniff_on_start", "sniff_before_requests", "sniff_on_node_failure", "meta_header",
-	"ssl_version", "ssl_context", "ssl_assert_fingerprint", "connections_per_node", "max_retries", "sniff_timeout", "min_delay_between_sniffing", "dead_node_backoff_factor", "max_dead_node_backoff",
+	"ssl_version", "ssl_context", "connections_per_node", "max_retries", "sniff_timeout", "min_delay_between_sniffing", "dead_node_backoff_factor", "max_dead_node_backoff",
 	"transport_class", "node_class", "node_pool_class", "node_selector_class", "serializer", "serializers", "default_mimetype", "sniffed_node_callback", "host_info_callback", "_transport", "basic_auth", "api_key", "retry_on_status",
 }
 
@@ -194,9 +224,13 @@ func (s *Settings) own(n *strictyaml.Node, out map[string]any, p *strictyaml.Pro
 
 func (s *Settings) curator5(n *strictyaml.Node, out map[string]any, p *strictyaml.Problems) {
 	f := curator5File{Hosts: []string{"127.0.0.1"}, Port: 9200, Timeout: 30}
-	if n.Kind == strictyaml.Null {
+	if n.Kind == strictyaml.Null && len(s.client) == 0 {
 		return
 	}
+	if n.Kind == strictyaml.Null {
+		n = &strictyaml.Node{Kind: strictyaml.Map, Line: n.Line, Col: n.Col}
+	}
+	n = s.override(n)
 	strictyaml.Decode(n, &f, strictyaml.How{What: "client setting", Prune: true}, p)
 	var urls []string
 	for _, h := range f.Hosts {
@@ -227,6 +261,28 @@ func (s *Settings) curator5(n *strictyaml.Node, out map[string]any, p *strictyam
 	s.MasterOnly = bool(f.MasterOnly)
 	out["timeout"] = strconv.FormatInt(f.Timeout, 10) + "s"
 	f.secretsIn.put(out)
+	s.aws(f, n, p)
+	for k := range s.client {
+		for _, key := range meaning[k] {
+			if v, ok := out[key]; ok {
+				s.over[key] = v
+			}
+		}
+	}
+}
+
+// aws reads how requests are signed: a region and either a whole key or none.
+func (s *Settings) aws(f curator5File, n *strictyaml.Node, p *strictyaml.Problems) {
+	given := f.AWSKey + f.AWSSecretKey + f.AWSToken
+	switch {
+	case given == "" && !bool(f.AWSSign):
+		return
+	case f.AWSRegion == "":
+		p.Add(n, "aws_region is missing: requests cannot be signed for Amazon without it")
+	case (f.AWSKey == "") != (f.AWSSecretKey == ""):
+		p.Add(n, "aws_key and aws_secret_key go together")
+	}
+	s.AWS = &AWS{Region: f.AWSRegion, Key: f.AWSKey, Secret: f.AWSSecretKey, Token: f.AWSToken}
 }
 
 // url is a host of Curator 5's list as an address: host, host:port or a URL.
@@ -333,7 +389,7 @@ func (s *Settings) curator8(n *strictyaml.Node, out map[string]any, p *strictyam
 	case k.ID != "" || k.APIKey != "":
 		p.Add(n.Get("other_settings").Get("api_key"), "api_key: id and api_key go together")
 	}
-	s.MasterOnly = bool(f.Other.MasterOnly)
+	s.MasterOnly, s.SkipVersionTest, s.Fingerprint = bool(f.Other.MasterOnly), bool(f.Other.SkipVersionTest), f.Client.Fingerprint
 	f.Client.secretsIn.put(out)
 }
 
@@ -368,6 +424,7 @@ func (s *Settings) logging(n *strictyaml.Node, out map[string]any, p *strictyaml
 	if _, err := level(f.Level); err != nil {
 		p.Add(n.Get("loglevel"), "loglevel: %s is not one of DEBUG, INFO, WARNING, ERROR, CRITICAL", n.Get("loglevel").Shown())
 	}
+	s.Blacklist, s.HasBlacklist = f.Blacklist, !n.Get("blacklist").Absent()
 	put(out, "log-level", f.Level)
 	put(out, "log-file", f.File)
 	if f.Format != "" && f.Format != "default" {

@@ -52,14 +52,29 @@ type Settings struct {
 	LogFormat string
 	LogFile   string
 
-	MasterOnly bool
+	MasterOnly      bool
+	SkipVersionTest bool
+	Fingerprint     string // of the server's certificate; empty: any
+	Blacklist       []string
+	HasBlacklist    bool // the file gives one, maybe an empty one
+	AWS             *AWS // sign requests for Amazon; nil: do not
 
 	File     string   // the client file that was read; empty if none
 	Dialect  Dialect  // of that file
 	Warnings []string // about the file
 	entries  []entry
+	client   map[string]string // keys of Curator 5's client section that the command line gives
+	over     map[string]any    // the settings they stand for
 	values   map[string]string // effective, as text
 	source   map[string]string
+}
+
+// AWS says how requests are signed for Amazon's OpenSearch service. Without a key
+// the credentials are those of the environment, as Amazon's tools find them.
+type AWS struct {
+	Region      string
+	Key, Secret string
+	Token       string
 }
 
 // Dialect is the form of a client file.
@@ -176,9 +191,13 @@ func (e *Error) Error() string { return e.Text }
 
 // Load layers flags, environment, file and defaults. A file named must be there;
 // of the default places the first that is.
-func Load(flags *pflag.FlagSet, env Env) (*Settings, error) {
+func Load(flags *pflag.FlagSet, env Env) (*Settings, error) { return LoadOver(flags, env, nil) }
+
+// LoadOver is Load with keys of Curator 5's client section that its command line
+// gives: each replaces the file's, and then counts as a flag (spec/curator §1.2).
+func LoadOver(flags *pflag.FlagSet, env Env, client map[string]string) (*Settings, error) {
 	v := viper.New()
-	s := &Settings{entries: entries, values: map[string]string{}, source: map[string]string{}, Header: http.Header{}}
+	s := &Settings{entries: entries, client: client, over: map[string]any{}, values: map[string]string{}, source: map[string]string{}, Header: http.Header{}}
 	for _, e := range entries {
 		if e.def != "" {
 			v.SetDefault(e.key, e.def)
@@ -202,12 +221,22 @@ func Load(flags *pflag.FlagSet, env Env) (*Settings, error) {
 			return nil, fmt.Errorf("client file %s: %w", file, err)
 		}
 	}
+	if s.Dialect != Curator5 && len(client) > 0 {
+		p := &strictyaml.Problems{File: "command line"}
+		s.curator5(&strictyaml.Node{Kind: strictyaml.Map}, map[string]any{}, p)
+		if err := p.Err(); err != nil {
+			return nil, err
+		}
+	}
 	for _, e := range entries {
 		name := "ESNAP_" + strings.ToUpper(strings.ReplaceAll(e.key, "-", "_"))
 		switch value, set := env(name); {
 		case flags != nil && flags.Lookup(e.key) != nil && flags.Changed(e.key):
 			v.Set(e.key, flags.Lookup(e.key).Value.String())
 			s.source[e.key] = "flag --" + e.key
+		case s.over[e.key] != nil:
+			v.Set(e.key, s.over[e.key])
+			s.source[e.key] = "flag"
 		case set && value != "":
 			v.Set(e.key, value)
 			s.source[e.key] = "environment " + name

@@ -366,3 +366,31 @@ func TestFiles(t *testing.T) {
 		require.EqualError(t, err, "the client file "+absent+" (from ESNAP_CONFIG) cannot be read")
 	}
 }
+
+func TestAWS(t *testing.T) {
+	s := mustLoad(t, given{file: "client: {hosts: x, aws_key: k, aws_secret_key: s, aws_token: t, aws_region: eu-west-1}\n"})
+	require.Equal(t, &AWS{Region: "eu-west-1", Key: "k", Secret: "s", Token: "t"}, s.AWS)
+	s = mustLoad(t, given{file: "client: {hosts: x, aws_sign_request: True, aws_region: eu-west-1}\n"})
+	require.Equal(t, &AWS{Region: "eu-west-1"}, s.AWS, "credentials are found in the environment")
+	require.Nil(t, mustLoad(t, given{file: "client: {hosts: x, aws_region: eu-west-1, aws_sign_request: False}\n"}).AWS)
+	for file, want := range map[string]string{
+		"client: {aws_sign_request: true}":                                 "aws_region is missing",
+		"client: {aws_key: k, aws_region: r}":                              "go together",
+		"client: {aws_secret_key: geheim, aws_region: r}":                  "go together",
+		"client: {aws_sing_request: true}":                                 `did you mean "aws_sign_request"`,
+		"elasticsearch: {client: {hosts: 'http://x:9200', aws_region: r}}": "unknown client setting",
+	} {
+		_, err := load(t, given{file: file})
+		require.ErrorContains(t, err, want, file)
+		require.NotContains(t, err.Error(), "geheim")
+	}
+}
+
+func TestKeysThatOnlyTheCommandLinesRead(t *testing.T) {
+	s := mustLoad(t, given{file: "elasticsearch: {client: {hosts: 'http://x:9200', ssl_assert_fingerprint: 'aa'}, other_settings: {skip_version_test: true}}\nlogging: {blacklist: []}\n"})
+	require.Equal(t, "aa", s.Fingerprint)
+	require.True(t, s.SkipVersionTest)
+	require.True(t, s.HasBlacklist)
+	require.Empty(t, s.Blacklist)
+	require.False(t, mustLoad(t, given{file: "client: {hosts: x}\nlogging: {blacklist: }\n"}).HasBlacklist)
+}

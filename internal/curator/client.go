@@ -1,0 +1,280 @@
+package curator
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/esnap/esnap/actions"
+	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/connect"
+	"github.com/esnap/esnap/internal/es"
+	"github.com/esnap/esnap/internal/settings"
+)
+
+// option is one option of the client and of logging, and the setting it stands for.
+type option struct {
+	name, setting, usage string
+	secret               string // the variable that it is passed on as: secrets have no flag
+	client5              string // the key of Curator 5's client section it stands for
+	short                string
+	boolean              bool
+	pair                 bool // a boolean with a no- form
+	many                 bool // may be repeated
+	invert               bool // true stands for false
+	hidden               bool
+	only                 string // the program that has it; empty: all
+	suffix               string // completes the value
+}
+
+// options is the one list: Curator 8's, which all its programs have, and those of
+// Curator 5's curator_cli (spec/curator §1.1, §1.2).
+var options = []option{
+	{name: "config", usage: "client file"},
+	{name: "hosts", setting: "url", usage: "address of the cluster; may be repeated", many: true},
+	{name: "cloud_id", usage: "Elastic Cloud id"},
+	{name: "api_token", secret: "ESNAP_API_KEY", usage: "API key, base64 of id:key"},
+	{name: "id", usage: "id of an API key"},
+	{name: "api_key", usage: "the API key of that id"},
+	{name: "username", setting: "username", usage: "user name"},
+	{name: "password", secret: "ESNAP_PASSWORD", usage: "password"},
+	{name: "bearer_auth", secret: "ESNAP_BEARER_TOKEN", usage: "bearer token", hidden: true},
+	{name: "opaque_id", usage: "sent as X-Opaque-Id with every request", hidden: true},
+	{name: "request_timeout", setting: "timeout", usage: "time-out of a request, in seconds", suffix: "s"},
+	{name: "http_compress", usage: "no effect: replies are small", boolean: true, pair: true, hidden: true},
+	{name: "verify_certs", setting: "insecure", usage: "verify the server's certificate", boolean: true, pair: true, invert: true},
+	{name: "ca_certs", setting: "ca-file", usage: "PEM file of the certificate authority"},
+	{name: "client_cert", setting: "client-cert", usage: "PEM file of a client certificate"},
+	{name: "client_key", setting: "client-key", usage: "PEM file of its key"},
+	{name: "ssl_assert_hostname", setting: "server-name", usage: "name the certificate must have", hidden: true},
+	{name: "ssl_assert_fingerprint", usage: "fingerprint the certificate must have", hidden: true},
+	{name: "ssl_version", usage: "no effect: TLS 1.2 or later is spoken", hidden: true},
+	{name: "master-only", usage: "do nothing unless the node is the elected master", boolean: true, pair: true, hidden: true},
+	{name: "skip_version_test", usage: "no warning about servers that esnap is not tested on", boolean: true, pair: true, hidden: true},
+	{name: "dry-run", usage: "do not perform any changes", boolean: true},
+	{name: "loglevel", setting: "log-level", usage: "DEBUG, INFO, WARNING, ERROR or CRITICAL"},
+	{name: "logfile", setting: "log-file", usage: "write log lines to this file"},
+	{name: "logformat", setting: "log-format", usage: "default, json or ecs"},
+	{name: "blacklist", usage: "loggers whose lines are left out; may be repeated", many: true, hidden: true},
+	{name: "compat", setting: "compat", usage: "generation of Curator whose defaults count, 5 or 8 (esnap's own)"},
+	{name: "guards", setting: "guards", usage: "off: spare nothing that Curator did not (esnap's own)"},
+
+	{name: "host", client5: "hosts", only: cli, usage: "host (Curator 5)"},
+	{name: "port", client5: "port", only: cli, usage: "port (Curator 5)"},
+	{name: "url_prefix", client5: "url_prefix", only: cli, usage: "path prefix (Curator 5)"},
+	{name: "use_ssl", client5: "use_ssl", only: cli, usage: "connect with TLS (Curator 5)", boolean: true},
+	{name: "certificate", client5: "certificate", only: cli, usage: "PEM file of the certificate authority (Curator 5)"},
+	{name: "client-cert", client5: "client_cert", only: cli, usage: "PEM file of a client certificate (Curator 5)"},
+	{name: "client-key", client5: "client_key", only: cli, usage: "PEM file of its key (Curator 5)"},
+	{name: "ssl-no-validate", client5: "ssl_no_validate", only: cli, usage: "do not verify the server's certificate (Curator 5)", boolean: true},
+	{name: "http_auth", client5: "http_auth", only: cli, usage: "user:password (Curator 5)"},
+	{name: "timeout", client5: "timeout", only: cli, usage: "time-out of a request, in seconds (Curator 5)"},
+}
+
+// addOptions gives a command the options of its program.
+func addOptions(f *pflag.FlagSet, program string) {
+	for _, o := range options {
+		if o.only != "" && o.only != program {
+			continue
+		}
+		switch {
+		case o.boolean:
+			f.BoolP(o.name, o.short, false, o.usage)
+			if o.pair {
+				f.Bool("no-"+o.name, false, "the opposite of --"+o.name)
+				_ = f.MarkHidden("no-" + o.name)
+			}
+		case o.many:
+			f.StringArray(o.name, nil, o.usage)
+		default:
+			f.String(o.name, "", o.usage)
+		}
+		if o.hidden {
+			_ = f.MarkHidden(o.name)
+		}
+	}
+}
+
+// value is what the command line or the environment says for an option. Several
+// values are joined by commas.
+func value(f *pflag.FlagSet, env settings.Env, o option) (string, bool) {
+	v, given := "", false
+	if e, set := env(variable(o.name)); set && e != "" {
+		v, given = e, true
+		if o.many {
+			v = strings.Join(strings.Fields(e), ",")
+		}
+	}
+	if f.Lookup(o.name) != nil && f.Changed(o.name) {
+		v, given = f.Lookup(o.name).Value.String(), true
+		if o.many {
+			list, _ := f.GetStringArray(o.name)
+			v = strings.Join(list, ",")
+		}
+	}
+	if o.pair && f.Changed("no-"+o.name) {
+		v, given = "false", true
+	}
+	if b, err := strconv.ParseBool(v); o.boolean && given && err == nil {
+		v = strconv.FormatBool(b != o.invert)
+	}
+	if given {
+		v += o.suffix
+	}
+	return v, given
+}
+
+// variable is the environment variable of an option.
+func variable(names ...string) string {
+	return "ESCLIENT_" + strings.ToUpper(strings.ReplaceAll(strings.Join(names, "_"), "-", "_"))
+}
+
+// session is what one command line works with, once its options are understood.
+type session struct {
+	h       Host
+	s       *settings.Settings
+	flavour actions.Flavour
+	dryRun  bool
+	log     *slog.Logger
+	close   func()
+}
+
+// open translates options, ESCLIENT_* variables and the client file into settings,
+// and opens the log.
+func open(c *cobra.Command, h Host, program string) (*session, error) {
+	s, given, err := load(c.Flags(), h, program)
+	if err != nil {
+		return nil, err
+	}
+	x := &session{h: h, s: s, flavour: actions.Curator8, dryRun: s.DryRun || given["dry-run"] == "true"}
+	if s.Dialect == settings.Curator5 && s.Compat == 0 || s.Compat == 5 {
+		x.flavour = actions.Curator5
+	}
+	if x.log, x.close, err = logger(h, s, x.flavour); err != nil {
+		return nil, err
+	}
+	for _, w := range s.Warnings {
+		x.log.Warn(w)
+	}
+	for _, name := range []string{"http_compress", "ssl_version"} {
+		if given[name] != "" {
+			x.log.Warn("--" + name + " tunes Curator's Python client and has no effect here")
+		}
+	}
+	return x, nil
+}
+
+func load(f *pflag.FlagSet, h Host, program string) (*settings.Settings, map[string]string, error) {
+	own := pflag.NewFlagSet("curator", pflag.ContinueOnError)
+	settings.Flags(own)
+	for _, key := range []string{"guards", "compat"} {
+		settings.AddFlag(own, key)
+	}
+	given, set, secrets, client := map[string]string{}, map[string]string{}, map[string]string{}, map[string]string{}
+	for _, o := range options {
+		v, is := value(f, h.Env, o)
+		if !is || o.only != "" && o.only != program {
+			continue
+		}
+		given[o.name] = v
+		switch {
+		case o.client5 != "":
+			client[o.client5] = v
+		case o.secret != "":
+			secrets[o.secret] = v
+		case o.setting != "":
+			set[o.setting] = v
+		}
+	}
+	if err := clientFile(given, set, program, h.Env); err != nil {
+		return nil, nil, err
+	}
+	if id := given["cloud_id"]; id != "" {
+		host, err := settings.CloudHost(id)
+		if err != nil {
+			return nil, nil, &usage{"cloud_id: " + err.Error()}
+		}
+		set["url"] = host
+	}
+	if given["id"] != "" && given["api_key"] != "" && given["api_token"] == "" {
+		secrets["ESNAP_API_KEY"] = given["id"] + ":" + given["api_key"]
+	}
+	for key, v := range set {
+		if err := own.Set(key, v); err != nil {
+			return nil, nil, &usage{err.Error()}
+		}
+	}
+	s, err := settings.LoadOver(own, func(name string) (string, bool) {
+		if v := secrets[name]; v != "" {
+			return v, true
+		}
+		return h.Env(name)
+	}, client)
+	if err != nil {
+		return nil, nil, err
+	}
+	if v := given["master-only"]; v != "" {
+		s.MasterOnly = v == "true"
+	}
+	if v := given["skip_version_test"]; v != "" {
+		s.SkipVersionTest = v == "true"
+	}
+	if v := given["opaque_id"]; v != "" {
+		s.Header.Set("X-Opaque-Id", v)
+	}
+	if v := given["ssl_assert_fingerprint"]; v != "" {
+		s.Fingerprint = v
+	}
+	if v, is := given["blacklist"]; is {
+		s.Blacklist, s.HasBlacklist = strings.Split(v, ","), true
+	}
+	return s, given, nil
+}
+
+// clientFile settles which client file is read. One that is named must be there, but for
+// curator_cli of Curator 5, which passes it over.
+func clientFile(given, set map[string]string, program string, env settings.Env) error {
+	file := given["config"]
+	if file == "" {
+		return nil
+	}
+	if st, err := os.Stat(file); err == nil && !st.IsDir() {
+		set["config"] = file
+		return nil
+	}
+	if compat, _ := env("ESNAP_COMPAT"); program == cli && (given["compat"] == "5" || compat == "5") {
+		return nil
+	}
+	return &usage{fmt.Sprintf("Path '%s' does not exist.", file)}
+}
+
+// dial makes the cluster. Nothing is sent yet.
+func (x *session) dial() (cluster.Cluster, error) {
+	o := connect.Options(x.s, x.h.Version)
+	if x.showsRequests() {
+		o.Trace = func(e es.Exchange) { x.log.Debug(fmt.Sprintf("%s %s %d %s", e.Method, e.URI, e.Status, e.Took)) }
+	}
+	o.Wait = func(err error, _ time.Duration) { x.log.Warn("Waiting for the cluster: " + err.Error()) }
+	if !x.s.Has("connect-timeout") {
+		o.ConnectTimeout = 10 * time.Minute
+	}
+	if x.h.Connect != nil {
+		return x.h.Connect(o)
+	}
+	return es.New(o)
+}
+
+// showsRequests says whether the lines of the HTTP client are wanted: by default they
+// are on the blacklist (spec/curator §2.7).
+func (x *session) showsRequests() bool {
+	return x.s.HasBlacklist && !slices.ContainsFunc(x.s.Blacklist, func(name string) bool {
+		return slices.Contains([]string{"elasticsearch", "elastic_transport", "urllib3"}, strings.TrimSpace(name))
+	})
+}

@@ -1,0 +1,298 @@
+package curator
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/esnap/esnap/actions"
+	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/repository"
+)
+
+// repoFlag is an option of es_repo_mgr create, and the setting of the repository
+// that it stands for.
+type repoFlag struct {
+	names    []string // Curator 8's, and what Curator 5 calls it
+	setting  string
+	def      string
+	required bool
+	boolean  bool
+	number   bool
+}
+
+var (
+	rates = []repoFlag{
+		{names: []string{"chunk_size"}, setting: "chunk_size"},
+		{names: []string{"compress"}, setting: "compress", def: "true", boolean: true},
+		{names: []string{"max_restore_rate", "max_restore_bytes_per_sec"}, setting: "max_restore_bytes_per_sec", def: "20mb"},
+		{names: []string{"max_snapshot_rate", "max_snapshot_bytes_per_sec"}, setting: "max_snapshot_bytes_per_sec", def: "20mb"},
+		{names: []string{"readonly"}, setting: "readonly", boolean: true},
+	}
+	location     = repoFlag{names: []string{"location"}, setting: "location", required: true}
+	maxSnapshots = repoFlag{names: []string{"max_snapshots"}, setting: "max_number_of_snapshots", number: true}
+	client       = repoFlag{names: []string{"client"}, setting: "client"}
+	basePath     = repoFlag{names: []string{"base_path"}, setting: "base_path"}
+)
+
+// repoTypes are what es_repo_mgr can create (spec/curator §1.3).
+var repoTypes = map[string][]repoFlag{
+	"fs": append([]repoFlag{location, maxSnapshots}, rates...),
+	"s3": append([]repoFlag{
+		{names: []string{"bucket"}, setting: "bucket", required: true}, client, basePath, {names: []string{"server_side_encryption"}, setting: "server_side_encryption", boolean: true},
+		{names: []string{"buffer_size"}, setting: "buffer_size"}, {names: []string{"canned_acl"}, setting: "canned_acl"}, {names: []string{"storage_class"}, setting: "storage_class"},
+		{names: []string{"region"}, setting: "region"}, {names: []string{"access_key"}, setting: "access_key"}, {names: []string{"secret_key"}, setting: "secret_key"},
+	}, rates...),
+	"azure": append([]repoFlag{client, {names: []string{"container"}, setting: "container", def: "elasticsearch-snapshots"}, basePath, {names: []string{"location_mode"}, setting: "location_mode"}}, rates...),
+	"gcs":   append([]repoFlag{{names: []string{"bucket"}, setting: "bucket", required: true}, client, basePath}, rates...),
+	"url": {
+		{names: []string{"shared_filesystem_url"}, setting: "url", required: true}, {names: []string{"http_max_retries"}, setting: "http_max_retries", number: true},
+		{names: []string{"http_socket_timeout"}, setting: "http_socket_timeout"}, maxSnapshots, {names: []string{"chunk_size"}, setting: "chunk_size"},
+		{names: []string{"max_restore_rate"}, setting: "max_restore_bytes_per_sec", def: "20mb"},
+	},
+	"source": append([]repoFlag{{names: []string{"delegate_type"}, setting: "delegate_type", required: true}, location, maxSnapshots}, rates...),
+}
+
+func newRepoMgr(h Host) *cobra.Command {
+	root := newRoot(h, repoMgr, "es_repo_mgr [OPTIONS] COMMAND [ARGS]...", "Manage repositories the way Elasticsearch Curator does")
+	root.RunE = func(c *cobra.Command, args []string) error {
+		if len(args) > 0 {
+			return &usage{fmt.Sprintf("No such command '%s'.", args[0])}
+		}
+		return c.Help()
+	}
+	command := func(name, short string, run func(x *session, c *cobra.Command, cl cluster.Cluster) error) *cobra.Command {
+		return &cobra.Command{Use: name + " [OPTIONS]", Short: short, DisableFlagsInUseLine: true, Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
+			x, err := open(c, h, repoMgr)
+			if err != nil {
+				return err
+			}
+			defer x.close()
+			cl, err := x.reach(c.Context())
+			if err != nil || cl == nil {
+				return err
+			}
+			return x.trouble(run(x, c, cl))
+		}}
+	}
+	create := &cobra.Command{Use: "create TYPE [OPTIONS]", Short: "Create a repository", RunE: root.RunE}
+	for _, kind := range slices.Sorted(func(yield func(string) bool) {
+		for k := range repoTypes {
+			if !yield(k) {
+				return
+			}
+		}
+	}) {
+		c := command(kind, "Create a repository of type "+kind, func(x *session, c *cobra.Command, cl cluster.Cluster) error { return x.create(c, cl, kind) })
+		addRepoFlags(c.Flags(), kind)
+		create.AddCommand(c)
+	}
+	remove := command("delete", "Take a repository out of the cluster; its snapshots stay", (*session).unregister)
+	repoName(remove.Flags())
+	remove.Flags().Bool("yes", false, "do not ask")
+	all := &cobra.Command{Use: "show-all-options", Short: "Show all options, the hidden ones too", Args: cobra.NoArgs, RunE: func(*cobra.Command, []string) error {
+		root.PersistentFlags().VisitAll(func(f *pflag.Flag) { f.Hidden = false })
+		return root.Help()
+	}}
+	root.AddCommand(create, remove, all, command("show", "Show the names of all repositories", showRepositories), command("info", "Show what the cluster says of itself", info))
+	return root
+}
+
+// repoName adds the repository's name, as both generations call it.
+func repoName(f *pflag.FlagSet) {
+	f.String("name", "", "repository (required)")
+	f.String("repository", "", "the same (Curator 5)")
+}
+
+func addRepoFlags(f *pflag.FlagSet, kind string) {
+	repoName(f)
+	for _, x := range repoTypes[kind] {
+		for n, name := range x.names {
+			note := "setting " + x.setting
+			if n > 0 {
+				note = "the same (Curator 5)"
+			}
+			if x.boolean {
+				f.Bool(name, x.def == "true", note)
+				f.Bool("no-"+name, false, "the opposite of --"+name)
+			} else {
+				f.String(name, "", note)
+			}
+		}
+	}
+	f.String("compression", "", "true or false: setting compress (Curator 5)")
+	f.String("skip_repo_fs_check", "", "true or false: do not verify (Curator 5)")
+	f.Bool("verify", false, "have every node write to the repository")
+	f.Bool("force", false, "replace a repository of this name (esnap's own)")
+}
+
+// flag is what the command line or the environment says for an option.
+func (x *session) flag(c *cobra.Command, name string, boolean bool) (string, bool) {
+	env := func(string) (string, bool) { return x.h.Env(variable(c.Name(), name)) }
+	return value(c.Flags(), env, option{name: name, boolean: boolean, pair: boolean && c.Flags().Lookup("no-"+name) != nil})
+}
+
+func (x *session) name(c *cobra.Command) (string, error) {
+	for _, n := range []string{"name", "repository"} {
+		if v, given := x.flag(c, n, false); given {
+			return v, nil
+		}
+	}
+	return "", &usage{"Missing option '--name'."}
+}
+
+// create registers a repository. One that is there already is replaced only with
+// --force (D10).
+func (x *session) create(c *cobra.Command, cl cluster.Cluster, kind string) error {
+	name, err := x.name(c)
+	if err != nil {
+		return err
+	}
+	settings := map[string]any{}
+	for _, f := range repoTypes[kind] {
+		v, given := f.def, f.def != ""
+		for _, n := range f.names {
+			if said, is := x.flag(c, n, f.boolean); is {
+				v, given = said, true
+			}
+		}
+		if v5, is := x.flag(c, "compression", false); is && f.setting == "compress" {
+			v = v5
+		}
+		switch {
+		case !given && f.required:
+			return &usage{fmt.Sprintf("Missing option '--%s'.", f.names[0])}
+		case !given:
+			continue
+		case f.boolean:
+			b, err := strconv.ParseBool(strings.ToLower(v))
+			if err != nil {
+				return &usage{fmt.Sprintf("Invalid value for '--%s': '%s' is not a valid boolean.", f.names[0], v)}
+			}
+			settings[f.setting] = b
+		case f.number:
+			n, err := strconv.ParseInt(v, 10, 64)
+			if err != nil {
+				return &usage{fmt.Sprintf("Invalid value for '--%s': '%s' is not a valid integer.", f.names[0], v)}
+			}
+			settings[f.setting] = n
+		default:
+			settings[f.setting] = v
+		}
+	}
+	spec := repository.Spec{Name: name, Type: kind, Settings: settings, Ensure: repository.Create}
+	if err := spec.Validate(); err != nil {
+		return &usage{strings.ReplaceAll(err.Error(), "\n", "; ")}
+	}
+	if force, _ := c.Flags().GetBool("force"); !force {
+		if _, err := cl.Repository(c.Context(), name); err == nil {
+			return cluster.WithHint(fmt.Errorf("unable to create repository %s: a repository with that name already exists", name), "--force replaces it")
+		} else if !errors.Is(err, cluster.ErrNoRepository) {
+			return err
+		}
+	}
+	verify, _ := c.Flags().GetBool("verify")
+	if x.flavour == actions.Curator5 {
+		verify = true
+	}
+	if v, is := x.flag(c, "skip_repo_fs_check", false); is {
+		skip, err := strconv.ParseBool(strings.ToLower(v))
+		if err != nil {
+			return &usage{fmt.Sprintf("Invalid value for '--skip_repo_fs_check': '%s' is not a valid boolean.", v)}
+		}
+		verify = !skip
+	}
+	if x.dryRun {
+		x.log.Info(fmt.Sprintf("DRY-RUN: create repository %s of type %s", name, kind))
+		return nil
+	}
+	err = cl.RegisterRepository(c.Context(), cluster.RegisterRepository{Name: name, Type: kind, Settings: settings, Verify: verify})
+	if err != nil && !errors.Is(err, cluster.ErrLost) {
+		return repository.Explain(err)
+	}
+	if _, lerr := cl.Repository(c.Context(), name); lerr != nil {
+		return errors.Join(lerr, err)
+	}
+	x.log.Info("Repository " + name + " created")
+	return nil
+}
+
+// unregister takes a repository out, after a question.
+func (x *session) unregister(c *cobra.Command, cl cluster.Cluster) error {
+	name, err := x.name(c)
+	if err != nil {
+		return err
+	}
+	if _, err := cl.Repository(c.Context(), name); err != nil {
+		return err
+	}
+	if x.dryRun {
+		x.log.Info("DRY-RUN: delete repository " + name)
+		return nil
+	}
+	if yes, _ := c.Flags().GetBool("yes"); !yes {
+		fmt.Fprintf(x.h.Err, "Are you sure you want to delete repository %s? [y/N]: ", name)
+		answer := ""
+		if x.h.In != nil {
+			answer, _ = bufio.NewReader(x.h.In).ReadString('\n')
+		}
+		if a := strings.ToLower(strings.TrimSpace(answer)); a != "y" && a != "yes" {
+			fmt.Fprintln(x.h.Err, "\nAborted!")
+			return &coded{1}
+		}
+	}
+	err = cl.UnregisterRepository(c.Context(), cluster.UnregisterRepository{Name: name})
+	if err != nil && !errors.Is(err, cluster.ErrLost) {
+		return err
+	}
+	if _, lerr := cl.Repository(c.Context(), name); !errors.Is(lerr, cluster.ErrNoRepository) {
+		return errors.Join(fmt.Errorf("the repository %s is still there", name), err, lerr)
+	}
+	x.log.Info("Repository " + name + " deleted; its snapshots are where they were")
+	return nil
+}
+
+func showRepositories(x *session, c *cobra.Command, cl cluster.Cluster) error {
+	list, err := cl.Repositories(c.Context())
+	for _, r := range list {
+		fmt.Fprintln(x.h.Out, r.Name)
+	}
+	return err
+}
+
+func info(x *session, c *cobra.Command, cl cluster.Cluster) error {
+	s, err := cl.Server(c.Context())
+	if err != nil {
+		return err
+	}
+	version := map[string]string{"number": s.Text}
+	if s.OpenSearch {
+		version["distribution"] = "opensearch"
+	}
+	e := json.NewEncoder(x.h.Out)
+	e.SetIndent("", "  ")
+	return e.Encode(map[string]any{"cluster_name": s.Name, "cluster_uuid": s.UUID, "version": version})
+}
+
+// trouble says why a command failed: on stdout, where Curator's scripts look for it,
+// and in the log.
+func (x *session) trouble(err error) error {
+	var wrong *usage
+	var done *coded
+	if err == nil || errors.As(err, &wrong) || errors.As(err, &done) {
+		return err
+	}
+	var e *cluster.Error
+	if errors.As(err, &e) && (errors.Is(err, cluster.ErrRepository) || e.Has("repository_exception")) {
+		fmt.Fprintln(x.h.Out, "Repository exception: "+said(err))
+	}
+	x.log.Error(said(err))
+	return &coded{1}
+}

@@ -1,0 +1,79 @@
+package es
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+)
+
+// AWS is what signing needs. Without a key the credentials are found as Amazon's
+// own tools find them: environment, profile, or the role of pod or machine.
+type AWS struct {
+	Region string
+	Key    string
+	Secret string
+	Token  string
+}
+
+// signer signs requests with Signature Version 4 before they go out.
+type signer struct {
+	next        http.RoundTripper
+	region      string
+	credentials aws.CredentialsProvider
+	sign        *v4.Signer
+	now         func() time.Time
+}
+
+// newSigner finds out where credentials come from, without asking for any.
+func newSigner(a AWS, next http.RoundTripper) (*signer, error) {
+	s := &signer{next: next, region: a.Region, sign: v4.NewSigner(), now: time.Now}
+	if a.Key != "" {
+		s.credentials = credentials.NewStaticCredentialsProvider(a.Key, a.Secret, a.Token)
+		return s, nil
+	}
+	found, err := config.LoadDefaultConfig(context.Background(), config.WithRegion(a.Region))
+	if err != nil {
+		return nil, fmt.Errorf("look for AWS credentials: %w", err)
+	}
+	if found.Credentials == nil {
+		return nil, errors.New("no AWS credentials are given, and none are found in the environment")
+	}
+	s.credentials = found.Credentials
+	return s, nil
+}
+
+// RoundTrip implements http.RoundTripper.
+func (s *signer) RoundTrip(r *http.Request) (*http.Response, error) {
+	var body []byte
+	if r.Body != nil {
+		var err error
+		if body, err = io.ReadAll(r.Body); err != nil {
+			return nil, err
+		}
+		_ = r.Body.Close()
+	}
+	r = r.Clone(r.Context())
+	r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+	creds, err := s.credentials.Retrieve(r.Context())
+	if err != nil {
+		return nil, fmt.Errorf("AWS credentials: %w", err)
+	}
+	sum := sha256.Sum256(body)
+	hash := hex.EncodeToString(sum[:])
+	r.Header.Set("X-Amz-Content-Sha256", hash)
+	if err := s.sign.SignHTTP(r.Context(), creds, r, hash, "es", s.region, s.now()); err != nil {
+		return nil, fmt.Errorf("sign the request: %w", err)
+	}
+	return s.next.RoundTrip(r)
+}
