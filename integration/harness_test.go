@@ -368,7 +368,9 @@ func (e *env) esnap(args ...string) (code int, stdout, stderr string) {
 				mu.Lock()
 				requests = append(requests, x)
 				mu.Unlock()
-				log(x)
+				if log != nil {
+					log(x)
+				}
 			}
 			return es.New(o)
 		},
