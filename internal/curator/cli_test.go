@@ -364,6 +364,10 @@ func TestRepoMgrTypes(t *testing.T) {
 			require.False(t, op.Verify)
 		})
 	}
+}
+
+// TestC10S3WithoutThePlugin: the server's reason, on stdout.
+func TestC10S3WithoutThePlugin(t *testing.T) {
 	s := newShell(t)
 	s.c.Fault = func(m string, _ []string) error {
 		if m == "RegisterRepository" {
@@ -374,4 +378,120 @@ func TestRepoMgrTypes(t *testing.T) {
 	code, out, _ := s.repos("create", "s3", "--name", "n", "--bucket", "b")
 	require.Equal(t, 1, code)
 	require.Contains(t, out, "Repository exception: ")
+}
+
+// TestC03RepositoriesAlone: show prints nothing but names when the log goes elsewhere.
+func TestC03RepositoriesAlone(t *testing.T) {
+	s := abc(t)
+	log := s.file("log", "")
+	code, out, errs := s.repos("--logfile", log, "--loglevel", "DEBUG", "--blacklist", "none", "show")
+	require.Equal(t, 0, code)
+	require.Equal(t, "r\n", out)
+	require.Empty(t, errs)
+}
+
+// TestD10AsDocumented: options that Curator's single actions and es_repo_mgr have, and
+// pass over.
+func TestD10AsDocumented(t *testing.T) {
+	for name, c := range map[string]struct {
+		program string
+		args    []string
+		seen    func(t *testing.T, s *shell)
+	}{
+		"alias with add alone": {cli, []string{"alias", "--name", "al", "--add", onA}, func(t *testing.T, s *shell) {
+			require.Equal(t, []string{"al"}, s.index("a-1").Aliases)
+		}},
+		"alias with remove alone": {cli, []string{"alias", "--name", "old", "--remove", `{"filtertype":"none"}`}, func(t *testing.T, s *shell) {
+			require.Empty(t, s.index("b-1").Aliases)
+		}},
+		"rollover to a new index": {cli, []string{"rollover", "--name", "old", "--max_docs", "1", "--new_index", "b-next", "--wait_for_active_shards", "all"}, func(t *testing.T, s *shell) {
+			require.Contains(t, s.indices(), "b-next")
+			require.Equal(t, "all", s.c.CallsOf("Rollover")[0].Request.(cluster.Rollover).WaitForActiveShards)
+		}},
+		"extra_settings of restore": {cli, []string{"--compat", "5", "restore", "--repository", "r", "--rename_pattern", "a", "--rename_replacement", "x", "--extra_settings", `{"index_settings":{"index.number_of_replicas":0}}`, "--filter_list", `{"filtertype":"none"}`}, func(t *testing.T, s *shell) {
+			op := s.c.CallsOf("RestoreSnapshot")[0].Request.(cluster.RestoreSnapshot)
+			require.Contains(t, op.Extra, "index_settings")
+		}},
+		"show_indices": {cli, []string{"show_indices", "--verbose"}, func(*testing.T, *shell) {}},
+		"a rehearsal of create": {repoMgr, []string{"--dry-run", "create", "fs", "--name", "n", "--location", "/n"}, func(t *testing.T, s *shell) {
+			require.Empty(t, s.c.Writes())
+		}},
+		"compression": {repoMgr, []string{"--compat", "5", "create", "fs", "--repository", "n", "--location", "/n", "--compression", "false"}, func(t *testing.T, s *shell) {
+			require.Equal(t, false, s.c.CallsOf("RegisterRepository")[0].Request.(cluster.RegisterRepository).Settings["compress"])
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := abc(t)
+			s.c.AddIndex(cluster.Index{Name: "b-1", Aliases: []string{"old"}})
+			code, out, errs := s.program(c.program, c.args...)
+			require.Equal(t, 0, code, out+errs)
+			c.seen(t, s)
+		})
+	}
+	s := abc(t)
+	code, _, _ := s.repos("create", "fs", "--name", "r", "--location", "/elsewhere")
+	require.Equal(t, 1, code, "a repository that is there is not overwritten")
+	require.Empty(t, s.c.Writes())
+}
+
+// TestD17ShapesOfShrinkAndReindex: aliases of a shrunken index beside its settings; a
+// list of fields, and parameters of a script, as they are written.
+func TestD17ShapesOfShrinkAndReindex(t *testing.T) {
+	for _, compat := range []string{"5", "8"} {
+		s := newShell(t)
+		s.c.AddIndex(cluster.Index{Name: "wide", Primaries: 4})
+		code, out, errs := s.run("--compat", compat, s.file("a.yml", `
+actions:
+  1:
+    action: shrink
+    options:
+      shrink_node: n1
+      node_filters: {permit_masters: True}
+      number_of_replicas: 0
+      delete_after: False
+      extra_settings: {settings: {index.codec: best_compression}, aliases: {narrow: {}}}
+    filters: [{filtertype: none}]
+  2:
+    action: reindex
+    options:
+      request_body:
+        source: {index: wide, _source: [a, b]}
+        dest: {index: copy}
+        script: {source: 'ctx._source.n += params.by', lang: painless, params: {by: 2}}
+    filters: [{filtertype: none}]
+`))
+		require.Equal(t, 0, code, out+errs)
+		op := s.c.CallsOf("ShrinkIndex")[0].Request.(cluster.ShrinkIndex)
+		require.Equal(t, map[string]any{"narrow": map[string]any{}}, op.Aliases)
+		require.Equal(t, "best_compression", op.Settings["index.codec"])
+		require.Equal(t, []string{"narrow"}, s.index("wide-shrink").Aliases)
+		body := s.c.CallsOf("Reindex")[0].Request.(cluster.Reindex).Body
+		require.Equal(t, []any{"a", "b"}, body["source"].(map[string]any)["_source"])
+		require.Equal(t, map[string]any{"by": int64(2)}, body["script"].(map[string]any)["params"])
+	}
+}
+
+// TestD27PartialIsComparedAsText: the text false is not true.
+func TestD27PartialIsComparedAsText(t *testing.T) {
+	for partial, want := range map[string]int{"false": 0, "true": 1} {
+		s := newShell(t)
+		s.c.AddSnapshot("r", cluster.Snapshot{Name: "s", Indices: []string{"a"}})
+		s.c.AddIndex(cluster.Index{Name: "cold", Settings: map[string]string{
+			"index.store.type": "snapshot", "index.store.snapshot.repository_name": "r", "index.store.snapshot.snapshot_name": "s",
+			"index.store.snapshot.index_name": "a", "index.store.snapshot.partial": partial,
+		}})
+		code, out, errs := s.run(s.file("a.yml", "actions: {1: {action: cold2frozen, filters: [{filtertype: none}]}}"))
+		require.Equal(t, want, code, out+errs)
+	}
+}
+
+// TestC11ABlockStays: a shrink that is refused leaves the source's write block alone.
+func TestC11ABlockStays(t *testing.T) {
+	s := newShell(t)
+	s.c.AddIndex(cluster.Index{Name: "wide", Primaries: 4, Settings: map[string]string{"index.blocks.write": "true"}})
+	s.c.AddIndices("wide-shrink")
+	code, _, _ := s.cli("shrink", "--number_of_replicas", "0", "--node_filters", `{"permit_masters":true}`, "--filter_list", `{"filtertype":"pattern","kind":"regex","value":"^wide$"}`)
+	require.Equal(t, 1, code)
+	require.Equal(t, "true", s.setting("wide", "index.blocks.write"))
+	require.Empty(t, s.c.Writes())
 }
