@@ -159,7 +159,7 @@ func (x *session) reach(ctx context.Context) (cluster.Cluster, error) {
 // logger makes Curator's log: all to stdout with Curator 5, warnings and above to
 // stderr with Curator 8.
 func logger(h Host, s *settings.Settings, f actions.Flavour) (*slog.Logger, func(), error) {
-	x := &handler{out: h.Out, err: h.Err, format: s.LogFormat, local: h.Local, level: slog.LevelInfo}
+	x := &handler{out: h.Out, err: h.Err, format: s.LogFormat, flavour: f, local: h.Local, level: slog.LevelInfo}
 	if f == actions.Curator5 {
 		x.err = h.Out
 	}

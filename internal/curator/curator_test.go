@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -306,4 +308,32 @@ actions:
 	require.Equal(t, 0, code, errs)
 	require.Contains(t, out, `DRY-RUN: REINDEX: request body: {"dest":{"index":"b"},"source":{"index":["a"]}} with arguments: refresh=true requests_per_second=-1 slices=3`)
 	require.Empty(t, s.c.Writes())
+}
+
+// TestLogLinesOfBothGenerations holds columns and keys to spec/curator §2.7.
+func TestLogLinesOfBothGenerations(t *testing.T) {
+	first := func(args ...string) string {
+		s := newShell(t)
+		s.c.AddIndices("a-1")
+		file := s.file("a.yml", "actions: {1: {action: open, filters: [{filtertype: none}]}}")
+		_, out, errs := s.run(append(args, file)...)
+		require.Empty(t, errs)
+		line, _, _ := strings.Cut(out, "\n")
+		return line
+	}
+	const stamp = `^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} `
+	require.Regexp(t, stamp+`INFO      Preparing`, first())
+	require.Regexp(t, stamp+`INFO      {24}curator {17}Observe:\d+ +Preparing Action ID: 1, "open"`, first("--loglevel", "DEBUG"))
+	require.Regexp(t, stamp+`INFO      {16}curator {16}Observe:\d+ +Preparing`, first("--loglevel", "DEBUG", "--compat", "5"))
+	keys := func(args ...string) []string {
+		line := first(args...)
+		var m map[string]any
+		require.NoError(t, json.Unmarshal([]byte(line), &m), line)
+		return slices.Sorted(maps.Keys(m))
+	}
+	require.Equal(t, []string{"@timestamp", "function", "linenum", "loglevel", "message", "name"}, keys("--logformat", "json"))
+	require.Equal(t, []string{"@timestamp", "log", "message"}, keys("--logformat", "ecs", "--compat", "5"))
+	require.Equal(t, []string{"@timestamp", "ecs.version", "log", "log.level", "message", "process"}, keys("--logformat", "ecs"))
+	require.Regexp(t, `^\{"@timestamp": "\S+Z", "function": "Observe", "linenum": \d+, "loglevel": "INFO", "message": "Preparing `, first("--logformat", "json"))
+	require.Regexp(t, `^\{"@timestamp":"\S+Z","ecs.version":"1.6.0","log":\{`, first("--logformat", "ecs"))
 }

@@ -9,14 +9,20 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime"
 	"strings"
 	"time"
+
+	"github.com/esnap/esnap/actions"
 )
 
 // handler writes log records in one of Curator's formats (spec/curator §2.7).
 type handler struct {
 	out, err io.Writer // warnings and above go to err
 	format   string
+	flavour  actions.Flavour
 	level    slog.Level
 	local    *time.Location
 }
@@ -54,22 +60,71 @@ func (h *handler) Handle(_ context.Context, r slog.Record) error {
 	if r.Level >= slog.LevelWarn {
 		w = h.err
 	}
-	name := levelName(r.Level)
-	stamp := r.Time.UTC().Format("2006-01-02T15:04:05.000Z")
-	var line string
+	line := ""
 	switch h.format {
 	case "json", "logstash":
-		line = spaced(map[string]any{"@timestamp": stamp, "function": "esnap", "linenum": 0, "loglevel": name, "message": r.Message, "name": "curator"})
+		line = h.json(r)
 	case "ecs":
-		line = spaced(map[string]any{
-			"@timestamp": stamp, "message": r.Message, "ecs.version": "1.6.0", "log.level": strings.ToLower(name),
-			"log": map[string]any{"level": strings.ToLower(name), "logger": "curator", "original": r.Message},
-		})
+		line = h.ecs(r)
 	default:
-		line = fmt.Sprintf("%s %-9s %s", strings.Replace(r.Time.In(h.local).Format("2006-01-02 15:04:05.000"), ".", ",", 1), name, r.Message)
+		line = h.text(r)
 	}
 	_, err := fmt.Fprintln(w, line)
 	return err
+}
+
+// stamp is a record's time in JSON.
+const stamp = "2006-01-02T15:04:05.000Z"
+
+// logger is the name of the one logger there is.
+const loggerName = "curator"
+
+// origin is where a record was written.
+func origin(r slog.Record) (function, file string, line int) {
+	f, _ := runtime.CallersFrames([]uintptr{r.PC}).Next()
+	return f.Function[strings.LastIndex(f.Function, ".")+1:], filepath.Base(f.File), f.Line
+}
+
+// text is the default format; at level DEBUG with columns for logger, function and
+// line, which are wider in Curator 8.
+func (h *handler) text(r slog.Record) string {
+	head := fmt.Sprintf("%s %-9s", strings.Replace(r.Time.In(h.local).Format("2006-01-02 15:04:05.000"), ".", ",", 1), levelName(r.Level))
+	if h.level > slog.LevelDebug {
+		return head + " " + r.Message
+	}
+	function, _, line := origin(r)
+	first, second := 22, 22
+	if h.flavour == actions.Curator8 {
+		first, second = 30, 23
+	}
+	return fmt.Sprintf("%s %*s %*s:%-4d %s", head, first, loggerName, second, function, line, r.Message)
+}
+
+func (h *handler) json(r slog.Record) string {
+	function, _, line := origin(r)
+	return spaced(map[string]any{
+		"@timestamp": r.Time.UTC().Format(stamp), "function": function, "linenum": line, "loglevel": levelName(r.Level), "message": r.Message, "name": loggerName,
+	})
+}
+
+// ecs is Elastic's common schema as each generation writes it: nested in 5; in 8 with
+// a flat level, the process, and no blanks.
+func (h *handler) ecs(r slog.Record) string {
+	function, file, line := origin(r)
+	level := strings.ToLower(levelName(r.Level))
+	out := map[string]any{"@timestamp": r.Time.UTC().Format(stamp), "message": r.Message}
+	if h.flavour == actions.Curator5 {
+		out["log"] = map[string]any{"level": level, "logger": loggerName, "original": r.Message, "origin": map[string]any{"function": function, "file": map[string]any{"line": line}}}
+		return spaced(out)
+	}
+	out["log.level"], out["ecs.version"] = level, "1.6.0"
+	out["log"] = map[string]any{"logger": loggerName, "original": r.Message, "origin": map[string]any{"function": function, "file": map[string]any{"line": line, "name": file}}}
+	out["process"] = map[string]any{"name": "esnap", "pid": os.Getpid(), "thread": map[string]any{"id": 0, "name": "MainThread"}}
+	b, err := json.Marshal(out)
+	if err != nil {
+		return fmt.Sprint(out)
+	}
+	return string(b)
 }
 
 // spaced writes an object with its keys sorted and a blank after each separator,
