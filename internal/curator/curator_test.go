@@ -294,9 +294,9 @@ actions:
 `)
 	code, out, errs := s.run("--dry-run", "--config", s.file("config.yml", stockClient), file)
 	require.Equal(t, 1, code, errs)
-	require.Contains(t, out, `DRY-RUN: shrink: change settings of index a to {"index.routing.allocation.require._name":"n1"}`)
-	require.Contains(t, out, "DRY-RUN: shrink: shrink index a, a-shrink with settings {")
-	require.Contains(t, out, "DRY-RUN: shrink: delete index a")
+	require.Contains(t, out, `DRY-RUN: Moving shards to shrink node: "n1"`)
+	require.Contains(t, out, `DRY-RUN: Shrinking index "a" to "a-shrink" with settings {`)
+	require.Contains(t, out, `DRY-RUN: Deleting source index "a"`)
 	require.Contains(t, out, "the remote cluster: list indices", "it cannot be reached, and nothing else is at fault")
 	code, out, errs = s.run("--dry-run", "--config", s.file("config.yml", stockClient), s.file("three.yml", `
 actions:

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -167,13 +168,26 @@ func (o *observer) intended(e run.Intended) {
 		return
 	}
 	in := e.Intent
-	switch e.Step.Kind {
-	case "reindex":
+	switch node := toNode.FindStringSubmatch(in.Detail); {
+	case e.Step.Kind == "reindex":
 		o.log.Info("DRY-RUN: REINDEX: " + in.Detail)
-	case "shrink", "cold2frozen":
+	case e.Step.Kind != "shrink" && e.Step.Kind != "cold2frozen":
+	case node != nil:
+		o.log.Info(fmt.Sprintf("DRY-RUN: Moving shards to shrink node: %q", node[1]))
+	case in.Verb == "shrink":
+		o.log.Info(fmt.Sprintf("DRY-RUN: Shrinking index %q to %q %s", in.Names[0], in.Names[1], in.Detail))
+	case in.Verb == "delete":
+		o.log.Info(fmt.Sprintf("DRY-RUN: Deleting source index %q", in.Names[0]))
+	default:
 		o.log.Info(strings.TrimSpace(fmt.Sprintf("DRY-RUN: %s: %s %s %s %s", e.Step.Kind, in.Verb, in.What, strings.Join(in.Names, ", "), in.Detail)))
 	}
 }
+
+// toNode finds the node to which a setting moves shards.
+var toNode = regexp.MustCompile(`"index\.routing\.allocation\.require\._name":"([^"]+)"`)
+
+// hasSteps says whether the steps of a rehearsed action tell what it would do.
+func hasSteps(kind string) bool { return kind == "reindex" || kind == "shrink" || kind == "cold2frozen" }
 
 func python(b bool) string {
 	if b {
@@ -191,7 +205,7 @@ func (o *observer) outcome(e run.Outcome) {
 	switch {
 	case x.Err != nil:
 		o.log.Error(fmt.Sprintf("%s %s %s: %s", x.Verb, x.What, where, said(x.Err)))
-	case x.Assumed && arguments(e.Step, o.flavour) == "":
+	case x.Assumed && arguments(e.Step, o.flavour) == "" && !hasSteps(e.Step.Kind):
 		o.log.Info(fmt.Sprintf("DRY-RUN: %s: %s %s", e.Step.Kind, where, x.Detail))
 	case x.Assumed:
 	case x.Result == cluster.Left:
