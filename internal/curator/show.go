@@ -60,9 +60,9 @@ func showIndices(x *session, c *cobra.Command, step plan.Step) error {
 		s := stats[i.Name]
 		rows = append(rows, []string{i.Name, state, size(s.Bytes), strconv.FormatInt(s.Docs, 10), strconv.Itoa(primaries), strconv.Itoa(replicas), stamp})
 	}
-	width := func(column int) int {
+	width := func(column int) int { // of what is below the titles, as Curator measures it
 		w := 0
-		for _, r := range rows {
+		for _, r := range rows[len(rows)-len(list):] {
 			w = max(w, utf8.RuneCountInString(r[column]))
 		}
 		return w
