@@ -42,7 +42,7 @@ func (a *DeleteIndices) Run(ctx context.Context, env *Env) error {
 		what:    "index",
 		batches: func(names []string) ([][]string, error) { return env.Cluster.IndexBatches(names), nil },
 		send: func(ctx context.Context, names []string) error {
-			return env.Cluster.DeleteIndices(ctx, cluster.DeleteIndices{Names: names, MasterTimeout: a.masterTimeout(env), Timeout: env.Timeout})
+			return env.Cluster.DeleteIndices(ctx, cluster.DeleteIndices{Names: names, MasterTimeout: a.masterTimeout(env)})
 		},
 		present: func(ctx context.Context) (map[string]bool, error) {
 			list, err := env.Cluster.Indices(ctx)

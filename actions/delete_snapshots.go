@@ -60,7 +60,7 @@ func (a *DeleteSnapshots) Run(ctx context.Context, env *Env) error {
 			return env.Cluster.SnapshotBatches(ctx, a.Repository, names)
 		},
 		send: func(ctx context.Context, names []string) error {
-			return env.Cluster.DeleteSnapshots(ctx, cluster.DeleteSnapshots{Repository: a.Repository, Names: names, Timeout: env.Timeout})
+			return env.Cluster.DeleteSnapshots(ctx, cluster.DeleteSnapshots{Repository: a.Repository, Names: names})
 		},
 		present: func(ctx context.Context) (map[string]bool, error) {
 			list, err := env.Cluster.SnapshotNames(ctx, a.Repository)

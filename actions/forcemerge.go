@@ -48,7 +48,7 @@ func (a *Forcemerge) Run(ctx context.Context, env *Env) error {
 			env.Outcome(o)
 			continue
 		}
-		if err := env.Cluster.ForcemergeIndex(ctx, cluster.ForcemergeIndex{Name: n, MaxNumSegments: a.MaxNumSegments, Timeout: env.Timeout}); err != nil {
+		if err := env.Cluster.ForcemergeIndex(ctx, cluster.ForcemergeIndex{Name: n, MaxNumSegments: a.MaxNumSegments}); err != nil {
 			o.Result, o.Err = cluster.Failure, err
 		} else if after, err := env.Cluster.Segments(ctx, []string{n}); err == nil {
 			o.Detail = fmt.Sprintf("%d segments, %d before", after[n], before[n])

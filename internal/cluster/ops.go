@@ -32,7 +32,6 @@ type RegisterRepository struct {
 	Type     string
 	Settings map[string]any
 	Verify   bool
-	Timeout  time.Duration // of the request; 0 means the client's
 }
 
 // VerifyRepository asks every node to write to a repository.
@@ -49,14 +48,12 @@ type CreateSnapshot struct {
 	IgnoreUnavailable bool
 	GlobalState       bool
 	Partial           bool
-	Timeout           time.Duration
 }
 
 // DeleteSnapshots names the snapshots to delete; never a pattern.
 type DeleteSnapshots struct {
 	Repository string
 	Names      []string
-	Timeout    time.Duration // of the request; 0 means the client's
 }
 
 // RestoreSnapshot asks for a restore of the named indices.
@@ -74,14 +71,12 @@ type RestoreSnapshot struct {
 	IgnoreIndexSettings []string
 	Extra               map[string]any // merged into the body
 	Targets             []string       // the names the indices will have; not sent
-	Timeout             time.Duration
 }
 
 // DeleteIndices names the indices to delete; never a pattern.
 type DeleteIndices struct {
 	Names         []string
 	MasterTimeout time.Duration // 0 means the server's
-	Timeout       time.Duration
 }
 
 // AliasAction adds or removes one alias of one index.

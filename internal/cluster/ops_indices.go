@@ -4,7 +4,6 @@ import (
 	"context"
 	"slices"
 	"strings"
-	"time"
 )
 
 // PutIndexSettings changes settings of indices; null removes one.
@@ -34,7 +33,6 @@ type FreezeIndices struct {
 type ForcemergeIndex struct {
 	Name           string
 	MaxNumSegments int64
-	Timeout        time.Duration
 }
 
 // CreateIndex makes an index. Body is aliases, mappings and settings.

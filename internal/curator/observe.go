@@ -187,7 +187,9 @@ func (o *observer) intended(e run.Intended) {
 var toNode = regexp.MustCompile(`"index\.routing\.allocation\.require\._name":"([^"]+)"`)
 
 // hasSteps says whether the steps of a rehearsed action tell what it would do.
-func hasSteps(kind string) bool { return kind == "reindex" || kind == "shrink" || kind == "cold2frozen" }
+func hasSteps(kind string) bool {
+	return kind == "reindex" || kind == "shrink" || kind == "cold2frozen"
+}
 
 func python(b bool) string {
 	if b {

@@ -213,7 +213,7 @@ type call struct {
 	write   bool                  // may change something: not repeated
 	private bool                  // the body may hold keys: Trace does not see it
 	once    bool                  // never sent again: the caller waits by itself, or a second time would be another deed
-	timeout time.Duration         // 0: the client's
+	least   time.Duration         // of the time-out, whatever the client's is
 	decode  func(io.Reader) error // of a successful reply; nil ignores it
 	accept  []int                 // statuses that are no failure, besides 2xx
 }
@@ -265,13 +265,11 @@ type roundTripper func(*http.Request) (*http.Response, error)
 func (f roundTripper) Perform(r *http.Request) (*http.Response, error) { return f(r) }
 
 func (c *Client) once(ctx context.Context, k call) (retryAfter time.Duration, err error) {
-	timeout := k.timeout
-	if timeout == 0 {
-		timeout = c.o.Timeout
-	}
+	timeout := c.o.Timeout
 	if own := cluster.RequestTimeout(ctx); own > 0 && k.write {
-		timeout = max(own, k.timeout)
+		timeout = own
 	}
+	timeout = max(timeout, k.least)
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("no answer within %s", timeout))
 	defer cancel()
 	ex := Exchange{}

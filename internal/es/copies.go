@@ -22,7 +22,7 @@ func (c *Client) ShrinkIndex(ctx context.Context, r cluster.ShrinkIndex) error {
 	if len(r.Aliases) > 0 {
 		body["aliases"] = r.Aliases
 	}
-	return c.do(ctx, call{op: op, write: true, once: true, timeout: max(c.o.Timeout, sizesTimeout), request: func() esapi.Request {
+	return c.do(ctx, call{op: op, write: true, once: true, least: sizesTimeout, request: func() esapi.Request {
 		return esapi.IndicesShrinkRequest{Index: esc(r.Source), Target: esc(r.Target), Body: jsonBody(body), WaitForActiveShards: r.WaitForActiveShards}
 	}})
 }
@@ -122,7 +122,7 @@ func (c *Client) MountSnapshot(ctx context.Context, r cluster.MountSnapshot) err
 		return err
 	}
 	body := map[string]any{"index": r.Index, "renamed_index": r.Target, "index_settings": r.Settings, "ignore_index_settings": r.IgnoreSettings}
-	return c.do(ctx, call{op: op, write: true, once: true, timeout: max(c.o.Timeout, sizesTimeout), request: func() esapi.Request {
+	return c.do(ctx, call{op: op, write: true, once: true, least: sizesTimeout, request: func() esapi.Request {
 		return bare{
 			method: http.MethodPost, body: jsonBody(body),
 			path: "/_snapshot/" + esc(r.Repository) + "/" + esc(r.Snapshot) + "/_mount?storage=shared_cache&wait_for_completion=" + strconv.FormatBool(r.Wait),

@@ -50,7 +50,7 @@ func (c *Client) OpenIndices(ctx context.Context, r cluster.OpenIndices) error {
 	if err := concrete(op, r.Names...); err != nil {
 		return err
 	}
-	return c.do(ctx, call{op: op, write: true, timeout: max(c.o.Timeout, sizesTimeout), request: func() esapi.Request {
+	return c.do(ctx, call{op: op, write: true, least: sizesTimeout, request: func() esapi.Request {
 		if r.Close {
 			return esapi.IndicesCloseRequest{Index: escAll(r.Names), IgnoreUnavailable: flag(true)}
 		}
@@ -64,7 +64,7 @@ func (c *Client) FlushIndices(ctx context.Context, r cluster.FlushIndices) error
 	if err := concrete(op, r.Names...); err != nil {
 		return err
 	}
-	return c.do(ctx, call{op: op, write: true, timeout: max(c.o.Timeout, sizesTimeout), request: func() esapi.Request {
+	return c.do(ctx, call{op: op, write: true, least: sizesTimeout, request: func() esapi.Request {
 		return esapi.IndicesFlushRequest{Index: escAll(r.Names), Force: flag(true), IgnoreUnavailable: flag(true)}
 	}})
 }
@@ -80,7 +80,7 @@ func (c *Client) FreezeIndices(ctx context.Context, r cluster.FreezeIndices) err
 	if err := concrete(op, r.Names...); err != nil {
 		return err
 	}
-	return c.do(ctx, call{op: op, write: true, timeout: max(c.o.Timeout, sizesTimeout), request: func() esapi.Request {
+	return c.do(ctx, call{op: op, write: true, least: sizesTimeout, request: func() esapi.Request {
 		return bare{method: http.MethodPost, path: "/" + joinNames(escAll(r.Names)) + path}
 	}})
 }
@@ -113,7 +113,7 @@ func (c *Client) ForcemergeIndex(ctx context.Context, r cluster.ForcemergeIndex)
 	if err := concrete(op, r.Name); err != nil {
 		return err
 	}
-	return c.do(ctx, call{op: op, write: true, timeout: r.Timeout, request: func() esapi.Request {
+	return c.do(ctx, call{op: op, write: true, request: func() esapi.Request {
 		n := int(r.MaxNumSegments)
 		return esapi.IndicesForcemergeRequest{Index: []string{esc(r.Name)}, MaxNumSegments: &n}
 	}})

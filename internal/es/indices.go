@@ -399,7 +399,7 @@ func (c *Client) DeleteIndices(ctx context.Context, r cluster.DeleteIndices) err
 	if err := concrete(op, r.Names...); err != nil {
 		return err
 	}
-	return c.do(ctx, call{op: op, write: true, timeout: max(r.Timeout, r.MasterTimeout), request: func() esapi.Request {
+	return c.do(ctx, call{op: op, write: true, least: r.MasterTimeout, request: func() esapi.Request {
 		return esapi.IndicesDeleteRequest{Index: escAll(r.Names), MasterTimeout: r.MasterTimeout, ExpandWildcards: "none", IgnoreUnavailable: flag(true)}
 	}})
 }

@@ -67,7 +67,7 @@ func (c *Client) RegisterRepository(ctx context.Context, r cluster.RegisterRepos
 	if settings == nil {
 		settings = map[string]any{}
 	}
-	return c.do(ctx, call{op: "register repository " + r.Name, write: true, private: true, timeout: max(r.Timeout, sizesTimeout), request: func() esapi.Request {
+	return c.do(ctx, call{op: "register repository " + r.Name, write: true, private: true, least: sizesTimeout, request: func() esapi.Request {
 		return esapi.SnapshotCreateRepositoryRequest{Repository: esc(r.Name), Verify: flag(r.Verify), Body: jsonBody(map[string]any{"type": r.Type, "settings": settings})}
 	}})
 }
@@ -79,7 +79,7 @@ func (c *Client) VerifyRepository(ctx context.Context, r cluster.VerifyRepositor
 			Name string `json:"name"`
 		} `json:"nodes"`
 	}
-	err := c.do(ctx, call{op: "verify repository " + r.Name, write: true, timeout: max(c.o.Timeout, sizesTimeout), decode: into(&reply), request: func() esapi.Request {
+	err := c.do(ctx, call{op: "verify repository " + r.Name, write: true, least: sizesTimeout, decode: into(&reply), request: func() esapi.Request {
 		return esapi.SnapshotVerifyRepositoryRequest{Repository: esc(r.Name)}
 	}})
 	var nodes []string

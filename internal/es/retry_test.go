@@ -155,7 +155,8 @@ func TestRetriesEndWithTheCallersDeadline(t *testing.T) {
 // A write that is interrupted or takes too long may have been carried out.
 func TestLostWrites(t *testing.T) {
 	remove := func(ctx context.Context, c *Client, timeout time.Duration) error {
-		return c.DeleteSnapshots(ctx, cluster.DeleteSnapshots{Repository: "r", Names: []string{"s"}, Timeout: timeout})
+		ctx = cluster.WithRequestTimeout(ctx, timeout)
+		return c.DeleteSnapshots(ctx, cluster.DeleteSnapshots{Repository: "r", Names: []string{"s"}})
 	}
 	for _, c := range []struct {
 		name    string
@@ -197,10 +198,10 @@ func TestTimeoutsOfSlowRequests(t *testing.T) {
 		want time.Duration
 	}{
 		{"create snapshot", func(ctx context.Context, c *Client) error {
-			return c.CreateSnapshot(ctx, cluster.CreateSnapshot{Repository: "r", Name: "s", Timeout: time.Second})
+			return c.CreateSnapshot(cluster.WithRequestTimeout(ctx, time.Second), cluster.CreateSnapshot{Repository: "r", Name: "s"})
 		}, "PUT /_snapshot/r/s?wait_for_completion=false", `{"indices":"","ignore_unavailable":false,"include_global_state":false,"partial":false}`, masterWait},
 		{"restore", func(ctx context.Context, c *Client) error {
-			return c.RestoreSnapshot(ctx, cluster.RestoreSnapshot{Repository: "r", Name: "s", Timeout: 6 * time.Hour})
+			return c.RestoreSnapshot(cluster.WithRequestTimeout(ctx, 6*time.Hour), cluster.RestoreSnapshot{Repository: "r", Name: "s"})
 		}, "POST /_snapshot/r/s/_restore?wait_for_completion=false", `{"indices":"","ignore_unavailable":false,"include_global_state":false,"partial":false,"include_aliases":false}`, 6 * time.Hour},
 		{"register", func(ctx context.Context, c *Client) error {
 			return c.RegisterRepository(ctx, cluster.RegisterRepository{Name: "r", Type: "fs"})
@@ -210,7 +211,7 @@ func TestTimeoutsOfSlowRequests(t *testing.T) {
 			return err
 		}, "POST /_snapshot/r/_verify", "", sizesTimeout},
 		{"delete indices", func(ctx context.Context, c *Client) error {
-			return c.DeleteIndices(ctx, cluster.DeleteIndices{Names: []string{"a"}, Timeout: 10 * time.Second, MasterTimeout: 45 * time.Second})
+			return c.DeleteIndices(cluster.WithRequestTimeout(ctx, 10*time.Second), cluster.DeleteIndices{Names: []string{"a"}, MasterTimeout: 45 * time.Second})
 		}, "DELETE /a?expand_wildcards=none&ignore_unavailable=true&master_timeout=45000ms", "", 45 * time.Second},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -248,7 +248,7 @@ func (c *Client) SnapshotSizes(ctx context.Context, repository, name string) (ma
 			} `json:"indices"`
 		} `json:"snapshots"`
 	}
-	err = c.do(ctx, call{op: op, timeout: max(c.o.Timeout, sizesTimeout), decode: into(&reply), request: func() esapi.Request {
+	err = c.do(ctx, call{op: op, least: sizesTimeout, decode: into(&reply), request: func() esapi.Request {
 		return esapi.SnapshotStatusRequest{Repository: esc(repository), Snapshot: []string{esc(name)}, FilterPath: []string{"snapshots.indices.*.stats.total"}}
 	}})
 	for _, s := range reply.Snapshots {
@@ -314,7 +314,7 @@ func (c *Client) CreateSnapshot(ctx context.Context, r cluster.CreateSnapshot) e
 		"indices": joinNames(r.Indices), "ignore_unavailable": r.IgnoreUnavailable,
 		"include_global_state": r.GlobalState, "partial": r.Partial,
 	}
-	return c.do(ctx, call{op: "create snapshot " + r.Repository + "/" + r.Name, write: true, timeout: max(r.Timeout, masterWait), request: func() esapi.Request {
+	return c.do(ctx, call{op: "create snapshot " + r.Repository + "/" + r.Name, write: true, least: masterWait, request: func() esapi.Request {
 		return esapi.SnapshotCreateRequest{Repository: esc(r.Repository), Snapshot: esc(r.Name), Body: jsonBody(body), WaitForCompletion: flag(false)}
 	}})
 }
@@ -325,7 +325,7 @@ func (c *Client) DeleteSnapshots(ctx context.Context, r cluster.DeleteSnapshots)
 	if err := cmp.Or(concrete(op, r.Repository), concrete(op, r.Names...)); err != nil {
 		return err
 	}
-	return c.do(ctx, call{op: op, write: true, timeout: r.Timeout, request: func() esapi.Request {
+	return c.do(ctx, call{op: op, write: true, request: func() esapi.Request {
 		return esapi.SnapshotDeleteRequest{Repository: esc(r.Repository), Snapshot: escAll(r.Names)}
 	}})
 }
@@ -348,7 +348,7 @@ func (c *Client) RestoreSnapshot(ctx context.Context, r cluster.RestoreSnapshot)
 	for k, v := range r.Extra {
 		body[k] = v
 	}
-	return c.do(ctx, call{op: "restore from snapshot " + r.Repository + "/" + r.Name, write: true, timeout: max(r.Timeout, masterWait), request: func() esapi.Request {
+	return c.do(ctx, call{op: "restore from snapshot " + r.Repository + "/" + r.Name, write: true, least: masterWait, request: func() esapi.Request {
 		return esapi.SnapshotRestoreRequest{Repository: esc(r.Repository), Snapshot: esc(r.Name), Body: jsonBody(body), WaitForCompletion: flag(false)}
 	}})
 }
