@@ -19,7 +19,7 @@ type Snapshot struct {
 	Name               string         `yaml:"name" doc:"the snapshot's name, with strftime tokens or as <date math>"`
 	IgnoreUnavailable  bool           `yaml:"ignore_unavailable" doc:"an index that vanished meanwhile is no failure"`
 	IncludeGlobalState bool           `yaml:"include_global_state" doc:"also store templates and persistent settings"`
-	Partial            bool           `yaml:"partial" doc:"allow a snapshot that lacks shards; it ends with exit code 5"`
+	Partial            bool           `yaml:"partial" doc:"allow a snapshot that lacks shards; it ends with exit code 5, and in Curator's command lines fails the action"`
 	SkipRepoFSCheck    bool           `yaml:"skip_repo_fs_check" doc:"do not have every node verify the repository first"`
 	OncePer            string         `yaml:"once_per" check:"oneof=hour|day|week|month" doc:"adopt a good or running snapshot of the same series and period that holds every selected index (esnap's own)"`
 	WaitForRunning     *time.Duration `yaml:"wait_for_running" doc:"wait so long for another operation; default 30m, 0 in Curator's command lines (esnap's own)"`
@@ -155,7 +155,7 @@ func (a *Snapshot) create(ctx context.Context, env *Env, name string, names []st
 		env.Outcome(outcome)
 		return nil
 	}
-	a.judge(&outcome, s, names)
+	a.judge(env, &outcome, s, names)
 	env.Outcome(outcome)
 	return nil
 }
@@ -214,8 +214,10 @@ func (a *Snapshot) await(ctx context.Context, env *Env, name string) (*cluster.S
 	return ended, nil
 }
 
-// judge turns how a snapshot ended into an outcome.
-func (a *Snapshot) judge(o *cluster.Outcome, s *cluster.Snapshot, names []string) {
+// judge turns how a snapshot ended into an outcome. In Curator's command lines
+// partial: true lets the server take a snapshot that lacks shards, but such a one
+// fails the action: what follows may delete what is not in it (K8).
+func (a *Snapshot) judge(env *Env, o *cluster.Outcome, s *cluster.Snapshot, names []string) {
 	o.Assumed = s.Assumed
 	o.Detail = fmt.Sprintf("%s, %s", s.State, plural(len(s.Indices), "index"))
 	if !s.Start.IsZero() && s.End.After(s.Start) {
@@ -229,7 +231,7 @@ func (a *Snapshot) judge(o *cluster.Outcome, s *cluster.Snapshot, names []string
 		}
 	case s.Good():
 		o.Result, o.Err = cluster.Failure, fmt.Errorf("it lacks %s that were selected: %s", plural(len(missing), "index"), firstFew(missing))
-	case s.State == cluster.Partial && a.Partial, s.State == cluster.Success && a.Partial:
+	case a.Partial && env.Flavour == Native && (s.State == cluster.Partial || s.State == cluster.Success):
 		o.Result = cluster.Less
 		o.Detail += "; " + failures(s)
 	default:
