@@ -155,6 +155,16 @@ func (c Chain) NamesOnly() bool {
 	return false
 }
 
+// TakesAll says whether the chain narrows nothing, but for managed indices.
+func (c Chain) TakesAll() bool {
+	for _, l := range c {
+		if l.Kind != "none" && l.Kind != "ilm" {
+			return false
+		}
+	}
+	return true
+}
+
 func yes(why string) cluster.Verdict { return cluster.Verdict{Match: cluster.Yes, Why: why} }
 func no(why string) cluster.Verdict  { return cluster.Verdict{Match: cluster.No, Why: why} }
 func unknown(why string) cluster.Verdict {

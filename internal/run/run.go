@@ -276,6 +276,9 @@ func (r *runner) choose(ctx context.Context, s plan.Step) (cluster.Selection, in
 		r.obs.Observe(Selected{s, sel, len(all)})
 		return sel, 0, r.empty(s, sel, len(all))
 	}
+	if s.Deletes() && s.Chain.TakesAll() {
+		r.warn("no filter narrows %s: it takes everything that is listed", s.Kind)
+	}
 	for _, g := range s.Guards {
 		if needs := g.Needs(); len(needs) > 0 {
 			if err := r.facts().fetch(ctx, needs, sel.Selected); err != nil {
