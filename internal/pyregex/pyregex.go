@@ -6,6 +6,7 @@ package pyregex
 
 import (
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -113,6 +114,7 @@ type translator struct {
 	names  map[string]int
 	begun  bool // something other than flags and comments came
 	spaced bool // (?x): spaces and # comments do not count
+	anchor bool // what came last is a place, such as ^, and cannot be repeated
 }
 
 func (t *translator) fail(at int, format string, args ...any) error {
@@ -129,7 +131,11 @@ func (t *translator) translate() (string, error) {
 		}
 		var n int
 		var err error
-		switch c := t.in[i]; {
+		c := t.in[i]
+		if t.anchor && t.repeats(i) { // the engine would take it as "any place": ^*.* is everything
+			return "", t.fail(i, "there is nothing to repeat")
+		}
+		switch {
 		case c == '\\':
 			n, err = t.escape(i, false)
 		case c == '#' && t.spaced:
@@ -151,9 +157,28 @@ func (t *translator) translate() (string, error) {
 		if err != nil {
 			return "", err
 		}
+		t.anchor = c == '^' || c == '$' || c == '\\' && strings.ContainsRune("AZbB", t.in[i+1]) || t.anchor && t.skipped(i)
 		i += n
 	}
 	return t.out.String(), nil
+}
+
+// repeat is a quantifier in braces; anything else in them is text.
+var repeat = regexp.MustCompile(`^\{(?:\d+(?:,\d*)?|,\d*)\}`)
+
+// repeats says whether a quantifier stands at i.
+func (t *translator) repeats(i int) bool {
+	switch t.in[i] {
+	case '*', '+', '?':
+		return true
+	}
+	return repeat.MatchString(string(t.in[i:]))
+}
+
+// skipped says whether what stands at i counts for nothing: a comment, or with
+// (?x) a space.
+func (t *translator) skipped(i int) bool {
+	return strings.HasPrefix(string(t.in[i:]), "(?#") || t.spaced && (unicode.IsSpace(t.in[i]) || t.in[i] == '#')
 }
 
 // quantifierEnd says whether the character at i ends a quantifier (and is not an
