@@ -3,6 +3,7 @@ package actions
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/esnap/esnap/internal/cluster"
@@ -44,10 +45,20 @@ func (a *CreateIndex) Run(ctx context.Context, env *Env) error {
 			o.Result, o.Err = cluster.Failure, errors.Join(errors.New("it is not there"), err)
 		}
 	default:
-		o.Result, o.Err = cluster.Failure, err
+		o.Result, o.Err = cluster.Failure, typed(err)
 	}
 	env.Outcome(o)
 	return nil
+}
+
+// typed puts the server's own type of an error before its reasons, as Curator's
+// users know it from create_index.
+func typed(err error) error {
+	var e *cluster.Error
+	if errors.As(err, &e) && len(e.Causes) > 0 && e.Causes[0].Type != "" {
+		return fmt.Errorf("%s: %w", e.Causes[0].Type, err)
+	}
+	return err
 }
 
 func hasIndex(list []*cluster.Index, name string) bool {
