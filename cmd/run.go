@@ -192,16 +192,18 @@ file, line and column; files that are valid but dangerous are warned about.`,
   esnap validate --strict action_file.yml     warnings are errors`,
 		Args: wantArgs(1, -1, "one or more action files"),
 		RunE: func(c *cobra.Command, args []string) error {
-			if _, err := app.load(c); err != nil {
+			s, err := app.load(c)
+			if err != nil {
 				return err
 			}
+			undecided := s.Compat == 0 && s.Dialect != settings.Curator5 && s.Dialect != settings.Curator8
 			bad := 0
 			for _, file := range args {
 				data, name, err := readActionFile(app, file)
 				if err != nil {
 					return err
 				}
-				p, err := plan.Parse(name, data, plan.Options{Flavour: actions.Native, Env: app.Env})
+				p, err := plan.Parse(name, data, plan.Options{Flavour: actions.Native, Env: app.Env, Undecided: undecided})
 				if err != nil {
 					fmt.Fprintln(app.Err, err)
 					bad++

@@ -1,12 +1,18 @@
 package plan
 
 import (
+	"cmp"
+	"context"
 	"reflect"
+	"regexp"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/esnap/esnap/actions"
 	"github.com/esnap/esnap/filters"
 	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/strftime"
 	"github.com/esnap/esnap/internal/strictyaml"
 )
 
@@ -14,39 +20,118 @@ func typeOf(v any) reflect.Type { return reflect.TypeOf(v).Elem() }
 
 // lint finds what is valid but probably not meant.
 func (p *parser) lint(root *strictyaml.Node) {
-	deleted := map[int]bool{}
-	for n, s := range p.plan.Steps {
+	var deletions []Step
+	for _, s := range p.plan.Steps {
 		at := p.nodeOf(root, s)
 		switch a := s.Action.(type) {
 		case *actions.DeleteIndices:
-			deleted[n] = true
-			if !s.Chain.NamesOnly() {
-				p.p.Warn(at, "no filter narrows delete_indices by name: on a shared cluster it deletes the indices of others, too")
-			}
+			deletions = append(deletions, s)
+			p.lintNarrow(at, s)
+		case *actions.Close:
+			p.lintNarrow(at, s)
 		case *actions.Snapshot:
-			for earlier := range deleted {
-				if overlaps(p.plan.Steps[earlier].Chain, s.Chain) {
-					p.p.Warn(at, "the snapshot comes after delete_indices (action %s): what that deletes is not in it", p.plan.Steps[earlier].ID)
+			for _, earlier := range deletions {
+				if overlaps(earlier.Chain, s.Chain) {
+					p.p.Warn(at, "the snapshot comes after delete_indices (action %s): what that deletes is not in it", earlier.ID)
 					break
 				}
 			}
-			if strings.Contains(a.Name, "%S") && a.OncePer == "" {
+			if a.OncePer == "" && everySecond(a.Name) {
 				p.p.Warn(at, "the snapshot's name changes every second and once_per is not set: a repeated run takes a second snapshot; once_per: day adopts the first")
 			}
+			p.lintName(at, "name", a.Name)
+		case *actions.DeleteSnapshots:
+			p.lintSeries(at, a.Repository, s.Chain)
 		case *actions.Restore:
 			if a.IncludeGlobalState {
 				p.p.Warn(at, "include_global_state on restore brings back templates and persistent settings of that night over today's")
 			}
+		case *actions.AliasAction:
+			p.lintName(at, "name", a.Name)
+		case *actions.CreateIndex:
+			p.lintName(at, "name", a.Name)
+		case *actions.Rollover:
+			p.lintName(at, "new_index", a.NewIndex)
 		}
-		p.lintFilters(root, s)
+		p.lintFilters(at.Get("filters"), s, s.Chain)
+		for _, slot := range actions.Kinds[s.Kind].Slots {
+			p.lintFilters(at.Get(slot).Get("filters"), s, s.Slots[slot])
+		}
+		p.lintFilters(at.Get("options").Get(actions.RemoteSlot), s, s.Slots[actions.RemoteSlot])
+		if p.o.Undecided && !p.own(root) {
+			p.lintFlavours(at, s)
+		}
 		if r := s.Repository(); r != "" && p.declared != nil && !p.declared[r] {
 			p.p.Warn(at, "repository %s is not among those declared under repositories: it must be registered already", r)
 		}
 	}
 }
 
-func (p *parser) lintFilters(root *strictyaml.Node, s Step) {
-	nodes := p.nodeOf(root, s).Get("filters")
+// lintNarrow warns of indices of others and of the system that an action is done
+// to although nobody meant them.
+func (p *parser) lintNarrow(at *strictyaml.Node, s Step) {
+	if s.Chain.NamesOnly() {
+		return
+	}
+	verb, also := "takes", ""
+	if s.Deletes() {
+		verb = "deletes"
+	}
+	if takes(s.Chain, systemSamples) != nil {
+		also = ", and system indices, whose names begin with a dot"
+	}
+	p.p.Warn(at, "no filter narrows %s by name: on a shared cluster it %s the indices of others, too%s", s.Kind, verb, also)
+}
+
+// everySecond says whether a name is another one a second later.
+func everySecond(name string) bool {
+	now := time.Date(2026, 11, 21, 1, 2, 3, 0, time.UTC)
+	a, errA := strftime.Resolve(name, now)
+	b, errB := strftime.Resolve(name, now.Add(time.Second))
+	return errA == nil && errB == nil && a != b
+}
+
+// lintName warns of tokens in a name that are none.
+func (p *parser) lintName(at *strictyaml.Node, key, name string) {
+	if strings.Contains(name, "<") {
+		return
+	}
+	for _, c := range strftime.Unknown(name) {
+		p.p.Warn(cmp.Or(at.Get("options").Get(key), at), "%s: %%%c is no token of dates: it becomes the letter %c", key, c, c)
+	}
+}
+
+// lintSeries warns when the date that a filter reads is not in the names that the
+// file's own snapshots get.
+func (p *parser) lintSeries(at *strictyaml.Node, repository string, c filters.Chain) {
+	now := time.Date(2026, 11, 21, 1, 2, 3, 0, time.UTC)
+	for _, s := range p.plan.Steps {
+		take, ok := s.Action.(*actions.Snapshot)
+		if !ok || take.Repository != repository {
+			continue
+		}
+		name, err := strftime.Resolve(take.Name, now)
+		if err != nil || takes(c, []cluster.Item{&cluster.Snapshot{Name: name}}) == nil {
+			continue
+		}
+		for _, link := range c {
+			if _, pattern := link.Filter.(*filters.Pattern); pattern && link.Exclude {
+				continue // it leaves in what has no such date
+			}
+			for _, t := range (filters.Chain{link}).Timestrings() {
+				l, err := strftime.NewLayout(t)
+				if err != nil {
+					continue
+				}
+				if _, found, err := l.Find(name, time.UTC); err != nil || !found {
+					p.p.Warn(at, "snapshots of action %s get names like %s, in which %s finds no date: they are never deleted", s.ID, name, t)
+				}
+			}
+		}
+	}
+}
+
+func (p *parser) lintFilters(nodes *strictyaml.Node, s Step, c filters.Chain) {
 	if nodes == nil {
 		return
 	}
@@ -54,20 +139,116 @@ func (p *parser) lintFilters(root *strictyaml.Node, s Step) {
 		p.p.Warn(nodes, "filters is empty: %s takes everything", s.Kind)
 	}
 	for n, node := range nodes.Items {
-		if n >= len(s.Chain) {
+		if n >= len(c) {
 			break
 		}
-		if v := node.Get("exclude"); v != nil && v.Kind == strictyaml.Null {
-			p.p.Warn(v, "exclude is empty: the filter's default counts, which is %t", filters.Kinds[s.Chain[n].Kind].Exclude)
+		if v := node.Get("exclude"); v != nil && v.Absent() {
+			p.p.Warn(v, "exclude is empty: the filter's default counts, which is %t", filters.Kinds[c[n].Kind].Exclude)
 		}
-		f, ok := s.Chain[n].Filter.(*filters.Pattern)
-		if !ok || !s.Deletes() || s.Chain[n].Exclude || f.Kind != "prefix" {
+		p.lintTimestrings(node, c)
+		f, ok := c[n].Filter.(*filters.Pattern)
+		if !ok || !s.Deletes() || c[n].Exclude || f.Kind != "prefix" {
 			continue
 		}
 		if last := f.Value[len(f.Value)-1]; s.List() == cluster.Indices && last != '-' && last != '_' && last != '.' {
 			p.p.Warn(node.Get("value"), "the prefix %s has no separator at its end: it also matches %sother-…", f.Value, f.Value)
 		}
 	}
+}
+
+// lintTimestrings warns of timestrings that can match no name, or none of those
+// that the other filters leave.
+func (p *parser) lintTimestrings(node *strictyaml.Node, c filters.Chain) {
+	for _, key := range []string{"timestring", "date_from_format", "date_to_format", "value"} {
+		v := node.Get(key)
+		if v.Absent() || key == "value" && (node.Get("kind") == nil || node.Get("kind").Text != "timestring") {
+			continue
+		}
+		for _, u := range strftime.Unknown(v.Text) {
+			p.p.Warn(v, "%s: %%%c is no token of dates: it stands for the letter %c, so that names with a date are not found", key, u, u)
+		}
+		want := dateIn.FindStringSubmatch(v.Text)
+		if want == nil || key != "timestring" {
+			continue
+		}
+		for _, l := range c {
+			f, ok := l.Filter.(*filters.Pattern)
+			if !ok || l.Exclude {
+				continue
+			}
+			if have := dateIn.FindStringSubmatch(f.Value); have != nil && have[1] != want[1] {
+				p.p.Warn(v, "timestring: the %s %s is about names with dates like %s, in which %s finds none", f.Kind, f.Value, "2026"+have[1]+"01", v.Text)
+			}
+		}
+	}
+}
+
+// dateIn is a year and a month in a timestring, a name or a regular expression,
+// with what stands between them.
+var dateIn = regexp.MustCompile(`(?:%Y|\b(?:19|20)\d\d|\\d\{4\}|\[0-9\]\{4\})\\?([-._/]?)(?:%m|(?:0[1-9]|1[0-2])(?:\D|$)|\\d\{2\}|\[0-9\]\{2\})`)
+
+// systemSamples are names that Curator 8 never lists, and Curator 5 does.
+var systemSamples = cluster.Items([]*cluster.Index{{Name: ".kibana_1"}, {Name: ".security-7"}, {Name: ".tasks"}, {Name: ".ml-config"}, {Name: ".watches"}})
+
+// takes are the items that the filters which judge by name alone leave in.
+func takes(c filters.Chain, items []cluster.Item) []cluster.Item {
+	var byName filters.Chain
+	for _, l := range c {
+		switch f := l.Filter.(type) {
+		case *filters.Pattern:
+			if f.Kind != "timestring" {
+				byName = append(byName, l)
+			}
+		case *filters.Kibana:
+			byName = append(byName, l)
+		}
+	}
+	sel, err := byName.Select(context.Background(), time.Time{}, items, nil)
+	if err != nil || len(sel.Selected) == 0 {
+		return nil
+	}
+	return sel.Selected
+}
+
+// lintFlavours warns where the command lines of both generations of Curator do
+// different things with the file, so that it matters which client file it is run
+// with.
+func (p *parser) lintFlavours(at *strictyaml.Node, s Step) {
+	const decides = "a client file or --compat decides"
+	if s.Kind == "snapshot" || s.Kind == "restore" {
+		if at.Get("options").Get("skip_repo_fs_check").Absent() && p.defaults.Get("skip_repo_fs_check").Absent() {
+			p.p.Warn(at, "skip_repo_fs_check is not given: in Curator's command lines version 5 verifies the repository first, version 8 does not; %s", decides)
+		}
+	}
+	if s.List() != cluster.Indices {
+		return
+	}
+	asked := s.Common.IncludeHidden != nil && *s.Common.IncludeHidden && strings.HasPrefix(s.Common.SearchPattern, ".")
+	if left := takes(s.Chain, systemSamples); !asked && left != nil {
+		p.p.Warn(at, "the filters leave in system indices such as %s: in Curator's command lines version 5 lists them, version 8 does not; %s", left[0].ItemName(), decides)
+	}
+}
+
+// own says whether the file uses something that Curator does not know, so that
+// its command lines are not what it is for.
+func (p *parser) own(root *strictyaml.Node) bool {
+	if root.Get("repositories") != nil || root.Get("defaults") != nil {
+		return true
+	}
+	for _, s := range p.plan.Steps {
+		options := p.nodeOf(root, s).Get("options")
+		for _, f := range slices.Concat(strictyaml.Fields(typeOf(&s.Common)), strictyaml.Fields(typeOf(s.Action))) {
+			if strings.HasSuffix(f.Doc, "(esnap's own)") && options.Get(f.Name) != nil {
+				return true
+			}
+		}
+		for _, l := range s.Chain {
+			if strings.HasSuffix(filters.Kinds[l.Kind].Doc, "(esnap's own)") {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // overlaps guesses whether two chains may select the same names: not when both

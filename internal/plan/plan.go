@@ -28,6 +28,9 @@ type Options struct {
 	Env func(string) (string, bool)
 	// Guards turns the guards of every action on or off; nil leaves it to the file.
 	Guards *bool
+	// Undecided says that the file may be run in either of Curator's manners: what
+	// would differ is a finding.
+	Undecided bool
 }
 
 // Plan is what a file asks for. Once there is one, it is valid.

@@ -283,6 +283,7 @@ func TestFindings(t *testing.T) {
 	remove := func(id, filters string) string { return id + ": {action: delete_indices, filters: [" + filters + "]}" }
 	file := func(actions ...string) string { return "actions: {" + strings.Join(actions, ", ") + "}" }
 	const logs = "{filtertype: pattern, kind: prefix, value: logs-}"
+	const byDots = "{filtertype: age, source: name, timestring: '%Y.%m.%d', direction: older, unit: days, unit_count: 7}"
 	const takes = "{action: snapshot, options: {repository: r, name: 'a-%Y.%m.%d'}, filters: ["
 	for _, c := range []struct {
 		name string
@@ -300,6 +301,30 @@ func TestFindings(t *testing.T) {
 		{"a name of every second", file("1: {action: snapshot, options: {repository: r, name: 'a-%S'}}"), []string{"the snapshot's name changes every second"}},
 		{"once_per answers that", file("1: {action: snapshot, options: {repository: r, name: 'a-%S', once_per: day}}"), nil},
 		{"global state on restore", file("1: {action: restore, options: {repository: r, include_global_state: true}}"), []string{"include_global_state on restore"}},
+		{"by age only, with the dotted ones named out", file(remove("1", "{filtertype: kibana}, {filtertype: age, source: creation_date, direction: older, unit: days, unit_count: 7}")), []string{"and system indices"}},
+		{"closing by age only", file("1: {action: close, filters: [{filtertype: age, source: creation_date, direction: older, unit: days, unit_count: 7}]}"), []string{"no filter narrows close by name: on a shared cluster it takes the indices of others, too, and system indices"}},
+		{"an exclude of None, and one of a block of alias", file("1: {action: alias, options: {name: al}, add: {filters: [{filtertype: kibana, exclude: None}]}, remove: {filters: [{filtertype: none}, {filtertype: closed, exclude: }]}}"), []string{"exclude is empty: the filter's default counts, which is true", "exclude is empty"}},
+		{"an exclude of None on a remote cluster", file("1: {action: reindex, options: {request_body: {source: {index: REINDEX_SELECTION, remote: {host: 'http://a:9200'}}, dest: {index: b}}, remote_filters: [{filtertype: kibana, exclude: None}]}, filters: [{filtertype: none}]}"), []string{"exclude is empty"}},
+		{"two deletions before the snapshot", file(remove("1", "{filtertype: pattern, kind: prefix, value: metrics-}"), remove("2", logs), remove("3", logs), "4: "+takes+logs+"]}"), []string{"the snapshot comes after delete_indices (action 2)"}},
+		{"date math of every second", file("1: {action: snapshot, options: {repository: r, name: '<a-{now{yyyyMMddHHmmss}}>'}}"), []string{"the snapshot's name changes every second"}},
+		{"date math of every day", file("1: {action: snapshot, options: {repository: r, name: '<a-{now/d}>'}}"), nil},
+		{"the default name", file("1: {action: snapshot, options: {repository: r}}"), []string{"the snapshot's name changes every second"}},
+		{"dots, and a prefix with dashes", file(remove("1", "{filtertype: pattern, kind: prefix, value: logs-2026-01-}, "+byDots)), []string{"timestring: the prefix logs-2026-01- is about names with dates like 2026-01, in which %Y.%m.%d finds none"}},
+		{"dots, and a suffix with dashes", file(remove("1", byDots+", {filtertype: pattern, kind: suffix, value: '-2026-01-02'}")), []string{"timestring: the suffix -2026-01-02"}},
+		{"dots, and a regex with dashes", file(remove("1", `{filtertype: pattern, kind: regex, value: '^logs-\d{4}-\d{2}-\d{2}$'}, `+byDots)), []string{"timestring: the regex ^logs-"}},
+		{"dots, and a regex with escaped dashes", file(remove("1", `{filtertype: pattern, kind: regex, value: '^logs-[0-9]{4}\-[0-9]{2}'}, `+byDots)), []string{"timestring: the regex ^logs-"}},
+		{"dots, and another timestring", file(remove("1", "{filtertype: pattern, kind: timestring, value: '%Y-%m-%d'}, "+byDots)), []string{"timestring: the timestring %Y-%m-%d"}},
+		{"dots, and a regex with dots", file(remove("1", `{filtertype: pattern, kind: regex, value: '^logs-\d{4}\.\d{2}\.\d{2}$'}, `+byDots)), nil},
+		{"dots, and what is no date", file(remove("1", "{filtertype: pattern, kind: prefix, value: logs-1234-5678-}, "+byDots)), nil},
+		{"dots, and dashes that are left out", file(remove("1", logs+", {filtertype: pattern, kind: suffix, value: '-2026-01-02', exclude: true}, "+byDots)), nil},
+		{"a token that is none", file(remove("1", logs+", {filtertype: age, source: name, timestring: '%Y.%b.%d', direction: older, unit: days, unit_count: 7}")), []string{"timestring: %b is no token of dates"}},
+		{"a token that is none, in a pattern", file(remove("1", "{filtertype: pattern, kind: timestring, value: '%Y%%m%F'}")), []string{"value: %F is no token of dates"}},
+		{"a token that is none, in a name", file("1: {action: snapshot, options: {repository: r, name: 'a-%Y-%s%'}}", "2: {action: create_index, options: {name: 'a-%é'}}"), []string{"name: %s is no token of dates: it becomes the letter s", "name: %é is no token"}},
+		{"snapshots without the date that is looked for", file("1: {action: snapshot, options: {repository: r, name: 'nightly-%Y%m%d'}}", "2: {action: delete_snapshots, options: {repository: r}, filters: [{filtertype: pattern, kind: prefix, value: nightly-}, "+byDots+"]}"),
+			[]string{"snapshots of action 1 get names like nightly-20261121, in which %Y.%m.%d finds no date"}},
+		{"of another repository, or with another prefix", file("1: {action: snapshot, options: {repository: q, name: 'nightly-%Y%m%d'}}", "2: {action: snapshot, options: {repository: r, name: 'weekly-%Y%m%d'}}",
+			"3: {action: delete_snapshots, options: {repository: r}, filters: [{filtertype: pattern, kind: prefix, value: nightly-}, "+byDots+"]}"), nil},
+		{"with the date", file("1: {action: snapshot, options: {repository: r, name: 'nightly-%Y.%m.%d'}}", "2: {action: delete_snapshots, options: {repository: r}, filters: [{filtertype: pattern, kind: prefix, value: nightly-}, "+byDots+"]}"), nil},
 		{"a repository that is not declared", "repositories: {q: {type: fs, settings: {location: /b}}}\n" + file("1: {action: restore, options: {repository: r}}"), []string{"repository r is not among those declared"}},
 		{"one that is", "repositories: {r: {type: fs, settings: {location: /b}}}\n" + file("1: {action: restore, options: {repository: r}}"), nil},
 	} {
@@ -312,6 +337,40 @@ func TestFindings(t *testing.T) {
 				require.Positive(t, f.Line)
 			}
 		})
+	}
+}
+
+// Where both generations of Curator would do different things with a file, as long
+// as nothing says which one's manners count.
+func TestFindingsOfUndecidedFiles(t *testing.T) {
+	const repository, system = "skip_repo_fs_check is not given", "the filters leave in system indices"
+	for file, want := range map[string][]string{
+		"actions: {1: {action: snapshot, options: {repository: r, name: s}, filters: [{filtertype: none}]}}":                                                                   {repository, system},
+		"actions: {1: {action: snapshot, options: {repository: r, name: s, skip_repo_fs_check: false}, filters: [{filtertype: pattern, kind: prefix, value: logs-}]}}":         nil,
+		"actions: {1: {action: snapshot, options: {repository: r, name: s, skip_repo_fs_check: }, filters: [{filtertype: kibana}]}}":                                           {repository, system + " such as .security-7"},
+		"actions: {1: {action: restore, options: {repository: r}, filters: [{filtertype: state}]}}":                                                                            {repository},
+		"actions: {1: {action: open, filters: [{filtertype: pattern, kind: prefix, value: .kibana}]}}":                                                                         {system},
+		"actions: {1: {action: open, filters: [{filtertype: pattern, kind: regex, value: '^(?!\\.).*'}]}}":                                                                     nil,
+		"actions: {1: {action: open, options: {include_hidden: true, search_pattern: '.kibana*'}, filters: [{filtertype: none}]}}":                                             nil,
+		"actions: {1: {action: open, options: {include_hidden: true}, filters: [{filtertype: none}]}}":                                                                         {system},
+		"actions: {1: {action: snapshot, options: {repository: r, name: s, once_per: day}, filters: [{filtertype: none}]}}":                                                    nil, // esnap's own file
+		"actions: {1: {action: restore, options: {repository: r}, filters: [{filtertype: good}]}}":                                                                             nil,
+		"defaults: {timeout_override: 9}\nactions: {1: {action: restore, options: {repository: r}, filters: [{filtertype: state}]}}":                                           nil,
+		"actions: {1: {action: delete_snapshots, options: {repository: r}, filters: [{filtertype: age, source: creation_date, direction: older, unit: days, unit_count: 7}]}}": nil,
+	} {
+		for _, undecided := range []bool{true, false} {
+			o := options(actions.Native)
+			o.Undecided = undecided
+			p, err := plan.Parse("f.yml", []byte(file), o)
+			require.NoError(t, err)
+			if !undecided {
+				want = nil
+			}
+			require.Len(t, p.Findings, len(want), "%s: %v", file, p.Findings)
+			for i, f := range p.Findings {
+				require.Contains(t, f.Error(), want[i])
+			}
+		}
 	}
 }
 

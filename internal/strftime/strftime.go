@@ -130,6 +130,20 @@ func Regexp(timestring string) string {
 	return out.String()
 }
 
+// Unknown lists the letters that stand after a percent sign and are no token:
+// neither read nor written, but letters as they are.
+func Unknown(text string) []rune {
+	var list []rune
+	percent := false
+	for _, c := range text {
+		if percent && c != '%' && (c > 0x7f || digits[byte(c)] == 0) {
+			list = append(list, c)
+		}
+		percent = c == '%'
+	}
+	return list
+}
+
 // piece is a token, or one byte of text.
 type piece struct {
 	token byte

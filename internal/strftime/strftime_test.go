@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The vectors of spec/curator Appendix A.
+// The vectors of spec/curator A.1.
 func TestRegexpOfTimestring(t *testing.T) {
 	for in, want := range map[string]string{
 		"%Y.%m.%d": `\d{4}\.\d{2}\.\d{2}`,
@@ -24,6 +24,7 @@ func TestRegexpOfTimestring(t *testing.T) {
 	}
 }
 
+// A.2.
 func TestFindReadsDates(t *testing.T) {
 	for _, c := range []struct{ text, timestring, want string }{
 		{"2024.01", "%Y.%m", "2024-01-01T00:00:00"},
@@ -71,6 +72,12 @@ func TestFindReadsDates(t *testing.T) {
 	}
 }
 
+func TestUnknownTokens(t *testing.T) {
+	for in, want := range map[string]string{"%Y.%m.%d": "", "%Y.%b": "b", "%%Y": "", "%s-%F%": "sF", "100%é": "é", "%%": "", "": ""} {
+		require.Equal(t, want, string(Unknown(in)), in)
+	}
+}
+
 func TestNewLayoutRefuses(t *testing.T) {
 	for _, bad := range []string{"%Y.%V", "%G", "logs", "", "%Y.(%m", "%s"} {
 		_, err := NewLayout(bad)
@@ -78,6 +85,7 @@ func TestNewLayoutRefuses(t *testing.T) {
 	}
 }
 
+// A.7.
 func TestRender(t *testing.T) {
 	now := time.Date(2026, 11, 21, 3, 4, 5, 0, time.UTC)
 	for in, want := range map[string]string{
