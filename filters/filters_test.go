@@ -94,6 +94,7 @@ func observed() []cluster.Item {
 	return cluster.Items(list)
 }
 
+// The rows of spec/curator A.8 about names and dates.
 func TestObservedSelections(t *testing.T) {
 	const x = "filtertype: pattern, kind: prefix, value: x-"
 	const byDay = "source: name, timestring: '%Y.%m.%d', epoch: 1704326400"
@@ -259,6 +260,19 @@ func TestScaleEpoch(t *testing.T) { // A.4
 		0: 0, 1: 1, 9999999999: 9999999999, 10000000000: 10000000, 149125680012: 149125680, 14912568001234: 1491256800, -1491256800123: -1491256800, -5: -5,
 	} {
 		require.Equal(t, want, scaleEpoch(in), in)
+	}
+}
+
+// Fractions of an epoch are cut off; what is no number is an error (A.4).
+func TestEpochsAsTheyAreWritten(t *testing.T) {
+	list := cluster.Items([]*cluster.Index{{Name: "before", Created: time.Unix(1491256798, 0)}, {Name: "at", Created: time.Unix(1491256799, 0)}})
+	const age = "filtertype: age, source: creation_date, direction: older, unit: seconds, unit_count: 1, epoch: "
+	for _, epoch := range []string{"1491256800", "1491256800.9", "'1491256800'", "1491256800123", "1491256800123456", "1491256800123456789"} {
+		require.Equal(t, []string{"before"}, selected(t, chain(t, cluster.Indices, age+epoch), at("2024-05-31"), list), epoch)
+	}
+	for _, epoch := range []string{"soon", "[1491256800]", "2017-04-03"} {
+		_, err := link(cluster.Indices, age+epoch)
+		require.Error(t, err, epoch)
 	}
 }
 

@@ -1,0 +1,152 @@
+package curator
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/esnap/esnap/internal/cluster"
+)
+
+// What docs/curator-compatibility.md says and no rule of §9 does.
+
+func TestSearchPatternListsOnlyWhatItNames(t *testing.T) {
+	for pattern, left := range map[string][]string{
+		"x-*": {"a"}, "'x-*,-x-2'": {"a", "x-2"}, "'*'": {}, "a": {"x-1", "x-2"}, "'nothing*'": {"a", "x-1", "x-2"},
+	} {
+		manners(t, func(t *testing.T, s *shell) {
+			s.c.AddIndices("a", "x-1", "x-2")
+			s.does(0, one("delete_indices", "ignore_empty_list: true, search_pattern: "+pattern, all))
+			require.ElementsMatch(t, left, s.indices(), pattern)
+		})
+	}
+	s := newShell(t)
+	s.c.AddIndices("a")
+	require.Contains(t, s.does(1, one("delete_indices", "ignore_empty_list: true, search_pattern: gone", all)), "gone")
+	s.does(1, one("delete_snapshots", "repository: r, search_pattern: a", all))
+	s.c.AddIndices(".kibana_1")
+	s.c.AddIndex(cluster.Index{Name: ".hidden", Hidden: true})
+	s.does(0, one("delete_indices", "search_pattern: '.*', include_hidden: true", all))
+	require.Equal(t, []string{"a"}, s.indices(), "with include_hidden a dotted search_pattern means what it says")
+}
+
+func TestARenamePatternAloneDoesNothing(t *testing.T) {
+	for options, want := range map[string]string{"rename_pattern: x": "x-1", "rename_pattern: x, rename_replacement: y": "y-1", "rename_pattern: '(.)-', rename_replacement: '$1$1-'": "xx-1"} {
+		manners(t, func(t *testing.T, s *shell) {
+			s.c.AddSnapshot("r", cluster.Snapshot{Name: "s", Indices: []string{"x-1"}})
+			s.does(0, one("restore", "repository: r, "+options, all))
+			require.Equal(t, []string{want}, s.indices())
+		})
+	}
+}
+
+func TestRestoreTakesAllUnlessIndicesAreNamed(t *testing.T) {
+	for options, want := range map[string][]string{"": {"a", "b"}, ", indices: ": {"a", "b"}, ", indices: []": {"a", "b"}, ", indices: [b]": {"b"}, ", indices: ['*', '-b']": {"a"}} {
+		manners(t, func(t *testing.T, s *shell) {
+			s.c.AddSnapshot("r", cluster.Snapshot{Name: "s", Indices: []string{"a", "b"}})
+			s.does(0, one("restore", "repository: r"+options, all))
+			require.Equal(t, want, s.indices(), options)
+		})
+	}
+	manners(t, func(t *testing.T, s *shell) {
+		s.c.AddSnapshot("r", cluster.Snapshot{Name: "s", Indices: []string{"a"}})
+		s.c.AddIndices("a")
+		out := s.does(1, one("restore", "repository: r", all))
+		require.Contains(t, out, "an open index with same name already exists", "an open index is the server's to refuse")
+		require.Len(t, s.c.CallsOf("RestoreSnapshot"), 1)
+	})
+}
+
+func TestStartedAndNotWaitedFor(t *testing.T) {
+	manners(t, func(t *testing.T, s *shell) {
+		s.c.AddIndices("x-1")
+		s.c.AddSnapshot("r", cluster.Snapshot{Name: "s", Indices: []string{"y-1"}})
+		s.c.SnapshotPolls, s.c.RestorePolls = -1, -1
+		require.Contains(t, s.does(0, one("snapshot", "repository: r, name: new, wait_for_completion: false", onX)), "WARNING")
+		require.Empty(t, s.c.CallsOf("Snapshot"))
+		require.Contains(t, s.does(0, one("restore", "repository: r, name: s, wait_for_completion: false", all)), "WARNING")
+	})
+}
+
+func TestARepositoryIsVerifiedFirst(t *testing.T) {
+	for compat, skips := range map[string]bool{"5": false, "8": true} {
+		for options, skipped := range map[string]bool{"": skips, ", skip_repo_fs_check: true": true, ", skip_repo_fs_check: false": false} {
+			s := newShell(t)
+			s.env["ESNAP_COMPAT"] = compat
+			s.c.AddIndices("x-1")
+			s.c.AddSnapshot("r", cluster.Snapshot{Name: "s", Indices: []string{"y-1"}})
+			s.c.Fault = func(method string, _ []string) error {
+				if method == "VerifyRepository" {
+					return &cluster.Error{Op: "verify repository r", Kind: cluster.ErrRepository, Causes: []cluster.Cause{{Type: "repository_verification_exception", Reason: "not the same on every node"}}}
+				}
+				return nil
+			}
+			code := map[bool]int{true: 0, false: 1}[skipped]
+			for _, file := range []string{one("snapshot", "repository: r, name: new"+options, onX), one("restore", "repository: r, name: s"+options, all)} {
+				out := s.does(code, file)
+				require.Equal(t, !skipped, strings.Contains(out, "not the same on every node"), compat+options)
+			}
+		}
+	}
+}
+
+// One snapshot that cannot be deleted fails the action; the others go all the same.
+func TestDeletingSnapshotsOldestFirst(t *testing.T) {
+	manners(t, func(t *testing.T, s *shell) {
+		s.aged(nil, "c", "b", "a", "z")
+		s.does(0, one("delete_snapshots", "repository: r", "{filtertype: pattern, kind: regex, value: '[abc]'}"))
+		require.Equal(t, [][]string{{"c", "b", "a"}}, s.named("DeleteSnapshots"))
+		s.aged(nil, "c", "b", "a", "z")
+		s.c.Fault = func(method string, names []string) error {
+			if method == "DeleteSnapshots" && strings.Contains(strings.Join(names, " "), "b") {
+				return cluster.ErrForbidden
+			}
+			return nil
+		}
+		s.does(1, one("delete_snapshots", "repository: r", all))
+		require.Equal(t, []string{"b", "z"}, s.snapshots("r"))
+	})
+}
+
+func TestMasterTimeoutOfDeletions(t *testing.T) {
+	for compat, want := range map[string][]time.Duration{"5": {30 * time.Second, 60 * time.Second, 300 * time.Second}, "8": {30 * time.Second, 30 * time.Second, 30 * time.Second}} {
+		s := newShell(t)
+		s.env["ESNAP_COMPAT"] = compat
+		var got []time.Duration
+		for _, options := range []string{"", "timeout_override: 60", "timeout_override: 900"} {
+			s.c.AddIndices("x-1")
+			s.does(0, one("delete_indices", options, onX))
+		}
+		for _, c := range s.c.CallsOf("DeleteIndices") {
+			got = append(got, c.Request.(cluster.DeleteIndices).MasterTimeout)
+		}
+		require.Equal(t, want, got, compat)
+	}
+}
+
+// What is disabled is checked, and nothing else.
+func TestDisabledActionsAreCheckedOnly(t *testing.T) {
+	manners(t, func(t *testing.T, s *shell) {
+		s.c.AddIndices("x-1")
+		out := s.does(0, one("delete_indices", "disable_action: true", all))
+		require.Contains(t, out, `Action ID: 1: "delete_indices" not performed because "disable_action" is set to True`)
+		require.Equal(t, []string{"x-1"}, s.indices())
+		s.does(1, one("delete_indices", "disable_action: true, max_wait: 1", all))
+	})
+}
+
+// What is empty is as it would be in the real run.
+func TestDryRunsOfNothing(t *testing.T) {
+	manners(t, func(t *testing.T, s *shell) {
+		s.c.AddIndices("x-1")
+		s.c.AddRepository(cluster.Repository{Name: "r"})
+		none := "{filtertype: pattern, kind: prefix, value: none-}"
+		for _, file := range []string{one("delete_indices", "", none), one("delete_indices", "", none, all), one("snapshot", "repository: r", none), one("delete_snapshots", "repository: r", all)} {
+			s.does(1, file, "--dry-run")
+			s.does(0, strings.Replace(file, "options: {", "options: {ignore_empty_list: true, ", 1), "--dry-run")
+		}
+		require.Empty(t, s.c.Writes())
+	})
+}
