@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/esnap/esnap/internal/cluster"
 )
@@ -16,6 +17,9 @@ type Call struct {
 	Method  string     // of cluster.Cluster
 	Names   []string   // as a fault hook gets them
 	Request cluster.Op // of a write; nil for a read
+	// Timeout is that of one request, as the context of a write has it; 0 is the
+	// client's.
+	Timeout time.Duration
 }
 
 // Calls lists what was asked, in order, without IndexBatches, which asks nothing.
@@ -61,6 +65,9 @@ func write(method, op string, request cluster.Op, names ...string) call {
 func (m *Memory) do(ctx context.Context, c call, work func() error) error {
 	if ctx.Err() != nil {
 		return c.ended(ctx, cluster.ErrUnreachable)
+	}
+	if c.Request != nil {
+		c.Timeout = cluster.RequestTimeout(ctx)
 	}
 	m.mu.Lock()
 	m.calls = append(m.calls, c.Call)
