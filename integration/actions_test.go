@@ -156,7 +156,8 @@ actions:
 	})
 }
 
-// TestCuratorCommandLine runs KubeSphere's stock files the way its CronJob does.
+// TestCuratorCommandLine runs KubeSphere's stock file for this test's own indices,
+// on every server; TestStock has it word for word.
 func TestCuratorCommandLine(t *testing.T) {
 	forEachServer(t, func(e *env) {
 		log := e.prefix + "ks-logstash-log-"
@@ -166,32 +167,7 @@ func TestCuratorCommandLine(t *testing.T) {
 		}
 		e.fill(50, docs)
 		config := e.write("config.yml", "---\nclient:\n  hosts:\n    - "+e.server.URL+"\n  port: 9200\n")
-		action := e.write("action.yml", `---
-actions:
-  1:
-    action: delete_indices
-    description: "Clean up ES by deleting old indices"
-    options:
-      timeout_override:
-      continue_if_exception: False
-      disable_action: False
-      ignore_empty_list: True
-    filters:
-    - filtertype: pattern
-      kind: prefix
-      value: PREFIXks-logstash-log
-      exclude: False
-    - filtertype: age
-      source: name
-      direction: older
-      timestring: '%Y.%m.%d'
-      unit: days
-      unit_count: 7
-      field:
-      stats_result:
-      epoch:
-      exclude: False
-`)
+		action := e.write("action.yml", prefixed(e, "3.3"))
 		stdout, _ := e.want(0, "--dry-run", "--config", config, action)
 		require.Contains(e, stdout, "DRY-RUN: delete_indices: "+log+e.day(8)+" with arguments: {}")
 		require.Len(e, e.indices(log), 4)

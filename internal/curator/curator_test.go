@@ -61,48 +61,21 @@ func (s *shell) indices() []string {
 	return cluster.Names(list)
 }
 
-const stockClient = `---
-# Remember, leave a key empty if there is no value.
-client:
-  hosts:
-    - elasticsearch-logging-data.kubesphere-logging-system.svc
-  port: 9200
-      
-  # url_prefix:
-# logging:
-`
+// KubeSphere's files, as its release 3.3 has them.
+var stockClient, stockAction = stock("config.yml"), stock("action_file.yml")
+
+func stock(name string) string {
+	data, err := os.ReadFile("../../integration/testdata/kubesphere/3.3/" + name)
+	if err != nil {
+		panic(err)
+	}
+	return string(data)
+}
 
 // day is an index's name so many days ago.
 func day(prefix string, ago int) string {
 	return prefix + time.Now().UTC().AddDate(0, 0, -ago).Format("2006.01.02")
 }
-
-const stockAction = `---
-actions:
-  1:
-    action: delete_indices
-    description: "Clean up ES by deleting old indices"
-    options:
-      timeout_override:
-      continue_if_exception: False
-      disable_action: False
-      ignore_empty_list: True
-    filters:
-    - filtertype: pattern
-      kind: prefix
-      value: ks-logstash-log
-      exclude: False
-    - filtertype: age
-      source: name
-      direction: older
-      timestring: '%Y.%m.%d'
-      unit: days
-      unit_count: 7
-      field:
-      stats_result:
-      epoch:
-      exclude: False
-`
 
 func TestKubeSpheresStockFilesRunUnchanged(t *testing.T) {
 	s := newShell(t)
@@ -115,7 +88,7 @@ func TestKubeSpheresStockFilesRunUnchanged(t *testing.T) {
 	for _, line := range []string{
 		`Preparing Action ID: 1, "delete_indices"`,
 		"Creating client object and testing connection",
-		`Trying Action ID: 1, "delete_indices": Clean up ES by deleting old indices`,
+		`Trying Action ID: 1, "delete_indices": Logs after a week`,
 		`Action ID: 1, "delete_indices" completed.`,
 		"Job completed.",
 	} {

@@ -73,6 +73,9 @@ func TestBadFiles(t *testing.T) {
 	}
 }
 
+// stock is where KubeSphere's own files are, from testdata/good.
+const stock = "../../../../integration/testdata/kubesphere/"
+
 // good parses a file under testdata/good.
 func good(t *testing.T, name string, f actions.Flavour) *plan.Plan {
 	t.Helper()
@@ -106,20 +109,22 @@ func links(s plan.Step) (list []string) {
 // deleted, and what is left of the nulls in them.
 func TestKubeSphereFiles(t *testing.T) {
 	const age, ilm = "age older %Y.%m.%d 7 days by name min_value", "not ilm"
-	for file, want := range map[string][][]string{
-		"kubesphere-2.1.yml":            {{age, ilm}},
-		"kubesphere-3.3.yml":            {{"pattern prefix ks-logstash-log", age, ilm}, {"pattern prefix ks-logstash-events", age, ilm}, {"pattern prefix ks-logstash-auditing", age, ilm}, {"pattern prefix logstash", age, ilm}},
-		"kubesphere-3.4-opensearch.yml": {{"pattern prefix ks-whizard-logging", age, ilm}, {"pattern prefix ks-whizard-events", age, ilm}, {"pattern prefix ks-whizard-auditing", age, ilm}, {"pattern prefix whizard", age, ilm}},
-		"kubesphere-4.yml": {
+	for release, want := range map[string][][]string{
+		"2.1": {{age, ilm}},
+		"3.0": {{age, ilm}},
+		"3.1": {{age, ilm}},
+		"3.3": {{"pattern prefix ks-logstash-log", age, ilm}, {"pattern prefix ks-logstash-events", age, ilm}, {"pattern prefix ks-logstash-auditing", age, ilm}, {"pattern prefix logstash", age, ilm}},
+		"3.4": {{"pattern prefix ks-whizard-logging", age, ilm}, {"pattern prefix ks-whizard-events", age, ilm}, {"pattern prefix ks-whizard-auditing", age, ilm}, {"pattern prefix whizard", age, ilm}},
+		"4.x": {
 			{"pattern regex ^.+-logs", age, ilm}, {"pattern regex ^.+-events", age, ilm}, {"pattern regex ^.+-auditing", age, ilm}, {"pattern regex ^.+-notification-history", age, ilm}, {"pattern prefix whizard", age, ilm}},
 	} {
 		for _, f := range []actions.Flavour{actions.Native, actions.Curator5, actions.Curator8} {
-			p := good(t, file, f)
-			require.Len(t, p.Steps, len(want), file)
+			p := good(t, stock+release+"/action_file.yml", f)
+			require.Len(t, p.Steps, len(want), release)
 			for i, s := range p.Steps {
 				require.Equal(t, fmt.Sprint(i+1), s.ID)
 				require.Equal(t, "delete_indices", s.Kind)
-				require.Equal(t, want[i], links(s), file)
+				require.Equal(t, want[i], links(s), release)
 				require.Equal(t, cluster.Indices, s.List())
 				require.True(t, s.Deletes())
 				require.Zero(t, s.Timeout, "a null timeout_override is none")
@@ -377,14 +382,14 @@ func TestFindingsOfUndecidedFiles(t *testing.T) {
 // The age-only file of KubeSphere 2.1 to 3.2 deletes what it does not mean
 // (spec/kubesphere D4.1), and says so.
 func TestFindingOfTheStockFile(t *testing.T) {
-	p := good(t, "kubesphere-2.1.yml", actions.Curator5)
+	p := good(t, stock+"2.1/action_file.yml", actions.Curator5)
 	require.Len(t, p.Findings, 1)
-	require.Contains(t, p.Findings[0].Error(), "kubesphere-2.1.yml:4:5: no filter narrows delete_indices by name")
+	require.Contains(t, p.Findings[0].Error(), "2.1/action_file.yml:4:5: no filter narrows delete_indices by name")
 }
 
 // Whatever the bytes: a plan or an error, never both, and no panic.
 func FuzzParse(f *testing.F) {
-	for _, pattern := range []string{"testdata/bad/*.yml", "testdata/good/*.yml"} {
+	for _, pattern := range []string{"testdata/bad/*.yml", "testdata/good/*.yml", "testdata/good/" + stock + "*/action_file.yml"} {
 		files, err := filepath.Glob(pattern)
 		require.NoError(f, err)
 		for _, file := range files {
