@@ -2,12 +2,18 @@
 #
 #   docker build -t esnap:latest .
 #   docker build -t esnap:1.0.0 --build-arg VERSION=1.0.0 --build-arg COMMIT=1a2b3c4 .
+#   docker build -t esnap:latest-shell --target shell .
 #
 # It needs no network at run time but the cluster's, writes no file, and works
-# with a read-only root, without capabilities, as any user. For a host that can
-# pull nothing: examples/kubesphere/Dockerfile.prebuilt.
+# with a read-only root, without capabilities, as any user. The target shell is
+# the same with busybox, for CronJobs that say `sh -c`. For a host that can pull
+# nothing: examples/kubesphere/Dockerfile.prebuilt.
 
-FROM golang:1.26 AS build
+# The images this is built on, where the usual names cannot be pulled.
+ARG GOLANG=golang:1.26
+ARG BUSYBOX=busybox:stable
+
+FROM ${GOLANG} AS build
 
 # BuildKit fills these in from --platform. Without them, the machine's own.
 ARG TARGETOS
@@ -32,10 +38,25 @@ RUN mkdir -p /image/usr/local/bin /image/etc/ssl/certs \
     -o /image/usr/local/bin/esnap ./cmd/esnap
 
 # The names Curator is called by: `curator`, and `curator/curator` as in
-# KubeSphere's own CronJob, relative to /. esnap sees by which one it was called.
-RUN mkdir -p /image/curator /image/usr/bin \
- && ln -s /usr/local/bin/esnap /image/curator/curator \
- && ln -s /usr/local/bin/esnap /image/usr/bin/curator
+# KubeSphere's own CronJob.
+RUN scripts/image-links.sh /image
+
+# Before the last one, so that a build without --target is the image without a
+# shell. BuildKit passes over this stage then; the older builder makes it too.
+FROM ${BUSYBOX} AS shell
+
+ARG VERSION=dev
+
+LABEL org.opencontainers.image.title="esnap" \
+      org.opencontainers.image.description="Looks after snapshots of Elasticsearch and OpenSearch; with a shell" \
+      org.opencontainers.image.source="https://github.com/esnap/esnap" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}"
+
+COPY --from=build /image/ /
+
+USER 16:16
+ENTRYPOINT ["/usr/local/bin/esnap"]
 
 FROM scratch
 

@@ -8,7 +8,7 @@ BIN      := bin
 MATRIX   := es670 es6823 es71728 es8197 es920 os1320 os2110 os330
 export CGO_ENABLED = 0
 
-.PHONY: help build dist test unit integration servers matrix test-docker race lint fuzz bench demo image golden cover clean
+.PHONY: help build dist test unit integration servers matrix test-docker race lint fuzz bench demo image image-test golden cover clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -52,8 +52,12 @@ bench: build ## benchmarks against real servers, and a table in docs/performance
 demo: build servers ## the main job on a real Elasticsearch OSS 6.7.0, started and stopped by itself
 	$(GO) run ./internal/demo $(BIN)/esnap
 
-image: ## build the container image esnap:$(VERSION)
-	docker build --build-arg VERSION=$(VERSION) -t esnap:$(VERSION) .
+image: ## build the container images esnap:$(VERSION) and esnap:$(VERSION)-shell (IMAGE_FLAGS: more words for docker build)
+	docker build $(IMAGE_FLAGS) --build-arg VERSION=$(VERSION) --build-arg COMMIT=$(COMMIT) -t esnap:$(VERSION) .
+	docker build $(IMAGE_FLAGS) --build-arg VERSION=$(VERSION) --build-arg COMMIT=$(COMMIT) --target shell -t esnap:$(VERSION)-shell .
+
+image-test: ## build the images and start them as CronJobs do (ESNAP_TEST_URL: dry runs against that cluster)
+	IMAGE_FLAGS='$(IMAGE_FLAGS)' scripts/image-test.sh esnap:image-test
 
 golden: ## write golden files anew; look at the difference before committing
 	$(GO) test ./cmd ./internal/report -update
