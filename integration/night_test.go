@@ -26,10 +26,7 @@ var ksFamilies = []string{"ks-logstash-log-", "ks-logstash-events-", "ks-logstas
 
 // night prepares the names that KubeSphere's file uses.
 func night(e *env) {
-	if left := time.Until(e.now.Truncate(24 * time.Hour).Add(24 * time.Hour)); left < 5*time.Minute {
-		time.Sleep(left + time.Second) // a night has one date
-		e.now = time.Now().UTC()
-	}
+	e.oneDate()
 	clean := func() {
 		if names := e.indices(ksFamilies...); len(names) > 0 {
 			e.deleteIndices(names...)
