@@ -56,8 +56,9 @@ image: ## build the container images esnap:$(VERSION) and esnap:$(VERSION)-shell
 	docker build $(IMAGE_FLAGS) --build-arg VERSION=$(VERSION) --build-arg COMMIT=$(COMMIT) -t esnap:$(VERSION) .
 	docker build $(IMAGE_FLAGS) --build-arg VERSION=$(VERSION) --build-arg COMMIT=$(COMMIT) --target shell -t esnap:$(VERSION)-shell .
 
-image-test: ## build the images and start them as CronJobs do (ESNAP_TEST_URL: dry runs against that cluster)
+image-test: servers ## build the images and start them as CronJobs do; then KubeSphere's stock files in them, on real servers
 	IMAGE_FLAGS='$(IMAGE_FLAGS)' scripts/image-test.sh esnap:image-test
+	ESNAP_TEST_IMAGE=esnap:image-test ESNAP_REQUIRE_SERVERS=1 $(GO) test -tags integration -count=1 -timeout 20m -v -run '^TestStock$$' ./integration/
 
 golden: ## write golden files anew; look at the difference before committing
 	$(GO) test ./cmd ./internal/report -update

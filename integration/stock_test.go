@@ -31,6 +31,7 @@ import (
 // TestStock runs KubeSphere's stock files word for word, as the CronJob of their
 // release does, on the server of that release: in a root that holds what the image
 // holds, as user 16, with the host in the client file led to the test's server.
+// With ESNAP_TEST_IMAGE it is that image, in Docker.
 func TestStock(t *testing.T) {
 	binary := build(t)
 	forEachServer(t, func(e *env) {
@@ -75,7 +76,8 @@ func (e *env) stock(r release, binary string) {
 	c := newContainer(e, binary)
 	c.mount(path.Join(r.mount, "config.yml"), r.file(e, "config.yml"))
 	c.mount(path.Join(r.mount, "action_file.yml"), r.file(e, "action_file.yml"))
-	if c.chroot && door.stock {
+	if (c.chroot || c.image != "") && door.stock {
+		c.hosts = r.host + ":" + door.ip
 		c.mount("/etc/hosts", "127.0.0.1 localhost\n"+door.ip+" "+r.host+"\n")
 	} else {
 		c.env = append(c.env, "ESNAP_URL="+door.URL)
@@ -171,13 +173,15 @@ func (d *door) user() string {
 	return d.auth
 }
 
-// container is a root like the image's. Where this process may not give another
-// its own root, the binary runs from there without it.
+// container is a root like the image's, or the image. Where this process may not
+// give another its own root, the binary runs from there without it.
 type container struct {
 	e      *env
 	root   string
 	env    []string
+	hosts  string // host:address
 	chroot bool
+	image  string
 }
 
 // searched is PATH in a container whose image does not set it.
@@ -185,8 +189,12 @@ const searched = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 func newContainer(e *env, binary string) *container {
 	e.Helper()
-	c := &container{e: e, root: e.TempDir(), env: []string{"PATH=" + searched, "HOME=/"}}
+	c := &container{e: e, root: e.TempDir(), image: os.Getenv("ESNAP_TEST_IMAGE")}
 	require.NoError(e, os.Chmod(c.root, 0o755))
+	if c.image != "" {
+		return c
+	}
+	c.env = []string{"PATH=" + searched, "HOME=/"}
 	data, err := os.ReadFile(binary)
 	require.NoError(e, err)
 	c.mount(entrypoint, string(data))
@@ -219,6 +227,21 @@ func (c *container) mount(name, text string) {
 // command is a command line as a container engine starts it: found through PATH,
 // or relative to /, or the image's ENTRYPOINT.
 func (c *container) command(command, args []string) *exec.Cmd {
+	if c.image != "" {
+		docker := []string{"run", "--rm", "--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--network", "host"}
+		if c.hosts != "" {
+			docker = append(docker, "--add-host", c.hosts)
+		}
+		for _, v := range c.env {
+			docker = append(docker, "--env", v)
+		}
+		mount := filepath.Dir(args[len(args)-1])
+		docker = append(docker, "--volume", filepath.Join(c.root, mount)+":"+mount+":ro")
+		if len(command) > 0 {
+			docker = append(docker, "--entrypoint", command[0])
+		}
+		return exec.Command("docker", slices.Concat(docker, []string{c.image}, args)...)
+	}
 	if len(command) == 0 {
 		command = []string{entrypoint}
 	}
