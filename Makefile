@@ -5,6 +5,7 @@ COMMIT   ?= $(shell git rev-parse --short HEAD 2>/dev/null)
 LDFLAGS  := -s -w -X github.com/esnap/esnap/cmd.version=$(VERSION) -X github.com/esnap/esnap/cmd.commit=$(COMMIT)
 LINT     := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.12.2
 BIN      := bin
+BENCH    ?= .
 MATRIX   := es670 es6823 es71728 es8197 es920 os1320 os2110 os330
 export CGO_ENABLED = 0
 
@@ -46,8 +47,8 @@ lint: ## golangci-lint, and no change left by gofmt and go mod tidy
 fuzz: ## every fuzz test for ten seconds
 	@scripts/fuzz.sh 10s
 
-bench: build ## benchmarks against real servers, and a table in docs/performance.md's form
-	ESNAP_REQUIRE_SERVERS=1 $(GO) test -tags integration -run '^$$' -bench . -benchtime 5x -timeout 30m ./integration/
+bench: servers ## benchmarks on real servers, and beside Curator (scripts/curators.sh) the table of docs/performance.md
+	ESNAP_REQUIRE_SERVERS=1 $(GO) test -tags integration -run '^$$' -bench '$(BENCH)' -benchtime 5x -timeout 90m ./integration/
 
 demo: build servers ## the main job on a real Elasticsearch OSS 6.7.0, started and stopped by itself
 	$(GO) run ./internal/demo $(BIN)/esnap

@@ -68,13 +68,20 @@ type env struct {
 }
 
 func newEnv(t testing.TB, f testserver.Flavour, server *testserver.Server) *env {
+	e := newBareEnv(t, f, server)
+	e.template(e.prefix + "*")
+	e.Cleanup(e.clean)
+	return e
+}
+
+// newBareEnv is an environment that puts nothing into the cluster and leaves
+// everything there.
+func newBareEnv(t testing.TB, f testserver.Flavour, server *testserver.Server) *env {
 	e := &env{TB: t, server: server, flavour: f, prefix: uniquePrefix(), dir: t.TempDir(), now: time.Now().UTC(), client: httpClient(t, server)}
 	e.vars = map[string]string{
 		"ESNAP_URL": server.URL, "ESNAP_CONFIG": "", "HOME": t.TempDir(), "ESNAP_USERNAME": server.Username,
 		"ESNAP_PASSWORD": server.Password, "ESNAP_CA_FILE": server.CAFile,
 	}
-	e.template(e.prefix + "*")
-	e.Cleanup(e.clean)
 	return e
 }
 
@@ -455,7 +462,7 @@ func (e *env) running(repository, name string) bool {
 }
 
 // build builds esnap for the length of a test.
-func build(t *testing.T) string {
+func build(t testing.TB) string {
 	name := filepath.Join(t.TempDir(), "esnap")
 	c := exec.Command("go", "build", "-o", name, "./cmd/esnap")
 	c.Dir = ".."
