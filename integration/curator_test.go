@@ -30,10 +30,9 @@ import (
 )
 
 // BenchmarkCurator has esnap and a Python Curator do the same jobs with the same
-// files on the same server, in turns, and prints a table. Both must end with the
+// files on the same server, in turns, and prints a table for each Curator. Both must end with the
 // same; how long they take is only told. `make bench` runs it.
 func BenchmarkCurator(b *testing.B) {
-	var rows []row
 	for _, with := range []struct {
 		version string
 		flavour testserver.Flavour
@@ -44,7 +43,7 @@ func BenchmarkCurator(b *testing.B) {
 	} {
 		b.Run(with.version, func(b *testing.B) {
 			c := newComparison(b, with.version, with.flavour, with.client)
-			c.rows = &rows
+			b.Cleanup(c.printTable)
 			b.Run("list-snapshots-1000", c.listJob)
 			b.Run("delete-snapshots-300-of-400", c.expireJob)
 			b.Run("dry-run-4-of-1000", func(b *testing.B) { c.dryRunJob(b, 4, 1000) })
@@ -54,7 +53,6 @@ func BenchmarkCurator(b *testing.B) {
 			b.Run("dry-run-100-of-5000", func(b *testing.B) { c.dryRunJob(b, 100, 5000) })
 		})
 	}
-	printTable(rows)
 }
 
 // comparison is esnap and one Curator beside one server.
@@ -90,16 +88,16 @@ type figures struct {
 
 // row is the medians of a command of esnap and of Curator's, in one line.
 type row struct {
-	job, command, version, server string
-	ours, theirs                  figures
-	ratio                         float64 // of the times of runs one after the other
-	runs                          int
+	job, command string
+	ours, theirs figures
+	ratio        float64 // of the times of runs one after the other
+	runs         int
 }
 
 func newComparison(b *testing.B, version string, f testserver.Flavour, client string) *comparison {
 	cache, err := os.UserCacheDir()
 	require.NoError(b, err)
-	c := &comparison{version: version, curator: filepath.Join(cache, "esnap", "curators", version, "bin"), until: new(time.Time)}
+	c := &comparison{version: version, curator: filepath.Join(cache, "esnap", "curators", version, "bin"), until: new(time.Time), rows: &[]row{}}
 	_, err = os.Stat(filepath.Join(c.curator, "curator_cli"))
 	require.NoError(b, err, "Curator %s is not there: scripts/curators.sh sets it up", version)
 
@@ -199,20 +197,17 @@ func (c *comparison) compare(b *testing.B, job string, fresh func(), left func()
 	}
 	b.ReportMetric(0, "ns/op") // how long it took to prepare says nothing
 	theirs := runs[len(runs)-1]
-	b.ReportMetric(medians(theirs).CPU, "curator-cpu-s")
 	for i, x := range commands[:len(commands)-1] {
 		var ratios []float64
 		for n := range theirs {
 			ratios = append(ratios, theirs[n].Seconds/runs[i][n].Seconds)
 		}
 		r := row{
-			job: job, command: x.name, version: c.version, server: c.flavour.Title(), runs: len(theirs),
+			job: job, command: x.name, runs: len(theirs),
 			ours: medians(runs[i]), theirs: medians(theirs), ratio: median(ratios),
 		}
 		*c.rows = append(*c.rows, r)
-		name := strings.ReplaceAll(x.name, " ", "-")
-		b.ReportMetric(r.ratio, name+"-ratio")
-		b.ReportMetric(r.ours.CPU, name+"-cpu-s")
+		b.ReportMetric(r.ratio, strings.ReplaceAll(x.name, " ", "-")+"-ratio")
 	}
 }
 
@@ -521,13 +516,15 @@ func (c countingBody) Read(p []byte) (int, error) {
 
 // --- the table
 
-func printTable(rows []row) {
-	fmt.Println("\n| Curator | server | job | with | seconds | Curator's | times faster | MiB | Curator's | requests | Curator's | kB received | Curator's | runs |")
-	fmt.Println("|---|---|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|")
-	for _, r := range rows {
-		fmt.Printf("| %s | %s | %s | `%s` | %s | %s | %.1f | %s | %s | %s | %s | %s | %s | %d |\n", r.version, r.server, r.job, r.command,
-			seconds(r.ours.Seconds), seconds(r.theirs.Seconds), r.ratio, mebibytes(r.ours.Memory), mebibytes(r.theirs.Memory),
-			thousands(r.ours.requests), thousands(r.theirs.requests), thousands(r.ours.bytes/1000), thousands(r.theirs.bytes/1000), r.runs)
+func (c *comparison) printTable() {
+	fmt.Printf("\nCurator %s, %s, %s\n\n", c.version, c.flavour.Title(), c.now.Format("2006-01-02"))
+	fmt.Println("| job | with | seconds | Curator's | times faster | processor s | Curator's | MiB | Curator's | requests | Curator's | kB received | Curator's | runs |")
+	fmt.Println("|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|")
+	for _, r := range *c.rows {
+		fmt.Printf("| %s | `%s` | %s | %s | %.1f | %s | %s | %s | %s | %s | %s | %s | %s | %d |\n", r.job, r.command,
+			seconds(r.ours.Seconds), seconds(r.theirs.Seconds), r.ratio, seconds(r.ours.CPU), seconds(r.theirs.CPU),
+			mebibytes(r.ours.Memory), mebibytes(r.theirs.Memory), thousands(r.ours.requests), thousands(r.theirs.requests),
+			thousands(r.ours.bytes/1000), thousands(r.theirs.bytes/1000), r.runs)
 	}
 	fmt.Println()
 }
