@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"os"
+	"runtime/debug"
 	"time"
 	_ "time/tzdata" // the image has no time zones of its own
 
@@ -14,6 +15,9 @@ import (
 )
 
 func main() {
+	if _, set := os.LookupEnv("GOGC"); !set {
+		debug.SetGCPercent(50) // a run ends in moments: what counts is what a small container must hold
+	}
 	ctx, stop := cmd.WithSignals(context.Background())
 	tty := func(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
 	code := cmd.Main(ctx, &cmd.App{

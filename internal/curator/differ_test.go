@@ -571,7 +571,9 @@ func TestC07AllowingManagedIndicesIsWarnedAboutWithEveryAction(t *testing.T) {
 		"actions: {1: {action: create_index, options: {allow_ilm_indices: true, name: new}}}",
 		"actions: {1: {action: cluster_routing, options: {allow_ilm_indices: true, routing_type: rebalance, setting: enable, value: all}}}",
 	} {
-		require.Regexp(t, "WARNING +allow_ilm_indices", s.does(0, file))
+		out := s.does(0, file)
+		require.Regexp(t, "WARNING +allow_ilm_indices", out)
+		require.Regexp(t, "WARNING +If a lifecycle policy", out)
 	}
 }
 

@@ -54,6 +54,7 @@ func (o *observer) Observe(e run.Event) {
 		o.log.Info(fmt.Sprintf("Trying Action ID: %s, %q: %s", e.Step.ID, e.Step.Kind, e.Step.Description))
 		if e.Step.Common.AllowILMIndices {
 			o.log.Warn("allow_ilm_indices: true was set. Using Curator and ILM on the same indices can collide")
+			o.log.Warn("If a lifecycle policy and this action disagree, the one that comes last wins")
 		}
 		if o.dryRun {
 			o.log.Info("DRY-RUN MODE.  No changes will be made.")

@@ -94,11 +94,14 @@ type Outcome struct {
 }
 
 // Collector builds a report from events. It implements run.Observer.
-type Collector struct{ r Report }
+type Collector struct {
+	r    Report
+	whys map[string]string // reasons, each kept once: a file of many actions spares every item many times
+}
 
 // NewCollector makes an empty one for a run of this file.
 func NewCollector(file string, now time.Time, dryRun bool) *Collector {
-	return &Collector{Report{SchemaVersion: SchemaVersion, File: file, Now: now.UTC(), DryRun: dryRun, Repositories: []Repository{}, Actions: []Action{}, Warnings: []string{}}}
+	return &Collector{whys: map[string]string{}, r: Report{SchemaVersion: SchemaVersion, File: file, Now: now.UTC(), DryRun: dryRun, Repositories: []Repository{}, Actions: []Action{}, Warnings: []string{}}}
 }
 
 // Report is what was collected, with the exit code that goes with it.
@@ -190,8 +193,14 @@ func (c *Collector) selected(e run.Selected) {
 	a.Selected += len(e.Selection.Selected)
 	a.names = append(a.names, cluster.Names(e.Selection.Selected)...)
 	a.Families = Families(a.names)
+	a.Spared = slices.Grow(a.Spared, len(e.Selection.Spared))
 	for _, s := range e.Selection.Spared {
-		a.Spared = append(a.Spared, Spared{s.Item.ItemName(), s.By, s.Why, s.Guard})
+		why, known := c.whys[s.Why]
+		if !known {
+			why = s.Why
+			c.whys[why] = why
+		}
+		a.Spared = append(a.Spared, Spared{s.Item.ItemName(), s.By, why, s.Guard})
 	}
 }
 
