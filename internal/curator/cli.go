@@ -295,8 +295,8 @@ func (f flagOf) parse(v string) (any, error) {
 		}
 		return n, nil
 	case toggle, off, pair:
-		b, err := strconv.ParseBool(v)
-		if err != nil {
+		b, ok := truth(v)
+		if !ok {
 			return nil, fmt.Errorf("'%s' is not a valid boolean", v)
 		}
 		return b, nil

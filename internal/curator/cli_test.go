@@ -266,6 +266,39 @@ func TestVariablesOfSubcommands(t *testing.T) {
 	require.Len(t, s.opts.URLs, 2)
 }
 
+// TestTruthOfVariables: a rehearsal that is asked for in any of Curator's words is one,
+// and one that is misspelt is no run.
+func TestTruthOfVariables(t *testing.T) {
+	for value, want := range map[string]int{"1": 0, "yes": 0, "TRUE": 0, "on": 0, "y": 0, "ture": 2} {
+		for _, variable := range []string{"ESCLIENT_DRY_RUN", "ESNAP_DRY_RUN"} {
+			if variable == "ESNAP_DRY_RUN" && (value == "y" || want == 2) {
+				continue // esnap's own variable has its own words
+			}
+			s := abc(t)
+			s.env[variable] = value
+			code, out, errs := s.cli("delete_indices", "--filter_list", onA)
+			require.Equal(t, want, code, out+errs)
+			require.Empty(t, s.c.Writes(), "%s=%s", variable, value)
+			code, out, errs = s.run(s.file("a.yml", "actions: {1: {action: delete_indices, filters: [{filtertype: none}]}}"))
+			require.Equal(t, want, code, out+errs)
+			require.Empty(t, s.c.Writes(), "%s=%s", variable, value)
+			code, out, errs = s.repos("delete", "--name", "r", "--yes")
+			require.Equal(t, want, code, out+errs)
+			require.Empty(t, s.c.Writes(), "%s=%s", variable, value)
+		}
+	}
+	s := abc(t)
+	s.env["ESNAP_DRY_RUN"] = "ture"
+	code, _, _ := s.cli("delete_indices", "--filter_list", onA)
+	require.Equal(t, 1, code)
+	require.Empty(t, s.c.Writes())
+	s = abc(t)
+	s.env["ESCLIENT_DRY_RUN"] = "no"
+	code, _, _ = s.cli("delete_indices", "--filter_list", onA)
+	require.Equal(t, 0, code)
+	require.NotEmpty(t, s.c.Writes())
+}
+
 func TestHiddenOptions(t *testing.T) {
 	s := abc(t)
 	code, out, errs := s.cli("--opaque_id", "me", "--ssl_assert_fingerprint", "AA:BB", "--http_compress", "--skip_version_test", "--blacklist", "x", "--loglevel", "DEBUG", "show_indices")

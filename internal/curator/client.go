@@ -122,13 +122,24 @@ func value(f *pflag.FlagSet, env settings.Env, o option) (string, bool) {
 	if o.pair && f.Changed("no-"+o.name) {
 		v, given = "false", true
 	}
-	if b, err := strconv.ParseBool(v); o.boolean && given && err == nil {
+	if b, ok := truth(v); o.boolean && given && ok {
 		v = strconv.FormatBool(b != o.invert)
 	}
 	if given {
 		v += o.suffix
 	}
 	return v, given
+}
+
+// truth reads a boolean as Curator's command lines and variables have them.
+func truth(text string) (value, ok bool) {
+	switch strings.ToLower(text) {
+	case "1", "true", "t", "yes", "y", "on":
+		return true, true
+	case "0", "false", "f", "no", "n", "off":
+		return false, true
+	}
+	return false, false
 }
 
 // variable is the environment variable of an option.
@@ -184,6 +195,9 @@ func load(f *pflag.FlagSet, h Host, program string) (*settings.Settings, map[str
 			continue
 		}
 		given[o.name] = v
+		if _, ok := truth(v); o.boolean && !ok { // a rehearsal that is misspelt must not be the night itself
+			return nil, nil, &usage{fmt.Sprintf("Invalid value for '--%s': '%s' is not a valid boolean.", o.name, v)}
+		}
 		switch {
 		case o.client5 != "":
 			client[o.client5] = v

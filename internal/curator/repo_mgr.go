@@ -172,8 +172,8 @@ func (x *session) create(c *cobra.Command, cl cluster.Cluster, kind string) erro
 		case !given:
 			continue
 		case f.boolean:
-			b, err := strconv.ParseBool(strings.ToLower(v))
-			if err != nil {
+			b, ok := truth(v)
+			if !ok {
 				return &usage{fmt.Sprintf("Invalid value for '--%s': '%s' is not a valid boolean.", f.names[0], v)}
 			}
 			settings[f.setting] = b
@@ -203,8 +203,8 @@ func (x *session) create(c *cobra.Command, cl cluster.Cluster, kind string) erro
 		verify = true
 	}
 	if v, is := x.flag(c, "skip_repo_fs_check", false); is {
-		skip, err := strconv.ParseBool(strings.ToLower(v))
-		if err != nil {
+		skip, ok := truth(v)
+		if !ok {
 			return &usage{fmt.Sprintf("Invalid value for '--skip_repo_fs_check': '%s' is not a valid boolean.", v)}
 		}
 		verify = !skip
