@@ -151,26 +151,33 @@ func (s singleton) docs() map[string]string {
 		"max_age": "age of the index, such as 7d", "max_docs": "documents in it", "max_size": "size of its primaries, such as 50gb",
 		"verbose": "show state, size, documents, shards and age, too", "header": "with --verbose: a line of titles", "epoch": "with --verbose: the time of creation in seconds",
 	}
-	types := []reflect.Type{reflect.TypeFor[actions.Common]()}
+	holders := []reflect.Value{reflect.ValueOf(actions.Common{})}
 	if kind, ok := actions.Kinds[s.name]; ok {
-		types = append(types, reflect.TypeOf(kind.New(actions.Native)).Elem())
+		holders = append(holders, reflect.ValueOf(kind.New(actions.Native)).Elem())
 	}
-	for _, t := range types {
-		for _, f := range strictyaml.Fields(t) {
-			out[f.Name] = f.Doc
+	for _, v := range holders {
+		for _, f := range strictyaml.Fields(v.Type()) {
+			out[f.Name] = strings.TrimSuffix(f.Doc, " (esnap's own)")
+			if def := v.FieldByIndex(f.Index); !def.IsZero() && (def.Kind() == reflect.Bool || def.CanInt() || def.Kind() == reflect.String) {
+				out[f.Name] += fmt.Sprintf(" (default %v)", def)
+			}
+		}
+	}
+	for _, f := range s.flags {
+		without, _, _ := strings.Cut(out[f.name], " (default ")
+		switch {
+		case f.required:
+			out[f.name] = without + " (required)"
+		case f.def != "":
+			out[f.name] = without + " (default " + f.def + ")"
+		case f.as == off:
+			out[f.name] = without
 		}
 	}
 	return out
 }
 
 func (f flagOf) add(fs *pflag.FlagSet, doc string) {
-	doc = strings.TrimSuffix(doc, " (esnap's own)")
-	switch {
-	case f.required:
-		doc += " (required)"
-	case f.def != "":
-		doc += " (default " + f.def + ")"
-	}
 	switch f.as {
 	case toggle, off:
 		fs.Bool(f.name, false, doc)

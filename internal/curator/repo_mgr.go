@@ -2,6 +2,7 @@ package curator
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -115,13 +116,20 @@ func addRepoFlags(f *pflag.FlagSet, kind string) {
 	repoName(f)
 	for _, x := range repoTypes[kind] {
 		for n, name := range x.names {
-			note := "setting " + x.setting
+			note := cmp.Or(repository.Kinds[kind].Settings[x.setting].Doc, "setting "+x.setting)
+			switch {
+			case x.required:
+				note += " (required)"
+			case x.def != "" && !x.boolean:
+				note += " (default " + x.def + ")"
+			}
 			if n > 0 {
 				note = "the same (Curator 5)"
 			}
 			if x.boolean {
 				f.Bool(name, x.def == "true", note)
 				f.Bool("no-"+name, false, "the opposite of --"+name)
+				_ = f.MarkHidden("no-" + name)
 			} else {
 				f.String(name, "", note)
 			}
