@@ -173,11 +173,17 @@ func (e *env) call(method, uri string, body, into any) {
 	}
 }
 
-// template makes indices of one shard without replicas.
+// template makes indices of one shard without replicas, with the mapping of what fill
+// writes: a mapping that comes with the first document is one more change of the
+// cluster's state for each index, and with thousands of them times out.
 func (e *env) template(patterns ...string) {
 	e.Helper()
+	var mapping any = map[string]any{"properties": map[string]any{"n": map[string]any{"type": "long"}, "log": map[string]any{"type": "text"}}}
+	if e.old() {
+		mapping = map[string]any{"_doc": mapping}
+	}
 	e.call("PUT", "/_template/"+e.prefix+"template", map[string]any{
-		"index_patterns": patterns, "settings": map[string]any{"number_of_shards": 1, "number_of_replicas": 0},
+		"index_patterns": patterns, "settings": map[string]any{"number_of_shards": 1, "number_of_replicas": 0}, "mappings": mapping,
 	}, nil)
 }
 
