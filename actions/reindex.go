@@ -187,6 +187,9 @@ func (a *Reindex) one(ctx context.Context, env *Env, sources []string, dest stri
 	if errors.Is(err, cluster.ErrLost) {
 		return "", cluster.WithHint(err, "it may have started: look with GET _tasks?actions=*reindex before running it again")
 	}
+	if errors.Is(err, cluster.ErrUnsupported) {
+		return "", cluster.WithHint(err, "this server has no _reindex: its distribution is without the module reindex")
+	}
 	if err != nil {
 		return "", err
 	}

@@ -130,7 +130,7 @@ func kindOf(e *cluster.Error, write bool) error {
 		return cluster.ErrForbidden
 	case has("not initialized"):
 		return cluster.ErrUnavailable
-	case has("no handler found for uri"):
+	case has("no handler found for uri"), has("request body is required"): // 6.x takes _freeze for a type of documents
 		return cluster.ErrUnsupported
 	}
 	for _, c := range e.Causes {

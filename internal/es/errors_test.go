@@ -101,6 +101,7 @@ func TestKindsOfRealBodies(t *testing.T) {
 		"stream-head.os2110.json":            {false, 400, cluster.ErrInvalid, ""},
 		"method.es8197.json":                 {true, 405, cluster.ErrUnsupported, ""},
 		"no-handler.es920.json":              {true, 400, cluster.ErrUnsupported, ""},
+		"no-freeze.es6823.json":              {false, 400, cluster.ErrUnsupported, ""},
 		"not-whole.es670.json":               {false, 500, cluster.ErrServer, ""},
 	}
 	files, err := os.ReadDir("testdata/errors")

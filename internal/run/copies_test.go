@@ -240,8 +240,17 @@ func TestReindexThatFails(t *testing.T) {
 		})
 	}
 	b := logs(t)
-	b.c.ReindexEnds = func(t *cluster.Task) { t.Total, t.Done = 0, 0 }
+	b.c.Fault = func(m string, _ []string) error {
+		if m == "Reindex" {
+			return cluster.ErrUnsupported
+		}
+		return nil
+	}
 	res, _ := b.run(one)
+	require.Contains(t, cluster.Hint(res.Actions[0].Err), "module reindex")
+	b = logs(t)
+	b.c.ReindexEnds = func(t *cluster.Task) { t.Total, t.Done = 0, 0 }
+	res, _ = b.run(one)
 	require.NoError(t, errors.Join(res.Errors()...), "no documents, no target")
 	b.c.ReindexEnds = func(t *cluster.Task) { t.Conflicts = 3 }
 	_, r := b.run(one)
