@@ -2,22 +2,28 @@
 package examples
 
 import (
+	"bytes"
 	"io/fs"
 	"maps"
 	"os"
 	"path"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/spf13/pflag"
 	"github.com/stretchr/testify/require"
 	"go.yaml.in/yaml/v3"
 
 	"github.com/esnap/esnap/actions"
+	"github.com/esnap/esnap/cmd"
 	"github.com/esnap/esnap/filters"
 	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/clustertest"
+	"github.com/esnap/esnap/internal/es"
 	"github.com/esnap/esnap/internal/plan"
 	"github.com/esnap/esnap/internal/settings"
 	"github.com/esnap/esnap/internal/strictyaml"
@@ -111,6 +117,86 @@ func TestActionsShowEveryOption(t *testing.T) {
 				}
 			}
 			require.ElementsMatch(t, options, sorted(file.Actions["1"].Options))
+		})
+	}
+}
+
+// curatorForms are the files in the form of Curator's, by the action they show.
+func curatorForms(t *testing.T) map[string][]byte {
+	t.Helper()
+	files, err := filepath.Glob("curator/*.yml")
+	require.NoError(t, err)
+	forms := map[string][]byte{}
+	for _, name := range files {
+		data, err := os.ReadFile(name)
+		require.NoError(t, err)
+		forms[strings.TrimSuffix(path.Base(name), ".yml")] = data
+	}
+	require.Equal(t, sorted(actions.Kinds), sorted(forms), "one file for each action")
+	return forms
+}
+
+// own are the options that Curator has never had, and later those that only one of
+// its generations has.
+var own = []string{
+	"guards", "timezone", "wait_for_running", "stall", "on_conflict", "snapshot", "keep_for", "once_per", "keep_newest_good",
+	"search_pattern", "include_hidden", "ignore_sync_failures",
+}
+
+// TestCuratorForms holds curator/KIND.yml to being files that either generation of
+// Curator would take, but for actions it has not got.
+func TestCuratorForms(t *testing.T) {
+	for kind, data := range curatorForms(t) {
+		t.Run(kind, func(t *testing.T) {
+			for _, flavour := range []actions.Flavour{actions.Curator5, actions.Curator8} {
+				p, err := plan.Parse(kind+".yml", data, plan.Options{Flavour: flavour, Env: unset})
+				require.NoError(t, err)
+				require.Len(t, p.Steps, 1)
+				require.Equal(t, kind, p.Steps[0].Kind)
+			}
+			var file struct {
+				Actions map[int]struct {
+					Description string
+					Options     map[string]any
+					Filters     []map[string]any
+				}
+			}
+			require.NoError(t, yaml.Unmarshal(data, &file))
+			require.NotEmpty(t, file.Actions[1].Description)
+			require.Contains(t, file.Actions[1].Options, "disable_action")
+			require.Contains(t, file.Actions[1].Options, "timeout_override")
+			for key := range file.Actions[1].Options {
+				require.NotContains(t, own, key, "no key of Curator's, or of one generation only")
+			}
+			for _, f := range file.Actions[1].Filters {
+				require.NotContains(t, []string{"good", "size"}, f["filtertype"])
+			}
+		})
+	}
+}
+
+// TestCuratorFormsDisabled runs each file with its action disabled, in both manners.
+func TestCuratorFormsDisabled(t *testing.T) {
+	for kind, data := range curatorForms(t) {
+		t.Run(kind, func(t *testing.T) {
+			text := strings.Replace(string(data), "disable_action: False", "disable_action: True", 1)
+			require.NotEqual(t, string(data), text)
+			file := filepath.Join(t.TempDir(), kind+".yml")
+			require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+			for _, compat := range []string{"5", "8"} {
+				memory := clustertest.New()
+				memory.AddIndices("acme-logs-2020.01.01")
+				var out, log bytes.Buffer
+				app := &cmd.App{
+					In: strings.NewReader(""), Out: &out, Err: &log, Now: time.Now,
+					Env:     func(name string) (string, bool) { return t.TempDir(), name == "HOME" },
+					Connect: func(es.Options) (cluster.Cluster, error) { return memory, nil },
+				}
+				code := cmd.Main(t.Context(), app, []string{"curator", "--compat", compat, "--config", "kubesphere/config.yml", file})
+				require.Equal(t, 0, code, "%s\n%s", out.String(), log.String())
+				require.Empty(t, memory.Writes())
+				require.Contains(t, out.String()+log.String(), "disable_action")
+			}
 		})
 	}
 }
