@@ -105,6 +105,7 @@ func TestIndexFilters(t *testing.T) {
 			"{filtertype: shards, number_of_shards: 1, shard_filter_behavior: equal}": {empty, full, closed},
 			"{filtertype: alias, aliases: ['PREFIXal']}":                              {full},
 			"{filtertype: forcemerged, max_num_segments: 100, exclude: false}":        {empty, full},
+			"{filtertype: none}":                                                      {empty, full, closed},
 			"{filtertype: kibana}":                                                    {empty, full, closed},
 			"{filtertype: ilm}":                                                       {empty, full, closed},
 			"{filtertype: age, source: field_stats, field: n, direction: older, unit: days, unit_count: 1}": {full},
@@ -114,6 +115,45 @@ func TestIndexFilters(t *testing.T) {
 			var names []string
 			for _, n := range want {
 				names = append(names, "open/"+n)
+			}
+			require.ElementsMatch(e, names, lines(stdout), filter)
+		}
+	})
+}
+
+// TestSnapshotFilters uses the filters of snapshot lists, on one snapshot that is
+// whole, an older one by its name, and one of which a part is missing.
+func TestSnapshotFilters(t *testing.T) {
+	forEachServer(t, func(e *env) {
+		repository := e.prefix + "repo"
+		e.register(repository, e.location("repo"), nil)
+		e.fill(20, map[string]int{e.prefix + "a": 3})
+		e.take(repository, "old-2020.01.01", e.prefix+"a")
+		e.take(repository, "new-"+e.day(0), e.prefix+"a")
+		e.call("PUT", "/"+e.prefix+"lost?wait_for_active_shards=0", map[string]any{
+			"settings": map[string]any{"number_of_shards": 1, "number_of_replicas": 0, "index.routing.allocation.require._name": "nope"},
+		}, nil)
+		e.call("PUT", "/_snapshot/"+repository+"/part-"+e.day(0)+"?wait_for_completion=true", map[string]any{"indices": e.prefix + "a," + e.prefix + "lost", "partial": true}, nil)
+		require.Equal(e, "PARTIAL", e.snapshots(repository)["part-"+e.day(0)].State)
+		old, young, part := "old-2020.01.01", "new-"+e.day(0), "part-"+e.day(0)
+		for filter, want := range map[string][]string{
+			"{filtertype: none}":                                       {old, young, part},
+			"{filtertype: good}":                                       {old, young},
+			"{filtertype: good, exclude: true}":                        {part},
+			"{filtertype: state, state: PARTIAL}":                      {part},
+			"{filtertype: state}":                                      {old, young},
+			"{filtertype: pattern, kind: suffix, value: '2020.01.01'}": {old},
+			"{filtertype: age, source: creation_date, direction: younger, unit: hours, unit_count: 1}":                                                                          {old, young, part},
+			"{filtertype: age, source: name, timestring: '%Y.%m.%d', direction: older, unit: days, unit_count: 30}":                                                             {old},
+			"{filtertype: count, count: 2, use_age: true, source: creation_date}":                                                                                               {old},
+			"{filtertype: period, source: name, timestring: '%Y.%m.%d', period_type: relative, unit: months, range_from: -1, range_to: 1}":                                      {young, part},
+			"{filtertype: period, source: creation_date, period_type: absolute, unit: years, date_from: '2020', date_to: '2020', date_from_format: '%Y', date_to_format: '%Y'}": {},
+		} {
+			file := e.write("action.yml", "actions: {1: {action: delete_snapshots, options: {repository: PREFIXrepo, ignore_empty_list: true, keep_newest_good: false}, filters: ["+filter+"]}}")
+			stdout, _ := e.want(0, "run", "-n", "-o", "name", file)
+			names := []string{}
+			for _, n := range want {
+				names = append(names, "delete_snapshots/"+n)
 			}
 			require.ElementsMatch(e, names, lines(stdout), filter)
 		}

@@ -88,7 +88,7 @@ func newBareEnv(t testing.TB, f testserver.Flavour, server *testserver.Server) *
 // starting lets one test at a time have servers of its own.
 var starting sync.Mutex
 
-// own is an environment on a server of the test's own.
+// own is an environment on a server of the test's own, by default of the same flavour.
 func (e *env) own(o testserver.Options) *env {
 	e.Helper()
 	if e.server.Provider != "local" {
@@ -96,11 +96,11 @@ func (e *env) own(o testserver.Options) *env {
 	}
 	starting.Lock()
 	e.Cleanup(starting.Unlock)
-	o.Flavour = e.flavour
+	o.Flavour = cmp.Or(o.Flavour, e.flavour)
 	server, err := testserver.Start(e.Context(), o)
 	require.NoError(e, err)
 	e.Cleanup(func() { require.NoError(e, server.Stop()) })
-	return newEnv(e.TB, e.flavour, server)
+	return newEnv(e.TB, o.Flavour, server)
 }
 
 // uniquePrefix has letters only, so that no part of it reads as a date.

@@ -204,3 +204,41 @@ func TestReadonly(t *testing.T) {
 		require.Len(e, e.snapshots(reader), 2)
 	})
 }
+
+// TestURL restores from a repository of the type url, which is read-only. That the
+// folder lies below path.repo is enough for a file: URL.
+func TestURL(t *testing.T) {
+	forEachServer(t, func(e *env) {
+		writer, reader, index := e.prefix+"writer", e.prefix+"reader", e.prefix+"a"
+		e.register(writer, e.location("shared"), nil)
+		e.fill(20, map[string]int{index: 7})
+		e.take(writer, "one", index)
+		file := `
+repositories:
+  PREFIXreader: {type: url, settings: {url: 'file:LOCATIONshared/'}}
+actions:
+  1:
+    action: restore
+    options: {repository: PREFIXreader, rename_pattern: '(.+)', rename_replacement: 'PREFIXback-$1'}
+    filters: [{filtertype: state, state: SUCCESS}]
+`
+		if _, text := e.try("PUT", "/_snapshot/"+e.prefix+"probe", map[string]any{"type": "url", "settings": map[string]any{"url": "file:" + e.location("shared") + "/"}}); strings.Contains(string(text), "does not exist") {
+			r := e.run(1, file)
+			require.Contains(e, r.Repositories[0].Error+r.Error, "repository type [url] does not exist")
+			require.NotContains(e, e.indices(), e.prefix+"back-"+index)
+			return
+		}
+		r := e.run(0, file)
+		require.Equal(e, "done", r.Repositories[0].Result)
+		require.Equal(e, 7, e.count(e.prefix+"back-"+index))
+		e.deleteIndices(e.prefix + "back-" + index)
+		r = e.run(0, file)
+		require.Equal(e, "adopted", r.Repositories[0].Result)
+
+		stdout, stderr := e.want(1, "snapshot", "create", reader, index, "--name", "two")
+		require.Regexp(e, `hint: .*read-?only`, stdout+stderr)
+		stdout, stderr = e.want(1, "snapshot", "delete", reader, "one", "--yes", "--guards", "off")
+		require.Regexp(e, `hint: .*read-?only`, stdout+stderr)
+		require.Len(e, e.snapshots(writer), 1)
+	})
+}

@@ -1,0 +1,66 @@
+//go:build integration
+
+package integration
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestDataStreams deletes backing indices of a data stream: the older ones, and never
+// the one that is written to.
+func TestDataStreams(t *testing.T) {
+	forEachServer(t, func(e *env) {
+		if status, _ := e.try("GET", "/_data_stream", nil); status != 200 {
+			e.notApplicable("the distribution has no data streams")
+		}
+		stream := e.prefix + "ds"
+		e.call("PUT", "/_index_template/"+stream, map[string]any{
+			"index_patterns": []string{stream}, "data_stream": map[string]any{}, "priority": 500,
+			"template": map[string]any{"settings": map[string]any{"number_of_shards": 1, "number_of_replicas": 0}},
+		}, nil)
+		e.call("PUT", "/_data_stream/"+stream, nil, nil)
+		e.Cleanup(func() {
+			e.call("DELETE", "/_data_stream/"+stream, nil, nil)
+			e.call("DELETE", "/_index_template/"+stream, nil, nil)
+		})
+		backing := func() []string {
+			var reply struct {
+				Streams []struct {
+					Indices []struct {
+						Name string `json:"index_name"`
+					}
+				} `json:"data_streams"`
+			}
+			e.call("GET", "/_data_stream/"+stream, nil, &reply)
+			var names []string
+			for _, i := range reply.Streams[0].Indices {
+				names = append(names, i.Name)
+			}
+			return names
+		}
+		for range 2 {
+			e.call("POST", "/"+stream+"/_rollover", nil, nil)
+		}
+		all := backing()
+		require.Len(e, all, 3)
+		hidden := e.write("hidden.yml", "actions: {1: {action: delete_indices, options: {include_hidden: True}, filters: [{filtertype: pattern, kind: regex, value: '^\\.ds-PREFIXds-'}]}}")
+
+		r := e.run(0, "actions: {1: {action: delete_indices, filters: [{filtertype: pattern, kind: regex, value: '^\\.ds-PREFIXds-'}]}}")
+		require.Equal(e, all[2:], backing())
+		require.Len(e, r.Actions[0].Outcomes, 2)
+
+		// Curator's command line, where it lists hidden indices, spares it too.
+		e.call("POST", "/"+stream+"/_rollover", nil, nil)
+		all = backing()
+		require.Len(e, all, 2)
+		e.want(0, "curator", "--compat", "8", hidden)
+		require.Equal(e, all[1:], backing())
+
+		// Without guards it is the server that refuses.
+		stdout, _ := e.want(1, "run", "--guards", "off", hidden)
+		require.Contains(e, stdout, "is the write index for data stream ["+stream+"]")
+		require.Equal(e, all[1:], backing())
+	})
+}
