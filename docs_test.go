@@ -408,6 +408,44 @@ func TestReadmeNamesEverything(t *testing.T) {
 	}
 }
 
+// TestTestedOn holds the table of what is tested where: every action and filter has
+// a row, and what is said to be done on real servers occurs in their tests.
+func TestTestedOn(t *testing.T) {
+	doc := read(t, "docs/tested-on.md")
+	legend := doc.section(t, "").table(t, "cell")
+	files, err := filepath.Glob("integration/*_test.go")
+	require.NoError(t, err)
+	forms, err := filepath.Glob("examples/curator/*.yml") // TestCuratorForms runs them
+	require.NoError(t, err)
+	var done strings.Builder
+	for _, name := range slices.Concat(files, forms) {
+		data, err := os.ReadFile(name)
+		require.NoError(t, err)
+		done.Write(data)
+	}
+	for _, c := range []struct {
+		section, first, key string
+		kinds               []string
+	}{
+		{"Actions", "action", "action: ", keys(actions.Kinds)},
+		{"Filters", "filter", "filtertype: ", keys(filters.Kinds)},
+	} {
+		rows := doc.section(t, c.section).table(t, c.first)
+		require.Equal(t, c.kinds, keys(rows))
+		for kind, cells := range rows {
+			for _, cell := range cells {
+				require.Contains(t, legend, cell, "row %s", kind)
+			}
+			require.Regexp(t, c.key+kind+`\b`, done.String(), "nothing in integration does %s", kind)
+		}
+	}
+	for what, cells := range doc.section(t, "More").table(t, "what") {
+		for _, cell := range cells {
+			require.Contains(t, legend, cell, "row %s", what)
+		}
+	}
+}
+
 func TestGuardsAreDescribed(t *testing.T) {
 	names := map[string]bool{}
 	for _, list := range []cluster.ListKind{cluster.Indices, cluster.Snapshots} {
