@@ -32,7 +32,8 @@ type ServerReader interface {
 	OnMaster(ctx context.Context) (bool, error)
 	// Running lists the snapshots, snapshot deletions and restores that run now.
 	Running(ctx context.Context) ([]Operation, error)
-	// ClusterHealth is the state of the cluster as a whole.
+	// ClusterHealth is the state of the cluster as a whole, when its master has done
+	// what it had to do, or ErrUnavailable.
 	ClusterHealth(ctx context.Context) (Health, error)
 	// Capacity says what the data nodes can take.
 	Capacity(ctx context.Context) (Capacity, error)

@@ -150,6 +150,19 @@ func TestFailuresInA200(t *testing.T) {
 	requireKind(t, cluster.ErrNoSnapshot, err, "8 and 9 answer a pattern that matches nothing with an empty list")
 }
 
+// Between two moves of shards nothing moves, while the master has more to do.
+func TestHealthOfABusyMaster(t *testing.T) {
+	line := "GET /_cluster/health?filter_path=status,relocating_shards,timed_out&timeout=10000ms&wait_for_events=languid"
+	client, _ := play(t, Options{},
+		exchange{line: line, status: 408, reply: `{"status":"green","timed_out":true,"relocating_shards":0}`},
+		exchange{line: line, reply: `{"status":"green","timed_out":true,"relocating_shards":0}`}, // 8 and later
+	)
+	for range 2 {
+		_, err := client.ClusterHealth(context.Background())
+		requireKind(t, cluster.ErrUnavailable, err, "the master is busy")
+	}
+}
+
 // What no server at hand could be made to say: from the documentation and sources
 // of the servers and of the usual proxies.
 func TestKindsOfOtherReplies(t *testing.T) {

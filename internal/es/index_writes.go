@@ -4,21 +4,35 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"time"
 
 	"github.com/elastic/go-elasticsearch/v8/esapi"
 
 	"github.com/esnap/esnap/internal/cluster"
 )
 
+// masterPatience is how long a look at the cluster's health waits for the master.
+const masterPatience = 10 * time.Second
+
 // ClusterHealth implements cluster.ServerReader.
+//
+// Between one shard that has moved and the next there is a moment in which none moves:
+// the answer is asked for once the master has done all that it has to do.
 func (c *Client) ClusterHealth(ctx context.Context) (cluster.Health, error) {
 	var reply struct {
 		Status     string `json:"status"`
 		Relocating int    `json:"relocating_shards"`
+		TimedOut   bool   `json:"timed_out"`
 	}
-	err := c.do(ctx, call{op: "read the cluster's health", decode: into(&reply), accept: []int{http.StatusRequestTimeout}, request: func() esapi.Request {
-		return esapi.ClusterHealthRequest{FilterPath: []string{"status", "relocating_shards"}}
+	const op = "read the cluster's health"
+	err := c.do(ctx, call{op: op, decode: into(&reply), accept: []int{http.StatusRequestTimeout}, request: func() esapi.Request {
+		return esapi.ClusterHealthRequest{
+			FilterPath: []string{"status", "relocating_shards", "timed_out"}, WaitForEvents: "languid", Timeout: min(c.o.Timeout/2, masterPatience),
+		}
 	}})
+	if err == nil && reply.TimedOut {
+		err = &cluster.Error{Op: op, Kind: cluster.ErrUnavailable, Text: "the master has not done what it has to do"}
+	}
 	return cluster.Health{Status: reply.Status, Relocating: reply.Relocating}, err
 }
 
