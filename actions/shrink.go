@@ -333,14 +333,24 @@ func (a *Shrink) same(ctx context.Context, env *Env, source, target string) erro
 		env.Warn("%s is not waited for; look whether it is green", target)
 		return nil
 	}
-	stats, err := env.Cluster.Stats(ctx, []string{source, target})
-	if err != nil {
-		return err
+	var x, y int64
+	both, stayed := []string{source, target}, false
+	err := a.poll(ctx, env, "the documents of "+target+" to be counted", func() (bool, error) {
+		stats, err := env.Cluster.Stats(ctx, both)
+		if x, y = stats[source].Docs, stats[target].Docs; err != nil || x == y {
+			return err == nil, err
+		}
+		// A shard that moves at this moment is not counted: what counts is what is
+		// seen between two looks at which none moves.
+		before := stayed
+		copies, err := env.Cluster.Shards(ctx, both)
+		stayed = cluster.Settled(copies)
+		return before && stayed, err
+	})
+	if err == nil && x != y {
+		err = fmt.Errorf("the target %s holds %d documents and the source %d: the source stays", target, y, x)
 	}
-	if x, y := stats[source].Docs, stats[target].Docs; x != y {
-		return fmt.Errorf("the target %s holds %d documents and the source %d: the source stays", target, y, x)
-	}
-	return nil
+	return err
 }
 
 // settle gives the target its rule of allocation and the source's aliases.
