@@ -266,6 +266,24 @@ func TestVariablesOfSubcommands(t *testing.T) {
 	require.Len(t, s.opts.URLs, 2)
 }
 
+// TestHowLongAClusterIsWaitedFor: a night waits for a cluster that is starting, a person
+// does not.
+func TestHowLongAClusterIsWaitedFor(t *testing.T) {
+	s := abc(t)
+	file := s.file("a.yml", "actions: {1: {action: open, filters: [{filtertype: none}]}}")
+	_, _, _ = s.run(file)
+	require.Equal(t, 10*time.Minute, s.opts.ConnectTimeout)
+	_, _, _ = s.run("--dry-run", file)
+	require.Equal(t, 30*time.Second, s.opts.ConnectTimeout)
+	_, _, _ = s.cli("show_indices")
+	require.Equal(t, 10*time.Second, s.opts.ConnectTimeout)
+	_, _, _ = s.repos("show")
+	require.Equal(t, 10*time.Second, s.opts.ConnectTimeout)
+	s.env["ESNAP_CONNECT_TIMEOUT"] = "3m"
+	_, _, _ = s.cli("show_indices")
+	require.Equal(t, 3*time.Minute, s.opts.ConnectTimeout)
+}
+
 // TestTruthOfVariables: a rehearsal that is asked for in any of Curator's words is one,
 // and one that is misspelt is no run.
 func TestTruthOfVariables(t *testing.T) {

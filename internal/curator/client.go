@@ -150,6 +150,7 @@ func variable(names ...string) string {
 // session is what one command line works with, once its options are understood.
 type session struct {
 	h       Host
+	program string
 	s       *settings.Settings
 	flavour actions.Flavour
 	dryRun  bool
@@ -164,7 +165,7 @@ func open(c *cobra.Command, h Host, program string) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	x := &session{h: h, s: s, flavour: actions.Curator8, dryRun: s.DryRun || given["dry-run"] == "true"}
+	x := &session{h: h, program: program, s: s, flavour: actions.Curator8, dryRun: s.DryRun || given["dry-run"] == "true"}
 	if s.Dialect == settings.Curator5 && s.Compat == 0 || s.Compat == 5 {
 		x.flavour = actions.Curator5
 	}
@@ -277,7 +278,14 @@ func (x *session) dial() (cluster.Cluster, error) {
 	}
 	o.Wait = func(err error, _ time.Duration) { x.log.Warn("Waiting for the cluster: " + err.Error()) }
 	if !x.s.Has("connect-timeout") {
-		o.ConnectTimeout = 10 * time.Minute
+		switch {
+		case x.program != program: // single actions are typed
+			o.ConnectTimeout = 10 * time.Second
+		case x.dryRun:
+			o.ConnectTimeout = 30 * time.Second
+		default:
+			o.ConnectTimeout = 10 * time.Minute
+		}
 	}
 	if x.h.Connect != nil {
 		return x.h.Connect(o)
