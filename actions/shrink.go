@@ -151,7 +151,8 @@ func (a *Shrink) undo(ctx context.Context, env *Env, source string, before map[s
 }
 
 // check says on which node to shrink, or that an earlier run has made the target
-// already. Nothing is changed before all is well.
+// already, as long as the server remembers of what (before 8 always, later until the
+// target is whole). Nothing is changed before all is well.
 func (a *Shrink) check(ctx context.Context, env *Env, source *cluster.Index, before map[string]string, target string) (node cluster.Node, resumed bool, err error) {
 	if source.StreamHead {
 		return node, false, fmt.Errorf("it is the write index of the data stream %s", source.DataStream)

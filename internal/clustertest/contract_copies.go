@@ -87,7 +87,11 @@ func (c contract) testShrink() {
 	require.Equal(c, "2", settings[target]["index.number_of_shards"])
 	require.Empty(c, settings[target]["index.blocks.write"])
 	require.Empty(c, settings[target]["index.routing.allocation.require._name"])
-	require.Equal(c, c.index(source).UUID, settings[target]["index.resize.source.uuid"])
+	server, err := c.Cluster.Server(c.ctx)
+	require.NoError(c, err)
+	if from := settings[target]["index.resize.source.uuid"]; from != "" || server.OpenSearch || server.Version[0] < 8 {
+		require.Equal(c, c.index(source).UUID, from) // later servers forget it when the target is whole
+	}
 	c.kind(c.Cluster.ShrinkIndex(c.ctx, shrink), cluster.ErrExists, "the target is there")
 	for _, bad := range []cluster.ShrinkIndex{{Source: c.name("*"), Target: target}, {Source: source, Target: ""}} {
 		require.Error(c, c.Cluster.ShrinkIndex(c.ctx, bad))
