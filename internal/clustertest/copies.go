@@ -107,6 +107,9 @@ func (m *Memory) ShrinkIndex(ctx context.Context, r cluster.ShrinkIndex) error {
 		if m.ShrinkEnds != nil {
 			made.broken = m.ShrinkEnds(r.Target)
 		}
+		if made.broken == "" && m.since(8) && !m.server.OpenSearch {
+			delete(made.Index.Settings, "index.resize.source.uuid") // it is whole
+		}
 		m.indices[r.Target] = made
 		return nil
 	})

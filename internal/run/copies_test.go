@@ -137,7 +137,7 @@ func TestShrinkGoesOnWhereItWasKilled(t *testing.T) {
 	require.NoError(t, errors.Join(res.Errors()...), "the reply was lost, the target is there")
 	require.Len(t, b.c.CallsOf("ShrinkIndex"), 1)
 
-	b = wide(t)
+	b = wide(t, clustertest.Elasticsearch("7.17.28"))
 	b.c.ShrinkEnds = func(string) string { return "no room" }
 	res, _ = b.run(shrink("max_wait: 5"))
 	require.ErrorContains(t, errors.Join(res.Errors()...), "max_wait")
