@@ -28,17 +28,23 @@ func (a *Allocation) Run(ctx context.Context, env *Env) error {
 	if err != nil {
 		return err
 	}
-	var value any
-	if a.Value != nil {
-		value = *a.Value
-	}
 	err = putSettings(ctx, env, "change allocation of", cluster.Names(indices), cluster.PutIndexSettings{
-		Settings: map[string]any{"index.routing.allocation." + a.AllocationType + "." + a.Key: value},
+		Settings: allocationRule(a.AllocationType, a.Key, a.Value),
 	})
 	if err != nil || !a.WaitForCompletion {
 		return err
 	}
 	return a.relocated(ctx, env)
+}
+
+// allocationRule is a rule of shard allocation as a setting; without a value it
+// removes one.
+func allocationRule(kind, key string, value *string) map[string]any {
+	var to any
+	if value != nil {
+		to = *value
+	}
+	return map[string]any{"index.routing.allocation." + kind + "." + key: to}
 }
 
 // relocated waits until no shard of the cluster moves.

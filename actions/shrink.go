@@ -357,11 +357,7 @@ func (a *Shrink) same(ctx context.Context, env *Env, source, target string) erro
 // settle gives the target its rule of allocation and the source's aliases.
 func (a *Shrink) settle(ctx context.Context, env *Env, source, target string) error {
 	if p := a.PostAllocation; p.Key != "" {
-		var value any
-		if p.Value != nil {
-			value = *p.Value
-		}
-		err := env.Cluster.PutIndexSettings(ctx, cluster.PutIndexSettings{Names: []string{target}, Settings: map[string]any{"index.routing.allocation." + p.AllocationType + "." + p.Key: value}})
+		err := env.Cluster.PutIndexSettings(ctx, cluster.PutIndexSettings{Names: []string{target}, Settings: allocationRule(p.AllocationType, p.Key, p.Value)})
 		if err != nil {
 			return err
 		}

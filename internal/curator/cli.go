@@ -96,12 +96,7 @@ func (s singleton) commonFlags() []flagOf {
 
 func newCLI(h Host) *cobra.Command {
 	root := newRoot(h, cli, "curator_cli [OPTIONS] COMMAND [ARGS]...", "Run a single action the way Elasticsearch Curator does")
-	root.RunE = func(c *cobra.Command, args []string) error {
-		if len(args) > 0 {
-			return &usage{fmt.Sprintf("No such command '%s'.", args[0])}
-		}
-		return c.Help()
-	}
+	root.RunE = noCommand
 	for _, s := range singletons {
 		root.AddCommand(s.command(h))
 	}

@@ -24,7 +24,6 @@ type option struct {
 	name, setting, usage string
 	secret               string // the variable that it is passed on as: secrets have no flag
 	client5              string // the key of Curator 5's client section it stands for
-	short                string
 	boolean              bool
 	pair                 bool // a boolean with a no- form
 	many                 bool // may be repeated
@@ -78,15 +77,18 @@ var options = []option{
 	{name: "timeout", client5: "timeout", only: cli, usage: "time-out of a request, in seconds (Curator 5)"},
 }
 
+// of says whether a program has the option.
+func (o option) of(program string) bool { return o.only == "" || o.only == program }
+
 // addOptions gives a command the options of its program.
 func addOptions(f *pflag.FlagSet, program string) {
 	for _, o := range options {
-		if o.only != "" && o.only != program {
+		if !o.of(program) {
 			continue
 		}
 		switch {
 		case o.boolean:
-			f.BoolP(o.name, o.short, false, o.usage)
+			f.Bool(o.name, false, o.usage)
 			if o.pair {
 				f.Bool("no-"+o.name, false, "the opposite of --"+o.name)
 				_ = f.MarkHidden("no-" + o.name)
@@ -192,7 +194,7 @@ func load(f *pflag.FlagSet, h Host, program string) (*settings.Settings, map[str
 	given, set, secrets, client := map[string]string{}, map[string]string{}, map[string]string{}, map[string]string{}
 	for _, o := range options {
 		v, is := value(f, h.Env, o)
-		if !is || o.only != "" && o.only != program {
+		if !is || !o.of(program) {
 			continue
 		}
 		given[o.name] = v

@@ -91,6 +91,14 @@ func newRoot(h Host, name, use, short string) *cobra.Command {
 	return c
 }
 
+// noCommand is what a program with commands does without one.
+func noCommand(c *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return &usage{fmt.Sprintf("No such command '%s'.", args[0])}
+	}
+	return c.Help()
+}
+
 func newCurator(h Host) *cobra.Command {
 	c := newRoot(h, program, "curator [OPTIONS] ACTION_FILE", "Run an action file the way Elasticsearch Curator does")
 	c.Args = func(_ *cobra.Command, args []string) error {

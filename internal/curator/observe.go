@@ -172,7 +172,7 @@ func (o *observer) intended(e run.Intended) {
 	switch node := toNode.FindStringSubmatch(in.Detail); {
 	case e.Step.Kind == "reindex":
 		o.log.Info("DRY-RUN: REINDEX: " + in.Detail)
-	case e.Step.Kind != "shrink" && e.Step.Kind != "cold2frozen":
+	case !hasSteps(e.Step.Kind):
 	case node != nil:
 		o.log.Info(fmt.Sprintf("DRY-RUN: Moving shards to shrink node: %q", node[1]))
 	case in.Verb == "shrink":

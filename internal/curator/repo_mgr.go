@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -63,12 +64,7 @@ var repoTypes = map[string][]repoFlag{
 
 func newRepoMgr(h Host) *cobra.Command {
 	root := newRoot(h, repoMgr, "es_repo_mgr [OPTIONS] COMMAND [ARGS]...", "Manage repositories the way Elasticsearch Curator does")
-	root.RunE = func(c *cobra.Command, args []string) error {
-		if len(args) > 0 {
-			return &usage{fmt.Sprintf("No such command '%s'.", args[0])}
-		}
-		return c.Help()
-	}
+	root.RunE = noCommand
 	command := func(name, short string, run func(x *session, c *cobra.Command, cl cluster.Cluster) error) *cobra.Command {
 		return &cobra.Command{Use: name + " [OPTIONS]", Short: short, DisableFlagsInUseLine: true, Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
 			x, err := open(c, h, repoMgr)
@@ -83,14 +79,8 @@ func newRepoMgr(h Host) *cobra.Command {
 			return x.trouble(run(x, c, cl))
 		}}
 	}
-	create := &cobra.Command{Use: "create TYPE [OPTIONS]", Short: "Create a repository", RunE: root.RunE}
-	for _, kind := range slices.Sorted(func(yield func(string) bool) {
-		for k := range repoTypes {
-			if !yield(k) {
-				return
-			}
-		}
-	}) {
+	create := &cobra.Command{Use: "create TYPE [OPTIONS]", Short: "Create a repository", RunE: noCommand}
+	for _, kind := range slices.Sorted(maps.Keys(repoTypes)) {
 		c := command(kind, "Create a repository of type "+kind, func(x *session, c *cobra.Command, cl cluster.Cluster) error { return x.create(c, cl, kind) })
 		addRepoFlags(c.Flags(), kind)
 		create.AddCommand(c)
