@@ -231,17 +231,7 @@ func (a *App) connect(c *cobra.Command) (cluster.Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := connect.Options(s, Version())
-	if !s.Has("connect-timeout") {
-		switch {
-		case a.interactive() || c.Name() != "run":
-			o.ConnectTimeout = 10 * time.Second
-		case s.DryRun:
-			o.ConnectTimeout = 30 * time.Second
-		default:
-			o.ConnectTimeout = 10 * time.Minute
-		}
-	}
+	o := connect.Options(s, Version(), connect.Use{Unattended: c.Name() == "run" && !a.interactive(), DryRun: s.DryRun})
 	o.Trace = func(x es.Exchange) {
 		a.log.Debug("request", "method", x.Method, "uri", x.URI, "status", x.Status, "bytes", x.Bytes, "took", x.Took.Round(time.Microsecond).String())
 	}

@@ -12,17 +12,38 @@ import (
 	"github.com/esnap/esnap/internal/settings"
 )
 
+// Use is what a connection is for.
+type Use struct {
+	Unattended bool // a file is run with nobody waiting at a terminal
+	DryRun     bool
+}
+
 // Options is what the settings say of the connection.
-func Options(s *settings.Settings, version string) es.Options {
+func Options(s *settings.Settings, version string, use Use) es.Options {
 	o := es.Options{
 		URLs: s.URLs, Username: s.Username, Password: s.Password, APIKey: s.APIKey, BearerToken: s.BearerToken, Header: s.Header,
 		CAFile: s.CAFile, ClientCert: s.ClientCert, ClientKey: s.ClientKey, ServerName: s.ServerName, InsecureSkipVerify: s.Insecure,
-		Fingerprint: s.Fingerprint, Timeout: s.Timeout, ConnectTimeout: s.ConnectTimeout, UserAgent: userAgent(version),
+		Fingerprint: s.Fingerprint, Timeout: s.Timeout, ConnectTimeout: use.patience(s), UserAgent: userAgent(version),
 	}
 	if s.AWS != nil {
 		o.AWS = &es.AWS{Region: s.AWS.Region, Key: s.AWS.Key, Secret: s.AWS.Secret, Token: s.AWS.Token}
 	}
 	return o
+}
+
+// patience is how long a cluster that does not answer yet is waited for, unless the
+// settings say: a night outlasts a cluster's restart, a rehearsal in CI need not, and
+// who typed a command wants to know.
+func (u Use) patience(s *settings.Settings) time.Duration {
+	switch {
+	case s.Has("connect-timeout"):
+		return s.ConnectTimeout
+	case !u.Unattended:
+		return 10 * time.Second
+	case u.DryRun:
+		return 30 * time.Second
+	}
+	return 10 * time.Minute
 }
 
 func userAgent(version string) string { return "esnap/" + version }

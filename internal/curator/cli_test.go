@@ -349,6 +349,14 @@ func TestRepoMgr(t *testing.T) {
 	code, out, errs := s.repos("--dry-run", "create", "fs", "--name", "new", "--location", "/backup")
 	require.Equal(t, 0, code, out+errs)
 	require.Empty(t, s.c.Writes(), "D10")
+	require.Contains(t, out, "DRY-RUN: register repository new")
+	require.NotContains(t, out, "created")
+	code, out, errs = s.repos("--dry-run", "delete", "--name", "r")
+	require.Equal(t, 0, code, out+errs)
+	require.Empty(t, s.c.Writes(), "D10")
+	require.Contains(t, out, "DRY-RUN: unregister repository r")
+	require.NotContains(t, out+errs, "sure", "nothing to ask")
+	require.NotContains(t, out, "deleted")
 	code, out, errs = s.repos("create", "fs", "--name", "new", "--location", "/backup", "--max_snapshots", "7", "--no-compress", "--chunk_size", "1gb")
 	require.Equal(t, 0, code, out+errs)
 	op := s.c.CallsOf("RegisterRepository")[0].Request.(cluster.RegisterRepository)
@@ -392,6 +400,35 @@ func TestRepoMgr(t *testing.T) {
 		code, out, errs := s.repos(args...)
 		require.Equal(t, 2, code, "%v: %s", args, out+errs)
 	}
+}
+
+// TestRepoMgrVariables: each option has a variable, named after all words of its command.
+func TestRepoMgrVariables(t *testing.T) {
+	s := abc(t)
+	s.env = map[string]string{"ESCLIENT_CREATE_FS_NAME": "r", "ESCLIENT_CREATE_FS_LOCATION": "/b", "ESCLIENT_CREATE_FS_VERIFY": "yes", "ESCLIENT_FS_LOCATION": "/no", "ESCLIENT_CREATE_FS_COMPRESS": "0"}
+	code, _, errs := s.repos("create", "fs")
+	require.Equal(t, 1, code)
+	require.Contains(t, errs, "already exists")
+	s.env["ESCLIENT_CREATE_FS_FORCE"] = "1"
+	code, out, errs := s.repos("create", "fs")
+	require.Equal(t, 0, code, out+errs)
+	op := s.c.CallsOf("RegisterRepository")[0].Request.(cluster.RegisterRepository)
+	require.True(t, op.Verify)
+	require.Equal(t, "/b", op.Settings["location"])
+	require.Equal(t, false, op.Settings["compress"])
+	for variable, value := range map[string]string{"ESCLIENT_CREATE_FS_VERIFY": "ja", "ESCLIENT_CREATE_FS_FORCE": "ja", "ESCLIENT_CREATE_FS_SKIP_REPO_FS_CHECK": "ja"} {
+		s := abc(t)
+		s.env = map[string]string{variable: value}
+		code, _, errs := s.repos("create", "fs", "--name", "new", "--location", "/b")
+		require.Equal(t, 2, code, errs)
+		require.Contains(t, errs, "is not a valid boolean")
+		require.Empty(t, s.c.Writes())
+	}
+	s = abc(t)
+	s.env = map[string]string{"ESCLIENT_DELETE_YES": "true"}
+	code, out, errs = s.repos("delete", "--name", "r")
+	require.Equal(t, 0, code, out+errs)
+	require.Len(t, s.c.CallsOf("UnregisterRepository"), 1)
 }
 
 func TestRepoMgrTypes(t *testing.T) {

@@ -274,21 +274,11 @@ func clientFile(given, set map[string]string, program string, env settings.Env) 
 
 // dial makes the cluster. Nothing is sent yet.
 func (x *session) dial() (cluster.Cluster, error) {
-	o := connect.Options(x.s, x.h.Version)
+	o := connect.Options(x.s, x.h.Version, connect.Use{Unattended: x.program == program, DryRun: x.dryRun}) // single actions are typed
 	if x.showsRequests() {
 		o.Trace = func(e es.Exchange) { x.log.Debug(fmt.Sprintf("%s %s %d %s", e.Method, e.URI, e.Status, e.Took)) }
 	}
 	o.Wait = func(err error, _ time.Duration) { x.log.Warn("Waiting for the cluster: " + err.Error()) }
-	if !x.s.Has("connect-timeout") {
-		switch {
-		case x.program != program: // single actions are typed
-			o.ConnectTimeout = 10 * time.Second
-		case x.dryRun:
-			o.ConnectTimeout = 30 * time.Second
-		default:
-			o.ConnectTimeout = 10 * time.Minute
-		}
-	}
 	if x.h.Connect != nil {
 		return x.h.Connect(o)
 	}

@@ -76,6 +76,11 @@ func newRepoMgr(h Host) *cobra.Command {
 			if err != nil || cl == nil {
 				return err
 			}
+			if x.dryRun {
+				cl = cluster.DryRun(cl, h.Now(), func(in cluster.Intent) {
+					x.log.Info(strings.TrimSpace(fmt.Sprintf("DRY-RUN: %s %s %s %s", in.Verb, in.What, strings.Join(in.Names, ", "), in.Detail)))
+				})
+			}
 			return x.trouble(run(x, c, cl))
 		}}
 	}
@@ -131,10 +136,25 @@ func addRepoFlags(f *pflag.FlagSet, kind string) {
 	f.Bool("force", false, "replace a repository of this name (esnap's own)")
 }
 
-// flag is what the command line or the environment says for an option.
+// flag is what the command line or the environment says for an option. The variable
+// of one of "create fs" has both words: ESCLIENT_CREATE_FS_LOCATION.
 func (x *session) flag(c *cobra.Command, name string, boolean bool) (string, bool) {
-	env := func(string) (string, bool) { return x.h.Env(variable(c.Name(), name)) }
+	words := []string{name}
+	for p := c; p.HasParent(); p = p.Parent() {
+		words = append([]string{p.Name()}, words...)
+	}
+	env := func(string) (string, bool) { return x.h.Env(variable(words...)) }
 	return value(c.Flags(), env, option{name: name, boolean: boolean, pair: boolean && c.Flags().Lookup("no-"+name) != nil})
+}
+
+// boolean is flag for one that is true or false.
+func (x *session) boolean(c *cobra.Command, name string) (value, given bool, err error) {
+	v, given := x.flag(c, name, true)
+	value, ok := truth(v)
+	if given && !ok {
+		err = &usage{fmt.Sprintf("Invalid value for '--%s': '%s' is not a valid boolean.", name, v)}
+	}
+	return value, given, err
 }
 
 func (x *session) name(c *cobra.Command) (string, error) {
@@ -157,8 +177,8 @@ func (x *session) create(c *cobra.Command, cl cluster.Cluster, kind string) erro
 	for _, f := range repoTypes[kind] {
 		v, given := f.def, f.def != ""
 		for _, n := range f.names {
-			if said, is := x.flag(c, n, f.boolean); is {
-				v, given = said, true
+			if text, is := x.flag(c, n, f.boolean); is {
+				v, given = text, true
 			}
 		}
 		if v5, is := x.flag(c, "compression", false); is && f.setting == "compress" {
@@ -189,27 +209,28 @@ func (x *session) create(c *cobra.Command, cl cluster.Cluster, kind string) erro
 	if err := spec.Validate(); err != nil {
 		return &usage{strings.ReplaceAll(err.Error(), "\n", "; ")}
 	}
-	if force, _ := c.Flags().GetBool("force"); !force {
+	force, _, err := x.boolean(c, "force")
+	if err != nil {
+		return err
+	}
+	if !force {
 		if _, err := cl.Repository(c.Context(), name); err == nil {
 			return cluster.WithHint(fmt.Errorf("unable to create repository %s: a repository with that name already exists", name), "--force replaces it")
 		} else if !errors.Is(err, cluster.ErrNoRepository) {
 			return err
 		}
 	}
-	verify, _ := c.Flags().GetBool("verify")
-	if x.flavour == actions.Curator5 {
-		verify = true
+	verify, _, err := x.boolean(c, "verify")
+	if err != nil {
+		return err
 	}
-	if v, is := x.flag(c, "skip_repo_fs_check", false); is {
-		skip, ok := truth(v)
-		if !ok {
-			return &usage{fmt.Sprintf("Invalid value for '--skip_repo_fs_check': '%s' is not a valid boolean.", v)}
-		}
+	skip, told, err := x.boolean(c, "skip_repo_fs_check")
+	if err != nil {
+		return err
+	}
+	verify = verify || x.flavour == actions.Curator5
+	if told {
 		verify = !skip
-	}
-	if x.dryRun {
-		x.log.Info(fmt.Sprintf("DRY-RUN: create repository %s of type %s", name, kind))
-		return nil
 	}
 	err = cl.RegisterRepository(c.Context(), cluster.RegisterRepository{Name: name, Type: kind, Settings: settings, Verify: verify})
 	if err != nil && !errors.Is(err, cluster.ErrLost) {
@@ -218,7 +239,9 @@ func (x *session) create(c *cobra.Command, cl cluster.Cluster, kind string) erro
 	if _, lerr := cl.Repository(c.Context(), name); lerr != nil {
 		return errors.Join(lerr, err)
 	}
-	x.log.Info("Repository " + name + " created")
+	if !x.dryRun {
+		x.log.Info("Repository " + name + " created")
+	}
 	return nil
 }
 
@@ -231,11 +254,11 @@ func (x *session) unregister(c *cobra.Command, cl cluster.Cluster) error {
 	if _, err := cl.Repository(c.Context(), name); err != nil {
 		return err
 	}
-	if x.dryRun {
-		x.log.Info("DRY-RUN: delete repository " + name)
-		return nil
+	yes, _, err := x.boolean(c, "yes")
+	if err != nil {
+		return err
 	}
-	if yes, _ := c.Flags().GetBool("yes"); !yes {
+	if !yes && !x.dryRun {
 		fmt.Fprintf(x.h.Err, "Are you sure you want to delete repository %s? [y/N]: ", name)
 		answer := ""
 		if x.h.In != nil {
@@ -253,7 +276,9 @@ func (x *session) unregister(c *cobra.Command, cl cluster.Cluster) error {
 	if _, lerr := cl.Repository(c.Context(), name); !errors.Is(lerr, cluster.ErrNoRepository) {
 		return errors.Join(fmt.Errorf("the repository %s is still there", name), err, lerr)
 	}
-	x.log.Info("Repository " + name + " deleted; its snapshots are where they were")
+	if !x.dryRun {
+		x.log.Info("Repository " + name + " deleted; its snapshots are where they were")
+	}
 	return nil
 }
 
