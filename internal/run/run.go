@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/esnap/esnap/actions"
-	"github.com/esnap/esnap/filters"
 	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/plan"
 	"github.com/esnap/esnap/repository"
@@ -216,166 +215,6 @@ func (r *runner) action(ctx context.Context, s plan.Step) ActionResult {
 	return res
 }
 
-// remote lists and filters another cluster's indices.
-func (r *runner) remote(ctx context.Context, s plan.Step, of cluster.Remote) ([]cluster.Item, error) {
-	if r.o.Remote == nil {
-		return nil, errors.New("this command cannot reach a remote cluster")
-	}
-	other, err := r.o.Remote(of)
-	if err != nil {
-		return nil, remoteTrouble(err)
-	}
-	items, err := r.slot(ctx, s, s.Slots[actions.RemoteSlot], other)
-	return items, remoteTrouble(err)
-}
-
-// remoteTrouble is an error with another cluster: that one cannot be reached, or
-// refuses the credentials, says nothing of ours.
-func remoteTrouble(err error) error {
-	if err == nil {
-		return nil
-	}
-	return cluster.WithHint(errors.New("the remote cluster: "+err.Error()), "%s", cluster.Hint(err))
-}
-
-// slot lists and filters for one block of an action. That it is left empty is for
-// the action to judge.
-func (r *runner) slot(ctx context.Context, s plan.Step, chain filters.Chain, of cluster.IndexReader) ([]cluster.Item, error) {
-	list, err := of.Indices(ctx)
-	if err != nil {
-		return nil, err
-	}
-	list = slices.DeleteFunc(list, func(i *cluster.Index) bool { return r.unlisted(s, i) })
-	sel, err := chain.Select(ctx, r.o.Now.In(s.Location), cluster.Items(list), facts{of}.fetch)
-	if err == nil {
-		r.obs.Observe(Selected{s, sel, len(list)})
-	}
-	return sel.Selected, err
-}
-
-// choose lists, filters and guards.
-func (r *runner) choose(ctx context.Context, s plan.Step) (cluster.Selection, int, error) {
-	if s.List() == "" {
-		return cluster.Selection{}, 0, nil
-	}
-	now := r.o.Now.In(s.Location)
-	all, err := r.list(ctx, s)
-	if err != nil {
-		return cluster.Selection{}, 0, err
-	}
-	sel, err := s.Chain.Select(ctx, now, all, r.facts().fetch)
-	if err != nil {
-		return cluster.Selection{}, 0, err
-	}
-	for _, sp := range sel.Spared {
-		if sp.Warn {
-			r.warn("%s is left out: %s", sp.Item.ItemName(), sp.Why)
-		}
-	}
-	if s.List() != "" && len(sel.Selected) == 0 {
-		r.obs.Observe(Selected{s, sel, len(all)})
-		return sel, 0, r.empty(s, sel, len(all))
-	}
-	if s.Deletes() && s.Chain.TakesAll() {
-		r.warn("no filter narrows %s: it takes everything that is listed", s.Kind)
-	}
-	for _, g := range s.Guards {
-		if needs := g.Needs(); len(needs) > 0 {
-			if err := r.facts().fetch(ctx, needs, sel.Selected); err != nil {
-				return cluster.Selection{}, 0, err
-			}
-		}
-		kept := sel.Selected[:0:0]
-		for i, v := range g.Judge(now, sel.Selected, all) {
-			it := sel.Selected[i]
-			if v.Match == cluster.Yes {
-				sel.Spared = append(sel.Spared, cluster.Spared{Item: it, By: g.Name(), Why: v.Why, Guard: true})
-				continue
-			}
-			if v.Warn {
-				r.warn("%s: %s", it.ItemName(), v.Why)
-			}
-			kept = append(kept, it)
-		}
-		sel.Selected = kept
-	}
-	return sel, len(all), nil
-}
-
-func (r *runner) empty(s plan.Step, sel cluster.Selection, listed int) error {
-	what := string(s.List())
-	if s.List() == cluster.Snapshots {
-		what = "snapshots of repository " + s.Source()
-	}
-	if listed == 0 {
-		return r.allowEmpty(fmt.Errorf("%w: there are no %s", cluster.ErrEmpty, what))
-	}
-	by := map[string]int{}
-	var order []string
-	for _, sp := range sel.Spared {
-		if by[sp.By] == 0 {
-			order = append(order, sp.By)
-		}
-		by[sp.By]++
-	}
-	var parts []string
-	for _, o := range order {
-		parts = append(parts, fmt.Sprintf("%d by %s", by[o], o))
-	}
-	return r.allowEmpty(fmt.Errorf("%w: the filters left none of the %d %s (%s)", cluster.ErrEmpty, listed, what, strings.Join(parts, ", ")))
-}
-
-// allowEmpty says how a file allows an empty selection; commands have no file.
-func (r *runner) allowEmpty(err error) error {
-	if r.plan.File == "" {
-		return err
-	}
-	return cluster.WithHint(err, "ignore_empty_list: true allows that")
-}
-
-func (r *runner) list(ctx context.Context, s plan.Step) ([]cluster.Item, error) {
-	switch s.List() {
-	case cluster.Indices:
-		list, err := r.lister.Indices(ctx)
-		if err != nil {
-			return nil, err
-		}
-		list = slices.DeleteFunc(list, func(i *cluster.Index) bool { return r.unlisted(s, i) })
-		if p := s.Common.SearchPattern; p != "" {
-			matched, missing := cluster.ExpandNames([]string{p}, cluster.Names(list))
-			if len(missing) > 0 {
-				return nil, fmt.Errorf("search_pattern names %s, which is not there: %w", strings.Join(missing, ", "), cluster.ErrNoIndex)
-			}
-			list = slices.DeleteFunc(list, func(i *cluster.Index) bool { _, in := slices.BinarySearch(matched, i.Name); return !in })
-		}
-		return cluster.Items(list), nil
-	case cluster.Snapshots:
-		list, err := r.lister.Snapshots(ctx, s.Source(), false)
-		if errors.Is(err, cluster.ErrNoRepository) {
-			err = cluster.WithHint(err, "register it with esnap repository register, or declare it under repositories: in the file")
-		}
-		return cluster.Items(list), err
-	}
-	return nil, nil
-}
-
-// systemNames are what Curator 8 leaves out of every listing (spec/curator §8.1).
-var systemNames = []string{".kibana*", ".security*", ".watch*", ".triggered_watch*", ".ml*", ".geoip_databases*", ".logstash*", ".tasks*"}
-
-// unlisted says whether Curator would not list the index. esnap's own commands
-// list every index.
-func (r *runner) unlisted(s plan.Step, i *cluster.Index) bool {
-	hidden := s.Common.IncludeHidden != nil && *s.Common.IncludeHidden
-	switch r.plan.Flavour {
-	case actions.Curator8:
-		asked := hidden && strings.HasPrefix(s.Common.SearchPattern, ".")
-		return (i.Hidden || i.DataStream != "") && !hidden || !asked && slices.ContainsFunc(systemNames, func(p string) bool { return cluster.MatchName(p, i.Name) })
-	case actions.Curator5:
-		return (i.Hidden || i.DataStream != "") && !hidden
-	}
-	return false
-}
-
 // act runs the action on the selection and turns failed items into its error.
 func (r *runner) act(ctx context.Context, s plan.Step, sel cluster.Selection, slots map[string][]cluster.Item, res *ActionResult) error {
 	if s.Deletes() {
@@ -443,41 +282,6 @@ func (r *runner) act(ctx context.Context, s plan.Step, sel cluster.Selection, sl
 	return errors.Join(summary, err)
 }
 
-// fresh makes sure that the listing behind a selection is recent; what has
-// changed since, or is new under the same name, is not touched.
-func (r *runner) fresh(ctx context.Context, s plan.Step, selected []cluster.Item) ([]cluster.Item, error) {
-	if r.o.DryRun || r.cache.age(s.List(), s.Source()) < freshEnough {
-		return selected, nil
-	}
-	r.cache.drop()
-	now, err := r.list(ctx, s)
-	if err != nil {
-		return nil, err
-	}
-	id := func(it cluster.Item) string {
-		switch it := it.(type) {
-		case *cluster.Index:
-			return it.Name + "/" + it.UUID
-		case *cluster.Snapshot:
-			return it.Name + "/" + it.UUID
-		}
-		return it.ItemName()
-	}
-	there := map[string]bool{}
-	for _, it := range now {
-		there[id(it)] = true
-	}
-	var same []cluster.Item
-	for _, it := range selected {
-		if there[id(it)] {
-			same = append(same, it)
-		} else {
-			r.warn("%s is left alone: it has gone or was made anew since it was selected", it.ItemName())
-		}
-	}
-	return same, nil
-}
-
 // askClocks begins to compare our clock with the cluster's if some step deletes.
 // The answer comes while the first listing is made.
 func (r *runner) askClocks(ctx context.Context, steps []plan.Step) {
@@ -505,16 +309,6 @@ func (r *runner) clocksAgree() error {
 	r.skew <- err // for the next deletion
 	return err
 }
-
-// Select lists and filters for one step without acting on what is left in. Nothing
-// left is ErrEmpty.
-func Select(ctx context.Context, s plan.Step, f actions.Flavour, c cluster.Reader, now time.Time) ([]cluster.Item, error) {
-	r := &runner{o: Options{Now: now}, plan: &plan.Plan{Flavour: f}, lister: c, obs: silent{}, step: &s}
-	sel, _, err := r.choose(ctx, s)
-	return sel.Selected, err
-}
-
-type silent struct{}
 
 // Observe implements Observer.
 func (silent) Observe(Event) {}
