@@ -54,15 +54,16 @@ func (*Pattern) Needs() []cluster.Need { return nil }
 // Judge implements Filter.
 func (f *Pattern) Judge(_ time.Time, items []cluster.Item) []cluster.Verdict {
 	out := make([]cluster.Verdict, len(items))
+	is, isNot := yes("its name matches the "+f.Kind+" "+f.Value), no("its name does not match the "+f.Kind+" "+f.Value)
 	for i, it := range items {
 		ok, err := f.re.Match(it.ItemName())
 		switch {
 		case err != nil:
 			out[i] = cluster.Verdict{Why: err.Error(), Warn: true}
 		case ok:
-			out[i] = yes("its name matches the " + f.Kind + " " + f.Value)
+			out[i] = is
 		default:
-			out[i] = no("its name does not match the " + f.Kind + " " + f.Value)
+			out[i] = isNot
 		}
 	}
 	return out

@@ -72,9 +72,9 @@ func (w *wire) ServeHTTP(out http.ResponseWriter, r *http.Request) {
 func TestRequestsOneByOne(t *testing.T) {
 	const five, eight = "client: {hosts: ['%s']}\n", "elasticsearch: {client: {hosts: ['%s']}}\n"
 	index := func(name, more string) string {
-		return fmt.Sprintf(`"%s":{"state":"open","settings":{"index":{"uuid":"u-%s","creation_date":"1700000000000"%s}}}`, name, name, more)
+		return fmt.Sprintf(`"%s":{"state":"open","settings":{"index.uuid":"u-%s","index.creation_date":"1700000000000"%s}}`, name, name, more)
 	}
-	managed := index("b-1", `,"lifecycle":{"name":"policy"}`)
+	managed := index("b-1", `,"index.lifecycle.name":"policy"`)
 	closed := strings.Replace(index("a-2", ""), "open", "close", 1)
 	indices := func(list ...string) string { return `{"metadata":{"indices":{` + strings.Join(list, ",") + `}}}` }
 	snapshot := func(name string, at int, state string) string {
@@ -128,8 +128,8 @@ func TestRequestsOneByOne(t *testing.T) {
 		want                  []string
 	}{
 		{"snapshot, 5", five, "6.7.0", "snapshot", "repository: r, name: new", takes, 0, []string{
-			"GET /",                        // once; Curator asks four times
-			"GET /_cluster/state/metadata", // instead of the settings of _all, then state, statistics and settings of all that is listed: only what a filter needs is asked for
+			"GET /", // once; Curator asks four times
+			"GET /_cluster/state/metadata?flat_settings=true", // instead of the settings of _all, then state, statistics and settings of all that is listed: only what a filter needs is asked for
 			"GET /_snapshot/r",
 			"POST /_snapshot/r/_verify",
 			// no GET /_snapshot/_status: a server that takes one snapshot at a time refuses by itself (K8)
@@ -139,7 +139,7 @@ func TestRequestsOneByOne(t *testing.T) {
 		}},
 		{"snapshot, 8", eight, "8.19.7", "snapshot", "repository: r, name: new", takes, 0, []string{
 			"GET /",
-			"GET /_cluster/state/metadata", // instead of GET /_cat/indices, which asks every shard, and of the settings
+			"GET /_cluster/state/metadata?flat_settings=true", // instead of GET /_cat/indices, which asks every shard, and of the settings
 			"GET /_snapshot/r",
 			// version 8 does not verify
 			"PUT /_snapshot/r/new?wait_for_completion=false" + createBody,
@@ -164,7 +164,7 @@ func TestRequestsOneByOne(t *testing.T) {
 			"GET /",
 			"GET /_snapshot/r/_all", // without the indices in each
 			"GET /_snapshot/r/s-3",  // with them: the one that is taken
-			"GET /_cluster/state/metadata",
+			"GET /_cluster/state/metadata?flat_settings=true",
 			"GET /_cluster/state/customs", // what is running, instead of GET /_snapshot/_status
 			"POST /_snapshot/r/_verify",
 			"POST /_snapshot/r/s-3/_restore?wait_for_completion=false" + restoreBody,
@@ -178,7 +178,7 @@ func TestRequestsOneByOne(t *testing.T) {
 			"GET /",
 			"GET /_snapshot/r/_all",
 			"GET /_snapshot/r/s-3",
-			"GET /_cluster/state/metadata",
+			"GET /_cluster/state/metadata?flat_settings=true",
 			"GET /_cluster/state/customs",
 			// version 8 does not verify
 			"POST /_snapshot/r/s-3/_restore?wait_for_completion=false" + restoreBody,
@@ -190,15 +190,15 @@ func TestRequestsOneByOne(t *testing.T) {
 		}},
 		{"delete_indices, 5", five, "6.7.0", "delete_indices", "timeout_override: 60", removes, 1, []string{
 			"GET /",
-			"GET /_cluster/state/metadata",
+			"GET /_cluster/state/metadata?flat_settings=true",
 			"DELETE /a-1,a-2?expand_wildcards=none&ignore_unavailable=true&master_timeout=60000ms", // the time-out of the request; one that has gone meanwhile is no failure, and no name is a pattern
-			"GET /_cluster/state/metadata", // once, not once for each name
+			"GET /_cluster/state/metadata?flat_settings=true",                                      // once, not once for each name
 		}},
 		{"delete_indices, 8", eight, "8.19.7", "delete_indices", "timeout_override: 60", removes, 1, []string{
 			"GET /",
-			"GET /_cluster/state/metadata",
+			"GET /_cluster/state/metadata?flat_settings=true",
 			"DELETE /a-1,a-2?expand_wildcards=none&ignore_unavailable=true&master_timeout=30000ms",
-			"GET /_cluster/state/metadata",
+			"GET /_cluster/state/metadata?flat_settings=true",
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

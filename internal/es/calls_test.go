@@ -12,9 +12,9 @@ import (
 
 const (
 	listing = "metadata.indices.*.state,metadata.indices.*.aliases,metadata.indices.*.system," +
-		"metadata.indices.*.settings.index.uuid,metadata.indices.*.settings.index.creation_date," +
-		"metadata.indices.*.settings.index.hidden,metadata.indices.*.settings.index.lifecycle.name," +
-		"metadata.data_stream.data_stream.*.indices.index_name"
+		`metadata.indices.*.settings.index\.uuid,metadata.indices.*.settings.index\.creation_date,` +
+		`metadata.indices.*.settings.index\.hidden,metadata.indices.*.settings.index\.lifecycle\.name,` +
+		"metadata.data_stream.data_stream.*.indices.index_name&flat_settings=true"
 	snapshots = "snapshots.snapshot,snapshots.uuid,snapshots.version,snapshots.state,snapshots.reason,snapshots.include_global_state," +
 		"snapshots.start_time_in_millis,snapshots.end_time_in_millis,snapshots.shards,snapshots.failures," +
 		"snapshots.metadata.policy,snapshots.metadata.sm_policy,failures"
@@ -55,11 +55,11 @@ func TestReads(t *testing.T) {
 			[]cluster.Operation{{Kind: cluster.OpDelete, Repository: "r", Snapshot: "a,b"}}},
 		{"indices", func(c *Client) (any, error) { return c.Indices(ctx) },
 			[]exchange{{line: "GET /_cluster/state/metadata?filter_path=" + listing, reply: `{"cluster_uuid":"x","metadata":{"other":{"a":[1]},"indices":{
-				"roll-2":{"state":"open","settings":{"index":{"hidden":"true","creation_date":"1795233622369","uuid":"WoQD","lifecycle":{"name":"pol"}}},"aliases":["z","roll"],"system":false},
-				".ds-logs-000002":{"state":"open","settings":{"index":{"hidden":"true","creation_date":"1795233630851","uuid":"rMeB"}},"aliases":[],"system":false},
-				".ds-logs-000001":{"state":"open","settings":{"index":{"creation_date":"1795233629719","uuid":"jse0"}},"aliases":[]},
-				"closed1":{"state":"close","settings":{"index":{"uuid":"_dkJ"}},"aliases":[]},
-				"sys":{"state":"open","settings":{"index":{"creation_date":"1","uuid":"s"}},"aliases":[],"system":true}},
+				"roll-2":{"state":"open","settings":{"index.hidden":"true","index.creation_date":"1795233622369","index.uuid":"WoQD","index.lifecycle.name":"pol"},"aliases":["z","roll"],"system":false},
+				".ds-logs-000002":{"state":"open","settings":{"index.hidden":"true","index.creation_date":"1795233630851","index.uuid":"rMeB"},"aliases":[],"system":false},
+				".ds-logs-000001":{"state":"open","settings":{"index.creation_date":"1795233629719","index.uuid":"jse0"},"aliases":[]},
+				"closed1":{"state":"close","settings":{"index.uuid":"_dkJ"},"aliases":[]},
+				"sys":{"state":"open","settings":{"index.creation_date":"1","index.uuid":"s"},"aliases":[],"system":true}},
 				"data_stream":{"data_stream":{"logs":{"indices":[{"index_name":".ds-logs-000001"},{"index_name":".ds-logs-000002"},{"index_name":"gone"}]}}}}}`}},
 			[]*cluster.Index{
 				{Name: ".ds-logs-000001", UUID: "jse0", Created: at(1795233629719), System: true, DataStream: "logs", Aliases: []string{}},

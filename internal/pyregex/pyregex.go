@@ -62,7 +62,7 @@ func (r *Regexp) Groups() int { return r.groups }
 func (r *Regexp) Search(s string) (m Match, ok bool, err error) {
 	found, err := r.re.FindStringMatch(s)
 	if err != nil {
-		return Match{}, false, fmt.Errorf("matching %q took more than %s: simplify the regular expression", s, matchTimeout)
+		return Match{}, false, tooLong(s)
 	}
 	if found == nil || r.atStart && found.Index > 0 { // the first match is the leftmost one
 		return Match{}, false, nil
@@ -75,10 +75,21 @@ func (r *Regexp) Search(s string) (m Match, ok bool, err error) {
 	return m, true, nil
 }
 
+func tooLong(s string) error {
+	return fmt.Errorf("matching %q took more than %s: simplify the regular expression", s, matchTimeout)
+}
+
 // Match says whether the text matches.
 func (r *Regexp) Match(s string) (bool, error) {
-	_, ok, err := r.Search(s)
-	return ok, err
+	if r.atStart {
+		_, ok, err := r.Search(s)
+		return ok, err
+	}
+	ok, err := r.re.MatchString(s)
+	if err != nil {
+		return false, tooLong(s)
+	}
+	return ok, nil
 }
 
 // ReplaceAll replaces every match; $1 stands for a group. It stands in for the
