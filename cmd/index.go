@@ -229,6 +229,6 @@ func newIndexDelete(app *App) *cobra.Command {
 	f.add(c, cluster.Indices)
 	deleteFlags(c, &yes, &failOnSpared, &skew)
 	c.Flags().StringSliceVar(&protect, "protect", nil, "wildcard patterns of indices that are never touched")
-	outputFlag(c, &output, "table", "wide", "json", "yaml", "name")
+	outputFlag(c, &output, report.Formats...)
 	return c
 }

@@ -59,7 +59,7 @@ reference in docs/.`,
 	f.BoolVar(&o.Force, "force", false, "go through refusals: a repository that points elsewhere, a disk that gets too full")
 	f.BoolVar(&o.AllowClockSkew, "allow-clock-skew", false, "delete although the clock here and the cluster's differ by more than 15 minutes")
 	f.BoolVar(&o.FailOnSpared, "fail-on-spared", false, "exit 5 when a guard spared something")
-	outputFlag(c, &o.Output, "table", "wide", "json", "yaml", "name")
+	outputFlag(c, &o.Output, report.Formats...)
 	return c
 }
 

@@ -287,7 +287,7 @@ func newSnapshotCreate(app *App) *cobra.Command {
 	fl.BoolVar(&noWait, "no-wait", false, "do not wait for it to end")
 	settings.AddFlag(fl, "dry-run")
 	settings.AddFlag(fl, "deadline")
-	outputFlag(c, &output, "table", "wide", "json", "yaml", "name")
+	outputFlag(c, &output, report.Formats...)
 	return c
 }
 
@@ -318,7 +318,7 @@ func newSnapshotDelete(app *App) *cobra.Command {
 	f.add(c, cluster.Snapshots)
 	deleteFlags(c, &yes, &failOnSpared, &skew)
 	c.Flags().BoolVar(&keep, "keep-newest-good", true, "spare the newest good snapshot of each series")
-	outputFlag(c, &output, "table", "wide", "json", "yaml", "name")
+	outputFlag(c, &output, report.Formats...)
 	return c
 }
 

@@ -33,11 +33,6 @@ type Age struct {
 
 func newAge() Filter { return &Age{Dated: Dated{StatsResult: "min_value"}} }
 
-// NewAge is an age filter by creation date, for commands that take it as a flag.
-func NewAge(direction string, age time.Duration) Filter {
-	return &Age{Source: byCreation, Direction: direction, Unit: "seconds", UnitCount: int64(age / time.Second)}
-}
-
 // Validate implements Filter.
 func (f *Age) Validate(list cluster.ListKind, given map[string]bool) error {
 	errs := []error{f.validate(f.Source, list, given)}

@@ -601,20 +601,6 @@ func TestKindsAreComplete(t *testing.T) {
 	require.True(t, Kinds["none"].NoExclude)
 }
 
-func TestNewAge(t *testing.T) {
-	list := cluster.Items([]*cluster.Index{{Name: "old", Created: at("2024-01-01")}, {Name: "new", Created: at("2024-01-03")}})
-	c := Chain{{Kind: "age", Filter: NewAge("older", 36*time.Hour)}}
-	require.Equal(t, []string{"old"}, selected(t, c, at("2024-01-03"), list))
-}
-
-func TestNewPattern(t *testing.T) {
-	p, err := NewPattern("prefix", "a")
-	require.NoError(t, err)
-	require.Equal(t, []string{"ab"}, selected(t, Chain{{Filter: p}}, at("2024-01-03"), cluster.Items([]*cluster.Index{{Name: "ab"}, {Name: "ba"}})))
-	_, err = NewPattern("regex", "(")
-	require.Error(t, err)
-}
-
 func TestChainNamesDotted(t *testing.T) {
 	for filter, want := range map[string]bool{
 		"filtertype: pattern, kind: prefix, value: .kibana":                 true,

@@ -20,12 +20,6 @@ type Pattern struct {
 
 func newPattern() Filter { return &Pattern{} }
 
-// NewPattern is a compiled pattern filter, for commands that take it as a flag.
-func NewPattern(kind, value string) (*Pattern, error) {
-	p := &Pattern{Kind: kind, Value: value}
-	return p, p.Validate("", nil)
-}
-
 // Validate implements Filter and compiles the expression.
 func (f *Pattern) Validate(cluster.ListKind, map[string]bool) error {
 	if f.Value == "" {

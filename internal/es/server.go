@@ -24,7 +24,7 @@ func (c *Client) Server(ctx context.Context) (cluster.Server, error) {
 	if c.server != nil {
 		return *c.server, nil
 	}
-	start := time.Now()
+	start, again := time.Now(), time.Duration(0)
 	for {
 		s, err := c.probe(ctx)
 		if err == nil {
@@ -35,8 +35,9 @@ func (c *Client) Server(ctx context.Context) (cluster.Server, error) {
 		if ctx.Err() != nil || !cluster.Transient(err) || elapsed >= c.o.ConnectTimeout || untrusted(err) {
 			return cluster.Server{}, err
 		}
-		if c.o.Wait != nil {
+		if c.o.Wait != nil && elapsed >= again { // ten minutes of waiting are eight lines, not three hundred
 			c.o.Wait(err, elapsed)
+			again = max(5*time.Second, 2*elapsed)
 		}
 		select {
 		case <-ctx.Done():

@@ -14,7 +14,7 @@ import (
 
 func as[T error](err error, target *T) bool { return errors.As(err, target) }
 
-// Formats are the forms a report or list can be shown in.
+// Formats are the forms a report can be shown in.
 var Formats = []string{"table", "wide", "json", "yaml", "name"}
 
 // Write shows the report in a format.
