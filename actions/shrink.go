@@ -14,7 +14,8 @@ import (
 
 // Shrink makes indices with fewer primaries out of open indices, one at a time
 // (spec/curator §5.17). What it changes on a source to get there, its routing and
-// a write block, it takes back when it fails; a block that was there before stays.
+// a write block, it takes back when it fails; a block that was there before stays,
+// and so does ours where nothing but the deletion of the source failed.
 type Shrink struct {
 	ShrinkNode       string         `yaml:"shrink_node" check:"required" doc:"the node that gets a copy of every shard: its name, or DETERMINISTIC for the one with most space"`
 	NodeFilters      nodeFilters    `yaml:"node_filters" doc:"which nodes may be taken"`
@@ -154,8 +155,12 @@ func (a *Shrink) undo(ctx context.Context, env *Env, source string, before map[s
 // already, as long as the server remembers of what (before 8 always, later until the
 // target is whole). Nothing is changed before all is well.
 func (a *Shrink) check(ctx context.Context, env *Env, source *cluster.Index, before map[string]string, target string) (node cluster.Node, resumed bool, err error) {
-	if source.StreamHead {
+	switch {
+	case source.StreamHead:
 		return node, false, fmt.Errorf("it is the write index of the data stream %s", source.DataStream)
+	case source.DataStream != "" && a.DeleteAfter:
+		return node, false, cluster.WithHint(fmt.Errorf("it belongs to the data stream %s, and %s would not: with its deletion its documents would be gone from the stream", source.DataStream, target),
+			"delete_after: false keeps it")
 	}
 	primaries, _ := cluster.ShardNumbers(before)
 	if int64(primaries)%a.NumberOfShards != 0 {
@@ -167,6 +172,9 @@ func (a *Shrink) check(ctx context.Context, env *Env, source *cluster.Index, bef
 	}
 	if s, there := made[target]; there {
 		if id := cmp.Or(s["index.resize.source.uuid"], s["index.shrink.source.uuid"]); id != "" && id == source.UUID {
+			if before[blockWrites] != "true" { // the same number of documents need not be the same documents
+				return node, false, cluster.WithHint(fmt.Errorf("%s was made of it by an earlier run, and it may have taken writes since", target), "delete %s, then shrink anew", target)
+			}
 			env.Warn("%s was made of %s by an earlier run: it goes on from there", target, source.Name)
 			return node, true, nil
 		}
@@ -176,8 +184,12 @@ func (a *Shrink) check(ctx context.Context, env *Env, source *cluster.Index, bef
 	if err != nil {
 		return node, false, err
 	}
-	if docs := stats[source.Name].Docs; docs > maxDocs*a.NumberOfShards {
-		return node, false, fmt.Errorf("its %d documents do not fit into %s", docs, plural(int(a.NumberOfShards), "shard"))
+	size, known := stats[source.Name]
+	switch {
+	case !known:
+		return node, false, errors.New("the server gives no statistics of it")
+	case size.Docs > maxDocs*a.NumberOfShards:
+		return node, false, fmt.Errorf("its %d documents do not fit into %s", size.Docs, plural(int(a.NumberOfShards), "shard"))
 	}
 	nodes, err := env.Cluster.Nodes(ctx)
 	if err != nil {
@@ -186,7 +198,7 @@ func (a *Shrink) check(ctx context.Context, env *Env, source *cluster.Index, bef
 	if node, err = a.choose(nodes); err != nil {
 		return node, false, err
 	}
-	if need := stats[source.Name].PrimaryBytes*2 + slack; need >= node.Free {
+	if need := size.PrimaryBytes*2 + slack; need >= node.Free {
 		return node, false, fmt.Errorf("node %s has %d bytes free; shrinking needs %d", node.Name, node.Free, need)
 	}
 	data := slices.DeleteFunc(slices.Clone(nodes), func(n cluster.Node) bool { return !n.IsData() })
@@ -334,12 +346,15 @@ func (a *Shrink) same(ctx context.Context, env *Env, source, target string) erro
 		env.Warn("%s is not waited for; look whether it is green", target)
 		return nil
 	}
-	var x, y int64
+	var x, y cluster.IndexStats
 	both, stayed := []string{source, target}, false
 	err := a.poll(ctx, env, "the documents of "+target+" to be counted", func() (bool, error) {
 		stats, err := env.Cluster.Stats(ctx, both)
-		if x, y = stats[source].Docs, stats[target].Docs; err != nil || x == y {
-			return err == nil, err
+		if err != nil || len(stats) < len(both) { // no number is not zero
+			return false, err
+		}
+		if x, y = stats[source], stats[target]; x.Docs == y.Docs {
+			return true, nil
 		}
 		// A shard that moves at this moment is not counted: what counts is what is
 		// seen between two looks at which none moves.
@@ -348,8 +363,8 @@ func (a *Shrink) same(ctx context.Context, env *Env, source, target string) erro
 		stayed = cluster.Settled(copies)
 		return before && stayed, err
 	})
-	if err == nil && x != y {
-		err = fmt.Errorf("the target %s holds %d documents and the source %d: the source stays", target, y, x)
+	if err == nil && x.Docs != y.Docs {
+		err = fmt.Errorf("the target %s holds %d documents and the source %d: the source stays", target, y.Docs, x.Docs)
 	}
 	return err
 }

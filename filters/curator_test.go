@@ -100,6 +100,12 @@ func TestAliasAllocatedForcemergedKibana(t *testing.T) {
 		"{filtertype: alias, aliases: one}":                                                       "a",
 		"{filtertype: alias, aliases: [one, two]}":                                                "a b",
 		"{filtertype: alias, aliases: [one, none]}":                                               "", // on the server, a missing alias is 404 for all
+		"{filtertype: alias, aliases: [one, 'none*']}":                                            "a",
+		"{filtertype: alias, aliases: 't*', exclude: true}":                                       ".kibana_1",
+		"{filtertype: alias, aliases: 'no*', exclude: true}":                                      "a b .kibana_1",
+		"{filtertype: alias, aliases: 'one, two'}":                                                "a b",
+		"{filtertype: alias, aliases: [one, none], exclude: true}":                                "a b .kibana_1",
+		"{filtertype: alias, aliases: _all}":                                                      "a b",
 		"{filtertype: alias, aliases: [one], exclude: true}":                                      "b .kibana_1",
 		"{filtertype: allocated, key: box, value: hot}":                                           "b .kibana_1",
 		"{filtertype: allocated, key: box, value: hot, exclude: false}":                           "a",

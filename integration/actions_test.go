@@ -104,6 +104,7 @@ func TestIndexFilters(t *testing.T) {
 			"{filtertype: space, disk_space: 0.00001}":                                {full, empty}, // the sum stays over the limit
 			"{filtertype: shards, number_of_shards: 1, shard_filter_behavior: equal}": {empty, full, closed},
 			"{filtertype: alias, aliases: ['PREFIXal']}":                              {full},
+			"{filtertype: alias, aliases: 'PREFIXa*,PREFIXnone*'}":                    {full},
 			"{filtertype: forcemerged, max_num_segments: 100, exclude: false}":        {empty, full},
 			"{filtertype: none}":                                                      {empty, full, closed},
 			"{filtertype: kibana}":                                                    {empty, full, closed},

@@ -38,7 +38,11 @@ func (m *Memory) open(names []string, take func(*index)) {
 func (m *Memory) Stats(ctx context.Context, names []string) (map[string]cluster.IndexStats, error) {
 	out := map[string]cluster.IndexStats{}
 	err := m.do(ctx, read("Stats", "read index statistics", names...), func() error {
-		m.open(names, func(i *index) { out[i.Name] = *i.Stats })
+		m.open(names, func(i *index) {
+			if !m.NoStats[i.Name] {
+				out[i.Name] = *i.Stats
+			}
+		})
 		return nil
 	})
 	return out, err

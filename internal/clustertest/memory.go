@@ -44,6 +44,8 @@ type Memory struct {
 	NodeRoles map[string][]string
 	// ShrinkEnds, if set, says why a shrunken index cannot be started, or nothing.
 	ShrinkEnds func(target string) (reason string)
+	// NoStats are indices whose shards do not answer when they are counted.
+	NoStats map[string]bool
 	// ReindexEnds, if set, may change what a reindex task ends as.
 	ReindexEnds func(t *cluster.Task)
 

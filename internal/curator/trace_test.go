@@ -88,11 +88,11 @@ func TestRequestsOneByOne(t *testing.T) {
 	all3 := snapshots(snapshot("s-1", second, "SUCCESS"), snapshot("s-2", second+1000, "SUCCESS"), snapshot("s-3", second+2000, "SUCCESS"))
 
 	takes := map[string][]string{
-		"GET /_cluster/state/metadata": {indices(index("a-1", ""), closed, managed)},
-		"GET /_snapshot/r":             {`{"r":{"type":"fs","settings":{"location":"/r"}}}`},
-		"POST /_snapshot/r/_verify":    {`{"nodes":{"n":{"name":"n1"}}}`},
-		"PUT /_snapshot/r/new":         {`{"accepted":true}`},
-		"GET /_snapshot/r/new":         {snapshots(snapshot("new", second, "IN_PROGRESS")), strings.Replace(snapshots(snapshot("new", second, "SUCCESS")), `"a","b"`, `"a-1","a-2"`, 1)},
+		"GET /_cluster/state/metadata,blocks": {indices(index("a-1", ""), closed, managed)},
+		"GET /_snapshot/r":                    {`{"r":{"type":"fs","settings":{"location":"/r"}}}`},
+		"POST /_snapshot/r/_verify":           {`{"nodes":{"n":{"name":"n1"}}}`},
+		"PUT /_snapshot/r/new":                {`{"accepted":true}`},
+		"GET /_snapshot/r/new":                {snapshots(snapshot("new", second, "IN_PROGRESS")), strings.Replace(snapshots(snapshot("new", second, "SUCCESS")), `"a","b"`, `"a-1","a-2"`, 1)},
 	}
 	expires := map[string][]string{
 		"GET /_snapshot/r/_all":       {all3, snapshots(`{"snapshot":"s-3"}`)},
@@ -101,19 +101,19 @@ func TestRequestsOneByOne(t *testing.T) {
 		"DELETE /_snapshot/r/s-1,s-2": {`{"acknowledged":true}`},
 	}
 	brings := map[string][]string{
-		"GET /_snapshot/r/_all":          {all3},
-		"GET /_snapshot/r/s-3":           {snapshots(snapshot("s-3", second+2000, "SUCCESS"))},
-		"GET /_cluster/state/metadata":   {indices(index("other", ""))},
-		"GET /_cluster/state/customs":    {`{}`, `{"restore":{"snapshots":[{"repository":"r","snapshot":"s-3","indices":["r_a","r_b"]}]}}`},
-		"POST /_snapshot/r/_verify":      {`{"nodes":{"n":{"name":"n1"}}}`},
-		"POST /_snapshot/r/s-3/_restore": {`{"accepted":true}`},
-		"GET /_cluster/health":           {`{"indices":{` + health("r_a", 1) + "," + health("r_b", 0) + `}}`, `{"indices":{` + health("r_a", 1) + "," + health("r_b", 1) + `}}`},
-		"GET /_cat/shards/r_a,r_b":       {`[]`},
-		"GET /r_a,r_b/_stats/docs,store": {`{"indices":{}}`},
+		"GET /_snapshot/r/_all":               {all3},
+		"GET /_snapshot/r/s-3":                {snapshots(snapshot("s-3", second+2000, "SUCCESS"))},
+		"GET /_cluster/state/metadata,blocks": {indices(index("other", ""))},
+		"GET /_cluster/state/customs":         {`{}`, `{"restore":{"snapshots":[{"repository":"r","snapshot":"s-3","indices":["r_a","r_b"]}]}}`},
+		"POST /_snapshot/r/_verify":           {`{"nodes":{"n":{"name":"n1"}}}`},
+		"POST /_snapshot/r/s-3/_restore":      {`{"accepted":true}`},
+		"GET /_cluster/health":                {`{"indices":{` + health("r_a", 1) + "," + health("r_b", 0) + `}}`, `{"indices":{` + health("r_a", 1) + "," + health("r_b", 1) + `}}`},
+		"GET /_cat/shards/r_a,r_b":            {`[]`},
+		"GET /r_a,r_b/_stats/docs,store":      {`{"indices":{}}`},
 	}
 	removes := map[string][]string{
-		"GET /_cluster/state/metadata": {indices(index("a-1", ""), closed, managed), indices(managed)},
-		"DELETE /a-1,a-2":              {`{"acknowledged":true}`},
+		"GET /_cluster/state/metadata,blocks": {indices(index("a-1", ""), closed, managed), indices(managed)},
+		"DELETE /a-1,a-2":                     {`{"acknowledged":true}`},
 	}
 	const (
 		createBody  = ` {"ignore_unavailable":false,"include_global_state":true,"indices":"a-1,a-2","partial":false}`
@@ -129,7 +129,7 @@ func TestRequestsOneByOne(t *testing.T) {
 	}{
 		{"snapshot, 5", five, "6.7.0", "snapshot", "repository: r, name: new", takes, 0, []string{
 			"GET /", // once; Curator asks four times
-			"GET /_cluster/state/metadata?flat_settings=true", // instead of the settings of _all, then state, statistics and settings of all that is listed: only what a filter needs is asked for
+			"GET /_cluster/state/metadata,blocks?flat_settings=true", // instead of the settings of _all, then state, statistics and settings of all that is listed: only what a filter needs is asked for
 			"GET /_snapshot/r",
 			"POST /_snapshot/r/_verify",
 			// no GET /_snapshot/_status: a server that takes one snapshot at a time refuses by itself (K8)
@@ -139,7 +139,7 @@ func TestRequestsOneByOne(t *testing.T) {
 		}},
 		{"snapshot, 8", eight, "8.19.7", "snapshot", "repository: r, name: new", takes, 0, []string{
 			"GET /",
-			"GET /_cluster/state/metadata?flat_settings=true", // instead of GET /_cat/indices, which asks every shard, and of the settings
+			"GET /_cluster/state/metadata,blocks?flat_settings=true", // instead of GET /_cat/indices, which asks every shard, and of the settings
 			"GET /_snapshot/r",
 			// version 8 does not verify
 			"PUT /_snapshot/r/new?wait_for_completion=false" + createBody,
@@ -164,7 +164,7 @@ func TestRequestsOneByOne(t *testing.T) {
 			"GET /",
 			"GET /_snapshot/r/_all", // without the indices in each
 			"GET /_snapshot/r/s-3",  // with them: the one that is taken
-			"GET /_cluster/state/metadata?flat_settings=true",
+			"GET /_cluster/state/metadata,blocks?flat_settings=true",
 			"GET /_cluster/state/customs", // what is running, instead of GET /_snapshot/_status
 			"POST /_snapshot/r/_verify",
 			"POST /_snapshot/r/s-3/_restore?wait_for_completion=false" + restoreBody,
@@ -178,7 +178,7 @@ func TestRequestsOneByOne(t *testing.T) {
 			"GET /",
 			"GET /_snapshot/r/_all",
 			"GET /_snapshot/r/s-3",
-			"GET /_cluster/state/metadata?flat_settings=true",
+			"GET /_cluster/state/metadata,blocks?flat_settings=true",
 			"GET /_cluster/state/customs",
 			// version 8 does not verify
 			"POST /_snapshot/r/s-3/_restore?wait_for_completion=false" + restoreBody,
@@ -190,15 +190,15 @@ func TestRequestsOneByOne(t *testing.T) {
 		}},
 		{"delete_indices, 5", five, "6.7.0", "delete_indices", "timeout_override: 60", removes, 1, []string{
 			"GET /",
-			"GET /_cluster/state/metadata?flat_settings=true",
+			"GET /_cluster/state/metadata,blocks?flat_settings=true",
 			"DELETE /a-1,a-2?expand_wildcards=none&ignore_unavailable=true&master_timeout=60000ms", // the time-out of the request; one that has gone meanwhile is no failure, and no name is a pattern
-			"GET /_cluster/state/metadata?flat_settings=true",                                      // once, not once for each name
+			"GET /_cluster/state/metadata,blocks?flat_settings=true",                               // once, not once for each name
 		}},
 		{"delete_indices, 8", eight, "8.19.7", "delete_indices", "timeout_override: 60", removes, 1, []string{
 			"GET /",
-			"GET /_cluster/state/metadata?flat_settings=true",
+			"GET /_cluster/state/metadata,blocks?flat_settings=true",
 			"DELETE /a-1,a-2?expand_wildcards=none&ignore_unavailable=true&master_timeout=30000ms",
-			"GET /_cluster/state/metadata?flat_settings=true",
+			"GET /_cluster/state/metadata,blocks?flat_settings=true",
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -228,7 +228,7 @@ func (w *wire) curator(s *shell, client, file string) (code int, out string) {
 // 8's client sends is unknown to all but Elasticsearch from 7.17 on.
 func TestC05BodiesHaveThePlainType(t *testing.T) {
 	w := &wire{t: t, replies: map[string][]string{
-		"GET /": {`{"version":{"number":"7.17.28"}}`}, "GET /_cluster/state/metadata": {`{"metadata":{"indices":{"a":{"state":"open"}}}}`},
+		"GET /": {`{"version":{"number":"7.17.28"}}`}, "GET /_cluster/state/metadata,blocks": {`{"metadata":{"indices":{"a":{"state":"open"}}}}`},
 		"GET /_snapshot/r": {`{"r":{"type":"fs"}}`}, "PUT /_snapshot/r/new": {`{"accepted":true}`},
 	}}
 	code, out := w.curator(newShell(t), "elasticsearch: {client: {hosts: ['%s']}}\n", one("snapshot", "repository: r, name: new, wait_for_completion: false", all))
@@ -246,7 +246,7 @@ func TestD24TheServersOwnWords(t *testing.T) {
 	} {
 		w := &wire{t: t, replies: map[string][]string{
 			"GET /": {`{"version":{"number":"8.19.7"}}`}, line: {refused},
-			"GET /_cluster/state/metadata": {`{"metadata":{"indices":{"a":{"state":"open"}}}}`},
+			"GET /_cluster/state/metadata,blocks": {`{"metadata":{"indices":{"a":{"state":"open"}}}}`},
 		}}
 		code, out := w.curator(newShell(t), "elasticsearch: {client: {hosts: ['%s']}}\n", file)
 		require.Equal(t, 1, code)

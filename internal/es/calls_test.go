@@ -14,7 +14,7 @@ const (
 	listing = "metadata.indices.*.state,metadata.indices.*.aliases,metadata.indices.*.system," +
 		`metadata.indices.*.settings.index\.uuid,metadata.indices.*.settings.index\.creation_date,` +
 		`metadata.indices.*.settings.index\.hidden,metadata.indices.*.settings.index\.lifecycle\.name,` +
-		"metadata.data_stream.data_stream.*.indices.index_name&flat_settings=true"
+		"metadata.data_stream.data_stream.*.indices.index_name,blocks.global&flat_settings=true"
 	snapshots = "snapshots.snapshot,snapshots.uuid,snapshots.version,snapshots.state,snapshots.reason,snapshots.include_global_state," +
 		"snapshots.start_time_in_millis,snapshots.end_time_in_millis,snapshots.shards,snapshots.failures," +
 		"snapshots.metadata.policy,snapshots.metadata.sm_policy,failures"
@@ -54,7 +54,7 @@ func TestReads(t *testing.T) {
 			[]exchange{{line: "GET /_cluster/state/customs?filter_path=" + running, reply: `{"snapshot_deletions":{"snapshot_deletions":[{"repository":"r","snapshots":["a","b"],"start_time_millis":0,"state":"WAITING"}]},"snapshots":{"snapshots":[],"node_ids_for_removal":[]}}`}},
 			[]cluster.Operation{{Kind: cluster.OpDelete, Repository: "r", Snapshot: "a,b"}}},
 		{"indices", func(c *Client) (any, error) { return c.Indices(ctx) },
-			[]exchange{{line: "GET /_cluster/state/metadata?filter_path=" + listing, reply: `{"cluster_uuid":"x","metadata":{"other":{"a":[1]},"indices":{
+			[]exchange{{line: "GET /_cluster/state/metadata,blocks?filter_path=" + listing, reply: `{"cluster_uuid":"x","metadata":{"other":{"a":[1]},"indices":{
 				"roll-2":{"state":"open","settings":{"index.hidden":"true","index.creation_date":"1795233622369","index.uuid":"WoQD","index.lifecycle.name":"pol"},"aliases":["z","roll"],"system":false},
 				".ds-logs-000002":{"state":"open","settings":{"index.hidden":"true","index.creation_date":"1795233630851","index.uuid":"rMeB"},"aliases":[],"system":false},
 				".ds-logs-000001":{"state":"open","settings":{"index.creation_date":"1795233629719","index.uuid":"jse0"},"aliases":[]},
@@ -69,7 +69,7 @@ func TestReads(t *testing.T) {
 				{Name: "sys", UUID: "s", Created: at(1), System: true, Aliases: []string{}},
 			}},
 		{"no index at all", func(c *Client) (any, error) { return c.Indices(ctx) },
-			[]exchange{{line: "GET /_cluster/state/metadata?filter_path=" + listing, reply: `{}`}}, []*cluster.Index(nil)},
+			[]exchange{{line: "GET /_cluster/state/metadata,blocks?filter_path=" + listing, reply: `{}`}}, []*cluster.Index(nil)},
 		{"stats", func(c *Client) (any, error) { return c.Stats(ctx, []string{"a", "grüße", "gone"}) },
 			[]exchange{{line: "GET /a,gr%C3%BC%C3%9Fe,gone/_stats/docs,store?filter_path=indices.*.primaries.docs.count,indices.*.primaries.store.size_in_bytes,indices.*.total.store.size_in_bytes&ignore_unavailable=true",
 				reply: `{"indices":{"a":{"primaries":{"docs":{"count":3},"store":{"size_in_bytes":10}},"total":{"store":{"size_in_bytes":20}}}}}`}},

@@ -258,6 +258,8 @@ var (
 	errNotSent = errors.New("the request was not sent")
 	errNoReply = errors.New("the connection was lost")
 	errTooLong = errors.New("the request line is too long")
+
+	errNotRecovered = errors.New("the cluster has not recovered its state")
 )
 
 type roundTripper func(*http.Request) (*http.Response, error)

@@ -260,3 +260,39 @@ func TestUsesTheProxyOfTheEnvironment(t *testing.T) {
 	require.NoError(t, err, string(out))
 	require.Equal(t, []string{"http://cluster.invalid:9200/"}, asked)
 }
+
+// A cluster that has not recovered its state answers a listing with nothing: that is
+// no empty list (the reply of Elasticsearch 6.7.0 with gateway.recover_after_nodes).
+func TestWaitsForTheState(t *testing.T) {
+	line := "GET /_cluster/state/metadata,blocks?filter_path="
+	const block = `{"blocks":{"global":{"1":{"description":"state not recovered / initialized","retryable":true,"disable_state_persistence":true,"levels":["read","write","metadata_read","metadata_write"]}}}}`
+	const settings = "metadata.indices.*.settings,blocks.global&flat_settings=true"
+	calls := map[string]func(*testing.T, *Client) (int, error){
+		listing: func(t *testing.T, c *Client) (int, error) { l, err := c.Indices(t.Context()); return len(l), err },
+		settings: func(t *testing.T, c *Client) (int, error) {
+			s, err := c.Settings(t.Context(), []string{"a"})
+			return len(s), err
+		},
+	}
+	for query, call := range calls {
+		synctest.Test(t, func(t *testing.T) {
+			list := []exchange{}
+			for range 2 * tries {
+				list = append(list, exchange{line: line + query, reply: block})
+			}
+			told := 0
+			client, _ := play(t, Options{ConnectTimeout: time.Minute, Wait: func(err error, _ time.Duration) {
+				told++
+				require.ErrorContains(t, err, "state not recovered")
+			}}, append(list, exchange{line: line + query, reply: `{"metadata":{"indices":{"a":{"state":"open","settings":{"x":"1"}}}},"blocks":{"global":{"6":{"description":"cluster read-only"}}}}`})...)
+			n, err := call(t, client)
+			require.NoError(t, err)
+			require.Equal(t, 1, n)
+			require.Positive(t, told)
+
+			client, _ = play(t, Options{}, list[:tries]...)
+			_, err = call(t, client)
+			requireKind(t, cluster.ErrUnavailable, err, "state not recovered")
+		})
+	}
+}

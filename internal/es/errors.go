@@ -29,10 +29,13 @@ func replyError(k call, status int, body io.Reader) error {
 	e := &cluster.Error{Op: k.op, Status: status}
 	raw, _ := io.ReadAll(io.LimitReader(body, maxErrorBody))
 	var reply struct {
-		Error json.RawMessage `json:"error"`
+		Error   json.RawMessage `json:"error"`
+		Tagline string          `json:"tagline"` // of GET /, which Elasticsearch 6 also answers when it is not ready
 	}
 	var eb errorBody
 	switch {
+	case json.Unmarshal(raw, &reply) == nil && reply.Tagline != "":
+		e.Text = "it has no master yet, or has not recovered its state"
 	case json.Unmarshal(raw, &reply) != nil || len(reply.Error) == 0:
 		e.Text = plainText(string(raw))
 	case json.Unmarshal(reply.Error, &e.Text) == nil:

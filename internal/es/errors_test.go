@@ -188,6 +188,7 @@ func TestKindsOfOtherReplies(t *testing.T) {
 		{"a proxy forbids", false, 403, `{"message":"Forbidden"}`, cluster.ErrForbidden, `{"message":"Forbidden"} (HTTP 403)`, ""},
 		{"the disk is full", true, 429, cause("cluster_block_exception", "index [a] blocked by: [TOO_MANY_REQUESTS/12/disk usage exceeded flood-stage watermark, index has read-only-allow-delete block];"), cluster.ErrForbidden, "flood-stage", "free space"},
 		{"the cluster has no master yet", false, 503, cause("cluster_block_exception", "blocked by: [SERVICE_UNAVAILABLE/1/state not recovered / initialized];"), cluster.ErrUnavailable, "state not recovered", ""},
+		{"Elasticsearch 6 before it has recovered its state", false, 503, `{"name":"n1","cluster_uuid":"_na_","version":{"number":"6.7.0"},"tagline":"You Know, for Search"}`, cluster.ErrUnavailable, "try: it has no master yet, or has not recovered its state (HTTP 503)", ""},
 		{"no master", true, 503, cause("master_not_discovered_exception", ""), cluster.ErrUnavailable, "master_not_discovered_exception", ""},
 		{"no cluster manager", false, 503, cause("cluster_manager_not_discovered_exception", ""), cluster.ErrUnavailable, "cluster_manager_not_discovered_exception", ""},
 		{"OpenSearch starts", false, 503, "OpenSearch Security not initialized.", cluster.ErrUnavailable, "OpenSearch Security not initialized. (HTTP 503)", ""},

@@ -23,7 +23,46 @@ var indexFields = []string{
 	"metadata.indices.*.state", "metadata.indices.*.aliases", "metadata.indices.*.system",
 	`metadata.indices.*.settings.index\.uuid`, `metadata.indices.*.settings.index\.creation_date`,
 	`metadata.indices.*.settings.index\.hidden`, `metadata.indices.*.settings.index\.lifecycle\.name`,
-	"metadata.data_stream.data_stream.*.indices.index_name",
+	"metadata.data_stream.data_stream.*.indices.index_name", "blocks.global",
+}
+
+// metadata reads the cluster's metadata and gives it to read, key by key. A cluster
+// that has not recovered its state yet answers with none at all: that is waited for
+// like a cluster that does not answer, and is never an empty list.
+func (c *Client) metadata(ctx context.Context, op string, filterPath []string, reset func(), read func(d *json.Decoder, key string) error) error {
+	return c.patiently(ctx, func(err error) bool { return errors.Is(err, errNotRecovered) }, func() error {
+		return c.do(ctx, call{op: op, request: func() esapi.Request {
+			reset()
+			return esapi.ClusterStateRequest{Metric: []string{"metadata", "blocks"}, FlatSettings: flag(true), FilterPath: filterPath}
+		}, decode: func(r io.Reader) error {
+			d := json.NewDecoder(r)
+			err := object(d, func(key string) error {
+				switch key {
+				case "metadata":
+					return object(d, func(key string) error { return read(d, key) })
+				case "blocks":
+					return object(d, func(string) error { return object(d, func(id string) error { return recovered(d, op, id) }) })
+				}
+				return skip(d)
+			})
+			return drain(r, err)
+		}})
+	})
+}
+
+// notRecovered is the number of the server's block while its state is not recovered
+// (GatewayService).
+const notRecovered = "1"
+
+func recovered(d *json.Decoder, op, id string) error {
+	var block struct {
+		Description string `json:"description"`
+	}
+	err := d.Decode(&block)
+	if err == nil && id == notRecovered {
+		return &cluster.Error{Op: op, Kind: cluster.ErrUnavailable, Text: block.Description, Err: errNotRecovered}
+	}
+	return err
 }
 
 type indexMetadata struct {
@@ -42,49 +81,37 @@ type indexMetadata struct {
 func (c *Client) Indices(ctx context.Context) ([]*cluster.Index, error) {
 	var list []*cluster.Index
 	streams := map[string][]string{}
-	err := c.do(ctx, call{op: "list indices", request: func() esapi.Request {
-		list = nil
-		return esapi.ClusterStateRequest{Metric: []string{"metadata"}, FlatSettings: flag(true), FilterPath: indexFields}
-	}, decode: func(r io.Reader) error {
-		d := json.NewDecoder(r)
-		err := object(d, func(key string) error {
-			if key != "metadata" {
-				return skip(d)
-			}
-			return object(d, func(key string) error {
-				switch key {
-				case "indices":
-					return object(d, func(name string) error {
-						var m indexMetadata
-						if err := d.Decode(&m); err != nil {
-							return err
-						}
-						list = append(list, m.index(name))
-						return nil
-					})
-				case "data_stream":
-					var ds struct {
-						DataStream map[string]struct {
-							Indices []struct {
-								Name string `json:"index_name"`
-							} `json:"indices"`
-						} `json:"data_stream"`
-					}
-					if err := d.Decode(&ds); err != nil {
-						return err
-					}
-					for name, s := range ds.DataStream {
-						for _, i := range s.Indices {
-							streams[name] = append(streams[name], i.Name)
-						}
-					}
-					return nil
+	err := c.metadata(ctx, "list indices", indexFields, func() { list = nil; clear(streams) }, func(d *json.Decoder, key string) error {
+		switch key {
+		case "indices":
+			return object(d, func(name string) error {
+				var m indexMetadata
+				if err := d.Decode(&m); err != nil {
+					return err
 				}
-				return skip(d)
+				list = append(list, m.index(name))
+				return nil
 			})
-		})
-		return drain(r, err)
-	}})
+		case "data_stream":
+			var ds struct {
+				DataStream map[string]struct {
+					Indices []struct {
+						Name string `json:"index_name"`
+					} `json:"indices"`
+				} `json:"data_stream"`
+			}
+			if err := d.Decode(&ds); err != nil {
+				return err
+			}
+			for name, s := range ds.DataStream {
+				for _, i := range s.Indices {
+					streams[name] = append(streams[name], i.Name)
+				}
+			}
+			return nil
+		}
+		return skip(d)
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -165,31 +192,20 @@ func (c *Client) Settings(ctx context.Context, names []string) (map[string]map[s
 		wanted[n] = true
 	}
 	out := map[string]map[string]string{}
-	err := c.do(ctx, call{op: "read index settings", request: func() esapi.Request {
-		return esapi.ClusterStateRequest{Metric: []string{"metadata"}, FlatSettings: flag(true), FilterPath: []string{"metadata.indices.*.settings"}}
-	}, decode: func(r io.Reader) error {
-		d := json.NewDecoder(r)
-		err := object(d, func(key string) error {
-			if key != "metadata" {
-				return skip(d)
+	err := c.metadata(ctx, "read index settings", []string{"metadata.indices.*.settings", "blocks.global"}, func() { clear(out) }, func(d *json.Decoder, _ string) error {
+		return object(d, func(name string) error {
+			var m struct {
+				Settings map[string]any `json:"settings"`
 			}
-			return object(d, func(string) error {
-				return object(d, func(name string) error {
-					var m struct {
-						Settings map[string]any `json:"settings"`
-					}
-					if err := d.Decode(&m); err != nil {
-						return err
-					}
-					if wanted[name] {
-						out[name] = cluster.Flatten(m.Settings)
-					}
-					return nil
-				})
-			})
+			if err := d.Decode(&m); err != nil {
+				return err
+			}
+			if wanted[name] {
+				out[name] = cluster.Flatten(m.Settings)
+			}
+			return nil
 		})
-		return drain(r, err)
-	}})
+	})
 	return out, err
 }
 

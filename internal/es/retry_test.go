@@ -233,7 +233,7 @@ func TestRepliesThatAreNone(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var sent []exchange
 				for range tries {
-					sent = append(sent, exchange{line: "GET /_cluster/state/metadata?filter_path=" + listing, reply: reply})
+					sent = append(sent, exchange{line: "GET /_cluster/state/metadata,blocks?filter_path=" + listing, reply: reply})
 				}
 				client, _ := play(t, Options{}, sent...)
 				list, err := client.Indices(t.Context())
@@ -248,7 +248,7 @@ func TestRepliesThatAreNone(t *testing.T) {
 // What a reply that broke off had already brought does not come twice.
 func TestATryThatBrokeOffLeavesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		line := "GET /_cluster/state/metadata?filter_path=" + listing
+		line := "GET /_cluster/state/metadata,blocks?filter_path=" + listing
 		client, _ := play(t, Options{},
 			exchange{line: line, reply: `{"metadata":{"data_stream":{"data_stream":{"d":{"indices":[{"index_name":"a"},{"index_name":"b"}]}}},"indices":{"a":{"state":"open"},`, broken: true},
 			exchange{line: line, reply: `{"metadata":{"data_stream":{"data_stream":{"d":{"indices":[{"index_name":"a"},{"index_name":"b"}]}}},"indices":{"a":{"state":"open"},"b":{"state":"open"}}}}`})

@@ -24,16 +24,27 @@ func (c *Client) Server(ctx context.Context) (cluster.Server, error) {
 	if c.server != nil {
 		return *c.server, nil
 	}
-	start, again := time.Now(), time.Duration(0)
-	for {
+	err := c.patiently(ctx, func(err error) bool { return cluster.Transient(err) && !untrusted(err) }, func() error {
 		s, err := c.probe(ctx)
 		if err == nil {
 			c.server = &s
-			return s, nil
 		}
+		return err
+	})
+	if err != nil {
+		return cluster.Server{}, err
+	}
+	return *c.server, nil
+}
+
+// patiently asks again while what fails may pass by waiting, up to ConnectTimeout.
+func (c *Client) patiently(ctx context.Context, passes func(error) bool, ask func() error) error {
+	start, again := time.Now(), time.Duration(0)
+	for {
+		err := ask()
 		elapsed := time.Since(start)
-		if ctx.Err() != nil || !cluster.Transient(err) || elapsed >= c.o.ConnectTimeout || untrusted(err) {
-			return cluster.Server{}, err
+		if err == nil || ctx.Err() != nil || !passes(err) || elapsed >= c.o.ConnectTimeout {
+			return err
 		}
 		if c.o.Wait != nil && elapsed >= again { // ten minutes of waiting are eight lines, not three hundred
 			c.o.Wait(err, elapsed)
@@ -41,7 +52,7 @@ func (c *Client) Server(ctx context.Context) (cluster.Server, error) {
 		}
 		select {
 		case <-ctx.Done():
-			return cluster.Server{}, err
+			return err
 		case <-time.After(min(2*time.Second, c.o.ConnectTimeout-elapsed)):
 		}
 	}

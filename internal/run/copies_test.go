@@ -79,6 +79,10 @@ func TestShrinkRefuses(t *testing.T) {
 		"the head of a data stream": {"", func(b *bench) {
 			b.c.AddIndex(cluster.Index{Name: "logs-a", Primaries: 4, DataStream: "logs", StreamHead: true})
 		}, "write index of the data stream"},
+		"what a data stream holds": {"", func(b *bench) {
+			b.c.AddIndex(cluster.Index{Name: "logs-a", Primaries: 4, DataStream: "logs"})
+		}, "belongs to the data stream"},
+		"no statistics": {"", func(b *bench) { b.c.NoStats = map[string]bool{"logs-a": true} }, "no statistics"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := wide(t)
@@ -137,12 +141,28 @@ func TestShrinkGoesOnWhereItWasKilled(t *testing.T) {
 	require.NoError(t, errors.Join(res.Errors()...), "the reply was lost, the target is there")
 	require.Len(t, b.c.CallsOf("ShrinkIndex"), 1)
 
+	// A failed run lets the source take writes again: the target is of the past.
 	b = wide(t, clustertest.Elasticsearch("7.17.28"))
 	b.c.ShrinkEnds = func(string) string { return "no room" }
 	res, _ = b.run(shrink("max_wait: 5"))
 	require.ErrorContains(t, errors.Join(res.Errors()...), "max_wait")
 	require.Equal(t, []string{"logs-a", "logs-a-shrink", "logs-b"}, b.indices(), "the source stays")
 	b.c.BreakIndex("logs-a-shrink", "")
+	res, _ = b.run(shrink(""))
+	require.ErrorContains(t, errors.Join(res.Errors()...), "may have taken writes since")
+	require.Equal(t, []string{"logs-a", "logs-a-shrink", "logs-b"}, b.indices(), "the source stays")
+
+	// One that was killed leaves it blocked.
+	b = wide(t, clustertest.Elasticsearch("7.17.28"))
+	b.c.Fault = func(m string, _ []string) error {
+		if m != "ShrinkIndex" && len(b.c.CallsOf("ShrinkIndex")) > 0 {
+			return cluster.ErrUnreachable
+		}
+		return nil
+	}
+	_, _ = b.run(shrink(""))
+	b.c.Fault = nil
+	require.Equal(t, "true", b.setting("logs-a", "index.blocks.write"))
 	res, r := b.run(shrink(""))
 	require.NoError(t, errors.Join(res.Errors()...))
 	require.Equal(t, []string{"logs-a-shrink", "logs-b"}, b.indices())
@@ -153,12 +173,23 @@ func TestShrinkGoesOnWhereItWasKilled(t *testing.T) {
 func TestShrinkDeletesOnlyWhatIsTheSame(t *testing.T) {
 	b := wide(t)
 	b.c.FaultAfter = func(m string, names []string) error {
+		if m == "ShrinkIndex" { // neither of them answers
+			b.c.NoStats = map[string]bool{"logs-a": true, "logs-a-shrink": true}
+		}
+		return nil
+	}
+	res, _ := b.run(shrink("max_wait: 5"))
+	require.ErrorContains(t, errors.Join(res.Errors()...), "max_wait")
+	require.Contains(t, b.indices(), "logs-a", "no number is not the same number")
+
+	b = wide(t)
+	b.c.FaultAfter = func(m string, names []string) error {
 		if m == "ShrinkIndex" {
 			b.c.AddIndex(cluster.Index{Name: "logs-a-shrink", Stats: &cluster.IndexStats{Docs: 9}})
 		}
 		return nil
 	}
-	res, _ := b.run(shrink(""))
+	res, _ = b.run(shrink(""))
 	require.ErrorContains(t, errors.Join(res.Errors()...), "holds 9 documents and the source 10")
 	require.Contains(t, b.indices(), "logs-a")
 
@@ -327,8 +358,9 @@ func TestCold2Frozen(t *testing.T) {
 	require.Equal(t, "data_cold,data_hot", b.setting("partial-cold-a", "index.routing.allocation.include._tier_preference"))
 
 	for name, set := range map[string]func(b *bench){
-		"managed":  func(b *bench) { cold(b, "cold-x", nil, cluster.Index{Lifecycle: "p"}) },
-		"no mount": func(b *bench) { b.c.AddIndices("cold-x") },
+		"managed":                  func(b *bench) { cold(b, "cold-x", nil, cluster.Index{Lifecycle: "p"}) },
+		"what a data stream holds": func(b *bench) { cold(b, "cold-x", nil, cluster.Index{DataStream: "ds"}) },
+		"no mount":                 func(b *bench) { b.c.AddIndices("cold-x") },
 		"frozen": func(b *bench) {
 			cold(b, "cold-x", map[string]string{"index.store.snapshot.partial": "true"}, cluster.Index{})
 		},

@@ -191,6 +191,21 @@ func TestCurator8(t *testing.T) {
 	require.Contains(t, s.Warnings[0], "max_retries tunes Curator's Python client")
 }
 
+// A file with every key of Curator 8's documentation, most of them without a value.
+func TestCurator8WithKeysLeftEmpty(t *testing.T) {
+	file := "elasticsearch:\n  client:\n    hosts: https://10.1.2.3:9200\n    request_timeout: 60\n"
+	for _, key := range []string{"cloud_id", "bearer_auth", "opaque_id", "http_compress", "verify_certs", "ca_certs", "client_cert", "client_key", "ssl_assert_hostname", "ssl_assert_fingerprint", "ssl_version"} {
+		file += "    " + key + ":\n"
+	}
+	file += "  other_settings:\n    master_only:\n    skip_version_test:\n    username:\n    password:\n    api_key:\n      id:\n      api_key:\n      token:\n"
+	file += "logging:\n  loglevel: INFO\n  logfile:\n  logformat: default\n  blacklist: ['elastic_transport', 'urllib3']\n"
+	s := mustLoad(t, given{file: file})
+	require.Equal(t, []string{"https://10.1.2.3:9200"}, s.URLs)
+	require.Empty(t, s.APIKey+s.Username+s.Password+s.CAFile+s.ClientCert)
+	require.False(t, s.Insecure)
+	require.Empty(t, s.Warnings)
+}
+
 // An API key may be given as id:key everywhere.
 func TestAPIKeyForms(t *testing.T) {
 	both := base64.StdEncoding.EncodeToString([]byte("id:key"))
