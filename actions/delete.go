@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/esnap/esnap/internal/cluster"
@@ -19,6 +20,9 @@ type deletion struct {
 	// present lists which of our items the cluster still has.
 	present  func(ctx context.Context) (map[string]bool, error)
 	patience *patience
+
+	asked map[string]bool // was sent at least once
+	stale bool            // something was waited for since it was looked what is there
 }
 
 // passes is how often what is still there after a deletion is tried again.
@@ -27,6 +31,7 @@ const passes = 3
 // run deletes the items and says of each what became of it.
 func (d *deletion) run(ctx context.Context, env *Env, names []string) error {
 	failed := map[string]error{}
+	d.asked = map[string]bool{}
 	pending := names
 	for pass := 0; pass < passes && len(pending) > 0; pass++ {
 		batches, err := d.batches(pending)
@@ -40,6 +45,7 @@ func (d *deletion) run(ctx context.Context, env *Env, names []string) error {
 			d.batch(ctx, env, batch, failed)
 		}
 		there, err := d.stillThere(ctx, env)
+		d.stale = false
 		if err != nil {
 			err = fmt.Errorf("it is not known whether it is gone: %w", err)
 			for _, n := range names {
@@ -74,6 +80,8 @@ func (d *deletion) run(ctx context.Context, env *Env, names []string) error {
 		switch {
 		case failed[n] != nil:
 			o.Result, o.Err = cluster.Failure, failed[n]
+		case left[n] && d.asked[n]:
+			o.Result, o.Detail = cluster.Left, "asked for, and still there: "+context.Cause(ctx).Error()
 		case left[n]:
 			o.Result, o.Detail = cluster.Left, "not started: "+context.Cause(ctx).Error()
 		}
@@ -88,12 +96,23 @@ func (d *deletion) run(ctx context.Context, env *Env, names []string) error {
 // batch deletes some items in one request. A refusal that may be about one of
 // them is narrowed down by halves.
 func (d *deletion) batch(ctx context.Context, env *Env, names []string, failed map[string]error) {
-	err := d.patience.busy(ctx, env, func() error { return d.send(ctx, names) })
+	err := d.patience.busy(ctx, env, func() (err error) {
+		if names, err = d.same(ctx, names); err != nil || len(names) == 0 {
+			return err
+		}
+		for _, n := range names {
+			d.asked[n] = true
+		}
+		err = d.send(ctx, names)
+		d.stale = errors.Is(err, cluster.ErrBusy) // and waited for, before it is sent again
+		return err
+	})
 	switch {
 	case err == nil, errors.Is(err, cluster.ErrNoIndex), errors.Is(err, cluster.ErrNoSnapshot):
 		return // whether they are gone is seen afterwards
 	case errors.Is(err, cluster.ErrLost):
 		d.awaitLost(ctx, env, names)
+		d.stale = true
 		return
 	case ctx.Err() != nil:
 		return
@@ -105,6 +124,20 @@ func (d *deletion) batch(ctx context.Context, env *Env, names []string, failed m
 	for _, n := range names {
 		failed[n] = err
 	}
+}
+
+// same leaves out what is no longer there, or is another by now, where that has not
+// been looked at since something was waited for.
+func (d *deletion) same(ctx context.Context, names []string) ([]string, error) {
+	if !d.stale {
+		return names, nil
+	}
+	there, err := d.present(ctx)
+	if err != nil {
+		return nil, err
+	}
+	d.stale = false
+	return slices.DeleteFunc(slices.Clone(names), func(n string) bool { return !there[n] }), nil
 }
 
 // lostFor is how long a deletion whose reply was lost is given to show.

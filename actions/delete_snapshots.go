@@ -50,9 +50,9 @@ func (a *DeleteSnapshots) Run(ctx context.Context, env *Env) error {
 	snapshots := cluster.Of[*cluster.Snapshot](items)
 	slices.SortStableFunc(snapshots, func(x, y *cluster.Snapshot) int { return x.Start.Compare(y.Start) })
 	names := cluster.Names(snapshots)
-	ours := make(map[string]bool, len(names))
-	for _, n := range names {
-		ours[n] = true
+	uuid := make(map[string]string, len(names))
+	for _, s := range snapshots {
+		uuid[s.Name] = s.UUID
 	}
 	d := deletion{
 		what: "snapshot", in: a.Repository,
@@ -63,11 +63,11 @@ func (a *DeleteSnapshots) Run(ctx context.Context, env *Env) error {
 			return env.Cluster.DeleteSnapshots(ctx, cluster.DeleteSnapshots{Repository: a.Repository, Names: names})
 		},
 		present: func(ctx context.Context) (map[string]bool, error) {
-			list, err := env.Cluster.SnapshotNames(ctx, a.Repository)
+			list, err := env.Cluster.SnapshotUUIDs(ctx, a.Repository)
 			there := map[string]bool{}
-			for _, n := range list {
-				if ours[n] {
-					there[n] = true
+			for name, id := range list { // one with another uuid is a new snapshot of the same name
+				if was, ours := uuid[name]; ours && (id == was || id == "") {
+					there[name] = true
 				}
 			}
 			return there, err

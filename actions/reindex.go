@@ -95,7 +95,9 @@ func (a *Reindex) Validate(given map[string]bool) error {
 	}
 	if r := source.Remote; r != nil {
 		u, err := url.Parse(r.Host)
-		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.Port() == "" {
+		if err == nil && u.User != nil {
+			wrong("source.remote.host: user and password have keys of their own, username and password")
+		} else if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.Port() == "" {
 			wrong("source.remote.host: expected scheme://host:port, such as https://other:9200")
 		}
 		if a.selects() && !given["remote_filters"] {

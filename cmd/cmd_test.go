@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -184,6 +185,26 @@ func TestAQuestionWithoutATerminalIsAUsageError(t *testing.T) {
 		require.Equal(t, 2, code, "%v", args)
 		require.Contains(t, errs, "--yes")
 		require.Empty(t, k.c.Writes())
+	}
+}
+
+// TestDryRunOfRepositories: the variable holds for every command that writes.
+func TestDryRunOfRepositories(t *testing.T) {
+	for _, args := range [][]string{{"repository", "unregister", "r"}, {"repository", "verify", "r"}} {
+		for _, variable := range []bool{true, false} {
+			k := newConsole(t)
+			k.c.AddSnapshot("r", cluster.Snapshot{Name: "s", Indices: []string{"logs-a"}})
+			given := args
+			if variable {
+				k.env["ESNAP_DRY_RUN"] = "true"
+			} else {
+				given = append(slices.Clone(args), "--dry-run")
+			}
+			code, out, errs := k.run(given...)
+			require.Equal(t, 0, code, errs)
+			require.Equal(t, "would "+args[1]+" r\n", out)
+			require.Empty(t, k.c.Writes())
+		}
 	}
 }
 

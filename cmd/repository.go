@@ -35,8 +35,9 @@ type repositoryJSON struct {
 // shown masks the settings that hold secrets.
 func shown(r cluster.Repository) repositoryJSON {
 	s := maps.Clone(r.Settings)
-	for k := range s {
-		if repository.Kinds[r.Type].Settings[k].Secret || strings.Contains(k, "secret") || strings.Contains(k, "password") || strings.HasSuffix(k, "token") {
+	for k, v := range s {
+		s[k] = repository.Shown(v)
+		if repository.IsSecret(r.Type, k) {
 			s[k] = "***"
 		}
 	}
@@ -199,6 +200,10 @@ func newRepositoryVerify(app *App) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if app.settings.DryRun {
+				_, err := fmt.Fprintln(app.Out, "would verify", strings.Join(args, ", "))
+				return err
+			}
 			var failed error
 			for _, name := range args {
 				nodes, err := cl.VerifyRepository(c.Context(), cluster.VerifyRepository{Name: name})
@@ -215,6 +220,7 @@ func newRepositoryVerify(app *App) *cobra.Command {
 			return failed
 		},
 	}
+	settings.AddFlag(c.Flags(), "dry-run")
 	return c
 }
 
@@ -226,7 +232,11 @@ func newRepositoryUnregister(app *App) *cobra.Command {
 		Example: "  esnap repository unregister ks-log-snapshots --yes",
 		Args:    wantArgs(1, 1, "one repository"),
 		RunE: func(c *cobra.Command, args []string) error {
-			if !yes && !app.interactive() {
+			s, err := app.load(c)
+			if err != nil {
+				return err
+			}
+			if !yes && !s.DryRun && !app.interactive() {
 				return app.confirm(false, "")
 			}
 			cl, err := app.reach(c)
@@ -236,6 +246,10 @@ func newRepositoryUnregister(app *App) *cobra.Command {
 			r, err := cl.Repository(c.Context(), args[0])
 			if err != nil {
 				return noRepository(c.Context(), cl, args[0], err)
+			}
+			if s.DryRun {
+				_, err := fmt.Fprintln(app.Out, "would unregister", r.Name)
+				return err
 			}
 			if err := app.confirm(yes, fmt.Sprintf("Unregister %s (%s, %s)? Its snapshots stay.", r.Name, r.Type, settingsText(shown(r).Settings))); err != nil {
 				return err
@@ -252,5 +266,6 @@ func newRepositoryUnregister(app *App) *cobra.Command {
 		},
 	}
 	c.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
+	settings.AddFlag(c.Flags(), "dry-run")
 	return c
 }

@@ -221,7 +221,7 @@ func noSnapshot(ctx context.Context, cl cluster.Cluster, repository, name string
 		return noRepository(ctx, cl, repository, err)
 	}
 	missing := fmt.Errorf("there is no snapshot %s/%s: %w", repository, name, cluster.ErrNoSnapshot)
-	if names, lerr := cl.SnapshotNames(ctx, repository); lerr == nil {
+	if names, lerr := cluster.SnapshotNames(ctx, cl, repository); lerr == nil {
 		if near := cluster.Nearest(name, names); near != "" {
 			return cluster.WithHint(missing, "the nearest names are %s", near)
 		}

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -164,6 +165,26 @@ func (k Setting) check(v any) string {
 	return ""
 }
 
+// IsSecret says whether a setting may hold a password or key, also one of a type that
+// is passed through. Its value is shown nowhere.
+func IsSecret(kind, key string) bool {
+	return Kinds[kind].Settings[key].Secret || strings.Contains(key, "secret") || strings.Contains(key, "password") || strings.HasSuffix(key, "token") || strings.HasSuffix(key, "access_key")
+}
+
+// Shown is a setting's value without the user and password that an address in it
+// may have.
+func Shown(value string) string {
+	u, err := url.Parse(value)
+	switch {
+	case err != nil && strings.Contains(value, "@"):
+		return "***"
+	case err != nil || u.User == nil:
+		return value
+	}
+	u.User = url.User("***")
+	return strings.Replace(u.String(), url.User("***").String()+"@", "***@", 1)
+}
+
 // Difference is one setting in which the cluster differs from the file.
 type Difference struct {
 	Key   string `json:"key"`
@@ -202,7 +223,7 @@ func Drift(have cluster.Repository, want Spec) []Difference {
 	slices.Sort(keys)
 	for _, k := range keys {
 		s := settings[k]
-		if s.Secret {
+		if IsSecret(want.Type, k) {
 			continue
 		}
 		place := s.Place || settings == nil && (k == "location" || k == "url" || k == "bucket" || k == "container" || k == "base_path" || k == "path" || k == "uri")
@@ -211,7 +232,7 @@ func Drift(have cluster.Repository, want Spec) []Difference {
 		if h == w || s.Type == Bool && (h == "" && w == "false" || h == "false" && w == "") {
 			continue
 		}
-		out = append(out, Difference{Key: k, Have: have.Settings[k], Want: wanted[k], Place: place})
+		out = append(out, Difference{Key: k, Have: Shown(have.Settings[k]), Want: Shown(wanted[k]), Place: place})
 	}
 	return out
 }
@@ -274,27 +295,44 @@ func Bring(ctx context.Context, c cluster.Cluster, s Spec, force bool) (State, e
 	return st, nil
 }
 
+// Register registers a repository and sees that it is there. Where the reply was lost,
+// what is there may be what was there before, or what no node could verify: both are
+// looked at.
+func Register(ctx context.Context, c cluster.Cluster, r cluster.RegisterRepository) error {
+	err := c.RegisterRepository(ctx, r)
+	if err != nil && !errors.Is(err, cluster.ErrLost) {
+		return err
+	}
+	have, look := c.Repository(ctx, r.Name)
+	if look != nil {
+		return errors.Join(fmt.Errorf("look whether the repository is registered: %w", look), err)
+	}
+	if err == nil {
+		return nil
+	}
+	if drift := Drift(have, Spec{Type: r.Type, Settings: r.Settings}); len(drift) > 0 {
+		return fmt.Errorf("%w; the repository is not what was asked for: %s", err, drift[0])
+	}
+	if r.Verify {
+		_, err = c.VerifyRepository(ctx, cluster.VerifyRepository{Name: r.Name})
+		return err
+	}
+	return nil
+}
+
 // register creates or updates, sees that it is there, and looks what the place
 // already holds.
 func register(ctx context.Context, c cluster.Cluster, st State) (State, error) {
 	s := st.Spec
 	settings := maps.Clone(s.Settings)
 	maps.DeleteFunc(settings, func(_ string, v any) bool { return v == nil })
-	err := c.RegisterRepository(ctx, cluster.RegisterRepository{Name: s.Name, Type: s.Type, Settings: settings, Verify: true})
-	if errors.Is(err, cluster.ErrLost) {
-		if _, look := c.Repository(ctx, s.Name); look == nil {
-			err = nil
-		}
-	}
+	err := Register(ctx, c, cluster.RegisterRepository{Name: s.Name, Type: s.Type, Settings: settings, Verify: true})
 	if err != nil {
 		err = Explain(err)
 		if _, look := c.Repository(ctx, s.Name); look == nil && len(st.Drift) == 0 {
 			err = &cluster.Hinted{Err: fmt.Errorf("%w; it stays registered all the same, unverified", err), Advice: cluster.Hint(err)}
 		}
 		return st, err
-	}
-	if _, err := c.Repository(ctx, s.Name); err != nil {
-		return st, fmt.Errorf("look whether the repository is registered: %w", err)
 	}
 	st.Changed = true
 	st.Detail = "registered and verified"

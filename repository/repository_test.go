@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/clustertest"
 	"github.com/esnap/esnap/internal/es"
 	"github.com/esnap/esnap/repository"
 )
@@ -121,6 +122,8 @@ func TestDrift(t *testing.T) {
 		{"a rate", "fs", have{"max_snapshot_bytes_per_sec": "40mb"}, settings{"max_snapshot_bytes_per_sec": "80mb"}, []string{"max_snapshot_bytes_per_sec is 40mb in the cluster, 80mb as declared"}},
 		{"secrets are not returned", "s3", have{"bucket": "b"}, settings{"bucket": "b", "access_key": "AKIA", "secret_key": "s", "session_token": "t"}, nil},
 		{"another bucket", "s3", have{"bucket": "b", "client": "x"}, settings{"bucket": "c", "client": "y"}, []string{"place: bucket is b in the cluster, c as declared", "client is x in the cluster, y as declared"}},
+		{"secrets of a type that is passed on", "source", have{"delegate_type": "fs"}, settings{"delegate_type": "fs", "secret_key": "s", "sas_token": "t", "db_password": "p"}, nil},
+		{"an address with a password", "url", have{"url": "ftp://u:old@host/a"}, settings{"url": "ftp://u:new@host/a"}, []string{"place: url is ftp://***@host/a in the cluster, ftp://***@host/a as declared"}},
 		{"nested settings", "s3", have{"proxy.host": "h"}, settings{"proxy": settings{"host": "h"}}, nil},
 		{"a place of a type that is passed on", "azure", have{"container": "a", "base_path": "p/"}, settings{"container": "b", "base_path": "p"}, []string{"place: container is a in the cluster, b as declared"}},
 		{"a URL", "url", have{"url": "file:/a"}, settings{"url": "file:/b"}, []string{"place: url is file:/a in the cluster, file:/b as declared"}},
@@ -275,4 +278,51 @@ func TestExplainLeavesOthersAlone(t *testing.T) {
 	require.NoError(t, repository.Explain(nil))
 	hinted := &cluster.Error{Op: "x", Kind: cluster.ErrForbidden, Hint: "own advice", Causes: []cluster.Cause{{Reason: "The specified bucket does not exist"}}}
 	require.Equal(t, "own advice", cluster.Hint(repository.Explain(hinted)))
+}
+
+// A lost reply says nothing: what is there is compared, and verified where that was
+// asked for.
+func TestRegisterWhoseReplyIsLost(t *testing.T) {
+	ctx := context.Background()
+	ask := cluster.RegisterRepository{Name: "r", Type: "fs", Settings: settings{"location": "/new"}, Verify: true}
+	for name, c := range map[string]struct {
+		before, after string // what the name stands for
+		broken        bool   // no node can verify it
+		want          string
+	}{
+		"it was carried out":         {"", "/new", false, ""},
+		"it was not":                 {"", "", false, "missing"},
+		"the old one is still there": {"/old", "/old", false, "location is /old"},
+		"it cannot be verified":      {"", "/new", true, "broken"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := clustertest.New()
+			register := func(location string) {
+				if location != "" {
+					require.NoError(t, m.RegisterRepository(ctx, cluster.RegisterRepository{Name: "r", Type: "fs", Settings: settings{"location": location}}))
+				}
+			}
+			register(c.before)
+			m.Fault = func(method string, _ []string) error {
+				switch {
+				case method == "RegisterRepository":
+					return cluster.ErrLost
+				case method == "VerifyRepository" && c.broken:
+					return errors.New("broken")
+				}
+				return nil
+			}
+			lose := m.Fault
+			m.Fault = nil
+			register(c.after)
+			m.Fault = lose
+			err := repository.Register(ctx, m, ask)
+			if c.want == "" {
+				require.NoError(t, err)
+				require.Len(t, m.CallsOf("VerifyRepository"), 1)
+				return
+			}
+			require.ErrorContains(t, err, c.want)
+		})
+	}
 }

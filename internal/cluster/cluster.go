@@ -82,8 +82,8 @@ type SnapshotReader interface {
 	Snapshots(ctx context.Context, repository string, contents bool) ([]*Snapshot, error)
 	// Snapshot reads one snapshot with its contents. ErrNoSnapshot, ErrNoRepository.
 	Snapshot(ctx context.Context, repository, name string) (*Snapshot, error)
-	// SnapshotNames lists only the names, the cheapest way there is.
-	SnapshotNames(ctx context.Context, repository string) ([]string, error)
+	// SnapshotUUIDs lists only the names, with their uuids, the cheapest way there is.
+	SnapshotUUIDs(ctx context.Context, repository string) (map[string]string, error)
 	// SnapshotProgress says how far a running snapshot has come.
 	SnapshotProgress(ctx context.Context, repository, name string) (Progress, error)
 	// SnapshotSizes says how many bytes each index takes in a finished snapshot.

@@ -1,6 +1,11 @@
 package cluster
 
-import "time"
+import (
+	"context"
+	"maps"
+	"slices"
+	"time"
+)
 
 // Item is what filters and guards judge: an *Index or a *Snapshot.
 type Item interface {
@@ -80,6 +85,12 @@ func Names[T Item](items []T) []string {
 		names[i] = it.ItemName()
 	}
 	return names
+}
+
+// SnapshotNames are the names of a repository's snapshots, sorted.
+func SnapshotNames(ctx context.Context, r SnapshotReader, repository string) ([]string, error) {
+	uuids, err := r.SnapshotUUIDs(ctx, repository)
+	return slices.Sorted(maps.Keys(uuids)), err
 }
 
 // Items widens a typed listing.

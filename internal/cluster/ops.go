@@ -382,9 +382,16 @@ func (a assumed) Snapshots(ctx context.Context, repository string, contents bool
 	return append(list, a.o.snapshots[repository]...), nil
 }
 
-func (a assumed) SnapshotNames(ctx context.Context, repository string) ([]string, error) {
+func (a assumed) SnapshotUUIDs(ctx context.Context, repository string) (map[string]string, error) {
 	list, err := a.Snapshots(ctx, repository, false)
-	return Names(list), err
+	if err != nil {
+		return nil, err
+	}
+	uuids := make(map[string]string, len(list))
+	for _, s := range list {
+		uuids[s.Name] = s.UUID
+	}
+	return uuids, nil
 }
 
 func (a assumed) Snapshot(ctx context.Context, repository, name string) (*Snapshot, error) {

@@ -223,7 +223,7 @@ func (c contract) indices() []string {
 // names lists the names of a repository's snapshots.
 func (c contract) names(repository string) []string {
 	c.Helper()
-	names, err := c.Cluster.SnapshotNames(c.ctx, repository)
+	names, err := cluster.SnapshotNames(c.ctx, c.Cluster, repository)
 	require.NoError(c, err)
 	return names
 }
@@ -320,7 +320,7 @@ func (c contract) testMissing() {
 	}{
 		{"Snapshots, repository", cluster.ErrNoRepository, func() error { _, err := c.Cluster.Snapshots(c.ctx, no, true); return err }},
 		{"Snapshots without contents, repository", cluster.ErrNoRepository, func() error { _, err := c.Cluster.Snapshots(c.ctx, no, false); return err }},
-		{"SnapshotNames, repository", cluster.ErrNoRepository, func() error { _, err := c.Cluster.SnapshotNames(c.ctx, no); return err }},
+		{"SnapshotUUIDs, repository", cluster.ErrNoRepository, func() error { _, err := cluster.SnapshotNames(c.ctx, c.Cluster, no); return err }},
 		{"Snapshot, repository", cluster.ErrNoRepository, func() error { _, err := c.Cluster.Snapshot(c.ctx, no, gone); return err }},
 		{"Snapshot", cluster.ErrNoSnapshot, func() error { _, err := c.Cluster.Snapshot(c.ctx, repository, gone); return err }},
 		{"SnapshotProgress, repository", cluster.ErrNoRepository, func() error { _, err := c.Cluster.SnapshotProgress(c.ctx, no, gone); return err }},

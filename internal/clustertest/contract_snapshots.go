@@ -97,6 +97,10 @@ func (c contract) testSnapshot() {
 	require.WithinDuration(c, time.Now(), s.Start, 5*time.Minute)
 	require.False(c, s.End.Before(s.Start))
 
+	uuids, err := c.Cluster.SnapshotUUIDs(c.ctx, repository)
+	require.NoError(c, err)
+	require.Equal(c, map[string]string{s.Name: s.UUID}, uuids)
+
 	p, err := c.Cluster.SnapshotProgress(c.ctx, repository, s.Name)
 	require.NoError(c, err)
 	require.Equal(c, "SUCCESS", p.State)

@@ -165,7 +165,7 @@ func TestMemoryLongDeletion(t *testing.T) {
 		ops, err := m.Running(t.Context())
 		require.NoError(t, err)
 		require.Len(t, ops, want)
-		names, err := m.SnapshotNames(t.Context(), "r")
+		names, err := cluster.SnapshotNames(t.Context(), m, "r")
 		require.NoError(t, err)
 		require.Len(t, names, want)
 	}

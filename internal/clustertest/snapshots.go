@@ -35,15 +35,21 @@ func (s *snapshot) shown(repository string, contents bool) *cluster.Snapshot {
 	return &out
 }
 
-// SnapshotNames implements cluster.SnapshotReader.
-func (m *Memory) SnapshotNames(ctx context.Context, repository string) (names []string, err error) {
-	c := read("SnapshotNames", "list the snapshots of repository "+repository, repository)
+// SnapshotUUIDs implements cluster.SnapshotReader.
+func (m *Memory) SnapshotUUIDs(ctx context.Context, repository string) (uuids map[string]string, err error) {
+	c := read("SnapshotUUIDs", "list the snapshots of repository "+repository, repository)
 	err = m.do(ctx, c, func() error {
 		all, err := m.snapshots(c, repository)
-		names = slices.Sorted(maps.Keys(all))
-		return err
+		if err != nil {
+			return err
+		}
+		uuids = make(map[string]string, len(all))
+		for name, s := range all {
+			uuids[name] = s.UUID
+		}
+		return nil
 	})
-	return names, err
+	return uuids, err
 }
 
 // find is one snapshot of a repository.

@@ -84,7 +84,7 @@ func (s *shell) named(method string) [][]string {
 
 func (s *shell) snapshots(repository string) []string {
 	s.t.Helper()
-	names, err := s.c.SnapshotNames(context.Background(), repository)
+	names, err := cluster.SnapshotNames(context.Background(), s.c, repository)
 	require.NoError(s.t, err)
 	return names
 }

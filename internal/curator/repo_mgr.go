@@ -232,12 +232,8 @@ func (x *session) create(c *cobra.Command, cl cluster.Cluster, kind string) erro
 	if told {
 		verify = !skip
 	}
-	err = cl.RegisterRepository(c.Context(), cluster.RegisterRepository{Name: name, Type: kind, Settings: settings, Verify: verify})
-	if err != nil && !errors.Is(err, cluster.ErrLost) {
+	if err := repository.Register(c.Context(), cl, cluster.RegisterRepository{Name: name, Type: kind, Settings: settings, Verify: verify}); err != nil {
 		return repository.Explain(err)
-	}
-	if _, lerr := cl.Repository(c.Context(), name); lerr != nil {
-		return errors.Join(lerr, err)
 	}
 	if !x.dryRun {
 		x.log.Info("Repository " + name + " created")

@@ -131,14 +131,14 @@ func TestFailuresInA200(t *testing.T) {
 	unreadable := `{"snapshots":[{"snapshot":"half"}],"failures":{"r":{"type":"repository_exception","reason":"[r] Could not determine repository generation from root blobs","caused_by":{"type":"access_denied_exception","reason":"/backup/r"}}},"total":0}`
 	client, _ := play(t, Options{},
 		exchange{line: "GET /_snapshot/nope/_all?filter_path=" + snapshots, reply: reply},
-		exchange{line: "GET /_snapshot/nope/_all?filter_path=snapshots.snapshot,failures&verbose=false", reply: reply},
+		exchange{line: "GET /_snapshot/nope/_all?filter_path=snapshots.snapshot,snapshots.uuid,failures&verbose=false", reply: reply},
 		exchange{line: "GET /_snapshot/nope/s", reply: reply},
 		exchange{line: "GET /_snapshot/r/_all?filter_path=" + snapshots, reply: unreadable},
 		exchange{line: "GET /_snapshot/r/gone", reply: `{"snapshots":[],"total":0,"remaining":0}`},
 	)
 	_, err := client.Snapshots(ctx, "nope", false)
 	requireKind(t, cluster.ErrNoRepository, err, "snapshots")
-	_, err = client.SnapshotNames(ctx, "nope")
+	_, err = cluster.SnapshotNames(ctx, client, "nope")
 	requireKind(t, cluster.ErrNoRepository, err, "names")
 	_, err = client.Snapshot(ctx, "nope", "s")
 	requireKind(t, cluster.ErrNoRepository, err, "one")

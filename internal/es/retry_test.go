@@ -256,9 +256,9 @@ func TestATryThatBrokeOffLeavesNothing(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, []*cluster.Index{{Name: "a", DataStream: "d"}, {Name: "b", DataStream: "d", StreamHead: true}}, list)
 
-		line = "GET /_snapshot/r/_all?filter_path=snapshots.snapshot,failures&verbose=false"
+		line = "GET /_snapshot/r/_all?filter_path=snapshots.snapshot,snapshots.uuid,failures&verbose=false"
 		client, _ = play(t, Options{}, exchange{line: line, reply: `{"snapshots":[{"snapshot":"a"},`, broken: true}, exchange{line: line, reply: `{"snapshots":[{"snapshot":"a"}]}`})
-		names, err := client.SnapshotNames(t.Context(), "r")
+		names, err := cluster.SnapshotNames(t.Context(), client, "r")
 		require.NoError(t, err)
 		require.Equal(t, []string{"a"}, names)
 	})

@@ -123,19 +123,19 @@ func (c *Client) Snapshots(ctx context.Context, repository string, contents bool
 	return list, nil
 }
 
-// SnapshotNames implements cluster.SnapshotReader: without times and shards the
+// SnapshotUUIDs implements cluster.SnapshotReader: without times and shards the
 // server reads one file for the whole repository.
-func (c *Client) SnapshotNames(ctx context.Context, repository string) ([]string, error) {
-	var names []string
+func (c *Client) SnapshotUUIDs(ctx context.Context, repository string) (map[string]string, error) {
+	uuids := map[string]string{}
 	op := "list the snapshots of repository " + repository
 	err := c.do(ctx, call{op: op, request: func() esapi.Request {
-		names = nil
-		return esapi.SnapshotGetRequest{Repository: esc(repository), Snapshot: []string{"_all"}, Verbose: flag(false), FilterPath: []string{"snapshots.snapshot", "failures"}}
-	}, decode: eachSnapshot(op, func(s snapshotReply) { names = append(names, s.Name) })})
+		clear(uuids)
+		return esapi.SnapshotGetRequest{Repository: esc(repository), Snapshot: []string{"_all"}, Verbose: flag(false), FilterPath: []string{"snapshots.snapshot", "snapshots.uuid", "failures"}}
+	}, decode: eachSnapshot(op, func(s snapshotReply) { uuids[s.Name] = s.UUID })})
 	if err != nil {
 		return nil, err
 	}
-	return names, nil
+	return uuids, nil
 }
 
 // Snapshot implements cluster.SnapshotReader.

@@ -104,7 +104,7 @@ func (b *bench) indices() []string {
 }
 
 func (b *bench) snapshots(repository string) []string {
-	names, err := b.c.SnapshotNames(context.Background(), repository)
+	names, err := cluster.SnapshotNames(context.Background(), b.c, repository)
 	require.NoError(b.t, err)
 	return names
 }
@@ -427,6 +427,40 @@ func TestSomebodyElsesOperationIsWaitedFor(t *testing.T) {
 		require.Contains(t, res.Actions[0].Err.Error(), "theirs/nightly")
 		require.Contains(t, res.Actions[0].Err.Error(), "1h0m")
 	}
+}
+
+// While a refused deletion waits, somebody may put something else under a name.
+func TestWhatIsAnotherAfterWaitingIsNotDeleted(t *testing.T) {
+	b := newBench(t)
+	b.c.AddIndices("logs-2026.11.01", "logs-2026.11.02")
+	b.c.Fault = func(method string, _ []string) error {
+		if method != "DeleteIndices" || len(b.c.CallsOf(method)) > 1 {
+			return nil
+		}
+		b.c.AddIndex(cluster.Index{Name: "logs-2026.11.02", UUID: "restored meanwhile"})
+		return cluster.ErrBusy
+	}
+	res, _ := b.run(deleteOld)
+	require.NoError(t, errors.Join(res.Errors()...))
+	require.Equal(t, []string{"logs-2026.11.02"}, b.indices())
+
+	b = newBench(t)
+	for _, n := range []string{"s-20260101", "s-20260102", "s-20261101"} {
+		b.c.AddSnapshot("r", cluster.Snapshot{Name: n, Start: now.AddDate(0, -1, 0)})
+	}
+	b.c.Fault = func(method string, _ []string) error {
+		if method != "DeleteSnapshots" || len(b.c.CallsOf(method)) > 1 {
+			return nil
+		}
+		b.c.AddSnapshot("r", cluster.Snapshot{Name: "s-20260102", UUID: "another", Start: now})
+		return cluster.ErrBusy
+	}
+	res, _ = b.run(`
+actions:
+  1: {action: delete_snapshots, options: {repository: r}, filters: [{filtertype: age, source: name, timestring: '%Y%m%d', direction: older, unit: days, unit_count: 45}]}
+`)
+	require.NoError(t, errors.Join(res.Errors()...))
+	require.Equal(t, []string{"s-20260102", "s-20261101"}, b.snapshots("r"))
 }
 
 func TestAStalledSnapshotIsGivenUp(t *testing.T) {
