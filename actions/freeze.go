@@ -3,6 +3,7 @@ package actions
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/esnap/esnap/internal/cluster"
 )
@@ -29,5 +30,14 @@ func (a *Freeze) Run(ctx context.Context, env *Env) error {
 			return cluster.WithHint(err, "Elasticsearch 6.6 to 7 with x-pack can freeze; 8 can only unfreeze, 9 and OpenSearch neither")
 		}
 		return err
-	}, func() (map[string]string, error) { return nil, nil })
+	}, func() (map[string]string, error) {
+		have, err := env.Cluster.Settings(ctx, names)
+		notYet := map[string]string{}
+		for _, n := range names {
+			if frozen := have[n]["index.frozen"] == "true"; frozen == a.thaw {
+				notYet[n] = fmt.Sprintf("index.frozen is %t", frozen)
+			}
+		}
+		return notYet, err
+	})
 }

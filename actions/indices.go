@@ -22,7 +22,7 @@ func openOnly(items []cluster.Item) ([]*cluster.Index, error) {
 
 // inBatches does something to indices, as many in a request as fit, and then sees
 // which of them are as they should be. One batch that fails does not keep the
-// others from being tried.
+// others from being tried. Where nothing can be seen (nil), a lost reply is a failure.
 func inBatches(ctx context.Context, env *Env, verb string, names []string, do func(batch []string) error, seen func() (notYet map[string]string, err error)) error {
 	failed := map[string]error{}
 	left := map[string]bool{}
@@ -35,14 +35,17 @@ func inBatches(ctx context.Context, env *Env, verb string, names []string, do fu
 			switch {
 			case ctx.Err() != nil && err == nil:
 				left[n] = true
-			case err != nil && !errors.Is(err, cluster.ErrLost): // a lost reply is looked after below
+			case err != nil && (seen == nil || !errors.Is(err, cluster.ErrLost)): // a lost reply is looked after below
 				failed[n] = err
 			}
 		}
 	}
-	notYet, err := seen()
-	if err != nil {
-		return fmt.Errorf("look whether it is so now: %w", err)
+	notYet := map[string]string{}
+	if seen != nil {
+		var err error
+		if notYet, err = seen(); err != nil {
+			return fmt.Errorf("look whether it is so now: %w", err)
+		}
 	}
 	for _, n := range names {
 		o := cluster.Outcome{Verb: verb, What: "index", Name: n, Result: cluster.Done}
@@ -61,13 +64,14 @@ func inBatches(ctx context.Context, env *Env, verb string, names []string, do fu
 
 // putSettings changes settings of indices and sees that they have them.
 func putSettings(ctx context.Context, env *Env, verb string, names []string, r cluster.PutIndexSettings) error {
-	return inBatches(ctx, env, verb, names, func(batch []string) error {
+	put := func(batch []string) error {
 		r.Names = batch
 		return env.Cluster.PutIndexSettings(ctx, r)
-	}, func() (map[string]string, error) {
-		if r.PreserveExisting {
-			return nil, nil // what was there may rightly stay
-		}
+	}
+	if r.PreserveExisting { // what was there may rightly stay
+		return inBatches(ctx, env, verb, names, put, nil)
+	}
+	return inBatches(ctx, env, verb, names, put, func() (map[string]string, error) {
 		have, err := env.Cluster.Settings(ctx, names)
 		notYet := map[string]string{}
 		for _, n := range names {

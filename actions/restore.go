@@ -304,16 +304,31 @@ func (a *Restore) start(ctx context.Context, env *Env, g restore.Group) error {
 		req.Targets = append(req.Targets, it.Target)
 	}
 	a.settings(&req)
-	err := newPatience(env.waitForRunning(a.WaitForRunning)).busy(ctx, env, func() error { return env.Cluster.RestoreSnapshot(ctx, req) })
+	before, err := opened(env.Indices(ctx))
+	if err != nil {
+		return err
+	}
+	err = newPatience(env.waitForRunning(a.WaitForRunning)).busy(ctx, env, func() error { return env.Cluster.RestoreSnapshot(ctx, req) })
 	if errors.Is(err, cluster.ErrLost) {
-		// The request may have been carried out: the targets, which were not there
-		// when it was planned, tell.
-		health, herr := env.Cluster.Health(ctx, req.Targets)
-		if herr == nil && len(health) == len(req.Targets) {
+		// The request may have been carried out: targets that were not there, or closed,
+		// tell.
+		after, lerr := opened(env.Cluster.Indices(ctx))
+		if lerr == nil && !slices.ContainsFunc(req.Targets, func(t string) bool { return before[t] || !after[t] }) {
 			return nil
 		}
 	}
 	return err
+}
+
+// opened are the names of the indices that are there and open.
+func opened(list []*cluster.Index, err error) (map[string]bool, error) {
+	names := map[string]bool{}
+	for _, i := range list {
+		if !i.Closed {
+			names[i.Name] = true
+		}
+	}
+	return names, err
 }
 
 // bodyKeys are the keys of extra_settings that belong to the request, not to the

@@ -107,8 +107,13 @@ func (a *Rollover) Run(ctx context.Context, env *Env) error {
 	if err != nil {
 		return err
 	}
-	if done.NewIndex == "" {
+	switch {
+	case done.NewIndex == "":
 		done = due
+	case !done.Due: // somebody else rolled over meanwhile
+		o.Result, o.Detail = cluster.Adopted, "the conditions are no longer met"
+		env.Outcome(o)
+		return nil
 	}
 	o.Detail = fmt.Sprintf("from %s to %s", done.OldIndex, done.NewIndex)
 	env.Outcome(o)

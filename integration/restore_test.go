@@ -113,9 +113,9 @@ func TestChoice(t *testing.T) {
 		e.register(repository, e.location("repo"), nil)
 		e.fill(500, map[string]int{today: 5, past: 300, tomorrow: 1})
 
-		e.take(repository, "one", today, past, tomorrow)
+		e.take(repository, "copy-1", today, past, tomorrow)
 		p := planned(e, today)
-		require.Equal(e, "one", p.Items[0].Snapshot)
+		require.Equal(e, "copy-1", p.Items[0].Snapshot)
 		require.Contains(e, p.Items[0].Why, "taken before its period ended")
 		require.Len(e, p.Warnings, 1)
 		require.Contains(e, p.Warnings[0], "it can hold at most")
@@ -123,28 +123,28 @@ func TestChoice(t *testing.T) {
 		require.Contains(e, strings.Join(p.Warnings, "\n"), "it can hold at most nothing")
 
 		p = planned(e, past)
-		require.Equal(e, "one", p.Items[0].Snapshot)
+		require.Equal(e, "copy-1", p.Items[0].Snapshot)
 		require.Contains(e, p.Items[0].Why, "the only good copy taken after its period ended")
 		require.Empty(e, p.Warnings)
 
 		// The next snapshot of the whole index is the better one.
-		e.take(repository, "two", past)
+		e.take(repository, "copy-2", past)
 		p = planned(e, past)
-		require.Equal(e, "two", p.Items[0].Snapshot)
+		require.Equal(e, "copy-2", p.Items[0].Snapshot)
 		require.Contains(e, p.Items[0].Why, "the newest good copy")
 		require.Positive(e, p.Items[0].Bytes)
 
 		// A late flush made the index anew after it was deleted.
 		e.deleteIndices(past)
 		e.fill(20, map[string]int{past: 1})
-		e.take(repository, "three", past)
+		e.take(repository, "copy-3", past)
 		p = planned(e, past)
-		require.Equal(e, "one", p.Items[0].Snapshot)
+		require.Equal(e, "copy-1", p.Items[0].Snapshot)
 		require.Contains(e, p.Items[0].Why, "the index was made anew")
-		require.Contains(e, p.Items[0].Why, "three")
+		require.Contains(e, p.Items[0].Why, "copy-3")
 		e.want(0, "restore", past, "--rename-prefix", e.prefix+"x-", "--yes")
 		require.Equal(e, 300, e.count(e.prefix+"x-"+past))
-		e.want(0, "restore", past, "--snapshot", "three", "--rename-prefix", e.prefix+"y-", "--yes")
+		e.want(0, "restore", past, "--snapshot", "copy-3", "--rename-prefix", e.prefix+"y-", "--yes")
 		require.Equal(e, 1, e.count(e.prefix+"y-"+past))
 	})
 }

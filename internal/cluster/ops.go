@@ -114,6 +114,15 @@ func (r UnregisterRepository) Intent() Intent {
 	return Intent{Verb: "unregister", What: "repository", Repository: r.Name, Names: []string{r.Name}}
 }
 
+// refused implements refusable.
+func (r CreateSnapshot) refused(ctx context.Context, c Reader) error {
+	names, err := SnapshotNames(ctx, c, r.Repository)
+	if err == nil && slices.Contains(names, r.Name) {
+		err = &Error{Op: "create snapshot " + r.Repository + "/" + r.Name, Kind: ErrExists, Text: "a snapshot of this name is there already"}
+	}
+	return err
+}
+
 // Assume implements Op.
 func (r UnregisterRepository) Assume(o *Overlay) { o.repositories[r.Name] = nil }
 
@@ -247,11 +256,23 @@ func DryRun(r Reader, now time.Time, record func(Intent)) Cluster {
 		gone: map[[2]string]bool{}, repositories: map[string]*Repository{}, closed: map[string]bool{}, settings: map[string]map[string]string{},
 		copies: map[string]string{},
 	}
-	return Intercept(assumed{r, o}, nil, func(_ context.Context, op Op, _ func() error) error {
+	as := assumed{r, o}
+	return Intercept(as, nil, func(ctx context.Context, op Op, _ func() error) error {
+		if look, ok := op.(refusable); ok {
+			if err := look.refused(ctx, as); err != nil {
+				return err
+			}
+		}
 		op.Assume(o)
 		record(op.Intent())
 		return nil
 	})
+}
+
+// refusable writes tell what the server would refuse, as far as reading shows it: a
+// rehearsal says the same.
+type refusable interface {
+	refused(ctx context.Context, c Reader) error
 }
 
 // assumed shows the overlay over real reads.

@@ -136,7 +136,9 @@ func (r FreezeIndices) Intent() Intent {
 }
 
 // Assume implements Op.
-func (r FreezeIndices) Assume(*Overlay) {}
+func (r FreezeIndices) Assume(o *Overlay) {
+	PutIndexSettings{Names: r.Names, Settings: map[string]any{"index.frozen": !r.Unfreeze}}.Assume(o)
+}
 
 // Intent implements Op.
 func (r ForcemergeIndex) Intent() Intent {
@@ -149,6 +151,15 @@ func (r ForcemergeIndex) Assume(*Overlay) {}
 // Intent implements Op.
 func (r CreateIndex) Intent() Intent {
 	return Intent{Verb: "create", What: "index", Names: []string{r.Name}}
+}
+
+// refused implements refusable.
+func (r CreateIndex) refused(ctx context.Context, c Reader) error {
+	list, err := c.Indices(ctx)
+	if err == nil && slices.ContainsFunc(list, func(i *Index) bool { return i.Name == r.Name }) {
+		err = &Error{Op: "create index " + r.Name, Kind: ErrExists, Text: "it is there already"}
+	}
+	return err
 }
 
 // Assume implements Op.

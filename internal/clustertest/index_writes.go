@@ -88,7 +88,16 @@ func (m *Memory) FreezeIndices(ctx context.Context, r cluster.FreezeIndices) err
 	if m.server.OpenSearch || m.server.Version[0] >= 8 && !r.Unfreeze {
 		return &cluster.Error{Op: "freeze indices", Kind: cluster.ErrUnsupported, Status: 405}
 	}
-	return m.existing(ctx, "FreezeIndices", r, r.Names, false, func(*index) {})
+	return m.existing(ctx, "FreezeIndices", r, r.Names, false, func(i *index) {
+		settings := maps.Clone(i.Index.Settings)
+		if settings == nil {
+			settings = map[string]string{}
+		}
+		if settings["index.frozen"] = "true"; r.Unfreeze {
+			delete(settings, "index.frozen")
+		}
+		i.Index.Settings = settings
+	})
 }
 
 // ForcemergeIndex implements cluster.Writer.

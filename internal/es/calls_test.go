@@ -258,6 +258,18 @@ func TestVerify(t *testing.T) {
 	require.Equal(t, []string{"n1", "n2"}, nodes)
 }
 
+// A merge of which shards failed is answered with 200.
+func TestForcemergeOfWhichShardsFailed(t *testing.T) {
+	line := "POST /a/_forcemerge?max_num_segments=1"
+	client, _ := play(t, Options{}, exchange{line: line, reply: `{"_shards":{"total":2,"successful":2,"failed":0}}`})
+	require.NoError(t, client.ForcemergeIndex(context.Background(), cluster.ForcemergeIndex{Name: "a", MaxNumSegments: 1}))
+	client, _ = play(t, Options{}, exchange{line: line, reply: `{"_shards":{"total":2,"successful":1,"failed":1,"failures":[{"shard":1,"index":"a","status":"INTERNAL_SERVER_ERROR","reason":{"type":"i_o_exception","reason":"No space left on device"}}]}}`})
+	err := client.ForcemergeIndex(context.Background(), cluster.ForcemergeIndex{Name: "a", MaxNumSegments: 1})
+	require.ErrorIs(t, err, cluster.ErrServer)
+	require.ErrorContains(t, err, "1 of its shard copies")
+	require.ErrorContains(t, err, "shard 1: No space left on device")
+}
+
 // What does not name single things is refused before anything is sent.
 func TestDeletesOnlyWhatIsNamed(t *testing.T) {
 	ctx := context.Background()

@@ -2,6 +2,7 @@ package es
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"time"
@@ -127,10 +128,27 @@ func (c *Client) ForcemergeIndex(ctx context.Context, r cluster.ForcemergeIndex)
 	if err := concrete(op, r.Name); err != nil {
 		return err
 	}
-	return c.do(ctx, call{op: op, write: true, request: func() esapi.Request {
+	var reply struct {
+		Shards struct {
+			Failed   int `json:"failed"`
+			Failures []struct {
+				Shard  int       `json:"shard"`
+				Reason errorBody `json:"reason"`
+			} `json:"failures"`
+		} `json:"_shards"`
+	}
+	err := c.do(ctx, call{op: op, write: true, decode: into(&reply), request: func() esapi.Request {
 		n := int(r.MaxNumSegments)
 		return esapi.IndicesForcemergeRequest{Index: []string{esc(r.Name)}, MaxNumSegments: &n}
 	}})
+	if err != nil || reply.Shards.Failed == 0 {
+		return err
+	}
+	e := &cluster.Error{Op: op, Kind: cluster.ErrServer, Causes: []cluster.Cause{{Reason: fmt.Sprintf("%d of its shard copies were not merged", reply.Shards.Failed)}}}
+	for _, f := range reply.Shards.Failures {
+		e.Causes = append(e.Causes, cluster.Cause{Type: f.Reason.Type, Reason: fmt.Sprintf("shard %d: %s", f.Shard, oneLine(f.Reason.Reason))})
+	}
+	return e
 }
 
 // CreateIndex implements cluster.Writer.

@@ -43,7 +43,7 @@ func (r Request) eligible(list []*cluster.Snapshot) []*cluster.Snapshot {
 		out = append(out, s)
 	}
 	slices.SortStableFunc(out, func(a, b *cluster.Snapshot) int {
-		return cmp.Or(a.Start.Compare(b.Start), cmp.Compare(a.Repository, b.Repository), cmp.Compare(a.Name, b.Name))
+		return cmp.Or(a.Start.Compare(b.Start), a.End.Compare(b.End), cmp.Compare(a.Repository, b.Repository), cmp.Compare(a.Name, b.Name))
 	})
 	return out
 }

@@ -3,6 +3,7 @@ package run_test
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -138,6 +139,71 @@ func TestFreezeWhereTheServerCan(t *testing.T) {
 	require.Contains(t, cluster.Hint(res.Actions[0].Err), "neither")
 }
 
+// TestALostReplyIsNoSuccess: where nothing can be seen the action fails, else what is
+// seen counts.
+func TestALostReplyIsNoSuccess(t *testing.T) {
+	for action, want := range map[string]string{
+		"action: freeze, " + onLogs: "index.frozen is false",
+		"action: index_settings, options: {preserve_existing: true, index_settings: {index: {refresh_interval: 5s}}}, " + onLogs: "lost",
+	} {
+		b := logs(t, clustertest.Elasticsearch("7.17.0"))
+		b.c.Fault = func(method string, _ []string) error {
+			if method == "FreezeIndices" || method == "PutIndexSettings" {
+				return cluster.ErrLost
+			}
+			return nil
+		}
+		res, _ := b.run("actions: {1: {" + action + "}}")
+		require.ErrorContains(t, errors.Join(res.Errors()...), want, action)
+	}
+}
+
+func TestARolloverThatSomebodyElseDid(t *testing.T) {
+	b := newBench(t)
+	b.c.AddIndex(cluster.Index{Name: "l-000001", Aliases: []string{"l"}, Stats: &cluster.IndexStats{Docs: 5}})
+	b.c.Fault = func(method string, _ []string) error {
+		if method == "Rollover" {
+			b.c.AddIndex(cluster.Index{Name: "l-000002", Aliases: []string{"l"}, Stats: &cluster.IndexStats{}})
+		}
+		return nil
+	}
+	res, r := b.run("actions: {1: {action: rollover, options: {name: l, conditions: {max_docs: 5}}}}")
+	require.NoError(t, errors.Join(res.Errors()...))
+	require.Equal(t, cluster.Adopted, r.outcomes()["l"], "there is no l-000003")
+	require.Equal(t, []string{"l-000001", "l-000002"}, b.indices())
+}
+
+// TestADryRunRefusesWhatIsThere: as the run would, and what is there stays what it is
+// for the actions that follow.
+func TestADryRunRefusesWhatIsThere(t *testing.T) {
+	create := "actions: {1: {action: create_index, options: {name: logs-2026.01.01, ignore_existing: IGNORE}}, 2: {action: delete_indices, " +
+		"filters: [{filtertype: age, source: creation_date, direction: older, unit: days, unit_count: 30}]}}"
+	for ignore, result := range map[string]cluster.Result{"false": cluster.Failure, "true": cluster.Adopted} {
+		for _, dry := range []bool{true, false} {
+			b := newBench(t)
+			b.c.AddIndex(cluster.Index{Name: "logs-2026.01.01", Created: now.AddDate(0, -3, 0)})
+			b.c.AddIndices("logs-a")
+			b.o.DryRun = dry
+			res, r := b.run(strings.Replace(create, "IGNORE", ignore, 1))
+			if ignore == "false" {
+				require.ErrorIs(t, res.Actions[0].Err, cluster.ErrExists)
+				require.Equal(t, result, r.outcomes()["logs-2026.01.01"])
+				continue
+			}
+			require.NoError(t, errors.Join(res.Errors()...))
+			require.Equal(t, cluster.Done, r.outcomes()["logs-2026.01.01"], "the second action takes it, dry: %t", dry)
+		}
+	}
+	for _, dry := range []bool{true, false} {
+		b := newBench(t)
+		b.c.AddIndices("logs-a")
+		b.c.AddSnapshot("r", cluster.Snapshot{Name: "fixed", Indices: []string{"logs-a"}})
+		b.o.DryRun = dry
+		res, _ := b.run("actions: {1: {action: snapshot, options: {repository: r, name: fixed}, " + onLogs + "}}")
+		require.ErrorIs(t, errors.Join(res.Errors()...), cluster.ErrExists, "dry: %t", dry)
+	}
+}
+
 func TestCreateIndex(t *testing.T) {
 	b := newBench(t)
 	file := "actions: {1: {action: create_index, options: {name: 'logs-%Y.%m.%d', extra_settings: {settings: {number_of_shards: 1}}}}}"
@@ -214,7 +280,7 @@ func TestRollover(t *testing.T) {
 		{"no alias", func(*bench) {}, "conditions: {max_docs: 5}", "", ""},
 		{"several, no write index", func(b *bench) {
 			b.c.AddIndex(cluster.Index{Name: "l-000001", Aliases: []string{"l"}})
-			b.c.AddIndex(cluster.Index{Name: "l-000002", Aliases: []string{"l"}})
+			b.c.AddIndex(cluster.Index{Name: "l-000002", Aliases: []string{"l"}, Stats: &cluster.IndexStats{}})
 		}, "conditions: {max_docs: 5}", "", ""},
 		{"several, with one", func(b *bench) {
 			b.c.AddIndex(cluster.Index{Name: "l-000001", Aliases: []string{"l"}})
