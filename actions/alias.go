@@ -67,6 +67,9 @@ func (a *AliasAction) Run(ctx context.Context, env *Env) error {
 	return a.see(ctx, env, name, req)
 }
 
+// TakeOutOfAlias is the verb of an outcome of alias that removes.
+const TakeOutOfAlias = "take out of alias"
+
 // see says of every index whether it has the alias now, or has it no more.
 func (a *AliasAction) see(ctx context.Context, env *Env, name string, req cluster.UpdateAliases) error {
 	list, err := env.Cluster.Indices(ctx)
@@ -87,7 +90,7 @@ func (a *AliasAction) see(ctx context.Context, env *Env, name string, req cluste
 		}
 		o := cluster.Outcome{Verb: "add to alias", What: "index", Name: act.Index, Result: cluster.Done, Detail: "alias " + name}
 		if act.Remove {
-			o.Verb = "take out of alias"
+			o.Verb = TakeOutOfAlias
 		}
 		if has[act.Index] == act.Remove {
 			o.Result, o.Err = cluster.Failure, errors.New("the alias has not changed")

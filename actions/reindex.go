@@ -103,8 +103,6 @@ func (a *Reindex) Validate(given map[string]bool) error {
 		if a.selects() && !given["remote_filters"] {
 			errs = append(errs, optionError("remote_filters", "is missing: with %s and a remote cluster it says which of its indices are copied", selection))
 		}
-	} else if given["remote_filters"] {
-		errs = append(errs, optionError("remote_filters", "there is no remote cluster in source.remote"))
 	}
 	if given["remote_aws_key"] || given["remote_aws_secret_key"] || given["remote_aws_region"] {
 		if a.RemoteAWSKey == "" || a.RemoteAWSSecretKey == "" || a.RemoteAWSRegion == "" {

@@ -54,7 +54,7 @@ type Choice struct {
 }
 
 func newRestore(f Flavour) Action {
-	return &Restore{SkipRepoFSCheck: f == Curator8, StallWait: newStallWait(9)}
+	return &Restore{SkipRepoFSCheck: f == Curator8, StallWait: newStallWait(f, 9)}
 }
 
 // Validate implements Action.

@@ -18,7 +18,7 @@ import (
 // and so does ours where nothing but the deletion of the source failed.
 type Shrink struct {
 	ShrinkNode       string         `yaml:"shrink_node" check:"required" doc:"the node that gets a copy of every shard: its name, or DETERMINISTIC for the one with most space"`
-	NodeFilters      nodeFilters    `yaml:"node_filters" doc:"which nodes may be taken"`
+	NodeFilters      nodeFilters    `yaml:"node_filters" check:"prune" doc:"which nodes may be taken"`
 	NumberOfShards   int64          `yaml:"number_of_shards" check:"min=1,max=99" doc:"primaries of the target; a divisor of the source's"`
 	NumberOfReplicas int64          `yaml:"number_of_replicas" check:"min=0,max=10" doc:"replicas of the target"`
 	ShrinkPrefix     string         `yaml:"shrink_prefix" doc:"put before the source's name"`

@@ -29,7 +29,7 @@ type Snapshot struct {
 const defaultSnapshotName = "curator-%Y%m%d%H%M%S"
 
 func newSnapshot(f Flavour) Action {
-	return &Snapshot{Name: defaultSnapshotName, IncludeGlobalState: true, SkipRepoFSCheck: f == Curator8, StallWait: newStallWait(9)}
+	return &Snapshot{Name: defaultSnapshotName, IncludeGlobalState: true, SkipRepoFSCheck: f == Curator8, StallWait: newStallWait(f, 9)}
 }
 
 // Validate implements Action.

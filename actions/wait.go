@@ -27,8 +27,14 @@ func newWait(wait bool, interval int64) Wait {
 	return Wait{WaitForCompletion: wait, WaitInterval: interval, MaxWait: -1}
 }
 
-func newStallWait(interval int64) StallWait {
-	return StallWait{Wait: newWait(true, interval), Stall: time.Hour}
+// newStallWait waits for ever in Curator's manners (spec/curator K15), else for as
+// long as something moves.
+func newStallWait(f Flavour, interval int64) StallWait {
+	w := StallWait{Wait: newWait(true, interval)}
+	if f == Native {
+		w.Stall = time.Hour
+	}
+	return w
 }
 
 // progressEvery is the least time between two questions for bytes and shards,
@@ -67,11 +73,15 @@ func (w StallWait) poll(ctx context.Context, env *Env, what string, done func() 
 		waiting := cluster.Waiting{For: what, Elapsed: elapsed - start}
 		if progress != nil && elapsed-asked >= progressEvery {
 			asked = elapsed
-			if p, err := progress(); err == nil {
+			p, err := progress()
+			switch {
+			case err == nil:
 				if p != last {
 					last, moved = p, env.Watch.Elapsed()
 				}
 				waiting.Progress = &p
+			case !cluster.Transient(err): // not known, and never will be
+				moved = env.Watch.Elapsed()
 			}
 		}
 		env.Waiting(waiting)

@@ -546,8 +546,8 @@ func TestValidate(t *testing.T) {
 		{both, per + "source: name, range_from: 0, range_to: 0", "timestring: is required when source is name"},
 		{both, per + "source: creation_date, range_from: 0, range_to: 0, week_starts_on: Monday", ""},
 		{both, per + "source: creation_date, range_from: 0, range_to: 0, week_starts_on: tuesday", "week_starts_on"},
-		{cluster.Snapshots, per + "source: creation_date, range_from: 0, range_to: 0, intersect: true", "intersect: applies to indices with source field_stats only"},
-		{cluster.Indices, per + "source: creation_date, range_from: 0, range_to: 0, intersect: true", "intersect: applies to indices with source field_stats only"},
+		{cluster.Snapshots, per + "source: creation_date, range_from: 0, range_to: 0, intersect: true", "intersect: applies to indices only"},
+		{cluster.Indices, per + "source: creation_date, range_from: 0, range_to: 0, intersect: true", ""}, // without effect, as in Curator
 		{cluster.Indices, per + "source: field_stats, field: f, range_from: 0, range_to: 0, intersect: true", ""},
 		{both, abs + "date_from: 2017.01, date_from_format: '%Y.%m', date_to: '2017.02', date_to_format: '%Y.%m'", ""},
 		{both, abs + "date_from_format: '%Y.%m', date_to: '2017.02', date_to_format: '%Y.%m'", "date_from: is required for an absolute period"},

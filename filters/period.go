@@ -36,8 +36,8 @@ func newPeriod() Filter {
 // Validate implements Filter.
 func (f *Period) Validate(list cluster.ListKind, given map[string]bool) error {
 	errs := []error{f.validate(f.Source, list, given)}
-	if f.Intersect && (list == cluster.Snapshots || f.Source != byFieldStats) {
-		errs = append(errs, optionError("intersect", "applies to indices with source field_stats only"))
+	if f.Intersect && list == cluster.Snapshots {
+		errs = append(errs, optionError("intersect", "applies to indices only; this is a list of snapshots"))
 	}
 	if f.PeriodType == "absolute" {
 		return errors.Join(append(errs, f.readDates())...)

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The integration scenarios on every server named, one server after the other, and a
+# The integration scenarios on every server named, two servers at a time (JOBS), and a
 # table server × scenario: matrix.sh es670 os2110 …
 # Fails when a scenario fails, or is skipped for another reason than the server's.
 set -uo pipefail
@@ -8,18 +8,24 @@ cd "$(dirname "$0")/.."
 logs=$(mktemp -d)
 trap 'rm -rf "$logs"' EXIT
 broken=0
-for flavour in "$@"; do
-  echo "== $flavour"
-  start=$SECONDS
+one() {
+  local flavour=$1 start=$SECONDS
   if ESNAP_TEST_FLAVOURS=$flavour ESNAP_TEST_LARGE=1 ESNAP_REQUIRE_SERVERS=1 \
     go test -tags integration -count=1 -timeout 60m -v ./integration/ >"$logs/$flavour" 2>&1; then
-    echo "passed in $((SECONDS - start)) s"
+    echo "== $flavour passed in $((SECONDS - start)) s"
   else
-    broken=1
-    echo "failed after $((SECONDS - start)) s"
+    echo "== $flavour failed after $((SECONDS - start)) s"
     grep -vE '^ *(=== |--- (PASS|SKIP))' "$logs/$flavour" | cut -c1-2000 | tail -n 200
+    return 1
   fi
+}
+running=()
+for flavour in "$@"; do
+  while [ "$(jobs -rp | wc -l)" -ge "${JOBS:-2}" ]; do sleep 1; done
+  one "$flavour" &
+  running+=($!)
 done
+for pid in "${running[@]}"; do wait "$pid" || broken=1; done
 awk '
   FNR == 1 { n = split(FILENAME, path, "/"); flavour = path[n]; order[++columns] = flavour }
   /^--- (PASS|FAIL|SKIP): / { note($3, $2) }

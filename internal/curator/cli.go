@@ -85,11 +85,14 @@ var singletons = []singleton{
 // commonFlags are those that singletons have besides their own.
 func (s singleton) commonFlags() []flagOf {
 	list := []flagOf{{name: "ignore_empty_list", as: toggle}}
-	if s.list == cluster.Indices {
-		list = append(list, flagOf{name: "allow_ilm_indices", as: pair}, flagOf{name: "include_hidden", as: pair}, flagOf{name: "search_pattern"})
-	}
-	if s.name == "rollover" {
+	if s.list == cluster.Indices || s.name == "alias" || s.name == "rollover" {
 		list = append(list, flagOf{name: "allow_ilm_indices", as: pair})
+	}
+	if s.list == cluster.Indices || s.name == "alias" {
+		list = append(list, flagOf{name: "include_hidden", as: pair})
+	}
+	if s.list == cluster.Indices {
+		list = append(list, flagOf{name: "search_pattern"})
 	}
 	return list
 }

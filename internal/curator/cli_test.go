@@ -500,6 +500,12 @@ func TestD10AsDocumented(t *testing.T) {
 			op := s.c.CallsOf("RestoreSnapshot")[0].Request.(cluster.RestoreSnapshot)
 			require.Contains(t, op.Extra, "index_settings")
 		}},
+		"alias with the options of index commands": {cli, []string{"alias", "--name", "al", "--add", onA, "--allow_ilm_indices", "--include_hidden"}, func(t *testing.T, s *shell) {
+			require.Equal(t, []string{"al"}, s.index("a-1").Aliases)
+		}},
+		"compress of a url": {repoMgr, []string{"create", "url", "--name", "n", "--shared_filesystem_url", "file:///b", "--no-compress"}, func(t *testing.T, s *shell) {
+			require.Equal(t, false, s.c.CallsOf("RegisterRepository")[0].Request.(cluster.RegisterRepository).Settings["compress"])
+		}},
 		"show_indices": {cli, []string{"show_indices", "--verbose"}, func(*testing.T, *shell) {}},
 		"a rehearsal of create": {repoMgr, []string{"--dry-run", "create", "fs", "--name", "n", "--location", "/n"}, func(t *testing.T, s *shell) {
 			require.Empty(t, s.c.Writes())

@@ -208,6 +208,12 @@ func (o *observer) outcome(e run.Outcome) {
 	switch {
 	case x.Err != nil:
 		o.log.Error(fmt.Sprintf("%s %s %s: %s", x.Verb, x.What, where, said(x.Err)))
+	case x.Assumed && e.Step.Kind == "alias":
+		doing := `adding index %q to alias %q`
+		if x.Verb == actions.TakeOutOfAlias {
+			doing = `removing index %q from alias %q`
+		}
+		o.log.Info("DRY-RUN: alias: " + fmt.Sprintf(doing, x.Name, strings.TrimPrefix(x.Detail, "alias ")))
 	case x.Assumed && arguments(e.Step, o.flavour) == "" && !hasSteps(e.Step.Kind):
 		o.log.Info(fmt.Sprintf("DRY-RUN: %s: %s %s", e.Step.Kind, where, x.Detail))
 	case x.Assumed:

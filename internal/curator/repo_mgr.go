@@ -31,9 +31,10 @@ type repoFlag struct {
 }
 
 var (
-	rates = []repoFlag{
+	compress = repoFlag{names: []string{"compress"}, setting: "compress", def: "true", boolean: true}
+	rates    = []repoFlag{
 		{names: []string{"chunk_size"}, setting: "chunk_size"},
-		{names: []string{"compress"}, setting: "compress", def: "true", boolean: true},
+		compress,
 		{names: []string{"max_restore_rate", "max_restore_bytes_per_sec"}, setting: "max_restore_bytes_per_sec", def: "20mb"},
 		{names: []string{"max_snapshot_rate", "max_snapshot_bytes_per_sec"}, setting: "max_snapshot_bytes_per_sec", def: "20mb"},
 		{names: []string{"readonly"}, setting: "readonly", boolean: true},
@@ -56,7 +57,7 @@ var repoTypes = map[string][]repoFlag{
 	"gcs":   append([]repoFlag{{names: []string{"bucket"}, setting: "bucket", required: true}, client, basePath}, rates...),
 	"url": {
 		{names: []string{"shared_filesystem_url"}, setting: "url", required: true}, {names: []string{"http_max_retries"}, setting: "http_max_retries", number: true},
-		{names: []string{"http_socket_timeout"}, setting: "http_socket_timeout"}, maxSnapshots, {names: []string{"chunk_size"}, setting: "chunk_size"},
+		{names: []string{"http_socket_timeout"}, setting: "http_socket_timeout"}, maxSnapshots, {names: []string{"chunk_size"}, setting: "chunk_size"}, compress,
 		{names: []string{"max_restore_rate"}, setting: "max_restore_bytes_per_sec", def: "20mb"},
 	},
 	"source": append([]repoFlag{{names: []string{"delegate_type"}, setting: "delegate_type", required: true}, location, maxSnapshots}, rates...),

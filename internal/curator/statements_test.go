@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/esnap/esnap/actions"
 	"github.com/esnap/esnap/internal/cluster"
 )
 
@@ -149,4 +150,65 @@ func TestDryRunsOfNothing(t *testing.T) {
 		}
 		require.Empty(t, s.c.Writes())
 	})
+}
+
+// TestSearchPatternNamesAliases: the server resolves the pattern of Curator 8, and an
+// alias stands for its indices (§8.1).
+func TestSearchPatternNamesAliases(t *testing.T) {
+	for pattern, left := range map[string][]string{
+		"current": {"c", "d"}, "cur*": {"c", "d"}, "current,-a": {"a", "c", "d"}, "a,c": {"b", "d"}, "*,-current": {"a", "b"},
+	} {
+		s := newShell(t)
+		s.c.AddIndex(cluster.Index{Name: "a", Aliases: []string{"current"}})
+		s.c.AddIndex(cluster.Index{Name: "b", Aliases: []string{"current"}})
+		s.c.AddIndices("c", "d")
+		s.does(0, one("delete_indices", "search_pattern: '"+pattern+"'", "{filtertype: none}"))
+		require.Equal(t, left, s.indices(), pattern)
+	}
+}
+
+// TestOptionsWithoutEffect: what Curator takes and passes over does not refuse a file
+// (§3.3, §5.14, §5.17, §6.3).
+func TestOptionsWithoutEffect(t *testing.T) {
+	for _, file := range []string{
+		one("delete_snapshots", "repository: r, include_hidden: false, ignore_empty_list: true", "{filtertype: none}"),
+		"actions: {1: {action: create_index, options: {name: new, include_hidden: true}}}",
+		one("open", "ignore_empty_list: true", "{filtertype: period, unit: days, source: creation_date, range_from: -1, range_to: 0, intersect: true}"),
+		one("shrink", "shrink_node: DETERMINISTIC, node_filters: {permit_masters: true, exclude_nodes: }, ignore_empty_list: true", "{filtertype: pattern, kind: prefix, value: none}"),
+		one("reindex", "request_body: {source: {index: a}, dest: {index: b}}, remote_filters: []", "{filtertype: none}"),
+	} {
+		s := newShell(t)
+		s.c.AddIndices("a")
+		s.c.AddRepository(cluster.Repository{Name: "r"})
+		code, out, errs := s.run("--compat", "8", "--dry-run", s.file("a.yml", file))
+		require.Equal(t, 0, code, file+out+errs)
+	}
+	s := newShell(t)
+	s.c.AddIndex(cluster.Index{Name: "a", Hidden: true})
+	s.does(0, "actions: {1: {action: alias, options: {name: al, include_hidden: true}, add: {filters: [{filtertype: pattern, kind: prefix, value: a}]}}}")
+	require.Equal(t, []string{"al"}, s.index("a").Aliases, "alias lists, too")
+}
+
+// TestARehearsedAliasSaysWhichWay (§1.5).
+func TestARehearsedAliasSaysWhichWay(t *testing.T) {
+	s := newShell(t)
+	s.c.AddIndex(cluster.Index{Name: "x-1", Aliases: []string{"now"}})
+	s.c.AddIndices("x-2")
+	pattern := func(name string) string {
+		return "{filters: [{filtertype: pattern, kind: prefix, value: " + name + "}]}"
+	}
+	code, out, errs := s.run("--dry-run", s.file("a.yml", "actions: {1: {action: alias, options: {name: now}, remove: "+pattern("x-1")+", add: "+pattern("x-2")+"}}"))
+	require.Equal(t, 0, code, out+errs)
+	require.Contains(t, out+errs, `DRY-RUN: alias: removing index "x-1" from alias "now"`)
+	require.Contains(t, out+errs, `DRY-RUN: alias: adding index "x-2" to alias "now"`)
+}
+
+// TestWaitsForEver: in Curator's manners max_wait -1 is for ever (K15), also when
+// nothing moves.
+func TestWaitsForEver(t *testing.T) {
+	for _, f := range []actions.Flavour{actions.Curator5, actions.Curator8} {
+		require.Zero(t, actions.Kinds["snapshot"].New(f).(*actions.Snapshot).Stall)
+		require.Zero(t, actions.Kinds["restore"].New(f).(*actions.Restore).Stall)
+	}
+	require.Equal(t, time.Hour, actions.Kinds["snapshot"].New(actions.Native).(*actions.Snapshot).Stall)
 }

@@ -18,6 +18,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -88,6 +89,9 @@ type Client struct {
 
 	mu     sync.Mutex
 	server *cluster.Server
+
+	hosts        sync.Mutex
+	hostsChecked bool // they belong to one cluster, as far as they answer
 }
 
 var _ cluster.Cluster = (*Client)(nil)
@@ -150,6 +154,48 @@ func withAuthorization(h http.Header, value string) http.Header {
 	return h
 }
 
+// hostTimeout is how long each of several hosts is given to say which cluster it
+// belongs to.
+const hostTimeout = 3 * time.Second
+
+// oneCluster sees, before the first write, that several hosts belong to one cluster:
+// what one of them listed is written to another. A host that does not answer says
+// nothing.
+func (c *Client) oneCluster(ctx context.Context) error {
+	if len(c.o.URLs) < 2 {
+		return nil
+	}
+	c.hosts.Lock()
+	defer c.hosts.Unlock()
+	if c.hostsChecked {
+		return nil
+	}
+	uuids := make([]string, len(c.o.URLs))
+	var all sync.WaitGroup
+	for i, u := range c.o.URLs {
+		all.Go(func() {
+			o := c.o
+			o.URLs, o.ConnectTimeout, o.Timeout, o.Wait = []string{u}, 0, min(hostTimeout, c.o.Timeout), nil
+			one, err := New(o)
+			if err != nil {
+				return
+			}
+			if s, err := one.Server(ctx); err == nil && s.UUID != "_na_" {
+				uuids[i] = s.UUID
+			}
+		})
+	}
+	all.Wait()
+	first := slices.IndexFunc(uuids, func(id string) bool { return id != "" })
+	for i, id := range uuids {
+		if id != "" && id != uuids[first] {
+			return &cluster.Error{Op: "use several addresses", Kind: cluster.ErrInvalid, Text: fmt.Sprintf("addresses number %d and %d belong to different clusters; nothing is written", first+1, i+1), Hint: "name hosts of one cluster only"}
+		}
+	}
+	c.hostsChecked = true
+	return nil
+}
+
 // ParseURL reads a cluster's address. Errors never show user information.
 func ParseURL(raw string) (*url.URL, error) {
 	u, err := url.Parse(strings.TrimSpace(raw))
@@ -172,6 +218,9 @@ func httpTransport(o Options) (http.RoundTripper, error) {
 	t := &http.Transport{
 		Proxy: http.ProxyFromEnvironment, DialContext: dialer.DialContext, MaxIdleConnsPerHost: 8,
 		IdleConnTimeout: 90 * time.Second, TLSHandshakeTimeout: 10 * time.Second, DisableCompression: true,
+	}
+	if !slices.ContainsFunc(o.URLs, func(u string) bool { return strings.HasPrefix(strings.ToLower(strings.TrimSpace(u)), "https:") }) {
+		return t, nil // files of certificates need not be there
 	}
 	cfg := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: o.ServerName, InsecureSkipVerify: o.InsecureSkipVerify} //nolint:gosec // the user's own --insecure, warned about
 	if o.CAFile != "" {
@@ -224,6 +273,11 @@ const tries = 5
 // do makes a call: reads are tried again while a reply says so or none comes,
 // writes only when the server said that it did nothing, or was never reached.
 func (c *Client) do(ctx context.Context, k call) error {
+	if k.write {
+		if err := c.oneCluster(ctx); err != nil {
+			return err
+		}
+	}
 	pause := 100 * time.Millisecond
 	for try := 1; ; try++ {
 		retryAfter, err := c.once(ctx, k)

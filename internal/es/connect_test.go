@@ -3,11 +3,13 @@ package es
 import (
 	"context"
 	"encoding/base64"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -131,6 +133,7 @@ func TestFailsOver(t *testing.T) {
 	o := Options{URLs: []string{"http://a:9200", "http://b:9200"}}
 	synctest.Test(t, func(t *testing.T) {
 		client, s := play(t, o, refused.on("DELETE /_snapshot/r"), exchange{line: "DELETE /_snapshot/r"})
+		client.hostsChecked = true
 		start := time.Now()
 		require.NoError(t, client.UnregisterRepository(t.Context(), cluster.UnregisterRepository{Name: "r"}))
 		require.ElementsMatch(t, []string{"a:9200", "b:9200"}, hosts(s))
@@ -145,9 +148,52 @@ func TestFailsOver(t *testing.T) {
 	})
 	synctest.Test(t, func(t *testing.T) {
 		client, _ := play(t, o, reset.on("DELETE /_snapshot/r"))
+		client.hostsChecked = true
 		requireKind(t, cluster.ErrLost, client.UnregisterRepository(t.Context(), cluster.UnregisterRepository{Name: "r"}), "lost")
 		time.Sleep(24 * time.Hour)
 	})
+}
+
+// TestHostsOfDifferentClusters: what was listed in one is not deleted in another.
+func TestHostsOfDifferentClusters(t *testing.T) {
+	for name, c := range map[string]struct {
+		uuids []string // of the hosts; empty: it does not answer
+		wrong string
+	}{
+		"one cluster":               {[]string{"u1", "u1"}, ""},
+		"one host is down":          {[]string{"u1", ""}, ""},
+		"one is starting":           {[]string{"_na_", "u1"}, ""},
+		"two clusters":              {[]string{"u1", "u2"}, "number 1 and 2"},
+		"two, and one that is down": {[]string{"", "u1", "u2"}, "number 2 and 3"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var deletes atomic.Int32
+			o := Options{}
+			for _, id := range c.uuids {
+				server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					if r.Method == "DELETE" {
+						deletes.Add(1)
+					}
+					_, _ = io.WriteString(w, `{"cluster_uuid":"`+id+`","version":{"number":"7.17.28"},"tagline":"You Know, for Search"}`)
+				}))
+				o.URLs = append(o.URLs, server.URL)
+				if t.Cleanup(server.Close); id == "" {
+					server.Close()
+				}
+			}
+			client, err := New(o)
+			require.NoError(t, err)
+			for range 2 {
+				err = client.UnregisterRepository(t.Context(), cluster.UnregisterRepository{Name: "r"})
+				if c.wrong != "" {
+					requireKind(t, cluster.ErrInvalid, err, c.wrong)
+				} else {
+					require.NoError(t, err)
+				}
+			}
+			require.Equal(t, c.wrong == "", deletes.Load() == 2)
+		})
+	}
 }
 
 func TestAddresses(t *testing.T) {

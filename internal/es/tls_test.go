@@ -168,3 +168,11 @@ func TestCertificateFiles(t *testing.T) {
 		require.ErrorContains(t, err, c.text)
 	}
 }
+
+// Files of certificates are read where TLS is spoken, and only there.
+func TestFilesOfCertificatesThatNobodyNeeds(t *testing.T) {
+	for address, fails := range map[string]bool{"http://es:9200": false, "https://es:9200": true, " HTTPS://es": true} {
+		_, err := New(Options{URLs: []string{address}, CAFile: "/nowhere/ca.pem", ClientCert: "/nowhere/cert.pem"})
+		require.Equal(t, fails, err != nil, address)
+	}
+}

@@ -248,18 +248,20 @@ func (p *parser) options(step *Step, kind actions.Kind, at, options *strictyaml.
 	given := strictyaml.Decode(merged, step.Action, strictyaml.How{What: what, Prune: true, Also: elsewhere}, p.p)
 	p.remoteFilters(step, merged, given)
 	p.optionErrors(step.Action.Validate(given), func(key string) *strictyaml.Node { return cmp.Or(merged.Get(key), merged) })
-	for _, key := range []string{"search_pattern", "include_hidden"} {
-		if v := options.Get(key); !v.Absent() && kind.List != cluster.Indices {
-			p.p.Add(v, "%s: %s does not list indices", key, step.Kind)
-		}
+	if v := options.Get("search_pattern"); !v.Absent() && kind.List != cluster.Indices {
+		p.p.Add(v, "search_pattern: %s does not list indices", step.Kind)
 	}
 }
 
 // remoteFilters reads the filters on a remote cluster's indices.
 func (p *parser) remoteFilters(step *Step, options *strictyaml.Node, given map[string]bool) {
 	n := options.Get(actions.RemoteSlot)
-	if _, ok := step.Action.(actions.Remoted); !ok || n.Absent() {
+	action, ok := step.Action.(actions.Remoted)
+	if !ok || n.Absent() {
 		return
+	}
+	if action.Remote() == nil {
+		p.p.Warn(n, "%s has no effect: it chooses what REINDEX_SELECTION takes from the cluster in source.remote", actions.RemoteSlot)
 	}
 	given[actions.RemoteSlot] = true
 	if n.Kind != strictyaml.List {

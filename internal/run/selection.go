@@ -72,11 +72,11 @@ func (r *runner) list(ctx context.Context, s plan.Step) ([]cluster.Item, error) 
 		}
 		list = slices.DeleteFunc(list, func(i *cluster.Index) bool { return r.unlisted(s, i) })
 		if p := s.Common.SearchPattern; p != "" {
-			matched, missing := cluster.ExpandNames([]string{p}, cluster.Names(list))
+			var missing []string
+			list, missing = cluster.ExpandIndices([]string{p}, list)
 			if len(missing) > 0 {
 				return nil, fmt.Errorf("search_pattern names %s, which is not there: %w", strings.Join(missing, ", "), cluster.ErrNoIndex)
 			}
-			list = slices.DeleteFunc(list, func(i *cluster.Index) bool { _, in := slices.BinarySearch(matched, i.Name); return !in })
 		}
 		return cluster.Items(list), nil
 	case cluster.Snapshots:

@@ -106,22 +106,12 @@ type curator8File struct {
 		SkipVersionTest lenient `yaml:"skip_version_test"`
 		Username        string  `yaml:"username" check:"scalar"`
 		Password        string  `yaml:"password" check:"scalar"`
-		APIKey          apiKey  `yaml:"api_key"`
+		APIKey          struct {
+			ID     string `yaml:"id"`
+			APIKey string `yaml:"api_key"`
+			Token  string `yaml:"token"`
+		} `yaml:"api_key" check:"prune"` // the sample of Curator's documentation has them without values
 	} `yaml:"-"`
-}
-
-// apiKey may have its keys without values, as the sample of Curator's documentation
-// has them.
-type apiKey struct {
-	ID     string `yaml:"id"`
-	APIKey string `yaml:"api_key"`
-	Token  string `yaml:"token"`
-}
-
-// DecodeYAML implements strictyaml.Unmarshaler.
-func (k *apiKey) DecodeYAML(n *strictyaml.Node, p *strictyaml.Problems) {
-	type plain apiKey
-	strictyaml.Decode(n, (*plain)(k), strictyaml.How{What: "key of api_key", Prune: true}, p)
 }
 
 // notBuilt are keys of Curator 8's client section that tune its Python client;

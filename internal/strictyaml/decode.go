@@ -24,7 +24,8 @@ type Unmarshaler interface {
 //
 // required: must be given. min, max: bounds of a number. oneof: the texts allowed.
 // scalar: numbers and dates are taken as the text they are written as. list: a
-// single text is taken as a list of one. nonzero: zero is refused.
+// single text is taken as a list of one. nonzero: zero is refused. prune: keys of a
+// map that have no value count as not given.
 type Field struct {
 	Name     string
 	Doc      string
@@ -34,6 +35,7 @@ type Field struct {
 	Scalar   bool
 	List     bool
 	NonZero  bool
+	Prune    bool
 	Min, Max *float64
 	OneOf    []string
 }
@@ -66,6 +68,8 @@ func Fields(t reflect.Type) []Field {
 				f.List = true
 			case "nonzero":
 				f.NonZero = true
+			case "prune":
+				f.Prune = true
 			case "oneof":
 				f.OneOf = strings.Split(v, "|")
 			case "min":
@@ -249,7 +253,7 @@ func (f Field) set(v reflect.Value, n *Node, p *Problems) {
 			wrong("a map")
 			return
 		}
-		Decode(n, v.Addr().Interface(), How{What: "key of " + f.Name}, p)
+		Decode(n, v.Addr().Interface(), How{What: "key of " + f.Name, Prune: f.Prune}, p)
 	case v.Kind() == reflect.Interface:
 		if x := n.Interface(); x != nil {
 			v.Set(reflect.ValueOf(x))
