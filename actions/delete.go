@@ -96,9 +96,13 @@ func (d *deletion) run(ctx context.Context, env *Env, names []string) error {
 // batch deletes some items in one request. A refusal that may be about one of
 // them is narrowed down by halves.
 func (d *deletion) batch(ctx context.Context, env *Env, names []string, failed map[string]error) {
-	err := d.patience.busy(ctx, env, func() (err error) {
-		if names, err = d.same(ctx, names); err != nil || len(names) == 0 {
+	err := d.patience.busy(ctx, env, func() error {
+		same, err := d.same(ctx, names)
+		if err != nil {
 			return err
+		}
+		if names = same; len(names) == 0 {
+			return nil
 		}
 		for _, n := range names {
 			d.asked[n] = true

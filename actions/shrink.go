@@ -172,7 +172,9 @@ func (a *Shrink) check(ctx context.Context, env *Env, source *cluster.Index, bef
 	}
 	if s, there := made[target]; there {
 		if id := cmp.Or(s["index.resize.source.uuid"], s["index.shrink.source.uuid"]); id != "" && id == source.UUID {
-			if before[blockWrites] != "true" { // the same number of documents need not be the same documents
+			// A run that was cut off leaves both; one that failed took back what it set. The
+			// same number of documents need not be the same documents.
+			if before[blockWrites] != "true" || before[requireNode] == "" {
 				return node, false, cluster.WithHint(fmt.Errorf("%s was made of it by an earlier run, and it may have taken writes since", target), "delete %s, then shrink anew", target)
 			}
 			env.Warn("%s was made of %s by an earlier run: it goes on from there", target, source.Name)
@@ -350,8 +352,11 @@ func (a *Shrink) same(ctx context.Context, env *Env, source, target string) erro
 	both, stayed := []string{source, target}, false
 	err := a.poll(ctx, env, "the documents of "+target+" to be counted", func() (bool, error) {
 		stats, err := env.Cluster.Stats(ctx, both)
-		if err != nil || len(stats) < len(both) { // no number is not zero
+		if err != nil {
 			return false, err
+		}
+		if len(stats) < len(both) { // no number is not zero
+			return false, areOpen(ctx, env, both)
 		}
 		if x, y = stats[source], stats[target]; x.Docs == y.Docs {
 			return true, nil
@@ -365,6 +370,17 @@ func (a *Shrink) same(ctx context.Context, env *Env, source, target string) erro
 	})
 	if err == nil && x.Docs != y.Docs {
 		err = fmt.Errorf("the target %s holds %d documents and the source %d: the source stays", target, y.Docs, x.Docs)
+	}
+	return err
+}
+
+// areOpen is an error when one of the indices is gone or closed.
+func areOpen(ctx context.Context, env *Env, names []string) error {
+	list, err := env.Cluster.Indices(ctx)
+	for _, n := range names {
+		if err == nil && !slices.ContainsFunc(list, func(i *cluster.Index) bool { return i.Name == n && !i.Closed }) {
+			err = fmt.Errorf("%s is not there any more, or is closed: the source stays", n)
+		}
 	}
 	return err
 }

@@ -80,7 +80,7 @@ func (w StallWait) poll(ctx context.Context, env *Env, what string, done func() 
 					last, moved = p, env.Watch.Elapsed()
 				}
 				waiting.Progress = &p
-			case !cluster.Transient(err): // not known, and never will be
+			case errors.Is(err, cluster.ErrForbidden), errors.Is(err, cluster.ErrUnauthorized), errors.Is(err, cluster.ErrUnsupported): // not known, and never will be
 				moved = env.Watch.Elapsed()
 			}
 		}

@@ -150,7 +150,7 @@ func (f *Period) Judge(now time.Time, items []cluster.Item) []cluster.Verdict {
 			continue
 		}
 		match := t.Unix() >= start.Unix() && t.Unix() <= end.Unix()
-		if f.Intersect {
+		if f.Intersect && f.Source == byFieldStats {
 			r := it.(*cluster.Index).Fields[f.Field]
 			match = r.Min.Unix() >= start.Unix() && r.Max.Unix() <= end.Unix()
 		}

@@ -34,18 +34,19 @@ func MatchName(pattern, name string) bool {
 // A list of exclusions only starts from everything. Names that match nothing are
 // returned in missing (concrete ones only). The result keeps the order of known.
 func ExpandNames(targets, known []string) (matched, missing []string) {
-	return expand(targets, known, func(pattern, name string) bool { return MatchName(pattern, name) })
+	return expand(targets, known, func(pattern, name string, _ bool) bool { return MatchName(pattern, name) })
 }
 
 // ExpandIndices does the same with indices, which an alias stands for as well as
-// their name.
+// their name. As on the server a plain alias is not taken out with -, only a pattern.
 func ExpandIndices(targets []string, known []*Index) (matched []*Index, missing []string) {
-	return expand(targets, known, func(pattern string, i *Index) bool {
-		return MatchName(pattern, i.Name) || slices.ContainsFunc(i.Aliases, func(a string) bool { return MatchName(pattern, a) })
+	return expand(targets, known, func(pattern string, i *Index, exclude bool) bool {
+		return MatchName(pattern, i.Name) || (!exclude || strings.Contains(pattern, "*")) &&
+			slices.ContainsFunc(i.Aliases, func(a string) bool { return MatchName(pattern, a) })
 	})
 }
 
-func expand[T comparable](targets []string, known []T, match func(pattern string, k T) bool) (matched []T, missing []string) {
+func expand[T comparable](targets []string, known []T, match func(pattern string, k T, exclude bool) bool) (matched []T, missing []string) {
 	in := make(map[T]bool, len(known))
 	var list []string
 	for _, t := range targets {
@@ -67,7 +68,7 @@ func expand[T comparable](targets []string, known []T, match func(pattern string
 		}
 		found := false
 		for _, k := range known {
-			if match(pattern, k) {
+			if match(pattern, k, exclude) {
 				found, in[k] = true, !exclude
 			}
 		}

@@ -156,7 +156,7 @@ func (r CreateIndex) Intent() Intent {
 // refused implements refusable.
 func (r CreateIndex) refused(ctx context.Context, c Reader) error {
 	list, err := c.Indices(ctx)
-	if err == nil && slices.ContainsFunc(list, func(i *Index) bool { return i.Name == r.Name }) {
+	if err == nil && slices.ContainsFunc(list, func(i *Index) bool { return i.Name == r.Name || i.HasAlias(r.Name) || i.DataStream == r.Name }) {
 		err = &Error{Op: "create index " + r.Name, Kind: ErrExists, Text: "it is there already"}
 	}
 	return err

@@ -64,7 +64,7 @@ func (*stub) Repository(_ context.Context, name string) (Repository, error) {
 
 func dry() (Cluster, *stub, *[]Intent) {
 	s, intents := &stub{}, &[]Intent{}
-	return DryRun(s, stubNow, func(i Intent) { *intents = append(*intents, i) }), s, intents
+	return DryRun(s, stubNow, false, func(i Intent) { *intents = append(*intents, i) }), s, intents
 }
 
 func indexNames(t *testing.T, c Cluster) []string {

@@ -156,7 +156,7 @@ func TestDryRunsOfNothing(t *testing.T) {
 // alias stands for its indices (§8.1).
 func TestSearchPatternNamesAliases(t *testing.T) {
 	for pattern, left := range map[string][]string{
-		"current": {"c", "d"}, "cur*": {"c", "d"}, "current,-a": {"a", "c", "d"}, "a,c": {"b", "d"}, "*,-current": {"a", "b"},
+		"current": {"c", "d"}, "cur*": {"c", "d"}, "current,-a": {"a", "c", "d"}, "a,c": {"b", "d"}, "*,-current": {}, "*,-cur*": {"a", "b"},
 	} {
 		s := newShell(t)
 		s.c.AddIndex(cluster.Index{Name: "a", Aliases: []string{"current"}})
@@ -189,6 +189,21 @@ func TestOptionsWithoutEffect(t *testing.T) {
 	require.Equal(t, []string{"al"}, s.index("a").Aliases, "alias lists, too")
 }
 
+// TestIntersectCountsWithFieldStatsOnly (§6.3).
+func TestIntersectCountsWithFieldStatsOnly(t *testing.T) {
+	for _, exclude := range []string{"", ", exclude: true"} {
+		var left [][]string
+		for _, intersect := range []string{"", ", intersect: true"} {
+			s := newShell(t)
+			s.c.AddIndices(day("x-", 1), day("x-", 9))
+			s.does(0, one("delete_indices", "", onX, "{filtertype: period, unit: days, source: name, timestring: '%Y.%m.%d', range_from: -2, range_to: 0"+intersect+exclude+"}"))
+			left = append(left, s.indices())
+		}
+		require.Len(t, left[0], 1)
+		require.Equal(t, left[0], left[1], exclude)
+	}
+}
+
 // TestARehearsedAliasSaysWhichWay (§1.5).
 func TestARehearsedAliasSaysWhichWay(t *testing.T) {
 	s := newShell(t)
@@ -211,4 +226,26 @@ func TestWaitsForEver(t *testing.T) {
 		require.Zero(t, actions.Kinds["restore"].New(f).(*actions.Restore).Stall)
 	}
 	require.Equal(t, time.Hour, actions.Kinds["snapshot"].New(actions.Native).(*actions.Snapshot).Stall)
+}
+
+// TestARestoreOverClosedIndicesWhoseReplyIsLost: that the index is there proves nothing;
+// that it is open again does.
+func TestARestoreOverClosedIndicesWhoseReplyIsLost(t *testing.T) {
+	for _, done := range []bool{true, false} {
+		s := newShell(t)
+		s.c.AddIndex(cluster.Index{Name: "a", Closed: true})
+		s.c.AddSnapshot("r", cluster.Snapshot{Name: "s", Indices: []string{"a"}})
+		lose := func(method string, _ []string) error {
+			if method == "RestoreSnapshot" {
+				return cluster.ErrLost
+			}
+			return nil
+		}
+		if s.c.Fault = lose; done {
+			s.c.Fault, s.c.FaultAfter = nil, lose
+		}
+		out := s.does(map[bool]int{true: 0, false: 1}[done], one("restore", "repository: r, name: s, indices: [a]", all))
+		require.Len(t, s.c.CallsOf("RestoreSnapshot"), 1, out)
+		require.Equal(t, done, !s.index("a").Closed)
+	}
 }

@@ -91,7 +91,8 @@ type Client struct {
 	server *cluster.Server
 
 	hosts        sync.Mutex
-	hostsChecked bool // they belong to one cluster, as far as they answer
+	hostsChecked bool  // they belong to one cluster, as far as they answer
+	hostsDiffer  error // they do not
 }
 
 var _ cluster.Cluster = (*Client)(nil)
@@ -167,8 +168,8 @@ func (c *Client) oneCluster(ctx context.Context) error {
 	}
 	c.hosts.Lock()
 	defer c.hosts.Unlock()
-	if c.hostsChecked {
-		return nil
+	if c.hostsChecked || c.hostsDiffer != nil {
+		return c.hostsDiffer
 	}
 	uuids := make([]string, len(c.o.URLs))
 	var all sync.WaitGroup
@@ -176,6 +177,14 @@ func (c *Client) oneCluster(ctx context.Context) error {
 		all.Go(func() {
 			o := c.o
 			o.URLs, o.ConnectTimeout, o.Timeout, o.Wait = []string{u}, 0, min(hostTimeout, c.o.Timeout), nil
+			t, err := httpTransport(o)
+			if err != nil {
+				return
+			}
+			defer t.CloseIdleConnections()
+			if o.Transport == nil {
+				o.Transport = t
+			}
 			one, err := New(o)
 			if err != nil {
 				return
@@ -189,10 +198,11 @@ func (c *Client) oneCluster(ctx context.Context) error {
 	first := slices.IndexFunc(uuids, func(id string) bool { return id != "" })
 	for i, id := range uuids {
 		if id != "" && id != uuids[first] {
-			return &cluster.Error{Op: "use several addresses", Kind: cluster.ErrInvalid, Text: fmt.Sprintf("addresses number %d and %d belong to different clusters; nothing is written", first+1, i+1), Hint: "name hosts of one cluster only"}
+			c.hostsDiffer = &cluster.Error{Op: "use several addresses", Kind: cluster.ErrInvalid, Text: fmt.Sprintf("addresses number %d and %d belong to different clusters; nothing is written", first+1, i+1), Hint: "name hosts of one cluster only"}
+			return c.hostsDiffer
 		}
 	}
-	c.hostsChecked = true
+	c.hostsChecked = ctx.Err() == nil
 	return nil
 }
 
@@ -213,7 +223,7 @@ func ParseURL(raw string) (*url.URL, error) {
 	return u, nil
 }
 
-func httpTransport(o Options) (http.RoundTripper, error) {
+func httpTransport(o Options) (*http.Transport, error) {
 	dialer := &net.Dialer{Timeout: min(o.Timeout, 10*time.Second), KeepAlive: 30 * time.Second}
 	t := &http.Transport{
 		Proxy: http.ProxyFromEnvironment, DialContext: dialer.DialContext, MaxIdleConnsPerHost: 8,

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -167,11 +168,11 @@ func TestHostsOfDifferentClusters(t *testing.T) {
 		"two, and one that is down": {[]string{"", "u1", "u2"}, "number 2 and 3"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var deletes atomic.Int32
+			var deletes, asked atomic.Int32
 			o := Options{}
 			for _, id := range c.uuids {
 				server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-					if r.Method == "DELETE" {
+					if asked.Add(1); r.Method == "DELETE" {
 						deletes.Add(1)
 					}
 					_, _ = io.WriteString(w, `{"cluster_uuid":"`+id+`","version":{"number":"7.17.28"},"tagline":"You Know, for Search"}`)
@@ -192,6 +193,8 @@ func TestHostsOfDifferentClusters(t *testing.T) {
 				}
 			}
 			require.Equal(t, c.wrong == "", deletes.Load() == 2)
+			up := len(slices.DeleteFunc(slices.Clone(c.uuids), func(id string) bool { return id == "" }))
+			require.EqualValues(t, up, asked.Load()-deletes.Load(), "each is asked once")
 		})
 	}
 }

@@ -151,8 +151,11 @@ func TestShrinkGoesOnWhereItWasKilled(t *testing.T) {
 	res, _ = b.run(shrink(""))
 	require.ErrorContains(t, errors.Join(res.Errors()...), "may have taken writes since")
 	require.Equal(t, []string{"logs-a", "logs-a-shrink", "logs-b"}, b.indices(), "the source stays")
+	require.NoError(t, b.c.PutIndexSettings(b.ctx, cluster.PutIndexSettings{Names: []string{"logs-a"}, Settings: map[string]any{"index.blocks.write": true}}))
+	res, _ = b.run(shrink(""))
+	require.ErrorContains(t, errors.Join(res.Errors()...), "may have taken writes since", "before somebody blocked it")
 
-	// One that was killed leaves it blocked.
+	// One that was killed leaves it blocked, on its node.
 	b = wide(t, clustertest.Elasticsearch("7.17.28"))
 	b.c.Fault = func(m string, _ []string) error {
 		if m != "ShrinkIndex" && len(b.c.CallsOf("ShrinkIndex")) > 0 {
@@ -181,6 +184,17 @@ func TestShrinkDeletesOnlyWhatIsTheSame(t *testing.T) {
 	res, _ := b.run(shrink("max_wait: 5"))
 	require.ErrorContains(t, errors.Join(res.Errors()...), "max_wait")
 	require.Contains(t, b.indices(), "logs-a", "no number is not the same number")
+
+	b = wide(t)
+	b.c.FaultAfter = func(m string, names []string) error {
+		if m == "ShrinkIndex" {
+			b.c.AddIndex(cluster.Index{Name: "logs-a", Closed: true})
+		}
+		return nil
+	}
+	res, _ = b.run(shrink(""))
+	require.ErrorContains(t, errors.Join(res.Errors()...), "is closed", "it is not waited for without end")
+	require.Contains(t, b.indices(), "logs-a")
 
 	b = wide(t)
 	b.c.FaultAfter = func(m string, names []string) error {

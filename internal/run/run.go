@@ -63,7 +63,7 @@ func Run(ctx context.Context, p *plan.Plan, c cluster.Cluster, o Options, obs Ob
 	r := &runner{o: o, plan: p, obs: obs}
 	r.cache = newListings(c, o.Watch, o.DryRun)
 	if o.DryRun {
-		r.c = cluster.DryRun(r.cache, o.Now, func(in cluster.Intent) { r.obs.Observe(Intended{r.step, in}) })
+		r.c = cluster.DryRun(r.cache, o.Now, o.Imagined, func(in cluster.Intent) { r.obs.Observe(Intended{r.step, in}) })
 		r.lister = r.c
 	} else {
 		r.c = cluster.Intercept(c, c, func(_ context.Context, op cluster.Op, do func() error) error {
