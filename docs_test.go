@@ -465,9 +465,8 @@ func TestReportIsDescribed(t *testing.T) {
 		"The report/A family": report.Family{}, "The report/A spared item": report.Spared{}, "The report/An outcome": report.Outcome{},
 	} {
 		var names, always []string
-		typ := reflect.TypeOf(value)
-		for i := range typ.NumField() {
-			name, options, _ := strings.Cut(typ.Field(i).Tag.Get("json"), ",")
+		for _, f := range reflect.VisibleFields(reflect.TypeOf(value)) { // embedded ones, too
+			name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
 			if name == "" || name == "-" {
 				continue
 			}

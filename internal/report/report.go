@@ -72,9 +72,15 @@ type Family struct {
 	Last   string `json:"last"`
 }
 
-// Spared is an item that is not touched, and why.
+// Spared is an item that is not touched, and why. Items share their reasons: a file of
+// many actions spares every item many times.
 type Spared struct {
-	Name  string `json:"name"`
+	Name string `json:"name"`
+	*Reason
+}
+
+// Reason is why an item is spared.
+type Reason struct {
 	By    string `json:"by"` // the filter or guard
 	Why   string `json:"why"`
 	Guard bool   `json:"guard"`
@@ -95,13 +101,13 @@ type Outcome struct {
 
 // Collector builds a report from events. It implements run.Observer.
 type Collector struct {
-	r    Report
-	whys map[string]string // reasons, each kept once: a file of many actions spares every item many times
+	r       Report
+	reasons map[Reason]*Reason
 }
 
 // NewCollector makes an empty one for a run of this file.
 func NewCollector(file string, now time.Time, dryRun bool) *Collector {
-	return &Collector{whys: map[string]string{}, r: Report{SchemaVersion: SchemaVersion, File: file, Now: now.UTC(), DryRun: dryRun, Repositories: []Repository{}, Actions: []Action{}, Warnings: []string{}}}
+	return &Collector{reasons: map[Reason]*Reason{}, r: Report{SchemaVersion: SchemaVersion, File: file, Now: now.UTC(), DryRun: dryRun, Repositories: []Repository{}, Actions: []Action{}, Warnings: []string{}}}
 }
 
 // Report is what was collected, with the exit code that goes with it.
@@ -195,12 +201,14 @@ func (c *Collector) selected(e run.Selected) {
 	a.Families = Families(a.names)
 	a.Spared = slices.Grow(a.Spared, len(e.Selection.Spared))
 	for _, s := range e.Selection.Spared {
-		why, known := c.whys[s.Why]
-		if !known {
-			why = s.Why
-			c.whys[why] = why
+		why := Reason{s.By, s.Why, s.Guard}
+		reason := c.reasons[why]
+		if reason == nil {
+			reason = new(Reason) // not &why, which would be made for every item
+			*reason = why
+			c.reasons[why] = reason
 		}
-		a.Spared = append(a.Spared, Spared{s.Item.ItemName(), s.By, why, s.Guard})
+		a.Spared = append(a.Spared, Spared{s.Item.ItemName(), reason})
 	}
 }
 
