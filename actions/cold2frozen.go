@@ -89,7 +89,7 @@ func (a *Cold2Frozen) move(ctx context.Context, env *Env, source *cluster.Index,
 	case have["index.store.snapshot.partial"] == "true":
 		return errors.New("it is frozen already")
 	case source.DataStream != "":
-		return fmt.Errorf("it belongs to the data stream %s, and %s would not: with its deletion its documents would be gone from the stream", source.DataStream, target)
+		return leavesStream(source, target)
 	}
 	r := cluster.MountSnapshot{
 		Repository: have["index.store.snapshot.repository_name"], Snapshot: have["index.store.snapshot.snapshot_name"],

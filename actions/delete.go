@@ -13,12 +13,12 @@ import (
 // deletion deletes named items in batches and sees that they are gone. Both
 // deleting actions use it.
 type deletion struct {
-	what    string // "snapshot" or "index"
-	in      string // the repository, if any
-	batches func(names []string) ([][]string, error)
-	send    func(ctx context.Context, names []string) error
-	// present lists which of our items the cluster still has.
-	present  func(ctx context.Context) (map[string]bool, error)
+	what     string // "snapshot" or "index"
+	in       string // the repository, if any
+	batches  func(names []string) ([][]string, error)
+	send     func(ctx context.Context, names []string) error
+	uuids    map[string]string                                    // of our items, by name
+	now      func(ctx context.Context) (map[string]string, error) // the same of all that the cluster has
 	patience *patience
 
 	asked map[string]bool // was sent at least once
@@ -142,6 +142,19 @@ func (d *deletion) same(ctx context.Context, names []string) ([]string, error) {
 	}
 	d.stale = false
 	return slices.DeleteFunc(slices.Clone(names), func(n string) bool { return !there[n] }), nil
+}
+
+// present says which of our items the cluster still has: one with another uuid is a
+// new one of the same name.
+func (d *deletion) present(ctx context.Context) (map[string]bool, error) {
+	now, err := d.now(ctx)
+	there := map[string]bool{}
+	for name, was := range d.uuids {
+		if id, is := now[name]; is && (id == was || id == "") {
+			there[name] = true
+		}
+	}
+	return there, err
 }
 
 // lostFor is how long a deletion whose reply was lost is given to show.

@@ -34,25 +34,15 @@ func (a *DeleteIndices) Run(ctx context.Context, env *Env) error {
 		return err
 	}
 	indices := cluster.Of[*cluster.Index](items)
-	uuid := map[string]string{}
-	for _, i := range indices {
-		uuid[i.Name] = i.UUID
-	}
 	d := deletion{
 		what:    "index",
 		batches: func(names []string) ([][]string, error) { return env.Cluster.IndexBatches(names), nil },
 		send: func(ctx context.Context, names []string) error {
 			return env.Cluster.DeleteIndices(ctx, cluster.DeleteIndices{Names: names, MasterTimeout: a.masterTimeout(env)})
 		},
-		present: func(ctx context.Context) (map[string]bool, error) {
+		uuids: cluster.UUIDs(indices), now: func(ctx context.Context) (map[string]string, error) {
 			list, err := env.Cluster.Indices(ctx)
-			there := map[string]bool{}
-			for _, i := range list { // one with another uuid is a new index of the same name
-				if id, ours := uuid[i.Name]; ours && i.UUID == id {
-					there[i.Name] = true
-				}
-			}
-			return there, err
+			return cluster.UUIDs(list), err
 		},
 		patience: newPatience(env.waitForRunning(a.WaitForRunning)),
 	}

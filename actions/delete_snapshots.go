@@ -50,10 +50,6 @@ func (a *DeleteSnapshots) Run(ctx context.Context, env *Env) error {
 	snapshots := cluster.Of[*cluster.Snapshot](items)
 	slices.SortStableFunc(snapshots, func(x, y *cluster.Snapshot) int { return x.Start.Compare(y.Start) })
 	names := cluster.Names(snapshots)
-	uuid := make(map[string]string, len(names))
-	for _, s := range snapshots {
-		uuid[s.Name] = s.UUID
-	}
 	d := deletion{
 		what: "snapshot", in: a.Repository,
 		batches: func(names []string) ([][]string, error) {
@@ -62,15 +58,8 @@ func (a *DeleteSnapshots) Run(ctx context.Context, env *Env) error {
 		send: func(ctx context.Context, names []string) error {
 			return env.Cluster.DeleteSnapshots(ctx, cluster.DeleteSnapshots{Repository: a.Repository, Names: names})
 		},
-		present: func(ctx context.Context) (map[string]bool, error) {
-			list, err := env.Cluster.SnapshotUUIDs(ctx, a.Repository)
-			there := map[string]bool{}
-			for name, id := range list { // one with another uuid is a new snapshot of the same name
-				if was, ours := uuid[name]; ours && (id == was || id == "") {
-					there[name] = true
-				}
-			}
-			return there, err
+		uuids: cluster.UUIDs(snapshots), now: func(ctx context.Context) (map[string]string, error) {
+			return env.Cluster.SnapshotUUIDs(ctx, a.Repository)
 		},
 		patience: a.patience(env),
 	}

@@ -62,6 +62,11 @@ func inBatches(ctx context.Context, env *Env, verb string, names []string, do fu
 	return context.Cause(ctx)
 }
 
+// leavesStream is why what a data stream holds is not replaced.
+func leavesStream(source *cluster.Index, target string) error {
+	return fmt.Errorf("it belongs to the data stream %s, and %s would not: with its deletion its documents would be gone from the stream", source.DataStream, target)
+}
+
 // putSettings changes settings of indices and sees that they have them.
 func putSettings(ctx context.Context, env *Env, verb string, names []string, r cluster.PutIndexSettings) error {
 	put := func(batch []string) error {

@@ -159,8 +159,7 @@ func (a *Shrink) check(ctx context.Context, env *Env, source *cluster.Index, bef
 	case source.StreamHead:
 		return node, false, fmt.Errorf("it is the write index of the data stream %s", source.DataStream)
 	case source.DataStream != "" && a.DeleteAfter:
-		return node, false, cluster.WithHint(fmt.Errorf("it belongs to the data stream %s, and %s would not: with its deletion its documents would be gone from the stream", source.DataStream, target),
-			"delete_after: false keeps it")
+		return node, false, cluster.WithHint(leavesStream(source, target), "delete_after: false keeps it")
 	}
 	primaries, _ := cluster.ShardNumbers(before)
 	if int64(primaries)%a.NumberOfShards != 0 {

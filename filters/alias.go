@@ -46,17 +46,14 @@ func (*Alias) Needs() []cluster.Need { return nil }
 
 // Judge implements Filter.
 func (f *Alias) Judge(_ time.Time, items []cluster.Item) []cluster.Verdict {
-	member := func(i *cluster.Index, of string) bool {
-		return slices.ContainsFunc(i.Aliases, func(a string) bool { return cluster.MatchName(of, a) })
-	}
 	for _, a := range f.names {
-		if !strings.Contains(a, "*") && !slices.ContainsFunc(cluster.Of[*cluster.Index](items), func(i *cluster.Index) bool { return member(i, a) }) {
+		if !strings.Contains(a, "*") && !slices.ContainsFunc(cluster.Of[*cluster.Index](items), func(i *cluster.Index) bool { return i.HasAlias(a) }) {
 			return judgeEach(items, func(*cluster.Index) cluster.Verdict { return no("no index has the alias " + a) })
 		}
 	}
 	return judgeEach(items, func(i *cluster.Index) cluster.Verdict {
 		for _, a := range f.names {
-			if member(i, a) {
+			if i.MatchesAlias(a) {
 				return yes("it has the alias " + a)
 			}
 		}

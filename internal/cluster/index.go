@@ -35,6 +35,9 @@ type Index struct {
 // ItemName implements Item.
 func (i *Index) ItemName() string { return i.Name }
 
+// ItemUUID implements Item.
+func (i *Index) ItemUUID() string { return i.UUID }
+
 // CreatedAt implements Item.
 func (i *Index) CreatedAt() time.Time { return i.Created }
 
@@ -78,6 +81,12 @@ func (i *Index) KeepUntil() time.Time {
 
 // HasAlias says whether the index is a member of the alias.
 func (i *Index) HasAlias(name string) bool { return slices.Contains(i.Aliases, name) }
+
+// MatchesAlias says whether the index is a member of an alias that the wildcard
+// pattern matches.
+func (i *Index) MatchesAlias(pattern string) bool {
+	return slices.ContainsFunc(i.Aliases, func(a string) bool { return MatchName(pattern, a) })
+}
 
 // IndexHealth is the allocation of one index's shards.
 type IndexHealth struct {

@@ -11,6 +11,8 @@ import (
 type Item interface {
 	// ItemName is the name as the cluster knows it.
 	ItemName() string
+	// ItemUUID tells it from another one of the same name.
+	ItemUUID() string
 	// CreatedAt is the index's creation date or the snapshot's start time; zero
 	// when the cluster did not say.
 	CreatedAt() time.Time
@@ -85,6 +87,15 @@ func Names[T Item](items []T) []string {
 		names[i] = it.ItemName()
 	}
 	return names
+}
+
+// UUIDs are the uuids of items by name.
+func UUIDs[T Item](items []T) map[string]string {
+	uuids := make(map[string]string, len(items))
+	for _, it := range items {
+		uuids[it.ItemName()] = it.ItemUUID()
+	}
+	return uuids
 }
 
 // SnapshotNames are the names of a repository's snapshots, sorted.

@@ -42,7 +42,7 @@ func ExpandNames(targets, known []string) (matched, missing []string) {
 func ExpandIndices(targets []string, known []*Index) (matched []*Index, missing []string) {
 	return expand(targets, known, func(pattern string, i *Index, exclude bool) bool {
 		return MatchName(pattern, i.Name) || (!exclude || strings.Contains(pattern, "*")) &&
-			slices.ContainsFunc(i.Aliases, func(a string) bool { return MatchName(pattern, a) })
+			i.MatchesAlias(pattern)
 	})
 }
 

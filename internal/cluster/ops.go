@@ -409,11 +409,7 @@ func (a assumed) SnapshotUUIDs(ctx context.Context, repository string) (map[stri
 	if err != nil {
 		return nil, err
 	}
-	uuids := make(map[string]string, len(list))
-	for _, s := range list {
-		uuids[s.Name] = s.UUID
-	}
-	return uuids, nil
+	return UUIDs(list), nil
 }
 
 func (a assumed) Snapshot(ctx context.Context, repository, name string) (*Snapshot, error) {

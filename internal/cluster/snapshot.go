@@ -55,6 +55,9 @@ func (f ShardFailure) String() string { return fmt.Sprintf("%s[%d]: %s", f.Index
 // ItemName implements Item.
 func (s *Snapshot) ItemName() string { return s.Name }
 
+// ItemUUID implements Item.
+func (s *Snapshot) ItemUUID() string { return s.UUID }
+
 // CreatedAt implements Item: the time the snapshot started.
 func (s *Snapshot) CreatedAt() time.Time { return s.Start }
 

@@ -53,24 +53,29 @@ func (m *Memory) existing(ctx context.Context, method string, op cluster.Op, nam
 func (m *Memory) PutIndexSettings(ctx context.Context, r cluster.PutIndexSettings) error {
 	flat := r.Flat()
 	return m.existing(ctx, "PutIndexSettings", r, r.Names, r.IgnoreUnavailable, func(i *index) {
-		settings := maps.Clone(i.Index.Settings)
-		if settings == nil {
-			settings = map[string]string{}
-		}
-		for k, v := range flat {
-			if r.PreserveExisting && settings[k] != "" {
-				continue
-			}
-			settings[k] = v
-			if v == "" {
-				delete(settings, k)
-			}
-			if k == "index.number_of_replicas" {
-				i.Replicas, _ = strconv.Atoi(v)
-			}
-		}
-		i.Index.Settings = settings
+		i.put(flat, r.PreserveExisting)
 	})
+}
+
+// put changes settings; empty text removes one.
+func (i *index) put(flat map[string]string, preserve bool) {
+	settings := maps.Clone(i.Index.Settings)
+	if settings == nil {
+		settings = map[string]string{}
+	}
+	for k, v := range flat {
+		if preserve && settings[k] != "" {
+			continue
+		}
+		settings[k] = v
+		if v == "" {
+			delete(settings, k)
+		}
+		if k == "index.number_of_replicas" {
+			i.Replicas, _ = strconv.Atoi(v)
+		}
+	}
+	i.Index.Settings = settings
 }
 
 // OpenIndices implements cluster.Writer.
@@ -89,14 +94,11 @@ func (m *Memory) FreezeIndices(ctx context.Context, r cluster.FreezeIndices) err
 		return &cluster.Error{Op: "freeze indices", Kind: cluster.ErrUnsupported, Status: 405}
 	}
 	return m.existing(ctx, "FreezeIndices", r, r.Names, false, func(i *index) {
-		settings := maps.Clone(i.Index.Settings)
-		if settings == nil {
-			settings = map[string]string{}
+		frozen := "true"
+		if r.Unfreeze {
+			frozen = ""
 		}
-		if settings["index.frozen"] = "true"; r.Unfreeze {
-			delete(settings, "index.frozen")
-		}
-		i.Index.Settings = settings
+		i.put(map[string]string{"index.frozen": frozen}, false)
 	})
 }
 

@@ -144,6 +144,10 @@ func truth(text string) (value, ok bool) {
 	return false, false
 }
 
+func notBoolean(option, value string) *usage {
+	return &usage{fmt.Sprintf("Invalid value for '--%s': '%s' is not a valid boolean.", option, value)}
+}
+
 // variable is the environment variable of an option.
 func variable(names ...string) string {
 	return "ESCLIENT_" + strings.ToUpper(strings.ReplaceAll(strings.Join(names, "_"), "-", "_"))
@@ -199,7 +203,7 @@ func load(f *pflag.FlagSet, h Host, program string) (*settings.Settings, map[str
 		}
 		given[o.name] = v
 		if _, ok := truth(v); o.boolean && !ok { // a rehearsal that is misspelt must not be the night itself
-			return nil, nil, &usage{fmt.Sprintf("Invalid value for '--%s': '%s' is not a valid boolean.", o.name, v)}
+			return nil, nil, notBoolean(o.name, v)
 		}
 		switch {
 		case o.client5 != "":

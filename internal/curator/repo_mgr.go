@@ -153,7 +153,7 @@ func (x *session) boolean(c *cobra.Command, name string) (value, given bool, err
 	v, given := x.flag(c, name, true)
 	value, ok := truth(v)
 	if given && !ok {
-		err = &usage{fmt.Sprintf("Invalid value for '--%s': '%s' is not a valid boolean.", name, v)}
+		err = notBoolean(name, v)
 	}
 	return value, given, err
 }
@@ -193,7 +193,7 @@ func (x *session) create(c *cobra.Command, cl cluster.Cluster, kind string) erro
 		case f.boolean:
 			b, ok := truth(v)
 			if !ok {
-				return &usage{fmt.Sprintf("Invalid value for '--%s': '%s' is not a valid boolean.", f.names[0], v)}
+				return notBoolean(f.names[0], v)
 			}
 			settings[f.setting] = b
 		case f.number:

@@ -17,8 +17,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"os"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -85,7 +83,8 @@ const maxLine = 4096
 type Client struct {
 	o         Options
 	transport *elastictransport.Client
-	prefix    int // longest path prefix of the URLs, in bytes
+	base      http.RoundTripper // beneath it
+	prefix    int               // longest path prefix of the URLs, in bytes
 
 	mu     sync.Mutex
 	server *cluster.Server
@@ -134,6 +133,7 @@ func New(o Options) (*Client, error) {
 			return nil, err
 		}
 	}
+	c.base = transport
 	if o.AWS != nil {
 		if transport, err = newSigner(*o.AWS, transport); err != nil {
 			return nil, err
@@ -144,125 +144,6 @@ func New(o Options) (*Client, error) {
 		return nil, fmt.Errorf("set up the connection: %w", err)
 	}
 	return c, nil
-}
-
-func withAuthorization(h http.Header, value string) http.Header {
-	h = h.Clone()
-	if h == nil {
-		h = http.Header{}
-	}
-	h.Set("Authorization", value)
-	return h
-}
-
-// hostTimeout is how long each of several hosts is given to say which cluster it
-// belongs to.
-const hostTimeout = 3 * time.Second
-
-// oneCluster sees, before the first write, that several hosts belong to one cluster:
-// what one of them listed is written to another. A host that does not answer says
-// nothing.
-func (c *Client) oneCluster(ctx context.Context) error {
-	if len(c.o.URLs) < 2 {
-		return nil
-	}
-	c.hosts.Lock()
-	defer c.hosts.Unlock()
-	if c.hostsChecked || c.hostsDiffer != nil {
-		return c.hostsDiffer
-	}
-	uuids := make([]string, len(c.o.URLs))
-	var all sync.WaitGroup
-	for i, u := range c.o.URLs {
-		all.Go(func() {
-			o := c.o
-			o.URLs, o.ConnectTimeout, o.Timeout, o.Wait = []string{u}, 0, min(hostTimeout, c.o.Timeout), nil
-			t, err := httpTransport(o)
-			if err != nil {
-				return
-			}
-			defer t.CloseIdleConnections()
-			if o.Transport == nil {
-				o.Transport = t
-			}
-			one, err := New(o)
-			if err != nil {
-				return
-			}
-			if s, err := one.Server(ctx); err == nil && s.UUID != "_na_" {
-				uuids[i] = s.UUID
-			}
-		})
-	}
-	all.Wait()
-	first := slices.IndexFunc(uuids, func(id string) bool { return id != "" })
-	for i, id := range uuids {
-		if id != "" && id != uuids[first] {
-			c.hostsDiffer = &cluster.Error{Op: "use several addresses", Kind: cluster.ErrInvalid, Text: fmt.Sprintf("addresses number %d and %d belong to different clusters; nothing is written", first+1, i+1), Hint: "name hosts of one cluster only"}
-			return c.hostsDiffer
-		}
-	}
-	c.hostsChecked = ctx.Err() == nil
-	return nil
-}
-
-// ParseURL reads a cluster's address. Errors never show user information.
-func ParseURL(raw string) (*url.URL, error) {
-	u, err := url.Parse(strings.TrimSpace(raw))
-	if err != nil {
-		return nil, errors.New("a cluster address cannot be read as a URL; it is written http://host:9200 or https://[::1]:9200/prefix")
-	}
-	if u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		shown := ""
-		if u.User == nil && u.Opaque == "" && !strings.Contains(raw, "@") { // what may hold a password is not shown
-			shown = " " + u.String()
-		}
-		return nil, fmt.Errorf("the cluster address%s must start with http:// or https:// and name a host", shown)
-	}
-	u.Path = strings.TrimRight(u.Path, "/")
-	return u, nil
-}
-
-func httpTransport(o Options) (*http.Transport, error) {
-	dialer := &net.Dialer{Timeout: min(o.Timeout, 10*time.Second), KeepAlive: 30 * time.Second}
-	t := &http.Transport{
-		Proxy: http.ProxyFromEnvironment, DialContext: dialer.DialContext, MaxIdleConnsPerHost: 8,
-		IdleConnTimeout: 90 * time.Second, TLSHandshakeTimeout: 10 * time.Second, DisableCompression: true,
-	}
-	if !slices.ContainsFunc(o.URLs, func(u string) bool { return strings.HasPrefix(strings.ToLower(strings.TrimSpace(u)), "https:") }) {
-		return t, nil // files of certificates need not be there
-	}
-	cfg := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: o.ServerName, InsecureSkipVerify: o.InsecureSkipVerify} //nolint:gosec // the user's own --insecure, warned about
-	if o.CAFile != "" {
-		pem, err := os.ReadFile(o.CAFile)
-		if err != nil {
-			return nil, fmt.Errorf("read the CA file: %w", err)
-		}
-		cfg.RootCAs = x509.NewCertPool()
-		if !cfg.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("the CA file %s holds no PEM certificate", o.CAFile)
-		}
-	}
-	if o.ClientCert != "" || o.ClientKey != "" {
-		key := o.ClientKey
-		if key == "" {
-			key = o.ClientCert // one file with both
-		}
-		pair, err := tls.LoadX509KeyPair(o.ClientCert, key)
-		if err != nil {
-			return nil, fmt.Errorf("read the client certificate %s and key: %w", o.ClientCert, err)
-		}
-		cfg.Certificates = []tls.Certificate{pair}
-	}
-	if o.Fingerprint != "" {
-		check, err := pinned(o.Fingerprint)
-		if err != nil {
-			return nil, err
-		}
-		cfg.VerifyConnection = check
-	}
-	t.TLSClientConfig = cfg
-	return t, nil
 }
 
 // call is one request to make.

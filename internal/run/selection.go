@@ -33,7 +33,7 @@ func (r *runner) choose(ctx context.Context, s plan.Step) (cluster.Selection, in
 			r.warn("%s is left out: %s", sp.Item.ItemName(), sp.Why)
 		}
 	}
-	if s.List() != "" && len(sel.Selected) == 0 {
+	if len(sel.Selected) == 0 {
 		r.obs.Observe(Selected{s, sel, len(all)})
 		return sel, 0, r.empty(s, sel, len(all))
 	}
@@ -148,22 +148,10 @@ func (r *runner) fresh(ctx context.Context, s plan.Step, selected []cluster.Item
 	if err != nil {
 		return nil, err
 	}
-	id := func(it cluster.Item) string {
-		switch it := it.(type) {
-		case *cluster.Index:
-			return it.Name + "/" + it.UUID
-		case *cluster.Snapshot:
-			return it.Name + "/" + it.UUID
-		}
-		return it.ItemName()
-	}
-	there := map[string]bool{}
-	for _, it := range now {
-		there[id(it)] = true
-	}
+	uuids := cluster.UUIDs(now)
 	var same []cluster.Item
 	for _, it := range selected {
-		if there[id(it)] {
+		if id, there := uuids[it.ItemName()]; there && id == it.ItemUUID() {
 			same = append(same, it)
 		} else {
 			r.warn("%s is left alone: it has gone or was made anew since it was selected", it.ItemName())

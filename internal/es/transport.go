@@ -1,0 +1,83 @@
+package es
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+	"time"
+)
+
+// ParseURL reads a cluster's address. Errors never show user information.
+func ParseURL(raw string) (*url.URL, error) {
+	u, err := url.Parse(strings.TrimSpace(raw))
+	if err != nil {
+		return nil, errors.New("a cluster address cannot be read as a URL; it is written http://host:9200 or https://[::1]:9200/prefix")
+	}
+	if u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		shown := ""
+		if u.User == nil && u.Opaque == "" && !strings.Contains(raw, "@") { // what may hold a password is not shown
+			shown = " " + u.String()
+		}
+		return nil, fmt.Errorf("the cluster address%s must start with http:// or https:// and name a host", shown)
+	}
+	u.Path = strings.TrimRight(u.Path, "/")
+	return u, nil
+}
+
+func httpTransport(o Options) (http.RoundTripper, error) {
+	dialer := &net.Dialer{Timeout: min(o.Timeout, 10*time.Second), KeepAlive: 30 * time.Second}
+	t := &http.Transport{
+		Proxy: http.ProxyFromEnvironment, DialContext: dialer.DialContext, MaxIdleConnsPerHost: 8,
+		IdleConnTimeout: 90 * time.Second, TLSHandshakeTimeout: 10 * time.Second, DisableCompression: true,
+	}
+	if !slices.ContainsFunc(o.URLs, func(u string) bool { return strings.HasPrefix(strings.ToLower(strings.TrimSpace(u)), "https:") }) {
+		return t, nil // files of certificates need not be there
+	}
+	cfg := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: o.ServerName, InsecureSkipVerify: o.InsecureSkipVerify} //nolint:gosec // the user's own --insecure, warned about
+	if o.CAFile != "" {
+		pem, err := os.ReadFile(o.CAFile)
+		if err != nil {
+			return nil, fmt.Errorf("read the CA file: %w", err)
+		}
+		cfg.RootCAs = x509.NewCertPool()
+		if !cfg.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("the CA file %s holds no PEM certificate", o.CAFile)
+		}
+	}
+	if o.ClientCert != "" || o.ClientKey != "" {
+		key := o.ClientKey
+		if key == "" {
+			key = o.ClientCert // one file with both
+		}
+		pair, err := tls.LoadX509KeyPair(o.ClientCert, key)
+		if err != nil {
+			return nil, fmt.Errorf("read the client certificate %s and key: %w", o.ClientCert, err)
+		}
+		cfg.Certificates = []tls.Certificate{pair}
+	}
+	if o.Fingerprint != "" {
+		check, err := pinned(o.Fingerprint)
+		if err != nil {
+			return nil, err
+		}
+		cfg.VerifyConnection = check
+	}
+	t.TLSClientConfig = cfg
+	return t, nil
+}
+
+func withAuthorization(h http.Header, value string) http.Header {
+	h = h.Clone()
+	if h == nil {
+		h = http.Header{}
+	}
+	h.Set("Authorization", value)
+	return h
+}
