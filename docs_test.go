@@ -243,6 +243,48 @@ func TestReferenceOfActions(t *testing.T) {
 	}
 }
 
+// TestOptionsByVersion holds the table of options by version: it has every option, in
+// esnap's column the reference's default, in Curator's columns the default that its
+// manners have, and there a dash for what only esnap has.
+func TestOptionsByVersion(t *testing.T) {
+	described := read(t, reference)
+	rows := map[string]map[string][]string{}
+	for _, r := range read(t, "docs/migrating-from-curator.md").section(t, "Options by version").tables[0].rows {
+		require.Len(t, r, 5, "row %v", r)
+		action, option := strings.Trim(r[0], "`"), strings.Trim(r[1], "`")
+		if rows[action] == nil {
+			rows[action] = map[string][]string{}
+		}
+		require.NotContains(t, rows[action], option, "%s twice", action)
+		rows[action][option] = r[2:]
+	}
+	check := func(action, path string, options ...any) {
+		for _, f := range strictyaml.Fields(reflect.TypeOf(options[0]).Elem()) {
+			row, ok := rows[action][f.Name]
+			require.True(t, ok, "%s of %s is not there", f.Name, action)
+			delete(rows[action], f.Name)
+			own := strings.Contains(f.Doc, "(esnap's own)")
+			require.Equal(t, own, row[0] == "—" && row[1] == "—", "%s of %s: is it esnap's own?", f.Name, action)
+			for i, o := range options {
+				if want := defaultOf(f, reflect.ValueOf(o).Elem().FieldByIndex(f.Index)); want != "" && row[i] != "—" {
+					require.Equal(t, want, row[i], "column %d of %s of %s", i+3, f.Name, action)
+				}
+			}
+			if action != "all" {
+				require.Equal(t, described.section(t, path).table(t, "key")[f.Name][1], row[2], "default of %s of %s", f.Name, action)
+			}
+		}
+	}
+	check("all", "", &actions.Common{}, &actions.Common{}, &actions.Common{})
+	for name, kind := range actions.Kinds {
+		check(name, "Actions/"+name, kind.New(actions.Curator5), kind.New(actions.Curator8), kind.New(actions.Native))
+	}
+	delete(rows["reindex"], actions.RemoteSlot)
+	for action, left := range rows {
+		require.Empty(t, left, "%s has no such options", action)
+	}
+}
+
 func TestReferenceOfFilters(t *testing.T) {
 	doc := read(t, reference)
 	require.Equal(t, keys(filters.Kinds), doc.under("Filters"))
