@@ -168,13 +168,3 @@ func (e *Env) waitForRunning(option *time.Duration) time.Duration {
 		return 0
 	}
 }
-
-func plural(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	if what == "index" {
-		return fmt.Sprintf("%d indices", n)
-	}
-	return fmt.Sprintf("%d %ss", n, what)
-}

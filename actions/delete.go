@@ -180,7 +180,7 @@ func (d *deletion) awaitLost(ctx context.Context, env *Env, names []string) {
 				return // nobody deletes any more: the next pass asks again
 			}
 		}
-		env.Waiting(cluster.Waiting{For: fmt.Sprintf("the deletion of %s whose reply was lost", plural(len(names), d.what)), Elapsed: env.Watch.Elapsed() - start})
+		env.Waiting(cluster.Waiting{For: fmt.Sprintf("the deletion of %s whose reply was lost", cluster.Count(len(names), d.what)), Elapsed: env.Watch.Elapsed() - start})
 		if env.Watch.Sleep(ctx, pause) != nil {
 			return
 		}

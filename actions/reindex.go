@@ -206,7 +206,7 @@ func (a *Reindex) one(ctx context.Context, env *Env, sources []string, dest stri
 	case err != nil:
 		return "", err
 	case len(task.Failures) > 0:
-		return "", fmt.Errorf("%s, %d of %d documents done; the first: %s", plural(len(task.Failures), "failure"), task.Done, task.Total, task.Failures[0])
+		return "", fmt.Errorf("%s, %d of %d documents done; the first: %s", cluster.Count(len(task.Failures), "failure"), task.Done, task.Total, task.Failures[0])
 	case task.Conflicts > 0:
 		env.Warn("reindex into %s: %d documents were left as they were, because of version conflicts", dest, task.Conflicts)
 	}

@@ -208,7 +208,7 @@ func (a *Restore) pick(ctx context.Context, env *Env) (*cluster.Snapshot, error)
 			}
 		}
 		if s == nil {
-			return nil, fmt.Errorf("none of the %s selected is good: %w", plural(len(env.Selected), "snapshot"), cluster.ErrEmpty)
+			return nil, fmt.Errorf("none of the %s selected is good: %w", cluster.Count(len(env.Selected), "snapshot"), cluster.ErrEmpty)
 		}
 		if !s.HasContents {
 			full, err := env.Cluster.Snapshot(ctx, a.Repository, s.Name)
@@ -367,7 +367,7 @@ func (a *Restore) finish(ctx context.Context, env *Env, plan *restore.Plan, item
 	marked := a.mark(ctx, env, plan, items)
 	var health map[string]cluster.IndexHealth
 	quiet := 0
-	err := a.poll(ctx, env, "the restore of "+plural(len(targets), "index"), func() (bool, error) {
+	err := a.poll(ctx, env, "the restore of "+cluster.Count(len(targets), "index"), func() (bool, error) {
 		var err error
 		if health, err = env.Cluster.Health(ctx, targets); err != nil {
 			return false, err
@@ -418,7 +418,7 @@ func (a *Restore) finish(ctx context.Context, env *Env, plan *restore.Plan, item
 		default:
 			detail := fmt.Sprintf("from %s/%s", it.Repository, it.Snapshot)
 			if s, ok := docs[it.Target]; ok && derr == nil {
-				detail += fmt.Sprintf(", %s", plural(int(s.Docs), "document"))
+				detail += fmt.Sprintf(", %s", cluster.Count(int(s.Docs), "document"))
 			}
 			result := cluster.Done
 			if it.Lacking {

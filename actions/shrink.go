@@ -91,7 +91,7 @@ func (a *Shrink) Run(ctx context.Context, env *Env) error {
 		return int64(primaries) <= a.NumberOfShards
 	})
 	if len(indices) == 0 {
-		return fmt.Errorf("%w: nothing that is selected has more than %s", cluster.ErrEmpty, plural(int(a.NumberOfShards), "primary shard"))
+		return fmt.Errorf("%w: nothing that is selected has more than %s", cluster.ErrEmpty, cluster.Count(int(a.NumberOfShards), "primary shard"))
 	}
 	for _, i := range indices {
 		o := cluster.Outcome{Verb: "shrink", What: "index", Name: i.Name, Result: cluster.Done, Detail: "to " + a.target(i.Name)}
@@ -163,7 +163,7 @@ func (a *Shrink) check(ctx context.Context, env *Env, source *cluster.Index, bef
 	}
 	primaries, _ := cluster.ShardNumbers(before)
 	if int64(primaries)%a.NumberOfShards != 0 {
-		return node, false, fmt.Errorf("number_of_shards: %d is no divisor of its %s", a.NumberOfShards, plural(primaries, "primary shard"))
+		return node, false, fmt.Errorf("number_of_shards: %d is no divisor of its %s", a.NumberOfShards, cluster.Count(primaries, "primary shard"))
 	}
 	made, err := env.Cluster.Settings(ctx, []string{target})
 	if err != nil {
@@ -190,7 +190,7 @@ func (a *Shrink) check(ctx context.Context, env *Env, source *cluster.Index, bef
 	case !known:
 		return node, false, errors.New("the server gives no statistics of it")
 	case size.Docs > maxDocs*a.NumberOfShards:
-		return node, false, fmt.Errorf("its %d documents do not fit into %s", size.Docs, plural(int(a.NumberOfShards), "shard"))
+		return node, false, fmt.Errorf("its %d documents do not fit into %s", size.Docs, cluster.Count(int(a.NumberOfShards), "shard"))
 	}
 	nodes, err := env.Cluster.Nodes(ctx)
 	if err != nil {

@@ -89,7 +89,7 @@ func (a *Snapshot) adopt(ctx context.Context, env *Env, name string, names []str
 		if s.Good() && len(s.Missing(names)) == 0 {
 			env.Outcome(cluster.Outcome{
 				Verb: "create", What: "snapshot", Name: s.Name, Repository: a.Repository, Result: cluster.Adopted,
-				Detail: fmt.Sprintf("this %s's snapshot is there already, started %s, and holds all %s", a.OncePer, s.Start.UTC().Format("15:04:05Z"), plural(len(names), "index")),
+				Detail: fmt.Sprintf("this %s's snapshot is there already, started %s, and holds all %s", a.OncePer, s.Start.UTC().Format("15:04:05Z"), cluster.Count(len(names), "index")),
 			})
 			return true, "", nil
 		}
@@ -219,7 +219,7 @@ func (a *Snapshot) await(ctx context.Context, env *Env, name string) (*cluster.S
 // fails the action: what follows may delete what is not in it (K8).
 func (a *Snapshot) judge(env *Env, o *cluster.Outcome, s *cluster.Snapshot, names []string) {
 	o.Assumed = s.Assumed
-	o.Detail = fmt.Sprintf("%s, %s", s.State, plural(len(s.Indices), "index"))
+	o.Detail = fmt.Sprintf("%s, %s", s.State, cluster.Count(len(s.Indices), "index"))
 	if !s.Start.IsZero() && s.End.After(s.Start) {
 		o.Detail += ", " + s.End.Sub(s.Start).Round(time.Millisecond).String()
 	}
@@ -227,10 +227,10 @@ func (a *Snapshot) judge(env *Env, o *cluster.Outcome, s *cluster.Snapshot, name
 	switch {
 	case s.Good() && (len(missing) == 0 || a.IgnoreUnavailable):
 		if len(missing) > 0 {
-			o.Detail += fmt.Sprintf("; %s vanished before it began: %s", plural(len(missing), "index"), firstFew(missing))
+			o.Detail += fmt.Sprintf("; %s vanished before it began: %s", cluster.Count(len(missing), "index"), firstFew(missing))
 		}
 	case s.Good():
-		o.Result, o.Err = cluster.Failure, fmt.Errorf("it lacks %s that were selected: %s", plural(len(missing), "index"), firstFew(missing))
+		o.Result, o.Err = cluster.Failure, fmt.Errorf("it lacks %s that were selected: %s", cluster.Count(len(missing), "index"), firstFew(missing))
 	case a.Partial && env.Flavour == Native && (s.State == cluster.Partial || s.State == cluster.Success):
 		o.Result = cluster.Less
 		o.Detail += "; " + failures(s)

@@ -189,7 +189,7 @@ func newIndexShow(app *App) *cobra.Command {
 			if i.Stats != nil {
 				fmt.Fprintf(&b, "documents  %d\nsize       %s\n", i.Stats.Docs, humanize.IBytes(uint64(max(i.Stats.Bytes, 0))))
 			}
-			fmt.Fprintf(&b, "\ngood copies in %s\n", report.Count(len(held), "snapshot"))
+			fmt.Fprintf(&b, "\ngood copies in %s\n", cluster.Count(len(held), "snapshot"))
 			for _, h := range held {
 				fmt.Fprintf(&b, "  %s\n", h)
 			}

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/esnap/esnap/actions"
+	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/report"
 	"github.com/esnap/esnap/internal/restore"
 	"github.com/esnap/esnap/internal/run"
@@ -168,7 +169,7 @@ func runRestore(c *cobra.Command, app *App, o *restoreOptions, names []string) e
 			if o.Output != "table" && !o.Yes {
 				writePlan(app.Err, planned)
 			}
-			return app.confirm(o.Yes, "Restore "+report.Count(len(planned.Items), "index")+"?")
+			return app.confirm(o.Yes, "Restore "+cluster.Count(len(planned.Items), "index")+"?")
 		},
 	}, false, s.Deadline)
 	switch {

@@ -216,7 +216,7 @@ file, line and column; files that are valid but dangerous are warned about.`,
 					bad++
 					continue
 				}
-				fmt.Fprintf(app.Out, "%s: valid, %d actions, %d warnings\n", name, len(p.Steps), len(p.Findings))
+				fmt.Fprintf(app.Out, "%s: valid, %s, %s\n", name, cluster.Count(len(p.Steps), "action"), cluster.Count(len(p.Findings), "warning"))
 			}
 			if bad > 0 {
 				return &exit{2}

@@ -247,7 +247,7 @@ func showSnapshot(app *App, s *cluster.Snapshot) error {
 		}
 		fmt.Fprintf(&b, "  %s\n", f)
 	}
-	fmt.Fprintf(&b, "\n%s\n", report.Count(len(s.Indices), "index"))
+	fmt.Fprintf(&b, "\n%s\n", cluster.Count(len(s.Indices), "index"))
 	for _, f := range report.Families(s.Indices) {
 		fmt.Fprintf(&b, "  %s\n", f.Line())
 	}
@@ -366,7 +366,7 @@ func runSingle(c *cobra.Command, app *App, kind string, action actions.Action, c
 			for _, f := range report.Families(names) {
 				fmt.Fprintf(app.Err, "  %s\n", f.Line())
 			}
-			return app.confirm(q.yes, fmt.Sprintf("Delete %s?", report.Count(len(names), map[cluster.ListKind]string{cluster.Indices: "index", cluster.Snapshots: "snapshot"}[step.List()])))
+			return app.confirm(q.yes, fmt.Sprintf("Delete %s?", cluster.Count(len(names), map[cluster.ListKind]string{cluster.Indices: "index", cluster.Snapshots: "snapshot"}[step.List()])))
 		}
 	}
 	return app.carryOut(c.Context(), p, cl, o, output, failOnSpared, s.Deadline)

@@ -25,7 +25,7 @@ func TestValidateSaysWhereTheGenerationsDiffer(t *testing.T) {
 		}
 		code, out, errs := k.run(args...)
 		require.Zero(t, code, errs)
-		require.Contains(t, out, "valid, 1 actions")
+		require.Contains(t, out, "valid, 1 action,")
 		if said {
 			require.Contains(t, errs, warning, config)
 			k.env["ESNAP_COMPAT"] = "5"

@@ -345,7 +345,7 @@ func register(ctx context.Context, c cluster.Cluster, st State) (State, error) {
 	}
 	if st.Holds = len(held); st.Holds > 0 {
 		st.Newest = held[len(held)-1].Start
-		st.Detail += fmt.Sprintf("; the place already holds %d snapshots, the newest of %s", st.Holds, st.Newest.UTC().Format("2006-01-02 15:04Z"))
+		st.Detail += fmt.Sprintf("; the place already holds %s, the newest of %s", cluster.Count(st.Holds, "snapshot"), st.Newest.UTC().Format("2006-01-02 15:04Z"))
 	}
 	return st, nil
 }

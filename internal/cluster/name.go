@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 )
@@ -82,4 +83,15 @@ func expand[T comparable](targets []string, known []T, match func(pattern string
 		}
 	}
 	return matched, missing
+}
+
+// Count reads "1 index", "2 indices", "3 snapshots".
+func Count(n int, what string) string {
+	switch {
+	case n == 1:
+		return "1 " + what
+	case what == "index":
+		return fmt.Sprintf("%d indices", n)
+	}
+	return fmt.Sprintf("%d %ss", n, what)
 }

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/esnap/esnap/internal/cluster"
 )
 
 func as[T error](err error, target *T) bool { return errors.As(err, target) }
@@ -251,7 +253,7 @@ func (a *Action) outcomes(b *strings.Builder, wide bool) {
 	for _, w := range order {
 		list := group[w]
 		if len(list) > 1 {
-			fmt.Fprintf(b, "   %s %s\n", w, Count(len(list), list[0].What))
+			fmt.Fprintf(b, "   %s %s\n", w, cluster.Count(len(list), list[0].What))
 		}
 		for i, o := range list {
 			if len(list) > 1 && o.Detail == "" && o.Error == "" && !wide {
@@ -287,7 +289,7 @@ func (r *Report) summary() string {
 			parts = append(parts, fmt.Sprintf("%d %s", count[s], s))
 		}
 	}
-	text := fmt.Sprintf("%s: %s; %s", Count(len(r.Actions), "action"), strings.Join(parts, ", "), duration(r.DurationMS))
+	text := fmt.Sprintf("%s: %s; %s", cluster.Count(len(r.Actions), "action"), strings.Join(parts, ", "), duration(r.DurationMS))
 	if len(r.Actions) == 0 {
 		text = "no action was run; " + duration(r.DurationMS)
 	}
@@ -298,17 +300,6 @@ func (r *Report) summary() string {
 		text += "; dry run: nothing was changed"
 	}
 	return text
-}
-
-// Count reads "1 index", "2 indices", "3 snapshots".
-func Count(n int, what string) string {
-	switch {
-	case n == 1:
-		return "1 " + what
-	case what == "index":
-		return fmt.Sprintf("%d indices", n)
-	}
-	return fmt.Sprintf("%d %ss", n, what)
 }
 
 // Line reads as one line of a list of families.
