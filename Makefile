@@ -48,7 +48,7 @@ fuzz: ## every fuzz test for ten seconds
 	@scripts/fuzz.sh 10s
 
 bench: servers ## benchmarks on real servers, and beside Curator (scripts/curators.sh) the table of docs/performance.md
-	ESNAP_REQUIRE_SERVERS=1 $(GO) test -tags integration -run '^$$' -bench '$(BENCH)' -benchtime 5x -timeout 90m ./integration/
+	ESNAP_REQUIRE_SERVERS=1 $(GO) test -tags integration -run '^$$' -bench '$(BENCH)' -benchtime 5x -timeout 150m ./integration/
 
 demo: build servers ## the main job on a real Elasticsearch OSS 6.7.0, started and stopped by itself
 	$(GO) run ./internal/demo $(BIN)/esnap

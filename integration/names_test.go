@@ -129,7 +129,7 @@ actions:
 		require.Equal(e, 1, r.Spared)
 		for _, s := range r.Actions[0].Spared {
 			if s.Guard {
-				require.Equal(e, newest, s.Name)
+				require.Equal(e, newest, *s.Name)
 				require.Contains(e, s.Why, "newest good")
 			}
 		}

@@ -74,7 +74,7 @@ actions:
 `)
 		require.Equal(e, 1, r.Spared)
 		spared := r.Actions[0].Spared[slices.IndexFunc(r.Actions[0].Spared, func(s report.Spared) bool { return s.Guard })]
-		require.Equal(e, day, spared.Name)
+		require.Equal(e, day, *spared.Name)
 		require.Equal(e, "restore_mark", spared.By)
 		require.Contains(e, spared.Why, "it was restored and is kept until the end of "+e.now.AddDate(0, 0, 7).Format("2006-01-02"))
 		after := e.uuids()

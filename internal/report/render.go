@@ -215,7 +215,7 @@ func (a *Action) spared(b *strings.Builder, wide bool) {
 				fmt.Fprintf(b, "     … and %d more\n", len(list)-i)
 				break
 			}
-			fmt.Fprintf(b, "     %s: %s\n", s.Name, s.Why)
+			fmt.Fprintf(b, "     %s: %s\n", *s.Name, s.Why)
 		}
 	}
 }

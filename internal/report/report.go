@@ -72,10 +72,10 @@ type Family struct {
 	Last   string `json:"last"`
 }
 
-// Spared is an item that is not touched, and why. Items share their reasons: a file of
-// many actions spares every item many times.
+// Spared is an item that is not touched, and why. A file of many actions spares every
+// item many times: names and reasons are shared.
 type Spared struct {
-	Name string `json:"name"`
+	Name *string `json:"name"`
 	*Reason
 }
 
@@ -102,12 +102,13 @@ type Outcome struct {
 // Collector builds a report from events. It implements run.Observer.
 type Collector struct {
 	r       Report
-	reasons map[Reason]*Reason
+	names   shared[string]
+	reasons shared[Reason]
 }
 
 // NewCollector makes an empty one for a run of this file.
 func NewCollector(file string, now time.Time, dryRun bool) *Collector {
-	return &Collector{reasons: map[Reason]*Reason{}, r: Report{SchemaVersion: SchemaVersion, File: file, Now: now.UTC(), DryRun: dryRun, Repositories: []Repository{}, Actions: []Action{}, Warnings: []string{}}}
+	return &Collector{names: shared[string]{}, reasons: shared[Reason]{}, r: Report{SchemaVersion: SchemaVersion, File: file, Now: now.UTC(), DryRun: dryRun, Repositories: []Repository{}, Actions: []Action{}, Warnings: []string{}}}
 }
 
 // Report is what was collected, with the exit code that goes with it.
@@ -201,15 +202,21 @@ func (c *Collector) selected(e run.Selected) {
 	a.Families = Families(a.names)
 	a.Spared = slices.Grow(a.Spared, len(e.Selection.Spared))
 	for _, s := range e.Selection.Spared {
-		why := Reason{s.By, s.Why, s.Guard}
-		reason := c.reasons[why]
-		if reason == nil {
-			reason = new(Reason) // not &why, which would be made for every item
-			*reason = why
-			c.reasons[why] = reason
-		}
-		a.Spared = append(a.Spared, Spared{s.Item.ItemName(), reason})
+		a.Spared = append(a.Spared, Spared{c.names.of(s.Item.ItemName()), c.reasons.of(Reason{s.By, s.Why, s.Guard})})
 	}
+}
+
+// shared holds each value once.
+type shared[T comparable] map[T]*T
+
+func (s shared[T]) of(v T) *T {
+	p := s[v]
+	if p == nil {
+		p = new(T) // not &v, which would be made for every call
+		*p = v
+		s[v] = p
+	}
+	return p
 }
 
 // Families groups names that differ only in their dates, sorted.
