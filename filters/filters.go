@@ -145,16 +145,6 @@ func (c Chain) Timestrings() []string {
 	return list
 }
 
-// NamesOnly says whether some filter narrows by name.
-func (c Chain) NamesOnly() bool {
-	for _, l := range c {
-		if _, ok := l.Filter.(*Pattern); ok {
-			return true
-		}
-	}
-	return false
-}
-
 // TakesAll says whether the chain narrows nothing, but for managed indices.
 func (c Chain) TakesAll() bool {
 	for _, l := range c {

@@ -637,8 +637,6 @@ func TestChainTimestrings(t *testing.T) {
 	c := chain(t, cluster.Snapshots, "filtertype: none", "filtertype: pattern, kind: timestring, value: '%Y%m'", "filtertype: pattern, kind: prefix, value: a",
 		"filtertype: age, source: name, timestring: '%Y.%m.%d', direction: older, unit: days, unit_count: 1", "filtertype: age, source: creation_date, direction: older, unit: days, unit_count: 1")
 	require.Equal(t, []string{"%Y%m", "%Y.%m.%d"}, c.Timestrings())
-	require.True(t, c.NamesOnly())
-	require.False(t, c[3:].NamesOnly())
 }
 
 // FuzzChain: selected and spared together are the listing, without doubles, both

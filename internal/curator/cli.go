@@ -310,7 +310,7 @@ func (f flagOf) parse(v string) (any, error) {
 	case object, block:
 		var parsed any
 		if err := json.Unmarshal([]byte(v), &parsed); err != nil {
-			return nil, fmt.Errorf("it is no JSON: %w", err)
+			return nil, notJSON(v, err)
 		}
 		if _, one := parsed.(map[string]any); f.as == block && one {
 			parsed = []any{parsed}
@@ -318,6 +318,17 @@ func (f flagOf) parse(v string) (any, error) {
 		return parsed, nil
 	}
 	return v, nil
+}
+
+// notJSON says where a text stops to be JSON.
+func notJSON(text string, err error) error {
+	var wrong *json.SyntaxError
+	if !errors.As(err, &wrong) {
+		return err
+	}
+	at := max(0, int(wrong.Offset)-1)
+	near := text[max(0, at-10):min(len(text), at+20)]
+	return fmt.Errorf("it is no JSON near character %d, %q; names and texts stand in double quotes", at+1, strings.ToValidUTF8(near, ""))
 }
 
 // showSnapshots prints the names of the snapshots that the filters leave in.

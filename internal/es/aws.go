@@ -35,6 +35,8 @@ type signer struct {
 	now         func() time.Time
 }
 
+var errNoCredentials = errors.New("no AWS key is given, and none can be found")
+
 // newSigner finds out where credentials come from, without asking for any.
 func newSigner(a AWS, next http.RoundTripper) (*signer, error) {
 	s := &signer{next: next, region: a.Region, sign: v4.NewSigner(), now: time.Now}
@@ -67,7 +69,7 @@ func (s *signer) RoundTrip(r *http.Request) (*http.Response, error) {
 	r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
 	creds, err := s.credentials.Retrieve(r.Context())
 	if err != nil {
-		return nil, fmt.Errorf("AWS credentials: %w", err)
+		return nil, fmt.Errorf("%w: %w", errNoCredentials, err)
 	}
 	sum := sha256.Sum256(body)
 	hash := hex.EncodeToString(sum[:])

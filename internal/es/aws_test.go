@@ -61,6 +61,25 @@ func TestAWSWithoutAKey(t *testing.T) {
 	require.Contains(t, got, "/eu-west-1/es/aws4_request")
 }
 
+// Without any credentials the error is about those, not about the cluster.
+func TestAWSWithoutAnyKey(t *testing.T) {
+	nobody := httptest.NewServer(http.NotFoundHandler())
+	nobody.Close()
+	for name, value := range map[string]string{
+		"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_PROFILE": "", "AWS_CONFIG_FILE": "/none", "AWS_SHARED_CREDENTIALS_FILE": "/none",
+		"AWS_EC2_METADATA_SERVICE_ENDPOINT": nobody.URL, "AWS_MAX_ATTEMPTS": "1", "AWS_WEB_IDENTITY_TOKEN_FILE": "", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": "", "AWS_CONTAINER_CREDENTIALS_FULL_URI": "",
+	} {
+		t.Setenv(name, value)
+	}
+	c, err := New(Options{URLs: []string{"http://es:9200"}, AWS: &AWS{Region: "eu-west-1"}, Transport: roundTrip(func(*http.Request) (*http.Response, error) {
+		t.Error("nothing can be sent")
+		return nil, io.EOF
+	})})
+	require.NoError(t, err)
+	_, err = c.Server(t.Context())
+	require.ErrorContains(t, err, "no AWS key is given, and none can be found")
+}
+
 func TestFingerprint(t *testing.T) {
 	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, root8197) }))
 	defer server.Close()

@@ -331,7 +331,7 @@ func (c *Client) transportError(ctx context.Context, k call, err error) error {
 // the method and URL that every layer puts before it.
 func plainTransport(err error) string {
 	var u *url.Error
-	if errors.As(err, &u) {
+	if errors.As(err, &u) && !errors.Is(err, errNoCredentials) { // what looks for them has URLs of its own
 		err = u.Err
 	}
 	return err.Error()

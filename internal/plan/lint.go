@@ -18,8 +18,25 @@ import (
 
 func typeOf(v any) reflect.Type { return reflect.TypeOf(v).Elem() }
 
+// lintUnset warns of what is not given because a variable is not set.
+func (p *parser) lintUnset(n *strictyaml.Node) {
+	if n == nil {
+		return
+	}
+	for _, e := range n.Entries {
+		if e.Value.Kind == strictyaml.Null && e.Value.From != "" {
+			p.p.Warn(e.Value, "%s counts as not given: %s", e.Key.Text, e.Value.Shown())
+		}
+		p.lintUnset(e.Value)
+	}
+	for _, it := range n.Items {
+		p.lintUnset(it)
+	}
+}
+
 // lint finds what is valid but probably not meant.
 func (p *parser) lint(root *strictyaml.Node) {
+	p.lintUnset(root.Get("actions"))
 	var deletions []Step
 	for _, s := range p.plan.Steps {
 		at := p.nodeOf(root, s)
@@ -58,19 +75,23 @@ func (p *parser) lint(root *strictyaml.Node) {
 			p.lintFilters(at.Get(slot).Get("filters"), s, s.Slots[slot])
 		}
 		p.lintFilters(at.Get("options").Get(actions.RemoteSlot), s, s.Slots[actions.RemoteSlot])
-		if p.o.Undecided && !p.own(root) {
-			p.lintFlavours(at, s)
-		}
 		if r := s.Repository(); r != "" && p.declared != nil && !p.declared[r] {
 			p.p.Warn(at, "repository %s is not among those declared under repositories: it must be registered already", r)
 		}
+	}
+	if p.o.Undecided && !p.own(root) {
+		p.lintFlavours(root)
 	}
 }
 
 // lintNarrow warns of indices of others and of the system that an action is done
 // to although nobody meant them.
 func (p *parser) lintNarrow(at *strictyaml.Node, s Step) {
-	if s.Chain.NamesOnly() {
+	dated := func(l filters.Link) bool {
+		f, ok := l.Filter.(*filters.Pattern)
+		return ok && f.Kind == "timestring" && !l.Exclude
+	}
+	if takes(s.Chain, foreignSample) == nil || slices.ContainsFunc(s.Chain, dated) {
 		return
 	}
 	verb, also := "takes", ""
@@ -146,13 +167,25 @@ func (p *parser) lintFilters(nodes *strictyaml.Node, s Step, c filters.Chain) {
 			p.p.Warn(v, "exclude is empty: the filter's default counts, which is %t", filters.Kinds[c[n].Kind].Exclude)
 		}
 		p.lintTimestrings(node, c)
-		f, ok := c[n].Filter.(*filters.Pattern)
-		if !ok || !s.Deletes() || c[n].Exclude || f.Kind != "prefix" {
-			continue
+		if f, ok := c[n].Filter.(*filters.Pattern); ok {
+			p.lintPattern(node.Get("value"), f, s.Deletes() && s.List() == cluster.Indices && !c[n].Exclude)
 		}
-		if last := f.Value[len(f.Value)-1]; s.List() == cluster.Indices && last != '-' && last != '_' && last != '.' {
-			p.p.Warn(node.Get("value"), "the prefix %s has no separator at its end: it also matches %sother-…", f.Value, f.Value)
-		}
+	}
+}
+
+var (
+	wildcard = regexp.MustCompile(`(?:^|[^\\])[\w-]\*`)
+	unended  = regexp.MustCompile(`[\pL\pN]$`)
+)
+
+// lintPattern warns of texts that match more than they look like.
+func (p *parser) lintPattern(at *strictyaml.Node, f *filters.Pattern, deletes bool) {
+	switch {
+	case f.Kind != "prefix" && f.Kind != "suffix":
+	case wildcard.MatchString(f.Value):
+		p.p.Warn(at, "the %s %s is a regular expression, in which * repeats the letter before it; a %s needs no *", f.Kind, f.Value, f.Kind)
+	case f.Kind == "prefix" && deletes && unended.MatchString(f.Value):
+		p.p.Warn(at, "the prefix %s has no separator at its end: it also matches %sother-…", f.Value, f.Value)
 	}
 }
 
@@ -187,6 +220,9 @@ func (p *parser) lintTimestrings(node *strictyaml.Node, c filters.Chain) {
 // with what stands between them.
 var dateIn = regexp.MustCompile(`(?:%Y|\b(?:19|20)\d\d|\\d\{4\}|\[0-9\]\{4\})\\?([-._/]?)(?:%m|(?:0[1-9]|1[0-2])(?:\D|$)|\\d\{2\}|\[0-9\]\{2\})`)
 
+// foreignSample is a name that no filter is about.
+var foreignSample = cluster.Items([]*cluster.Index{{Name: "somebody-elses"}})
+
 // systemSamples are names that Curator 8 never lists, and Curator 5 does.
 var systemSamples = cluster.Items([]*cluster.Index{{Name: ".kibana_1"}, {Name: ".security-7"}, {Name: ".tasks"}, {Name: ".ml-config"}, {Name: ".watches"}})
 
@@ -210,23 +246,47 @@ func takes(c filters.Chain, items []cluster.Item) []cluster.Item {
 	return sel.Selected
 }
 
-// lintFlavours warns where the command lines of both generations of Curator do
-// different things with the file, so that it matters which client file it is run
-// with.
-func (p *parser) lintFlavours(at *strictyaml.Node, s Step) {
-	const decides = "a client file or --compat decides"
-	if s.Kind == "snapshot" || s.Kind == "restore" {
-		if at.Get("options").Get("skip_repo_fs_check").Absent() && p.defaults.Get("skip_repo_fs_check").Absent() {
-			p.p.Warn(at, "skip_repo_fs_check is not given: in Curator's command lines version 5 verifies the repository first, version 8 does not; %s", decides)
+// lintFlavours warns where Curator's command line refuses what esnap run takes, and
+// where those of both generations do different things with the file, so that it
+// matters which client file it is run with: once for each difference.
+func (p *parser) lintFlavours(root *strictyaml.Node) {
+	var unfiltered, unverified, dotted []Step
+	var sample string
+	for _, s := range p.plan.Steps {
+		at := p.nodeOf(root, s)
+		if s.List() != "" && at.Get("filters") == nil {
+			unfiltered = append(unfiltered, s)
+		}
+		if (s.Kind == "snapshot" || s.Kind == "restore") && at.Get("options").Get("skip_repo_fs_check").Absent() && p.defaults.Get("skip_repo_fs_check").Absent() {
+			unverified = append(unverified, s)
+		}
+		asked := s.Common.IncludeHidden != nil && *s.Common.IncludeHidden && strings.HasPrefix(s.Common.SearchPattern, ".")
+		if s.List() != cluster.Indices || asked {
+			continue
+		}
+		if left := takes(s.Chain, systemSamples); left != nil {
+			dotted = append(dotted, s)
+			sample = cmp.Or(sample, left[0].ItemName())
 		}
 	}
-	if s.List() != cluster.Indices {
-		return
+	warn := func(of []Step, format string, args ...any) {
+		if len(of) == 0 {
+			return
+		}
+		var ids []string
+		for _, s := range of {
+			ids = append(ids, s.ID)
+		}
+		which := "action "
+		if len(ids) > 1 {
+			which = "actions "
+		}
+		p.p.Warn(p.nodeOf(root, of[0]), format, append([]any{which + strings.Join(ids, ", ")}, args...)...)
 	}
-	asked := s.Common.IncludeHidden != nil && *s.Common.IncludeHidden && strings.HasPrefix(s.Common.SearchPattern, ".")
-	if left := takes(s.Chain, systemSamples); !asked && left != nil {
-		p.p.Warn(at, "the filters leave in system indices such as %s: in Curator's command lines version 5 lists them, version 8 does not; %s", left[0].ItemName(), decides)
-	}
+	const decides = "a client file or --compat decides"
+	warn(unfiltered, "the key filters is missing (%s): Curator's command lines refuse that, esnap run takes everything")
+	warn(unverified, "skip_repo_fs_check is not given (%s): in Curator's command lines version 5 verifies the repository first, version 8 does not; %s", decides)
+	warn(dotted, "the filters leave in system indices such as %[2]s (%[1]s): in Curator's command lines version 5 lists them, version 8 does not; %[3]s", sample, decides)
 }
 
 // own says whether the file uses something that Curator does not know, so that

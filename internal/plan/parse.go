@@ -17,10 +17,10 @@ import (
 )
 
 // literal exempts what has its own meaning for $ and {: regular expressions,
-// rename replacements, scripts.
+// rename replacements, scripts; and what is said to people only.
 func literal(key string, in *strictyaml.Node) bool {
 	switch key {
-	case "rename_pattern", "rename_replacement", "script", "unit_count_pattern", "pattern", "source":
+	case "rename_pattern", "rename_replacement", "script", "unit_count_pattern", "pattern", "source", "description":
 		return true
 	case "value":
 		kind := in.Get("kind")
@@ -42,9 +42,15 @@ func (p *parser) file(root *strictyaml.Node) {
 		Actions      *strictyaml.Node `yaml:"-"`
 		Repositories *strictyaml.Node `yaml:"-"`
 	}
-	strictyaml.Decode(root, &known, strictyaml.How{What: "key", Also: []string{"actions", "repositories", "defaults"}}, p.p)
+	ours, clients := []string{"actions", "repositories", "defaults"}, []string{"client", "elasticsearch", "cluster", "logging"}
+	strictyaml.Decode(root, &known, strictyaml.How{What: "key", Also: append(ours, clients...)}, p.p)
 	if root.Kind != strictyaml.Map {
 		return
+	}
+	for _, e := range root.Entries {
+		if slices.Contains(clients, e.Key.Text) {
+			p.p.AddHint(e.Key, "it belongs into the client file, which --config names", "unknown key %q", e.Key.Text)
+		}
 	}
 	p.repositories(root.Get("repositories"))
 	p.readDefaults(root.Get("defaults"))
@@ -245,7 +251,7 @@ func (p *parser) options(step *Step, kind actions.Kind, at, options *strictyaml.
 	commonOnly := *merged
 	commonOnly.Entries = slices.DeleteFunc(slices.Clone(merged.Entries), func(e strictyaml.Entry) bool { return !slices.Contains(names(common), e.Key.Text) })
 	strictyaml.Decode(&commonOnly, &step.Common, strictyaml.How{What: what, Prune: true}, p.p)
-	given := strictyaml.Decode(merged, step.Action, strictyaml.How{What: what, Prune: true, Also: elsewhere}, p.p)
+	given := strictyaml.Decode(merged, step.Action, strictyaml.How{What: what, Prune: true, Empty: true, Also: elsewhere}, p.p)
 	p.remoteFilters(step, merged, given)
 	p.optionErrors(step.Action.Validate(given), func(key string) *strictyaml.Node { return cmp.Or(merged.Get(key), merged) })
 	if v := options.Get("search_pattern"); !v.Absent() && kind.List != cluster.Indices {
@@ -370,7 +376,7 @@ func (p *parser) filter(list cluster.ListKind, action string, n *strictyaml.Node
 		}
 	}
 	before := len(p.p.List)
-	given := strictyaml.Decode(n, f, strictyaml.How{What: "option of the filter " + typ.Text, Prune: true, Also: also}, p.p)
+	given := strictyaml.Decode(n, f, strictyaml.How{What: "option of the filter " + typ.Text, Prune: true, Empty: true, Also: also}, p.p)
 	if len(p.p.List) == before {
 		p.optionErrors(f.Validate(list, given), func(key string) *strictyaml.Node { return cmp.Or(n.Get(key), n) })
 	}

@@ -283,6 +283,13 @@ func TestOrderOfIDs(t *testing.T) {
 	}
 }
 
+// A file with everything in it is told where its other parts belong.
+func TestClientSectionsInAnActionFile(t *testing.T) {
+	_, err := plan.Parse("f.yml", []byte("client: {hosts: a}\nlogging: {}\nactions: {1: {action: open, filters: []}}"), options(actions.Native))
+	require.EqualError(t, err, `f.yml:1:1: unknown key "client"; it belongs into the client file, which --config names`+"\n"+
+		`f.yml:2:1: unknown key "logging"; it belongs into the client file, which --config names`)
+}
+
 // What is valid but probably not meant.
 func TestFindings(t *testing.T) {
 	remove := func(id, filters string) string { return id + ": {action: delete_indices, filters: [" + filters + "]}" }
@@ -299,6 +306,16 @@ func TestFindings(t *testing.T) {
 		{"by age only", file(remove("1", "{filtertype: age, source: creation_date, direction: older, unit: days, unit_count: 7}")), []string{"no filter narrows delete_indices by name"}},
 		{"empty filters", file(remove("1", "")), []string{"no filter narrows delete_indices by name", "filters is empty: delete_indices takes everything"}},
 		{"a prefix without a separator", file(remove("1", "{filtertype: pattern, kind: prefix, value: logstash}")), []string{"the prefix logstash has no separator at its end"}},
+		{"a prefix that takes everything", file(remove("1", "{filtertype: pattern, kind: prefix, value: '.*'}")), []string{"no filter narrows delete_indices by name"}},
+		{"a prefix with a wildcard", file(remove("1", "{filtertype: pattern, kind: prefix, value: 'logs-*'}")), []string{"the prefix logs-* is a regular expression, in which * repeats the letter before it; a prefix needs no *"}},
+		{"a prefix that is a regular expression", file(remove("1", `{filtertype: pattern, kind: prefix, value: '(logs|web\d*)-.*'}`)), nil},
+		{"a suffix with a wildcard", file("1: {action: open, filters: [{filtertype: pattern, kind: suffix, value: 'x*-old'}]}"), []string{"the suffix x*-old is a regular expression"}},
+		{"all but some", file(remove("1", "{filtertype: pattern, kind: regex, value: '^(a|b)$', exclude: true}")), []string{"no filter narrows delete_indices by name"}},
+		{"dates in the names", file(remove("1", "{filtertype: pattern, kind: timestring, value: '%Y.%m.%d'}")), nil},
+		{"an unknown option without a value", file("1: {action: close, options: {extra_settings: , ignore_empty_lst: None}, filters: [" + logs + "]}"), []string{`unknown option of close "extra_settings"; it has no value and counts as not given`, `unknown option of close "ignore_empty_lst"; it has no value and counts as not given; did you mean "ignore_empty_list"?`}},
+		{"an unknown option of a filter without a value", file(remove("1", "{filtertype: pattern, kind: prefix, value: logs-, bogus: }")), []string{`unknown option of the filter pattern "bogus"; it has no value`}},
+		{"a variable that is not set", "actions:\n  1:\n    action: close\n    options:\n      timeout_override: ${NOT_SET}\n    filters: [" + logs + "]\n", []string{"timeout_override counts as not given: the environment variable NOT_SET is not set"}},
+		{"a variable in a description", file("1: {action: close, description: 'older than ${NOT_SET} days', filters: [" + logs + "]}"), nil},
 		{"an empty exclude", file(remove("1", "{filtertype: pattern, kind: prefix, value: logs-, exclude: }")), []string{"exclude is empty: the filter's default counts, which is false"}},
 		{"a snapshot after the deletion", file(remove("1", logs), "2: "+takes+logs+"]}"), []string{"the snapshot comes after delete_indices (action 1)"}},
 		{"a snapshot of something else after it", file(remove("1", logs), "2: "+takes+"{filtertype: pattern, kind: prefix, value: metrics-}]}"), nil},
@@ -362,6 +379,7 @@ func TestFindingsOfUndecidedFiles(t *testing.T) {
 		"actions: {1: {action: restore, options: {repository: r}, filters: [{filtertype: good}]}}":                                                                             nil,
 		"defaults: {timeout_override: 9}\nactions: {1: {action: restore, options: {repository: r}, filters: [{filtertype: state}]}}":                                           nil,
 		"actions: {1: {action: delete_snapshots, options: {repository: r}, filters: [{filtertype: age, source: creation_date, direction: older, unit: days, unit_count: 7}]}}": nil,
+		"actions: {1: {action: open}, 2: {action: close, filters: [{filtertype: pattern, kind: prefix, value: logs-}]}, 3: {action: open, filters: []}}":                       {"the key filters is missing (action 1): Curator's command lines refuse that", system + " such as .kibana_1 (actions 1, 3)"},
 	} {
 		for _, undecided := range []bool{true, false} {
 			o := options(actions.Native)

@@ -231,7 +231,7 @@ func (s *Settings) curator5(n *strictyaml.Node, out map[string]any, p *strictyam
 		n = &strictyaml.Node{Kind: strictyaml.Map, Line: n.Line, Col: n.Col}
 	}
 	n = s.override(n)
-	strictyaml.Decode(n, &f, strictyaml.How{What: "client setting", Prune: true}, p)
+	strictyaml.Decode(n, &f, strictyaml.How{What: "client setting", Prune: true, Empty: true}, p)
 	var urls []string
 	for _, h := range f.Hosts {
 		u, err := f.url(h)
@@ -244,7 +244,7 @@ func (s *Settings) curator5(n *strictyaml.Node, out map[string]any, p *strictyam
 	put(out, "url", strings.Join(urls, ","))
 	if user, pass, ok := strings.Cut(f.HTTPAuth, ":"); ok {
 		f.Username, f.Password = user, pass
-	} else if f.HTTPAuth != "" {
+	} else if strings.Trim(f.HTTPAuth, `'"`) != "" { // quotes alone are what ${NAME:''} leaves when the variable is not set
 		p.Add(n.Get("http_auth"), "http_auth: expected user:password")
 	}
 	put(out, "username", f.Username)
@@ -329,7 +329,7 @@ func (s *Settings) curator8(n *strictyaml.Node, out map[string]any, p *strictyam
 	}
 	strictyaml.Decode(n, &struct{}{}, strictyaml.How{What: "key of elasticsearch", Also: []string{"client", "other_settings"}}, p)
 	if c := n.Get("client"); c != nil && c.Kind != strictyaml.Null {
-		strictyaml.Decode(c, &f.Client, strictyaml.How{What: "client setting", Prune: true, Also: notBuilt}, p)
+		strictyaml.Decode(c, &f.Client, strictyaml.How{What: "client setting", Prune: true, Empty: true, Also: notBuilt}, p)
 		for _, key := range notBuilt {
 			if v := c.Get(key); !v.Absent() {
 				p.Warn(v, "%s tunes Curator's Python client and has no effect here", key)
@@ -337,7 +337,7 @@ func (s *Settings) curator8(n *strictyaml.Node, out map[string]any, p *strictyam
 		}
 	}
 	if o := n.Get("other_settings"); o != nil && o.Kind != strictyaml.Null {
-		strictyaml.Decode(o, &f.Other, strictyaml.How{What: "other setting", Prune: true}, p)
+		strictyaml.Decode(o, &f.Other, strictyaml.How{What: "other setting", Prune: true, Empty: true}, p)
 	}
 	hosts := f.Client.Hosts
 	if f.Client.CloudID != "" {
@@ -420,7 +420,7 @@ func (s *Settings) logging(n *strictyaml.Node, out map[string]any, p *strictyaml
 		return
 	}
 	var f loggingIn
-	strictyaml.Decode(n, &f, strictyaml.How{What: "logging setting", Prune: true}, p)
+	strictyaml.Decode(n, &f, strictyaml.How{What: "logging setting", Prune: true, Empty: true}, p)
 	if _, err := level(f.Level); err != nil {
 		p.Add(n.Get("loglevel"), "loglevel: %s is not one of DEBUG, INFO, WARNING, ERROR, CRITICAL", n.Get("loglevel").Shown())
 	}

@@ -244,6 +244,19 @@ func TestClientFileErrors(t *testing.T) {
 	}
 }
 
+// A key that is not known but has no value is a warning, as Curator takes it out
+// before it looks.
+func TestUnknownKeysWithoutAValueWarn(t *testing.T) {
+	for file, want := range map[string]string{
+		"client:\n  hosts: es\n  certifcate:\n":            `client.yml:3:3: unknown client setting "certifcate"; it has no value and counts as not given; did you mean "certificate"?`,
+		"elasticsearch:\n  client:\n    foo: None\n":       `client.yml:3:5: unknown client setting "foo"; it has no value and counts as not given`,
+		"elasticsearch:\n  other_settings:\n    foo:\n":    `client.yml:3:5: unknown other setting "foo"; it has no value and counts as not given`,
+		"client:\n  hosts: es\nlogging:\n  certificate:\n": `client.yml:4:3: unknown logging setting "certificate"; it has no value and counts as not given`,
+	} {
+		require.Equal(t, []string{want}, mustLoad(t, given{file: file}).Warnings, file)
+	}
+}
+
 // A key given twice is a warning in a client file, and the last one counts.
 func TestDuplicatesWarn(t *testing.T) {
 	s := mustLoad(t, given{file: "client:\n  hosts: a\n  hosts: b\n"})
@@ -255,6 +268,9 @@ func TestDuplicatesWarn(t *testing.T) {
 func TestVariablesInFiles(t *testing.T) {
 	s := mustLoad(t, given{file: "client:\n  hosts: ${HOST}\n  http_auth: ${NOPE:}\n  url_prefix: x-${HOST}\n", env: map[string]string{"HOST": "es1"}})
 	require.Equal(t, []string{"http://es1:9200/x-$%7BHOST%7D"}, s.URLs)
+	require.Empty(t, mustLoad(t, given{file: "client:\n  http_auth: ${NOPE:''}\n"}).Username, "quotes alone are nothing")
+	_, err := load(t, given{file: "client:\n  hosts: ${NOPE}\n"})
+	require.NoError(t, err, "a key without a value has its default")
 }
 
 // A secret may be in a file of its own. What is given nearer wins: flag over

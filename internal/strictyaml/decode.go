@@ -108,6 +108,7 @@ func number(s string) *float64 {
 type How struct {
 	What  string   // what the map is, for messages: "option of delete_indices"
 	Prune bool     // keys that are null or None count as not given
+	Empty bool     // then also keys that are not known, with a warning: Curator takes what is empty out before it looks
 	Also  []string // keys that are allowed and read elsewhere
 }
 
@@ -132,7 +133,11 @@ func Decode(n *Node, into any, how How, p *Problems) (given map[string]bool) {
 				for _, f := range fields {
 					names = append(names, f.Name)
 				}
-				p.AddHint(e.Key, DidYouMean(e.Key.Text, names), "unknown %s %q", how.What, e.Key.Text)
+				if hint := DidYouMean(e.Key.Text, names); how.Empty && e.Value.Absent() {
+					p.WarnHint(e.Key, hint, "unknown %s %q; it has no value and counts as not given", how.What, e.Key.Text)
+				} else {
+					p.AddHint(e.Key, hint, "unknown %s %q", how.What, e.Key.Text)
+				}
 			}
 			continue
 		}
@@ -145,7 +150,11 @@ func Decode(n *Node, into any, how How, p *Problems) (given map[string]bool) {
 	}
 	for _, f := range fields {
 		if f.Required && !given[f.Name] {
-			p.Add(n, "the %s %q is required", how.What, f.Name)
+			if v := n.Get(f.Name); v != nil && v.From != "" {
+				p.Add(v, "the %s %q is required, and %s", how.What, f.Name, v.Shown())
+			} else {
+				p.Add(n, "the %s %q is required", how.What, f.Name)
+			}
 		}
 	}
 	return given
@@ -242,7 +251,7 @@ func (f Field) set(v reflect.Value, n *Node, p *Problems) {
 		list := make([]string, 0, len(items))
 		for _, it := range items {
 			if it.Kind == Map || it.Kind == List || it.Kind == Null {
-				p.Add(it, "%s: expected a list of texts, got %s in it", f.Name, describe(it))
+				p.Add(it, "%s: expected a list of texts, but an entry is %s", f.Name, describe(it))
 				continue
 			}
 			list = append(list, it.Text)
@@ -265,6 +274,8 @@ func (f Field) set(v reflect.Value, n *Node, p *Problems) {
 
 func describe(n *Node) string {
 	switch {
+	case n.Kind == Null && n.From != "":
+		return n.Kind.String() + ": " + n.Shown()
 	case n.Kind == Map || n.Kind == List || n.Kind == Null:
 		return n.Kind.String()
 	case n.Kind == String:

@@ -97,6 +97,8 @@ func (n *Node) Interface() any {
 // from.
 func (n *Node) Shown() string {
 	switch {
+	case n.From != "" && n.Kind == Null:
+		return "the environment variable " + n.From + " is not set"
 	case n.From != "":
 		return "the value of ${" + n.From + "}"
 	case n.Kind == Map:
@@ -243,8 +245,11 @@ func (p *Problems) AddHint(n *Node, hint, format string, args ...any) {
 }
 
 // Warn notes something valid but doubtful.
-func (p *Problems) Warn(n *Node, format string, args ...any) {
-	pr := Problem{File: p.File, Text: fmt.Sprintf(format, args...)}
+func (p *Problems) Warn(n *Node, format string, args ...any) { p.WarnHint(n, "", format, args...) }
+
+// WarnHint notes something valid but doubtful, with a suggestion.
+func (p *Problems) WarnHint(n *Node, hint, format string, args ...any) {
+	pr := Problem{File: p.File, Text: fmt.Sprintf(format, args...), Hint: hint}
 	if n != nil {
 		pr.Line, pr.Col = n.Line, n.Col
 	}
