@@ -219,6 +219,9 @@ func TestWhatTheFlavoursList(t *testing.T) {
 		{stockClient, "", ".hidden .ds-x"},
 		{"", "", ".hidden .ds-x .kibana_1"},
 		{"", "include_hidden: true", ".kibana_1"},
+		{"", "search_pattern: '.h*'", ".ds-x .kibana_1 a"},
+		{"", "search_pattern: '*h*', ignore_empty_list: true", ".hidden .ds-x .kibana_1 a"},
+		{"", "search_pattern: 'a,.ds-x'", ".hidden .kibana_1"},
 	} {
 		s := newShell(t)
 		s.c.AddIndex(cluster.Index{Name: ".hidden", Hidden: true})

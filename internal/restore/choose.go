@@ -155,7 +155,7 @@ func (r Request) named(index string, eligible []*cluster.Snapshot) (*cluster.Sna
 			warning = fmt.Sprintf("%s: its copy in %s lacks shards", index, s.Name)
 		case dated && s.Start.Before(end):
 			held := max(s.Start.Sub(start), 0)
-			warning = fmt.Sprintf("%s: snapshot %s was taken %s, before the index's period ended (%s); it can hold at most %.0f %% of it; without --snapshot the first good one after it is chosen",
+			warning = fmt.Sprintf("%s: snapshot %s was taken %s, before the index's period ended (%s); it can hold at most %.0f %% of it; only one taken after that can hold all",
 				index, s.Name, stamp(s.Start), stamp(end), 100*held.Hours()/end.Sub(start).Hours())
 		case s.State == cluster.Partial:
 			warning = fmt.Sprintf("snapshot %s is PARTIAL; its copy of %s is whole", s.Name, index)

@@ -95,15 +95,25 @@ var systemNames = []string{".kibana*", ".security*", ".watch*", ".triggered_watc
 // unlisted says whether Curator would not list the index. esnap's own commands
 // list every index.
 func (r *runner) unlisted(s plan.Step, i *cluster.Index) bool {
-	hidden := s.Common.IncludeHidden != nil && *s.Common.IncludeHidden
+	all := s.Common.IncludeHidden != nil && *s.Common.IncludeHidden
+	hidden := (i.Hidden || i.DataStream != "") && !all && !uncovers(s.Common.SearchPattern, i)
 	switch r.plan.Flavour {
 	case actions.Curator8:
-		asked := hidden && strings.HasPrefix(s.Common.SearchPattern, ".")
-		return (i.Hidden || i.DataStream != "") && !hidden || !asked && slices.ContainsFunc(systemNames, func(p string) bool { return cluster.MatchName(p, i.Name) })
+		asked := all && strings.HasPrefix(s.Common.SearchPattern, ".")
+		return hidden || !asked && slices.ContainsFunc(systemNames, func(p string) bool { return cluster.MatchName(p, i.Name) })
 	case actions.Curator5:
-		return (i.Hidden || i.DataStream != "") && !hidden
+		return hidden
 	}
 	return false
+}
+
+// uncovers says whether the server lists a hidden index for a search pattern: when it
+// is named, by an alias, too, and when its name begins with a dot as the pattern does.
+func uncovers(pattern string, i *cluster.Index) bool {
+	return slices.ContainsFunc(strings.Split(pattern, ","), func(part string) bool {
+		dotted := strings.HasPrefix(part, ".") && strings.HasPrefix(i.Name, ".") && cluster.MatchName(part, i.Name)
+		return dotted || part == i.Name || i.HasAlias(part)
+	})
 }
 
 func (r *runner) empty(s plan.Step, sel cluster.Selection, listed int) error {
