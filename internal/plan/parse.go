@@ -251,11 +251,30 @@ func (p *parser) options(step *Step, kind actions.Kind, at, options *strictyaml.
 	commonOnly := *merged
 	commonOnly.Entries = slices.DeleteFunc(slices.Clone(merged.Entries), func(e strictyaml.Entry) bool { return !slices.Contains(names(common), e.Key.Text) })
 	strictyaml.Decode(&commonOnly, &step.Common, strictyaml.How{What: what, Prune: true}, p.p)
+	if step.Common.DisableAction {
+		p.dropUnset(merged)
+	}
 	given := strictyaml.Decode(merged, step.Action, strictyaml.How{What: what, Prune: true, Empty: true, Also: elsewhere}, p.p)
 	p.remoteFilters(step, merged, given)
 	p.optionErrors(step.Action.Validate(given), func(key string) *strictyaml.Node { return cmp.Or(merged.Get(key), merged) })
 	if v := options.Get("search_pattern"); !v.Absent() && kind.List != cluster.Indices {
 		p.p.Add(v, "search_pattern: %s does not list indices", step.Kind)
+	}
+}
+
+// dropUnset takes entries of lists out whose variable is not set. In an action that
+// runs they are errors: an empty list may mean everything.
+func (p *parser) dropUnset(options *strictyaml.Node) {
+	for i, e := range options.Entries {
+		given := *e.Value // the file's defaults are other actions', too
+		given.Items = slices.DeleteFunc(slices.Clone(given.Items), func(it *strictyaml.Node) bool {
+			unset := it.Kind == strictyaml.Null && it.From != ""
+			if unset {
+				p.p.Warn(it, "%s: an entry counts as not given, as the action is disabled: %s", e.Key.Text, it.Shown())
+			}
+			return unset
+		})
+		options.Entries[i].Value = &given
 	}
 }
 

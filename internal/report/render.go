@@ -103,6 +103,8 @@ func (r *Report) table(w io.Writer, wide bool) error {
 			p("%s on ", r.File)
 		}
 		p("%s at %s%s\n", r.Server, r.Now.Format("2006-01-02 15:04:05Z"), mode)
+	} else if r.Error == "" {
+		p("%s: no action is enabled, so no cluster was asked\n", r.File)
 	}
 	for _, x := range r.Repositories {
 		p("\nrepository %s (%s)  %s\n", x.Name, x.Type, x.Result)

@@ -95,16 +95,19 @@ func (r *runner) run(ctx context.Context) {
 		r.result.Err = err
 		return
 	}
-	server, err := r.c.Server(ctx)
-	if err != nil {
-		r.result.Err = err
-		return
-	}
-	r.obs.Observe(Started{File: r.plan.File, Now: r.o.Now, Server: server, DryRun: r.o.DryRun})
-	if err := r.repositories(ctx); err != nil {
-		r.result.Err = err
-	} else {
-		r.askClocks(asking, steps)
+	disabled := func(s plan.Step) bool { return s.Common.DisableAction }
+	if idle := len(r.plan.Repositories) == 0 && !slices.ContainsFunc(steps, func(s plan.Step) bool { return !disabled(s) }); !idle {
+		server, err := r.c.Server(ctx)
+		if err != nil {
+			r.result.Err = err
+			return
+		}
+		r.obs.Observe(Started{File: r.plan.File, Now: r.o.Now, Server: server, DryRun: r.o.DryRun})
+		if err := r.repositories(ctx); err != nil {
+			r.result.Err = err
+		} else {
+			r.askClocks(asking, steps)
+		}
 	}
 	stopped := r.result.Err != nil
 	for i := range steps {
@@ -117,7 +120,7 @@ func (r *runner) run(ctx context.Context) {
 			r.obs.Observe(ActionSkipped{s, "not run: the run ended before it"})
 			continue
 		}
-		if s.Common.DisableAction {
+		if disabled(s) {
 			r.obs.Observe(ActionSkipped{s, "disable_action is set"})
 			continue
 		}

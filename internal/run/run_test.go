@@ -234,6 +234,7 @@ actions:
 		ids = append(ids, s.Step.ID)
 	}
 	require.Equal(t, []string{"2", "3", "10"}, ids)
+	require.Empty(t, b.methods(), "for disabled actions the cluster is not asked")
 }
 
 func TestClocksApartRefuseDeletion(t *testing.T) {
