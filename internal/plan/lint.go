@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -37,15 +38,13 @@ func (p *parser) lintUnset(n *strictyaml.Node) {
 // lint finds what is valid but probably not meant.
 func (p *parser) lint(root *strictyaml.Node) {
 	p.lintUnset(root.Get("actions"))
+	p.o.Undecided = p.o.Undecided && !p.own(root)
 	var deletions []Step
 	for _, s := range p.plan.Steps {
 		at := p.nodeOf(root, s)
 		switch a := s.Action.(type) {
 		case *actions.DeleteIndices:
 			deletions = append(deletions, s)
-			p.lintNarrow(at, s)
-		case *actions.Close:
-			p.lintNarrow(at, s)
 		case *actions.Snapshot:
 			for _, earlier := range deletions {
 				if overlaps(earlier.Chain, s.Chain) {
@@ -70,6 +69,9 @@ func (p *parser) lint(root *strictyaml.Node) {
 		case *actions.Rollover:
 			p.lintName(at, "new_index", a.NewIndex)
 		}
+		if broad(s) {
+			p.lintBroad(at, s)
+		}
 		p.lintFilters(at.Get("filters"), s, s.Chain)
 		for _, slot := range actions.Kinds[s.Kind].Slots {
 			p.lintFilters(at.Get(slot).Get("filters"), s, s.Slots[slot])
@@ -79,27 +81,57 @@ func (p *parser) lint(root *strictyaml.Node) {
 			p.p.Warn(at, "repository %s is not among those declared under repositories: it must be registered already", r)
 		}
 	}
-	if p.o.Undecided && !p.own(root) {
+	for _, value := range []bool{false, true} {
+		at := p.unsaid[value]
+		if len(at) == 0 {
+			continue
+		}
+		p.p.Warn(at[0], "exclude is empty: the filter's default counts, which is %t%s", value, alsoIn(at[1:]))
+	}
+	if p.o.Undecided {
 		p.lintFlavours(root)
 	}
 }
 
-// lintNarrow warns of indices of others and of the system that an action is done
-// to although nobody meant them.
-func (p *parser) lintNarrow(at *strictyaml.Node, s Step) {
+// alsoIn names the lines of further places.
+func alsoIn(nodes []*strictyaml.Node) string {
+	if len(nodes) == 0 {
+		return ""
+	}
+	var lines []string
+	for _, n := range nodes {
+		lines = append(lines, strconv.Itoa(n.Line))
+	}
+	return "; also in line " + strings.Join(lines, ", ")
+}
+
+const decides = "a client file or --compat decides"
+
+// broad says whether an action takes indices out of service that no filter by name
+// chose.
+func broad(s Step) bool {
+	if s.Kind != "delete_indices" && s.Kind != "close" {
+		return false
+	}
 	dated := func(l filters.Link) bool {
 		f, ok := l.Filter.(*filters.Pattern)
 		return ok && f.Kind == "timestring" && !l.Exclude
 	}
-	if takes(s.Chain, foreignSample) == nil || slices.ContainsFunc(s.Chain, dated) {
-		return
-	}
+	return takes(s.Chain, foreignSample) != nil && !slices.ContainsFunc(s.Chain, dated)
+}
+
+// lintBroad warns of indices of others and of the system that an action is done
+// to although nobody meant them.
+func (p *parser) lintBroad(at *strictyaml.Node, s Step) {
 	verb, also := "takes", ""
 	if s.Deletes() {
 		verb = "deletes"
 	}
 	if takes(s.Chain, systemSamples) != nil {
 		also = ", and system indices, whose names begin with a dot"
+		if p.o.Undecided {
+			also += "; in Curator's command lines version 5 lists those, version 8 does not: " + decides
+		}
 	}
 	p.p.Warn(at, "no filter narrows %s by name: on a shared cluster it %s the indices of others, too%s", s.Kind, verb, also)
 }
@@ -164,7 +196,8 @@ func (p *parser) lintFilters(nodes *strictyaml.Node, s Step, c filters.Chain) {
 			break
 		}
 		if v := node.Get("exclude"); v != nil && v.Absent() {
-			p.p.Warn(v, "exclude is empty: the filter's default counts, which is %t", filters.Kinds[c[n].Kind].Exclude)
+			unset := filters.Kinds[c[n].Kind].Exclude
+			p.unsaid[unset] = append(p.unsaid[unset], v)
 		}
 		p.lintTimestrings(node, c)
 		if f, ok := c[n].Filter.(*filters.Pattern); ok {
@@ -261,7 +294,7 @@ func (p *parser) lintFlavours(root *strictyaml.Node) {
 			unverified = append(unverified, s)
 		}
 		asked := s.Common.IncludeHidden != nil && *s.Common.IncludeHidden && strings.HasPrefix(s.Common.SearchPattern, ".")
-		if s.List() != cluster.Indices || asked {
+		if s.List() != cluster.Indices || asked || broad(s) {
 			continue
 		}
 		if left := takes(s.Chain, systemSamples); left != nil {
@@ -283,7 +316,6 @@ func (p *parser) lintFlavours(root *strictyaml.Node) {
 		}
 		p.p.Warn(p.nodeOf(root, of[0]), format, append([]any{which + strings.Join(ids, ", ")}, args...)...)
 	}
-	const decides = "a client file or --compat decides"
 	warn(unfiltered, "the key filters is missing (%s): Curator's command lines refuse that, esnap run takes everything")
 	warn(unverified, "skip_repo_fs_check is not given (%s): in Curator's command lines version 5 verifies the repository first, version 8 does not; %s", decides)
 	warn(dotted, "the filters leave in system indices such as %[2]s (%[1]s): in Curator's command lines version 5 lists them, version 8 does not; %[3]s", sample, decides)

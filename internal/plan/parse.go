@@ -35,6 +35,7 @@ type parser struct {
 	plan     *Plan
 	defaults *strictyaml.Node
 	declared map[string]bool
+	unsaid   map[bool][]*strictyaml.Node // where exclude is empty, by the default that counts
 }
 
 func (p *parser) file(root *strictyaml.Node) {

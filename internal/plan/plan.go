@@ -75,7 +75,7 @@ func (s Step) Deletes() bool { return actions.Kinds[s.Kind].Deletes }
 // Parse reads a file. The error is a *strictyaml.Error with every problem, in
 // file order; with it there is no plan.
 func Parse(name string, data []byte, o Options) (*Plan, error) {
-	p := &parser{o: o, p: &strictyaml.Problems{File: name}, plan: &Plan{File: name, Flavour: o.Flavour}}
+	p := &parser{o: o, p: &strictyaml.Problems{File: name}, plan: &Plan{File: name, Flavour: o.Flavour}, unsaid: map[bool][]*strictyaml.Node{}}
 	root := strictyaml.Parse(data, strictyaml.Options{
 		Env: o.Env, Embedded: o.Flavour == actions.Native, Literal: literal,
 	}, p.p)
@@ -88,7 +88,7 @@ func Parse(name string, data []byte, o Options) (*Plan, error) {
 		return nil, err
 	}
 	p.lint(root)
-	p.plan.Findings = p.p.Warnings
+	p.plan.Findings = p.p.Doubts()
 	return p.plan, nil
 }
 

@@ -326,7 +326,8 @@ func TestFindings(t *testing.T) {
 		{"global state on restore", file("1: {action: restore, options: {repository: r, include_global_state: true}}"), []string{"include_global_state on restore"}},
 		{"by age only, with the dotted ones named out", file(remove("1", "{filtertype: kibana}, {filtertype: age, source: creation_date, direction: older, unit: days, unit_count: 7}")), []string{"and system indices"}},
 		{"closing by age only", file("1: {action: close, filters: [{filtertype: age, source: creation_date, direction: older, unit: days, unit_count: 7}]}"), []string{"no filter narrows close by name: on a shared cluster it takes the indices of others, too, and system indices"}},
-		{"an exclude of None, and one of a block of alias", file("1: {action: alias, options: {name: al}, add: {filters: [{filtertype: kibana, exclude: None}]}, remove: {filters: [{filtertype: none}, {filtertype: closed, exclude: }]}}"), []string{"exclude is empty: the filter's default counts, which is true", "exclude is empty"}},
+		{"an exclude of None, and one of a block of alias", file("1: {action: alias, options: {name: al}, add: {filters: [{filtertype: kibana, exclude: None}]}, remove: {filters: [{filtertype: none}, {filtertype: closed, exclude: }]}}"), []string{"exclude is empty: the filter's default counts, which is true; also in line 1"}},
+		{"empty excludes of both defaults", file(remove("1", logs+", {filtertype: kibana, exclude: },\n {filtertype: shards, number_of_shards: 2, exclude: },\n {filtertype: space, disk_space: 1, exclude: }")), []string{"f.yml:1:130: exclude is empty: the filter's default counts, which is true", "f.yml:2:53: exclude is empty: the filter's default counts, which is false; also in line 3"}},
 		{"an exclude of None on a remote cluster", file("1: {action: reindex, options: {request_body: {source: {index: REINDEX_SELECTION, remote: {host: 'http://a:9200'}}, dest: {index: b}}, remote_filters: [{filtertype: kibana, exclude: None}]}, filters: [{filtertype: none}]}"), []string{"exclude is empty"}},
 		{"two deletions before the snapshot", file(remove("1", "{filtertype: pattern, kind: prefix, value: metrics-}"), remove("2", logs), remove("3", logs), "4: "+takes+logs+"]}"), []string{"the snapshot comes after delete_indices (action 2)"}},
 		{"date math of every second", file("1: {action: snapshot, options: {repository: r, name: '<a-{now{yyyyMMddHHmmss}}>'}}"), []string{"the snapshot's name changes every second"}},
@@ -395,6 +396,23 @@ func TestFindingsOfUndecidedFiles(t *testing.T) {
 				require.Contains(t, f.Error(), want[i])
 			}
 		}
+	}
+}
+
+// What Curator 8 would not list is said with the warning that there is anyway.
+func TestBroadAndUndecided(t *testing.T) {
+	const file = "actions: {1: {action: close, filters: [{filtertype: closed}]}}"
+	const broad = "it takes the indices of others, too, and system indices, whose names begin with a dot"
+	for undecided, want := range map[bool]string{
+		true:  broad + "; in Curator's command lines version 5 lists those, version 8 does not: a client file or --compat decides",
+		false: broad,
+	} {
+		o := options(actions.Native)
+		o.Undecided = undecided
+		p, err := plan.Parse("f.yml", []byte(file), o)
+		require.NoError(t, err)
+		require.Len(t, p.Findings, 1)
+		require.Equal(t, "no filter narrows close by name: on a shared cluster "+want, p.Findings[0].Text)
 	}
 }
 

@@ -256,6 +256,9 @@ func (p *Problems) WarnHint(n *Node, hint, format string, args ...any) {
 	p.Warnings = append(p.Warnings, pr)
 }
 
+// Doubts are the warnings in file order.
+func (p *Problems) Doubts() []Problem { return sorted(p.Warnings) }
+
 // Err returns the problems as one error, in file order, or nil.
 func (p *Problems) Err() error {
 	if len(p.List) == 0 {
