@@ -187,7 +187,7 @@ func TestReadonly(t *testing.T) {
 		e.fill(20, map[string]int{index: 7})
 		e.take(writer, "one", index)
 		stdout, _ := e.want(0, "repository", "register", reader, "fs", "location="+e.location("shared"), "--readonly")
-		require.Contains(e, stdout, "already holds 1 snapshots")
+		require.Contains(e, stdout, "already holds 1 snapshot,")
 		e.take(writer, "two", index)
 		stdout, _ = e.want(0, "snapshot", "list", reader, "-o", "name")
 		require.Equal(e, "one\ntwo\n", stdout)
