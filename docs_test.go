@@ -245,7 +245,8 @@ func TestReferenceOfActions(t *testing.T) {
 
 // TestOptionsByVersion holds the table of options by version: it has every option, in
 // esnap's column the reference's default, in Curator's columns the default that its
-// manners have, and there a dash for what only esnap has.
+// manners have or one of a few words, and dashes for what only esnap has and for what
+// is listed here.
 func TestOptionsByVersion(t *testing.T) {
 	described := read(t, reference)
 	rows := map[string]map[string][]string{}
@@ -258,26 +259,39 @@ func TestOptionsByVersion(t *testing.T) {
 		require.NotContains(t, rows[action], option, "%s twice", action)
 		rows[action][option] = r[2:]
 	}
+	only := map[string]int{ // the column in which an option is unknown
+		"all include_hidden": 0, "all search_pattern": 0, "cold2frozen index_settings": 0, "cold2frozen ignore_index_settings": 0, "cold2frozen wait_for_completion": 0,
+		"close ignore_sync_failures": 1, "reindex remote_url_prefix": 1, "reindex remote_ssl_no_validate": 1, "reindex remote_aws_key": 1,
+		"reindex remote_aws_secret_key": 1, "reindex remote_aws_region": 1,
+	}
 	check := func(action, path string, options ...any) {
 		for _, f := range strictyaml.Fields(reflect.TypeOf(options[0]).Elem()) {
 			row, ok := rows[action][f.Name]
 			require.True(t, ok, "%s of %s is not there", f.Name, action)
 			delete(rows[action], f.Name)
 			own := strings.Contains(f.Doc, "(esnap's own)")
-			require.Equal(t, own, row[0] == "—" && row[1] == "—", "%s of %s: is it esnap's own?", f.Name, action)
-			for i, o := range options {
-				if want := defaultOf(f, reflect.ValueOf(o).Elem().FieldByIndex(f.Index)); want != "" && row[i] != "—" {
+			for i, o := range options[:2] {
+				column, listed := only[action+" "+f.Name]
+				unknown := own || listed && column == i
+				require.Equal(t, unknown, row[i] == "—", "column %d of %s of %s: does Curator know it?", i+3, f.Name, action)
+				want := defaultOf(f, reflect.ValueOf(o).Elem().FieldByIndex(f.Index))
+				switch {
+				case unknown || f.Name == "conditions": // without them a rollover fails when it is run
+				case want != "":
 					require.Equal(t, want, row[i], "column %d of %s of %s", i+3, f.Name, action)
+				default:
+					require.Contains(t, []string{"none", "by action", "`false`", "`*`, with lists of indices"}, row[i], "column %d of %s of %s", i+3, f.Name, action)
 				}
 			}
-			if action != "all" {
-				require.Equal(t, described.section(t, path).table(t, "key")[f.Name][1], row[2], "default of %s of %s", f.Name, action)
+			if f.Name == "timeout_override" {
+				continue // by action
 			}
+			require.Equal(t, described.section(t, path).table(t, "key")[f.Name][1], row[2], "default of %s of %s", f.Name, action)
 		}
 	}
-	check("all", "", &actions.Common{}, &actions.Common{}, &actions.Common{})
+	check("all", "Options that all actions have", &actions.Common{}, &actions.Common{})
 	for name, kind := range actions.Kinds {
-		check(name, "Actions/"+name, kind.New(actions.Curator5), kind.New(actions.Curator8), kind.New(actions.Native))
+		check(name, "Actions/"+name, kind.New(actions.Curator5), kind.New(actions.Curator8))
 	}
 	delete(rows["reindex"], actions.RemoteSlot)
 	for action, left := range rows {

@@ -89,7 +89,7 @@ func runFile(c *cobra.Command, app *App, o *runOptions) error {
 	if err != nil {
 		return err
 	}
-	if s.MasterOnly {
+	if s.MasterOnly && !p.Idle(p.Steps) {
 		if elected, err := connect.OnMaster(c.Context(), cl, s); err != nil || !elected {
 			if err == nil {
 				app.log.Info("nothing is done: master_only is set, and this node is not the master")
@@ -203,7 +203,7 @@ file, line and column; files that are valid but dangerous are warned about.`,
 				if err != nil {
 					return err
 				}
-				p, err := plan.Parse(name, data, plan.Options{Flavour: actions.Native, Env: app.Env, Undecided: undecided})
+				p, err := plan.Parse(name, data, plan.Options{Flavour: actions.Native, Env: app.Env, Undecided: undecided, Curators: s.Dialect != settings.Own})
 				if err != nil {
 					fmt.Fprintln(app.Err, err)
 					bad++

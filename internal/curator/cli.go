@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -326,9 +327,12 @@ func notJSON(text string, err error) error {
 	if !errors.As(err, &wrong) {
 		return err
 	}
+	if strings.TrimSpace(text) == "" {
+		return errors.New("it is empty; names and texts of JSON stand in double quotes")
+	}
 	at := max(0, int(wrong.Offset)-1)
 	near := text[max(0, at-10):min(len(text), at+20)]
-	return fmt.Errorf("it is no JSON near character %d, %q; names and texts stand in double quotes", at+1, strings.ToValidUTF8(near, ""))
+	return fmt.Errorf("it is no JSON near character %d, %q; names and texts stand in double quotes", utf8.RuneCountInString(text[:at])+1, strings.ToValidUTF8(near, ""))
 }
 
 // showSnapshots prints the names of the snapshots that the filters leave in.

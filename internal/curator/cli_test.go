@@ -138,7 +138,7 @@ func TestSingletonsThatAreWrong(t *testing.T) {
 		"no filters":              {2, []string{"close"}, "--filter_list"},
 		"no JSON":                 {2, []string{"close", "--filter_list", "{"}, "JSON"},
 		"half JSON":               {2, []string{"close", "--filter_list", "{'filtertype': 'none'}"}, `it is no JSON near character 2, "{'filtertype': 'none'"; names and texts stand in double quotes`},
-		"an unknown option first": {2, []string{"--debug", "--host", "es", "close"}, "unknown flag: --debug"},
+		"empty JSON":              {2, []string{"close", "--filter_list", ""}, "it is empty"},
 		"an unknown option":       {2, []string{"close", "--filterlist", "{}"}, "filterlist"},
 		"a missing option":        {2, []string{"replicas", "--filter_list", onA}, "--count"},
 		"no number":               {2, []string{"replicas", "--count", "two", "--filter_list", onA}, "'two' is not a valid integer"},

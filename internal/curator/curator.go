@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"github.com/esnap/esnap/actions"
 	"github.com/esnap/esnap/internal/cluster"
@@ -71,7 +70,7 @@ func Main(ctx context.Context, h Host, name string, args []string) int {
 		return 0
 	case errors.As(err, &done):
 		return done.code
-	case errors.As(err, &wrong) || strings.HasPrefix(err.Error(), "unknown command") || c == root && isFlagError(err):
+	case errors.As(err, &wrong) || strings.HasPrefix(err.Error(), "unknown command"):
 		fmt.Fprintf(h.Err, "Usage: %s\nTry '%s --help' for help.\n\nError: %s\n", c.UseLine(), c.CommandPath(), err)
 		return 2
 	}
@@ -79,20 +78,10 @@ func Main(ctx context.Context, h Host, name string, args []string) int {
 	return 1
 }
 
-// isFlagError says whether options before the command are wrong: cobra does not hand
-// that to its FlagErrorFunc.
-func isFlagError(err error) bool {
-	var unknown *pflag.NotExistError
-	var missing *pflag.ValueRequiredError
-	var value *pflag.InvalidValueError
-	var syntax *pflag.InvalidSyntaxError
-	return errors.As(err, &unknown) || errors.As(err, &missing) || errors.As(err, &value) || errors.As(err, &syntax)
-}
-
 // newRoot is what the programs have in common: their options and their manners.
 func newRoot(h Host, name, use, short string) *cobra.Command {
 	c := &cobra.Command{
-		Use: use, Short: short, TraverseChildren: true, SilenceErrors: true, SilenceUsage: true, Version: h.Version, DisableFlagsInUseLine: true,
+		Use: use, Short: short, SilenceErrors: true, SilenceUsage: true, Version: h.Version, DisableFlagsInUseLine: true,
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 	}
 	c.SetVersionTemplate(name + ", version {{.Version}}\n")
@@ -147,7 +136,11 @@ func runFile(c *cobra.Command, h Host, file string) error {
 
 // run carries out a plan, with the lines of an action file or of a single action.
 func (x *session) run(ctx context.Context, p *plan.Plan, single bool) error {
-	cl, err := x.reach(ctx)
+	reach := x.reach
+	if p.Idle(p.Steps) {
+		reach = func(context.Context) (cluster.Cluster, error) { return x.dial() }
+	}
+	cl, err := reach(ctx)
 	if err != nil || cl == nil {
 		return err
 	}

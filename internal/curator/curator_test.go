@@ -221,10 +221,13 @@ func TestWhatTheFlavoursList(t *testing.T) {
 		{"", "include_hidden: true", ".kibana_1"},
 		{"", "search_pattern: '.h*'", ".ds-x .kibana_1 a"},
 		{"", "search_pattern: '*h*', ignore_empty_list: true", ".hidden .ds-x .kibana_1 a"},
-		{"", "search_pattern: 'a,.ds-x'", ".hidden .kibana_1"},
+		{"", "search_pattern: 'a, .ds-x'", ".hidden .kibana_1"},
+		{"", "search_pattern: '.h*,-.hidden', ignore_empty_list: true", ".hidden .ds-x .kibana_1 a"},
+		{stockClient, "search_pattern: 'a,.hidden'", ".ds-x .kibana_1"},
+		{stockClient, "search_pattern: behind", ".ds-x .kibana_1 a"},
 	} {
 		s := newShell(t)
-		s.c.AddIndex(cluster.Index{Name: ".hidden", Hidden: true})
+		s.c.AddIndex(cluster.Index{Name: ".hidden", Hidden: true, Aliases: []string{"behind"}})
 		s.c.AddIndex(cluster.Index{Name: ".ds-x", Hidden: true, DataStream: "x"})
 		s.c.AddIndices(".kibana_1", "a")
 		args := []string{s.file("a.yml", "actions: {1: {action: delete_indices, options: {"+c.options+"}, filters: [{filtertype: none}]}}")}
@@ -244,6 +247,8 @@ func TestMasterOnly(t *testing.T) {
 	code, _, errs := s.run("--config", two, s.file("a.yml", stockAction))
 	require.Equal(t, 1, code)
 	require.Contains(t, errs, "master_only needs a single host")
+	code, _, _ = s.run("--config", two, s.file("disabled.yml", "actions: {1: {action: delete_indices, options: {disable_action: true}, filters: []}}"))
+	require.Equal(t, 0, code, "for disabled actions nobody is asked")
 	one := s.file("c.yml", "client: {hosts: [a], master_only: true}\n")
 	code, _, _ = s.run("--config", one, s.file("a.yml", stockAction))
 	require.Equal(t, 0, code)

@@ -35,7 +35,7 @@ type signer struct {
 	now         func() time.Time
 }
 
-var errNoCredentials = errors.New("no AWS key is given, and none can be found")
+var errNoCredentials = errors.New("no AWS credentials could be had")
 
 // newSigner finds out where credentials come from, without asking for any.
 func newSigner(a AWS, next http.RoundTripper) (*signer, error) {

@@ -301,6 +301,8 @@ func (c *Client) transportError(ctx context.Context, k call, err error) error {
 	var cert *tls.CertificateVerificationError
 	var record tls.RecordHeaderError
 	switch {
+	case errors.Is(err, errNoCredentials):
+		e.Kind, e.Err, e.Hint = cluster.ErrUnauthorized, errors.Join(errNotSent, err), "give aws_key and aws_secret_key, or a role that the machine or the pod has"
 	case errors.Is(err, errTooLong): // nothing was sent, and nothing like it will be
 		e.Kind = cluster.ErrInvalid
 	case errors.As(err, &cert):

@@ -26,7 +26,7 @@ func (p *parser) lintUnset(n *strictyaml.Node) {
 	}
 	for _, e := range n.Entries {
 		if e.Value.Kind == strictyaml.Null && e.Value.From != "" {
-			p.p.Warn(e.Value, "%s counts as not given: %s", e.Key.Text, e.Value.Shown())
+			p.p.Warn(e.Value, "%s has no value: %s", e.Key.Text, e.Value.Shown())
 		}
 		p.lintUnset(e.Value)
 	}
@@ -37,6 +37,7 @@ func (p *parser) lintUnset(n *strictyaml.Node) {
 
 // lint finds what is valid but probably not meant.
 func (p *parser) lint(root *strictyaml.Node) {
+	p.lintUnset(root.Get("defaults"))
 	p.lintUnset(root.Get("actions"))
 	p.o.Undecided = p.o.Undecided && !p.own(root)
 	var deletions []Step
@@ -86,23 +87,26 @@ func (p *parser) lint(root *strictyaml.Node) {
 		if len(at) == 0 {
 			continue
 		}
-		p.p.Warn(at[0], "exclude is empty: the filter's default counts, which is %t%s", value, alsoIn(at[1:]))
+		p.p.Warn(at[0], "exclude is empty: the filter's default counts, which is %t%s", value, alsoIn(at))
 	}
-	if p.o.Undecided {
-		p.lintFlavours(root)
-	}
+	p.lintFlavours(root)
 }
 
 // alsoIn names the lines of further places.
 func alsoIn(nodes []*strictyaml.Node) string {
-	if len(nodes) == 0 {
-		return ""
-	}
 	var lines []string
-	for _, n := range nodes {
-		lines = append(lines, strconv.Itoa(n.Line))
+	for _, n := range nodes[1:] {
+		if line := strconv.Itoa(n.Line); n.Line != nodes[0].Line && !slices.Contains(lines, line) {
+			lines = append(lines, line)
+		}
 	}
-	return "; also in line " + strings.Join(lines, ", ")
+	switch len(lines) {
+	case 0:
+		return ""
+	case 1:
+		return "; also in line " + lines[0]
+	}
+	return "; also in lines " + strings.Join(lines, ", ")
 }
 
 const decides = "a client file or --compat decides"
@@ -110,14 +114,15 @@ const decides = "a client file or --compat decides"
 // broad says whether an action takes indices out of service that no filter by name
 // chose.
 func broad(s Step) bool {
-	if s.Kind != "delete_indices" && s.Kind != "close" {
+	if s.Kind != "delete_indices" && s.Kind != "close" || s.Common.DisableAction {
 		return false
 	}
-	dated := func(l filters.Link) bool {
-		f, ok := l.Filter.(*filters.Pattern)
-		return ok && f.Kind == "timestring" && !l.Exclude
+	otherwise := func(l filters.Link) bool {
+		_, alias := l.Filter.(*filters.Alias)
+		f, pattern := l.Filter.(*filters.Pattern)
+		return !l.Exclude && (alias || pattern && f.Kind == "timestring")
 	}
-	return takes(s.Chain, foreignSample) != nil && !slices.ContainsFunc(s.Chain, dated)
+	return len(takes(s, foreignSamples)) == len(foreignSamples) && !slices.ContainsFunc(s.Chain, otherwise)
 }
 
 // lintBroad warns of indices of others and of the system that an action is done
@@ -127,9 +132,9 @@ func (p *parser) lintBroad(at *strictyaml.Node, s Step) {
 	if s.Deletes() {
 		verb = "deletes"
 	}
-	if takes(s.Chain, systemSamples) != nil {
+	if takes(s, systemSamples) != nil {
 		also = ", and system indices, whose names begin with a dot"
-		if p.o.Undecided {
+		if p.o.Undecided && !asksForSystem(s) {
 			also += "; in Curator's command lines version 5 lists those, version 8 does not: " + decides
 		}
 	}
@@ -164,7 +169,7 @@ func (p *parser) lintSeries(at *strictyaml.Node, repository string, c filters.Ch
 			continue
 		}
 		name, err := strftime.Resolve(take.Name, now)
-		if err != nil || takes(c, []cluster.Item{&cluster.Snapshot{Name: name}}) == nil {
+		if err != nil || named(c, []cluster.Item{&cluster.Snapshot{Name: name}}) == nil {
 			continue
 		}
 		for _, link := range c {
@@ -195,7 +200,7 @@ func (p *parser) lintFilters(nodes *strictyaml.Node, s Step, c filters.Chain) {
 		if n >= len(c) {
 			break
 		}
-		if v := node.Get("exclude"); v != nil && v.Absent() {
+		if v := node.Get("exclude"); v != nil && v.Absent() && !filters.Kinds[c[n].Kind].NoExclude {
 			unset := filters.Kinds[c[n].Kind].Exclude
 			p.unsaid[unset] = append(p.unsaid[unset], v)
 		}
@@ -208,15 +213,23 @@ func (p *parser) lintFilters(nodes *strictyaml.Node, s Step, c filters.Chain) {
 
 var (
 	wildcard = regexp.MustCompile(`(?:^|[^\\])[\w-]\*`)
-	unended  = regexp.MustCompile(`[\pL\pN]$`)
+	unended  = regexp.MustCompile(`(?:^|[^\\])[\pL\pN][)]*(?:\.\*)?$`)
+	nested   = regexp.MustCompile(`\\.|\[[^]]*\]|\([^()]*\)`)
 )
 
 // lintPattern warns of texts that match more than they look like.
 func (p *parser) lintPattern(at *strictyaml.Node, f *filters.Pattern, deletes bool) {
+	outside := f.Value
+	for inner := ""; inner != outside; {
+		inner, outside = outside, nested.ReplaceAllString(outside, "")
+	}
 	switch {
-	case f.Kind != "prefix" && f.Kind != "suffix":
+	case f.Kind == "timestring":
 	case wildcard.MatchString(f.Value):
-		p.p.Warn(at, "the %s %s is a regular expression, in which * repeats the letter before it; a %s needs no *", f.Kind, f.Value, f.Kind)
+		p.p.Warn(at, "the %s %s is a regular expression, in which * is no wildcard: it repeats the letter before it", f.Kind, f.Value)
+	case f.Kind == "regex":
+	case strings.Contains(outside, "|"):
+		p.p.Warn(at, "the %s %s is a regular expression with two sides: what stands after | is looked for anywhere in a name; (a|b) keeps both together", f.Kind, f.Value)
 	case f.Kind == "prefix" && deletes && unended.MatchString(f.Value):
 		p.p.Warn(at, "the prefix %s has no separator at its end: it also matches %sother-…", f.Value, f.Value)
 	}
@@ -253,14 +266,28 @@ func (p *parser) lintTimestrings(node *strictyaml.Node, c filters.Chain) {
 // with what stands between them.
 var dateIn = regexp.MustCompile(`(?:%Y|\b(?:19|20)\d\d|\\d\{4\}|\[0-9\]\{4\})\\?([-._/]?)(?:%m|(?:0[1-9]|1[0-2])(?:\D|$)|\\d\{2\}|\[0-9\]\{2\})`)
 
-// foreignSample is a name that no filter is about.
-var foreignSample = cluster.Items([]*cluster.Index{{Name: "somebody-elses"}})
+// foreignSamples are unlike names: no filter that narrows takes them all.
+var foreignSamples = []*cluster.Index{{Name: "somebody-elses"}, {Name: "x"}, {Name: "invoices_v2"}, {Name: "web.2026"}}
 
 // systemSamples are names that Curator 8 never lists, and Curator 5 does.
-var systemSamples = cluster.Items([]*cluster.Index{{Name: ".kibana_1"}, {Name: ".security-7"}, {Name: ".tasks"}, {Name: ".ml-config"}, {Name: ".watches"}})
+var systemSamples = []*cluster.Index{{Name: ".kibana_1"}, {Name: ".security-7"}, {Name: ".tasks"}, {Name: ".ml-config"}, {Name: ".watches"}}
 
-// takes are the items that the filters which judge by name alone leave in.
-func takes(c filters.Chain, items []cluster.Item) []cluster.Item {
+// asksForSystem says whether Curator 8 lists system indices for the action.
+func asksForSystem(s Step) bool {
+	return s.Common.IncludeHidden != nil && *s.Common.IncludeHidden && strings.HasPrefix(s.Common.SearchPattern, ".")
+}
+
+// takes are the indices that search_pattern and the filters which judge by name alone
+// leave in.
+func takes(s Step, list []*cluster.Index) []cluster.Item {
+	if pattern := s.Common.SearchPattern; pattern != "" {
+		list, _ = cluster.ExpandIndices([]string{pattern}, list)
+	}
+	return named(s.Chain, cluster.Items(list))
+}
+
+// named are the items that the filters which judge by name alone leave in.
+func named(c filters.Chain, items []cluster.Item) []cluster.Item {
 	var byName filters.Chain
 	for _, l := range c {
 		switch f := l.Filter.(type) {
@@ -293,11 +320,10 @@ func (p *parser) lintFlavours(root *strictyaml.Node) {
 		if (s.Kind == "snapshot" || s.Kind == "restore") && at.Get("options").Get("skip_repo_fs_check").Absent() && p.defaults.Get("skip_repo_fs_check").Absent() {
 			unverified = append(unverified, s)
 		}
-		asked := s.Common.IncludeHidden != nil && *s.Common.IncludeHidden && strings.HasPrefix(s.Common.SearchPattern, ".")
-		if s.List() != cluster.Indices || asked || broad(s) {
+		if s.List() != cluster.Indices || asksForSystem(s) || broad(s) {
 			continue
 		}
-		if left := takes(s.Chain, systemSamples); left != nil {
+		if left := takes(s, systemSamples); left != nil {
 			dotted = append(dotted, s)
 			sample = cmp.Or(sample, left[0].ItemName())
 		}
@@ -316,7 +342,12 @@ func (p *parser) lintFlavours(root *strictyaml.Node) {
 		}
 		p.p.Warn(p.nodeOf(root, of[0]), format, append([]any{which + strings.Join(ids, ", ")}, args...)...)
 	}
-	warn(unfiltered, "the key filters is missing (%s): Curator's command lines refuse that, esnap run takes everything")
+	if p.o.Curators && !p.own(root) {
+		warn(unfiltered, "the key filters is missing (%s): Curator's command lines refuse that; esnap run applies no filter")
+	}
+	if !p.o.Undecided {
+		return
+	}
 	warn(unverified, "skip_repo_fs_check is not given (%s): in Curator's command lines version 5 verifies the repository first, version 8 does not; %s", decides)
 	warn(dotted, "the filters leave in system indices such as %[2]s (%[1]s): in Curator's command lines version 5 lists them, version 8 does not; %[3]s", sample, decides)
 }

@@ -238,6 +238,9 @@ func (p *parser) options(step *Step, kind actions.Kind, at, options *strictyaml.
 	}
 	if p.defaults != nil {
 		for _, d := range p.defaults.Entries {
+			if d.Key.Text == "search_pattern" && kind.List != cluster.Indices {
+				continue
+			}
 			if knows(d.Key.Text) && merged.Get(d.Key.Text) == nil {
 				merged.Entries = append(merged.Entries, d)
 			}
@@ -245,6 +248,12 @@ func (p *parser) options(step *Step, kind actions.Kind, at, options *strictyaml.
 	}
 	what := "option of " + step.Kind
 	elsewhere := names(common)
+	for _, e := range merged.Entries {
+		if beside := append([]string{"action", "description", "filters", "options"}, kind.Slots...); slices.Contains(beside, e.Key.Text) {
+			p.p.AddHint(e.Key, "it stands beside options, not in them", "unknown %s %q", what, e.Key.Text)
+			elsewhere = append(elsewhere, e.Key.Text)
+		}
+	}
 	if _, ok := step.Action.(actions.Remoted); ok {
 		elsewhere = append(elsewhere, actions.RemoteSlot)
 	}

@@ -5,6 +5,7 @@ package plan
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/esnap/esnap/actions"
@@ -26,6 +27,9 @@ type Options struct {
 	// Undecided says that the file may be run in either of Curator's manners: what
 	// would differ is a finding.
 	Undecided bool
+	// Curators says that Curator's command lines may be used with the file, which are
+	// stricter in one point.
+	Curators bool
 }
 
 // Plan is what a file asks for. Once there is one, it is valid.
@@ -67,6 +71,11 @@ func (s Step) Source() string {
 		return a.Source()
 	}
 	return ""
+}
+
+// Idle says whether there is nothing to do, so that no cluster is needed.
+func (p *Plan) Idle(steps []Step) bool {
+	return len(p.Repositories) == 0 && !slices.ContainsFunc(steps, func(s Step) bool { return !s.Common.DisableAction })
 }
 
 // Deletes says whether the step deletes what it selects.

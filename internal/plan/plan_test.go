@@ -290,6 +290,15 @@ func TestClientSectionsInAnActionFile(t *testing.T) {
 		`f.yml:2:1: unknown key "logging"; it belongs into the client file, which --config names`)
 }
 
+// Keys of the action in its options are errors also without a value: what they were
+// to narrow would not be.
+func TestFiltersAmongTheOptions(t *testing.T) {
+	for _, value := range []string{"", "[]", "[{filtertype: none}]"} {
+		_, err := plan.Parse("f.yml", []byte("actions: {1: {action: close, options: {ignore_empty_list: true, filters: "+value+"}}}"), options(actions.Native))
+		require.EqualError(t, err, `f.yml:1:65: unknown option of close "filters"; it stands beside options, not in them`)
+	}
+}
+
 // What is valid but probably not meant.
 func TestFindings(t *testing.T) {
 	remove := func(id, filters string) string { return id + ": {action: delete_indices, filters: [" + filters + "]}" }
@@ -307,14 +316,26 @@ func TestFindings(t *testing.T) {
 		{"empty filters", file(remove("1", "")), []string{"no filter narrows delete_indices by name", "filters is empty: delete_indices takes everything"}},
 		{"a prefix without a separator", file(remove("1", "{filtertype: pattern, kind: prefix, value: logstash}")), []string{"the prefix logstash has no separator at its end"}},
 		{"a prefix that takes everything", file(remove("1", "{filtertype: pattern, kind: prefix, value: '.*'}")), []string{"no filter narrows delete_indices by name"}},
-		{"a prefix with a wildcard", file(remove("1", "{filtertype: pattern, kind: prefix, value: 'logs-*'}")), []string{"the prefix logs-* is a regular expression, in which * repeats the letter before it; a prefix needs no *"}},
+		{"a prefix with a wildcard", file(remove("1", "{filtertype: pattern, kind: prefix, value: 'logs-*'}")), []string{"the prefix logs-* is a regular expression, in which * is no wildcard: it repeats the letter before it"}},
 		{"a prefix that is a regular expression", file(remove("1", `{filtertype: pattern, kind: prefix, value: '(logs|web\d*)-.*'}`)), nil},
+		{"an expression with a wildcard", file(remove("1", "{filtertype: pattern, kind: regex, value: '^logs-*'}")), []string{"the regex ^logs-* is a regular expression, in which * is no wildcard"}},
+		{"a prefix with two sides", file(remove("1", "{filtertype: pattern, kind: prefix, value: 'logs-|metrics-'}")), []string{"the prefix logs-|metrics- is a regular expression with two sides"}},
+		{"a prefix with two sides in parentheses", file(remove("1", "{filtertype: pattern, kind: prefix, value: '(logs-|metrics-)'}")), nil},
+		{"parentheses without a separator", file(remove("1", "{filtertype: pattern, kind: prefix, value: '(logs|metrics)'}")), []string{"has no separator at its end"}},
+		{"a star without a separator", file(remove("1", "{filtertype: pattern, kind: prefix, value: 'logs.*'}")), []string{"has no separator at its end"}},
+		{"a digit at the end", file(remove("1", `{filtertype: pattern, kind: prefix, value: 'logs-\d'}`)), nil},
+		{"a wide expression", file(remove("1", `{filtertype: pattern, kind: regex, value: '^.+-\w+$'}`)), nil},
+		{"by alias", file(remove("1", "{filtertype: alias, aliases: old, exclude: false}")), nil},
+		{"by search_pattern", file("1: {action: delete_indices, options: {search_pattern: 'logs-*'}, filters: [{filtertype: age, source: creation_date, direction: older, unit: days, unit_count: 7}]}"), nil},
+		{"by age only, disabled", file("1: {action: delete_indices, options: {disable_action: true}, filters: [{filtertype: none}]}"), nil},
+		{"an exclude that none has not", file(remove("1", logs+", {filtertype: none, exclude: }")), []string{`unknown option of the filter none "exclude"`}},
+		{"a default whose variable is not set", "defaults:\n  timeout_override: ${NOT_SET}\nactions: {1: {action: open, filters: [" + logs + "]}}\n", []string{"timeout_override has no value"}},
 		{"a suffix with a wildcard", file("1: {action: open, filters: [{filtertype: pattern, kind: suffix, value: 'x*-old'}]}"), []string{"the suffix x*-old is a regular expression"}},
 		{"all but some", file(remove("1", "{filtertype: pattern, kind: regex, value: '^(a|b)$', exclude: true}")), []string{"no filter narrows delete_indices by name"}},
 		{"dates in the names", file(remove("1", "{filtertype: pattern, kind: timestring, value: '%Y.%m.%d'}")), nil},
 		{"an unknown option without a value", file("1: {action: close, options: {extra_settings: , ignore_empty_lst: None}, filters: [" + logs + "]}"), []string{`unknown option of close "extra_settings"; it has no value and counts as not given`, `unknown option of close "ignore_empty_lst"; it has no value and counts as not given; did you mean "ignore_empty_list"?`}},
 		{"an unknown option of a filter without a value", file(remove("1", "{filtertype: pattern, kind: prefix, value: logs-, bogus: }")), []string{`unknown option of the filter pattern "bogus"; it has no value`}},
-		{"a variable that is not set", "actions:\n  1:\n    action: close\n    options:\n      timeout_override: ${NOT_SET}\n    filters: [" + logs + "]\n", []string{"timeout_override counts as not given: the environment variable NOT_SET is not set"}},
+		{"a variable that is not set", "actions:\n  1:\n    action: close\n    options:\n      timeout_override: ${NOT_SET}\n    filters: [" + logs + "]\n", []string{"timeout_override has no value: the environment variable NOT_SET is not set"}},
 		{"a variable of a list that is not set, in a disabled action", "actions:\n  1:\n    action: restore\n    options:\n      repository: r\n      disable_action: true\n      indices:\n      - ${NOT_SET}\n", []string{"indices: an entry counts as not given, as the action is disabled: the environment variable NOT_SET is not set"}},
 		{"a variable in a description", file("1: {action: close, description: 'older than ${NOT_SET} days', filters: [" + logs + "]}"), nil},
 		{"an empty exclude", file(remove("1", "{filtertype: pattern, kind: prefix, value: logs-, exclude: }")), []string{"exclude is empty: the filter's default counts, which is false"}},
@@ -326,7 +347,7 @@ func TestFindings(t *testing.T) {
 		{"global state on restore", file("1: {action: restore, options: {repository: r, include_global_state: true}}"), []string{"include_global_state on restore"}},
 		{"by age only, with the dotted ones named out", file(remove("1", "{filtertype: kibana}, {filtertype: age, source: creation_date, direction: older, unit: days, unit_count: 7}")), []string{"and system indices"}},
 		{"closing by age only", file("1: {action: close, filters: [{filtertype: age, source: creation_date, direction: older, unit: days, unit_count: 7}]}"), []string{"no filter narrows close by name: on a shared cluster it takes the indices of others, too, and system indices"}},
-		{"an exclude of None, and one of a block of alias", file("1: {action: alias, options: {name: al}, add: {filters: [{filtertype: kibana, exclude: None}]}, remove: {filters: [{filtertype: none}, {filtertype: closed, exclude: }]}}"), []string{"exclude is empty: the filter's default counts, which is true; also in line 1"}},
+		{"an exclude of None, and one of a block of alias", file("1: {action: alias, options: {name: al}, add: {filters: [{filtertype: kibana, exclude: None}]}, remove: {filters: [{filtertype: none}, {filtertype: closed, exclude: }]}}"), []string{"exclude is empty: the filter's default counts, which is true"}},
 		{"empty excludes of both defaults", file(remove("1", logs+", {filtertype: kibana, exclude: },\n {filtertype: shards, number_of_shards: 2, exclude: },\n {filtertype: space, disk_space: 1, exclude: }")), []string{"f.yml:1:130: exclude is empty: the filter's default counts, which is true", "f.yml:2:53: exclude is empty: the filter's default counts, which is false; also in line 3"}},
 		{"an exclude of None on a remote cluster", file("1: {action: reindex, options: {request_body: {source: {index: REINDEX_SELECTION, remote: {host: 'http://a:9200'}}, dest: {index: b}}, remote_filters: [{filtertype: kibana, exclude: None}]}, filters: [{filtertype: none}]}"), []string{"exclude is empty"}},
 		{"two deletions before the snapshot", file(remove("1", "{filtertype: pattern, kind: prefix, value: metrics-}"), remove("2", logs), remove("3", logs), "4: "+takes+logs+"]}"), []string{"the snapshot comes after delete_indices (action 2)"}},
@@ -385,7 +406,7 @@ func TestFindingsOfUndecidedFiles(t *testing.T) {
 	} {
 		for _, undecided := range []bool{true, false} {
 			o := options(actions.Native)
-			o.Undecided = undecided
+			o.Undecided, o.Curators = undecided, undecided
 			p, err := plan.Parse("f.yml", []byte(file), o)
 			require.NoError(t, err)
 			if !undecided {

@@ -94,17 +94,17 @@ const shownSpared = 10
 func (r *Report) table(w io.Writer, wide bool) error {
 	var b strings.Builder
 	p := func(format string, args ...any) { fmt.Fprintf(&b, format, args...) }
+	mode := ""
+	if r.DryRun {
+		mode = "  DRY RUN: nothing is changed"
+	}
 	if r.Server != "" {
-		mode := ""
-		if r.DryRun {
-			mode = "  DRY RUN: nothing is changed"
-		}
 		if r.File != "" {
 			p("%s on ", r.File)
 		}
 		p("%s at %s%s\n", r.Server, r.Now.Format("2006-01-02 15:04:05Z"), mode)
 	} else if r.Error == "" {
-		p("%s: no action is enabled, so no cluster was asked\n", r.File)
+		p("%s: there is nothing to do, and no cluster was asked%s\n", r.File, mode)
 	}
 	for _, x := range r.Repositories {
 		p("\nrepository %s (%s)  %s\n", x.Name, x.Type, x.Result)

@@ -95,8 +95,7 @@ func (r *runner) run(ctx context.Context) {
 		r.result.Err = err
 		return
 	}
-	disabled := func(s plan.Step) bool { return s.Common.DisableAction }
-	if idle := len(r.plan.Repositories) == 0 && !slices.ContainsFunc(steps, func(s plan.Step) bool { return !disabled(s) }); !idle {
+	if !r.plan.Idle(steps) {
 		server, err := r.c.Server(ctx)
 		if err != nil {
 			r.result.Err = err
@@ -120,7 +119,7 @@ func (r *runner) run(ctx context.Context) {
 			r.obs.Observe(ActionSkipped{s, "not run: the run ended before it"})
 			continue
 		}
-		if disabled(s) {
+		if s.Common.DisableAction {
 			r.obs.Observe(ActionSkipped{s, "disable_action is set"})
 			continue
 		}

@@ -70,7 +70,7 @@ func (r *runner) list(ctx context.Context, s plan.Step) ([]cluster.Item, error) 
 		if err != nil {
 			return nil, err
 		}
-		list = slices.DeleteFunc(list, func(i *cluster.Index) bool { return r.unlisted(s, i) })
+		list = slices.DeleteFunc(list, func(i *cluster.Index) bool { return r.unlisted(s, i, s.Common.SearchPattern) })
 		if p := s.Common.SearchPattern; p != "" {
 			var missing []string
 			list, missing = cluster.ExpandIndices([]string{p}, list)
@@ -94,12 +94,12 @@ var systemNames = []string{".kibana*", ".security*", ".watch*", ".triggered_watc
 
 // unlisted says whether Curator would not list the index. esnap's own commands
 // list every index.
-func (r *runner) unlisted(s plan.Step, i *cluster.Index) bool {
+func (r *runner) unlisted(s plan.Step, i *cluster.Index, pattern string) bool {
 	all := s.Common.IncludeHidden != nil && *s.Common.IncludeHidden
-	hidden := (i.Hidden || i.DataStream != "") && !all && !uncovers(s.Common.SearchPattern, i)
+	hidden := (i.Hidden || i.DataStream != "") && !all && !uncovers(pattern, i)
 	switch r.plan.Flavour {
 	case actions.Curator8:
-		asked := all && strings.HasPrefix(s.Common.SearchPattern, ".")
+		asked := all && strings.HasPrefix(pattern, ".")
 		return hidden || !asked && slices.ContainsFunc(systemNames, func(p string) bool { return cluster.MatchName(p, i.Name) })
 	case actions.Curator5:
 		return hidden
@@ -111,6 +111,7 @@ func (r *runner) unlisted(s plan.Step, i *cluster.Index) bool {
 // is named, by an alias, too, and when its name begins with a dot as the pattern does.
 func uncovers(pattern string, i *cluster.Index) bool {
 	return slices.ContainsFunc(strings.Split(pattern, ","), func(part string) bool {
+		part = strings.TrimSpace(part)
 		dotted := strings.HasPrefix(part, ".") && strings.HasPrefix(i.Name, ".") && cluster.MatchName(part, i.Name)
 		return dotted || part == i.Name || i.HasAlias(part)
 	})
@@ -199,7 +200,7 @@ func (r *runner) slot(ctx context.Context, s plan.Step, chain filters.Chain, of 
 	if err != nil {
 		return nil, err
 	}
-	list = slices.DeleteFunc(list, func(i *cluster.Index) bool { return r.unlisted(s, i) })
+	list = slices.DeleteFunc(list, func(i *cluster.Index) bool { return r.unlisted(s, i, "") })
 	sel, err := chain.Select(ctx, r.o.Now.In(s.Location), cluster.Items(list), facts{of}.fetch)
 	if err == nil {
 		r.obs.Observe(Selected{s, sel, len(list)})

@@ -151,7 +151,11 @@ func Decode(n *Node, into any, how How, p *Problems) (given map[string]bool) {
 	for _, f := range fields {
 		if f.Required && !given[f.Name] {
 			if v := n.Get(f.Name); v != nil && v.From != "" {
-				p.Add(v, "the %s %q is required, and %s", how.What, f.Name, v.Shown())
+				why := v.Shown()
+				if v.Kind != Null {
+					why += " is None"
+				}
+				p.Add(v, "the %s %q is required, and %s", how.What, f.Name, why)
 			} else {
 				p.Add(n, "the %s %q is required", how.What, f.Name)
 			}
