@@ -226,10 +226,10 @@ func (p *parser) lintPattern(at *strictyaml.Node, f *filters.Pattern, deletes bo
 	switch {
 	case f.Kind == "timestring":
 	case wildcard.MatchString(f.Value):
-		p.p.Warn(at, "the %s %s is a regular expression, in which * is no wildcard: it repeats the letter before it", f.Kind, f.Value)
+		p.p.Warn(at, "in the %s %s, a regular expression, * is no wildcard: it repeats the letter before it", f.Kind, f.Value)
 	case f.Kind == "regex":
 	case strings.Contains(outside, "|"):
-		p.p.Warn(at, "the %s %s is a regular expression with two sides: what stands after | is looked for anywhere in a name; (a|b) keeps both together", f.Kind, f.Value)
+		p.p.Warn(at, "in the %s %s, a regular expression, what stands after | is looked for anywhere in a name; (a|b) keeps both together", f.Kind, f.Value)
 	case f.Kind == "prefix" && deletes && unended.MatchString(f.Value):
 		p.p.Warn(at, "the prefix %s has no separator at its end: it also matches %sother-…", f.Value, f.Value)
 	}
