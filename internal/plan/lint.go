@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"reflect"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -109,8 +108,6 @@ func alsoIn(nodes []*strictyaml.Node) string {
 	return "; also in lines " + strings.Join(lines, ", ")
 }
 
-const decides = "a client file or --compat decides"
-
 // broad says whether an action takes indices out of service that no filter by name
 // chose.
 func broad(s Step) bool {
@@ -189,93 +186,8 @@ func (p *parser) lintSeries(at *strictyaml.Node, repository string, c filters.Ch
 	}
 }
 
-func (p *parser) lintFilters(nodes *strictyaml.Node, s Step, c filters.Chain) {
-	if nodes == nil {
-		return
-	}
-	if len(nodes.Items) == 0 && s.Deletes() {
-		p.p.Warn(nodes, "filters is empty: %s takes everything", s.Kind)
-	}
-	for n, node := range nodes.Items {
-		if n >= len(c) {
-			break
-		}
-		if v := node.Get("exclude"); v != nil && v.Absent() && !filters.Kinds[c[n].Kind].NoExclude {
-			unset := filters.Kinds[c[n].Kind].Exclude
-			p.unsaid[unset] = append(p.unsaid[unset], v)
-		}
-		p.lintTimestrings(node, c)
-		if f, ok := c[n].Filter.(*filters.Pattern); ok {
-			p.lintPattern(node.Get("value"), f, s.Deletes() && s.List() == cluster.Indices && !c[n].Exclude)
-		}
-	}
-}
-
-var (
-	wildcard = regexp.MustCompile(`(?:^|[^\\])[\w-]\*`)
-	unended  = regexp.MustCompile(`(?:^|[^\\])[\pL\pN][)]*(?:\.\*)?$`)
-	nested   = regexp.MustCompile(`\\.|\[[^]]*\]|\([^()]*\)`)
-)
-
-// lintPattern warns of texts that match more than they look like.
-func (p *parser) lintPattern(at *strictyaml.Node, f *filters.Pattern, deletes bool) {
-	outside := f.Value
-	for inner := ""; inner != outside; {
-		inner, outside = outside, nested.ReplaceAllString(outside, "")
-	}
-	switch {
-	case f.Kind == "timestring":
-	case wildcard.MatchString(f.Value):
-		p.p.Warn(at, "in the %s %s, a regular expression, * is no wildcard: it repeats the letter before it", f.Kind, f.Value)
-	case f.Kind == "regex":
-	case strings.Contains(outside, "|"):
-		p.p.Warn(at, "in the %s %s, a regular expression, what stands after | is looked for anywhere in a name; (a|b) keeps both together", f.Kind, f.Value)
-	case f.Kind == "prefix" && deletes && unended.MatchString(f.Value):
-		p.p.Warn(at, "the prefix %s has no separator at its end: it also matches %sother-…", f.Value, f.Value)
-	}
-}
-
-// lintTimestrings warns of timestrings that can match no name, or none of those
-// that the other filters leave.
-func (p *parser) lintTimestrings(node *strictyaml.Node, c filters.Chain) {
-	for _, key := range []string{"timestring", "date_from_format", "date_to_format", "value"} {
-		v := node.Get(key)
-		if v.Absent() || key == "value" && (node.Get("kind") == nil || node.Get("kind").Text != "timestring") {
-			continue
-		}
-		for _, u := range strftime.Unknown(v.Text) {
-			p.p.Warn(v, "%s: %%%c is no token of dates: it stands for the letter %c, so that names with a date are not found", key, u, u)
-		}
-		want := dateIn.FindStringSubmatch(v.Text)
-		if want == nil || key != "timestring" {
-			continue
-		}
-		for _, l := range c {
-			f, ok := l.Filter.(*filters.Pattern)
-			if !ok || l.Exclude {
-				continue
-			}
-			if have := dateIn.FindStringSubmatch(f.Value); have != nil && have[1] != want[1] {
-				p.p.Warn(v, "timestring: the %s %s is about names with dates like %s, in which %s finds none", f.Kind, f.Value, "2026"+have[1]+"01", v.Text)
-			}
-		}
-	}
-}
-
-// dateIn is a year and a month in a timestring, a name or a regular expression,
-// with what stands between them.
-var dateIn = regexp.MustCompile(`(?:%Y|\b(?:19|20)\d\d|\\d\{4\}|\[0-9\]\{4\})\\?([-._/]?)(?:%m|(?:0[1-9]|1[0-2])(?:\D|$)|\\d\{2\}|\[0-9\]\{2\})`)
-
 // foreignSamples are unlike names: no filter that narrows takes them all.
 var foreignSamples = []*cluster.Index{{Name: "somebody-elses"}, {Name: "x"}, {Name: "invoices_v2"}, {Name: "web.2026"}}
-
-// systemSamples are names that Curator 8 never lists, and Curator 5 does.
-var systemSamples = []*cluster.Index{{Name: ".kibana_1"}, {Name: ".security-7"}, {Name: ".tasks"}, {Name: ".ml-config"}, {Name: ".watches"}}
-
-// asksForSystem says whether Curator 8 lists system indices for the action.
-func asksForSystem(s Step) bool {
-	return s.Common.IncludeHidden != nil && *s.Common.IncludeHidden && strings.HasPrefix(s.Common.SearchPattern, ".")
-}
 
 // takes are the indices that search_pattern and the filters which judge by name alone
 // leave in.
@@ -306,74 +218,6 @@ func named(c filters.Chain, items []cluster.Item) []cluster.Item {
 	return sel.Selected
 }
 
-// lintFlavours warns where Curator's command line refuses what esnap run takes, and
-// where those of both generations do different things with the file, so that it
-// matters which client file it is run with: once for each difference.
-func (p *parser) lintFlavours(root *strictyaml.Node) {
-	var unfiltered, unverified, dotted []Step
-	var sample string
-	for _, s := range p.plan.Steps {
-		at := p.nodeOf(root, s)
-		if s.List() != "" && at.Get("filters") == nil {
-			unfiltered = append(unfiltered, s)
-		}
-		if (s.Kind == "snapshot" || s.Kind == "restore") && at.Get("options").Get("skip_repo_fs_check").Absent() && p.defaults.Get("skip_repo_fs_check").Absent() {
-			unverified = append(unverified, s)
-		}
-		if s.List() != cluster.Indices || asksForSystem(s) || broad(s) {
-			continue
-		}
-		if left := takes(s, systemSamples); left != nil {
-			dotted = append(dotted, s)
-			sample = cmp.Or(sample, left[0].ItemName())
-		}
-	}
-	warn := func(of []Step, format string, args ...any) {
-		if len(of) == 0 {
-			return
-		}
-		var ids []string
-		for _, s := range of {
-			ids = append(ids, s.ID)
-		}
-		which := "action "
-		if len(ids) > 1 {
-			which = "actions "
-		}
-		p.p.Warn(p.nodeOf(root, of[0]), format, append([]any{which + strings.Join(ids, ", ")}, args...)...)
-	}
-	if p.o.Curators && !p.own(root) {
-		warn(unfiltered, "the key filters is missing (%s): Curator's command lines refuse that; esnap run applies no filter")
-	}
-	if !p.o.Undecided {
-		return
-	}
-	warn(unverified, "skip_repo_fs_check is not given (%s): in Curator's command lines version 5 verifies the repository first, version 8 does not; %s", decides)
-	warn(dotted, "the filters leave in system indices such as %[2]s (%[1]s): in Curator's command lines version 5 lists them, version 8 does not; %[3]s", sample, decides)
-}
-
-// own says whether the file uses something that Curator does not know, so that
-// its command lines are not what it is for.
-func (p *parser) own(root *strictyaml.Node) bool {
-	if root.Get("repositories") != nil || root.Get("defaults") != nil {
-		return true
-	}
-	for _, s := range p.plan.Steps {
-		options := p.nodeOf(root, s).Get("options")
-		for _, f := range slices.Concat(strictyaml.Fields(typeOf(&s.Common)), strictyaml.Fields(typeOf(s.Action))) {
-			if strings.HasSuffix(f.Doc, "(esnap's own)") && options.Get(f.Name) != nil {
-				return true
-			}
-		}
-		for _, l := range s.Chain {
-			if strings.HasSuffix(filters.Kinds[l.Kind].Doc, "(esnap's own)") {
-				return true
-			}
-		}
-	}
-	return false
-}
-
 // overlaps guesses whether two chains may select the same names: not when both
 // have different prefixes.
 func overlaps(a, b filters.Chain) bool {
@@ -387,17 +231,6 @@ func overlaps(a, b filters.Chain) bool {
 	}
 	x, y := prefix(a), prefix(b)
 	return strings.HasPrefix(x, y) || strings.HasPrefix(y, x)
-}
-
-// Repository is the repository the step works with, or nothing.
-func (s Step) Repository() string {
-	switch a := s.Action.(type) {
-	case *actions.Snapshot:
-		return a.Repository
-	case actions.Sourced:
-		return a.Source()
-	}
-	return ""
 }
 
 func (p *parser) nodeOf(root *strictyaml.Node, s Step) *strictyaml.Node {

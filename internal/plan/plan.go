@@ -146,3 +146,14 @@ func finder(l *strftime.Layout) cluster.DateFinder {
 
 // String names a step in messages.
 func (s Step) String() string { return fmt.Sprintf("action %s (%s)", s.ID, s.Kind) }
+
+// Repository is the repository the step works with, or nothing.
+func (s Step) Repository() string {
+	switch a := s.Action.(type) {
+	case *actions.Snapshot:
+		return a.Repository
+	case actions.Sourced:
+		return a.Source()
+	}
+	return ""
+}
