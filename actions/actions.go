@@ -124,11 +124,14 @@ type Env struct {
 	Slots map[string][]cluster.Item
 	// AllowILM is allow_ilm_indices.
 	AllowILM bool
-	// Timeout is the time-out of one request.
-	Timeout time.Duration
-	// Fresh makes sure, before the first deletion, that the listing behind Selected
-	// is recent, and returns what of Selected is still the same.
-	Fresh func(ctx context.Context) ([]cluster.Item, error)
+	// Timeout is the time-out of one request; WaitForCluster is how long a request that
+	// is harmless to repeat waits for a cluster that cannot be reached.
+	Timeout, WaitForCluster time.Duration
+	// Revalidate reads selected items again, right before a request that deletes
+	// them, and has filters and guards judge what may have changed. It returns those
+	// that must not be deleted any more, by name, with the reason: Gone for one that
+	// no longer exists.
+	Revalidate func(ctx context.Context, names []string) (keep map[string]string, err error)
 	// Snapshots and Indices are the run's shared listings.
 	Snapshots func(ctx context.Context, repository string, contents bool) ([]*cluster.Snapshot, error)
 	Indices   func(ctx context.Context) ([]*cluster.Index, error)
@@ -155,6 +158,9 @@ func checkName(key, text string) error {
 	}
 	return nil
 }
+
+// Gone is what Revalidate says of an item that no longer exists.
+const Gone = "gone"
 
 // waitForRunning is how long to wait for somebody else's operation: as the option
 // says, or 30 minutes in esnap's own commands and not at all in Curator's.

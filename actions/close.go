@@ -49,5 +49,5 @@ func (a *Close) Run(ctx context.Context, env *Env) error {
 			}
 		}
 		return env.Cluster.OpenIndices(ctx, cluster.OpenIndices{Names: batch, Close: true})
-	}, func() (map[string]string, error) { return state(ctx, env, names, true) })
+	}, func(ctx context.Context) (map[string]string, error) { return state(ctx, env, names, true) })
 }

@@ -45,7 +45,7 @@ func (a *Cold2Frozen) Run(ctx context.Context, env *Env) error {
 	for _, i := range indices {
 		o := cluster.Outcome{Verb: "freeze", What: "index", Name: i.Name, Result: cluster.Done, Detail: "to " + frozen(i.Name)}
 		if ctx.Err() != nil {
-			o.Result, o.Detail = cluster.Left, "not started: "+context.Cause(ctx).Error()
+			o.Result, o.Detail = cluster.NotStarted, context.Cause(ctx).Error()
 		} else if err := a.move(ctx, env, i, have[i.Name], settings); err != nil {
 			o.Result, o.Err = cluster.Failure, err
 		}

@@ -35,7 +35,7 @@ func (a *CreateIndex) Run(ctx context.Context, env *Env) error {
 	switch {
 	case errors.Is(err, cluster.ErrExists) && a.IgnoreExisting:
 		env.Warn("index %s is there already", name)
-		o.Result, o.Detail = cluster.Adopted, "it was there already"
+		o.Result, o.Detail = cluster.Unchanged, "it existed already"
 	case errors.Is(err, cluster.ErrLost), err == nil:
 		list, lerr := env.Cluster.Indices(ctx)
 		if lerr != nil {

@@ -4,35 +4,40 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/esnap/esnap/internal/cluster"
 )
 
-// deletion deletes named items in batches and sees that they are gone. Both
-// deleting actions use it.
+// deletion deletes named items in batches and verifies that they are gone. Both
+// deleting actions use it. Right before each request the items are read again and
+// judged again (Env.Revalidate), also after each wait: nothing below it sends a
+// deletion twice.
 type deletion struct {
 	what     string // "snapshot" or "index"
 	in       string // the repository, if any
 	batches  func(names []string) ([][]string, error)
 	send     func(ctx context.Context, names []string) error
-	uuids    map[string]string                                    // of our items, by name
-	now      func(ctx context.Context) (map[string]string, error) // the same of all that the cluster has
+	uuids    map[string]string                                                    // of our items, by name
+	now      func(ctx context.Context, names []string) (map[string]string, error) // the same as the cluster has it now
 	patience *patience
 
-	asked map[string]bool // was sent at least once
-	stale bool            // something was waited for since it was looked what is there
+	asked   map[string]bool // was sent at least once
+	settled map[string]bool // has its outcome already
 }
 
-// passes is how often what is still there after a deletion is tried again.
+// passes is how often what still exists after a deletion is tried again.
 const passes = 3
 
-// run deletes the items and says of each what became of it.
+// rejections is how often a request is sent that the server refuses as too busy.
+const rejections = 5
+
+// run deletes the items and reports what became of each of them.
 func (d *deletion) run(ctx context.Context, env *Env, names []string) error {
 	failed := map[string]error{}
-	d.asked = map[string]bool{}
+	d.asked, d.settled = map[string]bool{}, map[string]bool{}
 	pending := names
+	var there map[string]bool
 	for pass := 0; pass < passes && len(pending) > 0; pass++ {
 		batches, err := d.batches(pending)
 		if err != nil {
@@ -42,20 +47,17 @@ func (d *deletion) run(ctx context.Context, env *Env, names []string) error {
 			if ctx.Err() != nil {
 				break
 			}
-			d.batch(ctx, env, batch, failed)
-		}
-		there, err := d.stillThere(ctx, env)
-		d.stale = false
-		if err != nil {
-			err = fmt.Errorf("it is not known whether it is gone: %w", err)
-			for _, n := range names {
-				env.Outcome(cluster.Outcome{Verb: "delete", What: d.what, Name: n, Repository: d.in, Result: cluster.Failure, Err: err})
+			if err := d.batch(ctx, env, batch, failed); err != nil {
+				return err
 			}
-			return nil
+		}
+		if there, err = d.stillThere(ctx, names); err != nil {
+			return d.unknown(ctx, env, names, err)
 		}
 		var again []string
 		for _, n := range names {
 			switch {
+			case d.settled[n]:
 			case !there[n]:
 				delete(failed, n) // gone, whoever did it
 			case failed[n] == nil:
@@ -67,97 +69,161 @@ func (d *deletion) run(ctx context.Context, env *Env, names []string) error {
 			break
 		}
 	}
-	left := map[string]bool{}
-	for _, n := range pending {
-		if ctx.Err() != nil {
-			left[n] = true
-		} else {
-			failed[n] = fmt.Errorf("it is still there after %d requests to delete it", passes)
+	for _, n := range names {
+		if !d.settled[n] {
+			env.Outcome(d.outcome(ctx, n, there[n], failed[n]))
 		}
 	}
+	return context.Cause(ctx)
+}
+
+// outcome is what became of one item.
+func (d *deletion) outcome(ctx context.Context, name string, there bool, failed error) cluster.Outcome {
+	o := cluster.Outcome{Verb: "delete", What: d.what, Name: name, Repository: d.in}
+	switch {
+	case failed != nil:
+		o.Result, o.Err = cluster.Failure, failed
+	case !there && d.asked[name]:
+		o.Result = cluster.Done
+	case !there:
+		o.Result, o.Detail = cluster.Unchanged, "it no longer exists; esnap did not delete it"
+	case ctx.Err() != nil && !d.asked[name]:
+		o.Result, o.Detail = cluster.NotStarted, context.Cause(ctx).Error()
+	case ctx.Err() != nil:
+		o.Result, o.Detail = cluster.Requested, "the deletion continues in the cluster; "+context.Cause(ctx).Error()
+	default:
+		o.Result, o.Err = cluster.Failure, fmt.Errorf("it still exists after %d delete requests", passes)
+	}
+	return o
+}
+
+// unknown reports items of which it cannot be seen whether they still exist.
+func (d *deletion) unknown(ctx context.Context, env *Env, names []string, why error) error {
+	asked := 0
 	for _, n := range names {
-		o := cluster.Outcome{Verb: "delete", What: d.what, Name: n, Repository: d.in, Result: cluster.Done}
+		o := cluster.Outcome{Verb: "delete", What: d.what, Name: n, Repository: d.in, Result: cluster.NotStarted, Detail: "an earlier deletion could not be verified"}
 		switch {
-		case failed[n] != nil:
-			o.Result, o.Err = cluster.Failure, failed[n]
-		case left[n] && d.asked[n]:
-			o.Result, o.Detail = cluster.Left, "asked for, and still there: "+context.Cause(ctx).Error()
-		case left[n]:
-			o.Result, o.Detail = cluster.Left, "not started: "+context.Cause(ctx).Error()
+		case d.settled[n]:
+			continue
+		case d.asked[n]:
+			asked++
+			o.Result, o.Detail = cluster.Unclear, "cannot tell whether it was deleted: "+why.Error()
 		}
 		env.Outcome(o)
 	}
-	if len(left) > 0 {
-		return context.Cause(ctx)
+	if err := context.Cause(ctx); err != nil {
+		return err
 	}
-	return nil
+	return fmt.Errorf("cannot tell whether %s deleted: %w", was(asked, d.what), why)
+}
+
+func was(n int, what string) string {
+	if n == 1 {
+		return cluster.Count(n, what) + " was"
+	}
+	return cluster.Count(n, what) + " were"
 }
 
 // batch deletes some items in one request. A refusal that may be about one of
-// them is narrowed down by halves.
-func (d *deletion) batch(ctx context.Context, env *Env, names []string, failed map[string]error) {
-	err := d.patience.busy(ctx, env, func() error {
-		same, err := d.same(ctx, names)
-		if err != nil {
+// them is narrowed down by halves. The error ends the action.
+func (d *deletion) batch(ctx context.Context, env *Env, names []string, failed map[string]error) error {
+	var err error
+	for refused := 0; ; {
+		if names, err = d.revalidate(ctx, env, names); err != nil || len(names) == 0 {
 			return err
-		}
-		if names = same; len(names) == 0 {
-			return nil
 		}
 		for _, n := range names {
 			d.asked[n] = true
 		}
 		err = d.send(ctx, names)
-		d.stale = errors.Is(err, cluster.ErrBusy) // and waited for, before it is sent again
-		return err
-	})
+		switch {
+		case errors.Is(err, cluster.ErrBusy):
+			if err = d.patience.spend(ctx, env, err); err == nil {
+				continue
+			}
+		case (errors.Is(err, cluster.ErrRejected) || errors.Is(err, cluster.ErrUnavailable)) && refused < rejections:
+			refused++
+			if d.pause(ctx, env, err, refused) == nil {
+				continue
+			}
+		}
+		break
+	}
 	switch {
 	case err == nil, errors.Is(err, cluster.ErrNoIndex), errors.Is(err, cluster.ErrNoSnapshot):
-		return // whether they are gone is seen afterwards
+		return nil // whether they are gone is seen afterwards
 	case errors.Is(err, cluster.ErrLost):
 		d.awaitLost(ctx, env, names)
-		d.stale = true
-		return
+		return nil
 	case ctx.Err() != nil:
-		return
-	case len(names) > 1 && !errors.Is(err, cluster.ErrNoRepository) && !errors.Is(err, cluster.ErrUnauthorized) && !errors.Is(err, cluster.ErrBusy) && !cluster.Transient(err):
-		d.batch(ctx, env, names[:len(names)/2], failed)
-		d.batch(ctx, env, names[len(names)/2:], failed)
-		return
+		return nil
+	case errors.Is(err, cluster.ErrOtherCluster):
+		return err
+	case len(names) > 1 && splits(err):
+		if err := d.batch(ctx, env, names[:len(names)/2], failed); err != nil {
+			return err
+		}
+		return d.batch(ctx, env, names[len(names)/2:], failed)
 	}
 	for _, n := range names {
 		failed[n] = err
 	}
+	return nil
 }
 
-// same leaves out what is no longer there, or is another by now, where that has not
-// been looked at since something was waited for.
-func (d *deletion) same(ctx context.Context, names []string) ([]string, error) {
-	if !d.stale {
-		return names, nil
-	}
-	there, err := d.present(ctx)
+// revalidate leaves out what must not be deleted any more, with an outcome.
+func (d *deletion) revalidate(ctx context.Context, env *Env, names []string) ([]string, error) {
+	keep, err := env.Revalidate(ctx, names)
 	if err != nil {
+		if ctx.Err() != nil {
+			return nil, nil
+		}
 		return nil, err
 	}
-	d.stale = false
-	return slices.DeleteFunc(slices.Clone(names), func(n string) bool { return !there[n] }), nil
+	var rest []string
+	for _, n := range names {
+		why, kept := keep[n]
+		switch {
+		case !kept:
+			rest = append(rest, n)
+		case d.asked[n] && why == Gone: // by our own request
+		default:
+			if why == Gone {
+				why = "it no longer exists; esnap did not delete it"
+			}
+			d.settled[n] = true
+			env.Outcome(cluster.Outcome{Verb: "delete", What: d.what, Name: n, Repository: d.in, Result: cluster.Unchanged, Detail: why})
+		}
+	}
+	return rest, nil
+}
+
+// pause waits as long as the server asks for, or ever longer.
+func (d *deletion) pause(ctx context.Context, env *Env, err error, refused int) error {
+	wait := firstPause << (2 * refused)
+	var e *cluster.Error
+	if errors.As(err, &e) {
+		wait = max(wait, e.RetryAfter)
+	}
+	env.Waiting(cluster.Waiting{For: "the server, which is too busy to delete", Elapsed: 0})
+	return env.Watch.Sleep(ctx, wait)
 }
 
 // present says which of our items the cluster still has: one with another uuid is a
 // new one of the same name.
-func (d *deletion) present(ctx context.Context) (map[string]bool, error) {
-	now, err := d.now(ctx)
+func (d *deletion) present(ctx context.Context, names []string) (map[string]bool, error) {
+	now, err := d.now(ctx, names)
 	there := map[string]bool{}
-	for name, was := range d.uuids {
-		if id, is := now[name]; is && (id == was || id == "") {
-			there[name] = true
+	for _, n := range names {
+		if id, is := now[n]; is && (id == d.uuids[n] || id == "") {
+			there[n] = true
 		}
 	}
 	return there, err
 }
 
-// lostFor is how long a deletion whose reply was lost is given to show.
+// lostFor is how long a write whose reply was lost is looked for: until the request
+// can no longer arrive behind a gateway that gave up on it.
 const lostFor = 15 * time.Minute
 
 // awaitLost waits for a deletion that the server may still be carrying out: a
@@ -165,15 +231,9 @@ const lostFor = 15 * time.Minute
 func (d *deletion) awaitLost(ctx context.Context, env *Env, names []string) {
 	start, pause := env.Watch.Elapsed(), firstPause
 	for env.Watch.Elapsed()-start < lostFor {
-		there, err := d.present(ctx)
+		there, err := d.present(ctx, names)
 		if err == nil {
-			rest := 0
-			for _, n := range names {
-				if there[n] {
-					rest++
-				}
-			}
-			if rest == 0 {
+			if len(there) == 0 {
 				return
 			}
 			if ops, err := env.Cluster.Running(ctx); err == nil && !deleting(ops) && env.Watch.Elapsed()-start > 10*time.Second {
@@ -197,13 +257,26 @@ func deleting(ops []cluster.Operation) bool {
 	return false
 }
 
+// afterEnd is how long an interrupted run still looks what became of its requests.
+const afterEnd = 5 * time.Second
+
 // stillThere looks at the end even when the run is being interrupted, for a short
-// while, so that the report is true.
-func (d *deletion) stillThere(ctx context.Context, env *Env) (map[string]bool, error) {
-	if ctx.Err() != nil {
-		short, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-		defer cancel()
-		ctx = short
+// while, so that the report is true: a request that was sent may be carried out yet.
+func (d *deletion) stillThere(ctx context.Context, names []string) (map[string]bool, error) {
+	if ctx.Err() == nil {
+		return d.present(ctx, names)
 	}
-	return d.present(ctx)
+	short, cancel := context.WithTimeout(context.WithoutCancel(ctx), afterEnd)
+	defer cancel()
+	clock := cluster.RealTime()
+	for {
+		there, err := d.present(short, names)
+		open := false
+		for n := range there {
+			open = open || d.asked[n]
+		}
+		if err != nil || !open || clock.Elapsed() > afterEnd-time.Second || clock.Sleep(short, 500*time.Millisecond) != nil {
+			return there, err
+		}
+	}
 }

@@ -15,9 +15,11 @@ type DeleteIndices struct {
 
 	// Named are indices an operator named one by one.
 	Named []string `yaml:"-"`
+
+	flavour Flavour
 }
 
-func newDeleteIndices(Flavour) Action { return &DeleteIndices{} }
+func newDeleteIndices(f Flavour) Action { return &DeleteIndices{flavour: f} }
 
 // Validate implements Action.
 func (*DeleteIndices) Validate(map[string]bool) error { return nil }
@@ -27,26 +29,34 @@ func (a *DeleteIndices) Protection() Protection {
 	return Protection{Protect: a.Protect, NamedExactly: a.Named}
 }
 
+// WaitsForRunning is how long a snapshot of this run is waited for before an index in
+// it is deleted.
+func (a *DeleteIndices) WaitsForRunning() time.Duration {
+	env := Env{Flavour: a.flavour}
+	return env.waitForRunning(a.WaitForRunning)
+}
+
 // Run implements Action.
 func (a *DeleteIndices) Run(ctx context.Context, env *Env) error {
-	items, err := env.Fresh(ctx)
-	if err != nil {
-		return err
-	}
-	indices := cluster.Of[*cluster.Index](items)
+	indices := cluster.Of[*cluster.Index](env.Selected)
 	d := deletion{
 		what:    "index",
 		batches: func(names []string) ([][]string, error) { return env.Cluster.IndexBatches(names), nil },
 		send: func(ctx context.Context, names []string) error {
 			return env.Cluster.DeleteIndices(ctx, cluster.DeleteIndices{Names: names, MasterTimeout: a.masterTimeout(env)})
 		},
-		uuids: cluster.UUIDs(indices), now: func(ctx context.Context) (map[string]string, error) {
-			list, err := env.Cluster.Indices(ctx)
-			return cluster.UUIDs(list), err
-		},
+		uuids: cluster.UUIDs(indices), now: indexUUIDs(env),
 		patience: newPatience(env.waitForRunning(a.WaitForRunning)),
 	}
 	return d.run(ctx, env, cluster.Names(indices))
+}
+
+// indexUUIDs reads the uuids of the named indices that exist now.
+func indexUUIDs(env *Env) func(ctx context.Context, names []string) (map[string]string, error) {
+	return func(ctx context.Context, names []string) (map[string]string, error) {
+		list, err := env.Cluster.IndicesNamed(ctx, names)
+		return cluster.UUIDs(list), err
+	}
 }
 
 // masterTimeout is 30 seconds, or with Curator 5 the request's time-out up to 300.

@@ -43,11 +43,7 @@ func (a *DeleteSnapshots) Protection() Protection {
 // Run implements Action: oldest first, so that what an interruption leaves is the
 // youngest.
 func (a *DeleteSnapshots) Run(ctx context.Context, env *Env) error {
-	items, err := env.Fresh(ctx)
-	if err != nil {
-		return err
-	}
-	snapshots := cluster.Of[*cluster.Snapshot](items)
+	snapshots := cluster.Of[*cluster.Snapshot](env.Selected)
 	slices.SortStableFunc(snapshots, func(x, y *cluster.Snapshot) int { return x.Start.Compare(y.Start) })
 	names := cluster.Names(snapshots)
 	d := deletion{
@@ -58,7 +54,7 @@ func (a *DeleteSnapshots) Run(ctx context.Context, env *Env) error {
 		send: func(ctx context.Context, names []string) error {
 			return env.Cluster.DeleteSnapshots(ctx, cluster.DeleteSnapshots{Repository: a.Repository, Names: names})
 		},
-		uuids: cluster.UUIDs(snapshots), now: func(ctx context.Context) (map[string]string, error) {
+		uuids: cluster.UUIDs(snapshots), now: func(ctx context.Context, _ []string) (map[string]string, error) {
 			return env.Cluster.SnapshotUUIDs(ctx, a.Repository)
 		},
 		patience: a.patience(env),

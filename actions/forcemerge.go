@@ -44,7 +44,7 @@ func (a *Forcemerge) Run(ctx context.Context, env *Env) error {
 		merged++
 		o := cluster.Outcome{Verb: "forcemerge", What: "index", Name: n, Result: cluster.Done}
 		if ctx.Err() != nil {
-			o.Result, o.Detail = cluster.Left, "not started: "+context.Cause(ctx).Error()
+			o.Result, o.Detail = cluster.NotStarted, context.Cause(ctx).Error()
 			env.Outcome(o)
 			continue
 		}

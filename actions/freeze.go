@@ -30,7 +30,7 @@ func (a *Freeze) Run(ctx context.Context, env *Env) error {
 			return cluster.WithHint(err, "Elasticsearch 6.6 to 7 with x-pack can freeze; 8 can only unfreeze, 9 and OpenSearch neither")
 		}
 		return err
-	}, func() (map[string]string, error) {
+	}, func(ctx context.Context) (map[string]string, error) {
 		have, err := env.Cluster.Settings(ctx, names)
 		notYet := map[string]string{}
 		for _, n := range names {

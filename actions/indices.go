@@ -20,46 +20,87 @@ func openOnly(items []cluster.Item) ([]*cluster.Index, error) {
 	return list, nil
 }
 
-// inBatches does something to indices, as many in a request as fit, and then sees
-// which of them are as they should be. One batch that fails does not keep the
-// others from being tried. Where nothing can be seen (nil), a lost reply is a failure.
-func inBatches(ctx context.Context, env *Env, verb string, names []string, do func(batch []string) error, seen func() (notYet map[string]string, err error)) error {
-	failed := map[string]error{}
-	left := map[string]bool{}
+// inBatches changes indices in as few requests as possible and then verifies each of
+// them. A request that is refused because of one index is split, so that the others are
+// changed. Where nothing can be verified (nil), a lost reply is a failure.
+func inBatches(ctx context.Context, env *Env, verb string, names []string, do func(batch []string) error, seen func(context.Context) (notYet map[string]string, err error)) error {
+	failed := map[string]error{} // by index: the refusal
+	asked := map[string]bool{}   // without a refusal
 	for _, batch := range env.Cluster.IndexBatches(names) {
-		var err error
-		if ctx.Err() == nil {
-			err = do(batch)
-		}
-		for _, n := range batch {
+		halves(ctx, batch, do, func(n string, err error) {
 			switch {
-			case ctx.Err() != nil && err == nil:
-				left[n] = true
-			case err != nil && (seen == nil || !errors.Is(err, cluster.ErrLost)): // a lost reply is looked after below
+			case err == nil, errors.Is(err, cluster.ErrLost) && seen != nil, ctx.Err() != nil: // verified below
+				asked[n] = true
+			default:
 				failed[n] = err
 			}
-		}
+		})
 	}
 	notYet := map[string]string{}
-	if seen != nil {
-		var err error
-		if notYet, err = seen(); err != nil {
-			return fmt.Errorf("look whether it is so now: %w", err)
-		}
+	var unseen error
+	if seen != nil && len(asked) > 0 {
+		notYet, unseen = whileEnding(ctx, seen)
 	}
 	for _, n := range names {
 		o := cluster.Outcome{Verb: verb, What: "index", Name: n, Result: cluster.Done}
 		switch {
 		case failed[n] != nil:
 			o.Result, o.Err = cluster.Failure, failed[n]
-		case left[n]:
-			o.Result, o.Detail = cluster.Left, "not started: "+context.Cause(ctx).Error()
+		case !asked[n]:
+			o.Result, o.Detail = cluster.NotStarted, context.Cause(ctx).Error()
+		case unseen != nil:
+			o.Result, o.Detail = cluster.Unclear, "cannot tell whether it was changed: "+unseen.Error()
+		case notYet[n] != "" && ctx.Err() != nil:
+			o.Result, o.Detail = cluster.Requested, "it continues in the cluster; "+context.Cause(ctx).Error()
 		case notYet[n] != "":
 			o.Result, o.Err = cluster.Failure, errors.New(notYet[n])
 		}
 		env.Outcome(o)
 	}
-	return context.Cause(ctx)
+	if err := context.Cause(ctx); err != nil || unseen == nil {
+		return err
+	}
+	return fmt.Errorf("verify the change: %w", unseen)
+}
+
+// halves carries out a request for several names. One that is refused because of some
+// of them is narrowed down. Of names that were not asked for, because the run ended,
+// nothing is told.
+func halves(ctx context.Context, names []string, do func([]string) error, told func(name string, err error)) {
+	if ctx.Err() != nil {
+		return
+	}
+	err := do(names)
+	if err != nil && len(names) > 1 && splits(err) && ctx.Err() == nil {
+		halves(ctx, names[:len(names)/2], do, told)
+		halves(ctx, names[len(names)/2:], do, told)
+		return
+	}
+	for _, n := range names {
+		told(n, err)
+	}
+}
+
+// splits says whether a request for several items may have been refused because of
+// some of them.
+func splits(err error) bool {
+	for _, other := range []error{cluster.ErrLost, cluster.ErrNoRepository, cluster.ErrUnauthorized, cluster.ErrUnsupported, cluster.ErrBusy, cluster.ErrOtherCluster} {
+		if errors.Is(err, other) {
+			return false
+		}
+	}
+	return !cluster.Transient(err)
+}
+
+// whileEnding looks at the cluster also when the run is being interrupted, for a short
+// while, so that the report is true.
+func whileEnding[T any](ctx context.Context, look func(context.Context) (T, error)) (T, error) {
+	if ctx.Err() != nil {
+		short, cancel := context.WithTimeout(context.WithoutCancel(ctx), afterEnd)
+		defer cancel()
+		ctx = short
+	}
+	return look(ctx)
 }
 
 // leavesStream is why what a data stream holds is not replaced.
@@ -76,7 +117,7 @@ func putSettings(ctx context.Context, env *Env, verb string, names []string, r c
 	if r.PreserveExisting { // what was there may rightly stay
 		return inBatches(ctx, env, verb, names, put, nil)
 	}
-	return inBatches(ctx, env, verb, names, put, func() (map[string]string, error) {
+	return inBatches(ctx, env, verb, names, put, func(ctx context.Context) (map[string]string, error) {
 		have, err := env.Cluster.Settings(ctx, names)
 		notYet := map[string]string{}
 		for _, n := range names {
@@ -99,7 +140,7 @@ func putSettings(ctx context.Context, env *Env, verb string, names []string, r c
 
 // state sees which of the indices are not open, or not closed.
 func state(ctx context.Context, env *Env, names []string, closed bool) (map[string]string, error) {
-	list, err := env.Cluster.Indices(ctx)
+	list, err := env.Cluster.IndicesNamed(ctx, names)
 	notYet := map[string]string{}
 	for _, n := range names {
 		notYet[n] = "it is not there any more"
@@ -147,20 +188,24 @@ func moveAliases(ctx context.Context, env *Env, source, target string, move bool
 // deleteReplaced deletes an index that another one now stands for, and sees that it
 // is gone. One that was made anew since it was listed stays.
 func deleteReplaced(ctx context.Context, env *Env, source *cluster.Index) error {
-	now, err := env.Cluster.Indices(ctx)
+	now, err := env.Cluster.IndicesNamed(ctx, []string{source.Name})
 	if err != nil {
 		return err
 	}
 	if !slices.ContainsFunc(now, func(i *cluster.Index) bool { return i.Name == source.Name && i.UUID == source.UUID }) {
-		return errors.New("the source has gone or was made anew meanwhile: it is left alone")
+		return errors.New("the source was deleted or recreated meanwhile: it is not deleted")
 	}
-	err = env.Cluster.DeleteIndices(ctx, cluster.DeleteIndices{Names: []string{source.Name}})
-	if err != nil && !errors.Is(err, cluster.ErrLost) {
+	names := []string{source.Name}
+	err = env.Cluster.DeleteIndices(ctx, cluster.DeleteIndices{Names: names})
+	d := deletion{what: "index", uuids: map[string]string{source.Name: source.UUID}, now: indexUUIDs(env)}
+	if errors.Is(err, cluster.ErrLost) {
+		d.awaitLost(ctx, env, names)
+	} else if err != nil {
 		return fmt.Errorf("delete the source: %w", err)
 	}
-	list, lerr := env.Cluster.Indices(ctx)
-	if lerr == nil && hasIndex(list, source.Name) {
-		lerr = errors.Join(errors.New("the source is still there"), err)
+	there, lerr := d.present(ctx, names)
+	if lerr == nil && there[source.Name] {
+		lerr = errors.Join(errors.New("the source still exists"), err)
 	}
 	return lerr
 }

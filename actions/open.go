@@ -19,5 +19,5 @@ func (*Open) Run(ctx context.Context, env *Env) error {
 	names := cluster.Names(env.Selected)
 	return inBatches(ctx, env, "open", names, func(batch []string) error {
 		return env.Cluster.OpenIndices(ctx, cluster.OpenIndices{Names: batch})
-	}, func() (map[string]string, error) { return state(ctx, env, names, false) })
+	}, func(ctx context.Context) (map[string]string, error) { return state(ctx, env, names, false) })
 }

@@ -170,7 +170,7 @@ func (a *Reindex) Run(ctx context.Context, env *Env) error {
 func (a *Reindex) copy(ctx context.Context, env *Env, sources []string, dest string) {
 	o := cluster.Outcome{Verb: "reindex", What: "index", Name: dest, Result: cluster.Done}
 	if ctx.Err() != nil {
-		o.Result, o.Detail = cluster.Left, "not started: "+context.Cause(ctx).Error()
+		o.Result, o.Detail = cluster.NotStarted, context.Cause(ctx).Error()
 	} else if detail, err := a.one(ctx, env, sources, dest); err != nil {
 		o.Result, o.Err = cluster.Failure, err
 	} else {

@@ -255,25 +255,33 @@ func (a *Restore) carryOut(ctx context.Context, env *Env, plan *restore.Plan) er
 		if it.Attach {
 			waitFor = append(waitFor, it)
 		} else if it.Skipped != "" {
-			outcome(it, cluster.Adopted, nil, "skipped: %s", it.Skipped)
+			outcome(it, cluster.Unchanged, nil, "skipped: %s", it.Skipped)
 		}
 	}
 	verified := map[string]bool{}
 	for _, g := range plan.Groups() {
 		if err := ctx.Err(); err != nil {
 			for _, it := range g.Items {
-				outcome(it, cluster.Left, nil, "not started: %s", context.Cause(ctx))
+				outcome(it, cluster.NotStarted, nil, "%s", context.Cause(ctx))
 			}
 			continue
 		}
 		if !a.SkipRepoFSCheck && !verified[g.Repository] {
-			if _, err := env.Cluster.VerifyRepository(ctx, cluster.VerifyRepository{Name: g.Repository}); err != nil {
+			err := env.persist(ctx, "the verification of repository "+g.Repository, func() error {
+				_, err := env.Cluster.VerifyRepository(ctx, cluster.VerifyRepository{Name: g.Repository})
+				return err
+			})
+			if err != nil {
 				return err
 			}
 			verified[g.Repository] = true
 		}
-		if err := a.start(ctx, env, g); err != nil {
+		if err := a.start(ctx, env, plan, g); err != nil {
 			for _, it := range g.Items {
+				if ctx.Err() != nil && errors.Is(err, cluster.ErrLost) {
+					outcome(it, cluster.Requested, nil, "the restore may continue in the cluster; %s", context.Cause(ctx))
+					continue
+				}
 				outcome(it, cluster.Failure, err, "")
 			}
 			continue
@@ -284,17 +292,18 @@ func (a *Restore) carryOut(ctx context.Context, env *Env, plan *restore.Plan) er
 		return context.Cause(ctx)
 	}
 	if !a.WaitForCompletion {
-		env.Warn("the restore goes on in the cluster; whether it succeeds is not looked at: see esnap status")
+		env.Warn("the restore continues in the cluster and is not waited for; watch it with esnap status, or wait for it by running the same command again")
 		for _, it := range waitFor {
-			outcome(it, cluster.Done, nil, "started from %s, not waited for", it.Snapshot)
+			outcome(it, cluster.Requested, nil, "started from %s, not waited for", it.Snapshot)
 		}
 		return a.mark(ctx, env, plan, waitFor)
 	}
 	return a.finish(ctx, env, plan, waitFor, outcome)
 }
 
-// start sends one restore request.
-func (a *Restore) start(ctx context.Context, env *Env, g restore.Group) error {
+// start sends one restore request. The mark that protects the indices goes with it, as a
+// setting: nothing can come between a restore and its mark.
+func (a *Restore) start(ctx context.Context, env *Env, plan *restore.Plan, g restore.Group) error {
 	req := cluster.RestoreSnapshot{
 		Repository: g.Repository, Name: g.Snapshot, RenamePattern: g.Pattern, RenameReplacement: g.Replacement,
 		IncludeAliases: a.IncludeAliases, IgnoreUnavailable: a.IgnoreUnavailable, GlobalState: a.IncludeGlobalState, Partial: a.Partial,
@@ -304,23 +313,56 @@ func (a *Restore) start(ctx context.Context, env *Env, g restore.Group) error {
 		req.Targets = append(req.Targets, it.Target)
 	}
 	a.settings(&req)
-	before, err := opened(env.Indices(ctx))
+	if !plan.KeepUntil.IsZero() {
+		given := req.IndexSettings
+		if inner, ok := req.Extra["index_settings"].(map[string]any); ok {
+			given = inner
+			req.Extra = maps.Clone(req.Extra)
+			delete(req.Extra, "index_settings")
+		}
+		req.IndexSettings = map[string]any{cluster.SettingKeepUntil: keepDay(plan), cluster.SettingRestoredFrom: restoredFrom(g.Ref)}
+		maps.Copy(req.IndexSettings, given)
+	}
+	before, err := opened(env.Cluster.IndicesNamed(ctx, req.Targets))
 	if err != nil {
 		return err
 	}
 	err = newPatience(env.waitForRunning(a.WaitForRunning)).busy(ctx, env, func() error { return env.Cluster.RestoreSnapshot(ctx, req) })
 	if errors.Is(err, cluster.ErrLost) {
-		// The request may have been carried out: targets that were not there, or closed,
-		// tell.
-		after, lerr := opened(env.Cluster.Indices(ctx))
-		if lerr == nil && !slices.ContainsFunc(req.Targets, func(t string) bool { return before[t] || !after[t] }) {
-			return nil
-		}
+		return a.lookForLost(ctx, env, req, before, err)
 	}
 	return err
 }
 
-// opened are the names of the indices that are there and open.
+// lookForLost looks for a restore whose reply was lost, for as long as the request can
+// still arrive: indices that did not exist, or were closed, tell.
+func (a *Restore) lookForLost(ctx context.Context, env *Env, req cluster.RestoreSnapshot, before map[string]bool, lost error) error {
+	start, pause := env.Watch.Elapsed(), firstPause
+	for {
+		after, err := opened(env.Cluster.IndicesNamed(ctx, req.Targets))
+		if err == nil && !slices.ContainsFunc(req.Targets, func(t string) bool { return before[t] || !after[t] }) {
+			return nil
+		}
+		if err != nil && !cluster.Transient(err) || env.Watch.Elapsed()-start >= lostFor {
+			return fmt.Errorf("the restore did not begin within %s: %w", lostFor, lost)
+		}
+		env.Waiting(cluster.Waiting{For: "the restore of " + cluster.Count(len(req.Targets), "index") + ", to the request for which the reply was lost", Elapsed: env.Watch.Elapsed() - start})
+		if env.Watch.Sleep(ctx, pause) != nil {
+			return lost
+		}
+		pause = min(pause*2, 5*time.Second)
+	}
+}
+
+// keepDay is the last day of the protection.
+func keepDay(plan *restore.Plan) string { return plan.KeepUntil.UTC().Format("2006.01.02") }
+
+// restoredFrom is the snapshot as the setting names it; a comma would make a list of it.
+func restoredFrom(r restore.Ref) string {
+	return strings.ReplaceAll(r.Repository+"/"+r.Snapshot, ",", "_")
+}
+
+// opened are the names of the indices that exist and are open.
 func opened(list []*cluster.Index, err error) (map[string]bool, error) {
 	names := map[string]bool{}
 	for _, i := range list {
@@ -396,9 +438,13 @@ func (a *Restore) finish(ctx context.Context, env *Env, plan *restore.Plan, item
 	}, func() (cluster.Progress, error) { return env.Cluster.RestoreProgress(ctx, targets) })
 	if err != nil {
 		for _, it := range items {
+			if ctx.Err() != nil {
+				outcome(it, cluster.Requested, nil, "the restore continues in the cluster; %s", context.Cause(ctx))
+				continue
+			}
 			outcome(it, cluster.Failure, err, "")
 		}
-		return nil
+		return context.Cause(ctx)
 	}
 	problems, _ := env.Cluster.ShardProblems(ctx, targets)
 	docs, derr := env.Cluster.Stats(ctx, targets)
@@ -412,7 +458,7 @@ func (a *Restore) finish(ctx context.Context, env *Env, plan *restore.Plan, item
 		}
 		switch {
 		case !there:
-			outcome(it, cluster.Failure, errors.New("it is not there after the restore"), "")
+			outcome(it, cluster.Failure, errors.New("it does not exist after the restore"), "")
 		case !h.Ready():
 			outcome(it, cluster.Failure, fmt.Errorf("%d of %d primary shards are started: %s", h.ActivePrimary, h.Shards, firstFewOf(unready, "; ", 3)), "")
 		default:
@@ -441,7 +487,15 @@ func (a *Restore) mark(ctx context.Context, env *Env, plan *restore.Plan, items 
 		req.Actions = append(req.Actions, cluster.AliasAction{Index: it.Target, Alias: alias})
 	}
 	if err := env.Cluster.UpdateAliases(ctx, req); err != nil {
-		return cluster.WithHint(fmt.Errorf("mark the restored indices with %s: %w", alias, err), "the restore goes on; without the mark the next delete_indices may remove them")
+		env.Warn("the restored indices did not get the alias %s: %s; they are protected all the same, by the setting %s", alias, err, cluster.SettingKeepUntil)
+		return nil
+	}
+	names := make([]string, len(items))
+	for i, it := range items {
+		names[i] = it.Target
+	}
+	for _, batch := range env.Cluster.IndexBatches(names) { // the alias says it now
+		_ = env.Cluster.PutIndexSettings(ctx, cluster.PutIndexSettings{Names: batch, Settings: map[string]any{cluster.SettingKeepUntil: nil, cluster.SettingRestoredFrom: nil}})
 	}
 	return nil
 }

@@ -65,7 +65,7 @@ func (a *Rollover) Run(ctx context.Context, env *Env) error {
 	if len(members) == 0 {
 		return fmt.Errorf("there is no alias %s", a.Name)
 	}
-	write, err := env.Cluster.WriteAliases(ctx)
+	write, err := env.Cluster.WriteAliases(ctx, cluster.Names(members))
 	if err != nil {
 		return err
 	}
@@ -79,7 +79,7 @@ func (a *Rollover) Run(ctx context.Context, env *Env) error {
 	current := members[max(at, 0)]
 	o := cluster.Outcome{Verb: "roll over", What: "alias", Name: a.Name, Result: cluster.Done}
 	if current.Lifecycle != "" && !env.AllowILM {
-		o.Result, o.Detail = cluster.Adopted, "the lifecycle policy "+current.Lifecycle+" rolls it over (allow_ilm_indices: true does it all the same)"
+		o.Result, o.Detail = cluster.Unchanged, "the lifecycle policy "+current.Lifecycle+" rolls it over (allow_ilm_indices: true does it all the same)"
 		env.Outcome(o)
 		return nil
 	}
@@ -93,7 +93,7 @@ func (a *Rollover) Run(ctx context.Context, env *Env) error {
 		return err
 	}
 	if !due.Due {
-		o.Result, o.Detail = cluster.Adopted, "the conditions are not met"
+		o.Result, o.Detail = cluster.Unchanged, "the conditions are not met"
 		env.Outcome(o)
 		return nil
 	}
@@ -111,7 +111,7 @@ func (a *Rollover) Run(ctx context.Context, env *Env) error {
 	case done.NewIndex == "":
 		done = due
 	case !done.Due: // somebody else rolled over meanwhile
-		o.Result, o.Detail = cluster.Adopted, "the conditions are no longer met"
+		o.Result, o.Detail = cluster.Unchanged, "the conditions are no longer met"
 		env.Outcome(o)
 		return nil
 	}

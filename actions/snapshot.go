@@ -22,6 +22,7 @@ type Snapshot struct {
 	Partial            bool           `yaml:"partial" doc:"allow a snapshot that lacks shards; it ends with exit code 5, and in Curator's command lines fails the action"`
 	SkipRepoFSCheck    bool           `yaml:"skip_repo_fs_check" doc:"do not have every node verify the repository first"`
 	OncePer            string         `yaml:"once_per" check:"oneof=hour|day|week|month" doc:"adopt a good or running snapshot of the same series and period that holds every selected index (esnap's own)"`
+	FeatureStates      []string       `yaml:"feature_states" check:"list" doc:"names of features whose system indices are stored, too; default none, in Curator's command lines as the server does (esnap's own)"`
 	WaitForRunning     *time.Duration `yaml:"wait_for_running" doc:"wait so long for another operation; default 30m, 0 in Curator's command lines (esnap's own)"`
 	StallWait
 }
@@ -43,40 +44,52 @@ func (a *Snapshot) Run(ctx context.Context, env *Env) error {
 	if err != nil {
 		return err
 	}
-	names := cluster.Names(env.Selected)
-	slices.Sort(names)
-	if _, err := env.Cluster.Repository(ctx, a.Repository); err != nil {
+	indices := slices.SortedFunc(slices.Values(cluster.Of[*cluster.Index](env.Selected)), func(x, y *cluster.Index) int { return strings.Compare(x.Name, y.Name) })
+	repository, err := env.Cluster.Repository(ctx, a.Repository)
+	if err != nil {
 		return missingRepository(err)
 	}
+	if repository.ReadOnly() {
+		return cluster.WithHint(&cluster.Error{Op: "create snapshot " + a.Repository + "/" + name, Kind: cluster.ErrReadOnly, Text: "the repository is registered as read-only"},
+			"take the snapshot in a repository that only this cluster writes to")
+	}
 	if !a.SkipRepoFSCheck {
-		if _, err := env.Cluster.VerifyRepository(ctx, cluster.VerifyRepository{Name: a.Repository}); err != nil {
+		err := env.persist(ctx, "the verification of repository "+a.Repository, func() error {
+			_, err := env.Cluster.VerifyRepository(ctx, cluster.VerifyRepository{Name: a.Repository})
+			return err
+		})
+		if err != nil {
 			return err
 		}
 	}
 	if a.OncePer != "" {
-		adopted, free, err := a.adopt(ctx, env, name, names)
+		adopted, free, err := a.adopt(ctx, env, name, indices)
 		if err != nil || adopted {
 			return err
 		}
 		name = free
 	}
-	return a.create(ctx, env, name, names)
+	return a.create(ctx, env, name, indices)
 }
 
 // adopt looks for this period's snapshot of the same series. A good one that
 // holds every index is taken as done; a running one is waited for. Otherwise it
 // returns a name that is not taken.
-func (a *Snapshot) adopt(ctx context.Context, env *Env, name string, names []string) (done bool, free string, err error) {
+func (a *Snapshot) adopt(ctx context.Context, env *Env, name string, indices []*cluster.Index) (done bool, free string, err error) {
 	list, err := env.Snapshots(ctx, a.Repository, true)
 	if err != nil {
 		return false, "", missingRepository(err)
 	}
+	server, err := env.Cluster.Server(ctx)
+	if err != nil {
+		return false, "", err
+	}
 	same := a.sameSeries(name)
 	period := strftime.Truncate(env.Now, map[string]string{"hour": "h", "day": "d", "week": "w", "month": "M"}[a.OncePer])
-	taken := map[string]bool{}
+	// Of a mounted index another snapshot would hold no data either.
+	wanted := slices.DeleteFunc(slices.Clone(indices), func(i *cluster.Index) bool { return i.Mount != nil })
 	for _, s := range slices.Backward(list) {
-		taken[s.Name] = true
-		if s.Start.Before(period) || !same(s.Name) || len(s.Missing(names)) > 0 {
+		if s.Start.Before(period) || !same(s.Name) || s.Foreign(server) || len(s.Missing(wanted)) > 0 || !a.holdsStreams(s, indices) {
 			continue
 		}
 		if s.State == cluster.InProgress {
@@ -86,27 +99,42 @@ func (a *Snapshot) adopt(ctx context.Context, env *Env, name string, names []str
 			}
 			s = ended
 		}
-		if s.Good() && len(s.Missing(names)) == 0 {
+		if s.Good() && len(s.Missing(wanted)) == 0 {
 			env.Outcome(cluster.Outcome{
 				Verb: "create", What: "snapshot", Name: s.Name, Repository: a.Repository, Result: cluster.Adopted,
-				Detail: fmt.Sprintf("this %s's snapshot is there already, started %s, and holds all %s", a.OncePer, s.Start.UTC().Format("15:04:05Z"), cluster.Count(len(names), "index")),
+				Detail: fmt.Sprintf("this %s's snapshot exists already, started %s, and contains all %s", a.OncePer, s.Start.UTC().Format("15:04:05Z"), cluster.Count(len(indices), "index")),
 			})
 			return true, "", nil
 		}
 	}
-	free = name
-	for n := 2; taken[free]; n++ {
+	return false, freeName(name, cluster.Names(list)), nil
+}
+
+// freeName is the name, or the name with the first number that is not taken.
+func freeName(name string, taken []string) string {
+	free := name
+	for n := 2; slices.Contains(taken, free); n++ {
 		free = fmt.Sprintf("%s-%d", name, n)
 	}
-	return false, free, nil
+	return free
+}
+
+// holdsStreams says whether a snapshot contains the data streams, as such, of which all
+// backing indices are selected. One that runs does not say so.
+func (a *Snapshot) holdsStreams(s *cluster.Snapshot, indices []*cluster.Index) bool {
+	if s.State == cluster.InProgress {
+		return true
+	}
+	streams, _, _ := cluster.SplitStreams(indices, nil)
+	return !slices.ContainsFunc(streams, func(name string) bool { return !slices.Contains(s.DataStreams, name) })
 }
 
 // sameSeries says which names this action's own name could have been at another
 // time, a number added after a failed try included.
 func (a *Snapshot) sameSeries(name string) func(string) bool {
 	if strings.HasPrefix(a.Name, "<") {
-		series := cluster.Series(name)
-		return func(other string) bool { return cluster.Series(other) == series }
+		series := cluster.SeriesOfName(name)
+		return func(other string) bool { return !series.Guess && cluster.SeriesOfName(other) == series }
 	}
 	names := strftime.Names(a.Name)
 	return func(other string) bool {
@@ -125,60 +153,178 @@ func cutLast(s, sep string) (before, after string, found bool) {
 	return s, "", false
 }
 
-// create starts the snapshot, waits for it and judges how it ended.
-func (a *Snapshot) create(ctx context.Context, env *Env, name string, names []string) error {
-	req := cluster.CreateSnapshot{
-		Repository: a.Repository, Name: name, Indices: names, IgnoreUnavailable: a.IgnoreUnavailable,
-		GlobalState: a.IncludeGlobalState, Partial: a.Partial,
+// create starts the snapshot, waits for it and judges how it ended. With once_per one
+// that was lost with a node is taken a second time, under another name.
+func (a *Snapshot) create(ctx context.Context, env *Env, name string, indices []*cluster.Index) error {
+	req, err := a.request(ctx, env, name, indices)
+	if err != nil {
+		return err
 	}
+	for second := false; ; second = true {
+		if err := a.start(ctx, env, req); err != nil {
+			return err
+		}
+		outcome := cluster.Outcome{Verb: "create", What: "snapshot", Name: req.Name, Repository: a.Repository, Result: cluster.Done}
+		if !a.WaitForCompletion {
+			env.Warn("wait_for_completion is false: whether snapshot %s/%s succeeds is not verified; see esnap snapshot show", a.Repository, req.Name)
+			outcome.Result, outcome.Detail = cluster.Requested, "started, not waited for"
+			env.Outcome(outcome)
+			return nil
+		}
+		s, err := a.await(ctx, env, req.Name)
+		if !second && a.OncePer != "" && ctx.Err() == nil && lostWithNode(s, err) {
+			why := "it vanished"
+			if err == nil {
+				why = failures(s)
+			}
+			again := freeName(name, append(a.names(ctx, env), req.Name))
+			env.Warn("snapshot %s/%s was lost with a node (%s); snapshot %s is taken instead", a.Repository, req.Name, why, again)
+			if err := a.awaitPrimaries(ctx, env, indices); err == nil {
+				req.Name = again
+				continue
+			}
+		}
+		switch {
+		case err != nil && ctx.Err() != nil:
+			outcome.Result, outcome.Detail = cluster.Requested, err.Error()
+		case err != nil:
+			outcome.Result, outcome.Err = cluster.Failure, err
+		default:
+			a.judge(env, &outcome, s, req)
+		}
+		env.Outcome(outcome)
+		return nil
+	}
+}
+
+// names are the names of the repository's snapshots, as far as they can be read.
+func (a *Snapshot) names(ctx context.Context, env *Env) []string {
+	names, _ := cluster.SnapshotNames(ctx, env.Cluster, a.Repository)
+	return names
+}
+
+// request is what the server is asked for. Data streams of which everything is selected
+// are named as such: a snapshot of backing indices alone cannot bring the stream back.
+func (a *Snapshot) request(ctx context.Context, env *Env, name string, indices []*cluster.Index) (cluster.CreateSnapshot, error) {
+	req := cluster.CreateSnapshot{
+		Repository: a.Repository, Name: name, IgnoreUnavailable: a.IgnoreUnavailable, GlobalState: a.IncludeGlobalState, Partial: a.Partial,
+		FeatureStates: a.FeatureStates, Indices: cluster.Names(indices),
+	}
+	all, err := env.Indices(ctx)
+	if err != nil {
+		return req, err
+	}
+	var partly []string
+	req.Streams, req.Plain, partly = cluster.SplitStreams(indices, all)
+	for _, p := range partly {
+		env.Warn("the data stream %s is selected only in part: the snapshot contains those backing indices, but not the stream", p)
+	}
+	server, err := env.Cluster.Server(ctx)
+	if err != nil {
+		return req, err
+	}
+	if env.Flavour == Native && a.FeatureStates == nil && server.HasFeatureStates() {
+		req.FeatureStates = []string{"none"} // include_global_state alone would take all of them along
+	}
+	if env.Flavour == Native && server.HasSnapshotMetadata() && server.UUID != "" {
+		req.Metadata = map[string]any{"esnap": map[string]any{"cluster_uuid": server.UUID}}
+	}
+	return req, nil
+}
+
+// start asks for the snapshot until the server has accepted it.
+func (a *Snapshot) start(ctx context.Context, env *Env, req cluster.CreateSnapshot) error {
 	before := env.Watch.Elapsed()
-	err := newPatience(env.waitForRunning(a.WaitForRunning)).busy(ctx, env, func() error { return env.Cluster.CreateSnapshot(ctx, req) })
+	env.Waiting(cluster.Waiting{For: fmt.Sprintf("snapshot %s/%s of %s", a.Repository, req.Name, cluster.Count(len(req.Indices), "index"))})
+	err := env.persist(ctx, "the request for snapshot "+a.Repository+"/"+req.Name, func() error {
+		return newPatience(env.waitForRunning(a.WaitForRunning)).busy(ctx, env, func() error { return env.Cluster.CreateSnapshot(ctx, req) })
+	})
 	if errors.Is(err, cluster.ErrLost) {
-		err = a.lookForLost(ctx, env, name, env.Now.Add(before))
+		err = a.lookForLost(ctx, env, req, env.Now.Add(before))
 	}
 	if errors.Is(err, cluster.ErrExists) {
 		return cluster.WithHint(err, "give the name a date that changes with each run, or set once_per so that a repeated run adopts what is there")
 	}
-	if err != nil {
-		return missingRepository(err)
-	}
-	outcome := cluster.Outcome{Verb: "create", What: "snapshot", Name: name, Repository: a.Repository, Result: cluster.Done}
-	if !a.WaitForCompletion {
-		env.Warn("wait_for_completion is false: whether snapshot %s/%s succeeds is not looked at; see esnap snapshot show", a.Repository, name)
-		outcome.Detail = "started, not waited for"
-		env.Outcome(outcome)
-		return nil
-	}
-	s, err := a.await(ctx, env, name)
-	if err != nil {
-		outcome.Result, outcome.Err = cluster.Failure, err
-		env.Outcome(outcome)
-		return nil
-	}
-	a.judge(env, &outcome, s, names)
-	env.Outcome(outcome)
-	return nil
+	return missingRepository(err)
 }
 
-// lookForLost says whether a snapshot whose reply was lost is there.
-func (a *Snapshot) lookForLost(ctx context.Context, env *Env, name string, asked time.Time) error {
+// lookForLost looks for a snapshot whose reply was lost. Where it does not come, the
+// request is sent again: the name keeps it from being taken twice.
+func (a *Snapshot) lookForLost(ctx context.Context, env *Env, req cluster.CreateSnapshot, asked time.Time) error {
+	what := "snapshot " + a.Repository + "/" + req.Name
+	start := env.Watch.Elapsed()
 	for try := 0; ; try++ {
-		s, err := env.Cluster.Snapshot(ctx, a.Repository, name)
+		s, err := env.Cluster.Snapshot(ctx, a.Repository, req.Name)
 		switch {
 		case err == nil && s.Start.Before(asked.Add(-15*time.Minute)):
-			return fmt.Errorf("a snapshot %s/%s of %s was there before: %w", a.Repository, name, s.Start.UTC().Format(time.RFC3339), cluster.ErrExists)
+			return fmt.Errorf("%s of %s existed before: %w", what, s.Start.UTC().Format(time.RFC3339), cluster.ErrExists)
 		case err == nil:
 			return nil
-		case errors.Is(err, cluster.ErrNoSnapshot) && try >= 5:
-			return fmt.Errorf("the reply to the request for snapshot %s/%s was lost, and no such snapshot has come: %w", a.Repository, name, err)
-		case !errors.Is(err, cluster.ErrNoSnapshot) && !cluster.Transient(err):
+		case env.Watch.Elapsed()-start >= lostFor:
+			return fmt.Errorf("the reply to the request for %s was lost, and the snapshot did not appear within %s: %w", what, lostFor, err)
+		case errors.Is(err, cluster.ErrNoSnapshot):
+			if try < 3 {
+				break
+			}
+			switch err := env.Cluster.CreateSnapshot(ctx, req); {
+			case err == nil:
+				return nil
+			case errors.Is(err, cluster.ErrExists), errors.Is(err, cluster.ErrBusy), errors.Is(err, cluster.ErrLost), cluster.Transient(err):
+			default:
+				return err
+			}
+		case !cluster.Transient(err):
 			return err
 		}
-		if err := env.Watch.Sleep(ctx, time.Second<<min(try, 3)); err != nil {
+		env.Waiting(cluster.Waiting{For: what + ", to the request for which the reply was lost", Elapsed: env.Watch.Elapsed() - start})
+		if err := env.Watch.Sleep(ctx, min(time.Second<<min(try, 5), 20*time.Second)); err != nil {
 			return err
 		}
 	}
 }
+
+// errVanished means that a snapshot that had been started is gone.
+var errVanished = errors.New("the snapshot vanished")
+
+// lostWithNode says whether a snapshot was lost because a node left the cluster.
+func lostWithNode(s *cluster.Snapshot, err error) bool {
+	if err != nil {
+		return errors.Is(err, errVanished)
+	}
+	if s.State != cluster.Partial && s.State != cluster.Failed {
+		return false
+	}
+	lost := func(reason string) bool {
+		reason = strings.ToLower(reason)
+		return slices.ContainsFunc([]string{"node shutdown", "node left", "nodedisconnected", "node_left", "nodeclosed", "node closed", "node not connected", "nodenotconnected"}, func(s string) bool { return strings.Contains(reason, s) })
+	}
+	return lost(s.Reason) || slices.ContainsFunc(s.Failures, func(f cluster.ShardFailure) bool { return lost(f.Reason) })
+}
+
+// awaitPrimaries waits until the indices have all their primary shards again.
+func (a *Snapshot) awaitPrimaries(ctx context.Context, env *Env, indices []*cluster.Index) error {
+	var open []string
+	for _, i := range indices {
+		if !i.Closed {
+			open = append(open, i.Name)
+		}
+	}
+	w := a.Wait
+	w.MaxWait = int64(nodeReturns / time.Second)
+	return w.poll(ctx, env, "the shards of a node that was lost", func() (bool, error) {
+		health, err := env.Cluster.Health(ctx, open)
+		for _, h := range health {
+			if !h.Ready() {
+				return false, err
+			}
+		}
+		return err == nil, err
+	})
+}
+
+// nodeReturns is how long shards of a lost node are waited for before the snapshot is
+// taken a second time.
+const nodeReturns = 15 * time.Minute
 
 // absences is how often a started snapshot may be missing, or its repository
 // unreadable, while nothing runs, before it counts as lost.
@@ -203,7 +349,10 @@ func (a *Snapshot) await(ctx context.Context, env *Env, name string) (*cluster.S
 		ops, rerr := env.Cluster.Running(ctx)
 		if rerr == nil && !slices.ContainsFunc(ops, func(o cluster.Operation) bool { return o.Repository == a.Repository && o.Snapshot == name }) {
 			if absent++; absent >= absences {
-				return false, fmt.Errorf("%s was started, but runs no more and cannot be read: %w", what, err)
+				if errors.Is(err, cluster.ErrNoSnapshot) {
+					err = errors.Join(errVanished, err)
+				}
+				return false, fmt.Errorf("%s was started, but it is not running any more and cannot be read: %w", what, err)
 			}
 		}
 		return false, nil
@@ -217,14 +366,20 @@ func (a *Snapshot) await(ctx context.Context, env *Env, name string) (*cluster.S
 // judge turns how a snapshot ended into an outcome. In Curator's command lines
 // partial: true lets the server take a snapshot that lacks shards, but such a one
 // fails the action: what follows may delete what is not in it (K8).
-func (a *Snapshot) judge(env *Env, o *cluster.Outcome, s *cluster.Snapshot, names []string) {
+func (a *Snapshot) judge(env *Env, o *cluster.Outcome, s *cluster.Snapshot, req cluster.CreateSnapshot) {
 	o.Assumed = s.Assumed
 	o.Detail = fmt.Sprintf("%s, %s", s.State, cluster.Count(len(s.Indices), "index"))
 	if !s.Start.IsZero() && s.End.After(s.Start) {
 		o.Detail += ", " + s.End.Sub(s.Start).Round(time.Millisecond).String()
 	}
-	missing := slices.DeleteFunc(slices.Clone(names), s.Holds)
+	missing := slices.DeleteFunc(slices.Clone(req.Indices), s.Holds)
+	streams := slices.DeleteFunc(slices.Clone(req.Streams), func(n string) bool { return s.Assumed || slices.Contains(s.DataStreams, n) })
+	if len(req.Streams) > len(streams) {
+		o.Detail += ", " + cluster.Count(len(req.Streams)-len(streams), "data stream")
+	}
 	switch {
+	case s.Good() && len(streams) > 0:
+		o.Result, o.Err = cluster.Failure, fmt.Errorf("it lacks %s: %s", cluster.Count(len(streams), "data stream"), firstFew(streams))
 	case s.Good() && (len(missing) == 0 || a.IgnoreUnavailable):
 		if len(missing) > 0 {
 			o.Detail += fmt.Sprintf("; %s vanished before it began: %s", cluster.Count(len(missing), "index"), firstFew(missing))
@@ -235,7 +390,7 @@ func (a *Snapshot) judge(env *Env, o *cluster.Outcome, s *cluster.Snapshot, name
 		o.Result = cluster.Less
 		o.Detail += "; " + failures(s)
 	default:
-		o.Result, o.Err = cluster.Failure, fmt.Errorf("it ended not good: %s; %s", s.WhyNotGood(), failures(s))
+		o.Result, o.Err = cluster.Failure, fmt.Errorf("the snapshot is not good: %s; %s", s.WhyNotGood(), failures(s))
 	}
 }
 

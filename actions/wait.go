@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/esnap/esnap/internal/cluster"
@@ -161,4 +162,41 @@ func (p *patience) busy(ctx context.Context, env *Env, do func() error) error {
 			return err
 		}
 	}
+}
+
+// persist carries out a request that is harmless to repeat, until the cluster can be
+// reached: a node that restarts must not cost the night.
+func (e *Env) persist(ctx context.Context, what string, do func() error) error {
+	start, pause := e.Watch.Elapsed(), time.Second
+	for {
+		err := do()
+		elapsed := e.Watch.Elapsed() - start
+		if err == nil || ctx.Err() != nil || !cluster.Transient(err) && !disconnected(err) || elapsed >= e.WaitForCluster {
+			return err
+		}
+		e.Waiting(cluster.Waiting{For: fmt.Sprintf("%s: %s", what, err), Elapsed: elapsed})
+		if err := e.Watch.Sleep(ctx, pause); err != nil {
+			return err
+		}
+		pause = min(pause*2, 10*time.Second)
+	}
+}
+
+// disconnected says whether a request failed inside the cluster because one node lost
+// another.
+func disconnected(err error) bool {
+	var e *cluster.Error
+	if !errors.As(err, &e) {
+		return false
+	}
+	text := err.Error()
+	for _, c := range e.Causes {
+		text += " " + c.Type
+	}
+	for _, s := range []string{"NodeDisconnectedException", "NodeNotConnectedException", "node_disconnected_exception", "node_not_connected_exception", "node_closed_exception"} {
+		if strings.Contains(text, s) {
+			return true
+		}
+	}
+	return false
 }

@@ -243,7 +243,7 @@ func TestRunReportsOnStdoutAndLogsOnStderr(t *testing.T) {
 	require.Equal(t, 0, code, errs)
 	var r map[string]any
 	require.NoError(t, json.Unmarshal([]byte(out), &r))
-	require.InDelta(t, 1, r["schema_version"], 0)
+	require.InDelta(t, 2, r["schema_version"], 0)
 	for line := range strings.SplitSeq(strings.TrimSpace(errs), "\n") {
 		require.True(t, json.Valid([]byte(line)), line)
 	}

@@ -44,6 +44,9 @@ func (f *Alias) Validate(cluster.ListKind, map[string]bool) error {
 // Needs implements Filter.
 func (*Alias) Needs() []cluster.Need { return nil }
 
+// Changing says that it judges aliases, which may change while a deletion waits.
+func (*Alias) Changing() {}
+
 // Judge implements Filter.
 func (f *Alias) Judge(_ time.Time, items []cluster.Item) []cluster.Verdict {
 	for _, a := range f.names {

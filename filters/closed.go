@@ -17,6 +17,9 @@ func (*Closed) Validate(cluster.ListKind, map[string]bool) error { return nil }
 // Needs implements Filter.
 func (*Closed) Needs() []cluster.Need { return nil }
 
+// Changing says that it judges whether an index is closed, which may change while a deletion waits.
+func (*Closed) Changing() {}
+
 // Judge implements Filter.
 func (*Closed) Judge(_ time.Time, items []cluster.Item) []cluster.Verdict {
 	return judgeEach(items, func(i *cluster.Index) cluster.Verdict { return verdict(i.Closed, "it is "+openOrClosed(i)) })

@@ -134,6 +134,14 @@ func (c Chain) AsksFor(state cluster.State) bool {
 	return false
 }
 
+// TakesOlder says whether an age filter selects what is older than some point.
+func (c Chain) TakesOlder() bool {
+	return slices.ContainsFunc(c, func(l Link) bool {
+		a, ok := l.Filter.(*Age)
+		return ok && a.Direction == "older" && !l.Exclude
+	})
+}
+
 // Timestrings lists the date layouts the chain's filters read names with.
 func (c Chain) Timestrings() []string {
 	var list []string

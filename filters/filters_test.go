@@ -462,7 +462,7 @@ func TestCountByNameTakesClosed(t *testing.T) {
 
 func TestSnapshotFilters(t *testing.T) {
 	list := cluster.Items([]*cluster.Snapshot{
-		{Name: "good", State: cluster.Success},
+		{Name: "good", State: cluster.Success, Shards: cluster.ShardCount{Total: 1, Successful: 1}},
 		{Name: "holes", State: cluster.Success, Shards: cluster.ShardCount{Total: 2, Failed: 1}},
 		{Name: "failures", State: cluster.Success, Failures: []cluster.ShardFailure{{Index: "i"}}},
 		{Name: "partial", State: cluster.Partial}, {Name: "failed", State: cluster.Failed}, {Name: "running", State: cluster.InProgress}, {Name: "odd", State: "INCOMPATIBLE"},

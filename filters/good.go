@@ -17,6 +17,9 @@ func (*Good) Validate(cluster.ListKind, map[string]bool) error { return nil }
 // Needs implements Filter.
 func (*Good) Needs() []cluster.Need { return nil }
 
+// Changing says that it judges a snapshot's state, which may change while a deletion waits.
+func (*Good) Changing() {}
+
 // Judge implements Filter.
 func (*Good) Judge(_ time.Time, items []cluster.Item) []cluster.Verdict {
 	return judgeEach(items, func(s *cluster.Snapshot) cluster.Verdict {

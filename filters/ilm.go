@@ -19,6 +19,9 @@ func (*ILM) Validate(cluster.ListKind, map[string]bool) error { return nil }
 // Needs implements Filter.
 func (*ILM) Needs() []cluster.Need { return nil }
 
+// Changing says that it judges whether a policy manages an index, which may change while a deletion waits.
+func (*ILM) Changing() {}
+
 // Judge implements Filter.
 func (*ILM) Judge(_ time.Time, items []cluster.Item) []cluster.Verdict {
 	return judgeEach(items, func(i *cluster.Index) cluster.Verdict {

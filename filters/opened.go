@@ -17,6 +17,9 @@ func (*Opened) Validate(cluster.ListKind, map[string]bool) error { return nil }
 // Needs implements Filter.
 func (*Opened) Needs() []cluster.Need { return nil }
 
+// Changing says that it judges whether an index is closed, which may change while a deletion waits.
+func (*Opened) Changing() {}
+
 // Judge implements Filter.
 func (*Opened) Judge(_ time.Time, items []cluster.Item) []cluster.Verdict {
 	return judgeEach(items, func(i *cluster.Index) cluster.Verdict { return verdict(!i.Closed, "it is "+openOrClosed(i)) })

@@ -19,6 +19,9 @@ func (*State) Validate(cluster.ListKind, map[string]bool) error { return nil }
 // Needs implements Filter.
 func (*State) Needs() []cluster.Need { return nil }
 
+// Changing says that it judges a snapshot's state, which may change while a deletion waits.
+func (*State) Changing() {}
+
 // Judge implements Filter.
 func (f *State) Judge(_ time.Time, items []cluster.Item) []cluster.Verdict {
 	return judgeEach(items, func(s *cluster.Snapshot) cluster.Verdict {

@@ -281,7 +281,7 @@ func Bring(ctx context.Context, c cluster.Cluster, s Spec, force bool) (State, e
 		}
 		return register(ctx, c, st)
 	}
-	st.Result, st.Detail = cluster.Adopted, "as declared"
+	st.Result, st.Detail = cluster.Unchanged, "as declared"
 	if s.Ensure == Verify {
 		nodes, err := c.VerifyRepository(ctx, cluster.VerifyRepository{Name: s.Name})
 		if err != nil {

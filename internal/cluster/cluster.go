@@ -49,6 +49,9 @@ type IndexReader interface {
 	// Indices lists every index, open, closed, hidden and system ones alike,
 	// sorted by name.
 	Indices(ctx context.Context) ([]*Index, error)
+	// IndicesNamed reads the named indices again, sorted by name; vanished ones are
+	// absent from the result.
+	IndicesNamed(ctx context.Context, names []string) ([]*Index, error)
 	// Stats asks every shard of the named open indices; closed and vanished ones
 	// are absent from the result.
 	Stats(ctx context.Context, names []string) (map[string]IndexStats, error)
@@ -61,8 +64,9 @@ type IndexReader interface {
 	RolloverDue(ctx context.Context, r Rollover) (RolloverResult, error)
 	// FieldRange asks one index for the least and greatest value of a date field.
 	FieldRange(ctx context.Context, index, field string) (FieldRange, error)
-	// WriteAliases lists, per index, the aliases whose explicit write index it is.
-	WriteAliases(ctx context.Context) (map[string][]string, error)
+	// WriteAliases lists, for each of the named indices, the aliases whose explicit
+	// write index it is.
+	WriteAliases(ctx context.Context, names []string) (map[string][]string, error)
 	// AliasBodies are the aliases of an index with their filter, routing and
 	// is_write_index, in the form in which UpdateAliases takes them as Extra.
 	AliasBodies(ctx context.Context, index string) (map[string]map[string]any, error)
@@ -82,6 +86,9 @@ type SnapshotReader interface {
 	Snapshots(ctx context.Context, repository string, contents bool) ([]*Snapshot, error)
 	// Snapshot reads one snapshot with its contents. ErrNoSnapshot, ErrNoRepository.
 	Snapshot(ctx context.Context, repository, name string) (*Snapshot, error)
+	// SnapshotsNamed reads the named snapshots again, without their contents;
+	// vanished ones are absent from the result.
+	SnapshotsNamed(ctx context.Context, repository string, names []string) ([]*Snapshot, error)
 	// SnapshotUUIDs lists only the names, with their uuids, the cheapest way there is.
 	SnapshotUUIDs(ctx context.Context, repository string) (map[string]string, error)
 	// SnapshotProgress says how far a running snapshot has come.

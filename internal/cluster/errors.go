@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 )
 
 // What can go wrong, by kind. Implementations map a server's reply onto these by
@@ -27,6 +28,9 @@ var (
 	// ErrLost means that a write was sent and no answer came: it may or may not
 	// have been carried out. Look before doing it again.
 	ErrLost = errors.New("the reply was lost")
+	// ErrOtherCluster means that an address does not lead to the cluster that was
+	// read before, or does not say whether it does: nothing is written.
+	ErrOtherCluster = errors.New("another cluster answers")
 	// ErrServer is any other failure a server reported.
 	ErrServer = errors.New("server error")
 )
@@ -43,6 +47,8 @@ type Error struct {
 	Text   string  // where there are no causes: what happened
 	Hint   string  // what to do, in one sentence; may be empty
 	Err    error   // an underlying error of the transport
+
+	RetryAfter time.Duration // what the server asks to wait before another try; 0: nothing
 }
 
 // Error says what was tried and what the server answered.

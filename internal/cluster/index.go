@@ -29,7 +29,56 @@ type Index struct {
 	Stats        *IndexStats
 	Fields       map[string]FieldRange
 
+	Rolled time.Time // when an alias or data stream was rolled over to the next index; zero: not, or not known
+	Mount  *Mount    // it is mounted from a snapshot and holds no data of its own
+	// RestoredFrom is the repository/snapshot that esnap restored it from and
+	// KeepMark the last day of its protection, as the restore's own request set
+	// them; both are gone once the alias says the same.
+	RestoredFrom, KeepMark string
+	Blocks                 []string // that keep it from being changed: read_only, write, …; sorted
+
+	Unsaved string // FactSaved: why a snapshot of this run that was to hold it does not; empty: it does, or none was
+
 	Assumed bool // it is there only by the assumed effect of a dry run
+}
+
+// Mount is the snapshot that an index is mounted from (searchable snapshots).
+type Mount struct{ Repository, Snapshot, UUID string }
+
+// Of says whether it is the snapshot: by its uuid where both are known, for the same
+// place may be registered under another name.
+func (m *Mount) Of(s *Snapshot) bool {
+	if m.UUID != "" && s.UUID != "" {
+		return m.UUID == s.UUID
+	}
+	return m.Repository == s.Repository && m.Snapshot == s.Name
+}
+
+// Settings that a listing reads. The two of esnap's own travel with a restore request,
+// so that a restored index is protected from its first moment on: they name an
+// attribute that no node has, and so exclude none.
+const (
+	SettingKeepUntil    = "index.routing.allocation.exclude.esnap_keep_until"
+	SettingRestoredFrom = "index.routing.allocation.exclude.esnap_restored_from"
+)
+
+// ReadSettings takes what a listing tells of an index from its settings, flat names
+// and text.
+func (i *Index) ReadSettings(s map[string]string) {
+	i.KeepMark, i.RestoredFrom = s[SettingKeepUntil], s[SettingRestoredFrom]
+	switch s["index.store.type"] {
+	case "snapshot":
+		i.Mount = &Mount{s["index.store.snapshot.repository_name"], s["index.store.snapshot.snapshot_name"], s["index.store.snapshot.snapshot_uuid"]}
+	case "remote_snapshot":
+		i.Mount = &Mount{s["index.searchable_snapshot.repository"], s["index.searchable_snapshot.snapshot_id.name"], s["index.searchable_snapshot.snapshot_id.uuid"]}
+	}
+	i.Blocks = nil
+	for k, v := range s {
+		if block, is := strings.CutPrefix(k, "index.blocks."); is && v == "true" {
+			i.Blocks = append(i.Blocks, block)
+		}
+	}
+	slices.Sort(i.Blocks)
 }
 
 // ItemName implements Item.
@@ -63,11 +112,13 @@ const KeepPrefix = "esnap-keep-until-"
 // the latest of several marks; zero without a mark.
 func (i *Index) KeepUntil() time.Time {
 	var until time.Time
+	days := []string{i.KeepMark}
 	for _, a := range i.Aliases {
-		day, ok := strings.CutPrefix(a, KeepPrefix)
-		if !ok {
-			continue
+		if day, ok := strings.CutPrefix(a, KeepPrefix); ok {
+			days = append(days, day)
 		}
+	}
+	for _, day := range days {
 		t, err := time.Parse("2006.01.02", day)
 		if err != nil {
 			continue

@@ -35,6 +35,13 @@ const (
 	FactSettings
 	// FactSegments is how many segments the copies of an open index's shards have.
 	FactSegments
+	// FactContents is which indices a snapshot contains.
+	FactContents
+	// FactMounts is which indices are mounted from a snapshot.
+	FactMounts
+	// FactSaved is whether an index that a snapshot action of this run selected is in
+	// that snapshot.
+	FactSaved
 )
 
 // Need is a fact, and for FactFieldRange the field it is about.

@@ -28,8 +28,8 @@ func TestFindDate(t *testing.T) {
 		"a-1700000000123":              "1700000000123",
 		"a-2026.11.03-b-2026.11.04":    "2026.11.03", // the first
 		"es-7.17.28-2026.11.03":        "2026.11.03",
-		"a-2026.11.03-99":              "2026.11.03",      // 99 is no hour
-		"2026.11.03-2026.11.04":        "2026.11.03-2026", // in doubt a time
+		"a-2026.11.03-99":              "2026.11.03", // 99 is no hour
+		"2026.11.03-2026.11.04":        "2026.11.03", // not the minute 20:26
 		"ks-logstash-log-2024.02.29":   "2024.02.29",
 		"undated":                      "",
 		"a-20261399":                   "", // eight digits that are no date
@@ -47,7 +47,11 @@ func TestFindDate(t *testing.T) {
 		"a-0999999999":                 "", // no epoch in its days
 		"a-4102444800":                 "",
 		"a-000001":                     "",
-		"a-2026.11":                    "",
+		"a-2026.11":                    "2026.11",
+		"a-2026.w45-b":                 "2026.w45",
+		"a-2026.w54":                   "",
+		"a-03.11.2026":                 "03.11.2026",
+		"a-2026.11-000001":             "2026.11",
 		"a-2026":                       "",
 		"":                             "",
 	} {
@@ -58,48 +62,68 @@ func TestFindDate(t *testing.T) {
 }
 
 func TestSeries(t *testing.T) {
-	for name, want := range map[string]string{
-		"prod1-2026.11.03":          "prod1-*",
-		"prod2-2026.11.03":          "prod2-*",
-		"prod1-20261103040506":      "prod1-*",
-		"curator-20261103":          "curator-*",
-		"2026.11.03":                "*",
-		"a-2026.11.03-b-2026.11.04": "a-*-b-*",
-		"es-7.17.28-2026.11.03":     "es-7.17.28-*",
-		"a-1700000000":              "a-*",
-		"before-upgrade":            Undated,
-		"a-20261399":                Undated,
-		"a-7.17.28":                 Undated,
-		"":                          Undated,
-		"nightly-2026.11.03-1hzvdk7orgcxvuqwxgktmw": "nightly-*-*", // Elasticsearch SLM
-		"nightly-1hzvdk7orgcxvuqwxgktmw":            "nightly-*",
-		"daily-2026-11-03t04:05:06-ab12cd34":        "daily-*", // OpenSearch SM
-		"daily-2026-11-03t04:05:06-abcdefgh":        "daily-*",
-		"before-upgrade-of-the-cluster":             Undated, // words, 22 characters long
-		"x-prod-cluster-2026-11-03":                 "x-prod-cluster-*",
+	for name, want := range map[string]Series{
+		"prod1-2026.11.03":          {Key: "prod1-*"},
+		"prod2-2026.11.03":          {Key: "prod2-*"},
+		"prod1-20261103040506":      {Key: "prod1-*"},
+		"curator-20261103":          {Key: "curator-*"},
+		"2026.11.03":                {Key: "*"},
+		"a-2026.11.03-b-2026.11.04": {Key: "a-*-b-*"},
+		"es-7.17.28-2026.11.03":     {Key: "es-7.17.28-*"},
+		"a-1700000000":              {Key: "a-*"},
+		"prod-03.11.2026":           {Key: "prod-*"}, // %d.%m.%Y
+		"dev-03-11-2026":            {Key: "dev-*"},
+		"prod-2026.11":              {Key: "prod-*"}, // %Y.%m
+		"prod-2026.w45":             {Key: "prod-*"}, // %G.w%V
+		"prod-2026-W45":             {Key: "prod-*"},
+		"prod-2026.w54":             {Key: "prod-2026.w*", Guess: true},
+		// a -N that esnap added
+		"nightly-2026.11.03-2":      {Key: "nightly-*"},
+		"nightly-20261103040506-12": {Key: "nightly-*"},
+		"nightly-2026.11.03-1":      {Key: "nightly-*-1"},
+		"nightly-2026.11.03-02":     {Key: "nightly-*"}, // the hour
+		"nightly-2026.11.03-2-x":    {Key: "nightly-*-2-x"},
+		// other digits and words stay
+		"2026.11.03-prod1":                          {Key: "*-prod1"},
+		"daily-2026-11-03t04:05:06-customer":        {Key: "daily-*-customer"},
+		"nightly-2026.11.03-kunde0815_berlin_mitte": {Key: "nightly-*-kunde0815_berlin_mitte"},
+		"before-upgrade-of-the-cluster":             {Key: "before-upgrade-of-the-cluster"},
+		"x-prod-cluster-2026-11-03":                 {Key: "x-prod-cluster-*"},
+		// names without a date: the last number is a guess
+		"before-upgrade": {Key: "before-upgrade"},
+		"cust-230415":    {Key: "cust-*", Guess: true}, // %y%m%d, or a customer
+		"a-20261399":     {Key: "a-*", Guess: true},
+		"a-7.17.28":      {Key: "a-7.17.*", Guess: true},
+		"prod1-backup-7": {Key: "prod1-backup-*", Guess: true},
+		"snap42x":        {Key: "snap*x", Guess: true},
+		"":               {},
 	} {
-		require.Equal(t, want, Series(name), name)
+		require.Equal(t, want, SeriesOfName(name), name)
 	}
-	// a finder of the action's own timestring comes first
-	month := func(name string) (int, int, bool) {
-		i := strings.Index(name, "2026.11")
-		return max(i, 0), max(i, 0) + 7, i >= 0
+	// a finder of the action's own timestring counts beside the usual forms, and takes
+	// along the time that directly follows
+	part := func(text string) DateFinder {
+		return func(name string) (int, int, bool) {
+			i := strings.Index(name, text)
+			return max(i, 0), max(i, 0) + len(text), i >= 0
+		}
 	}
-	require.Equal(t, "a-*", Series("a-2026.11", month))
-	require.Equal(t, "a-*", Series("a-2026.12.01", month))
-	require.Equal(t, Undated, Series("a-2026.12", month))
-	never := func(string) (int, int, bool) { return 0, 0, true } // an empty match is none
-	require.Equal(t, "a-*", Series("a-2026.12.01", never))
+	require.Equal(t, "a-*", SeriesOfName("a-2026.12.01", part("2026.12")).Key, "the whole date")
+	require.Equal(t, "curator-*", SeriesOfName("curator-20261001020003", part("20261001")).Key, "the time belongs to it")
+	require.Equal(t, "a-*", SeriesOfName("a-01122026020003", part("01122026")).Key, "a form that only the timestring knows")
+	require.Equal(t, "a-*99", SeriesOfName("a-0112202699", part("01122026")).Key, "99 is not an hour")
+	require.Equal(t, "a1-*", SeriesOfName("a1-26.12", part("26.12")).Key)
+	require.Equal(t, "a-*", SeriesOfName("a-2026.12.01", func(string) (int, int, bool) { return 0, 0, true }).Key, "an empty match is none")
 }
 
 func TestSeriesOf(t *testing.T) {
 	of := SeriesOf([]string{"prod*", "*-x"})
-	for want, s := range map[string]*Snapshot{
-		"prod*":          {Name: "prod1-2026.11.03", Policy: "p"}, // patterns come before policies
-		"*-x":            {Name: "a-x"},
-		"policy nightly": {Name: "n-2026.11.03-abcdefghijklmnopqrstuv", Policy: "nightly"},
-		"test-*":         {Name: "test-2026.11.03"},
-		Undated:          {Name: "test"},
+	for want, s := range map[Series]*Snapshot{
+		{Key: "prod*"}:               {Name: "prod1-2026.11.03", Policy: "p"}, // patterns come before policies
+		{Key: "*-x"}:                 {Name: "a-x"},
+		{Key: "policy nightly"}:      {Name: "n-2026.11.03-abcdefghijklmnopqrstuv", Policy: "nightly"},
+		{Key: "test-*"}:              {Name: "test-2026.11.03"},
+		{Key: "test-*", Guess: true}: {Name: "test-1"},
 	} {
 		require.Equal(t, want, of(s))
 	}
@@ -124,7 +148,9 @@ func TestPeriod(t *testing.T) {
 		"logs-2026-12":                  {"2026-12-01T00:00:00Z", "2027-01-01T00:00:00Z"},
 		"logs-2024.02.29":               {"2024-02-29T00:00:00Z", "2024-03-01T00:00:00Z"},
 		"es-7.17.28-2026.11.03":         {"2026-11-03T00:00:00Z", "2026-11-04T00:00:00Z"},
-		"logs-2026.11.03-2026.11.04":    {"2026-11-03T00:00:00Z", "2026-11-04T00:00:00Z"}, // not the minute 20:26
+		"logs-2026.11.03-2026.11.04":    {"2026-11-04T00:00:00Z", "2026-11-05T00:00:00Z"}, // the later one
+		"logs-03.11.2026":               {"2026-11-03T00:00:00Z", "2026-11-04T00:00:00Z"},
+		"logs-2026.w45":                 {"2026-11-02T00:00:00Z", "2026-11-09T00:00:00Z"},
 		// the number of a rollover is no time of day
 		"logs-2026.11.03-000001":     {"2026-11-03T00:00:00Z", "2026-11-04T00:00:00Z"},
 		".ds-logs-2026.11.03-000017": {"2026-11-03T00:00:00Z", "2026-11-04T00:00:00Z"},
@@ -155,7 +181,7 @@ func FuzzSeries(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, name string) {
-		require.NotEmpty(t, Series(name+"x"))
+		require.NotEmpty(t, SeriesOfName(name+"x").Key)
 		start, end, ok := FindDate(name)
 		if ok && (start < 0 || start >= end || end > len(name)) {
 			t.Fatalf("%q: %d-%d", name, start, end)

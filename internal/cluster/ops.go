@@ -44,7 +44,11 @@ type UnregisterRepository struct{ Name string }
 type CreateSnapshot struct {
 	Repository        string
 	Name              string
-	Indices           []string
+	Indices           []string       // all that it is to contain
+	Plain             []string       // of them, those that are asked for by name; nil: all
+	Streams           []string       // data streams that are asked for as such
+	FeatureStates     []string       // nil: the server's default
+	Metadata          map[string]any // nil: none
 	IgnoreUnavailable bool
 	GlobalState       bool
 	Partial           bool
@@ -137,7 +141,7 @@ func (r CreateSnapshot) Assume(o *Overlay) {
 	slices.Sort(held)
 	o.snapshots[r.Repository] = append(o.snapshots[r.Repository], &Snapshot{
 		Repository: r.Repository, Name: r.Name, State: Success, Start: o.now, End: o.now, GlobalState: r.GlobalState,
-		Indices: held, HasContents: true, Assumed: true,
+		Indices: held, DataStreams: r.Streams, HasContents: true, Assumed: true,
 	})
 }
 
@@ -310,6 +314,12 @@ func (a assumed) Indices(ctx context.Context) ([]*Index, error) {
 	return list, nil
 }
 
+// IndicesNamed is read from the assumed listing: nothing changes under a dry run.
+func (a assumed) IndicesNamed(ctx context.Context, names []string) ([]*Index, error) {
+	list, err := a.Indices(ctx)
+	return slices.DeleteFunc(slices.Clone(list), func(i *Index) bool { return !slices.Contains(names, i.Name) }), err
+}
+
 func (i *Index) withAlias(act AliasAction) *Index {
 	c := *i
 	c.Aliases = slices.DeleteFunc(slices.Clone(i.Aliases), func(s string) bool { return s == act.Alias })
@@ -402,6 +412,11 @@ func (a assumed) Snapshots(ctx context.Context, repository string, contents bool
 	}
 	list = slices.DeleteFunc(slices.Clone(list), func(s *Snapshot) bool { return a.o.gone[[2]string{repository, s.Name}] })
 	return append(list, a.o.snapshots[repository]...), nil
+}
+
+func (a assumed) SnapshotsNamed(ctx context.Context, repository string, names []string) ([]*Snapshot, error) {
+	list, err := a.Snapshots(ctx, repository, false)
+	return slices.DeleteFunc(list, func(s *Snapshot) bool { return !slices.Contains(names, s.Name) }), err
 }
 
 func (a assumed) SnapshotUUIDs(ctx context.Context, repository string) (map[string]string, error) {

@@ -9,13 +9,16 @@ import (
 // Result is what became of one item of an action.
 type Result string
 
-// The results. Left is not a failure by itself: nothing was started.
+// The results.
 const (
-	Done    Result = "done"    // and seen in the cluster
-	Adopted Result = "adopted" // what was asked for was there already
-	Less    Result = "partial" // done, but less than whole, as the options allow
-	Failure Result = "failed"
-	Left    Result = "left" // not started: deadline, budget or interruption
+	Done       Result = "done"        // and verified in the cluster
+	Adopted    Result = "adopted"     // a snapshot of another run is taken as done
+	Unchanged  Result = "unchanged"   // nothing was to be done, or must not be done any more; the detail says why
+	Less       Result = "partial"     // done, but incomplete, as the options allow
+	Failure    Result = "failed"      //
+	NotStarted Result = "not_started" // nothing was asked for: deadline or interruption
+	Requested  Result = "requested"   // asked for; it continues in the cluster, and how it ends is not known
+	Unclear    Result = "unknown"     // asked for; the cluster could not be asked what became of it
 )
 
 // Outcome is what an action did to one item.

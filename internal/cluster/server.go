@@ -64,6 +64,14 @@ func (s Server) DeletesMany() bool { return s.since(Version{7, 8, 0}) }
 // OpenSearch); before, the server refuses a second one.
 func (s Server) Concurrent() bool { return s.since(Version{7, 9, 0}) }
 
+// HasFeatureStates says whether snapshots and restores name features (Elasticsearch
+// 7.12).
+func (s Server) HasFeatureStates() bool { return !s.OpenSearch && !s.Version.Less(Version{7, 12, 0}) }
+
+// HasSnapshotMetadata says whether a snapshot takes metadata of the caller's
+// (Elasticsearch 7.3 and OpenSearch).
+func (s Server) HasSnapshotMetadata() bool { return s.since(Version{7, 3, 0}) }
+
 // CanRead says whether this server can restore what the given version of the
 // same distribution wrote, and why not. OpenSearch reads Elasticsearch 6.8 to
 // 7.10. An unknown version is allowed; the server has the last word.

@@ -35,6 +35,12 @@ type Snapshot struct {
 	DataStreams []string
 	HasContents bool // Indices was asked for
 
+	// Cluster is the uuid of the cluster that took it, where esnap did and the server
+	// keeps that; empty: not known.
+	Cluster string
+
+	Mounted []string // FactMounts: indices that are mounted from it
+
 	Assumed bool // it is there only by the assumed effect of a dry run
 }
 
@@ -52,6 +58,42 @@ type ShardFailure struct {
 // String reads as one line of a report.
 func (f ShardFailure) String() string { return fmt.Sprintf("%s[%d]: %s", f.Index, f.Shard, f.Reason) }
 
+// Foreign says whether another cluster is known to have taken it.
+func (s *Snapshot) Foreign(here Server) bool {
+	return s.Cluster != "" && here.UUID != "" && s.Cluster != here.UUID
+}
+
+// SplitStreams tells data streams of which every backing index is selected from the
+// other indices, and names those that are selected only in part; all is every index of
+// the cluster, nil where nothing is known beyond the selected ones.
+func SplitStreams(selected, all []*Index) (streams, plain, partly []string) {
+	have, of := map[string]int{}, map[string]int{}
+	for _, i := range selected {
+		have[i.DataStream]++
+	}
+	for _, i := range all {
+		of[i.DataStream]++
+	}
+	seen := map[string]bool{}
+	for _, i := range selected {
+		switch n := i.DataStream; {
+		case n == "":
+			plain = append(plain, i.Name)
+		case all != nil && have[n] < of[n]:
+			plain = append(plain, i.Name)
+			if !seen[n] {
+				partly = append(partly, n)
+			}
+			seen[n] = true
+		case !seen[n]:
+			streams = append(streams, n)
+			seen[n] = true
+		}
+	}
+	slices.Sort(streams)
+	return streams, plain, partly
+}
+
 // ItemName implements Item.
 func (s *Snapshot) ItemName() string { return s.Name }
 
@@ -61,26 +103,32 @@ func (s *Snapshot) ItemUUID() string { return s.UUID }
 // CreatedAt implements Item: the time the snapshot started.
 func (s *Snapshot) CreatedAt() time.Time { return s.Start }
 
-// Good says whether the snapshot can be relied on as a whole: it succeeded and no
-// shard failed (servers report SUCCESS with failed shards; such a snapshot is not
-// restorable as a whole).
-func (s *Snapshot) Good() bool {
-	return s.State == Success && s.Shards.Failed == 0 && len(s.Failures) == 0
-}
+// Good says whether the snapshot can be relied on as a whole: it succeeded, holds
+// something, and every shard of it succeeded. Servers report SUCCESS with failed shards,
+// with none at all, and for a snapshot of nothing.
+func (s *Snapshot) Good() bool { return s.WhyNotGood() == "" }
 
 // WhyNotGood says in words what keeps the snapshot from being good; empty for a
 // good one.
 func (s *Snapshot) WhyNotGood() string {
+	n := s.Shards
 	switch {
-	case s.Good():
-		return ""
 	case s.State != Success:
 		return fmt.Sprintf("state is %s", s.State)
-	case s.Shards.Failed > 0:
-		return fmt.Sprintf("state is SUCCESS but %d of %d shards failed", s.Shards.Failed, s.Shards.Total)
-	default:
+	case s.HasContents && len(s.Indices) == 0:
+		return "state is SUCCESS but it contains no index"
+	case s.Assumed: // of a dry run: nothing has counted its shards
+		return ""
+	case n.Total == 0:
+		return "state is SUCCESS but it contains no shard"
+	case n.Failed > 0:
+		return fmt.Sprintf("state is SUCCESS but %d of %d shards failed", n.Failed, n.Total)
+	case n.Successful < n.Total:
+		return fmt.Sprintf("state is SUCCESS but only %d of %d shards succeeded", n.Successful, n.Total)
+	case len(s.Failures) > 0:
 		return fmt.Sprintf("state is SUCCESS but it lists %d failures", len(s.Failures))
 	}
+	return ""
 }
 
 // Holds says whether the snapshot lists the index, whole or not. It needs
@@ -90,30 +138,38 @@ func (s *Snapshot) Holds(index string) bool {
 	return found
 }
 
-// HoldsGood says whether the snapshot holds a good copy of the index: the
-// snapshot ended SUCCESS or PARTIAL and no shard of that index is among the
-// failures. A snapshot that counts failed shards without naming them is trusted
-// for no index.
+// HoldsGood says whether the snapshot contains a complete copy of the index, with data:
+// it ended SUCCESS or PARTIAL, shards of it succeeded, and none of that index is among
+// the failures. A snapshot whose failed shards are not named is trusted for no index.
+// That a mounted index has no data in a snapshot is for HoldsGoodOf to know.
 func (s *Snapshot) HoldsGood(index string) bool {
 	if s.State != Success && s.State != Partial || !s.Holds(index) {
 		return false
 	}
-	if s.Shards.Failed > 0 && len(s.Failures) == 0 {
+	if n := s.Shards; !s.Assumed && (n.Successful == 0 || n.Total-n.Successful > len(s.Failures) || n.Failed > len(s.Failures)) {
 		return false
 	}
 	return !slices.ContainsFunc(s.Failures, func(f ShardFailure) bool { return f.Index == index })
 }
 
-// Missing lists those of names that the snapshot does not hold a good copy of.
-func (s *Snapshot) Missing(names []string) []string {
+// HoldsGoodOf says whether the snapshot contains a complete copy of this very index, as
+// the cluster has it now: not of an earlier one of its name, and not of one that is
+// mounted from a snapshot, of which a snapshot holds no data.
+func (s *Snapshot) HoldsGoodOf(i *Index) bool {
+	return i.Mount == nil && s.HoldsGood(i.Name) && !i.Created.After(s.Start)
+}
+
+// Missing lists those of the indices that the snapshot does not contain a complete copy
+// of, or, while it runs, does not take.
+func (s *Snapshot) Missing(indices []*Index) []string {
 	var missing []string
-	for _, n := range names {
-		held := s.Holds(n)
+	for _, i := range indices {
+		held := i.Mount == nil && s.Holds(i.Name) && !i.Created.After(s.Start)
 		if s.State != InProgress {
-			held = s.HoldsGood(n)
+			held = s.HoldsGoodOf(i)
 		}
 		if !held {
-			missing = append(missing, n)
+			missing = append(missing, i.Name)
 		}
 	}
 	return missing

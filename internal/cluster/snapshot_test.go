@@ -14,14 +14,17 @@ func TestGood(t *testing.T) {
 		why  string // empty: good
 	}{
 		{"success", Snapshot{State: Success, Shards: ShardCount{Total: 2, Successful: 2}}, ""},
-		{"success without shards", Snapshot{State: Success}, ""},
+		{"success, and empty", Snapshot{State: Success}, "contains no shard"},
+		{"success without an index", Snapshot{State: Success, HasContents: true, Shards: ShardCount{Total: 1, Successful: 1}}, "contains no index"},
+		{"success in which no shard succeeded", Snapshot{State: Success, Shards: ShardCount{Total: 5}}, "only 0 of 5 shards succeeded"},
+		{"success of a dry run", Snapshot{State: Success, Assumed: true}, ""},
 		{"partial", Snapshot{State: Partial}, "state is PARTIAL"},
 		{"failed", Snapshot{State: Failed}, "state is FAILED"},
 		{"running", Snapshot{State: InProgress}, "state is IN_PROGRESS"},
 		{"unknown state", Snapshot{State: "INCOMPATIBLE"}, "state is INCOMPATIBLE"},
 		{"no state", Snapshot{}, "state is "},
 		{"success with failed shards", Snapshot{State: Success, Shards: ShardCount{Total: 5, Failed: 2}}, "2 of 5 shards failed"},
-		{"success with failures", Snapshot{State: Success, Failures: []ShardFailure{{Index: "a"}}}, "lists 1 failures"},
+		{"success with failures", Snapshot{State: Success, Shards: ShardCount{Total: 2, Successful: 2}, Failures: []ShardFailure{{Index: "a"}}}, "lists 1 failures"},
 	} {
 		require.Equal(t, c.why == "", c.s.Good(), c.name)
 		require.Contains(t, c.s.WhyNotGood(), c.why, c.name)
@@ -31,6 +34,8 @@ func TestGood(t *testing.T) {
 
 func TestHolds(t *testing.T) {
 	held := []string{"a", "b", "c"}
+	three, two := ShardCount{Total: 3, Successful: 3}, ShardCount{Total: 3, Successful: 2, Failed: 1}
+	taken := time.Date(2026, 11, 21, 1, 0, 0, 0, time.UTC)
 	failure := []ShardFailure{{Index: "b", Shard: 1}}
 	for _, c := range []struct {
 		name    string
@@ -38,11 +43,13 @@ func TestHolds(t *testing.T) {
 		good    []string
 		missing []string // of a, b and z
 	}{
-		{"success", Snapshot{State: Success, Indices: held}, held, []string{"z"}},
-		{"partial: the others are whole", Snapshot{State: Partial, Indices: held, Shards: ShardCount{Failed: 1}, Failures: failure}, []string{"a", "c"}, []string{"b", "z"}},
-		{"success with failures", Snapshot{State: Success, Indices: held, Failures: failure}, []string{"a", "c"}, []string{"b", "z"}},
-		{"failed shards that are not named", Snapshot{State: Partial, Indices: held, Shards: ShardCount{Failed: 1}}, nil, []string{"a", "b", "z"}},
-		{"success, failed shards that are not named", Snapshot{State: Success, Indices: held, Shards: ShardCount{Failed: 1}}, nil, []string{"a", "b", "z"}},
+		{"success", Snapshot{State: Success, Indices: held, Shards: three}, held, []string{"z"}},
+		{"partial: the others are complete", Snapshot{State: Partial, Indices: held, Shards: two, Failures: failure}, []string{"a", "c"}, []string{"b", "z"}},
+		{"success with failures", Snapshot{State: Success, Indices: held, Shards: two, Failures: failure}, []string{"a", "c"}, []string{"b", "z"}},
+		{"failed shards that are not named", Snapshot{State: Partial, Indices: held, Shards: two}, nil, []string{"a", "b", "z"}},
+		{"success, failed shards that are not named", Snapshot{State: Success, Indices: held, Shards: two}, nil, []string{"a", "b", "z"}},
+		{"success, but only 0 of 5 shards succeeded", Snapshot{State: Success, Indices: held, Shards: ShardCount{Total: 5}}, nil, []string{"a", "b", "z"}},
+		{"success without shards", Snapshot{State: Success, Indices: held}, nil, []string{"a", "b", "z"}},
 		{"failed", Snapshot{State: Failed, Indices: held}, nil, []string{"a", "b", "z"}},
 		{"running: it will hold what it lists", Snapshot{State: InProgress, Indices: held}, nil, []string{"z"}},
 		{"contents not read", Snapshot{State: Success}, nil, []string{"a", "b", "z"}},
@@ -55,10 +62,16 @@ func TestHolds(t *testing.T) {
 			}
 		}
 		require.Equal(t, c.good, good, c.name)
-		require.Equal(t, c.missing, c.s.Missing([]string{"a", "b", "z"}), c.name)
+		require.Equal(t, c.missing, c.s.Missing([]*Index{{Name: "a"}, {Name: "b"}, {Name: "z"}}), c.name)
 	}
-	full := Snapshot{State: Success, Indices: held}
+	full := Snapshot{State: Success, Indices: held, Shards: three, Start: taken}
 	require.Empty(t, full.Missing(nil))
+	// the same name is not the same index, and a mounted one has no data here
+	require.True(t, full.HoldsGoodOf(&Index{Name: "a", Created: taken}))
+	require.False(t, full.HoldsGoodOf(&Index{Name: "a", Created: taken.Add(time.Second)}), "created after the snapshot")
+	require.False(t, full.HoldsGoodOf(&Index{Name: "a", Mount: &Mount{}}))
+	running := Snapshot{State: InProgress, Indices: held, Start: taken}
+	require.Equal(t, []string{"b", "c"}, running.Missing([]*Index{{Name: "a"}, {Name: "b", Created: taken.Add(time.Hour)}, {Name: "c", Mount: &Mount{}}}))
 }
 
 func TestReadOnly(t *testing.T) {

@@ -334,7 +334,7 @@ func (c contract) testRestoreAliases() {
 	c.ready(name)
 	c.idle()
 	require.Equal(c, []string{alias, write}, c.index(name).Aliases)
-	aliases, err := c.Cluster.WriteAliases(c.ctx)
+	aliases, err := c.Cluster.WriteAliases(c.ctx, []string{name})
 	require.NoError(c, err)
 	require.Equal(c, []string{write}, aliases[name])
 }

@@ -14,15 +14,34 @@ import (
 func (m *Memory) Indices(ctx context.Context) (list []*cluster.Index, err error) {
 	err = m.do(ctx, read("Indices", "list indices"), func() error {
 		for _, n := range slices.Sorted(maps.Keys(m.indices)) {
-			i := m.indices[n].Index
-			i.Aliases = slices.Clone(i.Aliases)
-			i.Stats, i.Fields, i.Settings, i.Segments, i.WriteAliases, i.Assumed = nil, nil, nil, nil, nil, false
-			i.Primaries, i.Replicas = 0, 0 // internal/es does not ask for them
-			list = append(list, &i)
+			list = append(list, m.indices[n].shown())
 		}
 		return nil
 	})
 	return list, err
+}
+
+// IndicesNamed implements cluster.IndexReader.
+func (m *Memory) IndicesNamed(ctx context.Context, names []string) (list []*cluster.Index, err error) {
+	err = m.do(ctx, read("IndicesNamed", "read indices", names...), func() error {
+		for _, n := range slices.Sorted(slices.Values(names)) {
+			if i := m.indices[n]; i != nil {
+				list = append(list, i.shown())
+			}
+		}
+		return nil
+	})
+	return list, err
+}
+
+// shown is a copy for the outside, with what a listing tells.
+func (i *index) shown() *cluster.Index {
+	out := i.Index
+	out.Aliases = slices.Clone(i.Aliases)
+	out.ReadSettings(i.Index.Settings)
+	out.Stats, out.Fields, out.Settings, out.Segments, out.WriteAliases, out.Assumed = nil, nil, nil, nil, nil, false
+	out.Primaries, out.Replicas = 0, 0 // internal/es does not ask for them
+	return &out
 }
 
 // open gives the indices of these names that are there and open.
@@ -66,11 +85,11 @@ func (m *Memory) FieldRange(ctx context.Context, name, field string) (r cluster.
 }
 
 // WriteAliases implements cluster.IndexReader.
-func (m *Memory) WriteAliases(ctx context.Context) (map[string][]string, error) {
+func (m *Memory) WriteAliases(ctx context.Context, names []string) (map[string][]string, error) {
 	out := map[string][]string{}
-	err := m.do(ctx, read("WriteAliases", "list write aliases"), func() error {
-		for n, i := range m.indices {
-			if len(i.WriteAliases) > 0 {
+	err := m.do(ctx, read("WriteAliases", "list write aliases", names...), func() error {
+		for _, n := range names {
+			if i := m.indices[n]; i != nil && len(i.WriteAliases) > 0 {
 				out[n] = slices.Sorted(slices.Values(i.WriteAliases))
 			}
 		}

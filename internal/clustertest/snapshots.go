@@ -35,6 +35,21 @@ func (s *snapshot) shown(repository string, contents bool) *cluster.Snapshot {
 	return &out
 }
 
+// SnapshotsNamed implements cluster.SnapshotReader.
+func (m *Memory) SnapshotsNamed(ctx context.Context, repository string, names []string) (list []*cluster.Snapshot, err error) {
+	c := read("SnapshotsNamed", "read snapshots of repository "+repository, append([]string{repository}, names...)...)
+	err = m.do(ctx, c, func() error {
+		all, err := m.snapshots(c, repository)
+		for _, n := range names {
+			if s := all[n]; s != nil {
+				list = append(list, s.shown(repository, false))
+			}
+		}
+		return err
+	})
+	return list, err
+}
+
 // SnapshotUUIDs implements cluster.SnapshotReader.
 func (m *Memory) SnapshotUUIDs(ctx context.Context, repository string) (uuids map[string]string, err error) {
 	c := read("SnapshotUUIDs", "list the snapshots of repository "+repository, repository)

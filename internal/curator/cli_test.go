@@ -23,7 +23,7 @@ const onA = `{"filtertype":"pattern","kind":"prefix","value":"a-"}`
 func abc(t *testing.T) *shell {
 	s := newShell(t)
 	s.c.AddIndices("a-1", "a-2", "b-1")
-	s.c.AddSnapshot("r", cluster.Snapshot{Name: "snap-2", Indices: []string{"a-1"}, Start: time.Now().AddDate(0, 0, -2)})
+	s.c.AddSnapshot("r", cluster.Snapshot{Name: "snap-2", Indices: []string{"a-1", "a-2"}, Start: time.Now().AddDate(0, 0, -2)})
 	s.c.AddSnapshot("r", cluster.Snapshot{Name: "snap-1", Indices: []string{"a-1", "a-2"}, Start: time.Now().AddDate(0, 0, -9)})
 	return s
 }
@@ -88,7 +88,7 @@ func TestSingletons(t *testing.T) {
 				many := 9
 				s.c.AddIndex(cluster.Index{Name: "b-many", Segments: &many})
 				s.c.AddIndex(cluster.Index{Name: "roll-1", Aliases: []string{"roll"}})
-				s.c.AddSnapshot("r", cluster.Snapshot{Name: "snap-2", Indices: []string{"a-1"}, Start: time.Now().AddDate(0, 0, -2)})
+				s.c.AddSnapshot("r", cluster.Snapshot{Name: "snap-2", Indices: []string{"a-1", "a-2"}, Start: time.Now().AddDate(0, 0, -2)})
 				s.c.AddSnapshot("r", cluster.Snapshot{Name: "snap-1", Indices: []string{"a-1", "a-2"}, Start: time.Now().AddDate(0, 0, -9)})
 				switch name {
 				case "shrink":

@@ -23,7 +23,7 @@ import (
 // before.
 func (s *shell) aged(states map[string]cluster.State, names ...string) {
 	for n, name := range names {
-		s.c.AddSnapshot("r", cluster.Snapshot{Name: name, State: states[name], Start: time.Now().Add(time.Duration(n-len(names)) * time.Hour)})
+		s.c.AddSnapshot("r", cluster.Snapshot{Name: name, Indices: []string{"i"}, State: states[name], Start: time.Now().Add(time.Duration(n-len(names)) * time.Hour)})
 	}
 }
 
@@ -122,7 +122,7 @@ func TestD04IndicesThatStayFailTheAction(t *testing.T) {
 			return nil
 		}
 		out := s.does(1, one("delete_indices", "", onX))
-		require.Contains(t, out, "still there after 3 requests")
+		require.Contains(t, out, "still exists after 3 delete requests")
 		require.Len(t, s.c.CallsOf("DeleteIndices"), 3)
 		s.does(0, one("delete_indices", "continue_if_exception: true", onX))
 	})

@@ -217,8 +217,8 @@ func (o *observer) outcome(e run.Outcome) {
 	case x.Assumed && arguments(e.Step, o.flavour) == "" && !hasSteps(e.Step.Kind):
 		o.log.Info(fmt.Sprintf("DRY-RUN: %s: %s %s", e.Step.Kind, where, x.Detail))
 	case x.Assumed:
-	case x.Result == cluster.Left:
-		o.log.Warn(fmt.Sprintf("%s %s %s: %s", x.Verb, x.What, where, x.Detail))
+	case x.Result == cluster.NotStarted, x.Result == cluster.Requested, x.Result == cluster.Unclear, x.Result == cluster.Unchanged && x.Detail != "" && x.Verb == "delete":
+		o.log.Warn(fmt.Sprintf("%s %s %s: %s: %s", x.Verb, x.What, where, strings.ReplaceAll(string(x.Result), "_", " "), x.Detail))
 	default:
 		o.log.Info(strings.TrimSpace(fmt.Sprintf("%s %s %s: %s %s", x.Verb, x.What, where, x.Result, x.Detail)))
 	}
@@ -294,7 +294,7 @@ func code(r run.Result) int {
 		return 1
 	}
 	for _, a := range r.Actions {
-		if a.Left || a.Err != nil && (!a.Step.Common.ContinueIfException || errors.Is(a.Err, cluster.ErrEmpty)) {
+		if a.NotRun || a.Err != nil && (!a.Step.Common.ContinueIfException || errors.Is(a.Err, cluster.ErrEmpty)) {
 			return 1
 		}
 	}

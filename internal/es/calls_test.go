@@ -11,17 +11,17 @@ import (
 )
 
 const (
-	listing = "metadata.indices.*.state,metadata.indices.*.aliases,metadata.indices.*.system," +
-		`metadata.indices.*.settings.index\.uuid,metadata.indices.*.settings.index\.creation_date,` +
-		`metadata.indices.*.settings.index\.hidden,metadata.indices.*.settings.index\.lifecycle\.name,` +
-		"metadata.data_stream.data_stream.*.indices.index_name,blocks.global&flat_settings=true"
+	listing = "cluster_uuid,blocks.global,metadata.indices.*.state,metadata.indices.*.aliases,metadata.indices.*.system," +
+		`metadata.indices.*.settings.index\.uuid,metadata.indices.*.settings.index\.creation_date,metadata.indices.*.settings.index\.hidden,metadata.indices.*.settings.index\.lifecycle\.name,` +
+		`metadata.indices.*.settings.index\.routing\.allocation\.exclude\.esnap_*,metadata.indices.*.settings.index\.blocks\.*,metadata.indices.*.settings.index\.store\.*,` +
+		`metadata.indices.*.settings.index\.searchable_snapshot\.*,metadata.indices.*.rollover_info.*.time,metadata.data_stream.data_stream.*.indices.index_name&flat_settings=true`
 	snapshots = "snapshots.snapshot,snapshots.uuid,snapshots.version,snapshots.state,snapshots.reason,snapshots.include_global_state," +
 		"snapshots.start_time_in_millis,snapshots.end_time_in_millis,snapshots.shards,snapshots.failures," +
-		"snapshots.metadata.policy,snapshots.metadata.sm_policy,failures"
-	running = "snapshots.snapshots.repository,snapshots.snapshots.snapshot,snapshots.snapshots.start_time_millis,snapshots.snapshots.indices," +
+		"snapshots.metadata.policy,snapshots.metadata.sm_policy,snapshots.metadata.esnap.cluster_uuid,failures"
+	running = "cluster_uuid,snapshots.snapshots.repository,snapshots.snapshots.snapshot,snapshots.snapshots.start_time_millis,snapshots.snapshots.indices," +
 		"snapshot_deletions,restore.snapshots.repository,restore.snapshots.snapshot,restore.snapshots.indices"
-	waited = "snapshots.snapshots.repository,snapshots.snapshots.snapshot,snapshots.snapshots.shards.state,snapshots.snapshots.shards.node,nodes.*.name"
-	health = "indices.*.status,indices.*.number_of_shards,indices.*.active_primary_shards,indices.*.initializing_shards,indices.*.relocating_shards,indices.*.unassigned_shards"
+	waited = "cluster_uuid,snapshots.snapshots.repository,snapshots.snapshots.snapshot,snapshots.snapshots.shards.state,snapshots.snapshots.shards.node,nodes.*.name"
+	health = "status,indices.*.status,indices.*.number_of_shards,indices.*.active_primary_shards,indices.*.initializing_shards,indices.*.relocating_shards,indices.*.unassigned_shards"
 )
 
 func at(ms int64) time.Time { return time.UnixMilli(ms).UTC() }
@@ -71,23 +71,23 @@ func TestReads(t *testing.T) {
 		{"no index at all", func(c *Client) (any, error) { return c.Indices(ctx) },
 			[]exchange{{line: "GET /_cluster/state/metadata,blocks?filter_path=" + listing, reply: `{}`}}, []*cluster.Index(nil)},
 		{"stats", func(c *Client) (any, error) { return c.Stats(ctx, []string{"a", "grüße", "gone"}) },
-			[]exchange{{line: "GET /a,gr%C3%BC%C3%9Fe,gone/_stats/docs,store?filter_path=indices.*.primaries.docs.count,indices.*.primaries.store.size_in_bytes,indices.*.total.store.size_in_bytes&ignore_unavailable=true",
+			[]exchange{{line: "GET /a,gr%C3%BC%C3%9Fe,gone/_stats/docs,store?filter_path=_shards.total,indices.*.primaries.docs.count,indices.*.primaries.store.size_in_bytes,indices.*.total.store.size_in_bytes&ignore_unavailable=true",
 				reply: `{"indices":{"a":{"primaries":{"docs":{"count":3},"store":{"size_in_bytes":10}},"total":{"store":{"size_in_bytes":20}}}}}`}},
 			map[string]cluster.IndexStats{"a": {Docs: 3, Bytes: 20, PrimaryBytes: 10}}},
 		{"stats of nothing", func(c *Client) (any, error) { return c.Stats(ctx, nil) }, nil, map[string]cluster.IndexStats{}},
 		{"stats of what is gone", func(c *Client) (any, error) { return c.Stats(ctx, []string{"gone"}) },
-			[]exchange{{line: "GET /gone/_stats/docs,store?filter_path=indices.*.primaries.docs.count,indices.*.primaries.store.size_in_bytes,indices.*.total.store.size_in_bytes&ignore_unavailable=true", status: 404, reply: `{}`}},
+			[]exchange{{line: "GET /gone/_stats/docs,store?filter_path=_shards.total,indices.*.primaries.docs.count,indices.*.primaries.store.size_in_bytes,indices.*.total.store.size_in_bytes&ignore_unavailable=true", status: 404, reply: `{}`}},
 			map[string]cluster.IndexStats{}},
 		{"range of a field", func(c *Client) (any, error) { return c.FieldRange(ctx, "a#1", "@timestamp") },
-			[]exchange{{line: "POST /a%231/_search?filter_path=aggregations&size=0", body: `{"aggs":{"min":{"min":{"field":"@timestamp"}},"max":{"max":{"field":"@timestamp"}}}}`,
+			[]exchange{{line: "POST /a%231/_search?filter_path=aggregations,timed_out&size=0", body: `{"aggs":{"min":{"min":{"field":"@timestamp"}},"max":{"max":{"field":"@timestamp"}}}}`,
 				reply: `{"aggregations":{"min":{"value":1.5e12,"value_as_string":"x"},"max":{"value":1500000000001.0}}}`}},
 			cluster.FieldRange{Min: at(1500000000000), Max: at(1500000000001), Found: true}},
 		{"range of a field without values", func(c *Client) (any, error) { return c.FieldRange(ctx, "a", "f") },
-			[]exchange{{line: "POST /a/_search?filter_path=aggregations&size=0", body: `{"aggs":{"min":{"min":{"field":"f"}},"max":{"max":{"field":"f"}}}}`,
+			[]exchange{{line: "POST /a/_search?filter_path=aggregations,timed_out&size=0", body: `{"aggs":{"min":{"min":{"field":"f"}},"max":{"max":{"field":"f"}}}}`,
 				reply: `{"aggregations":{"min":{"value":null},"max":{"value":null}}}`}},
 			cluster.FieldRange{}},
-		{"write aliases", func(c *Client) (any, error) { return c.WriteAliases(ctx) },
-			[]exchange{{line: "GET /_alias?expand_wildcards=all&filter_path=*.aliases.*.is_write_index",
+		{"write aliases", func(c *Client) (any, error) { return c.WriteAliases(ctx, []string{"roll-1", "roll-4"}) },
+			[]exchange{{line: "GET /roll-1,roll-4/_alias?expand_wildcards=all&ignore_unavailable=true",
 				reply: `{"roll-1":{"aliases":{"roll":{"is_write_index":false}}},"roll-4":{"aliases":{"z":{"is_write_index":true},"roll":{"is_write_index":true}}}}`}},
 			map[string][]string{"roll-4": {"roll", "z"}}},
 		{"health, where the server waited in vain", func(c *Client) (any, error) { return c.Health(ctx, []string{"back", "gone"}) },
@@ -127,7 +127,7 @@ func TestReads(t *testing.T) {
 			[]exchange{{line: "GET /_snapshot/r/_all?filter_path=" + snapshots, reply: `{"snapshots":[{"snapshot":"s","state":"SUCCESS"}]}`}},
 			[]*cluster.Snapshot{{Repository: "r", Name: "s", State: cluster.Success}}},
 		{"an empty repository", func(c *Client) (any, error) { return c.Snapshots(ctx, "r", false) },
-			[]exchange{{line: "GET /_snapshot/r/_all?filter_path=" + snapshots, reply: `{}`}}, []*cluster.Snapshot(nil)},
+			[]exchange{{line: "GET /_snapshot/r/_all?filter_path=" + snapshots, reply: `{}`}, {line: "GET /_snapshot/r/_all?verbose=false", reply: `{"snapshots":[]}`}}, []*cluster.Snapshot(nil)},
 		{"names", func(c *Client) (any, error) { return c.SnapshotUUIDs(ctx, "r") },
 			[]exchange{{line: "GET /_snapshot/r/_all?filter_path=snapshots.snapshot,snapshots.uuid,failures&verbose=false", reply: `{"snapshots":[{"snapshot":"b","uuid":"u1"},{"snapshot":"a"}]}`}}, map[string]string{"b": "u1", "a": ""}},
 		{"one snapshot", func(c *Client) (any, error) { return c.Snapshot(ctx, "r", "100%#ü") },
@@ -146,7 +146,7 @@ func TestReads(t *testing.T) {
 		{"sizes, from the listing's details", func(c *Client) (any, error) { return c.SnapshotSizes(ctx, "r", "s") },
 			[]exchange{
 				{line: "GET /", reply: root8197},
-				{line: "GET /_snapshot/r/s?filter_path=snapshots.index_details.*.size_in_bytes&index_details=true", reply: `{"snapshots":[{"index_details":{"good1":{"size_in_bytes":67653},"good2":{"size_in_bytes":35479}}}]}`},
+				{line: "GET /_snapshot/r/s?filter_path=snapshots.snapshot,snapshots.index_details.*.size_in_bytes&index_details=true", reply: `{"snapshots":[{"index_details":{"good1":{"size_in_bytes":67653},"good2":{"size_in_bytes":35479}}}]}`},
 			}, map[string]int64{"good1": 67653, "good2": 35479}},
 		{"sizes, from the status before 7.13 and on OpenSearch", func(c *Client) (any, error) { return c.SnapshotSizes(ctx, "r", "s") },
 			[]exchange{
@@ -156,7 +156,7 @@ func TestReads(t *testing.T) {
 		{"sizes, where the listing has none", func(c *Client) (any, error) { return c.SnapshotSizes(ctx, "r", "s") },
 			[]exchange{
 				{line: "GET /", reply: root8197},
-				{line: "GET /_snapshot/r/s?filter_path=snapshots.index_details.*.size_in_bytes&index_details=true", reply: `{}`},
+				{line: "GET /_snapshot/r/s?filter_path=snapshots.snapshot,snapshots.index_details.*.size_in_bytes&index_details=true", reply: `{"snapshots":[{"snapshot":"s"}]}`},
 				{line: "GET /_snapshot/r/s/_status?filter_path=snapshots.indices.*.stats.total", reply: `{"snapshots":[{"indices":{"a":{"stats":{"total":{"size_in_bytes":7}}}}}]}`},
 			}, map[string]int64{"a": 7}},
 		{"progress of a restore", func(c *Client) (any, error) { return c.RestoreProgress(ctx, []string{"back", "later"}) },

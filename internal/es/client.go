@@ -17,6 +17,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -60,6 +61,8 @@ type Options struct {
 	Trace func(Exchange)
 	// Wait is told while an unreachable cluster is waited for.
 	Wait func(err error, elapsed time.Duration)
+	// Warn, if set, is told what an operator should know of the connection.
+	Warn func(text string)
 	// Transport replaces the network in tests.
 	Transport http.RoundTripper
 }
@@ -81,17 +84,13 @@ const maxLine = 4096
 
 // Client is a cluster over HTTP.
 type Client struct {
-	o         Options
-	transport *elastictransport.Client
-	base      http.RoundTripper // beneath it
-	prefix    int               // longest path prefix of the URLs, in bytes
+	o      Options
+	prefix int // longest path prefix of the URLs, in bytes
 
 	mu     sync.Mutex
 	server *cluster.Server
 
-	hosts        sync.Mutex
-	hostsChecked bool  // they belong to one cluster, as far as they answer
-	hostsDiffer  error // they do not
+	hosts hosts
 }
 
 var _ cluster.Cluster = (*Client)(nil)
@@ -102,6 +101,7 @@ func New(o Options) (*Client, error) {
 		o.Timeout = 30 * time.Second
 	}
 	c := &Client{o: o}
+	c.hosts.warn = o.Warn
 	options := []elastictransport.Option{elastictransport.WithDisableRetry(), elastictransport.WithUserAgent(o.UserAgent)}
 	if o.Header != nil {
 		options = append(options, elastictransport.WithHeader(o.Header))
@@ -133,49 +133,69 @@ func New(o Options) (*Client, error) {
 			return nil, err
 		}
 	}
-	c.base = transport
 	if o.AWS != nil {
 		if transport, err = newSigner(*o.AWS, transport); err != nil {
 			return nil, err
 		}
 	}
-	options = append(options, elastictransport.WithURLs(urls...), elastictransport.WithTransport(transport))
-	if c.transport, err = elastictransport.NewClient(options...); err != nil {
-		return nil, fmt.Errorf("set up the connection: %w", err)
+	options = append(options, elastictransport.WithTransport(transport))
+	for _, u := range urls {
+		t, err := elastictransport.NewClient(append(options, elastictransport.WithURLs(u))...)
+		if err != nil {
+			return nil, fmt.Errorf("set up the connection: %w", err)
+		}
+		c.hosts.list = append(c.hosts.list, t)
 	}
 	return c, nil
 }
 
 // call is one request to make.
 type call struct {
-	op      string                // for errors: "delete snapshot r/s"
-	request func() esapi.Request  // made anew for every try
-	write   bool                  // may change something: not repeated
-	private bool                  // the body may hold keys: Trace does not see it
-	once    bool                  // never sent again: the caller waits by itself, or a second time would be another deed
-	least   time.Duration         // of the time-out, whatever the client's is
-	decode  func(io.Reader) error // of a successful reply; nil ignores it
-	accept  []int                 // statuses that are no failure, besides 2xx
+	op      string               // for errors: "delete snapshot r/s"
+	request func() esapi.Request // made again for every try
+	write   bool                 // may change something: not repeated
+	private bool                 // the body may hold keys: Trace does not see it
+	least   time.Duration        // of the time-out, whatever the client's is
+	decode  func(*stream) error  // of a successful reply; nil: it must acknowledge a write
+	accept  []int                // statuses that are no failure, besides 2xx
+	absent  []int                // statuses that say that there is nothing: no failure, and nothing to decode
+	deletes bool                 // data: the address says right before which cluster it leads to
+	which   bool                 // asks which cluster answers: sent before that is known
+	resend  resend
 }
+
+// resend says when a call may be sent again by this package.
+type resend int
+
+const (
+	// asUsual: a read while a reply says so or none comes; a write only when the
+	// server said that it did nothing, or was never reached.
+	asUsual resend = iota
+	// harmless is a write that does the same the second time: it is sent again like a read.
+	harmless
+	// never: the caller waits by itself, or the second time would be another deed, or
+	// what it rests on must be read again first.
+	never
+)
 
 // tries bounds how often one read is sent.
 const tries = 5
 
-// do makes a call: reads are tried again while a reply says so or none comes,
-// writes only when the server said that it did nothing, or was never reached.
+// do makes a call to the address in use. After a failure that another address may
+// not have, the next one is used.
 func (c *Client) do(ctx context.Context, k call) error {
-	if k.write {
-		if err := c.oneCluster(ctx); err != nil {
-			return err
-		}
-	}
 	pause := 100 * time.Millisecond
 	for try := 1; ; try++ {
-		retryAfter, err := c.once(ctx, k)
-		if errors.Is(err, errNotSent) && try < len(c.o.URLs) && ctx.Err() == nil {
+		host, err := c.ready(ctx, k)
+		var retryAfter time.Duration
+		if err == nil {
+			retryAfter, err = c.once(ctx, k, host)
+		}
+		moved := c.hosts.leave(host, err)
+		if errors.Is(err, errNotSent) && moved && try < len(c.o.URLs) && ctx.Err() == nil {
 			continue // another host may answer at once
 		}
-		if err == nil || ctx.Err() != nil || k.once || try >= tries || !again(k, err) {
+		if err == nil || ctx.Err() != nil || k.resend == never || try >= tries || !again(k, err) {
 			return err
 		}
 		wait := max(retryAfter, pause/2+rand.N(pause)) //nolint:gosec // jitter
@@ -193,16 +213,20 @@ func (c *Client) do(ctx context.Context, k call) error {
 
 // again says whether a failed call may be sent once more.
 func again(k call, err error) bool {
-	if errors.Is(err, errNotSent) || errors.Is(err, cluster.ErrRejected) {
+	switch {
+	case errors.Is(err, errNotSent), errors.Is(err, cluster.ErrRejected):
 		return true
+	case k.write && k.resend != harmless:
+		return false
 	}
-	return !k.write && (errors.Is(err, cluster.ErrUnavailable) || errors.Is(err, errNoReply))
+	return errors.Is(err, cluster.ErrUnavailable) || errors.Is(err, errNoReply) || errors.Is(err, cluster.ErrLost) && !errors.Is(err, errTimedOut)
 }
 
 var (
-	errNotSent = errors.New("the request was not sent")
-	errNoReply = errors.New("the connection was lost")
-	errTooLong = errors.New("the request line is too long")
+	errNotSent  = errors.New("the request was not sent")
+	errNoReply  = errors.New("the connection was lost")
+	errTimedOut = errors.New("no answer came in time")
+	errTooLong  = errors.New("the request line is too long")
 
 	errNotRecovered = errors.New("the cluster has not recovered its state")
 )
@@ -211,7 +235,7 @@ type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) Perform(r *http.Request) (*http.Response, error) { return f(r) }
 
-func (c *Client) once(ctx context.Context, k call) (retryAfter time.Duration, err error) {
+func (c *Client) once(ctx context.Context, k call, host int) (retryAfter time.Duration, err error) {
 	timeout := c.o.Timeout
 	if own := cluster.RequestTimeout(ctx); own > 0 && k.write {
 		timeout = own
@@ -238,7 +262,7 @@ func (c *Client) once(ctx context.Context, k call) (retryAfter time.Duration, er
 			ex.Body, _ = io.ReadAll(r.Body)
 			r.Body = io.NopCloser(bytes.NewReader(ex.Body))
 		}
-		return c.transport.Perform(r)
+		return c.hosts.list[host].Perform(r)
 	}))
 	if err != nil {
 		return 0, c.transportError(ctx, k, err)
@@ -246,27 +270,38 @@ func (c *Client) once(ctx context.Context, k call) (retryAfter time.Duration, er
 	defer resp.Body.Close()
 	ex.Status = resp.StatusCode
 	body := &counter{r: resp.Body, n: &ex.Bytes}
-	accepted := resp.StatusCode < 300
-	for _, s := range k.accept {
-		accepted = accepted || s == resp.StatusCode
-	}
-	if !accepted {
+	switch {
+	case resp.StatusCode < 300, slices.Contains(k.accept, resp.StatusCode):
+	case slices.Contains(k.absent, resp.StatusCode):
+		_, err = io.Copy(io.Discard, io.LimitReader(body, maxErrorBody))
+		return 0, err
+	default:
 		retryAfter, _ = parseRetryAfter(resp.Header.Get("Retry-After"))
-		return retryAfter, replyError(k, resp.StatusCode, body)
+		err = replyError(k, resp.StatusCode, body)
+		if said := (*cluster.Error)(nil); errors.As(err, &said) {
+			said.RetryAfter = retryAfter
+		}
+		return retryAfter, err
 	}
-	if k.decode == nil {
-		_, err = io.Copy(io.Discard, body)
-	} else {
-		err = k.decode(body)
+	decode := k.decode
+	if decode == nil {
+		decode = acknowledged
 	}
+	err = decodeReply(body, func(uuid string) error { return c.hosts.learn(host, uuid) }, decode)
 	var said *cluster.Error
 	if errors.As(err, &said) {
+		if said.Op == "" {
+			said.Op = k.op
+		}
 		return 0, said
 	}
 	if err != nil {
 		e := &cluster.Error{Op: k.op, Kind: cluster.ErrUnreachable, Status: resp.StatusCode, Err: errors.Join(errNoReply, err), Text: "the reply broke off or is not what this server should send: " + err.Error()}
-		if k.write {
+		switch {
+		case k.write:
 			e.Kind = cluster.ErrLost
+		case errors.Is(err, errTooLarge):
+			e.Kind, e.Err = cluster.ErrServer, err
 		}
 		return 0, e
 	}
@@ -318,7 +353,7 @@ func (c *Client) transportError(ctx context.Context, k call, err error) error {
 	case errors.Is(err, syscall.ECONNREFUSED):
 		e.Err = errors.Join(errNotSent, err)
 	case k.write && ctx.Err() != nil:
-		e.Kind, e.Text = cluster.ErrLost, context.Cause(ctx).Error()
+		e.Kind, e.Text, e.Err = cluster.ErrLost, context.Cause(ctx).Error(), errors.Join(errTimedOut, err)
 	case ctx.Err() != nil:
 		e.Text = context.Cause(ctx).Error()
 	case k.write:
@@ -337,11 +372,6 @@ func plainTransport(err error) string {
 		err = u.Err
 	}
 	return err.Error()
-}
-
-// into decodes a reply into a value.
-func into(v any) func(io.Reader) error {
-	return func(r io.Reader) error { return json.NewDecoder(r).Decode(v) }
 }
 
 func jsonBody(v any) io.Reader {

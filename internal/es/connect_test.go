@@ -3,12 +3,12 @@ package es
 import (
 	"context"
 	"encoding/base64"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -132,12 +132,13 @@ func TestFailsOver(t *testing.T) {
 		return list
 	}
 	o := Options{URLs: []string{"http://a:9200", "http://b:9200"}}
+	which := exchange{reply: `{"cluster_uuid":"u"}`}
 	synctest.Test(t, func(t *testing.T) {
-		client, s := play(t, o, refused.on("DELETE /_snapshot/r"), exchange{line: "DELETE /_snapshot/r"})
-		client.hostsChecked = true
+		client, s := play(t, o, refused.on("DELETE /_snapshot/r"), which.on("GET /_cluster/state/master_node?filter_path=cluster_uuid"), exchange{line: "DELETE /_snapshot/r"})
+		sameCluster(t, client)
 		start := time.Now()
 		require.NoError(t, client.UnregisterRepository(t.Context(), cluster.UnregisterRepository{Name: "r"}))
-		require.ElementsMatch(t, []string{"a:9200", "b:9200"}, hosts(s))
+		require.Equal(t, []string{"a:9200", "b:9200", "b:9200"}, hosts(s))
 		require.Zero(t, time.Since(start), "the other host is asked at once")
 		time.Sleep(24 * time.Hour) // the transport's goroutine for the dead host ends
 	})
@@ -149,33 +150,54 @@ func TestFailsOver(t *testing.T) {
 	})
 	synctest.Test(t, func(t *testing.T) {
 		client, _ := play(t, o, reset.on("DELETE /_snapshot/r"))
-		client.hostsChecked = true
+		sameCluster(t, client)
 		requireKind(t, cluster.ErrLost, client.UnregisterRepository(t.Context(), cluster.UnregisterRepository{Name: "r"}), "lost")
 		time.Sleep(24 * time.Hour)
 	})
 }
 
-// TestHostsOfDifferentClusters: what was listed in one is not deleted in another.
+// sameCluster has both addresses of a client known as those of one cluster.
+func sameCluster(t *testing.T, c *Client) {
+	t.Helper()
+	require.NoError(t, errors.Join(c.hosts.learn(0, "u"), c.hosts.learn(1, "u")))
+	c.hosts.checked = true
+}
+
+// TestHostsOfDifferentClusters: what was listed in one is not written in another.
 func TestHostsOfDifferentClusters(t *testing.T) {
+	const silent = "hides it"
 	for name, c := range map[string]struct {
 		uuids []string // of the hosts; empty: it does not answer
 		wrong string
 	}{
-		"one cluster":               {[]string{"u1", "u1"}, ""},
-		"one host is down":          {[]string{"u1", ""}, ""},
-		"one is starting":           {[]string{"_na_", "u1"}, ""},
-		"two clusters":              {[]string{"u1", "u2"}, "number 1 and 2"},
-		"two, and one that is down": {[]string{"", "u1", "u2"}, "number 2 and 3"},
+		"one cluster":                            {[]string{"u1", "u1"}, ""},
+		"one host is down":                       {[]string{"u1", ""}, ""},
+		"the first host is down":                 {[]string{"", "u1"}, ""},
+		"two clusters":                           {[]string{"u1", "u2"}, "number 2 belongs to another cluster"},
+		"two, and one that is down":              {[]string{"", "u1", "u2"}, "number 3 belongs to another cluster"},
+		"another one hides it: it is not used":   {[]string{"u1", silent}, ""},
+		"the one in use hides it":                {[]string{silent, "u1"}, "number 1 does not tell"},
+		"no answer is never the same":            {[]string{silent, silent}, "number 1 does not tell"},
+		"one address that hides it is warned of": {[]string{silent}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var deletes, asked atomic.Int32
-			o := Options{}
+			var deletes atomic.Int32
+			var warned []string
+			o := Options{Warn: func(text string) { warned = append(warned, text) }}
 			for _, id := range c.uuids {
 				server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-					if asked.Add(1); r.Method == "DELETE" {
+					switch {
+					case r.Method == "DELETE":
 						deletes.Add(1)
+						_, _ = io.WriteString(w, `{"acknowledged":true}`)
+					case id == silent && strings.Contains(r.URL.Path, "state"):
+						w.WriteHeader(403)
+						_, _ = io.WriteString(w, `{"error":{"type":"security_exception","reason":"no"},"status":403}`)
+					case id == silent:
+						_, _ = io.WriteString(w, `{"version":{"number":"7.17.28"}}`)
+					default:
+						_, _ = io.WriteString(w, `{"cluster_uuid":"`+id+`"}`)
 					}
-					_, _ = io.WriteString(w, `{"cluster_uuid":"`+id+`","version":{"number":"7.17.28"},"tagline":"You Know, for Search"}`)
 				}))
 				o.URLs = append(o.URLs, server.URL)
 				if t.Cleanup(server.Close); id == "" {
@@ -185,18 +207,32 @@ func TestHostsOfDifferentClusters(t *testing.T) {
 			client, err := New(o)
 			require.NoError(t, err)
 			for range 2 {
-				err = client.UnregisterRepository(t.Context(), cluster.UnregisterRepository{Name: "r"})
+				err = client.DeleteIndices(t.Context(), cluster.DeleteIndices{Names: []string{"i"}})
 				if c.wrong != "" {
-					requireKind(t, cluster.ErrInvalid, err, c.wrong)
+					requireKind(t, cluster.ErrOtherCluster, err, c.wrong)
 				} else {
 					require.NoError(t, err)
 				}
 			}
 			require.Equal(t, c.wrong == "", deletes.Load() == 2)
-			up := len(slices.DeleteFunc(slices.Clone(c.uuids), func(id string) bool { return id == "" }))
-			require.EqualValues(t, up, asked.Load()-deletes.Load(), "each is asked once")
+			require.Equal(t, len(c.uuids) == 1, len(warned) == 1, warned)
 		})
 	}
+}
+
+// TestAnAddressThatIsSwitched: one address that leads to another cluster meanwhile is
+// noticed by whatever is read, and right before a deletion.
+func TestAnAddressThatIsSwitched(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		which := "GET /_cluster/state/master_node?filter_path=cluster_uuid"
+		client, _ := play(t, Options{}, exchange{line: which, reply: `{"cluster_uuid":"u"}`}, exchange{line: "DELETE /i?expand_wildcards=none&ignore_unavailable=true", reply: `{"acknowledged":true}`},
+			exchange{line: which, reply: `{"cluster_uuid":"another"}`})
+		time.Sleep(time.Minute) // since the listing
+		require.NoError(t, client.DeleteIndices(t.Context(), cluster.DeleteIndices{Names: []string{"i"}}))
+		time.Sleep(time.Minute)
+		requireKind(t, cluster.ErrOtherCluster, client.DeleteIndices(t.Context(), cluster.DeleteIndices{Names: []string{"i"}}), "another cluster")
+		requireKind(t, cluster.ErrOtherCluster, client.UnregisterRepository(t.Context(), cluster.UnregisterRepository{Name: "r"}), "and nothing is sent any more")
+	})
 }
 
 func TestAddresses(t *testing.T) {
@@ -272,7 +308,7 @@ func TestDoesNotAskForGzip(t *testing.T) {
 	var accepted, encoding string
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		accepted, encoding = r.Header.Get("Accept-Encoding"), r.Header.Get("Content-Encoding")
-		_, _ = w.Write([]byte(`{}`))
+		_, _ = w.Write([]byte(`{"acknowledged":true}`))
 	}))
 	defer server.Close()
 	client, err := New(Options{URLs: []string{server.URL}})
@@ -315,7 +351,7 @@ func TestUsesTheProxyOfTheEnvironment(t *testing.T) {
 func TestWaitsForTheState(t *testing.T) {
 	line := "GET /_cluster/state/metadata,blocks?filter_path="
 	const block = `{"blocks":{"global":{"1":{"description":"state not recovered / initialized","retryable":true,"disable_state_persistence":true,"levels":["read","write","metadata_read","metadata_write"]}}}}`
-	const settings = "metadata.indices.*.settings,blocks.global&flat_settings=true"
+	const settings = "cluster_uuid,blocks.global,metadata.indices.*.settings&flat_settings=true"
 	calls := map[string]func(*testing.T, *Client) (int, error){
 		listing: func(t *testing.T, c *Client) (int, error) { l, err := c.Indices(t.Context()); return len(l), err },
 		settings: func(t *testing.T, c *Client) (int, error) {

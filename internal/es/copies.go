@@ -22,7 +22,7 @@ func (c *Client) ShrinkIndex(ctx context.Context, r cluster.ShrinkIndex) error {
 	if len(r.Aliases) > 0 {
 		body["aliases"] = r.Aliases
 	}
-	return c.do(ctx, call{op: op, write: true, once: true, least: sizesTimeout, request: func() esapi.Request {
+	return c.do(ctx, call{op: op, write: true, resend: never, least: sizesTimeout, request: func() esapi.Request {
 		return esapi.IndicesShrinkRequest{Index: esc(r.Source), Target: esc(r.Target), Body: jsonBody(body), WaitForActiveShards: r.WaitForActiveShards}
 	}})
 }
@@ -30,17 +30,14 @@ func (c *Client) ShrinkIndex(ctx context.Context, r cluster.ShrinkIndex) error {
 // Reindex implements cluster.Writer. Its body may hold the password of a remote
 // cluster.
 func (c *Client) Reindex(ctx context.Context, r cluster.Reindex) (task string, err error) {
-	var reply struct {
-		Task string `json:"task"`
-	}
-	err = c.do(ctx, call{op: "reindex into " + r.Dest, write: true, once: true, private: true, decode: into(&reply), request: func() esapi.Request {
+	err = c.do(ctx, call{op: "reindex into " + r.Dest, write: true, resend: never, private: true, decode: fields(field{"task", &task}), request: func() esapi.Request {
 		perSecond := int(r.RequestsPerSecond)
 		return esapi.ReindexRequest{
 			Body: jsonBody(r.Body), Refresh: flag(r.Refresh), RequestsPerSecond: &perSecond, Slices: int(max(r.Slices, 1)),
 			Timeout: r.Timeout, WaitForActiveShards: r.WaitForActiveShards, WaitForCompletion: flag(false),
 		}
 	}})
-	return reply.Task, err
+	return task, err
 }
 
 // Task implements cluster.ServerReader.
@@ -57,14 +54,15 @@ func (c *Client) Task(ctx context.Context, id string) (cluster.Task, error) {
 		TimedOut  bool              `json:"timed_out"`
 	}
 	var reply struct {
-		Completed bool `json:"completed"`
+		Completed bool
 		Task      struct {
 			Status counts `json:"status"`
-		} `json:"task"`
-		Response counts          `json:"response"`
-		Error    json.RawMessage `json:"error"`
+		}
+		Response counts
+		Error    json.RawMessage
 	}
-	err := c.do(ctx, call{op: "ask for task " + id, decode: into(&reply), request: func() esapi.Request {
+	decode := fields(field{"completed", &reply.Completed}, field{"task", &reply.Task}, field{"response", &reply.Response}, field{"error", &reply.Error})
+	err := c.do(ctx, call{op: "ask for task " + id, decode: decode, request: func() esapi.Request {
 		return esapi.TasksGetRequest{TaskID: url.PathEscape(id)}
 	}})
 	n := reply.Task.Status
@@ -122,7 +120,7 @@ func (c *Client) MountSnapshot(ctx context.Context, r cluster.MountSnapshot) err
 		return err
 	}
 	body := map[string]any{"index": r.Index, "renamed_index": r.Target, "index_settings": r.Settings, "ignore_index_settings": r.IgnoreSettings}
-	return c.do(ctx, call{op: op, write: true, once: true, least: sizesTimeout, request: func() esapi.Request {
+	return c.do(ctx, call{op: op, write: true, resend: never, least: sizesTimeout, decode: whole(&json.RawMessage{}), request: func() esapi.Request {
 		return bare{
 			method: http.MethodPost, body: jsonBody(body),
 			path: "/_snapshot/" + esc(r.Repository) + "/" + esc(r.Snapshot) + "/_mount?storage=shared_cache&wait_for_completion=" + strconv.FormatBool(r.Wait),

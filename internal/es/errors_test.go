@@ -16,7 +16,7 @@ import (
 // kindsOf are all kinds of errors a call can end with.
 var kindsOf = []error{
 	cluster.ErrNoIndex, cluster.ErrNoSnapshot, cluster.ErrNoRepository, cluster.ErrExists, cluster.ErrBusy, cluster.ErrReadOnly, cluster.ErrRepository, cluster.ErrInvalid,
-	cluster.ErrUnauthorized, cluster.ErrForbidden, cluster.ErrUnreachable, cluster.ErrUnavailable, cluster.ErrRejected, cluster.ErrUnsupported, cluster.ErrLost, cluster.ErrServer,
+	cluster.ErrUnauthorized, cluster.ErrForbidden, cluster.ErrUnreachable, cluster.ErrUnavailable, cluster.ErrRejected, cluster.ErrUnsupported, cluster.ErrLost, cluster.ErrServer, cluster.ErrOtherCluster,
 }
 
 // requireKind wants exactly one kind, and a message of one line.

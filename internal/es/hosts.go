@@ -2,53 +2,200 @@ package es
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"slices"
+	"net/http"
 	"sync"
 	"time"
+
+	"github.com/elastic/elastic-transport-go/v8/elastictransport"
+	"github.com/elastic/go-elasticsearch/v8/esapi"
 
 	"github.com/esnap/esnap/internal/cluster"
 )
 
-// hostTimeout is how long each of several hosts is given to say which cluster it
-// belongs to.
-const hostTimeout = 3 * time.Second
+// hosts are the addresses of one cluster. One of them is used until it fails. What
+// is read from one is never written to another cluster: an address says which cluster
+// it belongs to before it is written to, and again when it comes into use.
+type hosts struct {
+	list []*elastictransport.Client
+	warn func(string)
 
-// oneCluster sees, before the first write, that several hosts belong to one cluster:
-// what one of them listed is written to another. A host that does not answer says
-// nothing.
-func (c *Client) oneCluster(ctx context.Context) error {
-	if len(c.o.URLs) < 2 {
-		return nil
+	mu      sync.Mutex
+	at      int               // the one in use
+	uuid    string            // of the cluster; empty until an address has said it
+	known   map[int]time.Time // when addresses last said it, since they came into use
+	hidden  map[int]bool      // addresses that do not say it
+	other   error             // an address belongs to another cluster: nothing is sent any more
+	checked bool              // the other addresses were asked, before the first write
+}
+
+// justNow is how long before a deletion the address must have said which cluster it
+// leads to: what a name stands for may change meanwhile.
+const justNow = 2 * time.Second
+
+// unrecovered is the uuid that a cluster gives before it has recovered its state.
+const unrecovered = "_na_"
+
+// learn takes note of the cluster that an address says it belongs to.
+func (h *hosts) learn(host int, uuid string) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.known == nil {
+		h.known, h.hidden = map[int]time.Time{}, map[int]bool{}
 	}
-	c.hosts.Lock()
-	defer c.hosts.Unlock()
-	if c.hostsChecked || c.hostsDiffer != nil {
-		return c.hostsDiffer
+	switch {
+	case uuid == "" || uuid == unrecovered:
+	case h.uuid == "" || h.uuid == uuid:
+		h.uuid, h.known[host] = uuid, time.Now()
+	case len(h.list) > 1:
+		h.other = otherCluster(fmt.Sprintf("address number %d belongs to another cluster than the one that was read; nothing is written", host+1), "name hosts of one cluster only")
+		return h.other
+	default:
+		h.other = otherCluster("the address now leads to another cluster than the one that was read; nothing more is written", "give the address of one cluster, not of something that chooses between several")
+		return h.other
 	}
-	uuids := make([]string, len(c.o.URLs))
-	var all sync.WaitGroup
-	for i, u := range c.o.URLs {
-		all.Go(func() {
-			o := c.o
-			o.URLs, o.ConnectTimeout, o.Timeout, o.Wait, o.Transport = []string{u}, 0, min(hostTimeout, c.o.Timeout), nil, c.base
-			one, err := New(o)
-			if err != nil {
-				return
-			}
-			if s, err := one.Server(ctx); err == nil && s.UUID != "_na_" {
-				uuids[i] = s.UUID
-			}
-		})
+	return nil
+}
+
+func otherCluster(text, hint string) error {
+	return &cluster.Error{Op: "read the cluster's uuid", Kind: cluster.ErrOtherCluster, Text: text, Hint: hint}
+}
+
+// leave goes on to the next address when this one cannot be reached or is not ready.
+func (h *hosts) leave(host int, err error) (moved bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.list) < 2 || h.other != nil {
+		return false
 	}
-	all.Wait()
-	first := slices.IndexFunc(uuids, func(id string) bool { return id != "" })
-	for i, id := range uuids {
-		if id != "" && id != uuids[first] {
-			c.hostsDiffer = &cluster.Error{Op: "use several addresses", Kind: cluster.ErrInvalid, Text: fmt.Sprintf("addresses number %d and %d belong to different clusters; nothing is written", first+1, i+1), Hint: "name hosts of one cluster only"}
-			return c.hostsDiffer
+	if !errors.Is(err, cluster.ErrUnreachable) && !errors.Is(err, cluster.ErrUnavailable) {
+		return false
+	}
+	if h.at == host {
+		h.at = (host + 1) % len(h.list)
+		delete(h.known, h.at)
+		delete(h.hidden, h.at)
+	}
+	return true
+}
+
+// ready is the address for a call. Before a write, and before anything that is asked
+// of another address than the first, it is known which cluster the address belongs to.
+func (c *Client) ready(ctx context.Context, k call) (host int, err error) {
+	h := &c.hosts
+	h.mu.Lock()
+	host, err = h.at, h.other
+	said, known := h.known[host]
+	settled := k.which || known && (!k.deletes || time.Since(said) < justNow) || !k.write && (h.uuid == "" || len(h.list) < 2 || h.hidden[host])
+	settled = settled || len(h.list) == 1 && h.hidden[host]
+	check := k.write && len(h.list) > 1 && !h.checked
+	h.mu.Unlock()
+	if err != nil {
+		return host, err
+	}
+	if !settled {
+		if err := c.askWhich(ctx, host); err != nil {
+			return host, err
+		}
+		if err := h.settle(host, k.write); err != nil {
+			return host, err
 		}
 	}
-	c.hostsChecked = ctx.Err() == nil
+	if check {
+		c.askOthers(ctx, host)
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		err, h.checked = h.other, ctx.Err() == nil
+	}
+	return host, err
+}
+
+// settle says what is done about an address that does not say which cluster it is: with
+// several addresses nothing is written.
+func (h *hosts) settle(host int, write bool) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if _, known := h.known[host]; known {
+		return nil
+	}
+	if h.hidden == nil {
+		h.known, h.hidden = map[int]time.Time{}, map[int]bool{}
+	}
+	first := !h.hidden[host]
+	h.hidden[host] = true
+	switch {
+	case !write:
+	case len(h.list) > 1:
+		return &cluster.Error{
+			Op: "read the cluster's uuid", Kind: cluster.ErrOtherCluster,
+			Text: fmt.Sprintf("address number %d does not tell which cluster it belongs to; with several addresses nothing is written then", host+1),
+			Hint: "give one address, or give the user the privilege cluster:monitor/state (monitor)",
+		}
+	case first && h.warn != nil:
+		h.warn("the cluster does not tell its uuid: esnap cannot tell whether the address leads to another cluster meanwhile")
+	}
 	return nil
+}
+
+// askWhich asks an address which cluster it belongs to. That it does not say is no
+// error here.
+func (c *Client) askWhich(ctx context.Context, host int) error {
+	ask := call{op: "read the cluster's uuid", which: true, decode: identity(), request: func() esapi.Request {
+		return esapi.ClusterStateRequest{Metric: []string{"master_node"}, FilterPath: []string{"cluster_uuid"}}
+	}}
+	_, err := c.once(ctx, ask, host)
+	if silent(err) {
+		ask.request = func() esapi.Request { return esapi.InfoRequest{} }
+		_, err = c.once(ctx, ask, host)
+	}
+	if silent(err) {
+		return nil
+	}
+	return err
+}
+
+// silent says whether a server that was reached does not tell its uuid.
+func silent(err error) bool {
+	if err == nil || errors.Is(err, cluster.ErrOtherCluster) {
+		return false
+	}
+	var e *cluster.Error
+	return errors.As(err, &e) && (e.Status >= http.StatusBadRequest && !cluster.Transient(err) && !errors.Is(err, cluster.ErrUnauthorized) || e.Status == http.StatusOK)
+}
+
+// identity decodes a reply that says which cluster it comes from, and maybe more.
+func identity(others ...field) func(*stream) error {
+	return func(s *stream) error {
+		var uuid string
+		if err := fields(field{"cluster_uuid", &uuid}, others...)(s); err != nil {
+			return err
+		}
+		return s.learn(uuid)
+	}
+}
+
+// hostTimeout is how long each of several addresses is given to say which cluster it
+// belongs to, before the first write.
+const hostTimeout = 3 * time.Second
+
+// askOthers asks the addresses that are not in use which cluster they belong to. One
+// that does not answer is not waited for: it is asked again before it is used.
+func (c *Client) askOthers(ctx context.Context, used int) {
+	ctx, cancel := context.WithTimeout(ctx, min(hostTimeout, c.o.Timeout))
+	defer cancel()
+	var all sync.WaitGroup
+	for host := range c.hosts.list {
+		if host != used {
+			all.Go(func() { _ = c.askWhich(ctx, host) }) // what they say is in hosts.other
+		}
+	}
+	all.Wait()
+	c.hosts.mu.Lock()
+	defer c.hosts.mu.Unlock()
+	for host := range c.hosts.list {
+		if host != used {
+			delete(c.hosts.known, host)
+		}
+	}
 }

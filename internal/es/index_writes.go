@@ -20,21 +20,18 @@ const masterPatience = 10 * time.Second
 // Between one shard that has moved and the next there is a moment in which none moves:
 // the answer is asked for once the master has done all that it has to do.
 func (c *Client) ClusterHealth(ctx context.Context) (cluster.Health, error) {
-	var reply struct {
-		Status     string `json:"status"`
-		Relocating int    `json:"relocating_shards"`
-		TimedOut   bool   `json:"timed_out"`
-	}
+	var h cluster.Health
+	timedOut := false
 	const op = "read the cluster's health"
-	err := c.do(ctx, call{op: op, decode: into(&reply), accept: []int{http.StatusRequestTimeout}, request: func() esapi.Request {
+	err := c.do(ctx, call{op: op, decode: fields(field{"status", &h.Status}, field{"relocating_shards", &h.Relocating}, field{"timed_out", &timedOut}), accept: []int{http.StatusRequestTimeout}, request: func() esapi.Request {
 		return esapi.ClusterHealthRequest{
 			FilterPath: []string{"status", "relocating_shards", "timed_out"}, WaitForEvents: "languid", Timeout: min(c.o.Timeout/2, masterPatience),
 		}
 	}})
-	if err == nil && reply.TimedOut {
+	if err == nil && timedOut {
 		err = &cluster.Error{Op: op, Kind: cluster.ErrUnavailable, Text: "the master has not done what it has to do"}
 	}
-	return cluster.Health{Status: reply.Status, Relocating: reply.Relocating}, err
+	return h, err
 }
 
 // PutIndexSettings implements cluster.Writer.
@@ -43,7 +40,7 @@ func (c *Client) PutIndexSettings(ctx context.Context, r cluster.PutIndexSetting
 	if err := concrete(op, r.Names...); err != nil {
 		return err
 	}
-	return c.do(ctx, call{op: op, write: true, request: func() esapi.Request {
+	return c.do(ctx, call{op: op, write: true, resend: harmless, request: func() esapi.Request {
 		q := esapi.IndicesPutSettingsRequest{Index: escAll(r.Names), Body: jsonBody(r.Settings)}
 		if r.IgnoreUnavailable {
 			q.IgnoreUnavailable = flag(true)
@@ -65,7 +62,7 @@ func (c *Client) OpenIndices(ctx context.Context, r cluster.OpenIndices) error {
 	if err := concrete(op, r.Names...); err != nil {
 		return err
 	}
-	return c.do(ctx, call{op: op, write: true, least: sizesTimeout, request: func() esapi.Request {
+	return c.do(ctx, call{op: op, write: true, resend: harmless, least: sizesTimeout, request: func() esapi.Request {
 		if r.Close {
 			return esapi.IndicesCloseRequest{Index: escAll(r.Names), IgnoreUnavailable: flag(true)}
 		}
@@ -79,7 +76,7 @@ func (c *Client) FlushIndices(ctx context.Context, r cluster.FlushIndices) error
 	if err := concrete(op, r.Names...); err != nil {
 		return err
 	}
-	return c.do(ctx, call{op: op, write: true, least: sizesTimeout, request: func() esapi.Request {
+	return c.do(ctx, call{op: op, write: true, resend: harmless, least: sizesTimeout, decode: shardsDone(op), request: func() esapi.Request {
 		return esapi.IndicesFlushRequest{Index: escAll(r.Names), Force: flag(true), IgnoreUnavailable: flag(true)}
 	}})
 }
@@ -95,7 +92,7 @@ func (c *Client) FreezeIndices(ctx context.Context, r cluster.FreezeIndices) err
 	if err := concrete(op, r.Names...); err != nil {
 		return err
 	}
-	return c.do(ctx, call{op: op, write: true, least: sizesTimeout, request: func() esapi.Request {
+	return c.do(ctx, call{op: op, write: true, resend: harmless, least: sizesTimeout, request: func() esapi.Request {
 		return bare{method: http.MethodPost, path: "/" + joinNames(escAll(r.Names)) + path}
 	}})
 }
@@ -128,27 +125,32 @@ func (c *Client) ForcemergeIndex(ctx context.Context, r cluster.ForcemergeIndex)
 	if err := concrete(op, r.Name); err != nil {
 		return err
 	}
-	var reply struct {
-		Shards struct {
-			Failed   int `json:"failed"`
-			Failures []struct {
-				Shard  int       `json:"shard"`
-				Reason errorBody `json:"reason"`
-			} `json:"failures"`
-		} `json:"_shards"`
-	}
-	err := c.do(ctx, call{op: op, write: true, decode: into(&reply), request: func() esapi.Request {
+	return c.do(ctx, call{op: op, write: true, decode: shardsDone(op), request: func() esapi.Request {
 		n := int(r.MaxNumSegments)
 		return esapi.IndicesForcemergeRequest{Index: []string{esc(r.Name)}, MaxNumSegments: &n}
 	}})
-	if err != nil || reply.Shards.Failed == 0 {
-		return err
+}
+
+// shardsDone decodes a reply that counts shard copies: those that failed are an error.
+func shardsDone(op string) func(*stream) error {
+	return func(s *stream) error {
+		var shards struct {
+			Failed   int `json:"failed"`
+			Failures []struct {
+				Index  string    `json:"index"`
+				Shard  int       `json:"shard"`
+				Reason errorBody `json:"reason"`
+			} `json:"failures"`
+		}
+		if err := fields(field{"_shards", &shards})(s); err != nil || shards.Failed == 0 {
+			return err
+		}
+		e := &cluster.Error{Op: op, Kind: cluster.ErrServer, Causes: []cluster.Cause{{Reason: fmt.Sprintf("%d of its shard copies failed", shards.Failed)}}}
+		for _, f := range shards.Failures {
+			e.Causes = append(e.Causes, cluster.Cause{Type: f.Reason.Type, Reason: fmt.Sprintf("shard %d: %s", f.Shard, oneLine(f.Reason.Reason))})
+		}
+		return e
 	}
-	e := &cluster.Error{Op: op, Kind: cluster.ErrServer, Causes: []cluster.Cause{{Reason: fmt.Sprintf("%d of its shard copies were not merged", reply.Shards.Failed)}}}
-	for _, f := range reply.Shards.Failures {
-		e.Causes = append(e.Causes, cluster.Cause{Type: f.Reason.Type, Reason: fmt.Sprintf("shard %d: %s", f.Shard, oneLine(f.Reason.Reason))})
-	}
-	return e
 }
 
 // CreateIndex implements cluster.Writer.
@@ -164,7 +166,7 @@ func (c *Client) CreateIndex(ctx context.Context, r cluster.CreateIndex) error {
 
 // PutClusterSettings implements cluster.Writer.
 func (c *Client) PutClusterSettings(ctx context.Context, r cluster.PutClusterSettings) error {
-	return c.do(ctx, call{op: "change cluster settings", write: true, request: func() esapi.Request {
+	return c.do(ctx, call{op: "change cluster settings", write: true, resend: harmless, request: func() esapi.Request {
 		return esapi.ClusterPutSettingsRequest{Body: jsonBody(map[string]any{"transient": r.Transient})}
 	}})
 }
@@ -181,22 +183,27 @@ func (c *Client) Rollover(ctx context.Context, r cluster.Rollover) (cluster.Roll
 
 func (c *Client) rollover(ctx context.Context, r cluster.Rollover, rehearse bool) (cluster.RolloverResult, error) {
 	var reply struct {
-		Old        string          `json:"old_index"`
-		New        string          `json:"new_index"`
-		RolledOver bool            `json:"rolled_over"`
-		Conditions map[string]bool `json:"conditions"`
+		Old, New   string
+		RolledOver bool
+		Conditions map[string]bool
 	}
 	body := map[string]any{"conditions": r.Conditions}
 	if len(r.Settings) > 0 {
 		body["settings"] = r.Settings
 	}
-	err := c.do(ctx, call{op: "roll over alias " + r.Alias, write: !rehearse, once: !rehearse, decode: into(&reply), request: func() esapi.Request {
+	k := call{op: "roll over alias " + r.Alias, write: !rehearse}
+	if k.write {
+		k.resend = never
+	}
+	k.decode = fields(field{"rolled_over", &reply.RolledOver}, field{"old_index", &reply.Old}, field{"new_index", &reply.New}, field{"conditions", &reply.Conditions})
+	k.request = func() esapi.Request {
 		q := esapi.IndicesRolloverRequest{Alias: esc(r.Alias), NewIndex: esc(r.NewIndex), Body: jsonBody(body), WaitForActiveShards: r.WaitForActiveShards}
 		if rehearse {
 			q.DryRun = flag(true)
 		}
 		return q
-	}})
+	}
+	err := c.do(ctx, k)
 	res := cluster.RolloverResult{OldIndex: reply.Old, NewIndex: reply.New, Due: reply.RolledOver}
 	for _, met := range reply.Conditions {
 		res.Due = res.Due || rehearse && met

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"io"
 	"net/http"
 	"slices"
 	"strconv"
@@ -23,29 +22,45 @@ var indexFields = []string{
 	"metadata.indices.*.state", "metadata.indices.*.aliases", "metadata.indices.*.system",
 	`metadata.indices.*.settings.index\.uuid`, `metadata.indices.*.settings.index\.creation_date`,
 	`metadata.indices.*.settings.index\.hidden`, `metadata.indices.*.settings.index\.lifecycle\.name`,
-	"metadata.data_stream.data_stream.*.indices.index_name", "blocks.global",
+	`metadata.indices.*.settings.index\.routing\.allocation\.exclude\.esnap_*`, `metadata.indices.*.settings.index\.blocks\.*`,
+	`metadata.indices.*.settings.index\.store\.*`, `metadata.indices.*.settings.index\.searchable_snapshot\.*`,
+	"metadata.indices.*.rollover_info.*.time",
+	"metadata.data_stream.data_stream.*.indices.index_name",
 }
 
-// metadata reads the cluster's metadata and gives it to read, key by key. A cluster
-// that has not recovered its state yet answers with none at all: that is waited for
-// like a cluster that does not answer, and is never an empty list.
-func (c *Client) metadata(ctx context.Context, op string, filterPath []string, reset func(), read func(d *json.Decoder, key string) error) error {
+// metadata reads the cluster's metadata, of all indices or of those named, and gives
+// it to read, key by key. A cluster that has not recovered its state yet answers with
+// none at all: that is waited for like a cluster that does not answer, and is never an
+// empty list. Nor is a reply that does not say which cluster it comes from.
+func (c *Client) metadata(ctx context.Context, op string, names, filterPath []string, reset func(), read func(s *stream, key string) error) error {
 	return c.patiently(ctx, func(err error) bool { return errors.Is(err, errNotRecovered) }, func() error {
 		return c.do(ctx, call{op: op, request: func() esapi.Request {
 			reset()
-			return esapi.ClusterStateRequest{Metric: []string{"metadata", "blocks"}, FlatSettings: flag(true), FilterPath: filterPath}
-		}, decode: func(r io.Reader) error {
-			d := json.NewDecoder(r)
-			err := object(d, func(key string) error {
+			q := esapi.ClusterStateRequest{Metric: []string{"metadata", "blocks"}, FlatSettings: flag(true), FilterPath: append([]string{"cluster_uuid", "blocks.global"}, filterPath...)}
+			if names != nil { // a name is never a pattern, and one that is gone is no error
+				q.Index, q.ExpandWildcards, q.IgnoreUnavailable = escAll(names), "none", flag(true)
+			}
+			return q
+		}, decode: func(s *stream) error {
+			uuid := ""
+			err := s.object(func(key string) error {
 				switch key {
+				case "cluster_uuid":
+					return s.Decode(&uuid)
 				case "metadata":
-					return object(d, func(key string) error { return read(d, key) })
+					return s.object(func(key string) error { return read(s, key) })
 				case "blocks":
-					return object(d, func(string) error { return object(d, func(id string) error { return recovered(d, op, id) }) })
+					return s.object(func(string) error { return s.object(func(id string) error { return recovered(s, op, id) }) })
 				}
-				return skip(d)
+				return s.skip()
 			})
-			return drain(r, err)
+			switch {
+			case err != nil:
+				return err
+			case uuid == "":
+				return lacks("cluster_uuid")
+			}
+			return s.learn(uuid)
 		}})
 	})
 }
@@ -54,11 +69,11 @@ func (c *Client) metadata(ctx context.Context, op string, filterPath []string, r
 // (GatewayService).
 const notRecovered = "1"
 
-func recovered(d *json.Decoder, op, id string) error {
+func recovered(s *stream, op, id string) error {
 	var block struct {
 		Description string `json:"description"`
 	}
-	err := d.Decode(&block)
+	err := s.Decode(&block)
 	if err == nil && id == notRecovered {
 		return &cluster.Error{Op: op, Kind: cluster.ErrUnavailable, Text: block.Description, Err: errNotRecovered}
 	}
@@ -66,27 +81,43 @@ func recovered(d *json.Decoder, op, id string) error {
 }
 
 type indexMetadata struct {
-	State    string   `json:"state"`
-	Aliases  []string `json:"aliases"`
-	System   bool     `json:"system"`
-	Settings struct {
-		UUID      string `json:"index.uuid"`
-		Created   string `json:"index.creation_date"`
-		Hidden    string `json:"index.hidden"`
-		Lifecycle string `json:"index.lifecycle.name"`
-	} `json:"settings"`
+	State    string            `json:"state"`
+	Aliases  []string          `json:"aliases"`
+	System   bool              `json:"system"`
+	Settings map[string]string `json:"settings"`
+	Rollover map[string]struct {
+		Time int64 `json:"time"`
+	} `json:"rollover_info"`
 }
 
 // Indices implements cluster.IndexReader with one request.
 func (c *Client) Indices(ctx context.Context) ([]*cluster.Index, error) {
+	return c.indices(ctx, "list indices", nil)
+}
+
+// IndicesNamed implements cluster.IndexReader.
+func (c *Client) IndicesNamed(ctx context.Context, names []string) ([]*cluster.Index, error) {
+	var list []*cluster.Index
+	for _, batch := range c.batches(names, 700) {
+		some, err := c.indices(ctx, describe("read", "index ", "indices", batch), batch)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, some...)
+	}
+	slices.SortFunc(list, func(a, b *cluster.Index) int { return strings.Compare(a.Name, b.Name) })
+	return list, nil
+}
+
+func (c *Client) indices(ctx context.Context, op string, names []string) ([]*cluster.Index, error) {
 	var list []*cluster.Index
 	streams := map[string][]string{}
-	err := c.metadata(ctx, "list indices", indexFields, func() { list = nil; clear(streams) }, func(d *json.Decoder, key string) error {
+	err := c.metadata(ctx, op, names, indexFields, func() { list = nil; clear(streams) }, func(s *stream, key string) error {
 		switch key {
 		case "indices":
-			return object(d, func(name string) error {
+			return s.object(func(name string) error {
 				var m indexMetadata
-				if err := d.Decode(&m); err != nil {
+				if err := s.Decode(&m); err != nil {
 					return err
 				}
 				list = append(list, m.index(name))
@@ -100,17 +131,17 @@ func (c *Client) Indices(ctx context.Context) ([]*cluster.Index, error) {
 					} `json:"indices"`
 				} `json:"data_stream"`
 			}
-			if err := d.Decode(&ds); err != nil {
+			if err := s.Decode(&ds); err != nil {
 				return err
 			}
-			for name, s := range ds.DataStream {
-				for _, i := range s.Indices {
+			for name, d := range ds.DataStream {
+				for _, i := range d.Indices {
 					streams[name] = append(streams[name], i.Name)
 				}
 			}
 			return nil
 		}
-		return skip(d)
+		return s.skip()
 	})
 	if err != nil {
 		return nil, err
@@ -129,12 +160,18 @@ func (c *Client) Indices(ctx context.Context) ([]*cluster.Index, error) {
 
 func (m indexMetadata) index(name string) *cluster.Index {
 	i := &cluster.Index{
-		Name: name, UUID: m.Settings.UUID, Closed: m.State == "close", Hidden: m.Settings.Hidden == "true",
-		System: m.System || cluster.IsDotted(name), Lifecycle: m.Settings.Lifecycle, Aliases: m.Aliases,
+		Name: name, UUID: m.Settings["index.uuid"], Closed: m.State == "close", Hidden: m.Settings["index.hidden"] == "true",
+		System: m.System || cluster.IsDotted(name), Lifecycle: m.Settings["index.lifecycle.name"], Aliases: m.Aliases,
 	}
-	if ms, err := strconv.ParseInt(m.Settings.Created, 10, 64); err == nil {
+	if ms, err := strconv.ParseInt(m.Settings["index.creation_date"], 10, 64); err == nil {
 		i.Created = millis(ms)
 	}
+	for _, r := range m.Rollover {
+		if at := millis(r.Time); at.After(i.Rolled) {
+			i.Rolled = at
+		}
+	}
+	i.ReadSettings(m.Settings)
 	slices.Sort(i.Aliases)
 	return i
 }
@@ -143,28 +180,26 @@ func (m indexMetadata) index(name string) *cluster.Index {
 func (c *Client) Stats(ctx context.Context, names []string) (map[string]cluster.IndexStats, error) {
 	out := make(map[string]cluster.IndexStats, len(names))
 	for _, batch := range c.batches(names, 300) {
-		var reply struct {
-			Indices map[string]struct {
-				Primaries, Total struct {
-					Docs struct {
-						Count int64 `json:"count"`
-					} `json:"docs"`
-					Store struct {
-						Bytes int64 `json:"size_in_bytes"`
-					} `json:"store"`
-				}
-			} `json:"indices"`
+		var reply map[string]struct {
+			Primaries, Total struct {
+				Docs struct {
+					Count int64 `json:"count"`
+				} `json:"docs"`
+				Store struct {
+					Bytes int64 `json:"size_in_bytes"`
+				} `json:"store"`
+			}
 		}
-		err := c.do(ctx, call{op: "read index statistics", decode: into(&reply), accept: []int{http.StatusNotFound}, request: func() esapi.Request {
+		err := c.do(ctx, call{op: "read index statistics", decode: fields(field{"_shards", &json.RawMessage{}}, field{"indices", &reply}), absent: []int{http.StatusNotFound}, request: func() esapi.Request {
 			return lenientStats{esapi.IndicesStatsRequest{
 				Index: escAll(batch), Metric: []string{"docs", "store"},
-				FilterPath: []string{"indices.*.primaries.docs.count", "indices.*.primaries.store.size_in_bytes", "indices.*.total.store.size_in_bytes"},
+				FilterPath: []string{"_shards.total", "indices.*.primaries.docs.count", "indices.*.primaries.store.size_in_bytes", "indices.*.total.store.size_in_bytes"},
 			}}
 		}})
 		if err != nil {
 			return nil, err
 		}
-		for name, s := range reply.Indices {
+		for name, s := range reply {
 			out[name] = cluster.IndexStats{Docs: s.Primaries.Docs.Count, Bytes: s.Total.Store.Bytes, PrimaryBytes: s.Primaries.Store.Bytes}
 		}
 	}
@@ -192,12 +227,12 @@ func (c *Client) Settings(ctx context.Context, names []string) (map[string]map[s
 		wanted[n] = true
 	}
 	out := map[string]map[string]string{}
-	err := c.metadata(ctx, "read index settings", []string{"metadata.indices.*.settings", "blocks.global"}, func() { clear(out) }, func(d *json.Decoder, _ string) error {
-		return object(d, func(name string) error {
+	err := c.metadata(ctx, "read index settings", nil, []string{"metadata.indices.*.settings"}, func() { clear(out) }, func(s *stream, _ string) error {
+		return s.object(func(name string) error {
 			var m struct {
 				Settings map[string]any `json:"settings"`
 			}
-			if err := d.Decode(&m); err != nil {
+			if err := s.Decode(&m); err != nil {
 				return err
 			}
 			if wanted[name] {
@@ -213,20 +248,18 @@ func (c *Client) Settings(ctx context.Context, names []string) (map[string]map[s
 func (c *Client) Segments(ctx context.Context, names []string) (map[string]int, error) {
 	out := map[string]int{}
 	for _, batch := range c.batches(names, 200) {
-		var reply struct {
-			Indices map[string]struct {
-				Shards map[string][]struct {
-					Segments int `json:"num_search_segments"`
-				} `json:"shards"`
-			} `json:"indices"`
+		var reply map[string]struct {
+			Shards map[string][]struct {
+				Segments int `json:"num_search_segments"`
+			} `json:"shards"`
 		}
-		err := c.do(ctx, call{op: "read index segments", decode: into(&reply), accept: []int{http.StatusNotFound}, request: func() esapi.Request {
-			return esapi.IndicesSegmentsRequest{Index: escAll(batch), IgnoreUnavailable: flag(true), FilterPath: []string{"indices.*.shards.*.num_search_segments"}}
+		err := c.do(ctx, call{op: "read index segments", decode: fields(field{"_shards", &json.RawMessage{}}, field{"indices", &reply}), absent: []int{http.StatusNotFound}, request: func() esapi.Request {
+			return esapi.IndicesSegmentsRequest{Index: escAll(batch), IgnoreUnavailable: flag(true), FilterPath: []string{"_shards.total", "indices.*.shards.*.num_search_segments"}}
 		}})
 		if err != nil {
 			return nil, err
 		}
-		for name, i := range reply.Indices {
+		for name, i := range reply {
 			for _, copies := range i.Shards {
 				for _, s := range copies {
 					out[name] += s.Segments
@@ -238,24 +271,22 @@ func (c *Client) Segments(ctx context.Context, names []string) (map[string]int, 
 }
 
 // FieldRange implements cluster.IndexReader.
-func (c *Client) FieldRange(ctx context.Context, index, field string) (cluster.FieldRange, error) {
-	var reply struct {
-		Aggregations map[string]struct {
-			Value *float64 `json:"value"`
-		} `json:"aggregations"`
+func (c *Client) FieldRange(ctx context.Context, index, name string) (cluster.FieldRange, error) {
+	var found map[string]struct {
+		Value *float64 `json:"value"`
 	}
 	body := map[string]any{"aggs": map[string]any{
-		"min": map[string]any{"min": map[string]any{"field": field}},
-		"max": map[string]any{"max": map[string]any{"field": field}},
+		"min": map[string]any{"min": map[string]any{"field": name}},
+		"max": map[string]any{"max": map[string]any{"field": name}},
 	}}
-	err := c.do(ctx, call{op: "read the range of " + field + " in " + index, decode: into(&reply), request: func() esapi.Request {
+	err := c.do(ctx, call{op: "read the range of " + name + " in " + index, decode: fields(field{"timed_out", &json.RawMessage{}}, field{"aggregations", &found}), request: func() esapi.Request {
 		size := 0
-		return esapi.SearchRequest{Index: []string{esc(index)}, Size: &size, Body: jsonBody(body), FilterPath: []string{"aggregations"}}
+		return esapi.SearchRequest{Index: []string{esc(index)}, Size: &size, Body: jsonBody(body), FilterPath: []string{"aggregations", "timed_out"}}
 	}})
 	if err != nil {
 		return cluster.FieldRange{}, err
 	}
-	lo, hi := reply.Aggregations["min"].Value, reply.Aggregations["max"].Value
+	lo, hi := found["min"].Value, found["max"].Value
 	if lo == nil || hi == nil {
 		return cluster.FieldRange{}, nil
 	}
@@ -263,27 +294,34 @@ func (c *Client) FieldRange(ctx context.Context, index, field string) (cluster.F
 }
 
 // WriteAliases implements cluster.IndexReader. Aliases in the cluster's metadata
-// are bare names, so this is a request of its own.
-func (c *Client) WriteAliases(ctx context.Context) (map[string][]string, error) {
-	var reply map[string]struct {
-		Aliases map[string]struct {
-			Write bool `json:"is_write_index"`
-		} `json:"aliases"`
-	}
-	err := c.do(ctx, call{op: "list write aliases", decode: into(&reply), request: func() esapi.Request {
-		return esapi.IndicesGetAliasRequest{ExpandWildcards: "all", FilterPath: []string{"*.aliases.*.is_write_index"}}
-	}})
-	if err != nil {
-		return nil, err
-	}
+// are bare names, so this is a request of its own. Asked by name, the server names
+// each index, also one without an alias: a reply that lacks one is no reply.
+func (c *Client) WriteAliases(ctx context.Context, names []string) (map[string][]string, error) {
 	out := map[string][]string{}
-	for index, r := range reply {
-		for alias, a := range r.Aliases {
-			if a.Write {
-				out[index] = append(out[index], alias)
-			}
+	for _, batch := range c.batches(names, 100) {
+		var reply map[string]struct {
+			Aliases map[string]struct {
+				Write bool `json:"is_write_index"`
+			} `json:"aliases"`
 		}
-		slices.Sort(out[index])
+		const op = "list write aliases"
+		err := c.do(ctx, call{op: op, decode: whole(&reply), request: func() esapi.Request {
+			return esapi.IndicesGetAliasRequest{Index: escAll(batch), ExpandWildcards: "all", IgnoreUnavailable: flag(true)}
+		}})
+		if err != nil && !errors.Is(err, cluster.ErrNoIndex) {
+			return nil, err
+		}
+		if len(reply) == 0 && err == nil {
+			return nil, &cluster.Error{Op: op, Kind: cluster.ErrServer, Text: "the reply names none of the indices that were asked for"}
+		}
+		for index, r := range reply {
+			for alias, a := range r.Aliases {
+				if a.Write {
+					out[index] = append(out[index], alias)
+				}
+			}
+			slices.Sort(out[index])
+		}
 	}
 	return out, nil
 }
@@ -291,19 +329,17 @@ func (c *Client) WriteAliases(ctx context.Context) (map[string][]string, error) 
 // Health implements cluster.IndexReader. It asks for all indices: a missing name
 // in the path would keep the server waiting for it.
 func (c *Client) Health(ctx context.Context, names []string) (map[string]cluster.IndexHealth, error) {
-	var reply struct {
-		Indices map[string]struct {
-			Status       string `json:"status"`
-			Shards       int    `json:"number_of_shards"`
-			Primary      int    `json:"active_primary_shards"`
-			Initializing int    `json:"initializing_shards"`
-			Relocating   int    `json:"relocating_shards"`
-			Unassigned   int    `json:"unassigned_shards"`
-		} `json:"indices"`
+	var reply map[string]struct {
+		Status       string `json:"status"`
+		Shards       int    `json:"number_of_shards"`
+		Primary      int    `json:"active_primary_shards"`
+		Initializing int    `json:"initializing_shards"`
+		Relocating   int    `json:"relocating_shards"`
+		Unassigned   int    `json:"unassigned_shards"`
 	}
-	err := c.do(ctx, call{op: "read index health", decode: into(&reply), accept: []int{http.StatusRequestTimeout}, request: func() esapi.Request {
+	err := c.do(ctx, call{op: "read index health", decode: fields(field{"status", &json.RawMessage{}}, field{"indices", &reply}), accept: []int{http.StatusRequestTimeout}, request: func() esapi.Request {
 		return esapi.ClusterHealthRequest{Level: "indices", FilterPath: []string{
-			"indices.*.status", "indices.*.number_of_shards", "indices.*.active_primary_shards",
+			"status", "indices.*.status", "indices.*.number_of_shards", "indices.*.active_primary_shards",
 			"indices.*.initializing_shards", "indices.*.relocating_shards", "indices.*.unassigned_shards",
 		}}
 	}})
@@ -312,7 +348,7 @@ func (c *Client) Health(ctx context.Context, names []string) (map[string]cluster
 	}
 	out := make(map[string]cluster.IndexHealth, len(names))
 	for _, n := range names {
-		if h, ok := reply.Indices[n]; ok {
+		if h, ok := reply[n]; ok {
 			out[n] = cluster.IndexHealth{Status: h.Status, Shards: h.Shards, ActivePrimary: h.Primary, Initializing: h.Initializing, Relocating: h.Relocating, Unassigned: h.Unassigned}
 		}
 	}
@@ -373,7 +409,7 @@ func (c *Client) shards(ctx context.Context, names []string, columns ...string) 
 // gone and have no way to ignore it here: then each half is asked for by itself.
 func (c *Client) shardBatch(ctx context.Context, names, columns []string) ([]shardRow, error) {
 	var rows []shardRow
-	err := c.do(ctx, call{op: "read shard states", decode: into(&rows), request: func() esapi.Request {
+	err := c.do(ctx, call{op: "read shard states", decode: whole(&rows), request: func() esapi.Request {
 		return esapi.CatShardsRequest{Index: escAll(names), Format: "json", H: columns}
 	}})
 	switch {
@@ -395,9 +431,13 @@ func (c *Client) AliasBodies(ctx context.Context, index string) (map[string]map[
 	var reply map[string]struct {
 		Aliases map[string]map[string]any `json:"aliases"`
 	}
-	err := c.do(ctx, call{op: "read aliases of index " + index, decode: into(&reply), request: func() esapi.Request {
+	op := "read aliases of index " + index
+	err := c.do(ctx, call{op: op, decode: whole(&reply), request: func() esapi.Request {
 		return esapi.IndicesGetAliasRequest{Index: []string{esc(index)}}
 	}})
+	if _, there := reply[index]; err == nil && !there {
+		err = &cluster.Error{Op: op, Kind: cluster.ErrServer, Text: "the reply does not name the index"}
+	}
 	return reply[index].Aliases, err
 }
 
@@ -412,7 +452,7 @@ func (c *Client) DeleteIndices(ctx context.Context, r cluster.DeleteIndices) err
 	if err := concrete(op, r.Names...); err != nil {
 		return err
 	}
-	return c.do(ctx, call{op: op, write: true, least: r.MasterTimeout, request: func() esapi.Request {
+	return c.do(ctx, call{op: op, write: true, deletes: true, resend: never, least: r.MasterTimeout, request: func() esapi.Request {
 		return esapi.IndicesDeleteRequest{Index: escAll(r.Names), MasterTimeout: r.MasterTimeout, ExpandWildcards: "none", IgnoreUnavailable: flag(true)}
 	}})
 }

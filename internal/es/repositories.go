@@ -2,6 +2,7 @@ package es
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -30,10 +31,25 @@ func (r repositoryReply) repository(name string) cluster.Repository {
 	return cluster.Repository{Name: name, Type: r.Type, UUID: r.UUID, Settings: cluster.Flatten(r.Settings)}
 }
 
+// repositories decodes a list of repositories; what has no type is none.
+func repositories(to *map[string]repositoryReply) func(*stream) error {
+	return func(s *stream) error {
+		if err := s.Decode(to); err != nil {
+			return err
+		}
+		for name, r := range *to {
+			if r.Type == "" {
+				return fmt.Errorf("%q is not a repository", name)
+			}
+		}
+		return nil
+	}
+}
+
 // Repositories implements cluster.RepositoryReader.
 func (c *Client) Repositories(ctx context.Context) ([]cluster.Repository, error) {
 	var reply map[string]repositoryReply
-	err := c.do(ctx, call{op: "list repositories", decode: into(&reply), request: func() esapi.Request {
+	err := c.do(ctx, call{op: "list repositories", decode: repositories(&reply), request: func() esapi.Request {
 		return esapi.SnapshotGetRepositoryRequest{}
 	}})
 	var list []cluster.Repository
@@ -48,15 +64,15 @@ func (c *Client) Repositories(ctx context.Context) ([]cluster.Repository, error)
 func (c *Client) Repository(ctx context.Context, name string) (cluster.Repository, error) {
 	op := "read repository " + name
 	var reply map[string]repositoryReply
-	err := c.do(ctx, call{op: op, decode: into(&reply), request: func() esapi.Request {
+	err := c.do(ctx, call{op: op, decode: repositories(&reply), request: func() esapi.Request {
 		return esapi.SnapshotGetRepositoryRequest{Repository: []string{esc(name)}}
 	}})
 	if err != nil {
 		return cluster.Repository{}, err
 	}
 	r, ok := reply[name]
-	if !ok {
-		return cluster.Repository{}, &cluster.Error{Op: op, Kind: cluster.ErrNoRepository}
+	if !ok { // one that is not registered is a 404
+		return cluster.Repository{}, &cluster.Error{Op: op, Kind: cluster.ErrServer, Text: "the reply does not name the repository"}
 	}
 	return r.repository(name), nil
 }
@@ -67,23 +83,21 @@ func (c *Client) RegisterRepository(ctx context.Context, r cluster.RegisterRepos
 	if settings == nil {
 		settings = map[string]any{}
 	}
-	return c.do(ctx, call{op: "register repository " + r.Name, write: true, private: true, least: sizesTimeout, request: func() esapi.Request {
+	return c.do(ctx, call{op: "register repository " + r.Name, write: true, resend: harmless, private: true, least: sizesTimeout, request: func() esapi.Request {
 		return esapi.SnapshotCreateRepositoryRequest{Repository: esc(r.Name), Verify: flag(r.Verify), Body: jsonBody(map[string]any{"type": r.Type, "settings": settings})}
 	}})
 }
 
 // VerifyRepository implements cluster.Writer.
 func (c *Client) VerifyRepository(ctx context.Context, r cluster.VerifyRepository) ([]string, error) {
-	var reply struct {
-		Nodes map[string]struct {
-			Name string `json:"name"`
-		} `json:"nodes"`
+	var reply map[string]struct {
+		Name string `json:"name"`
 	}
-	err := c.do(ctx, call{op: "verify repository " + r.Name, write: true, least: sizesTimeout, decode: into(&reply), request: func() esapi.Request {
+	err := c.do(ctx, call{op: "verify repository " + r.Name, write: true, resend: harmless, least: sizesTimeout, decode: fields(field{"nodes", &reply}), request: func() esapi.Request {
 		return esapi.SnapshotVerifyRepositoryRequest{Repository: esc(r.Name)}
 	}})
 	var nodes []string
-	for _, n := range reply.Nodes {
+	for _, n := range reply {
 		nodes = append(nodes, n.Name)
 	}
 	slices.Sort(nodes)

@@ -64,30 +64,42 @@ func TestRetries(t *testing.T) {
 		{"404", missing, cluster.ErrNoRepository, cluster.ErrNoRepository, nil},
 		{"no answer in time", hangs, cluster.ErrUnreachable, cluster.ErrLost, nil},
 	} {
-		const readLine, writeLine = "GET /_snapshot/r", "POST /_snapshot/r/_verify"
+		const readLine, writeLine, harmlessLine = "GET /_snapshot/r", "POST /i/_forcemerge?max_num_segments=1", "POST /_snapshot/r/_verify"
 		call := map[string]func(context.Context, *Client) error{
 			readLine: func(ctx context.Context, c *Client) error { _, err := c.Repository(ctx, "r"); return err },
 			// a write whose reply matters, so that one that breaks off is seen
 			writeLine: func(ctx context.Context, c *Client) error {
+				return c.ForcemergeIndex(ctx, cluster.ForcemergeIndex{Name: "i", MaxNumSegments: 1})
+			},
+			// a write that does the same the second time is tried like a read
+			harmlessLine: func(ctx context.Context, c *Client) error {
 				_, err := c.VerifyRepository(ctx, cluster.VerifyRepository{Name: "r"})
 				return err
 			},
 		}
-		for line, want := range map[string]error{readLine: c.read, writeLine: c.write} {
+		reply := map[string]string{readLine: `{"r":{"type":"fs"}}`, writeLine: `{"_shards":{"failed":0}}`, harmlessLine: `{"nodes":{}}`}
+		for line, want := range map[string]error{readLine: c.read, writeLine: c.write, harmlessLine: c.read} {
 			t.Run(c.name+"/"+line, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					if want != nil {
+						if line == harmlessLine && errors.Is(want, cluster.ErrUnreachable) {
+							want = cluster.ErrLost
+						}
 						client, _ := play(t, Options{}, c.fault.on(line))
 						requireKind(t, want, call[line](t.Context(), client), "not tried again")
 						return
 					}
-					client, s := play(t, Options{}, c.fault.on(line), c.fault.on(line), exchange{line: line, reply: `{"r":{"type":"fs"},"nodes":{}}`})
+					client, s := play(t, Options{}, c.fault.on(line), c.fault.on(line), exchange{line: line, reply: reply[line]})
 					require.NoError(t, call[line](t.Context(), client))
 					first, second := s.at[1].Sub(s.at[0]), s.at[2].Sub(s.at[1])
 					require.Positive(t, first, "without a pause")
 					require.Greater(t, second, first, "pauses do not grow")
 					client, _ = play(t, Options{}, c.fault.on(line), c.fault.on(line), c.fault.on(line), c.fault.on(line), c.fault.on(line))
-					requireKind(t, c.persisted, call[line](t.Context(), client), "five times")
+					persisted := c.persisted
+					if line == harmlessLine && c.write != nil { // whether it was carried out is not known
+						persisted = c.write
+					}
+					requireKind(t, persisted, call[line](t.Context(), client), "five times")
 				})
 			})
 		}

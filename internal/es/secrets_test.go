@@ -129,7 +129,7 @@ func TestTrace(t *testing.T) {
 	o := Options{Trace: func(x Exchange) { x.Took = 0; got = append(got, x) }}
 	client, _ := play(t, o,
 		exchange{line: "POST /_aliases", body: `{"actions":null}`, reply: `{"acknowledged":true}`},
-		exchange{line: "PUT /_snapshot/r?verify=false", body: `{"type":"s3","settings":{"secret_key":"` + canaryWord + `"}}`, reply: `{}`},
+		exchange{line: "PUT /_snapshot/r?verify=false", body: `{"type":"s3","settings":{"secret_key":"` + canaryWord + `"}}`, reply: `{"acknowledged":true}`},
 		exchange{line: "GET /_snapshot/r", status: 404, reply: read(t, "errors/no-repository.es670.json")})
 	ctx := context.Background()
 	require.NoError(t, client.UpdateAliases(ctx, cluster.UpdateAliases{}))
@@ -138,7 +138,7 @@ func TestTrace(t *testing.T) {
 	require.Error(t, err)
 	require.Equal(t, []Exchange{
 		{Method: "POST", URI: "/_aliases", Status: 200, Bytes: 21, Body: []byte(`{"actions":null}`)},
-		{Method: "PUT", URI: "/_snapshot/r?verify=false", Status: 200, Bytes: 2},
+		{Method: "PUT", URI: "/_snapshot/r?verify=false", Status: 200, Bytes: 21},
 		{Method: "GET", URI: "/_snapshot/r", Status: 404, Bytes: int64(len(read(t, "errors/no-repository.es670.json"))), Err: err},
 	}, got)
 }

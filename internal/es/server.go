@@ -1,10 +1,10 @@
 package es
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
-	"io"
 	"net/http"
 	"slices"
 	"strconv"
@@ -22,7 +22,7 @@ func (c *Client) Server(ctx context.Context) (cluster.Server, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.server != nil {
-		return *c.server, nil
+		return c.identified(), nil
 	}
 	err := c.patiently(ctx, func(err error) bool { return cluster.Transient(err) && !untrusted(err) }, func() error {
 		s, err := c.probe(ctx)
@@ -34,7 +34,16 @@ func (c *Client) Server(ctx context.Context) (cluster.Server, error) {
 	if err != nil {
 		return cluster.Server{}, err
 	}
-	return *c.server, nil
+	return c.identified(), nil
+}
+
+// identified is the server with the cluster's uuid, as far as something has said it.
+func (c *Client) identified() cluster.Server {
+	s := *c.server
+	c.hosts.mu.Lock()
+	defer c.hosts.mu.Unlock()
+	s.UUID = cmp.Or(s.UUID, c.hosts.uuid)
+	return s
 }
 
 // patiently asks again while what fails may pass by waiting, up to ConnectTimeout.
@@ -67,15 +76,22 @@ func untrusted(err error) bool {
 // falls back to the answering node's own description.
 func (c *Client) probe(ctx context.Context) (cluster.Server, error) {
 	var root struct {
-		ClusterName string `json:"cluster_name"`
-		ClusterUUID string `json:"cluster_uuid"`
-		Tagline     string `json:"tagline"`
+		ClusterName string
+		ClusterUUID string
+		Tagline     string
 		Version     struct {
 			Number       string `json:"number"`
 			Distribution string `json:"distribution"`
-		} `json:"version"`
+		}
 	}
-	err := c.do(ctx, call{op: "ask the cluster for its version", once: true, request: func() esapi.Request { return esapi.InfoRequest{} }, decode: into(&root)})
+	decode := func(s *stream) error {
+		err := fields(field{"version", &root.Version}, field{"cluster_name", &root.ClusterName}, field{"cluster_uuid", &root.ClusterUUID}, field{"tagline", &root.Tagline})(s)
+		if err != nil {
+			return err
+		}
+		return s.learn(root.ClusterUUID)
+	}
+	err := c.do(ctx, call{op: "ask the cluster for its version", which: true, resend: never, request: func() esapi.Request { return esapi.InfoRequest{} }, decode: decode})
 	switch {
 	case err == nil && root.Version.Number != "":
 		return cluster.Server{
@@ -87,13 +103,13 @@ func (c *Client) probe(ctx context.Context) (cluster.Server, error) {
 		return cluster.Server{}, err
 	}
 	var local struct {
-		ClusterName string `json:"cluster_name"`
+		ClusterName string
 		Nodes       map[string]struct {
 			Version     string `json:"version"`
 			BuildFlavor string `json:"build_flavor"`
-		} `json:"nodes"`
+		}
 	}
-	err = c.do(ctx, call{op: "ask the node for its version", once: true, decode: into(&local), request: func() esapi.Request {
+	err = c.do(ctx, call{op: "ask the node for its version", which: true, resend: never, decode: fields(field{"nodes", &local.Nodes}, field{"cluster_name", &local.ClusterName}), request: func() esapi.Request {
 		return esapi.NodesInfoRequest{NodeID: []string{"_local"}, FilterPath: []string{"cluster_name", "nodes.*.version", "nodes.*.build_flavor"}}
 	}})
 	if err != nil {
@@ -114,18 +130,16 @@ func (c *Client) probe(ctx context.Context) (cluster.Server, error) {
 // snapshots and new indices.
 func (c *Client) Clock(ctx context.Context) (time.Time, error) {
 	const op = "read the cluster's clock"
-	var reply struct {
-		Nodes map[string]struct {
-			Timestamp int64 `json:"timestamp"`
-		} `json:"nodes"`
+	var reply map[string]struct {
+		Timestamp int64 `json:"timestamp"`
 	}
-	err := c.do(ctx, call{op: op, decode: into(&reply), request: func() esapi.Request {
+	err := c.do(ctx, call{op: op, decode: fields(field{"nodes", &reply}), request: func() esapi.Request {
 		return esapi.NodesStatsRequest{NodeID: []string{"_master"}, Metric: []string{"process"}, FilterPath: []string{"nodes.*.timestamp"}}
 	}})
 	if err != nil {
 		return time.Time{}, err
 	}
-	for _, n := range reply.Nodes {
+	for _, n := range reply {
 		return time.UnixMilli(n.Timestamp), nil
 	}
 	return time.Time{}, &cluster.Error{Op: op, Kind: cluster.ErrServer, Text: "no node says what time it is"}
@@ -133,22 +147,18 @@ func (c *Client) Clock(ctx context.Context) (time.Time, error) {
 
 // OnMaster implements cluster.ServerReader.
 func (c *Client) OnMaster(ctx context.Context) (bool, error) {
-	var state struct {
-		Master string `json:"master_node"`
-	}
-	err := c.do(ctx, call{op: "ask which node is the master", decode: into(&state), request: func() esapi.Request {
-		return esapi.ClusterStateRequest{Metric: []string{"master_node"}, FilterPath: []string{"master_node"}}
+	master := ""
+	err := c.do(ctx, call{op: "ask which node is the master", decode: identity(field{"master_node", &master}), request: func() esapi.Request {
+		return esapi.ClusterStateRequest{Metric: []string{"master_node"}, FilterPath: []string{"cluster_uuid", "master_node"}}
 	}})
 	if err != nil {
 		return false, err
 	}
-	var local struct {
-		Nodes map[string]json.RawMessage `json:"nodes"`
-	}
-	err = c.do(ctx, call{op: "ask which node answers", decode: into(&local), request: func() esapi.Request {
+	var local map[string]json.RawMessage
+	err = c.do(ctx, call{op: "ask which node answers", decode: fields(field{"nodes", &local}), request: func() esapi.Request {
 		return esapi.NodesInfoRequest{NodeID: []string{"_local"}, FilterPath: []string{"nodes.*.name"}}
 	}})
-	_, is := local.Nodes[state.Master]
+	_, is := local[master]
 	return is, err
 }
 
@@ -185,12 +195,17 @@ type customs struct {
 	} `json:"restore"`
 }
 
+// fields decodes them from the cluster's state.
+func (c *customs) fields(others ...field) func(*stream) error {
+	return identity(append(others, field{"snapshots", &c.Snapshots}, field{"snapshot_deletions", &c.Deletions}, field{"restore", &c.Restore})...)
+}
+
 // Running implements cluster.ServerReader.
 func (c *Client) Running(ctx context.Context) ([]cluster.Operation, error) {
 	var state customs
-	err := c.do(ctx, call{op: "list running snapshot operations", decode: into(&state), request: func() esapi.Request {
+	err := c.do(ctx, call{op: "list running snapshot operations", decode: state.fields(), request: func() esapi.Request {
 		return esapi.ClusterStateRequest{Metric: []string{"customs"}, FilterPath: []string{
-			"snapshots.snapshots.repository", "snapshots.snapshots.snapshot", "snapshots.snapshots.start_time_millis", "snapshots.snapshots.indices",
+			"cluster_uuid", "snapshots.snapshots.repository", "snapshots.snapshots.snapshot", "snapshots.snapshots.start_time_millis", "snapshots.snapshots.indices",
 			"snapshot_deletions", "restore.snapshots.repository", "restore.snapshots.snapshot", "restore.snapshots.indices",
 		}}
 	}})
@@ -249,15 +264,12 @@ func (c *Client) Capacity(ctx context.Context) (cluster.Capacity, error) {
 			out.ShardLimit = perNode * len(out.Nodes)
 		}
 	}
-	var health struct {
-		Active     int `json:"active_shards"`
-		Unassigned int `json:"unassigned_shards"`
-		Starting   int `json:"initializing_shards"`
-	}
-	err = c.do(ctx, call{op: "count the cluster's shards", decode: into(&health), accept: []int{http.StatusRequestTimeout}, request: func() esapi.Request {
+	var active, unassigned, starting int
+	count := fields(field{"active_shards", &active}, field{"unassigned_shards", &unassigned}, field{"initializing_shards", &starting})
+	err = c.do(ctx, call{op: "count the cluster's shards", decode: count, accept: []int{http.StatusRequestTimeout}, request: func() esapi.Request {
 		return esapi.ClusterHealthRequest{FilterPath: []string{"active_shards", "unassigned_shards", "initializing_shards"}}
 	}})
-	out.Shards = health.Active + health.Unassigned + health.Starting
+	out.Shards = active + unassigned + starting
 	return out, err
 }
 
@@ -274,13 +286,11 @@ type nodeStats struct {
 }
 
 func (c *Client) nodes(ctx context.Context) (map[string]nodeStats, error) {
-	var reply struct {
-		Nodes map[string]nodeStats `json:"nodes"`
-	}
-	err := c.do(ctx, call{op: "read the nodes' disks", decode: into(&reply), request: func() esapi.Request {
+	var nodes map[string]nodeStats
+	err := c.do(ctx, call{op: "read the nodes' disks", decode: fields(field{"nodes", &nodes}), request: func() esapi.Request {
 		return esapi.NodesStatsRequest{Metric: []string{"fs"}, FilterPath: []string{"nodes.*.name", "nodes.*.roles", "nodes.*.fs.total"}}
 	}})
-	return reply.Nodes, err
+	return nodes, err
 }
 
 // Nodes implements cluster.ServerReader.
@@ -302,7 +312,7 @@ func (c *Client) clusterSettings(ctx context.Context, names ...string) (map[stri
 	for _, n := range names {
 		paths = append(paths, "*."+n)
 	}
-	err := c.do(ctx, call{op: "read cluster settings", decode: into(&reply), request: func() esapi.Request {
+	err := c.do(ctx, call{op: "read cluster settings", decode: whole(&reply), request: func() esapi.Request {
 		return esapi.ClusterGetSettingsRequest{IncludeDefaults: flag(true), FilterPath: paths}
 	}})
 	out := map[string]string{}
@@ -312,56 +322,4 @@ func (c *Client) clusterSettings(ctx context.Context, names ...string) (map[stri
 		}
 	}
 	return out, err
-}
-
-// object walks a JSON object's members without holding them all.
-func object(d *json.Decoder, member func(key string) error) error {
-	if t, err := d.Token(); err != nil {
-		return err
-	} else if t != json.Delim('{') {
-		return errors.New("expected an object")
-	}
-	for d.More() {
-		t, err := d.Token()
-		if err != nil {
-			return err
-		}
-		key, _ := t.(string)
-		if err := member(key); err != nil {
-			return err
-		}
-	}
-	_, err := d.Token()
-	return err
-}
-
-// array walks a JSON array's elements without holding them all.
-func array(d *json.Decoder, element func() error) error {
-	if t, err := d.Token(); err != nil {
-		return err
-	} else if t == nil {
-		return nil
-	} else if t != json.Delim('[') {
-		return errors.New("expected a list")
-	}
-	for d.More() {
-		if err := element(); err != nil {
-			return err
-		}
-	}
-	_, err := d.Token()
-	return err
-}
-
-func skip(d *json.Decoder) error {
-	var raw json.RawMessage
-	return d.Decode(&raw)
-}
-
-// drain reads to the end, so that the connection can be used again.
-func drain(r io.Reader, err error) error {
-	if err == nil {
-		_, err = io.Copy(io.Discard, r)
-	}
-	return err
 }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -19,7 +18,7 @@ import (
 var snapshotFields = []string{
 	"snapshots.snapshot", "snapshots.uuid", "snapshots.version", "snapshots.state", "snapshots.reason", "snapshots.include_global_state",
 	"snapshots.start_time_in_millis", "snapshots.end_time_in_millis", "snapshots.shards", "snapshots.failures",
-	"snapshots.metadata.policy", "snapshots.metadata.sm_policy", "failures",
+	"snapshots.metadata.policy", "snapshots.metadata.sm_policy", "snapshots.metadata.esnap.cluster_uuid", "failures",
 }
 
 type snapshotReply struct {
@@ -45,6 +44,9 @@ type snapshotReply struct {
 	Metadata struct {
 		Policy   string `json:"policy"`
 		SMPolicy string `json:"sm_policy"`
+		Esnap    struct {
+			Cluster string `json:"cluster_uuid"`
+		} `json:"esnap"`
 	} `json:"metadata"`
 	Details map[string]struct {
 		Bytes int64 `json:"size_in_bytes"`
@@ -53,14 +55,14 @@ type snapshotReply struct {
 
 // eachSnapshot decodes a listing one snapshot at a time. Elasticsearch 7.17
 // answers 200 with a map of failures for a repository that it cannot read.
-func eachSnapshot(op string, take func(snapshotReply)) func(io.Reader) error {
-	return func(r io.Reader) error {
-		d := json.NewDecoder(r)
-		err := object(d, func(key string) error {
+func eachSnapshot(op string, take func(snapshotReply)) func(*stream) error {
+	return func(s *stream) error {
+		found := false
+		err := s.object(func(key string) error {
 			switch key {
 			case "failures":
 				var failed map[string]json.RawMessage
-				if err := d.Decode(&failed); err != nil {
+				if err := s.Decode(&failed); err != nil {
 					return err
 				}
 				for _, f := range failed {
@@ -68,19 +70,23 @@ func eachSnapshot(op string, take func(snapshotReply)) func(io.Reader) error {
 				}
 				return nil
 			case "snapshots":
+				found = true
 			default:
-				return skip(d)
+				return s.skip()
 			}
-			return array(d, func() error {
-				var s snapshotReply
-				if err := d.Decode(&s); err != nil {
+			return s.array(func() error {
+				var one snapshotReply
+				if err := s.Decode(&one); err != nil {
 					return err
 				}
-				take(s)
+				take(one)
 				return nil
 			})
 		})
-		return drain(r, err)
+		if err == nil && !found {
+			err = lacks("snapshots")
+		}
+		return err
 	}
 }
 
@@ -88,7 +94,7 @@ func (s snapshotReply) snapshot(repository string, contents bool) *cluster.Snaps
 	out := &cluster.Snapshot{
 		Repository: repository, Name: s.Name, UUID: s.UUID, State: cluster.State(s.State), Start: millis(s.Start), End: millis(s.End),
 		Shards: cluster.ShardCount{Total: s.Shards.Total, Failed: s.Shards.Failed, Successful: s.Shards.Successful},
-		Reason: s.Reason, Version: s.Version, GlobalState: s.GlobalState, Policy: cmp.Or(s.Metadata.Policy, s.Metadata.SMPolicy),
+		Reason: s.Reason, Version: s.Version, GlobalState: s.GlobalState, Policy: cmp.Or(s.Metadata.Policy, s.Metadata.SMPolicy), Cluster: s.Metadata.Esnap.Cluster,
 	}
 	for _, f := range s.Failures {
 		out.Failures = append(out.Failures, cluster.ShardFailure{Index: f.Index, Shard: f.Shard, Node: f.Node, Reason: f.Reason})
@@ -104,19 +110,63 @@ func (s snapshotReply) snapshot(repository string, contents bool) *cluster.Snaps
 	return out
 }
 
+// listSnapshots reads some or all snapshots of a repository. The path of the filter
+// makes {} of an empty list, and so of anything that is no list: where nothing comes,
+// the list is asked for as a whole.
+func (c *Client) listSnapshots(ctx context.Context, op, repository string, names []string, verbose bool, filterPath []string, reset func(), take func(snapshotReply)) error {
+	count := 0
+	ask := func(filterPath []string, decode func(*stream) error) error {
+		return c.do(ctx, call{op: op, decode: decode, request: func() esapi.Request {
+			reset()
+			count = 0
+			q := esapi.SnapshotGetRequest{Repository: esc(repository), Snapshot: escAll(names), FilterPath: filterPath}
+			if !verbose || filterPath == nil {
+				q.Verbose = flag(false)
+			}
+			if names[0] != "_all" {
+				q.IgnoreUnavailable = flag(true)
+			}
+			return q
+		}})
+	}
+	each := eachSnapshot(op, func(s snapshotReply) { count++; take(s) })
+	err := ask(filterPath, func(s *stream) error {
+		if err := each(s); err != nil && (count > 0 || err.Error() != lacks("snapshots").Error()) {
+			return err
+		}
+		return nil
+	})
+	if err != nil || count > 0 {
+		return err
+	}
+	return ask(nil, eachSnapshot(op, func(snapshotReply) { count++ }))
+}
+
+// SnapshotsNamed implements cluster.SnapshotReader.
+func (c *Client) SnapshotsNamed(ctx context.Context, repository string, names []string) ([]*cluster.Snapshot, error) {
+	var list []*cluster.Snapshot
+	for _, batch := range c.batches(names, 600) {
+		var some []*cluster.Snapshot
+		err := c.listSnapshots(ctx, describe("read", "snapshot "+repository+"/", "snapshots of repository "+repository, batch), repository, batch, true, snapshotFields,
+			func() { some = nil }, func(s snapshotReply) { some = append(some, s.snapshot(repository, false)) })
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, some...)
+	}
+	return list, nil
+}
+
 // Snapshots implements cluster.SnapshotReader.
 func (c *Client) Snapshots(ctx context.Context, repository string, contents bool) ([]*cluster.Snapshot, error) {
-	fields := snapshotFields
+	wanted := snapshotFields
 	if contents {
-		fields = append(slices.Clone(fields), "snapshots.indices", "snapshots.data_streams")
+		wanted = append(slices.Clone(wanted), "snapshots.indices", "snapshots.data_streams")
 	}
 	var list []*cluster.Snapshot
 	op := "list the snapshots of repository " + repository
-	err := c.do(ctx, call{op: op, request: func() esapi.Request {
-		list = nil
-		return esapi.SnapshotGetRequest{Repository: esc(repository), Snapshot: []string{"_all"}, FilterPath: fields}
-	}, decode: eachSnapshot(op, func(s snapshotReply) { list = append(list, s.snapshot(repository, contents)) })})
-	if err != nil {
+	take := func(s snapshotReply) { list = append(list, s.snapshot(repository, contents)) }
+	if err := c.listSnapshots(ctx, op, repository, []string{"_all"}, true, wanted, func() { list = nil }, take); err != nil {
 		return nil, err
 	}
 	slices.SortStableFunc(list, func(a, b *cluster.Snapshot) int { return cmp.Or(a.Start.Compare(b.Start), cmp.Compare(a.Name, b.Name)) })
@@ -128,14 +178,9 @@ func (c *Client) Snapshots(ctx context.Context, repository string, contents bool
 func (c *Client) SnapshotUUIDs(ctx context.Context, repository string) (map[string]string, error) {
 	uuids := map[string]string{}
 	op := "list the snapshots of repository " + repository
-	err := c.do(ctx, call{op: op, request: func() esapi.Request {
-		clear(uuids)
-		return esapi.SnapshotGetRequest{Repository: esc(repository), Snapshot: []string{"_all"}, Verbose: flag(false), FilterPath: []string{"snapshots.snapshot", "snapshots.uuid", "failures"}}
-	}, decode: eachSnapshot(op, func(s snapshotReply) { uuids[s.Name] = s.UUID })})
-	if err != nil {
-		return nil, err
-	}
-	return uuids, nil
+	err := c.listSnapshots(ctx, op, repository, []string{"_all"}, false, []string{"snapshots.snapshot", "snapshots.uuid", "failures"},
+		func() { clear(uuids) }, func(s snapshotReply) { uuids[s.Name] = s.UUID })
+	return uuids, err
 }
 
 // Snapshot implements cluster.SnapshotReader.
@@ -153,26 +198,24 @@ func (c *Client) Snapshot(ctx context.Context, repository, name string) (*cluste
 
 // SnapshotProgress implements cluster.SnapshotReader.
 func (c *Client) SnapshotProgress(ctx context.Context, repository, name string) (cluster.Progress, error) {
-	var reply struct {
-		Snapshots []struct {
-			State  string `json:"state"`
-			Shards struct {
-				Done, Failed, Total int
-			} `json:"shards_stats"`
-			Stats struct {
-				Total       bytesOf `json:"total"`
-				Incremental bytesOf `json:"incremental"`
-				Processed   bytesOf `json:"processed"`
-			} `json:"stats"`
-		} `json:"snapshots"`
+	var reply []struct {
+		State  string `json:"state"`
+		Shards struct {
+			Done, Failed, Total int
+		} `json:"shards_stats"`
+		Stats struct {
+			Total       bytesOf `json:"total"`
+			Incremental bytesOf `json:"incremental"`
+			Processed   bytesOf `json:"processed"`
+		} `json:"stats"`
 	}
-	err := c.do(ctx, call{op: "read the progress of snapshot " + repository + "/" + name, decode: into(&reply), request: func() esapi.Request {
+	err := c.do(ctx, call{op: "read the progress of snapshot " + repository + "/" + name, decode: fields(field{"snapshots", &reply}), request: func() esapi.Request {
 		return esapi.SnapshotStatusRequest{Repository: esc(repository), Snapshot: []string{esc(name)}, FilterPath: []string{"snapshots.state", "snapshots.shards_stats", "snapshots.stats"}}
 	}})
-	if err != nil || len(reply.Snapshots) == 0 {
+	if err != nil || len(reply) == 0 {
 		return cluster.Progress{}, err
 	}
-	s := reply.Snapshots[0]
+	s := reply[0]
 	p := cluster.Progress{
 		State: s.State, ShardsDone: s.Shards.Done, ShardsTotal: s.Shards.Total, ShardsFailed: s.Shards.Failed,
 		BytesDone: s.Stats.Processed.Bytes, BytesTotal: s.Stats.Incremental.Bytes,
@@ -188,15 +231,13 @@ type bytesOf struct {
 // unfinished is the node that holds the first unfinished shard of a running
 // snapshot, or nothing.
 func (c *Client) unfinished(ctx context.Context, repository, name string) string {
-	var state struct {
-		customs
-		Nodes map[string]struct {
-			Name string `json:"name"`
-		} `json:"nodes"`
+	var state customs
+	var nodes map[string]struct {
+		Name string `json:"name"`
 	}
-	err := c.do(ctx, call{op: "look which node a snapshot waits for", decode: into(&state), request: func() esapi.Request {
+	err := c.do(ctx, call{op: "look which node a snapshot waits for", decode: state.fields(field{"nodes", &nodes}), request: func() esapi.Request {
 		return esapi.ClusterStateRequest{Metric: []string{"customs", "nodes"}, FilterPath: []string{
-			"snapshots.snapshots.repository", "snapshots.snapshots.snapshot", "snapshots.snapshots.shards.state", "snapshots.snapshots.shards.node", "nodes.*.name",
+			"cluster_uuid", "snapshots.snapshots.repository", "snapshots.snapshots.snapshot", "snapshots.snapshots.shards.state", "snapshots.snapshots.shards.node", "nodes.*.name",
 		}}
 	}})
 	if err != nil {
@@ -208,7 +249,7 @@ func (c *Client) unfinished(ctx context.Context, repository, name string) string
 		}
 		for _, sh := range s.Shards {
 			if sh.State != "SUCCESS" && sh.State != "FAILED" && sh.State != "MISSING" {
-				return cmp.Or(state.Nodes[sh.Node].Name, sh.Node)
+				return cmp.Or(nodes[sh.Node].Name, sh.Node)
 			}
 		}
 	}
@@ -229,7 +270,7 @@ func (c *Client) SnapshotSizes(ctx context.Context, repository, name string) (ma
 	sizes := map[string]int64{}
 	if !server.OpenSearch && !server.Version.Less(detailsSince) {
 		err := c.do(ctx, call{op: op, request: func() esapi.Request {
-			return esapi.SnapshotGetRequest{Repository: esc(repository), Snapshot: []string{esc(name)}, IndexDetails: flag(true), FilterPath: []string{"snapshots.index_details.*.size_in_bytes"}}
+			return esapi.SnapshotGetRequest{Repository: esc(repository), Snapshot: []string{esc(name)}, IndexDetails: flag(true), FilterPath: []string{"snapshots.snapshot", "snapshots.index_details.*.size_in_bytes"}}
 		}, decode: eachSnapshot(op, func(s snapshotReply) {
 			for index, d := range s.Details {
 				sizes[index] = d.Bytes
@@ -239,19 +280,17 @@ func (c *Client) SnapshotSizes(ctx context.Context, repository, name string) (ma
 			return sizes, err
 		}
 	}
-	var reply struct {
-		Snapshots []struct {
-			Indices map[string]struct {
-				Stats struct {
-					Total bytesOf `json:"total"`
-				} `json:"stats"`
-			} `json:"indices"`
-		} `json:"snapshots"`
+	var reply []struct {
+		Indices map[string]struct {
+			Stats struct {
+				Total bytesOf `json:"total"`
+			} `json:"stats"`
+		} `json:"indices"`
 	}
-	err = c.do(ctx, call{op: op, least: sizesTimeout, decode: into(&reply), request: func() esapi.Request {
+	err = c.do(ctx, call{op: op, least: sizesTimeout, decode: fields(field{"snapshots", &reply}), request: func() esapi.Request {
 		return esapi.SnapshotStatusRequest{Repository: esc(repository), Snapshot: []string{esc(name)}, FilterPath: []string{"snapshots.indices.*.stats.total"}}
 	}})
-	for _, s := range reply.Snapshots {
+	for _, s := range reply {
 		for index, d := range s.Indices {
 			sizes[index] = d.Stats.Total.Bytes
 		}
@@ -272,7 +311,7 @@ func (c *Client) RestoreProgress(ctx context.Context, names []string) (cluster.P
 		} `json:"shards"`
 	}
 	var p cluster.Progress
-	err := c.do(ctx, call{op: "read the progress of a restore", decode: into(&reply), request: func() esapi.Request {
+	err := c.do(ctx, call{op: "read the progress of a restore", decode: whole(&reply), request: func() esapi.Request {
 		return esapi.IndicesRecoveryRequest{ActiveOnly: flag(true), FilterPath: []string{"*.shards.index.size.total_in_bytes", "*.shards.index.size.recovered_in_bytes"}}
 	}})
 	if err != nil {
@@ -310,9 +349,19 @@ func (c *Client) SnapshotBatches(ctx context.Context, repository string, names [
 
 // CreateSnapshot implements cluster.Writer.
 func (c *Client) CreateSnapshot(ctx context.Context, r cluster.CreateSnapshot) error {
+	names := r.Indices
+	if len(r.Streams) > 0 {
+		names = slices.Concat(r.Plain, r.Streams)
+	}
 	body := map[string]any{
-		"indices": joinNames(r.Indices), "ignore_unavailable": r.IgnoreUnavailable,
+		"indices": joinNames(names), "ignore_unavailable": r.IgnoreUnavailable,
 		"include_global_state": r.GlobalState, "partial": r.Partial,
+	}
+	if r.FeatureStates != nil {
+		body["feature_states"] = r.FeatureStates
+	}
+	if r.Metadata != nil {
+		body["metadata"] = r.Metadata
 	}
 	return c.do(ctx, call{op: "create snapshot " + r.Repository + "/" + r.Name, write: true, least: masterWait, request: func() esapi.Request {
 		return esapi.SnapshotCreateRequest{Repository: esc(r.Repository), Snapshot: esc(r.Name), Body: jsonBody(body), WaitForCompletion: flag(false)}
@@ -325,7 +374,7 @@ func (c *Client) DeleteSnapshots(ctx context.Context, r cluster.DeleteSnapshots)
 	if err := cmp.Or(concrete(op, r.Repository), concrete(op, r.Names...)); err != nil {
 		return err
 	}
-	return c.do(ctx, call{op: op, write: true, request: func() esapi.Request {
+	return c.do(ctx, call{op: op, write: true, deletes: true, resend: never, request: func() esapi.Request {
 		return esapi.SnapshotDeleteRequest{Repository: esc(r.Repository), Snapshot: escAll(r.Names)}
 	}})
 }

@@ -25,7 +25,8 @@ const (
 type Options struct {
 	Level           Level
 	KeepNewestGood  bool
-	Series          func(*cluster.Snapshot) string
+	Series          func(*cluster.Snapshot) cluster.Series
+	Periods         *Periods // of indices that an age filter selected as older; nil: none did
 	InProgressNamed bool     // a state filter asks for running snapshots
 	SystemNamed     bool     // a filter names dotted indices
 	Protect         []string // wildcard patterns of indices never touched
@@ -51,6 +52,7 @@ func For(list cluster.ListKind, o Options) []Guard {
 			if !o.InProgressNamed {
 				guards = append(guards, inProgress{})
 			}
+			guards = append(guards, mounted{})
 			if o.KeepNewestGood {
 				guards = append(guards, newestGood{o.Series})
 			}
@@ -58,7 +60,10 @@ func For(list cluster.ListKind, o Options) []Guard {
 		return guards
 	}
 	if o.Level != Off {
-		guards = append(guards, streamHead{}, restoreMark{})
+		guards = append(guards, streamHead{}, restoreMark{}, unsaved{})
+		if o.Periods != nil {
+			guards = append(guards, live{*o.Periods, o.Level == Curator, o.NamedExactly})
+		}
 		if o.Level == On {
 			guards = append(guards, writeIndex{})
 		}

@@ -29,14 +29,15 @@ func TestFor(t *testing.T) {
 		o    Options
 		want []string
 	}{
-		{"snapshots", cluster.Snapshots, keep, []string{"in_progress", "keep_newest_good"}},
-		{"snapshots, Curator", cluster.Snapshots, with(keep, func(o *Options) { o.Level = Curator }), []string{"in_progress", "keep_newest_good"}},
+		{"snapshots", cluster.Snapshots, keep, []string{"in_progress", "mounted", "keep_newest_good"}},
+		{"snapshots, Curator", cluster.Snapshots, with(keep, func(o *Options) { o.Level = Curator }), []string{"in_progress", "mounted", "keep_newest_good"}},
 		{"snapshots, off", cluster.Snapshots, with(keep, func(o *Options) { o.Level = Off }), []string{}},
-		{"snapshots, keep_newest_good: false", cluster.Snapshots, Options{}, []string{"in_progress"}},
-		{"snapshots, a state filter names running ones", cluster.Snapshots, with(keep, func(o *Options) { o.InProgressNamed = true }), []string{"keep_newest_good"}},
-		{"indices", cluster.Indices, Options{}, []string{"write_index", "restore_mark", "write_index", "system_index"}},
-		{"indices, Curator", cluster.Indices, Options{Level: Curator}, []string{"write_index", "restore_mark", "system_index"}},
-		{"indices, system ones named", cluster.Indices, Options{SystemNamed: true}, []string{"write_index", "restore_mark", "write_index"}},
+		{"snapshots, keep_newest_good: false", cluster.Snapshots, Options{}, []string{"in_progress", "mounted"}},
+		{"snapshots, a state filter names running ones", cluster.Snapshots, with(keep, func(o *Options) { o.InProgressNamed = true }), []string{"mounted", "keep_newest_good"}},
+		{"indices", cluster.Indices, Options{}, []string{"write_index", "restore_mark", "unsaved", "write_index", "system_index"}},
+		{"indices, Curator", cluster.Indices, Options{Level: Curator}, []string{"write_index", "restore_mark", "unsaved", "system_index"}},
+		{"indices, system ones named", cluster.Indices, Options{SystemNamed: true}, []string{"write_index", "restore_mark", "unsaved", "write_index"}},
+		{"indices, older ones", cluster.Indices, Options{Level: Curator, Periods: &Periods{Zone: time.UTC}}, []string{"write_index", "restore_mark", "unsaved", "live", "system_index"}},
 		{"indices, off", cluster.Indices, Options{Level: Off}, []string{}},
 		{"indices, off, protect is no guess", cluster.Indices, Options{Level: Off, Protect: []string{"a"}}, []string{"protect"}},
 	} {
@@ -68,7 +69,7 @@ func guarded(t *testing.T, list cluster.ListKind, o Options, at time.Time, selec
 
 func TestNewestGood(t *testing.T) {
 	snap := func(name string, hour int, state cluster.State) *cluster.Snapshot {
-		return &cluster.Snapshot{Name: name, State: state, Start: now.Add(time.Duration(hour) * time.Hour)}
+		return &cluster.Snapshot{Name: name, State: state, Start: now.Add(time.Duration(hour) * time.Hour), Shards: cluster.ShardCount{Total: 1, Successful: 1}}
 	}
 	lame := snap("d-2026.11.03", 3, cluster.Success)
 	lame.Shards = cluster.ShardCount{Total: 4, Failed: 1}
@@ -83,7 +84,17 @@ func TestNewestGood(t *testing.T) {
 		{"each series has its own", []*cluster.Snapshot{
 			snap("prod1-2026.11.01", 1, cluster.Success), snap("prod1-2026.11.02", 2, cluster.Success), snap("prod2-2026.11.01", 1, cluster.Success), snap("prod2-2026.10.31", 0, cluster.Success),
 		}, nil, []string{"prod1-2026.11.02", "prod2-2026.11.01"}, nil},
-		{"undated ones are one series", []*cluster.Snapshot{snap("zebra", 1, cluster.Success), snap("before-upgrade", 2, cluster.Success)}, nil, []string{"before-upgrade"}, nil},
+		{"names that only words tell apart are each a series", []*cluster.Snapshot{snap("zebra", 1, cluster.Success), snap("before-upgrade", 2, cluster.Success)}, nil, []string{"zebra", "before-upgrade"}, nil},
+		{"a date in another form", []*cluster.Snapshot{snap("prod-01.11.2026", 1, cluster.Success), snap("prod-02.11.2026", 2, cluster.Success), snap("dev-03.11.2026", 3, cluster.Success)},
+			nil, []string{"prod-02.11.2026", "dev-03.11.2026"}, nil},
+		{"an empty SUCCESS does not count", []*cluster.Snapshot{snap("d-2026.11.01", 1, cluster.Success), {Name: "d-2026.11.02", State: cluster.Success, Start: now.Add(2 * time.Hour)}},
+			nil, []string{"d-2026.11.01"}, nil},
+		{"a guess: the newest of each family of indices, too", []*cluster.Snapshot{
+			holding(snap("cust-230415", 1, cluster.Success), "alpha-2026.11.01"), holding(snap("cust-230512", 2, cluster.Success), "beta-2026.11.01"), holding(snap("cust-230513", 3, cluster.Success), "beta-2026.11.02"),
+		}, nil, []string{"cust-230415", "cust-230513"}, nil},
+		{"not where series says what belongs together", []*cluster.Snapshot{
+			holding(snap("cust-230415", 1, cluster.Success), "alpha-2026.11.01"), holding(snap("cust-230512", 2, cluster.Success), "beta-2026.11.01"),
+		}, nil, []string{"cust-230512"}, []string{"cust-*"}},
 		{"newer ones that are not good do not count", []*cluster.Snapshot{
 			snap("d-2026.11.01", 1, cluster.Success), snap("d-2026.11.02", 2, cluster.Success), lame,
 			snap("d-2026.11.04", 4, cluster.Partial), snap("d-2026.11.05", 5, cluster.Failed), snap("d-2026.11.06", 6, "INCOMPATIBLE"),
@@ -93,8 +104,8 @@ func TestNewestGood(t *testing.T) {
 		{"by start, not by name", []*cluster.Snapshot{snap("d-2026.11.09", 1, cluster.Success), snap("d-2026.11.02", 2, cluster.Success)}, nil, []string{"d-2026.11.02"}, nil},
 		{"ties go to the last name", []*cluster.Snapshot{snap("d-2026.11.02", 1, cluster.Success), snap("d-2026.11.03", 1, cluster.Success), snap("d-2026.11.01", 1, cluster.Success)}, nil, []string{"d-2026.11.03"}, nil},
 		{"patterns make series", []*cluster.Snapshot{snap("prod1-2026.11.01", 1, cluster.Success), snap("prod2-2026.11.02", 2, cluster.Success), snap("x", 0, cluster.Success)}, nil, []string{"prod2-2026.11.02", "x"}, []string{"prod*"}},
-		{"lifecycle suffixes make no series", []*cluster.Snapshot{
-			snap("nightly-2026.11.01-0hzvdk7orgcxvuqwxgktmw", 1, cluster.Success), snap("nightly-2026.11.02-7kx9vdkvorgcxvuqwxgk1m", 2, cluster.Success)}, nil, []string{"nightly-2026.11.02-7kx9vdkvorgcxvuqwxgk1m"}, nil},
+		{"a lifecycle policy is a series", []*cluster.Snapshot{
+			by("p", snap("nightly-2026.11.01-0hzvdk7orgcxvuqwxgktmw", 1, cluster.Success)), by("p", snap("nightly-2026.11.02-7kx9vdkvorgcxvuqwxgk1m", 2, cluster.Success))}, nil, []string{"nightly-2026.11.02-7kx9vdkvorgcxvuqwxgk1m"}, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var selected []cluster.Item
@@ -111,6 +122,71 @@ func TestNewestGood(t *testing.T) {
 			require.Equal(t, want, spared)
 		})
 	}
+}
+
+func holding(s *cluster.Snapshot, indices ...string) *cluster.Snapshot {
+	s.Indices, s.HasContents = indices, true
+	return s
+}
+
+func by(policy string, s *cluster.Snapshot) *cluster.Snapshot {
+	s.Policy = policy
+	return s
+}
+
+func TestMounted(t *testing.T) {
+	list := cluster.Items([]*cluster.Snapshot{{Name: "one", Mounted: []string{"m"}}, {Name: "many", Mounted: []string{"m", "n"}}, {Name: "none"}})
+	for _, level := range []Level{On, Curator} {
+		spared, _ := guarded(t, cluster.Snapshots, Options{Level: level}, now, list, list)
+		require.Equal(t, map[string]string{"one": "mounted", "many": "mounted"}, spared)
+	}
+	spared, _ := guarded(t, cluster.Snapshots, Options{Level: Off}, now, list, list)
+	require.Empty(t, spared)
+}
+
+// TestLive: an index whose own period has not ended is never old.
+func TestLive(t *testing.T) {
+	berlin, err := time.LoadLocation("Europe/Berlin")
+	require.NoError(t, err)
+	utc := func(text string) time.Time { t, _ := time.Parse(time.RFC3339, text); return t }
+	for _, c := range []struct {
+		name  string
+		index cluster.Index
+		at    string
+		zone  *time.Location
+		want  string // a part of the reason; empty: it goes
+	}{
+		{"the running month", cluster.Index{Name: "data-2026.12"}, "2026-12-31T00:30:00Z", time.UTC, "ends 2027-01-01"},
+		{"it has ended", cluster.Index{Name: "data-2026.11"}, "2026-12-31T00:30:00Z", time.UTC, ""},
+		{"a day with 25 hours, in its zone", cluster.Index{Name: "tz-2026.10.25"}, "2026-10-25T22:59:59Z", berlin, "has not ended"},
+		{"and in UTC", cluster.Index{Name: "tz-2026.10.25"}, "2026-10-25T23:30:00Z", berlin, "has not ended"},
+		{"then it has ended", cluster.Index{Name: "tz-2026.10.25"}, "2026-10-26T00:00:00Z", berlin, ""},
+		{"the running week", cluster.Index{Name: "w-2026.w48"}, "2026-11-29T12:00:00Z", time.UTC, "ends 2026-11-30"},
+		{"the later of two dates that overlap", cluster.Index{Name: "x-2026.11-2026.11.28"}, "2026-11-29T00:00:00Z", time.UTC, "ends 2026-12-01"},
+		{"dates that disagree", cluster.Index{Name: "x-2026.01.01-2026.06.01"}, "2026-11-29T00:00:00Z", time.UTC, "disagree"},
+		{"rolled over", cluster.Index{Name: "a-2026.01.01-000001", Rolled: utc("2026-11-01T00:00:00Z")}, "2026-11-29T00:00:00Z", time.UTC, ""},
+		{"the next generation exists", cluster.Index{Name: "b-000001"}, "2026-11-29T00:00:00Z", time.UTC, ""},
+		{"not rolled over, as far as known", cluster.Index{Name: "b-000002"}, "2026-11-29T00:00:00Z", time.UTC, "next index does not exist"},
+		{"an older backing index", cluster.Index{Name: ".ds-s-000001", DataStream: "s"}, "2026-11-29T00:00:00Z", time.UTC, ""},
+		{"no date", cluster.Index{Name: "plain"}, "2026-11-29T00:00:00Z", time.UTC, ""},
+		{"named exactly", cluster.Index{Name: "named-2026.11.29"}, "2026-11-29T00:00:00Z", time.UTC, ""},
+	} {
+		selected := []cluster.Item{&c.index}
+		all := []cluster.Item{&c.index, &cluster.Index{Name: "b-000002", Created: utc("2026-11-02T00:00:00Z")}}
+		g := live{Periods{Zone: c.zone}, false, []string{"named-2026.11.29"}}
+		v := g.Judge(utc(c.at), selected, all)[0]
+		require.Equal(t, c.want != "", v.Match == cluster.Yes, "%s: %s", c.name, v.Why)
+		require.Contains(t, v.Why, c.want, c.name)
+	}
+	v := live{Periods{Zone: time.UTC}, true, nil}.Judge(now, cluster.Items([]*cluster.Index{{Name: "x-2026.01.01-2026.06.01"}}), nil)[0]
+	require.Equal(t, cluster.No, v.Match, "on Curator's command line only a warning")
+	require.True(t, v.Warn)
+	// what the timestring reads counts beside the usual forms
+	read := func(name string, loc *time.Location) (cluster.Span, bool) {
+		return cluster.Span{Start: now.In(loc).AddDate(0, -1, 0), End: now.In(loc).AddDate(0, 0, 1)}, name == "odd"
+	}
+	v = live{Periods{Zone: time.UTC, Read: []func(string, *time.Location) (cluster.Span, bool){read}}, false, nil}.Judge(now, cluster.Items([]*cluster.Index{{Name: "odd"}}), nil)[0]
+	require.Equal(t, cluster.Yes, v.Match)
 }
 
 func TestInProgress(t *testing.T) {
@@ -133,6 +209,7 @@ func TestIndices(t *testing.T) {
 		{Name: "restored", Aliases: []string{"esnap-keep-until-2026.11.21"}},
 		{Name: "long-restored", Aliases: []string{"esnap-keep-until-2026.11.20"}},
 		{Name: "protected-1"},
+		{Name: "unsaved", Unsaved: "the snapshot does not contain it"},
 	})
 	for _, c := range []struct {
 		name           string
@@ -140,14 +217,14 @@ func TestIndices(t *testing.T) {
 		spared, warned map[string]string
 	}{
 		{"on", Options{Protect: []string{"x", "prot*"}}, map[string]string{
-			"ds-000002": "write_index", "written": "write_index", ".kibana_1": "system_index", "system": "system_index", "restored": "restore_mark", "protected-1": "protect",
+			"ds-000002": "write_index", "written": "write_index", ".kibana_1": "system_index", "system": "system_index", "restored": "restore_mark", "protected-1": "protect", "unsaved": "unsaved",
 		}, map[string]string{}},
-		{"system indices named by a filter", Options{SystemNamed: true}, map[string]string{"ds-000002": "write_index", "written": "write_index", "restored": "restore_mark"}, map[string]string{}},
+		{"system indices named by a filter", Options{SystemNamed: true}, map[string]string{"ds-000002": "write_index", "written": "write_index", "restored": "restore_mark", "unsaved": "unsaved"}, map[string]string{}},
 		{"a system index named exactly", Options{NamedExactly: []string{".kibana_1", "plain"}}, map[string]string{
-			"ds-000002": "write_index", "written": "write_index", "system": "system_index", "restored": "restore_mark",
+			"ds-000002": "write_index", "written": "write_index", "system": "system_index", "restored": "restore_mark", "unsaved": "unsaved",
 		}, map[string]string{}},
-		{"Curator", Options{Level: Curator}, map[string]string{"ds-000002": "write_index", "restored": "restore_mark"}, map[string]string{".kibana_1": "system_index", "system": "system_index"}},
-		{"Curator, named", Options{Level: Curator, SystemNamed: true}, map[string]string{"ds-000002": "write_index", "restored": "restore_mark"}, map[string]string{}},
+		{"Curator", Options{Level: Curator}, map[string]string{"ds-000002": "write_index", "restored": "restore_mark", "unsaved": "unsaved"}, map[string]string{".kibana_1": "system_index", "system": "system_index"}},
+		{"Curator, named", Options{Level: Curator, SystemNamed: true}, map[string]string{"ds-000002": "write_index", "restored": "restore_mark", "unsaved": "unsaved"}, map[string]string{}},
 		{"off", Options{Level: Off, Protect: []string{"prot*"}}, map[string]string{"protected-1": "protect"}, map[string]string{}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -190,7 +267,7 @@ func TestReasonsNameWhatTheyAreAbout(t *testing.T) {
 		{writeIndex{}, &cluster.Index{WriteAliases: []string{"a", "b"}}, "alias a, b"},
 		{restoreMark{}, &cluster.Index{Aliases: []string{"esnap-keep-until-2026.11.30"}}, "until the end of 2026-11-30"},
 		{protect{[]string{"x*"}}, &cluster.Index{Name: "xy"}, "pattern x*"},
-		{newestGood{cluster.SeriesOf(nil)}, &cluster.Snapshot{Name: "p-2026.11.01", State: cluster.Success}, "series p-*"},
+		{newestGood{cluster.SeriesOf(nil)}, &cluster.Snapshot{Name: "p-2026.11.01", State: cluster.Success, Shards: cluster.ShardCount{Total: 1, Successful: 1}}, "series p-*"},
 	} {
 		items := []cluster.Item{c.item}
 		require.Contains(t, c.g.Judge(now, items, items)[0].Why, c.want)
@@ -202,8 +279,14 @@ func TestNeeds(t *testing.T) {
 	for _, g := range For(cluster.Indices, Options{Protect: []string{"x"}}) {
 		facts = append(facts, g.Needs()...)
 	}
-	require.Equal(t, []cluster.Need{{Fact: cluster.FactWriteIndex}}, facts)
+	require.Equal(t, []cluster.Need{{Fact: cluster.FactSaved}, {Fact: cluster.FactWriteIndex}}, facts)
+	facts = nil
 	for _, g := range append(For(cluster.Snapshots, Options{KeepNewestGood: true}), For(cluster.Indices, Options{Level: Curator})...) {
-		require.Empty(t, g.Needs(), g.Name())
+		facts = append(facts, g.Needs()...)
 	}
+	require.Equal(t, []cluster.Need{{Fact: cluster.FactMounts}, {Fact: cluster.FactSaved}}, facts, "nothing that asks the cluster on Curator's command line, but for snapshots")
+	dated, guess := cluster.Items([]*cluster.Snapshot{{Name: "a-2026.11.01"}}), cluster.Items([]*cluster.Snapshot{{Name: "a-1"}})
+	g := newestGood{cluster.SeriesOf(nil)}
+	require.Empty(t, g.NeedsOf(dated, append(dated, guess...)), "contents only where a series is a guess")
+	require.Equal(t, []cluster.Need{{Fact: cluster.FactContents}}, g.NeedsOf(guess, guess))
 }

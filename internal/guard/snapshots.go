@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/esnap/esnap/internal/cluster"
@@ -21,31 +22,106 @@ func (inProgress) Judge(_ time.Time, selected, _ []cluster.Item) []cluster.Verdi
 	})
 }
 
+// mounted spares snapshots from which an index of the cluster is mounted: the index has
+// its only data there. OpenSearch refuses such a deletion, Elasticsearch does not.
+type mounted struct{}
+
+func (mounted) Name() string          { return "mounted" }
+func (mounted) Needs() []cluster.Need { return []cluster.Need{{Fact: cluster.FactMounts}} }
+
+func (mounted) Judge(_ time.Time, selected, _ []cluster.Item) []cluster.Verdict {
+	return each(selected, func(s *cluster.Snapshot) string {
+		switch n := len(s.Mounted); {
+		case n == 1:
+			return "the index " + s.Mounted[0] + " is mounted from it"
+		case n > 1:
+			return fmt.Sprintf("%d indices are mounted from it, such as %s", n, s.Mounted[0])
+		}
+		return ""
+	})
+}
+
 // newestGood spares the newest good snapshot of each series, so that expiry can
-// never take the last one that can be relied on.
+// never take the last one that can be relied on. Where the series is a guess, it spares
+// the newest good snapshot of each family of indices in it, too.
 type newestGood struct {
-	series func(*cluster.Snapshot) string
+	series func(*cluster.Snapshot) cluster.Series
 }
 
 func (newestGood) Name() string          { return "keep_newest_good" }
 func (newestGood) Needs() []cluster.Need { return nil }
 
-func (g newestGood) Judge(_ time.Time, selected, all []cluster.Item) []cluster.Verdict {
-	newest := map[string]*cluster.Snapshot{}
+// NeedsOf says that contents are needed where a series is a guess.
+func (g newestGood) NeedsOf(selected, _ []cluster.Item) []cluster.Need {
+	for _, s := range cluster.Of[*cluster.Snapshot](selected) {
+		if g.series(s).Guess {
+			return []cluster.Need{{Fact: cluster.FactContents}}
+		}
+	}
+	return nil
+}
+
+// newest are the newest good snapshots that are spared, each with the reason.
+func (g newestGood) newest(all []cluster.Item) map[string]string {
+	type group struct{ series, family string }
+	newest, members := map[group]*cluster.Snapshot{}, map[string]int{}
 	for _, s := range cluster.Of[*cluster.Snapshot](all) {
+		series := g.series(s)
+		members[series.Key]++
 		if !s.Good() {
 			continue
 		}
-		key := g.series(s)
-		if old := newest[key]; old == nil || s.Start.After(old.Start) || s.Start.Equal(old.Start) && s.Name > old.Name {
-			newest[key] = s
+		groups := []group{{series.Key, ""}}
+		if series.Guess {
+			for _, i := range s.Indices {
+				groups = append(groups, group{series.Key, cluster.Family(i)})
+			}
+		}
+		for _, k := range groups {
+			if old := newest[k]; old == nil || newer(s, old) {
+				newest[k] = s
+			}
 		}
 	}
-	return each(selected, func(s *cluster.Snapshot) string {
-		key := g.series(s)
-		if n := newest[key]; n != nil && n.Name == s.Name {
-			return "it is the newest good snapshot of the series " + key
+	why := map[string]string{}
+	for k, s := range newest {
+		switch {
+		case k.family == "" && members[k.series] == 1:
+			why[s.Name] = Alone + k.series
+		case k.family == "":
+			why[s.Name] = "it is the newest good snapshot of the series " + k.series
+		case why[s.Name] == "":
+			why[s.Name] = "it is the newest good snapshot with indices " + k.family + " of what may be several series (" + k.series + "); the option series tells them apart"
 		}
-		return ""
-	})
+	}
+	return why
+}
+
+// Alone begins the reason why a snapshot is spared that is the only one of its series,
+// and so is never deleted.
+const Alone = "it is the only snapshot of the series "
+
+func newer(a, b *cluster.Snapshot) bool {
+	return a.Start.After(b.Start) || a.Start.Equal(b.Start) && a.Name > b.Name
+}
+
+// Rests are the newest good snapshots of the series of what is selected.
+func (g newestGood) Rests(selected, all []cluster.Item) []cluster.Item {
+	touched := map[string]bool{}
+	for _, s := range cluster.Of[*cluster.Snapshot](selected) {
+		touched[g.series(s).Key] = true
+	}
+	why := g.newest(all)
+	var rests []cluster.Item
+	for _, s := range cluster.Of[*cluster.Snapshot](all) {
+		if why[s.Name] != "" && touched[g.series(s).Key] {
+			rests = append(rests, s)
+		}
+	}
+	return rests
+}
+
+func (g newestGood) Judge(_ time.Time, selected, all []cluster.Item) []cluster.Verdict {
+	why := g.newest(all)
+	return each(selected, func(s *cluster.Snapshot) string { return why[s.Name] })
 }

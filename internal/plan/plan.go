@@ -134,6 +134,17 @@ func Complete(step *Step, o Options) {
 		}
 		g.Series = cluster.SeriesOf(pr.Series, finders...)
 	}
+	if kind.List == cluster.Indices && step.Chain.TakesOlder() {
+		g.Periods = &guard.Periods{Zone: step.Location}
+		for _, t := range step.Chain.Timestrings() {
+			if l, err := strftime.NewLayout(t); err == nil {
+				g.Periods.Read = append(g.Periods.Read, func(name string, loc *time.Location) (cluster.Span, bool) {
+					f, ok, err := l.Find(name, loc)
+					return cluster.Span{Start: f.Time, End: l.Span(f.Time)}, ok && err == nil
+				})
+			}
+		}
+	}
 	step.Guards = guard.For(kind.List, g)
 }
 

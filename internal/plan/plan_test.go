@@ -141,9 +141,9 @@ func TestKubeSphereBackup(t *testing.T) {
 		guards  []string // of delete_snapshots
 		indices []string // of delete_indices
 	}{
-		{actions.Native, []string{"in_progress", "keep_newest_good"}, []string{"write_index", "restore_mark", "write_index", "system_index"}},
-		{actions.Curator5, []string{"in_progress", "keep_newest_good"}, []string{"write_index", "restore_mark", "system_index"}},
-		{actions.Curator8, []string{"in_progress", "keep_newest_good"}, []string{"write_index", "restore_mark", "system_index"}},
+		{actions.Native, []string{"in_progress", "mounted", "keep_newest_good"}, []string{"write_index", "restore_mark", "unsaved", "live", "write_index", "system_index"}},
+		{actions.Curator5, []string{"in_progress", "mounted", "keep_newest_good"}, []string{"write_index", "restore_mark", "unsaved", "live", "system_index"}},
+		{actions.Curator8, []string{"in_progress", "mounted", "keep_newest_good"}, []string{"write_index", "restore_mark", "unsaved", "live", "system_index"}},
 	} {
 		p := good(t, "kubesphere-backup.yml", c.flavour)
 		require.Len(t, p.Steps, 3)
@@ -222,15 +222,15 @@ func TestGuards(t *testing.T) {
 		o    plan.Options
 		want []string
 	}{
-		{"all", file("", ""), plan.Options{}, []string{"write_index", "restore_mark", "write_index", "system_index"}},
+		{"all", file("", ""), plan.Options{}, []string{"write_index", "restore_mark", "unsaved", "write_index", "system_index"}},
 		{"off in the file", file("guards: off", ""), plan.Options{}, nil},
 		{"off from outside", file("", ""), plan.Options{Guards: &off}, nil},
-		{"on from outside", file("guards: off", ""), plan.Options{Guards: &on}, []string{"write_index", "restore_mark", "write_index", "system_index"}},
-		{"a dotted prefix names system indices", file("", "{filtertype: pattern, kind: prefix, value: .kibana}"), plan.Options{}, []string{"write_index", "restore_mark", "write_index"}},
-		{"so does an escaped dot", file("", `{filtertype: pattern, kind: regex, value: '^\.ml'}`), plan.Options{}, []string{"write_index", "restore_mark", "write_index"}},
-		{"one taken out names none", file("", "{filtertype: pattern, kind: prefix, value: .kibana, exclude: true}"), plan.Options{}, []string{"write_index", "restore_mark", "write_index", "system_index"}},
-		{"running snapshots asked for", "actions: {1: {action: delete_snapshots, options: {repository: r}, filters: [{filtertype: state, state: IN_PROGRESS}]}}", plan.Options{}, []string{"keep_newest_good"}},
-		{"keep_newest_good: false", "actions: {1: {action: delete_snapshots, options: {repository: r, keep_newest_good: false}, filters: []}}", plan.Options{}, []string{"in_progress"}},
+		{"on from outside", file("guards: off", ""), plan.Options{Guards: &on}, []string{"write_index", "restore_mark", "unsaved", "write_index", "system_index"}},
+		{"a dotted prefix names system indices", file("", "{filtertype: pattern, kind: prefix, value: .kibana}"), plan.Options{}, []string{"write_index", "restore_mark", "unsaved", "write_index"}},
+		{"so does an escaped dot", file("", `{filtertype: pattern, kind: regex, value: '^\.ml'}`), plan.Options{}, []string{"write_index", "restore_mark", "unsaved", "write_index"}},
+		{"one taken out names none", file("", "{filtertype: pattern, kind: prefix, value: .kibana, exclude: true}"), plan.Options{}, []string{"write_index", "restore_mark", "unsaved", "write_index", "system_index"}},
+		{"running snapshots asked for", "actions: {1: {action: delete_snapshots, options: {repository: r}, filters: [{filtertype: state, state: IN_PROGRESS}]}}", plan.Options{}, []string{"mounted", "keep_newest_good"}},
+		{"keep_newest_good: false", "actions: {1: {action: delete_snapshots, options: {repository: r, keep_newest_good: false}, filters: []}}", plan.Options{}, []string{"in_progress", "mounted"}},
 	} {
 		p, err := plan.Parse("f", []byte(c.file), c.o)
 		require.NoError(t, err, c.name)

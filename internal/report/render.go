@@ -157,7 +157,7 @@ func (a *Action) table(b *strings.Builder, dryRun, wide bool) {
 	if dryRun && (status == "done" || status == "partial") {
 		status = "would be " + status
 	}
-	p("\n%s  %s  %s  (%s)\n", a.ID, a.Action, status, duration(a.DurationMS))
+	p("\n%s  %s  %s  (%s)\n", a.ID, a.Action, words(status), duration(a.DurationMS))
 	if a.Description != "" && a.Description != "No description given" {
 		p("   %s\n", a.Description)
 	}
@@ -222,10 +222,13 @@ func (a *Action) spared(b *strings.Builder, wide bool) {
 	}
 }
 
+// words is a result or status as people read it.
+func words(result string) string { return strings.ReplaceAll(result, "_", " ") }
+
 // Words are how an outcome reads: what was done, or in a dry run would be.
 func (o Outcome) Words() string {
 	if o.Result != "done" {
-		return o.Result
+		return words(o.Result)
 	}
 	past := map[string]string{
 		"create": "created", "delete": "deleted", "restore": "restored", "open": "opened", "close": "closed", "forcemerge": "merged",
@@ -286,9 +289,9 @@ func (r *Report) summary() string {
 		count[a.Status]++
 	}
 	var parts []string
-	for _, s := range []string{"done", "partial", "empty", "disabled", "failed", "refused", "left"} {
+	for _, s := range []string{"done", "partial", "empty", "disabled", "failed", "refused", "not_run"} {
 		if count[s] > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", count[s], s))
+			parts = append(parts, fmt.Sprintf("%d %s", count[s], words(s)))
 		}
 	}
 	text := fmt.Sprintf("%s: %s; %s", cluster.Count(len(r.Actions), "action"), strings.Join(parts, ", "), duration(r.DurationMS))

@@ -13,7 +13,7 @@ import (
 
 // SchemaVersion is the version of the report's JSON form. It changes when a field
 // changes its meaning or goes; new fields do not change it.
-const SchemaVersion = 1
+const SchemaVersion = 2
 
 // Report is what a run did, or in a dry run would do.
 type Report struct {
@@ -36,7 +36,7 @@ type Report struct {
 type Repository struct {
 	Name   string   `json:"repository"`
 	Type   string   `json:"type"`
-	Result string   `json:"result"` // done: registered or updated; adopted: as declared; failed
+	Result string   `json:"result"` // done: registered or updated; unchanged: as declared; failed
 	Detail string   `json:"detail"`
 	Drift  []string `json:"drift"`
 	Holds  int      `json:"holds_snapshots,omitempty"`
@@ -50,7 +50,7 @@ type Action struct {
 	Action      string    `json:"action"`
 	Description string    `json:"description"`
 	Repository  string    `json:"repository,omitempty"`
-	Status      string    `json:"status"` // done, partial, failed, refused, empty, disabled, left
+	Status      string    `json:"status"` // done, partial, failed, refused, empty, disabled, not_run
 	Error       string    `json:"error,omitempty"`
 	Hint        string    `json:"hint,omitempty"`
 	Listed      int       `json:"listed"`   // items the filters were applied to
@@ -92,7 +92,7 @@ type Outcome struct {
 	What       string `json:"what"`
 	Name       string `json:"name"`
 	Repository string `json:"repository,omitempty"`
-	Result     string `json:"result"` // done, adopted, partial, failed, left
+	Result     string `json:"result"` // done, adopted, unchanged, partial, failed, not_started, requested, unknown
 	Detail     string `json:"detail,omitempty"`
 	Error      string `json:"error,omitempty"`
 	Hint       string `json:"hint,omitempty"`
@@ -178,7 +178,7 @@ func (c *Collector) repository(e run.RepositoryReady) {
 
 func (c *Collector) start(id, kind, description, repository string) {
 	c.r.Actions = append(c.r.Actions, Action{
-		ID: id, Action: kind, Description: description, Repository: repository, Status: "left",
+		ID: id, Action: kind, Description: description, Repository: repository, Status: "not_run",
 		Families: []Family{}, Spared: []Spared{}, Outcomes: []Outcome{}, Warnings: []string{},
 	})
 }
@@ -186,7 +186,7 @@ func (c *Collector) start(id, kind, description, repository string) {
 func (c *Collector) skipped(e run.ActionSkipped) {
 	if len(c.r.Actions) == 0 || c.action().ID != e.Step.ID {
 		c.start(e.Step.ID, e.Step.Kind, e.Step.Description, "")
-		c.action().Status = "left"
+		c.action().Status = "not_run"
 		if e.Step.Common.DisableAction {
 			c.action().Status = "disabled"
 		}
@@ -256,8 +256,8 @@ func Status(r run.ActionResult) string {
 		return "failed"
 	case r.Empty:
 		return "empty"
-	case r.Left:
-		return "left"
+	case r.NotRun:
+		return "not_run"
 	case r.Less:
 		return "partial"
 	}

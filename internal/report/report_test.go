@@ -51,7 +51,7 @@ func night(dryRun bool) []run.Event {
 	events := []run.Event{
 		run.Started{File: "night.yml", Now: now, Server: cluster.Server{Text: "6.7.0", Version: cluster.Version{6, 7, 0}}, DryRun: dryRun},
 		run.Warning{Text: "the certificate is not verified"},
-		run.RepositoryReady{State: repository.State{Spec: repository.Spec{Name: "nightly", Type: "fs"}, Result: cluster.Adopted, Detail: "as declared", Holds: 3,
+		run.RepositoryReady{State: repository.State{Spec: repository.Spec{Name: "nightly", Type: "fs"}, Result: cluster.Unchanged, Detail: "as declared", Holds: 3,
 			Drift: []repository.Difference{{Key: "compress", Have: "true", Want: "false"}}}},
 		run.RepositoryReady{State: repository.State{Spec: repository.Spec{Name: "cold", Type: "s3"}, Result: cluster.Done}, Err: cluster.WithHint(errors.New("the bucket is gone:\nreally"), "create the bucket")},
 		run.ActionStarting{Step: take},
@@ -213,9 +213,9 @@ func TestStatus(t *testing.T) {
 	}{
 		{run.ActionResult{}, "done"},
 		{run.ActionResult{Less: true}, "partial"},
-		{run.ActionResult{Left: true}, "left"},
+		{run.ActionResult{NotRun: true}, "not_run"},
 		{run.ActionResult{Empty: true}, "empty"},
-		{run.ActionResult{Err: errors.New("x"), Less: true, Left: true}, "failed"},
+		{run.ActionResult{Err: errors.New("x"), Less: true, NotRun: true}, "failed"},
 		{run.ActionResult{Err: fmt.Errorf("x: %w", cluster.Refuse("no")), Less: true}, "refused"},
 	} {
 		require.Equal(t, c.want, report.Status(c.r), "%+v", c.r)

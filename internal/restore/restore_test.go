@@ -25,14 +25,14 @@ func at(text string) time.Time {
 // snap is a good snapshot of the indices.
 func snap(name, start string, indices ...string) *cluster.Snapshot {
 	slices.Sort(indices)
-	return &cluster.Snapshot{Repository: "r", Name: name, State: cluster.Success, Start: at(start), Indices: indices, HasContents: true, Version: "7.17.28"}
+	return &cluster.Snapshot{Repository: "r", Name: name, State: cluster.Success, Start: at(start), Indices: indices, HasContents: true, Version: "7.17.28", Shards: cluster.ShardCount{Total: len(indices), Successful: len(indices)}}
 }
 
 // holed is a PARTIAL snapshot that lacks shards of the first index.
 func holed(name, start string, indices ...string) *cluster.Snapshot {
 	lame := indices[0]
 	s := snap(name, start, indices...)
-	s.State, s.Shards.Failed, s.Failures = cluster.Partial, 1, []cluster.ShardFailure{{Index: lame}}
+	s.State, s.Shards.Failed, s.Shards.Total, s.Failures = cluster.Partial, 1, len(indices)+1, []cluster.ShardFailure{{Index: lame}}
 	return s
 }
 

@@ -33,7 +33,7 @@ func TestShrink(t *testing.T) {
 	require.Equal(t, []string{"logs-a-shrink", "logs-b"}, b.indices())
 	target := b.index("logs-a-shrink")
 	require.Equal(t, []string{"all", "now"}, target.Aliases)
-	write, err := b.c.WriteAliases(b.ctx)
+	write, err := b.c.WriteAliases(b.ctx, []string{"logs-a", "logs-a-shrink"})
 	require.NoError(t, err)
 	require.Equal(t, []string{"now"}, write["logs-a-shrink"])
 	require.Equal(t, "1", b.setting("logs-a-shrink", "index.number_of_shards"))
@@ -232,7 +232,7 @@ func TestShrinkDeletesOnlyWhatIsTheSame(t *testing.T) {
 		return nil
 	}
 	res, _ = b.run(shrink(""))
-	require.ErrorContains(t, errors.Join(res.Errors()...), "made anew")
+	require.ErrorContains(t, errors.Join(res.Errors()...), "deleted or recreated")
 	require.Contains(t, b.indices(), "logs-a")
 }
 

@@ -169,7 +169,7 @@ func TestARolloverThatSomebodyElseDid(t *testing.T) {
 	}
 	res, r := b.run("actions: {1: {action: rollover, options: {name: l, conditions: {max_docs: 5}}}}")
 	require.NoError(t, errors.Join(res.Errors()...))
-	require.Equal(t, cluster.Adopted, r.outcomes()["l"], "there is no l-000003")
+	require.Equal(t, cluster.Unchanged, r.outcomes()["l"], "there is no l-000003")
 	require.Equal(t, []string{"l-000001", "l-000002"}, b.indices())
 }
 
@@ -178,7 +178,7 @@ func TestARolloverThatSomebodyElseDid(t *testing.T) {
 func TestADryRunRefusesWhatIsThere(t *testing.T) {
 	create := "actions: {1: {action: create_index, options: {name: logs-2026.01.01, ignore_existing: IGNORE}}, 2: {action: delete_indices, " +
 		"filters: [{filtertype: age, source: creation_date, direction: older, unit: days, unit_count: 30}]}}"
-	for ignore, result := range map[string]cluster.Result{"false": cluster.Failure, "true": cluster.Adopted} {
+	for ignore, result := range map[string]cluster.Result{"false": cluster.Failure, "true": cluster.Unchanged} {
 		for _, dry := range []bool{true, false} {
 			b := newBench(t)
 			b.c.AddIndex(cluster.Index{Name: "logs-2026.01.01", Created: now.AddDate(0, -3, 0)})
@@ -220,7 +220,7 @@ func TestCreateIndex(t *testing.T) {
 	require.ErrorIs(t, errors.Join(res.Errors()...), cluster.ErrExists)
 	res, r := b.run("actions: {1: {action: create_index, options: {name: '<logs-{now/d}>', ignore_existing: true}}}")
 	require.NoError(t, errors.Join(res.Errors()...))
-	require.Equal(t, cluster.Adopted, r.outcomes()["logs-2026.11.21"])
+	require.Equal(t, cluster.Unchanged, r.outcomes()["logs-2026.11.21"])
 }
 
 func TestAliasRemovesBeforeItAdds(t *testing.T) {
@@ -278,8 +278,8 @@ func TestRollover(t *testing.T) {
 		result  cluster.Result
 	}{
 		{"due", func(b *bench) { b.c.AddIndex(cluster.Index{Name: "l-000001", Aliases: []string{"l"}}) }, "conditions: {max_docs: 5}", "l-000002", cluster.Done},
-		{"not due", func(b *bench) { b.c.AddIndex(cluster.Index{Name: "l-000001", Aliases: []string{"l"}}) }, "conditions: {max_docs: 5000}", "l-000001", cluster.Adopted},
-		{"a policy does it", func(b *bench) { b.c.AddIndex(cluster.Index{Name: "l-000001", Aliases: []string{"l"}, Lifecycle: "p"}) }, "conditions: {max_docs: 5}", "l-000001", cluster.Adopted},
+		{"not due", func(b *bench) { b.c.AddIndex(cluster.Index{Name: "l-000001", Aliases: []string{"l"}}) }, "conditions: {max_docs: 5000}", "l-000001", cluster.Unchanged},
+		{"a policy does it", func(b *bench) { b.c.AddIndex(cluster.Index{Name: "l-000001", Aliases: []string{"l"}, Lifecycle: "p"}) }, "conditions: {max_docs: 5}", "l-000001", cluster.Unchanged},
 		{"a policy does it, overruled", func(b *bench) { b.c.AddIndex(cluster.Index{Name: "l-000001", Aliases: []string{"l"}, Lifecycle: "p"}) }, "conditions: {max_docs: 5}, allow_ilm_indices: true", "l-000002", cluster.Done},
 		{"by name", func(b *bench) { b.c.AddIndex(cluster.Index{Name: "l-000001", Aliases: []string{"l"}}) }, "conditions: {max_docs: 5}, new_index: 'l-%Y-000007'", "l-2026-000007", cluster.Done},
 		{"no number", func(b *bench) { b.c.AddIndex(cluster.Index{Name: "last", Aliases: []string{"l"}}) }, "conditions: {max_docs: 5}", "", ""},

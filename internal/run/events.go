@@ -106,7 +106,7 @@ type ActionResult struct {
 	Step     plan.Step
 	Err      error // nil: done
 	Empty    bool  // nothing was selected, and that was allowed
-	Left     bool  // not run: the run ended before it
+	NotRun   bool  // the run ended before it
 	Less     bool  // done, but less than whole
 	Guarded  int   // items that guards spared
 	Duration time.Duration

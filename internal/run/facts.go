@@ -2,13 +2,17 @@ package run
 
 import (
 	"context"
-	"slices"
 
 	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/plan"
 )
 
 // facts asks one cluster for what filters and guards need to know.
-type facts struct{ reader cluster.IndexReader }
+type facts struct {
+	reader cluster.IndexReader
+	// more are facts about the cluster of the run that its index reader does not know.
+	more func(ctx context.Context, f cluster.Fact, items []cluster.Item) error
+}
 
 // fetch adds the facts that filters and guards need to the items still in
 // question, each asked for once.
@@ -27,6 +31,10 @@ func (f facts) fetch(ctx context.Context, needs []cluster.Need, items []cluster.
 			err = f.settings(ctx, indices)
 		case cluster.FactSegments:
 			err = f.segments(ctx, indices)
+		default:
+			if f.more != nil {
+				err = f.more(ctx, n.Fact, items)
+			}
 		}
 		if err != nil {
 			return err
@@ -115,10 +123,11 @@ func (f facts) fieldRanges(ctx context.Context, indices []*cluster.Index, field 
 }
 
 func (f facts) writeAliases(ctx context.Context, indices []*cluster.Index) error {
-	if !slices.ContainsFunc(indices, func(i *cluster.Index) bool { return len(i.Aliases) > 0 }) {
+	names := namesOf(indices, func(i *cluster.Index) bool { return len(i.Aliases) > 0 })
+	if len(names) == 0 {
 		return nil
 	}
-	write, err := f.reader.WriteAliases(ctx)
+	write, err := f.reader.WriteAliases(ctx, names)
 	if err != nil {
 		return err
 	}
@@ -129,4 +138,16 @@ func (f facts) writeAliases(ctx context.Context, indices []*cluster.Index) error
 }
 
 // facts asks the cluster the run is about.
-func (r *runner) facts() facts { return facts{r.lister} }
+func (r *runner) facts(s plan.Step) facts {
+	return facts{r.lister, func(ctx context.Context, f cluster.Fact, items []cluster.Item) error {
+		switch f {
+		case cluster.FactContents:
+			return r.contents(ctx, s.Source(), cluster.Of[*cluster.Snapshot](items))
+		case cluster.FactMounts:
+			return r.mounts(ctx, cluster.Of[*cluster.Snapshot](items))
+		case cluster.FactSaved:
+			return r.saved(ctx, s, cluster.Of[*cluster.Index](items))
+		}
+		return nil
+	}}
+}

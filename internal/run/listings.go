@@ -12,9 +12,8 @@ import (
 // A listing is shared by the actions that follow, until something else may have
 // changed the cluster.
 const (
-	listingMaxAge = 5 * time.Minute  // dropped when older
-	waitDrops     = time.Minute      // a wait longer than this drops listings
-	freshEnough   = 60 * time.Second // youngest age before an action's first deletion
+	listingMaxAge = 5 * time.Minute // dropped when older
+	waitDrops     = time.Minute     // a wait longer than this drops listings
 )
 
 // listings caches the listings of a run.
@@ -70,19 +69,6 @@ func (l *listings) Snapshots(ctx context.Context, repository string, contents bo
 	}
 	l.snapshots[repository] = &snapshotListing{list: list, contents: contents, at: l.watch.Elapsed()}
 	return slices.Clone(list), nil
-}
-
-// age is how old the listing behind an action's selection is.
-func (l *listings) age(list cluster.ListKind, repository string) time.Duration {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if list == cluster.Indices && l.indices != nil {
-		return l.watch.Elapsed() - l.indicesAt
-	}
-	if s := l.snapshots[repository]; s != nil && list == cluster.Snapshots {
-		return l.watch.Elapsed() - s.at
-	}
-	return listingMaxAge
 }
 
 // drop forgets all listings.

@@ -33,6 +33,9 @@ type Options struct {
 	AllowClockSkew bool
 	// Timeout is the client's time-out of one request.
 	Timeout time.Duration
+	// WaitForCluster is how long a request that is harmless to repeat waits for a
+	// cluster that cannot be reached.
+	WaitForCluster time.Duration
 	// Remote reaches another cluster, which a reindex copies from.
 	Remote func(cluster.Remote) (cluster.IndexReader, error)
 	// Confirm is shown a restore's plan before it is carried out.
@@ -53,7 +56,10 @@ type runner struct {
 	cache  *listings
 	obs    Observer
 	step   *plan.Step
-	skew   chan error // of the clocks, once compared; nil until asked for
+	all    []cluster.Item  // the listing behind the current step's selection
+	alone  map[string]bool // repositories whose lonely snapshots were warned of
+	taken  []taken         // the snapshots that the run's actions took, or were to take
+	skew   chan error      // of the clocks, once compared; nil until asked for
 	result Result
 }
 
@@ -115,8 +121,8 @@ func (r *runner) run(ctx context.Context) {
 			stopped, r.result.Err = true, context.Cause(ctx)
 		}
 		if stopped {
-			r.result.Actions = append(r.result.Actions, ActionResult{Step: s, Left: true})
-			r.obs.Observe(ActionSkipped{s, "not run: the run ended before it"})
+			r.result.Actions = append(r.result.Actions, ActionResult{Step: s, NotRun: true})
+			r.obs.Observe(ActionSkipped{s, r.notRun()})
 			continue
 		}
 		if s.Common.DisableAction {
@@ -133,6 +139,19 @@ func (r *runner) run(ctx context.Context) {
 	if r.result.Err == nil && ctx.Err() != nil {
 		r.result.Err = context.Cause(ctx)
 	}
+}
+
+// notRun is why an action is not run.
+func (r *runner) notRun() string {
+	for _, a := range r.result.Actions {
+		if a.Err != nil {
+			return "not run: action " + a.Step.ID + " failed"
+		}
+	}
+	if r.result.Err != nil {
+		return "not run: " + r.result.Err.Error()
+	}
+	return "not run: the run ended before it"
 }
 
 // UsageError is a wrong choice of actions.
@@ -232,17 +251,20 @@ func (r *runner) act(ctx context.Context, s plan.Step, sel cluster.Selection, sl
 			}
 		}
 	}
-	var failed []cluster.Outcome
+	var failed, all []cluster.Outcome
 	total := 0
 	env := &actions.Env{
 		Cluster: r.c, Now: r.o.Now.In(s.Location), Watch: r.o.Watch, Flavour: r.plan.Flavour, Selected: sel.Selected, Slots: slots, AllowILM: s.Common.AllowILMIndices,
-		Timeout: max(s.Timeout, 0), Force: r.o.Force, Plan: r.o.Confirm,
-		Fresh:     func(ctx context.Context) ([]cluster.Item, error) { return r.fresh(ctx, s, sel.Selected) },
+		Timeout: max(s.Timeout, 0), WaitForCluster: r.o.WaitForCluster, Force: r.o.Force, Plan: r.o.Confirm,
+		Revalidate: func(ctx context.Context, names []string) (map[string]string, error) {
+			return r.revalidate(ctx, s, sel.Selected, names)
+		},
 		Snapshots: r.lister.Snapshots,
 		Indices:   r.lister.Indices,
 		Outcome: func(o cluster.Outcome) {
 			o.Assumed = o.Assumed || r.o.DryRun
 			total++
+			all = append(all, o)
 			switch o.Result {
 			case cluster.Failure:
 				o.Err = repository.Explain(o.Err)
@@ -270,6 +292,7 @@ func (r *runner) act(ctx context.Context, s plan.Step, sel cluster.Selection, sl
 		ctx = cluster.WithRequestTimeout(ctx, s.Timeout)
 	}
 	err := s.Action.Run(ctx, env)
+	r.record(s, sel.Selected, all)
 	if len(failed) == 0 {
 		return err
 	}

@@ -141,7 +141,8 @@ func TestDeletesWhatIsOldAndSeesThatItIsGone(t *testing.T) {
 	res, r := b.run(deleteOld)
 	require.NoError(t, res.Err)
 	require.NoError(t, errors.Join(res.Errors()...))
-	require.Len(t, b.c.CallsOf("Indices"), 2, "one listing, and one look afterwards")
+	require.Len(t, b.c.CallsOf("Indices"), 1, "one listing")
+	require.Len(t, b.c.CallsOf("IndicesNamed"), 2, "by name: right before the deletion, and afterwards")
 	require.Equal(t, []string{"logs-2026.11.20", "logs-nodate", "other-2026.01.01"}, b.indices())
 	require.Equal(t, map[string]cluster.Result{"logs-2026.11.01": cluster.Done, "logs-2026.11.13": cluster.Done, "logs-2026.11.14": cluster.Done}, r.outcomes())
 }
@@ -216,7 +217,7 @@ actions:
 %s`, repo, c.ignore, c.goOn, second))
 			require.Equal(t, c.secondRuns, len(b.indices()) == 0)
 			require.Equal(t, c.clean, len(res.Errors()) == 0, "%v", res.Errors())
-			require.Equal(t, !c.secondRuns, res.Actions[1].Left)
+			require.Equal(t, !c.secondRuns, res.Actions[1].NotRun)
 		})
 	}
 }
@@ -261,7 +262,7 @@ func TestAnIndexMadeAnewSinceItWasListedIsLeftAlone(t *testing.T) {
 	}
 	_, r := b.run(deleteOld)
 	require.Equal(t, []string{"logs-2026.11.02"}, b.indices())
-	require.Contains(t, r.warnings(), "logs-2026.11.02 is left alone")
+	require.Contains(t, r.warnings(), "logs-2026.11.02: skipped")
 }
 
 func TestGuardsSpareWithReasons(t *testing.T) {
@@ -329,26 +330,35 @@ func TestPartialAndFailedSnapshots(t *testing.T) {
 	}
 }
 
+func foreign(s cluster.Snapshot) cluster.Snapshot {
+	s.Cluster = "another cluster"
+	return s
+}
+
 func TestOncePerAdoptsOnlyWhatIsWhole(t *testing.T) {
 	snap := func(name string, state cluster.State, start time.Time, indices ...string) cluster.Snapshot {
 		return cluster.Snapshot{Name: name, State: state, Start: start, Indices: indices}
 	}
 	early := now.Add(-30 * time.Minute)
 	for _, c := range []struct {
-		name string
-		have cluster.Snapshot
-		want []string
+		name    string
+		have    cluster.Snapshot
+		want    []string
+		created time.Time // of logs-b
 	}{
-		{"good, of today, holding all", snap("snap-20261121003008", cluster.Success, early, "logs-a", "logs-b", "z"), []string{"snap-20261121003008"}},
-		{"lacking an index", snap("snap-20261121003008", cluster.Success, early, "logs-a"), []string{"snap-20261121003008", "snap-20261121010008"}},
-		{"failed", snap("snap-20261121003008", cluster.Failed, early, "logs-a", "logs-b"), []string{"snap-20261121003008", "snap-20261121010008"}},
-		{"of yesterday", snap("snap-20261120235908", cluster.Success, now.Add(-2*time.Hour), "logs-a", "logs-b"), []string{"snap-20261120235908", "snap-20261121010008"}},
-		{"of another series", snap("manual-20261121003008", cluster.Success, early, "logs-a", "logs-b"), []string{"manual-20261121003008", "snap-20261121010008"}},
-		{"failed under the very name", snap("snap-20261121010008", cluster.Failed, early, "logs-a", "logs-b"), []string{"snap-20261121010008", "snap-20261121010008-2"}},
+		{"good, of today, holding all", snap("snap-20261121003008", cluster.Success, early, "logs-a", "logs-b", "z"), []string{"snap-20261121003008"}, now.AddDate(0, 0, -1)},
+		{"lacking an index", snap("snap-20261121003008", cluster.Success, early, "logs-a"), []string{"snap-20261121003008", "snap-20261121010008"}, now.AddDate(0, 0, -1)},
+		{"failed", snap("snap-20261121003008", cluster.Failed, early, "logs-a", "logs-b"), []string{"snap-20261121003008", "snap-20261121010008"}, now.AddDate(0, 0, -1)},
+		{"of yesterday", snap("snap-20261120235908", cluster.Success, now.Add(-2*time.Hour), "logs-a", "logs-b"), []string{"snap-20261120235908", "snap-20261121010008"}, now.AddDate(0, 0, -1)},
+		{"of another series", snap("manual-20261121003008", cluster.Success, early, "logs-a", "logs-b"), []string{"manual-20261121003008", "snap-20261121010008"}, now.AddDate(0, 0, -1)},
+		{"failed under the very name", snap("snap-20261121010008", cluster.Failed, early, "logs-a", "logs-b"), []string{"snap-20261121010008", "snap-20261121010008-2"}, now.AddDate(0, 0, -1)},
+		{"the index was created again after it", snap("snap-20261121003008", cluster.Success, early, "logs-a", "logs-b"), []string{"snap-20261121003008", "snap-20261121010008"}, early.Add(time.Minute)},
+		{"of another cluster", foreign(snap("snap-20261121003008", cluster.Success, early, "logs-a", "logs-b")), []string{"snap-20261121003008", "snap-20261121010008"}, now.AddDate(0, 0, -1)},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			b := newBench(t)
-			b.c.AddIndices("logs-a", "logs-b")
+			b.c.AddIndex(cluster.Index{Name: "logs-a", Created: now.AddDate(0, 0, -1)})
+			b.c.AddIndex(cluster.Index{Name: "logs-b", Created: c.created})
 			b.c.AddSnapshot("r", c.have)
 			res, _ := b.run(takeSnapshot)
 			require.NoError(t, errors.Join(res.Errors()...))
@@ -357,7 +367,8 @@ func TestOncePerAdoptsOnlyWhatIsWhole(t *testing.T) {
 	}
 	t.Run("running", func(t *testing.T) {
 		b := newBench(t, clustertest.Elasticsearch("6.7.0"))
-		b.c.AddIndices("logs-a", "logs-b")
+		b.c.AddIndex(cluster.Index{Name: "logs-a", Created: now.AddDate(0, 0, -1)})
+		b.c.AddIndex(cluster.Index{Name: "logs-b", Created: now.AddDate(0, 0, -1)})
 		b.c.AddSnapshot("r", snap("snap-20261121003008", cluster.InProgress, early, "logs-a", "logs-b"))
 		b.c.AddOperation(cluster.Operation{Kind: cluster.OpSnapshot, Repository: "r", Snapshot: "snap-20261121003008", Started: early}, 8)
 		res, r := b.run(takeSnapshot)
@@ -502,7 +513,7 @@ func TestADeletionThatIsAcknowledgedButNotDoneFails(t *testing.T) {
 	}
 	b.c.AddIndex(cluster.Index{Name: "logs-2026.11.01", UUID: "same"})
 	res, r := b.run(deleteOld)
-	require.ErrorContains(t, res.Actions[0].Err, "still there")
+	require.ErrorContains(t, res.Actions[0].Err, "still exists")
 	require.Equal(t, cluster.Failure, r.outcomes()["logs-2026.11.01"])
 }
 
@@ -527,8 +538,8 @@ actions:
 `)
 	require.ErrorIs(t, res.Err, stop)
 	require.Len(t, b.snapshots("r"), 2)
-	require.Equal(t, map[string]cluster.Result{"s-20260101": cluster.Done, "s-20260102": cluster.Left, "s-20260103": cluster.Left}, r.outcomes())
-	require.True(t, res.Actions[1].Left)
+	require.Equal(t, map[string]cluster.Result{"s-20260101": cluster.Done, "s-20260102": cluster.NotStarted, "s-20260103": cluster.NotStarted}, r.outcomes())
+	require.True(t, res.Actions[1].NotRun)
 }
 
 func TestRepositoriesInTheFile(t *testing.T) {
@@ -576,7 +587,7 @@ func TestARepositoryThatIsNotReadyKeepsTheDeletionsFromRunning(t *testing.T) {
 	res, _ := b.run("repositories: {r: {type: fs, settings: {location: /b}}}" + deleteOld)
 	require.ErrorIs(t, res.Err, cluster.ErrRepository)
 	require.Equal(t, []string{"logs-2026.11.01"}, b.indices())
-	require.True(t, res.Actions[0].Left)
+	require.True(t, res.Actions[0].NotRun)
 }
 
 func TestManagedIndicesAreLeftToTheirPolicy(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	"github.com/esnap/esnap/actions"
 	"github.com/esnap/esnap/filters"
 	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/guard"
 	"github.com/esnap/esnap/internal/plan"
 )
 
@@ -24,7 +25,7 @@ func (r *runner) choose(ctx context.Context, s plan.Step) (cluster.Selection, in
 	if err != nil {
 		return cluster.Selection{}, 0, err
 	}
-	sel, err := s.Chain.Select(ctx, now, all, r.facts().fetch)
+	sel, err := s.Chain.Select(ctx, now, all, r.facts(s).fetch)
 	if err != nil {
 		return cluster.Selection{}, 0, err
 	}
@@ -40,27 +41,87 @@ func (r *runner) choose(ctx context.Context, s plan.Step) (cluster.Selection, in
 	if s.Deletes() && s.Chain.TakesAll() {
 		r.warn("no filter narrows %s: it takes everything that is listed", s.Kind)
 	}
+	kept, spared, err := r.guard(ctx, s, sel.Selected, all)
+	if err != nil {
+		return cluster.Selection{}, 0, err
+	}
+	for _, v := range kept {
+		if v.Warn {
+			r.warn("%s: %s", v.Item.ItemName(), v.Why)
+		}
+	}
+	sel.Selected = nil
+	for _, v := range kept {
+		sel.Selected = append(sel.Selected, v.Item)
+	}
+	sel.Spared = append(sel.Spared, spared...)
+	r.all = all
+	r.warnAlone(s, spared)
+	return sel, len(all), nil
+}
+
+// warnAlone reports, once a run and repository, snapshots that would be deleted but for
+// being the only ones of their series: a repository that never shrinks is noticed.
+func (r *runner) warnAlone(s plan.Step, spared []cluster.Spared) {
+	var alone []string
+	for _, sp := range spared {
+		if strings.HasPrefix(sp.Why, guard.Alone) {
+			alone = append(alone, sp.Item.ItemName())
+		}
+	}
+	if len(alone) == 0 || r.alone[s.Source()] {
+		return
+	}
+	if r.alone == nil {
+		r.alone = map[string]bool{}
+	}
+	r.alone[s.Source()] = true
+	r.warn("%s of repository %s would be deleted, but each is the only one of its series, and so is never deleted: %s; the option series says which names belong together",
+		cluster.Count(len(alone), "snapshot"), s.Source(), strings.Join(alone[:min(len(alone), 5)], ", "))
+}
+
+// needing is a guard that needs facts about the whole listing for some selections.
+type needing interface {
+	NeedsOf(selected, all []cluster.Item) []cluster.Need
+}
+
+// guard has the step's guards judge items in the light of the whole listing. It returns
+// those that they let go, with what one of them warns of, and those that they spare.
+func (r *runner) guard(ctx context.Context, s plan.Step, selected, all []cluster.Item) (let, spared []cluster.Spared, err error) {
+	now := r.o.Now.In(s.Location)
+	for _, it := range selected {
+		let = append(let, cluster.Spared{Item: it})
+	}
 	for _, g := range s.Guards {
-		if needs := g.Needs(); len(needs) > 0 {
-			if err := r.facts().fetch(ctx, needs, sel.Selected); err != nil {
-				return cluster.Selection{}, 0, err
+		items := make([]cluster.Item, len(let))
+		for i, l := range let {
+			items[i] = l.Item
+		}
+		if len(items) == 0 {
+			break
+		}
+		if err := r.facts(s).fetch(ctx, g.Needs(), items); err != nil {
+			return nil, nil, err
+		}
+		if g, ok := g.(needing); ok {
+			if err := r.facts(s).fetch(ctx, g.NeedsOf(items, all), all); err != nil {
+				return nil, nil, err
 			}
 		}
-		kept := sel.Selected[:0:0]
-		for i, v := range g.Judge(now, sel.Selected, all) {
-			it := sel.Selected[i]
+		rest := let[:0:0]
+		for i, v := range g.Judge(now, items, all) {
 			if v.Match == cluster.Yes {
-				sel.Spared = append(sel.Spared, cluster.Spared{Item: it, By: g.Name(), Why: v.Why, Guard: true})
+				spared = append(spared, cluster.Spared{Item: items[i], By: g.Name(), Why: v.Why, Guard: true})
 				continue
 			}
 			if v.Warn {
-				r.warn("%s: %s", it.ItemName(), v.Why)
+				let[i].Why, let[i].Warn = v.Why, true
 			}
-			kept = append(kept, it)
+			rest = append(rest, let[i])
 		}
-		sel.Selected = kept
+		let = rest
 	}
-	return sel, len(all), nil
+	return let, spared, nil
 }
 
 func (r *runner) list(ctx context.Context, s plan.Step) ([]cluster.Item, error) {
@@ -148,29 +209,6 @@ func (r *runner) allowEmpty(err error) error {
 	return cluster.WithHint(err, "ignore_empty_list: true allows that")
 }
 
-// fresh makes sure that the listing behind a selection is recent; what has
-// changed since, or is new under the same name, is not touched.
-func (r *runner) fresh(ctx context.Context, s plan.Step, selected []cluster.Item) ([]cluster.Item, error) {
-	if r.o.DryRun || r.cache.age(s.List(), s.Source()) < freshEnough {
-		return selected, nil
-	}
-	r.cache.drop()
-	now, err := r.list(ctx, s)
-	if err != nil {
-		return nil, err
-	}
-	uuids := cluster.UUIDs(now)
-	var same []cluster.Item
-	for _, it := range selected {
-		if id, there := uuids[it.ItemName()]; there && id == it.ItemUUID() {
-			same = append(same, it)
-		} else {
-			r.warn("%s is left alone: it has gone or was made anew since it was selected", it.ItemName())
-		}
-	}
-	return same, nil
-}
-
 // remote lists and filters another cluster's indices.
 func (r *runner) remote(ctx context.Context, s plan.Step, of cluster.Remote) ([]cluster.Item, error) {
 	if r.o.Remote == nil {
@@ -201,7 +239,7 @@ func (r *runner) slot(ctx context.Context, s plan.Step, chain filters.Chain, of 
 		return nil, err
 	}
 	list = slices.DeleteFunc(list, func(i *cluster.Index) bool { return r.unlisted(s, i, "") })
-	sel, err := chain.Select(ctx, r.o.Now.In(s.Location), cluster.Items(list), facts{of}.fetch)
+	sel, err := chain.Select(ctx, r.o.Now.In(s.Location), cluster.Items(list), facts{reader: of}.fetch)
 	if err == nil {
 		r.obs.Observe(Selected{s, sel, len(list)})
 	}

@@ -1,0 +1,290 @@
+package cluster
+
+import (
+	"strings"
+	"time"
+)
+
+// DateFinder finds a date in a name: the half-open byte range it covers.
+type DateFinder func(name string) (start, end int, ok bool)
+
+// Span is a period of time: from Start until just before End.
+type Span struct{ Start, End time.Time }
+
+// dateShape is a form in which a date or time stands in a name: 9 is a digit, - a dot
+// or dash, : a dot, colon or dash, T one of t T . _ -, _ one of t T _ -, W one of w W.
+type dateShape struct {
+	shape  string
+	layout string // of the digits alone; empty means an epoch
+	tail   bool   // a fraction of a second and a Z may follow
+}
+
+// dateShapes are the forms, the longest first. Each match must also be a real date.
+var dateShapes = []dateShape{
+	{"9999-99-99T99:99:99", "20060102150405", true},
+	{"9999-99-99T999999", "20060102150405", true},
+	{"9999-99-99T99:99", "200601021504", false},
+	{"9999-99-99T9999", "200601021504", false},
+	{"9999-99-99T99", "2006010215", false},
+	{"9999-99-99", "20060102", false},
+	{"99-99-9999", "02012006", false},
+	{"9999-W99", isoWeek, false},
+	{"9999W99", isoWeek, false},
+	{"99999999_999999", "20060102150405", true},
+	{"99999999999999", "20060102150405", false},
+	{"999999999999", "200601021504", false},
+	{"9999999999999", "", false},
+	{"9999999999", "2006010215", false},
+	{"9999999999", "", false},
+	{"99999999", "20060102", false},
+	{"9999-99", "200601", false},
+}
+
+// isoWeek stands for the layout of a year and an ISO week, which package time lacks.
+const isoWeek = "week"
+
+// NameDate is a date found in a name.
+type NameDate struct {
+	Start, End int    // the half-open byte range it covers
+	digits     string // of it
+	layout     string
+	counted    bool // what looks like a time may be the number that a rollover counts up
+}
+
+// FindDates finds all runs in a name that parse as a date or time, in the usual forms:
+// %Y[.-]%m[.-]%d with or without a time, %Y%m%d[%H%M[%S]], %d.%m.%Y, %Y.%m, %G.w%V, an
+// epoch in seconds or milliseconds.
+func FindDates(name string) []NameDate {
+	var list []NameDate
+	for at := 0; at < len(name); at++ {
+		if !digitAt(name, at) || digitAt(name, at-1) {
+			continue
+		}
+		if d, ok := dateAt(name, at); ok {
+			list = append(list, d)
+			at = d.End - 1
+		}
+	}
+	return list
+}
+
+func dateAt(name string, at int) (NameDate, bool) {
+	for _, d := range dateShapes {
+		n := fits(name[at:], d.shape)
+		if n == 0 {
+			continue
+		}
+		if d.tail {
+			if m := fits(name[at+n:], ".999"); m > 0 && !digitAt(name, at+n+m) {
+				n += m
+			}
+			if at+n < len(name) && (name[at+n] == 'z' || name[at+n] == 'Z') {
+				n++
+			}
+		}
+		text, rest := name[at:at+n], name[at+n:]
+		switch {
+		case digitAt(rest, 0), !isDate(text, d.layout):
+			continue
+		case strings.Contains(d.shape, "T9999") && fits(rest, "-99") > 0: // not the minute 20:26 but another date
+			continue
+		case d.layout == "200601" && fits(rest, "-9") > 0 && rest[0] == '.': // a version, or a date that is none
+			continue
+		}
+		return NameDate{at, at + n, onlyDigits(text), d.layout, countedUp(text)}, true
+	}
+	return NameDate{}, false
+}
+
+// FindDate finds the first one of FindDates.
+func FindDate(name string) (start, end int, ok bool) {
+	if list := FindDates(name); len(list) > 0 {
+		return list[0].Start, list[0].End, true
+	}
+	return 0, 0, false
+}
+
+// fits is the length of the shape if the text starts with it, or 0.
+func fits(text, shape string) int {
+	if len(text) < len(shape) {
+		return 0
+	}
+	for i := range len(shape) {
+		ok := false
+		switch c := text[i]; shape[i] {
+		case '9':
+			ok = c >= '0' && c <= '9'
+		case '-':
+			ok = c == '.' || c == '-'
+		case ':':
+			ok = c == '.' || c == ':' || c == '-'
+		case 'T':
+			ok = c == 't' || c == 'T' || c == '.' || c == '_' || c == '-'
+		case '_':
+			ok = c == 't' || c == 'T' || c == '_' || c == '-'
+		case 'W':
+			ok = c == 'w' || c == 'W'
+		default:
+			ok = c == shape[i]
+		}
+		if !ok {
+			return 0
+		}
+	}
+	return len(shape)
+}
+
+func digitAt(s string, i int) bool { return i >= 0 && i < len(s) && s[i] >= '0' && s[i] <= '9' }
+
+func onlyDigits(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r < '0' || r > '9' {
+			return -1
+		}
+		return r
+	}, text)
+}
+
+func isDate(text, layout string) bool {
+	digits := onlyDigits(text)
+	switch layout {
+	case "": // an epoch between 2001 and 2100
+		return digits[0] != '0' && digits[:10] >= "1000000000" && digits[:10] < "4102444800"
+	case isoWeek:
+		_, ok := weekSpan(digits, time.UTC)
+		return ok
+	}
+	if len(digits) > len(layout) { // fractions of a second
+		digits = digits[:len(layout)]
+	}
+	t, err := time.Parse(layout, digits)
+	return err == nil && plausible(t)
+}
+
+func plausible(t time.Time) bool { return t.Year() >= 1970 && t.Year() < 2200 }
+
+// weekSpan is the ISO week that six digits name.
+func weekSpan(digits string, loc *time.Location) (Span, bool) {
+	year, week := atoi(digits[:4]), atoi(digits[4:])
+	fourth := time.Date(year, time.January, 4, 0, 0, 0, 0, loc) // is always in week 1
+	monday := time.Date(year, time.January, 4-(int(fourth.Weekday())+6)%7+(week-1)*7, 0, 0, 0, 0, loc)
+	y, w := monday.ISOWeek()
+	return Span{monday, monday.AddDate(0, 0, 7)}, y == year && w == week && plausible(monday)
+}
+
+func atoi(digits string) (n int) {
+	for _, c := range digits {
+		n = n*10 + int(c-'0')
+	}
+	return n
+}
+
+// countedUp says whether a date is followed by four or six bare digits: a time, or the
+// number that a rollover counts up.
+func countedUp(text string) bool {
+	for _, shape := range []string{"9999-99-99_9999", "9999-99-99_999999", "9999-99-99.9999", "9999-99-99.999999", "99999999_9999", "99999999_999999", "99999999.9999", "99999999.999999"} {
+		if len(text) == len(shape) && fits(text, shape) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// Span is the time that the date stands for, in a time zone: the day of 2026.11.03, the
+// hour of 2026.11.03.14, the month of 2026.11. What may be a time or the number of a
+// rollover, as in 2026.11.03-000001, counts as the number: the day is the longer period,
+// and so the safe one. An epoch stands for no period.
+func (d NameDate) Span(loc *time.Location) (Span, bool) {
+	digits, layout := d.digits, d.layout
+	switch {
+	case layout == "":
+		return Span{}, false
+	case layout == isoWeek:
+		return weekSpan(digits, loc)
+	case d.counted:
+		digits, layout = digits[:8], "20060102"
+	case len(digits) > len(layout):
+		digits = digits[:len(layout)]
+	}
+	t, err := time.ParseInLocation(layout, digits, loc)
+	if err != nil {
+		return Span{}, false
+	}
+	switch layout {
+	case "20060102150405":
+		return Span{t, t.Add(time.Second)}, true
+	case "200601021504":
+		return Span{t, t.Add(time.Minute)}, true
+	case "2006010215":
+		return Span{t, t.Add(time.Hour)}, true
+	case "200601":
+		return Span{t, t.AddDate(0, 1, 0)}, true
+	}
+	return Span{t, t.AddDate(0, 0, 1)}, true
+}
+
+// Period is the span of time that an index's name stands for, in UTC: the last to end
+// of those that its dates name. Names without a date have none.
+func Period(name string) (start, end time.Time, ok bool) {
+	p := PeriodOf(name)
+	return p.Start, p.End, !p.End.IsZero()
+}
+
+// NamePeriod is the period of an index by its name.
+type NamePeriod struct {
+	Span
+	// Disagree says that the name has dates that have no time in common.
+	Disagree bool
+}
+
+// PeriodOf is the period that the dates in a name stand for, in each of the time zones,
+// and in UTC: the one that ends last. The spans given, of a timestring, count, too.
+func PeriodOf(name string, zones ...*time.Location) NamePeriod { return periodOf(name, zones, nil) }
+
+// PeriodWith is PeriodOf with a span that a timestring reads in the name.
+func PeriodWith(name string, read []Span, zones ...*time.Location) NamePeriod {
+	return periodOf(name, zones, read)
+}
+
+func periodOf(name string, zones []*time.Location, spans []Span) NamePeriod {
+	var p NamePeriod
+	dates := FindDates(name)
+	for _, loc := range append([]*time.Location{time.UTC}, zones...) {
+		for _, d := range dates {
+			if s, ok := d.Span(loc); ok {
+				spans = append(spans, s)
+			}
+		}
+	}
+	for i, s := range spans {
+		for _, o := range spans[:i] { // a day apart is the same day in another zone
+			p.Disagree = p.Disagree || s.Start.Sub(o.End) >= 24*time.Hour || o.Start.Sub(s.End) >= 24*time.Hour
+		}
+		if s.End.After(p.End) {
+			p.Span = s
+		}
+	}
+	return p
+}
+
+// Generation is the number that a rollover counts up at the end of an index's name: of
+// logs-000007 it is 7, and the next index is logs-000008.
+func Generation(name string) (next string, ok bool) {
+	at := len(name) - 6
+	if at < 2 || name[at-1] != '-' {
+		return "", false
+	}
+	for i := at; i < len(name); i++ {
+		if !digitAt(name, i) {
+			return "", false
+		}
+	}
+	digits := []byte(name)
+	for i := len(digits) - 1; i >= at; i-- {
+		if digits[i]++; digits[i] <= '9' {
+			break
+		}
+		digits[i] = '0'
+	}
+	return string(digits), true
+}

@@ -1,0 +1,170 @@
+package es
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/esnap/esnap/internal/cluster"
+)
+
+// Bounds of a successful reply. The largest genuine one, a listing of 400 snapshots
+// of 5,000 indices with their contents, has some 60 MB and no value above 200 kB.
+const (
+	maxReply   = 512 << 20 // bytes in all
+	maxValue   = 32 << 20  // bytes that wait to be decoded: of one name or one value
+	maxMembers = 1 << 20   // members of one object, elements of one list
+)
+
+var errTooLarge = errors.New("the reply is too large")
+
+// stream is the reply of a server, decoded value by value.
+type stream struct {
+	*json.Decoder
+	r     io.Reader
+	read  int64
+	learn func(uuid string) error // takes note of the cluster that the reply names
+}
+
+// Read implements io.Reader for the decoder: it bounds what is read.
+func (s *stream) Read(p []byte) (int, error) {
+	n, err := s.r.Read(p)
+	s.read += int64(n)
+	switch {
+	case s.read > maxReply:
+		return n, fmt.Errorf("%w: more than %d MiB", errTooLarge, maxReply>>20)
+	case s.Decoder != nil && s.read-s.InputOffset() > maxValue+int64(len(p)):
+		return n, fmt.Errorf("%w: a value of more than %d MiB", errTooLarge, maxValue>>20)
+	}
+	return n, err
+}
+
+// decodeReply decodes a reply to its end, so that the connection can be used again.
+func decodeReply(r io.Reader, learn func(uuid string) error, decode func(*stream) error) error {
+	s := &stream{r: r, learn: learn}
+	s.Decoder = json.NewDecoder(s)
+	if err := decode(s); err != nil {
+		return err
+	}
+	_, err := io.Copy(io.Discard, io.LimitReader(r, maxErrorBody))
+	return err
+}
+
+// field is a member of a reply's object, and where its value goes.
+type field struct {
+	key string
+	to  any
+}
+
+// fields decodes members of a reply. The first one is always there in a reply to this
+// request: what lacks it, such as {} or the error or log-in page that something in
+// between sends with status 200, is no reply.
+func fields(first field, others ...field) func(*stream) error {
+	return func(s *stream) error {
+		found := false
+		err := s.object(func(key string) error {
+			if key == first.key {
+				found = true
+				return s.Decode(first.to)
+			}
+			for _, f := range others {
+				if f.key == key {
+					return s.Decode(f.to)
+				}
+			}
+			return s.skip()
+		})
+		if err == nil && !found {
+			err = lacks(first.key)
+		}
+		return err
+	}
+}
+
+func lacks(key string) error { return fmt.Errorf("it lacks %q", key) }
+
+// whole decodes a reply whose members are not known before.
+func whole(v any) func(*stream) error {
+	return func(s *stream) error { return s.Decode(v) }
+}
+
+// acknowledged wants a reply that says that a write is or will be carried out. One
+// that says no more than that the server did not see it done is a lost reply.
+func acknowledged(s *stream) error {
+	said, yes := false, false
+	err := s.object(func(key string) error {
+		switch key {
+		case "acknowledged", "accepted":
+			said = true
+			return s.Decode(&yes)
+		case "snapshot": // of a server that was asked not to wait, and ended at once
+			said, yes = true, true
+		}
+		return s.skip()
+	})
+	switch {
+	case err != nil:
+		return err
+	case !said:
+		return lacks("acknowledged")
+	case !yes:
+		return &cluster.Error{Kind: cluster.ErrLost, Text: "the server did not see it done in time"}
+	}
+	return nil
+}
+
+// object walks a JSON object's members without holding them all.
+func (s *stream) object(member func(key string) error) error {
+	return s.walk('{', func() error {
+		t, err := s.Token()
+		if err != nil {
+			return err
+		}
+		key, _ := t.(string)
+		return member(key)
+	})
+}
+
+// array walks a JSON array's elements without holding them all; null is an empty one.
+func (s *stream) array(element func() error) error { return s.walk('[', element) }
+
+func (s *stream) walk(open json.Delim, one func() error) error {
+	switch t, err := s.Token(); {
+	case err != nil:
+		return err
+	case t == nil && open == '[':
+		return nil
+	case t != open:
+		return fmt.Errorf("expected %s", open)
+	}
+	for n := 0; s.More(); n++ {
+		if n == maxMembers {
+			return fmt.Errorf("%w: more than %d members in one object", errTooLarge, maxMembers)
+		}
+		if err := one(); err != nil {
+			return err
+		}
+	}
+	_, err := s.Token()
+	return err
+}
+
+// skip passes over a value without holding it.
+func (s *stream) skip() error {
+	for depth := 0; ; {
+		t, err := s.Token()
+		if err != nil {
+			return err
+		}
+		switch t {
+		case json.Delim('{'), json.Delim('['):
+			depth++
+		case json.Delim('}'), json.Delim(']'):
+			depth--
+		}
+		if depth == 0 {
+			return nil
+		}
+	}
+}

@@ -1,0 +1,95 @@
+package guard
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/esnap/esnap/internal/cluster"
+)
+
+// Periods reads the periods of indices: from the dates in their names, and from what
+// timestrings find there.
+type Periods struct {
+	Zone *time.Location // of the action, in which dates are read, beside UTC
+	Read []func(name string, loc *time.Location) (cluster.Span, bool)
+}
+
+// of is the period of an index by its name.
+func (p Periods) of(name string) cluster.NamePeriod {
+	var spans []cluster.Span
+	for _, read := range p.Read {
+		for _, loc := range []*time.Location{time.UTC, p.Zone} {
+			if s, ok := read(name, loc); ok {
+				spans = append(spans, s)
+			}
+		}
+	}
+	return cluster.PeriodWith(name, spans, p.Zone)
+}
+
+// live spares indices that an age filter took for old although their own period, the
+// day, week or month that their name says, has not ended: they are still written to.
+type live struct {
+	periods  Periods
+	warnOnly bool // of names that disagree with themselves, as Curator takes them
+	exact    []string
+}
+
+func (live) Name() string          { return "live" }
+func (live) Needs() []cluster.Need { return nil }
+
+func (g live) Judge(now time.Time, selected, all []cluster.Item) []cluster.Verdict {
+	var byName map[string]*cluster.Index
+	out := make([]cluster.Verdict, len(selected))
+	for n, it := range selected {
+		out[n] = cluster.Verdict{Match: cluster.No}
+		i, ok := it.(*cluster.Index)
+		if !ok || slices.Contains(g.exact, i.Name) {
+			continue
+		}
+		next, counted := cluster.Generation(i.Name)
+		if counted || i.DataStream != "" {
+			if byName == nil {
+				byName = map[string]*cluster.Index{}
+				for _, x := range cluster.Of[*cluster.Index](all) {
+					byName[x.Name] = x
+				}
+			}
+			if why := notRolled(i, byName[next], now); why != "" {
+				out[n] = cluster.Verdict{Match: cluster.Yes, Why: why}
+			}
+			continue
+		}
+		p := g.periods.of(i.Name)
+		switch {
+		case p.End.After(now):
+			out[n] = cluster.Verdict{Match: cluster.Yes, Why: "its own period has not ended: it ends " + p.End.UTC().Format("2006-01-02 15:04 UTC")}
+		case p.Disagree && g.warnOnly:
+			out[n] = cluster.Verdict{Match: cluster.No, Warn: true, Why: "its name has dates that disagree; it is deleted by the first one, as Curator does"}
+		case p.Disagree:
+			out[n] = cluster.Verdict{Match: cluster.Yes, Why: "its name has dates that disagree"}
+		}
+	}
+	return out
+}
+
+// notRolled says why an index that a rollover counts up may still be written to; empty
+// when it was rolled over to the next one.
+func notRolled(i, next *cluster.Index, now time.Time) string {
+	at := i.Rolled
+	if at.IsZero() && next != nil {
+		at = next.Created
+	}
+	switch {
+	case i.StreamHead:
+		return fmt.Sprintf("it is the write index of the data stream %s", i.DataStream)
+	case i.DataStream != "":
+		return "" // only the newest one is written to
+	case at.IsZero():
+		return "cannot tell whether it was rolled over: the next index does not exist"
+	case at.After(now):
+		return "it is rolled over only at " + at.UTC().Format("2006-01-02 15:04 UTC")
+	}
+	return ""
+}

@@ -1,0 +1,157 @@
+package run
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/plan"
+)
+
+// taken is a snapshot that an action of this run took or adopted, or was to take.
+type taken struct {
+	action     string
+	repository string
+	name       string // empty: it did not come so far
+	good       bool   // it was waited for and is good: it contains everything selected
+	indices    map[string]bool
+}
+
+// record notes what a snapshot action did for the deletions that follow.
+func (r *runner) record(s plan.Step, selected []cluster.Item, outcomes []cluster.Outcome) {
+	if s.Kind != "snapshot" {
+		return
+	}
+	t := taken{action: s.ID, repository: s.Repository(), indices: map[string]bool{}}
+	for _, it := range selected {
+		t.indices[it.ItemName()] = true
+	}
+	for _, o := range outcomes {
+		if o.What == "snapshot" {
+			t.name, t.good = o.Name, o.Result == cluster.Done || o.Result == cluster.Adopted
+		}
+	}
+	r.taken = append(r.taken, t)
+}
+
+// saved finds out, of indices that are to be deleted, which a snapshot action of this
+// run selected without their being saved. Snapshots that still run are waited for.
+// Contents are read only of snapshots that are not good or were not waited for.
+func (r *runner) saved(ctx context.Context, s plan.Step, indices []*cluster.Index) error {
+	for _, t := range r.taken {
+		var ours []*cluster.Index
+		for _, i := range indices {
+			if t.indices[i.Name] && i.Unsaved == "" && i.Mount == nil {
+				ours = append(ours, i)
+			}
+		}
+		if len(ours) == 0 || t.good || r.o.DryRun && t.name != "" {
+			continue
+		}
+		if err := r.check(ctx, s, t, ours); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *runner) check(ctx context.Context, s plan.Step, t taken, ours []*cluster.Index) error {
+	what := fmt.Sprintf("action %s took no snapshot", t.action)
+	var now *cluster.Snapshot
+	if t.name != "" {
+		var err error
+		now, err = r.awaitOurs(ctx, s, t)
+		switch {
+		case errors.Is(err, cluster.ErrNoSnapshot):
+			what = fmt.Sprintf("the snapshot %s of action %s does not exist", t.name, t.action)
+		case err != nil:
+			return err
+		case now.State == cluster.InProgress:
+			what = fmt.Sprintf("the snapshot %s of action %s is still running", t.name, t.action)
+		default:
+			what = fmt.Sprintf("the snapshot %s of action %s (%s) contains no complete copy of it", t.name, t.action, now.State)
+		}
+	}
+	var earlier []*cluster.Snapshot
+	for _, i := range ours {
+		if now != nil && now.HoldsGoodOf(i) {
+			continue
+		}
+		if _, end, dated := cluster.Period(i.Name); dated {
+			if earlier == nil {
+				var err error
+				if earlier, err = r.lister.Snapshots(ctx, t.repository, true); err != nil {
+					return err
+				}
+			}
+			if slices.ContainsFunc(earlier, func(s *cluster.Snapshot) bool { return s.HoldsGoodOf(i) && !s.Start.Before(end) }) {
+				continue
+			}
+		}
+		i.Unsaved = what + ", nor does an earlier one"
+	}
+	return nil
+}
+
+// awaitOurs reads a snapshot of this run, once it has ended or the action's time to wait
+// for others is over.
+func (r *runner) awaitOurs(ctx context.Context, s plan.Step, t taken) (*cluster.Snapshot, error) {
+	most := time.Duration(0)
+	if w, ok := s.Action.(interface{ WaitsForRunning() time.Duration }); ok {
+		most = w.WaitsForRunning()
+	}
+	start, pause := r.o.Watch.Elapsed(), 200*time.Millisecond
+	for {
+		now, err := r.c.Snapshot(ctx, t.repository, t.name)
+		elapsed := r.o.Watch.Elapsed() - start
+		if err != nil && !cluster.Transient(err) || err == nil && now.State != cluster.InProgress || elapsed >= most {
+			return now, err
+		}
+		r.obs.Observe(Waiting{s, cluster.Waiting{For: "snapshot " + t.repository + "/" + t.name + " of action " + t.action, Elapsed: elapsed}})
+		if err := r.o.Watch.Sleep(ctx, pause); err != nil {
+			return nil, err
+		}
+		pause = min(pause*2, 5*time.Second)
+	}
+}
+
+// contents adds to snapshots which indices they contain.
+func (r *runner) contents(ctx context.Context, repository string, snapshots []*cluster.Snapshot) error {
+	if !slices.ContainsFunc(snapshots, func(s *cluster.Snapshot) bool { return !s.HasContents }) {
+		return nil
+	}
+	full, err := r.lister.Snapshots(ctx, repository, true)
+	if err != nil {
+		return err
+	}
+	byUUID := map[string]*cluster.Snapshot{}
+	for _, f := range full {
+		byUUID[f.Name+"/"+f.UUID] = f
+	}
+	for _, s := range snapshots {
+		if f := byUUID[s.Name+"/"+s.UUID]; f != nil && !s.HasContents {
+			s.Indices, s.DataStreams, s.HasContents = f.Indices, f.DataStreams, true
+		}
+	}
+	return nil
+}
+
+// mounts adds to snapshots which indices are mounted from them.
+func (r *runner) mounts(ctx context.Context, snapshots []*cluster.Snapshot) error {
+	list, err := r.lister.Indices(ctx)
+	if err != nil {
+		return err
+	}
+	for _, s := range snapshots {
+		s.Mounted = nil
+		for _, i := range list {
+			if i.Mount != nil && i.Mount.Of(s) {
+				s.Mounted = append(s.Mounted, i.Name)
+			}
+		}
+	}
+	return nil
+}
