@@ -35,7 +35,10 @@ type App struct {
 	Name  string
 	Local *time.Location
 	Env   settings.Env
-	Now   func() time.Time
+	// Environ lists the whole environment, as os.Environ does: a misspelt variable
+	// is found in it. nil looks for none.
+	Environ func() []string
+	Now     func() time.Time
 	// Connect makes the cluster; nil speaks HTTP.
 	Connect func(es.Options) (cluster.Cluster, error)
 
@@ -225,10 +228,25 @@ func (a *App) interactive() bool { return a.InTTY && a.ErrTTY && a.getenv("CI") 
 // getenv is the value of an environment variable, or nothing.
 func (a *App) getenv(name string) string { v, _ := a.Env(name); return v }
 
+// checkVariables looks for misspelt variables, once all files are read.
+func (a *App) checkVariables() error {
+	if a.Environ == nil {
+		return nil
+	}
+	warnings, err := connect.CheckVariables(a.settings, a.Environ())
+	for _, w := range warnings {
+		a.log.Warn(w)
+	}
+	return err
+}
+
 // connect makes the cluster from the settings. Nothing is sent yet.
 func (a *App) connect(c *cobra.Command) (cluster.Cluster, error) {
 	s, err := a.load(c)
 	if err != nil {
+		return nil, err
+	}
+	if err := a.checkVariables(); err != nil {
 		return nil, err
 	}
 	o := connect.Options(s, Version(), connect.Use{Unattended: c.Name() == "run" && !a.interactive(), DryRun: s.DryRun})

@@ -56,6 +56,12 @@ func (k *console) run(args ...string) (code int, out, errs string) {
 	app := &App{
 		In: strings.NewReader(k.in), Out: &stdout, Err: &stderr, InTTY: k.tty, ErrTTY: k.tty,
 		Env: func(n string) (string, bool) { v, ok := k.env[n]; return v, ok },
+		Environ: func() (list []string) {
+			for n, v := range k.env {
+				list = append(list, n+"="+v)
+			}
+			return list
+		},
 		Now: func() time.Time { return now },
 		Connect: func(o es.Options) (cluster.Cluster, error) {
 			k.connected = &o

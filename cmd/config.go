@@ -23,6 +23,9 @@ func newConfigShow(app *App) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if err := app.checkVariables(); err != nil {
+				return err
+			}
 			var rows [][]string
 			list := s.Show()
 			for _, x := range list {

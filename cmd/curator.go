@@ -51,7 +51,7 @@ func (a *App) curator(ctx context.Context, program string, args []string) int {
 		local = time.Local
 	}
 	return curator.Main(ctx, curator.Host{
-		In: a.In, Out: a.Out, Err: a.Err, Env: a.Env, Now: a.Now, Local: local, Version: Version(), Connect: a.Connect,
+		In: a.In, Out: a.Out, Err: a.Err, Env: a.Env, Environ: a.Environ, Now: a.Now, Local: local, Version: Version(), Connect: a.Connect,
 	}, program, args)
 }
 

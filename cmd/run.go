@@ -72,7 +72,7 @@ func runFile(c *cobra.Command, app *App, o *runOptions) error {
 	if err != nil {
 		return err
 	}
-	p, err := plan.Parse(name, data, plan.Options{Flavour: actions.Native, Env: app.Env, Guards: s.Guards})
+	p, err := plan.Parse(name, data, plan.Options{Flavour: actions.Native, Env: s.Lookup, Secret: s.Secret, Guards: s.Guards})
 	if err != nil {
 		return err
 	}
@@ -203,7 +203,7 @@ file, line and column; files that are valid but dangerous are warned about.`,
 				if err != nil {
 					return err
 				}
-				p, err := plan.Parse(name, data, plan.Options{Flavour: actions.Native, Env: app.Env, Undecided: undecided, Curators: s.Dialect != settings.Own})
+				p, err := plan.Parse(name, data, plan.Options{Flavour: actions.Native, Env: s.Lookup, Secret: s.Secret, Undecided: undecided, Curators: s.Dialect != settings.Own})
 				if err != nil {
 					fmt.Fprintln(app.Err, err)
 					bad++
@@ -217,6 +217,9 @@ file, line and column; files that are valid but dangerous are warned about.`,
 					continue
 				}
 				fmt.Fprintf(app.Out, "%s: valid, %s, %s\n", name, cluster.Count(len(p.Steps), "action"), cluster.Count(len(p.Findings), "warning"))
+			}
+			if err := app.checkVariables(); err != nil {
+				return err
 			}
 			if bad > 0 {
 				return &exit{2}

@@ -27,6 +27,7 @@ type Host struct {
 	In       io.Reader
 	Out, Err io.Writer
 	Env      settings.Env
+	Environ  func() []string // the whole environment; nil looks for no misspelt variable
 	Now      func() time.Time
 	Local    *time.Location
 	Version  string
@@ -127,7 +128,7 @@ func runFile(c *cobra.Command, h Host, file string) error {
 	if err != nil {
 		return err
 	}
-	p, err := plan.Parse(file, data, plan.Options{Flavour: x.flavour, Env: h.Env, Guards: x.s.Guards})
+	p, err := plan.Parse(file, data, plan.Options{Flavour: x.flavour, Env: x.s.Lookup, Secret: x.secret, Guards: x.s.Guards})
 	if err != nil {
 		return err
 	}

@@ -148,11 +148,11 @@ func (l *lenient) DecodeYAML(n *strictyaml.Node, p *strictyaml.Problems) {
 }
 
 // decode reads a client file in whichever dialect it has, as settings by key.
-func (s *Settings) decode(name string, data []byte, env Env) (map[string]any, error) {
+func (s *Settings) decode(name string, data []byte) (map[string]any, error) {
 	// Curator substitutes only whole scalars; esnap's own dialect also inside them.
 	own := strictyaml.Parse(data, strictyaml.Options{LastWins: true}, &strictyaml.Problems{}).Get("cluster") != nil
 	p := &strictyaml.Problems{File: name}
-	root := strictyaml.Parse(data, strictyaml.Options{Env: env, LastWins: true, Embedded: own}, p)
+	root := strictyaml.Parse(data, strictyaml.Options{Env: s.Lookup, LastWins: true, Embedded: own}, p)
 	out := map[string]any{}
 	if root != nil && root.Kind == strictyaml.Map {
 		own, c5, c8 := root.Get("cluster"), root.Get("client"), root.Get("elasticsearch")

@@ -59,9 +59,11 @@ type Settings struct {
 	HasBlacklist    bool // the file gives one, maybe an empty one
 	AWS             *AWS // sign requests for Amazon; nil: do not
 
-	File     string   // the client file that was read; empty if none
-	Dialect  Dialect  // of that file
-	Warnings []string // about the file
+	File     string          // the client file that was read; empty if none
+	Dialect  Dialect         // of that file
+	Warnings []string        // about the file
+	env      Env             // the environment
+	named    map[string]bool // variables that files name
 	entries  []entry
 	client   map[string]string // keys of Curator 5's client section that the command line gives
 	over     map[string]any    // the settings they stand for
@@ -197,7 +199,7 @@ func Load(flags *pflag.FlagSet, env Env) (*Settings, error) { return LoadOver(fl
 // gives: each replaces the file's, and then counts as a flag (spec/curator §1.2).
 func LoadOver(flags *pflag.FlagSet, env Env, client map[string]string) (*Settings, error) {
 	v := viper.New()
-	s := &Settings{entries: entries, client: client, over: map[string]any{}, values: map[string]string{}, source: map[string]string{}, Header: http.Header{}}
+	s := &Settings{env: env, named: map[string]bool{}, entries: entries, client: client, over: map[string]any{}, values: map[string]string{}, source: map[string]string{}, Header: http.Header{}}
 	for _, e := range entries {
 		if e.def != "" {
 			v.SetDefault(e.key, e.def)
@@ -214,7 +216,7 @@ func LoadOver(flags *pflag.FlagSet, env Env, client map[string]string) (*Setting
 			return nil, &Error{Text: fmt.Sprintf("read the client file: %s", err)}
 		}
 		s.File = file
-		if fromFile, err = s.decode(file, data, env); err != nil {
+		if fromFile, err = s.decode(file, data); err != nil {
 			return nil, err
 		}
 		if err := v.MergeConfigMap(fromFile); err != nil {
@@ -229,7 +231,7 @@ func LoadOver(flags *pflag.FlagSet, env Env, client map[string]string) (*Setting
 		}
 	}
 	for _, e := range entries {
-		name := "ESNAP_" + strings.ToUpper(strings.ReplaceAll(e.key, "-", "_"))
+		name := variable(e.key)
 		switch value, set := env(name); {
 		case flags != nil && flags.Lookup(e.key) != nil && flags.Changed(e.key):
 			v.Set(e.key, flags.Lookup(e.key).Value.String())
@@ -409,6 +411,17 @@ type Shown struct {
 	Source string `json:"source"`
 }
 
+// masked is a value as people may see it.
+func (e entry) masked(value string) string {
+	switch {
+	case e.secret && value != "":
+		return "***"
+	case e.key == "url":
+		return Mask(value)
+	}
+	return value
+}
+
 // Show lists the effective settings that have a value, secrets masked.
 func (s *Settings) Show() []Shown {
 	var out []Shown
@@ -417,13 +430,7 @@ func (s *Settings) Show() []Shown {
 		if !ok {
 			continue
 		}
-		if e.secret {
-			value = "***"
-		}
-		if e.key == "url" {
-			value = Mask(value)
-		}
-		out = append(out, Shown{e.key, value, s.source[e.key]})
+		out = append(out, Shown{e.key, e.masked(value), s.source[e.key]})
 	}
 	return out
 }
