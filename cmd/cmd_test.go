@@ -148,7 +148,7 @@ func TestWrongCommandLinesAreTwoAndSendNothing(t *testing.T) {
 		{"rum"}, {"run"}, {"run", "a", "b"}, {"run", "/nowhere.yml"}, {"--nosuch"}, {"snapshot", "lst"}, {"version", "x"},
 		{"run", "-n", "-o", "xml", "-"}, {"index", "list", "--older-than", "7"}, {"index", "list", "--older-than", "soon"},
 		{"snapshot", "list", "--state", "GOOD"}, {"index", "delete"}, {"snapshot", "delete", "r"}, {"snapshot", "create", "r"},
-		{"restore"}, {"restore", "x", "--rename", "a"}, {"restore", "x", "--on-conflict", "overwrite", "-n"}, {"restore", "x", "--keep-for", "ever", "-n"},
+		{"restore"}, {"restore", "x", "--rename", "a"}, {"restore", "x", "--on-conflict", "overwrite", "-n"}, {"restore", "x", "--keep-for", "ever", "-n"}, {"restore", "x", "--keep-for", "14", "-n"}, {"--timeout", "30", "status"}, {"run", "--deadline", "3600", "x"},
 		{"restore", "x", "--before", "yesterday", "-n"}, {"restore", "x", "--set", "a", "-n"}, {"repository", "register", "r", "fs", "location"},
 		{"repository", "register", "r", "fs", "locaton=/x"}, {"repository", "register", "r", "nfs", "location=/x"}, {"--timeout", "soon", "status"}, {"--log-level", "loud", "status"},
 		{"--config", "/nowhere.yml", "status"},

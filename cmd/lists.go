@@ -83,9 +83,9 @@ func (f *selectFlags) chain(list cluster.ListKind, names []string) (filters.Chai
 		if value == "" {
 			continue
 		}
-		d, ok := parseAge(value)
+		d, ok := strictyaml.ParseDuration(value)
 		if !ok {
-			return nil, usagef("--%s-than: %q is no age; write 12h, 45d or 6w", direction, value)
+			return nil, usagef("--%s-than: %s", direction, strictyaml.InvalidDuration(value))
 		}
 		if err := add("age", &filters.Age{Source: from, Direction: direction, Unit: "seconds", UnitCount: int64(d / time.Second), Dated: source}, false); err != nil {
 			return nil, err
@@ -127,24 +127,6 @@ func literalPattern(s string) string {
 		b.WriteRune(r)
 	}
 	return b.String()
-}
-
-// parseAge reads 90s, 12h, 45d, 6w, and months and years as the age filter counts
-// them.
-func parseAge(text string) (time.Duration, bool) {
-	for suffix, days := range map[string]string{"mo": "30", "y": "365"} {
-		if n, ok := strings.CutSuffix(text, suffix); ok {
-			var count int
-			if _, err := fmt.Sscanf(n, "%d", &count); err == nil {
-				d, _ := strictyaml.ParseDuration(days + "d")
-				return time.Duration(count) * d, true
-			}
-		}
-	}
-	if text == "" || text[len(text)-1] >= '0' && text[len(text)-1] <= '9' {
-		return 0, false
-	}
-	return strictyaml.ParseDuration(text)
 }
 
 // selectItems applies a chain to a listing.

@@ -106,7 +106,7 @@ func (o *restoreOptions) action(names []string, now time.Time) (*actions.Restore
 	if o.KeepFor != "" {
 		d, ok := strictyaml.ParseDuration(o.KeepFor)
 		if !ok {
-			return nil, usagef("--keep-for: %q is no duration; write 14d", o.KeepFor)
+			return nil, usagef("--keep-for: %s", strictyaml.InvalidDuration(o.KeepFor))
 		}
 		a.KeepFor = &d
 	}

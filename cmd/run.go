@@ -18,6 +18,7 @@ import (
 	"github.com/esnap/esnap/internal/report"
 	"github.com/esnap/esnap/internal/run"
 	"github.com/esnap/esnap/internal/settings"
+	"github.com/esnap/esnap/internal/strictyaml"
 )
 
 // runOptions are the flags of esnap run.
@@ -175,10 +176,10 @@ func parseTime(text string, now time.Time) (time.Time, error) {
 			return t, nil
 		}
 	}
-	if d, ok := parseAge(text); ok {
+	if d, ok := strictyaml.ParseDuration(text); ok {
 		return now.Add(-d), nil
 	}
-	return time.Time{}, usagef("%q is no time; write 2026-11-21, 2026-11-21T01:00:00Z, or an age such as 3d", text)
+	return time.Time{}, usagef("invalid time %q; write 2026-11-21, 2026-11-21T01:00:00Z, or an age such as 3d", text)
 }
 
 func newValidate(app *App) *cobra.Command {

@@ -318,7 +318,7 @@ func (s *Settings) resolve() error {
 		if text := get(d.key); text != "" {
 			dur, ok := strictyaml.ParseDuration(text)
 			if !ok {
-				return s.wrong(d.key, "a duration such as 30s, 10m or 2h")
+				return &Error{Text: fmt.Sprintf("%s (from %s): %s", d.key, s.source[d.key], strictyaml.InvalidDuration(text))}
 			}
 			*d.to = dur
 		}

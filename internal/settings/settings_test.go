@@ -115,7 +115,10 @@ func TestTypedSettings(t *testing.T) {
 	s = mustLoad(t, given{})
 	require.Equal(t, []any{[]string{DefaultURL}, true, 30 * time.Second, (*bool)(nil), 0, NoFile, ""}, []any{s.URLs, s.IsDefaultURL(), s.Timeout, s.Guards, s.Compat, s.Dialect, s.File})
 	for _, c := range []struct{ flag, want string }{
-		{"--timeout=soon", `timeout (from flag --timeout) is "soon"; expected a duration such as 30s, 10m or 2h`},
+		{"--timeout=soon", `timeout (from flag --timeout): invalid duration "soon"; write 14d, 12h or 30m`},
+		{"--timeout=30", `timeout (from flag --timeout): invalid duration "30"; write 14d, 12h or 30m`},
+		{"--connect-timeout=30", `connect-timeout (from flag --connect-timeout): invalid duration "30"; write 14d, 12h or 30m`},
+		{"--deadline=3600", `deadline (from flag --deadline): invalid duration "3600"; write 14d, 12h or 30m`},
 		{"--guards=maybe", `guards (from flag --guards) is "maybe"; expected on or off`},
 		{"--compat=7", `compat (from flag --compat) is "7"; expected 5 or 8`},
 		{"--log-level=loud", `log-level (from flag --log-level) is "loud"; expected debug, info, warning or error`},
@@ -124,6 +127,13 @@ func TestTypedSettings(t *testing.T) {
 		_, err := load(t, given{flags: []string{c.flag}})
 		require.EqualError(t, err, c.want)
 	}
+	for _, g := range []given{{env: map[string]string{"ESNAP_TIMEOUT": "30"}}, {file: "cluster: {timeout: 30}"}, {file: "cluster: {connect_timeout: 30}"}} {
+		_, err := load(t, g)
+		require.ErrorContains(t, err, `invalid duration "30"; write 14d, 12h or 30m`)
+	}
+	require.Equal(t, 45*time.Second, mustLoad(t, given{file: "client: {timeout: 45}"}).Timeout, "Curator's files have seconds")
+	require.Equal(t, 45*time.Second, mustLoad(t, given{file: "elasticsearch: {client: {request_timeout: 45}}"}).Timeout)
+	require.Zero(t, mustLoad(t, given{flags: []string{"--deadline=0", "--connect-timeout=0"}}).Deadline)
 	_, err := load(t, given{env: map[string]string{"ESNAP_DRY_RUN": "perhaps"}})
 	require.EqualError(t, err, `dry-run (from environment ESNAP_DRY_RUN) is "perhaps"; expected true or false`)
 	for _, yes := range []string{"1", "TRUE", "yes", "on"} {
