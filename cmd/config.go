@@ -61,7 +61,7 @@ cluster:
 func newConfigInit(app *App) *cobra.Command {
 	return &cobra.Command{
 		Use: "init [FILE]", Short: "Write a commented client file to FILE, or to stdout",
-		Example: "  esnap config init > esnap.yml\n  esnap config init /etc/esnap/config.yml",
+		Example: "  esnap config init ~/.config/esnap/config.yml\n  esnap config init /etc/esnap/config.yml",
 		Args:    wantArgs(0, 1, "at most one file"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {

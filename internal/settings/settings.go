@@ -136,7 +136,7 @@ func Flags(fs *pflag.FlagSet) {
 		}
 		AddFlag(fs, e.key)
 	}
-	fs.String("config", "", "client file (default: the first of "+strings.Join(DefaultFiles(func(string) string { return "" })[:3], ", ")+", …)")
+	fs.String("config", "", "client file (default: the first of "+strings.Join(DefaultFiles(func(string) string { return "" })[:2], ", ")+", …)")
 }
 
 // AddFlag adds the flag of one setting. Its default is shown, not set: whether a
@@ -162,7 +162,9 @@ func AddFlag(fs *pflag.FlagSet, key string) {
 	}
 }
 
-// DefaultFiles lists where a client file is looked for when none is named.
+// DefaultFiles lists where a client file is looked for when none is named. The
+// current folder is not among them: it may be somebody else's, and the credentials
+// of the environment would go to the address in its file.
 func DefaultFiles(getenv func(string) string) []string {
 	home := getenv("HOME")
 	xdg := getenv("XDG_CONFIG_HOME")
@@ -173,7 +175,7 @@ func DefaultFiles(getenv func(string) string) []string {
 		}
 	}
 	return []string{
-		"./esnap.yml", filepath.Join(xdg, "esnap/config.yml"), "/etc/esnap/config.yml",
+		filepath.Join(xdg, "esnap/config.yml"), "/etc/esnap/config.yml",
 		"/etc/es-curator/config.yml", "/etc/opensearch-curator/config.yml", home + "/.curator/curator.yml",
 	}
 }
@@ -268,6 +270,9 @@ func (s *Settings) findFile(flags *pflag.FlagSet, env Env) (string, error) {
 		return named, nil
 	}
 	for _, f := range DefaultFiles(env.get) {
+		if !filepath.IsAbs(f) { // HOME or XDG_CONFIG_HOME is unset or relative: that is the current folder
+			continue
+		}
 		if st, err := os.Stat(f); err == nil && !st.IsDir() {
 			return f, nil
 		} else if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission) {

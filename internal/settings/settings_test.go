@@ -372,11 +372,11 @@ func TestFiles(t *testing.T) {
 	env := func(vars map[string]string) func(string) string { return func(n string) string { return vars[n] } }
 	fixed := []string{"/etc/esnap/config.yml", "/etc/es-curator/config.yml", "/etc/opensearch-curator/config.yml"}
 	list := func(first string, last string) []string {
-		return append(append([]string{"./esnap.yml", first}, fixed...), last)
+		return append(append([]string{first}, fixed...), last)
 	}
 	require.Equal(t, list("/home/u/.config/esnap/config.yml", "/home/u/.curator/curator.yml"), DefaultFiles(env(map[string]string{"HOME": "/home/u"})))
 	require.Equal(t, list("/xdg/esnap/config.yml", "/home/u/.curator/curator.yml"), DefaultFiles(env(map[string]string{"HOME": "/home/u", "XDG_CONFIG_HOME": "/xdg"})))
-	require.Equal(t, "/.curator/curator.yml", DefaultFiles(env(nil))[5], "HOME unset")
+	require.Equal(t, "/.curator/curator.yml", DefaultFiles(env(nil))[4], "HOME unset")
 
 	home := t.TempDir()
 	write := func(path, host string) {
@@ -389,16 +389,29 @@ func TestFiles(t *testing.T) {
 	t.Chdir(t.TempDir())
 	vars := map[string]string{"HOME": home}
 	for _, step := range []struct{ path, host string }{
-		{filepath.Join(home, ".curator/curator.yml"), "curator"}, {filepath.Join(home, ".config/esnap/config.yml"), "config"}, {"esnap.yml", "here"},
+		{filepath.Join(home, ".curator/curator.yml"), "curator"}, {filepath.Join(home, ".config/esnap/config.yml"), "config"},
 	} { // each is looked for before the one before
 		write(step.path, step.host)
 		s, err := load(vars)
 		require.NoError(t, err)
 		require.Equal(t, []string{"http://" + step.host + ":9200"}, s.URLs)
 	}
+	for _, name := range []string{"esnap.yml", "curator.yml", ".curator/curator.yml", "config.yml"} {
+		write(name, "here")
+	}
+	s, err := load(vars)
+	require.NoError(t, err)
+	require.Equal(t, []string{"http://config:9200"}, s.URLs, "the current folder is not searched")
+	write("~/.config/esnap/config.yml", "here")
+	write("here/esnap/config.yml", "here")
+	for _, nobody := range []map[string]string{{}, {"XDG_CONFIG_HOME": "here"}, {"HOME": "."}} {
+		s, err := load(nobody)
+		require.NoError(t, err)
+		require.Empty(t, s.File)
+	}
 	write(filepath.Join(home, "named.yml"), "named")
 	vars["ESNAP_CONFIG"] = filepath.Join(home, "named.yml")
-	s, err := load(vars)
+	s, err = load(vars)
 	require.NoError(t, err)
 	require.Equal(t, []string{"http://named:9200"}, s.URLs)
 	for _, absent := range []string{filepath.Join(home, "gone.yml"), home} {
