@@ -22,6 +22,7 @@ import (
 	"github.com/esnap/esnap/internal/run"
 	"github.com/esnap/esnap/internal/settings"
 	"github.com/esnap/esnap/internal/strictyaml"
+	"github.com/esnap/esnap/internal/terminal"
 )
 
 // App is what a command works with; tests give their own streams, time and
@@ -42,6 +43,7 @@ type App struct {
 	// Connect makes the cluster; nil speaks HTTP.
 	Connect func(es.Options) (cluster.Cluster, error)
 
+	screen     io.Writer // Err as it is, for progress: it steers the terminal
 	settings   *settings.Settings
 	log        *slog.Logger
 	logFile    *os.File
@@ -52,6 +54,8 @@ type App struct {
 // Main runs one command line and returns the process's exit code. Only errors go
 // to stderr from here: one or two lines, the hint on its own.
 func Main(ctx context.Context, app *App, args []string) int {
+	app.screen = app.Err
+	app.Out, app.Err = terminal.NewWriter(app.Out), terminal.NewWriter(app.Err)
 	root := newRoot(app)
 	var commands []string
 	for _, c := range root.Commands() {
@@ -81,11 +85,12 @@ func Main(ctx context.Context, app *App, args []string) int {
 	return exitCode(err, false)
 }
 
-// sayError writes an error and its hint.
+// sayError writes an error and its hint. Further lines of an error are indented, so
+// that no name in it can pass for a message of esnap's.
 func (a *App) sayError(err error) {
 	fmt.Fprintf(a.Err, "esnap: %s\n", strings.ReplaceAll(err.Error(), "\n", "\n       "))
 	if hint := hintFor(err, a.settings); hint != "" {
-		fmt.Fprintf(a.Err, "hint: %s\n", hint)
+		terminal.Fprintf(a.Err, "hint: %s\n", hint)
 	}
 }
 
@@ -198,7 +203,7 @@ func (a *App) setUpLog(c *cobra.Command) error {
 		if err != nil {
 			return &settings.Error{Text: fmt.Sprintf("open the log file: %s", err), Hint: "in a container without a writable volume, leave log-file out"}
 		}
-		a.logFile, w = f, f
+		a.logFile, w = f, terminal.NewWriter(f)
 	}
 	o := &slog.HandlerOptions{Level: level, ReplaceAttr: utc}
 	if s.LogFormat == "json" || s.LogFormat == "logstash" || s.LogFormat == "ecs" {

@@ -17,6 +17,7 @@ import (
 	"github.com/esnap/esnap/internal/plan"
 	"github.com/esnap/esnap/internal/report"
 	"github.com/esnap/esnap/internal/strictyaml"
+	"github.com/esnap/esnap/internal/terminal"
 )
 
 // selectFlags are the filters that lists take as flags.
@@ -151,7 +152,7 @@ func writeList(w io.Writer, format string, columns []column, rows [][]string, na
 		return report.WriteYAML(w, value)
 	case "name":
 		for _, n := range names {
-			if _, err := fmt.Fprintln(w, n); err != nil {
+			if _, err := fmt.Fprintln(w, terminal.Line(n)); err != nil {
 				return err
 			}
 		}
@@ -178,7 +179,7 @@ func writeList(w io.Writer, format string, columns []column, rows [][]string, na
 	for _, r := range rows {
 		row := make(table.Row, len(r))
 		for i, v := range r {
-			row[i] = v
+			row[i] = terminal.Line(v)
 		}
 		t.AppendRow(row)
 	}
@@ -213,7 +214,7 @@ func (a *App) confirm(yes bool, question string) error {
 	if !a.interactive() {
 		return &usageError{text: "this needs a yes, and there is no terminal to ask on; nothing was sent", hint: "pass --yes"}
 	}
-	fmt.Fprintf(a.Err, "%s [y/N] ", question)
+	terminal.Fprintf(a.Err, "%s [y/N] ", question)
 	var answer string
 	_, _ = fmt.Fscanln(a.In, &answer)
 	if !strings.EqualFold(answer, "y") && !strings.EqualFold(answer, "yes") {

@@ -17,6 +17,7 @@ import (
 	"github.com/esnap/esnap/internal/report"
 	"github.com/esnap/esnap/internal/run"
 	"github.com/esnap/esnap/internal/settings"
+	"github.com/esnap/esnap/internal/terminal"
 )
 
 func newSnapshot(app *App) *cobra.Command {
@@ -236,20 +237,20 @@ func showSnapshot(app *App, s *cluster.Snapshot) error {
 		good = "no: " + why
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "snapshot      %s\nrepository    %s\nstate         %s\ngood          %s\nstarted       %s\nended         %s\nversion       %s\nglobal state  %t\nshards        %d of %d\n",
+	terminal.Fprintf(&b, "snapshot      %s\nrepository    %s\nstate         %s\ngood          %s\nstarted       %s\nended         %s\nversion       %s\nglobal state  %t\nshards        %d of %d\n",
 		s.Name, s.Repository, s.State, good, stamp(s.Start), stamp(s.End), s.Version, s.GlobalState, s.Shards.Successful, s.Shards.Total)
 	if s.Reason != "" {
-		fmt.Fprintf(&b, "reason        %s\n", s.Reason)
+		terminal.Fprintf(&b, "reason        %s\n", s.Reason)
 	}
 	for i, f := range s.Failures {
 		if i == 0 {
-			fmt.Fprintf(&b, "\nfailures\n")
+			terminal.Fprintf(&b, "\nfailures\n")
 		}
-		fmt.Fprintf(&b, "  %s\n", f)
+		terminal.Fprintf(&b, "  %s\n", f)
 	}
-	fmt.Fprintf(&b, "\n%s\n", cluster.Count(len(s.Indices), "index"))
+	terminal.Fprintf(&b, "\n%s\n", cluster.Count(len(s.Indices), "index"))
 	for _, f := range report.Families(s.Indices) {
-		fmt.Fprintf(&b, "  %s\n", f.Line())
+		terminal.Fprintf(&b, "  %s\n", f.Line())
 	}
 	_, err := app.Out.Write([]byte(b.String()))
 	return err
@@ -364,7 +365,7 @@ func runSingle(c *cobra.Command, app *App, kind string, action actions.Action, c
 			}
 			names := cluster.Names(sel.Selected)
 			for _, f := range report.Families(names) {
-				fmt.Fprintf(app.Err, "  %s\n", f.Line())
+				terminal.Fprintf(app.Err, "  %s\n", f.Line())
 			}
 			return app.confirm(q.yes, fmt.Sprintf("Delete %s?", cluster.Count(len(names), map[cluster.ListKind]string{cluster.Indices: "index", cluster.Snapshots: "snapshot"}[step.List()])))
 		}

@@ -20,6 +20,7 @@ import (
 	"github.com/esnap/esnap/internal/plan"
 	"github.com/esnap/esnap/internal/run"
 	"github.com/esnap/esnap/internal/settings"
+	"github.com/esnap/esnap/internal/terminal"
 )
 
 // Host is what the command lines work with.
@@ -58,6 +59,7 @@ var Programs = []string{program, cli, repoMgr}
 // Main runs a command line of one of Curator's programs and returns its exit code: 2
 // for a wrong command line, 1 for every other failure (spec/curator §1.4).
 func Main(ctx context.Context, h Host, name string, args []string) int {
+	h.Out, h.Err = terminal.NewWriter(h.Out), terminal.NewWriter(h.Err)
 	root := map[string]func(Host) *cobra.Command{program: newCurator, cli: newCLI, repoMgr: newRepoMgr}[name](h)
 	root.SetArgs(args)
 	root.SetIn(h.In)
@@ -75,7 +77,7 @@ func Main(ctx context.Context, h Host, name string, args []string) int {
 		fmt.Fprintf(h.Err, "Usage: %s\nTry '%s --help' for help.\n\nError: %s\n", c.UseLine(), c.CommandPath(), err)
 		return 2
 	}
-	fmt.Fprintf(h.Err, "%s: %s\n", name, said(err))
+	terminal.Fprintf(h.Err, "%s: %s\n", name, said(err))
 	return 1
 }
 
@@ -190,7 +192,8 @@ func logger(h Host, s *settings.Settings, f actions.Flavour) (*slog.Logger, func
 		if err != nil {
 			return nil, nil, fmt.Errorf("open the log file: %w", err)
 		}
-		x.out, x.err, closeLog = file, file, func() { _ = file.Close() }
+		w := terminal.NewWriter(file)
+		x.out, x.err, closeLog = w, w, func() { _ = file.Close() }
 	}
 	return slog.New(x), closeLog, nil
 }

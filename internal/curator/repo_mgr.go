@@ -16,6 +16,7 @@ import (
 
 	"github.com/esnap/esnap/actions"
 	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/terminal"
 	"github.com/esnap/esnap/repository"
 )
 
@@ -256,7 +257,7 @@ func (x *session) unregister(c *cobra.Command, cl cluster.Cluster) error {
 		return err
 	}
 	if !yes && !x.dryRun {
-		fmt.Fprintf(x.h.Err, "Are you sure you want to delete repository %s? [y/N]: ", name)
+		terminal.Fprintf(x.h.Err, "Are you sure you want to delete repository %s? [y/N]: ", name)
 		answer := ""
 		if x.h.In != nil {
 			answer, _ = bufio.NewReader(x.h.In).ReadString('\n')
@@ -282,7 +283,7 @@ func (x *session) unregister(c *cobra.Command, cl cluster.Cluster) error {
 func showRepositories(x *session, c *cobra.Command, cl cluster.Cluster) error {
 	list, err := cl.Repositories(c.Context())
 	for _, r := range list {
-		fmt.Fprintln(x.h.Out, r.Name)
+		terminal.Fprintf(x.h.Out, "%s\n", r.Name)
 	}
 	return err
 }
@@ -311,7 +312,7 @@ func (x *session) trouble(err error) error {
 	}
 	var e *cluster.Error
 	if errors.As(err, &e) && (errors.Is(err, cluster.ErrRepository) || e.Has("repository_exception")) {
-		fmt.Fprintln(x.h.Out, "Repository exception: "+said(err))
+		terminal.Fprintf(x.h.Out, "Repository exception: %s\n", said(err))
 	}
 	x.log.Error(said(err))
 	return &coded{1}
