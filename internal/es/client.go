@@ -203,6 +203,7 @@ var (
 	errNotSent = errors.New("the request was not sent")
 	errNoReply = errors.New("the connection was lost")
 	errTooLong = errors.New("the request line is too long")
+	errDots    = errors.New("this name cannot be used in a request, since it stands for another path")
 
 	errNotRecovered = errors.New("the cluster has not recovered its state")
 )
@@ -231,6 +232,9 @@ func (c *Client) once(ctx context.Context, k call) (retryAfter time.Duration, er
 	resp, err := k.request().Do(ctx, roundTripper(func(r *http.Request) (*http.Response, error) {
 		uri = r.URL.RequestURI()
 		ex.Method, ex.URI = r.Method, uri
+		if name := dots(r.URL.EscapedPath()); name != "" {
+			return nil, fmt.Errorf("%w: %q", errDots, name)
+		}
 		if n := len(r.Method) + c.prefix + len(uri) + len("  HTTP/1.1"); n > maxLine {
 			return nil, fmt.Errorf("%w: it would have %d bytes; servers accept %d", errTooLong, n, maxLine)
 		}
@@ -303,7 +307,7 @@ func (c *Client) transportError(ctx context.Context, k call, err error) error {
 	switch {
 	case errors.Is(err, errNoCredentials):
 		e.Kind, e.Err, e.Hint = cluster.ErrUnauthorized, errors.Join(errNotSent, err), "give aws_key and aws_secret_key, or a role that the machine or the pod has"
-	case errors.Is(err, errTooLong): // nothing was sent, and nothing like it will be
+	case errors.Is(err, errTooLong), errors.Is(err, errDots): // nothing was sent, and nothing like it will be
 		e.Kind = cluster.ErrInvalid
 	case errors.As(err, &cert):
 		e.Text = "the server's certificate is not trusted: " + cert.Err.Error()
@@ -350,6 +354,18 @@ func jsonBody(v any) io.Reader {
 		panic(fmt.Sprintf("es: body cannot be written as JSON: %v", err))
 	}
 	return bytes.NewReader(b)
+}
+
+// dots finds a part of a path that proxies take out, together with the part before
+// it: deleting the snapshot ".." of a repository would be deleting the repository.
+// Every request comes by here, so no name can get there.
+func dots(path string) string {
+	for part := range strings.SplitSeq(path, "/") {
+		if part == "." || part == ".." {
+			return part
+		}
+	}
+	return ""
 }
 
 // esc makes a name fit for a path: the request types put it there as it is.
