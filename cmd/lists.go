@@ -37,7 +37,7 @@ func (f *selectFlags) add(c *cobra.Command, list cluster.ListKind) {
 	fl.StringVar(&f.Timestring, "timestring", "", "take ages from the date in the name, written so: %Y.%m.%d")
 	fl.StringVar(&f.OlderThan, "older-than", "", "only those older than this, such as 45d")
 	fl.StringVar(&f.YoungerThan, "younger-than", "", "only those younger than this")
-	fl.Int64Var(&f.Count, "count", 0, "only the newest so many, by date")
+	wholeFlag(fl, &f.Count, "count", 1, "only the newest so many, by date")
 	if list == cluster.Snapshots {
 		fl.StringVar(&f.State, "state", "", "only those in this state: SUCCESS, PARTIAL, FAILED, IN_PROGRESS")
 		fl.BoolVar(&f.Good, "good", false, "only good ones: SUCCESS without a failed shard")

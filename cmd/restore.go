@@ -66,7 +66,7 @@ them alone for 7 days (--keep-for).`,
 	f.StringVar(&o.Rename, "rename", "", "PATTERN=REPLACEMENT: a regular expression on names, split at the last =")
 	f.StringVar(&o.RenamePrefix, "rename-prefix", "", "put this before every name")
 	f.StringVar(&o.OnConflict, "on-conflict", "fail", "when a name is taken: fail, skip, or rename")
-	f.IntVar(&o.Replicas, "replicas", -1, "number of replicas of the restored indices (default as in the snapshot)")
+	wholeFlag(f, &o.Replicas, "replicas", 0, "number of replicas of the restored indices (default as in the snapshot)")
 	f.StringArrayVar(&o.Set, "set", nil, "index.x=y: change a setting of the restored indices (may be repeated)")
 	f.StringSliceVar(&o.IgnoreSettings, "ignore-setting", nil, "leave this setting out (may be repeated)")
 	f.BoolVar(&o.Aliases, "include-aliases", false, "also restore aliases")
