@@ -46,7 +46,7 @@ type App struct {
 	screen     io.Writer // Err as it is, for progress: it steers the terminal
 	settings   *settings.Settings
 	log        *slog.Logger
-	logFile    *os.File
+	closeLog   func()
 	noProgress bool
 	quietRuns  bool // on a terminal the report says what log lines would
 }
@@ -69,8 +69,8 @@ func Main(ctx context.Context, app *App, args []string) int {
 	root.SetOut(app.Out)
 	root.SetErr(app.Err)
 	err := root.ExecuteContext(ctx)
-	if app.logFile != nil {
-		defer app.logFile.Close()
+	if app.closeLog != nil {
+		defer app.closeLog()
 	}
 	if ctx.Err() != nil && !errors.As(err, new(*exit)) {
 		err = context.Cause(ctx)
@@ -198,12 +198,13 @@ func (a *App) setUpLog(c *cobra.Command) error {
 		level = slog.LevelError
 	}
 	var w io.Writer = a.Err
-	if s.LogFile != "" {
-		f, err := os.OpenFile(s.LogFile, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
-		if err != nil {
-			return &settings.Error{Text: fmt.Sprintf("open the log file: %s", err), Hint: "in a container without a writable volume, leave log-file out"}
-		}
-		a.logFile, w = f, terminal.NewWriter(f)
+	to, done, err := s.OpenLog(a.Out)
+	if err != nil {
+		return err
+	}
+	a.closeLog = done
+	if to != nil {
+		w = terminal.NewWriter(to)
 	}
 	o := &slog.HandlerOptions{Level: level, ReplaceAttr: utc}
 	if s.LogFormat == "json" || s.LogFormat == "logstash" || s.LogFormat == "ecs" {
@@ -232,6 +233,13 @@ func (a *App) interactive() bool { return a.InTTY && a.ErrTTY && a.getenv("CI") 
 
 // getenv is the value of an environment variable, or nothing.
 func (a *App) getenv(name string) string { v, _ := a.Env(name); return v }
+
+// advise warns of settings that validate and config show are asked about.
+func (a *App) advise() {
+	for _, w := range a.settings.Advice() {
+		terminal.Fprintf(a.Err, "warning: %s\n", w)
+	}
+}
 
 // checkVariables looks for misspelt variables, once all files are read.
 func (a *App) checkVariables() error {

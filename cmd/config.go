@@ -26,6 +26,7 @@ func newConfigShow(app *App) *cobra.Command {
 			if err := app.checkVariables(); err != nil {
 				return err
 			}
+			app.advise()
 			var rows [][]string
 			list := s.Show()
 			for _, x := range list {

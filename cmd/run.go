@@ -197,6 +197,7 @@ file, line and column; files that are valid but dangerous are warned about.`,
 			if err != nil {
 				return err
 			}
+			app.advise()
 			undecided := s.Compat == 0 && s.Dialect != settings.Curator5 && s.Dialect != settings.Curator8
 			bad := 0
 			for _, file := range args {

@@ -96,3 +96,33 @@ actions:
 	code, out, errs := k.run("validate", k.file(strings.ReplaceAll(strings.ReplaceAll(remote, "${NAME}", "${REMOTE_PASSWORD}"), "http://evil:9200", "${ESNAP_URL}")))
 	require.Zero(t, code, out+errs)
 }
+
+// TestLogToStdout: one stream in a pod.
+func TestLogToStdout(t *testing.T) {
+	for _, program := range []string{"run", "curator"} {
+		k := newConsole(t)
+		k.c.AddIndices("logs-2026.11.01")
+		k.env["ESNAP_LOG_FILE"], k.env["ESNAP_LOG_LEVEL"] = "-", "debug"
+		code, out, errs := k.run(program, k.file("actions:\n  1:\n    action: open\n    filters: [{filtertype: none}]\n"))
+		require.Zero(t, code)
+		require.Empty(t, errs)
+		require.Regexp(t, `level=INFO msg="action starting"|INFO +curator`, out)
+		require.NoFileExists(t, "-")
+	}
+}
+
+// TestAdviceIsShownWhereItIsAskedFor: by validate and config show, not by a run.
+func TestAdviceIsShownWhereItIsAskedFor(t *testing.T) {
+	for _, args := range [][]string{{"validate"}, {"config", "show"}, {"run", "-n"}} {
+		k := newConsole(t)
+		k.env["ESNAP_URL"], k.env["ESNAP_USERNAME"], k.env["ESNAP_PASSWORD"], k.env["ESNAP_LOG_LEVEL"] = "http://es:9200", "u", "geheim", "warning"
+		k.c.AddIndices("logs-2026.11.01")
+		if args[0] != "config" {
+			args = append(args, k.file(deleteLogs))
+		}
+		code, out, errs := k.run(args...)
+		require.Zero(t, code, out+errs)
+		require.Equal(t, args[0] != "run", strings.Contains(errs, "warning: the password is sent to es:9200 over plain http"), "%v: %s", args, errs)
+		require.NotContains(t, out+errs, "geheim")
+	}
+}

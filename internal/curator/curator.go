@@ -186,14 +186,13 @@ func logger(h Host, s *settings.Settings, f actions.Flavour) (*slog.Logger, func
 	case "error":
 		x.level = slog.LevelError
 	}
-	closeLog := func() {}
-	if s.LogFile != "" {
-		file, err := os.OpenFile(s.LogFile, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
-		if err != nil {
-			return nil, nil, fmt.Errorf("open the log file: %w", err)
-		}
-		w := terminal.NewWriter(file)
-		x.out, x.err, closeLog = w, w, func() { _ = file.Close() }
+	to, done, err := s.OpenLog(h.Out)
+	if err != nil {
+		return nil, nil, err
 	}
-	return slog.New(x), closeLog, nil
+	if to != nil {
+		w := terminal.NewWriter(to)
+		x.out, x.err = w, w
+	}
+	return slog.New(x), done, nil
 }

@@ -61,6 +61,9 @@ type curator5File struct {
 	secretsIn
 }
 
+// curator5Key is the header in which Curator 5 sends api_key.
+const curator5Key = "X-Api-Key"
+
 // meaning is which settings a key of Curator 5's client section decides.
 var meaning = map[string][]string{
 	"hosts": {"url"}, "port": {"url"}, "use_ssl": {"url"}, "url_prefix": {"url"}, "certificate": {"ca-file"}, "client_cert": {"client-cert"},
@@ -153,6 +156,7 @@ func (s *Settings) decode(name string, data []byte) (map[string]any, error) {
 	own := strictyaml.Parse(data, strictyaml.Options{LastWins: true}, &strictyaml.Problems{}).Get("cluster") != nil
 	p := &strictyaml.Problems{File: name}
 	root := strictyaml.Parse(data, strictyaml.Options{Env: s.Lookup, LastWins: true, Embedded: own}, p)
+	s.fileHasSecret = holdsSecret(root, "")
 	out := map[string]any{}
 	if root != nil && root.Kind == strictyaml.Map {
 		own, c5, c8 := root.Get("cluster"), root.Get("client"), root.Get("elasticsearch")
@@ -256,7 +260,7 @@ func (s *Settings) curator5(n *strictyaml.Node, out map[string]any, p *strictyam
 		out["insecure"] = "true"
 	}
 	if f.APIKey != "" {
-		s.Header.Set("x-api-key", f.APIKey)
+		s.Header.Set(curator5Key, f.APIKey)
 	}
 	s.MasterOnly = bool(f.MasterOnly)
 	out["timeout"] = strconv.FormatInt(f.Timeout, 10) + "s"

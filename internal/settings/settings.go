@@ -59,16 +59,18 @@ type Settings struct {
 	HasBlacklist    bool // the file gives one, maybe an empty one
 	AWS             *AWS // sign requests for Amazon; nil: do not
 
-	File     string          // the client file that was read; empty if none
-	Dialect  Dialect         // of that file
-	Warnings []string        // about the file
-	env      Env             // the environment
-	named    map[string]bool // variables that files name
-	entries  []entry
-	client   map[string]string // keys of Curator 5's client section that the command line gives
-	over     map[string]any    // the settings they stand for
-	values   map[string]string // effective, as text
-	source   map[string]string
+	File     string   // the client file that was read; empty if none
+	Dialect  Dialect  // of that file
+	Warnings []string // about the file
+	env      Env      // the environment
+	// fileHasSecret: one stands in the client file itself.
+	fileHasSecret bool
+	named         map[string]bool // variables that files name
+	entries       []entry
+	client        map[string]string // keys of Curator 5's client section that the command line gives
+	over          map[string]any    // the settings they stand for
+	values        map[string]string // effective, as text
+	source        map[string]string
 }
 
 // AWS says how requests are signed for Amazon's OpenSearch service. Without a key
@@ -124,7 +126,7 @@ var entries = []entry{
 	{key: "compat", usage: "Curator generation whose defaults count, 5 or 8"},
 	{key: "log-level", usage: "debug, info, warning or error (default info, on a terminal warning)"},
 	{key: "log-format", def: "text", usage: "text or json"},
-	{key: "log-file", usage: "write log lines to this file instead of stderr"},
+	{key: "log-file", usage: "write log lines to this file instead of stderr; - is stdout"},
 }
 
 // Flags adds the flags of all settings but those of the run itself, which only
@@ -253,7 +255,11 @@ func LoadOver(flags *pflag.FlagSet, env Env, client map[string]string) (*Setting
 			s.values[e.key] = text
 		}
 	}
-	return s, s.resolve()
+	if err := s.resolve(); err != nil {
+		return s, err
+	}
+	s.Warnings = append(s.Warnings, s.writable()...)
+	return s, nil
 }
 
 func (s *Settings) findFile(flags *pflag.FlagSet, env Env) (string, error) {
