@@ -2,11 +2,13 @@ package cmd
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -39,8 +41,10 @@ type console struct {
 	c   *clustertest.Memory
 	env map[string]string
 	in  string
-	tty bool
-	ctx context.Context
+	// reader is standard input, instead of in.
+	reader io.Reader
+	tty    bool
+	ctx    context.Context
 
 	connected *es.Options
 }
@@ -54,7 +58,7 @@ func (k *console) run(args ...string) (code int, out, errs string) {
 	k.t.Helper()
 	var stdout, stderr bytes.Buffer
 	app := &App{
-		In: strings.NewReader(k.in), Out: &stdout, Err: &stderr, InTTY: k.tty, ErrTTY: k.tty,
+		In: cmp.Or(k.reader, io.Reader(strings.NewReader(k.in))), Out: &stdout, Err: &stderr, InTTY: k.tty, ErrTTY: k.tty,
 		Env: func(n string) (string, bool) { v, ok := k.env[n]; return v, ok },
 		Environ: func() (list []string) {
 			for n, v := range k.env {

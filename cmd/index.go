@@ -102,7 +102,7 @@ func noIndex(name string, all []*cluster.Index) error {
 	if near := cluster.Nearest(name, cluster.Names(all)); near != "" {
 		return cluster.WithHint(err, "the nearest names are %s", near)
 	}
-	return cluster.WithHint(err, "esnap index list lists all %d; esnap snapshot list --holding %s looks in the snapshots", len(all), name)
+	return cluster.WithHint(err, "esnap index list lists all %d; esnap snapshot list --holding %s looks in the snapshots", len(all), terminal.Shell(name))
 }
 
 func indexToJSON(i *cluster.Index) indexJSON {

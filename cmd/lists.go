@@ -206,8 +206,8 @@ func jsonTime(t time.Time) any {
 }
 
 // confirm asks a question on a terminal. Without one, and without --yes, it is a
-// usage error: nothing was sent, and nothing hangs.
-func (a *App) confirm(yes bool, question string) error {
+// usage error: nothing was sent, and nothing hangs. An interrupt ends it at once.
+func (a *App) confirm(ctx context.Context, yes bool, question string) error {
 	if yes {
 		return nil
 	}
@@ -215,8 +215,11 @@ func (a *App) confirm(yes bool, question string) error {
 		return &usageError{text: "this needs a yes, and there is no terminal to ask on; nothing was sent", hint: "pass --yes"}
 	}
 	terminal.Fprintf(a.Err, "%s [y/N] ", question)
-	var answer string
-	_, _ = fmt.Fscanln(a.In, &answer)
+	answer, err := terminal.ReadLine(ctx, a.In)
+	if err != nil {
+		fmt.Fprintln(a.Err)
+		return err
+	}
 	if !strings.EqualFold(answer, "y") && !strings.EqualFold(answer, "yes") {
 		return &usageError{text: "not confirmed; nothing was changed"}
 	}

@@ -238,7 +238,7 @@ func newRepositoryUnregister(app *App) *cobra.Command {
 				return err
 			}
 			if !yes && !s.DryRun && !app.interactive() {
-				return app.confirm(false, "")
+				return app.confirm(c.Context(), false, "")
 			}
 			cl, err := app.reach(c)
 			if err != nil {
@@ -252,7 +252,7 @@ func newRepositoryUnregister(app *App) *cobra.Command {
 				terminal.Fprintf(app.Out, "would unregister %s\n", r.Name)
 				return nil
 			}
-			if err := app.confirm(yes, fmt.Sprintf("Unregister %s (%s, %s)? Its snapshots stay.", r.Name, r.Type, settingsText(shown(r).Settings))); err != nil {
+			if err := app.confirm(c.Context(), yes, fmt.Sprintf("Unregister %s (%s, %s)? Its snapshots stay.", r.Name, r.Type, settingsText(shown(r).Settings))); err != nil {
 				return err
 			}
 			if err := cl.UnregisterRepository(c.Context(), cluster.UnregisterRepository{Name: args[0]}); err != nil && !errors.Is(err, cluster.ErrLost) {

@@ -154,7 +154,7 @@ func runRestore(c *cobra.Command, app *App, o *restoreOptions, names []string) e
 		return err
 	}
 	if !s.DryRun && !o.Yes && !app.interactive() {
-		return app.confirm(false, "")
+		return app.confirm(c.Context(), false, "")
 	}
 	var planned *restore.Plan
 	result, r := app.execute(c.Context(), p, cl, run.Options{
@@ -170,7 +170,7 @@ func runRestore(c *cobra.Command, app *App, o *restoreOptions, names []string) e
 			if o.Output != "table" && !o.Yes {
 				writePlan(app.Err, planned)
 			}
-			return app.confirm(o.Yes, "Restore "+cluster.Count(len(planned.Items), "index")+"?")
+			return app.confirm(c.Context(), o.Yes, "Restore "+cluster.Count(len(planned.Items), "index")+"?")
 		},
 	}, false, s.Deadline)
 	switch {

@@ -226,7 +226,7 @@ func noSnapshot(ctx context.Context, cl cluster.Cluster, repository, name string
 		if near := cluster.Nearest(name, names); near != "" {
 			return cluster.WithHint(missing, "the nearest names are %s", near)
 		}
-		return cluster.WithHint(missing, "esnap snapshot list %s lists the %d there are", repository, len(names))
+		return cluster.WithHint(missing, "esnap snapshot list %s lists the %d there are", terminal.Shell(repository), len(names))
 	}
 	return missing
 }
@@ -357,7 +357,7 @@ func runSingle(c *cobra.Command, app *App, kind string, action actions.Action, c
 	if q != nil {
 		o.AllowClockSkew = q.skew
 		if !s.DryRun && !q.yes && !app.interactive() {
-			return app.confirm(false, "")
+			return app.confirm(c.Context(), false, "")
 		}
 		o.ConfirmSelection = func(step plan.Step, sel cluster.Selection) error {
 			if err := allThere(q.named, sel); err != nil || s.DryRun {
@@ -367,7 +367,7 @@ func runSingle(c *cobra.Command, app *App, kind string, action actions.Action, c
 			for _, f := range report.Families(names) {
 				terminal.Fprintf(app.Err, "  %s\n", f.Line())
 			}
-			return app.confirm(q.yes, fmt.Sprintf("Delete %s?", cluster.Count(len(names), map[cluster.ListKind]string{cluster.Indices: "index", cluster.Snapshots: "snapshot"}[step.List()])))
+			return app.confirm(c.Context(), q.yes, fmt.Sprintf("Delete %s?", cluster.Count(len(names), map[cluster.ListKind]string{cluster.Indices: "index", cluster.Snapshots: "snapshot"}[step.List()])))
 		}
 	}
 	return app.carryOut(c.Context(), p, cl, o, output, failOnSpared, s.Deadline)

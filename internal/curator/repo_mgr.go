@@ -1,7 +1,6 @@
 package curator
 
 import (
-	"bufio"
 	"cmp"
 	"encoding/json"
 	"errors"
@@ -258,11 +257,12 @@ func (x *session) unregister(c *cobra.Command, cl cluster.Cluster) error {
 	}
 	if !yes && !x.dryRun {
 		terminal.Fprintf(x.h.Err, "Are you sure you want to delete repository %s? [y/N]: ", name)
-		answer := ""
-		if x.h.In != nil {
-			answer, _ = bufio.NewReader(x.h.In).ReadString('\n')
+		answer, err := terminal.ReadLine(c.Context(), x.h.In)
+		if err != nil {
+			fmt.Fprintln(x.h.Err)
+			return err
 		}
-		if a := strings.ToLower(strings.TrimSpace(answer)); a != "y" && a != "yes" {
+		if a := strings.ToLower(answer); a != "y" && a != "yes" {
 			fmt.Fprintln(x.h.Err, "\nAborted!")
 			return &coded{1}
 		}
