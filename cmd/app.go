@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -212,8 +213,10 @@ func (a *App) setUpLog(c *cobra.Command) error {
 	} else {
 		a.log = slog.New(slog.NewTextHandler(w, o))
 	}
-	for _, warning := range s.Warnings {
-		a.log.Warn(warning)
+	if c.Annotations[advises] == "" {
+		for _, warning := range s.Warnings {
+			a.log.Warn(warning)
+		}
 	}
 	if s.Insecure {
 		a.log.Warn("the server's certificate is not verified (insecure): whoever is in between can read and change everything")
@@ -234,9 +237,13 @@ func (a *App) interactive() bool { return a.InTTY && a.ErrTTY && a.getenv("CI") 
 // getenv is the value of an environment variable, or nothing.
 func (a *App) getenv(name string) string { v, _ := a.Env(name); return v }
 
-// advise warns of settings that validate and config show are asked about.
+// advises marks a command that is asked what is wrong with the settings: it prints
+// all warnings of them, others log those that matter in each run.
+const advises = "advises"
+
+// advise prints what there is to say of the settings.
 func (a *App) advise() {
-	for _, w := range a.settings.Advice() {
+	for _, w := range slices.Concat(a.settings.Warnings, a.settings.Advice()) {
 		terminal.Fprintf(a.Err, "warning: %s\n", w)
 	}
 }

@@ -16,7 +16,7 @@ func newConfig(app *App) *cobra.Command {
 func newConfigShow(app *App) *cobra.Command {
 	var output string
 	c := &cobra.Command{
-		Use: "show", Short: "Show the effective settings and where each comes from; secrets are masked", Args: noArgs,
+		Use: "show", Annotations: map[string]string{advises: "yes"}, Short: "Show the effective settings and where each comes from; secrets are masked", Args: noArgs,
 		Example: "  esnap config show\n  esnap config show -o json",
 		RunE: func(c *cobra.Command, _ []string) error {
 			s, err := app.load(c)
@@ -28,7 +28,7 @@ func newConfigShow(app *App) *cobra.Command {
 			}
 			app.advise()
 			var rows [][]string
-			list := s.Show()
+			list := append(s.ClientFile(), s.Show()...)
 			for _, x := range list {
 				rows = append(rows, []string{x.Key, x.Value, x.Source})
 			}

@@ -185,7 +185,7 @@ func parseTime(text string, now time.Time) (time.Time, error) {
 func newValidate(app *App) *cobra.Command {
 	var strict bool
 	c := &cobra.Command{
-		Use: "validate FILE...", Short: "Check action files without a cluster",
+		Use: "validate FILE...", Annotations: map[string]string{advises: "yes"}, Short: "Check action files without a cluster",
 		Long: `Check action files without touching a cluster. Every error is shown with its
 file, line and column; files that are valid but dangerous are warned about.`,
 		Example: `  esnap validate action_file.yml

@@ -26,6 +26,9 @@ func Options(s *settings.Settings, version string, use Use) es.Options {
 		CAFile: s.CAFile, ClientCert: s.ClientCert, ClientKey: s.ClientKey, ServerName: s.ServerName, InsecureSkipVerify: s.Insecure,
 		Fingerprint: s.Fingerprint, Timeout: s.Timeout, ConnectTimeout: use.patience(s), UserAgent: userAgent(version),
 	}
+	if s.UnreadKey() {
+		o.RefusedHint = settings.UnreadKeyAdvice
+	}
 	if s.AWS != nil {
 		o.AWS = &es.AWS{Region: s.AWS.Region, Key: s.AWS.Key, Secret: s.AWS.Secret, Token: s.AWS.Token}
 	}

@@ -1,12 +1,16 @@
 package connect
 
 import (
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/es"
 	"github.com/esnap/esnap/internal/settings"
 )
 
@@ -41,4 +45,25 @@ func TestCheckVariables(t *testing.T) {
 			require.Empty(t, warnings, c.pair)
 		}
 	}
+}
+
+// TestAdviceOnRefusedCredentials: the key of a client file of Curator 5 is sent, and
+// Elasticsearch does not read it.
+func TestAdviceOnRefusedCredentials(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("x-api-key") != "geheim" {
+			t.Error("the key is not sent")
+		}
+		w.WriteHeader(http.StatusUnauthorized)
+	}))
+	defer server.Close()
+	file := filepath.Join(t.TempDir(), "client.yml")
+	require.NoError(t, os.WriteFile(file, []byte("client: {hosts: '"+server.URL+"', api_key: geheim}"), 0o600))
+	s, err := settings.Load(nil, func(name string) (string, bool) { return file, name == "ESNAP_CONFIG" })
+	require.NoError(t, err)
+	cl, err := es.New(Options(s, "test", Use{}))
+	require.NoError(t, err)
+	_, err = cl.Server(t.Context())
+	require.ErrorIs(t, err, cluster.ErrUnauthorized)
+	require.Equal(t, settings.UnreadKeyAdvice, cluster.Hint(err))
 }

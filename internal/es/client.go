@@ -49,6 +49,9 @@ type Options struct {
 	// AWS, if set, signs every request for Amazon's OpenSearch service.
 	AWS *AWS
 
+	// RefusedHint is advice on refused credentials; empty: the usual.
+	RefusedHint string
+
 	// Timeout bounds one request, ConnectTimeout waiting for a cluster that does
 	// not answer, or answers that it is not ready.
 	Timeout        time.Duration
@@ -256,7 +259,12 @@ func (c *Client) once(ctx context.Context, k call) (retryAfter time.Duration, er
 	}
 	if !accepted {
 		retryAfter, _ = parseRetryAfter(resp.Header.Get("Retry-After"))
-		return retryAfter, replyError(k, resp.StatusCode, body)
+		err := replyError(k, resp.StatusCode, body)
+		var e *cluster.Error
+		if c.o.RefusedHint != "" && errors.Is(err, cluster.ErrUnauthorized) && errors.As(err, &e) {
+			e.Hint = c.o.RefusedHint
+		}
+		return retryAfter, err
 	}
 	if k.decode == nil {
 		_, err = io.Copy(io.Discard, body)

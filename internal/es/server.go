@@ -24,7 +24,9 @@ func (c *Client) Server(ctx context.Context) (cluster.Server, error) {
 	if c.server != nil {
 		return *c.server, nil
 	}
-	err := c.patiently(ctx, func(err error) bool { return cluster.Transient(err) && !untrusted(err) && !errors.Is(err, errNoCluster) }, func() error {
+	err := c.patiently(ctx, func(err error) bool {
+		return cluster.Transient(err) && !untrusted(err) && !errors.Is(err, errNoCluster)
+	}, func() error {
 		s, err := c.probe(ctx)
 		if err == nil {
 			c.server = &s

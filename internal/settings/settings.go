@@ -5,6 +5,7 @@
 package settings
 
 import (
+	"cmp"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -71,6 +72,9 @@ type Settings struct {
 	over          map[string]any    // the settings they stand for
 	values        map[string]string // effective, as text
 	source        map[string]string
+	via           map[string]string // the variable that the file's value comes from, by setting
+	from          string            // what named the client file
+	others        []Shown           // what the client file sets that is no setting of its own
 }
 
 // AWS says how requests are signed for Amazon's OpenSearch service. Without a key
@@ -203,7 +207,7 @@ func Load(flags *pflag.FlagSet, env Env) (*Settings, error) { return LoadOver(fl
 // gives: each replaces the file's, and then counts as a flag (spec/curator §1.2).
 func LoadOver(flags *pflag.FlagSet, env Env, client map[string]string) (*Settings, error) {
 	v := viper.New()
-	s := &Settings{env: env, named: map[string]bool{}, entries: entries, client: client, over: map[string]any{}, values: map[string]string{}, source: map[string]string{}, Header: http.Header{}}
+	s := &Settings{env: env, named: map[string]bool{}, entries: entries, client: client, over: map[string]any{}, values: map[string]string{}, source: map[string]string{}, via: map[string]string{}, Header: http.Header{}}
 	for _, e := range entries {
 		if e.def != "" {
 			v.SetDefault(e.key, e.def)
@@ -247,7 +251,7 @@ func LoadOver(flags *pflag.FlagSet, env Env, client map[string]string) (*Setting
 			v.Set(e.key, value)
 			s.source[e.key] = "environment " + name
 		case fromFile[e.key] != nil:
-			s.source[e.key] = "file " + file
+			s.source[e.key] = s.inFile(e.key)
 		case e.def != "":
 			s.source[e.key] = "default"
 		}
@@ -269,6 +273,7 @@ func (s *Settings) findFile(flags *pflag.FlagSet, env Env) (string, error) {
 	} else if value := env.get("ESNAP_CONFIG"); value != "" {
 		named, from = value, "ESNAP_CONFIG"
 	}
+	s.from = cmp.Or(map[string]string{"--config": "flag --config", "ESNAP_CONFIG": "environment ESNAP_CONFIG"}[from], "default place")
 	if named != "" {
 		if st, err := os.Stat(named); err != nil || st.IsDir() {
 			return "", &Error{Text: fmt.Sprintf("the client file %s (from %s) cannot be read", named, from), Hint: "name a file that is there, or leave it out to use flags and environment"}
@@ -303,11 +308,18 @@ func (s *Settings) resolve() error {
 		to  *string
 	}{{"password", &s.Password}, {"api-key", &s.APIKey}, {"bearer-token", &s.BearerToken}} {
 		*secret.to = get(secret.key)
-		// A file given nearer than the value wins over it.
-		if file := get(secret.key + "-file"); file != "" && (*secret.to == "" || rank(s.source[secret.key+"-file"]) >= rank(s.source[secret.key])) {
+		// A file given nearer than the value wins over it; the other of both is not in
+		// effect, and not shown.
+		inFile := secret.key + "-file"
+		switch file := get(inFile); {
+		case file == "":
+		case *secret.to == "" || rank(s.source[inFile]) >= rank(s.source[secret.key]):
 			if *secret.to, err = readSecret(file); err != nil {
 				return err
 			}
+			s.values[secret.key], s.source[secret.key] = *secret.to, s.source[inFile]+", "+inFile
+		default:
+			delete(s.values, inFile)
 		}
 	}
 	if strings.Contains(s.APIKey, ":") {
@@ -315,6 +327,11 @@ func (s *Settings) resolve() error {
 	}
 	if s.Password != "" && s.Username == "" && !hasUser(s.URLs) {
 		return &Error{Text: "a password is given but no user name", Hint: "set ESNAP_USERNAME or --username"}
+	}
+	if !slices.ContainsFunc(s.URLs, func(u string) bool { return !hasUser([]string{u}) }) { // each address has its own
+		delete(s.values, "username")
+		delete(s.values, "password")
+		delete(s.values, "password-file")
 	}
 	if s.Insecure, err = s.boolean("insecure"); err != nil {
 		return err
@@ -443,7 +460,31 @@ func (s *Settings) Show() []Shown {
 		}
 		out = append(out, Shown{e.key, e.masked(value), s.source[e.key]})
 	}
-	return out
+	return append(out, s.others...)
+}
+
+// ClientFile is the client file that was read and what named it, as Show lists.
+func (s *Settings) ClientFile() []Shown {
+	if s.File == "" {
+		return nil
+	}
+	return []Shown{{"config", s.File, s.from}}
+}
+
+// inFile is the client file as the source of a setting.
+func (s *Settings) inFile(key string) string {
+	source := "file " + s.File
+	if v := s.via[key]; v != "" {
+		source += ", variable " + v
+	}
+	return source
+}
+
+// other shows what the client file sets besides the settings.
+func (s *Settings) other(key, value string) {
+	if value != "" {
+		s.others = append(s.others, Shown{key, value, s.inFile("")})
+	}
 }
 
 // Mask hides user information in addresses. A comma may be part of a password: an
