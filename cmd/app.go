@@ -41,6 +41,8 @@ type App struct {
 	// is found in it. nil looks for none.
 	Environ func() []string
 	Now     func() time.Time
+	// TerminationLog is the file for a run's last words, if it exists; empty: none.
+	TerminationLog string
 	// Connect makes the cluster; nil speaks HTTP.
 	Connect func(es.Options) (cluster.Cluster, error)
 
@@ -82,6 +84,7 @@ func Main(ctx context.Context, app *App, args []string) int {
 	}
 	if err != nil {
 		app.sayError(err)
+		app.terminated("esnap: "+err.Error(), hintFor(err, app.settings))
 	}
 	return exitCode(err, false)
 }

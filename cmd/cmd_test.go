@@ -43,8 +43,10 @@ type console struct {
 	in  string
 	// reader is standard input, instead of in.
 	reader io.Reader
-	tty    bool
-	ctx    context.Context
+	// termination is the termination log.
+	termination string
+	tty         bool
+	ctx         context.Context
 
 	connected *es.Options
 }
@@ -66,7 +68,8 @@ func (k *console) run(args ...string) (code int, out, errs string) {
 			}
 			return list
 		},
-		Now: func() time.Time { return now },
+		Now:            func() time.Time { return now },
+		TerminationLog: k.termination,
 		Connect: func(o es.Options) (cluster.Cluster, error) {
 			k.connected = &o
 			return k.c, nil

@@ -52,7 +52,7 @@ func (a *App) curator(ctx context.Context, program string, args []string) int {
 		local = time.Local
 	}
 	code := curator.Main(ctx, curator.Host{
-		In: a.In, Out: a.Out, Err: a.Err, Env: a.Env, Environ: a.Environ, Now: a.Now, Local: local, Version: Version(), Connect: a.Connect,
+		In: a.In, Out: a.Out, Err: a.Err, Env: a.Env, Environ: a.Environ, Now: a.Now, Local: local, Version: Version(), Connect: a.Connect, Terminated: a.terminated,
 	}, program, args)
 	var signalled *Signal
 	if code != 0 && errors.As(context.Cause(ctx), &signalled) {

@@ -147,6 +147,7 @@ func (a *App) execute(ctx context.Context, p *plan.Plan, cl cluster.Cluster, o r
 	if r.Hint == "" && result.Err != nil {
 		r.Hint = hintFor(result.Err, a.settings)
 	}
+	a.terminated(r.LastWords()...)
 	return result, r
 }
 

@@ -24,6 +24,7 @@ func main() {
 		In: os.Stdin, Out: os.Stdout, Err: os.Stderr,
 		InTTY: tty(os.Stdin), ErrTTY: tty(os.Stderr),
 		Name: os.Args[0], Env: os.LookupEnv, Environ: os.Environ, Now: time.Now,
+		TerminationLog: "/dev/termination-log",
 	}, os.Args[1:])
 	stop()
 	os.Exit(code)

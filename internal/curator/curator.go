@@ -32,8 +32,16 @@ type Host struct {
 	Now      func() time.Time
 	Local    *time.Location
 	Version  string
+	// Terminated is told why a run failed, where Kubernetes wants to know; may be nil.
+	Terminated func(words ...string)
 	// Connect makes the cluster; nil speaks HTTP.
 	Connect func(es.Options) (cluster.Cluster, error)
+}
+
+func (h Host) terminated(words ...string) {
+	if h.Terminated != nil {
+		h.Terminated(words...)
+	}
 }
 
 // usage is a command line that cannot be obeyed: exit code 2.
@@ -75,9 +83,11 @@ func Main(ctx context.Context, h Host, name string, args []string) int {
 		return done.code
 	case errors.As(err, &wrong) || strings.HasPrefix(err.Error(), "unknown command"):
 		fmt.Fprintf(h.Err, "Usage: %s\nTry '%s --help' for help.\n\nError: %s\n", c.UseLine(), c.CommandPath(), err)
+		h.terminated(name + ": " + err.Error())
 		return 2
 	}
 	terminal.Fprintf(h.Err, "%s: %s\n", name, said(err))
+	h.terminated(name + ": " + said(err))
 	return 1
 }
 
@@ -151,6 +161,10 @@ func (x *session) run(ctx context.Context, p *plan.Plan, single bool) error {
 		Now: x.h.Now(), Watch: cluster.RealTime(), DryRun: x.dryRun, Timeout: x.s.Timeout, Remote: connect.Remote(x.h.Version),
 	}, &observer{log: x.log, flavour: x.flavour, single: single, anyServer: x.s.SkipVersionTest})
 	if n := code(result); n != 0 {
+		for _, err := range result.Errors() {
+			x.h.terminated(x.s.Redact(x.program + ": " + said(err)))
+			break
+		}
 		return &coded{n}
 	}
 	return nil

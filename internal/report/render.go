@@ -319,6 +319,29 @@ func (r *Report) summary() string {
 	return text
 }
 
+// LastWords are the end of a run for who sees nothing else of it: the result, the
+// first cause of a failure, and what to do.
+func (r *Report) LastWords() []string {
+	words := []string{r.summary()}
+	cause := func(what, err, hint string) {
+		if err == "" || len(words) > 1 {
+			return
+		}
+		words = append(words, "error: "+what+err)
+		if hint != "" {
+			words = append(words, "hint: "+hint)
+		}
+	}
+	cause("", r.Error, r.Hint)
+	for _, x := range r.Repositories {
+		cause("repository "+x.Name+": ", x.Error, x.Hint)
+	}
+	for _, a := range r.Actions {
+		cause("action "+a.ID+" ("+a.Action+"): ", a.Error, a.Hint)
+	}
+	return words
+}
+
 // Line reads as one line of a list of families.
 func (f Family) Line() string {
 	if f.Count == 1 {
