@@ -56,11 +56,11 @@ func TestEncodedStaysWhatItWas(t *testing.T) {
 		require.NoError(t, err)
 		out := Encoded(data)
 		require.Equal(t, string(out), Text(string(out)))
-		var back, yamlBack string
+		var back, again string
 		require.NoError(t, json.Unmarshal(out, &back))
-		require.NoError(t, yaml.Unmarshal(out, &yamlBack))
+		require.NoError(t, yaml.Unmarshal(out, &again))
 		require.Equal(t, text, back)
-		require.Equal(t, text, yamlBack)
+		require.Equal(t, text, again)
 	}
 }
 
