@@ -55,12 +55,14 @@ func packages(t *testing.T) map[string]pkg {
 var mayImport = func() map[string][]string {
 	const (
 		cluster, strictyaml, strftime, pyregex = "internal/cluster", "internal/strictyaml", "internal/strftime", "internal/pyregex"
+		term                                   = "internal/terminal"
 		guard, restore, plan, run              = "internal/guard", "internal/restore", "internal/plan", "internal/run"
 	)
 	planned := []string{"actions", "filters", guard, "repository", strictyaml, cluster, strftime}
 	return map[string][]string{
 		cluster:                {},
 		strictyaml:             {},
+		term:                   {},
 		pyregex:                {},
 		strftime:               {pyregex},
 		"filters":              {cluster, strftime, pyregex},
@@ -71,10 +73,10 @@ var mayImport = func() map[string][]string {
 		"actions":              {cluster, "repository", restore, strftime},
 		plan:                   planned,
 		run:                    append([]string{plan}, planned...),
-		"internal/report":      {cluster, run},
+		"internal/report":      {cluster, run, term},
 		"internal/settings":    {strictyaml},
 		"internal/connect":     {cluster, "internal/settings", "internal/es"},
-		"internal/curator":     append([]string{plan, run, "internal/report", "internal/settings", "internal/es", "internal/connect"}, planned...),
+		"internal/curator":     append([]string{plan, run, "internal/report", "internal/settings", "internal/es", "internal/connect", term}, planned...),
 		"internal/clustertest": {cluster, pyregex},
 		"internal/testserver":  {},
 		"internal/demo":        {"internal/testserver"},

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -22,6 +23,7 @@ import (
 	"github.com/esnap/esnap/internal/run"
 	"github.com/esnap/esnap/internal/settings"
 	"github.com/esnap/esnap/internal/strictyaml"
+	"github.com/esnap/esnap/internal/terminal"
 )
 
 // App is what a command works with; tests give their own streams, time and
@@ -35,13 +37,19 @@ type App struct {
 	Name  string
 	Local *time.Location
 	Env   settings.Env
-	Now   func() time.Time
+	// Environ lists the whole environment, as os.Environ does: a misspelt variable
+	// is found in it. nil looks for none.
+	Environ func() []string
+	Now     func() time.Time
+	// TerminationLog is the file for a run's last words, if it exists; empty: none.
+	TerminationLog string
 	// Connect makes the cluster; nil speaks HTTP.
 	Connect func(es.Options) (cluster.Cluster, error)
 
+	screen     io.Writer // Err as it is, for progress: it steers the terminal
 	settings   *settings.Settings
 	log        *slog.Logger
-	logFile    *os.File
+	closeLog   func()
 	noProgress bool
 	quietRuns  bool // on a terminal the report says what log lines would
 }
@@ -49,6 +57,8 @@ type App struct {
 // Main runs one command line and returns the process's exit code. Only errors go
 // to stderr from here: one or two lines, the hint on its own.
 func Main(ctx context.Context, app *App, args []string) int {
+	app.screen = app.Err
+	app.Out, app.Err = terminal.NewWriter(app.Out), terminal.NewWriter(app.Err)
 	root := newRoot(app)
 	var commands []string
 	for _, c := range root.Commands() {
@@ -62,8 +72,8 @@ func Main(ctx context.Context, app *App, args []string) int {
 	root.SetOut(app.Out)
 	root.SetErr(app.Err)
 	err := root.ExecuteContext(ctx)
-	if app.logFile != nil {
-		defer app.logFile.Close()
+	if app.closeLog != nil {
+		defer app.closeLog()
 	}
 	if ctx.Err() != nil && !errors.As(err, new(*exit)) {
 		err = context.Cause(ctx)
@@ -74,15 +84,17 @@ func Main(ctx context.Context, app *App, args []string) int {
 	}
 	if err != nil {
 		app.sayError(err)
+		app.terminated("esnap: "+err.Error(), hintFor(err, app.settings))
 	}
 	return exitCode(err, false)
 }
 
-// sayError writes an error and its hint.
+// sayError writes an error and its hint. Further lines of an error are indented, so
+// that no name in it can pass for a message of esnap's.
 func (a *App) sayError(err error) {
 	fmt.Fprintf(a.Err, "esnap: %s\n", strings.ReplaceAll(err.Error(), "\n", "\n       "))
 	if hint := hintFor(err, a.settings); hint != "" {
-		fmt.Fprintf(a.Err, "hint: %s\n", hint)
+		terminal.Fprintf(a.Err, "hint: %s\n", hint)
 	}
 }
 
@@ -190,12 +202,13 @@ func (a *App) setUpLog(c *cobra.Command) error {
 		level = slog.LevelError
 	}
 	var w io.Writer = a.Err
-	if s.LogFile != "" {
-		f, err := os.OpenFile(s.LogFile, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
-		if err != nil {
-			return &settings.Error{Text: fmt.Sprintf("open the log file: %s", err), Hint: "in a container without a writable volume, leave log-file out"}
-		}
-		a.logFile, w = f, f
+	to, done, err := s.OpenLog(a.Out)
+	if err != nil {
+		return err
+	}
+	a.closeLog = done
+	if to != nil {
+		w = terminal.NewWriter(to)
 	}
 	o := &slog.HandlerOptions{Level: level, ReplaceAttr: utc}
 	if s.LogFormat == "json" || s.LogFormat == "logstash" || s.LogFormat == "ecs" {
@@ -203,8 +216,10 @@ func (a *App) setUpLog(c *cobra.Command) error {
 	} else {
 		a.log = slog.New(slog.NewTextHandler(w, o))
 	}
-	for _, warning := range s.Warnings {
-		a.log.Warn(warning)
+	if c.Annotations[advises] == "" {
+		for _, warning := range s.Warnings {
+			a.log.Warn(warning)
+		}
 	}
 	if s.Insecure {
 		a.log.Warn("the server's certificate is not verified (insecure): whoever is in between can read and change everything")
@@ -225,10 +240,36 @@ func (a *App) interactive() bool { return a.InTTY && a.ErrTTY && a.getenv("CI") 
 // getenv is the value of an environment variable, or nothing.
 func (a *App) getenv(name string) string { v, _ := a.Env(name); return v }
 
+// advises marks a command that is asked what is wrong with the settings: it prints
+// all warnings of them, others log those that matter in each run.
+const advises = "advises"
+
+// advise prints what there is to say of the settings.
+func (a *App) advise() {
+	for _, w := range slices.Concat(a.settings.Warnings, a.settings.Advice()) {
+		terminal.Fprintf(a.Err, "warning: %s\n", w)
+	}
+}
+
+// checkVariables looks for misspelt variables, once all files are read.
+func (a *App) checkVariables() error {
+	if a.Environ == nil {
+		return nil
+	}
+	warnings, err := connect.CheckVariables(a.settings, a.Environ())
+	for _, w := range warnings {
+		a.log.Warn(w)
+	}
+	return err
+}
+
 // connect makes the cluster from the settings. Nothing is sent yet.
 func (a *App) connect(c *cobra.Command) (cluster.Cluster, error) {
 	s, err := a.load(c)
 	if err != nil {
+		return nil, err
+	}
+	if err := a.checkVariables(); err != nil {
 		return nil, err
 	}
 	o := connect.Options(s, Version(), connect.Use{Unattended: c.Name() == "run" && !a.interactive(), DryRun: s.DryRun})

@@ -2,11 +2,13 @@ package cmd
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -39,8 +41,12 @@ type console struct {
 	c   *clustertest.Memory
 	env map[string]string
 	in  string
-	tty bool
-	ctx context.Context
+	// reader is standard input, instead of in.
+	reader io.Reader
+	// termination is the termination log.
+	termination string
+	tty         bool
+	ctx         context.Context
 
 	connected *es.Options
 }
@@ -54,9 +60,16 @@ func (k *console) run(args ...string) (code int, out, errs string) {
 	k.t.Helper()
 	var stdout, stderr bytes.Buffer
 	app := &App{
-		In: strings.NewReader(k.in), Out: &stdout, Err: &stderr, InTTY: k.tty, ErrTTY: k.tty,
+		In: cmp.Or(k.reader, io.Reader(strings.NewReader(k.in))), Out: &stdout, Err: &stderr, InTTY: k.tty, ErrTTY: k.tty,
 		Env: func(n string) (string, bool) { v, ok := k.env[n]; return v, ok },
-		Now: func() time.Time { return now },
+		Environ: func() (list []string) {
+			for n, v := range k.env {
+				list = append(list, n+"="+v)
+			}
+			return list
+		},
+		Now:            func() time.Time { return now },
+		TerminationLog: k.termination,
 		Connect: func(o es.Options) (cluster.Cluster, error) {
 			k.connected = &o
 			return k.c, nil
@@ -142,7 +155,8 @@ func TestWrongCommandLinesAreTwoAndSendNothing(t *testing.T) {
 		{"rum"}, {"run"}, {"run", "a", "b"}, {"run", "/nowhere.yml"}, {"--nosuch"}, {"snapshot", "lst"}, {"version", "x"},
 		{"run", "-n", "-o", "xml", "-"}, {"index", "list", "--older-than", "7"}, {"index", "list", "--older-than", "soon"},
 		{"snapshot", "list", "--state", "GOOD"}, {"index", "delete"}, {"snapshot", "delete", "r"}, {"snapshot", "create", "r"},
-		{"restore"}, {"restore", "x", "--rename", "a"}, {"restore", "x", "--on-conflict", "overwrite", "-n"}, {"restore", "x", "--keep-for", "ever", "-n"},
+		{"restore"}, {"restore", "x", "--rename", "a"}, {"restore", "x", "--on-conflict", "overwrite", "-n"}, {"restore", "x", "--keep-for", "ever", "-n"}, {"restore", "x", "--keep-for", "14", "-n"}, {"restore", "x", "--replicas", "-5", "-n"}, {"restore", "x", "--replicas", "many", "-n"}, {"restore", "x", "--replicas=99999999999", "-n"},
+		{"index", "list", "--count", "0"}, {"index", "delete", "x*", "--older-than", "", "--yes"}, {"index", "delete", "x*", "--prefix=", "--yes"}, {"restore", "x", "--before", "", "--yes"}, {"run", "-n", "--now=", "x"}, {"run", "--only", "", "x"}, {"index", "delete", "x*", "--protect", "", "--yes"}, {"--config", "", "status"}, {"run", "--deadline=", "x"}, {"index", "delete", "x*", "--count", "-1", "--yes"}, {"snapshot", "delete", "r", "x*", "--count", "-3", "--yes"}, {"--timeout", "30", "status"}, {"run", "--deadline", "3600", "x"},
 		{"restore", "x", "--before", "yesterday", "-n"}, {"restore", "x", "--set", "a", "-n"}, {"repository", "register", "r", "fs", "location"},
 		{"repository", "register", "r", "fs", "locaton=/x"}, {"repository", "register", "r", "nfs", "location=/x"}, {"--timeout", "soon", "status"}, {"--log-level", "loud", "status"},
 		{"--config", "/nowhere.yml", "status"},

@@ -16,15 +16,19 @@ func newConfig(app *App) *cobra.Command {
 func newConfigShow(app *App) *cobra.Command {
 	var output string
 	c := &cobra.Command{
-		Use: "show", Short: "Show the effective settings and where each comes from; secrets are masked", Args: noArgs,
+		Use: "show", Annotations: map[string]string{advises: "yes"}, Short: "Show the effective settings and where each comes from; secrets are masked", Args: noArgs,
 		Example: "  esnap config show\n  esnap config show -o json",
 		RunE: func(c *cobra.Command, _ []string) error {
 			s, err := app.load(c)
 			if err != nil {
 				return err
 			}
+			if err := app.checkVariables(); err != nil {
+				return err
+			}
+			app.advise()
 			var rows [][]string
-			list := s.Show()
+			list := append(s.ClientFile(), s.Show()...)
 			for _, x := range list {
 				rows = append(rows, []string{x.Key, x.Value, x.Source})
 			}
@@ -58,7 +62,7 @@ cluster:
 func newConfigInit(app *App) *cobra.Command {
 	return &cobra.Command{
 		Use: "init [FILE]", Short: "Write a commented client file to FILE, or to stdout",
-		Example: "  esnap config init > esnap.yml\n  esnap config init /etc/esnap/config.yml",
+		Example: "  esnap config init ~/.config/esnap/config.yml\n  esnap config init /etc/esnap/config.yml",
 		Args:    wantArgs(0, 1, "at most one file"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {

@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -50,9 +51,14 @@ func (a *App) curator(ctx context.Context, program string, args []string) int {
 	if local == nil {
 		local = time.Local
 	}
-	return curator.Main(ctx, curator.Host{
-		In: a.In, Out: a.Out, Err: a.Err, Env: a.Env, Now: a.Now, Local: local, Version: Version(), Connect: a.Connect,
+	code := curator.Main(ctx, curator.Host{
+		In: a.In, Out: a.Out, Err: a.Err, Env: a.Env, Environ: a.Environ, Now: a.Now, Local: local, Version: Version(), Connect: a.Connect, Terminated: a.terminated,
 	}, program, args)
+	var signalled *Signal
+	if code != 0 && errors.As(context.Cause(ctx), &signalled) {
+		return exitCode(signalled, false)
+	}
+	return code
 }
 
 // newCurator are Curator's programs as commands; their arguments are their own.

@@ -11,6 +11,7 @@ import (
 	"github.com/esnap/esnap/actions"
 	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/report"
+	"github.com/esnap/esnap/internal/terminal"
 )
 
 func newIndex(app *App) *cobra.Command {
@@ -101,7 +102,7 @@ func noIndex(name string, all []*cluster.Index) error {
 	if near := cluster.Nearest(name, cluster.Names(all)); near != "" {
 		return cluster.WithHint(err, "the nearest names are %s", near)
 	}
-	return cluster.WithHint(err, "esnap index list lists all %d; esnap snapshot list --holding %s looks in the snapshots", len(all), name)
+	return cluster.WithHint(err, "esnap index list lists all %d; esnap snapshot list --holding %s looks in the snapshots", len(all), terminal.Shell(name))
 }
 
 func indexToJSON(i *cluster.Index) indexJSON {
@@ -182,16 +183,16 @@ func newIndexShow(app *App) *cobra.Command {
 				return writeList(app.Out, output, nil, nil, nil, map[string]any{"schema_version": report.SchemaVersion, "index": j, "held_by": held})
 			}
 			var b strings.Builder
-			fmt.Fprintf(&b, "index      %s\nuuid       %s\nstatus     %s\ncreated    %s\naliases    %s\n", i.Name, i.UUID, j.Status, stamp(i.Created), strings.Join(i.Aliases, ", "))
+			terminal.Fprintf(&b, "index      %s\nuuid       %s\nstatus     %s\ncreated    %s\naliases    %s\n", i.Name, i.UUID, j.Status, stamp(i.Created), strings.Join(i.Aliases, ", "))
 			if i.Lifecycle != "" {
-				fmt.Fprintf(&b, "lifecycle  %s\n", i.Lifecycle)
+				terminal.Fprintf(&b, "lifecycle  %s\n", i.Lifecycle)
 			}
 			if i.Stats != nil {
-				fmt.Fprintf(&b, "documents  %d\nsize       %s\n", i.Stats.Docs, humanize.IBytes(uint64(max(i.Stats.Bytes, 0))))
+				terminal.Fprintf(&b, "documents  %d\nsize       %s\n", i.Stats.Docs, humanize.IBytes(uint64(max(i.Stats.Bytes, 0))))
 			}
-			fmt.Fprintf(&b, "\ngood copies in %s\n", cluster.Count(len(held), "snapshot"))
+			terminal.Fprintf(&b, "\ngood copies in %s\n", cluster.Count(len(held), "snapshot"))
 			for _, h := range held {
-				fmt.Fprintf(&b, "  %s\n", h)
+				terminal.Fprintf(&b, "  %s\n", h)
 			}
 			_, err = app.Out.Write([]byte(b.String()))
 			return err

@@ -17,6 +17,7 @@ import (
 	"github.com/esnap/esnap/internal/plan"
 	"github.com/esnap/esnap/internal/report"
 	"github.com/esnap/esnap/internal/strictyaml"
+	"github.com/esnap/esnap/internal/terminal"
 )
 
 // selectFlags are the filters that lists take as flags.
@@ -36,7 +37,7 @@ func (f *selectFlags) add(c *cobra.Command, list cluster.ListKind) {
 	fl.StringVar(&f.Timestring, "timestring", "", "take ages from the date in the name, written so: %Y.%m.%d")
 	fl.StringVar(&f.OlderThan, "older-than", "", "only those older than this, such as 45d")
 	fl.StringVar(&f.YoungerThan, "younger-than", "", "only those younger than this")
-	fl.Int64Var(&f.Count, "count", 0, "only the newest so many, by date")
+	wholeFlag(fl, &f.Count, "count", 1, "only the newest so many, by date")
 	if list == cluster.Snapshots {
 		fl.StringVar(&f.State, "state", "", "only those in this state: SUCCESS, PARTIAL, FAILED, IN_PROGRESS")
 		fl.BoolVar(&f.Good, "good", false, "only good ones: SUCCESS without a failed shard")
@@ -83,9 +84,9 @@ func (f *selectFlags) chain(list cluster.ListKind, names []string) (filters.Chai
 		if value == "" {
 			continue
 		}
-		d, ok := parseAge(value)
+		d, ok := strictyaml.ParseDuration(value)
 		if !ok {
-			return nil, usagef("--%s-than: %q is no age; write 12h, 45d or 6w", direction, value)
+			return nil, usagef("--%s-than: %s", direction, strictyaml.InvalidDuration(value))
 		}
 		if err := add("age", &filters.Age{Source: from, Direction: direction, Unit: "seconds", UnitCount: int64(d / time.Second), Dated: source}, false); err != nil {
 			return nil, err
@@ -129,24 +130,6 @@ func literalPattern(s string) string {
 	return b.String()
 }
 
-// parseAge reads 90s, 12h, 45d, 6w, and months and years as the age filter counts
-// them.
-func parseAge(text string) (time.Duration, bool) {
-	for suffix, days := range map[string]string{"mo": "30", "y": "365"} {
-		if n, ok := strings.CutSuffix(text, suffix); ok {
-			var count int
-			if _, err := fmt.Sscanf(n, "%d", &count); err == nil {
-				d, _ := strictyaml.ParseDuration(days + "d")
-				return time.Duration(count) * d, true
-			}
-		}
-	}
-	if text == "" || text[len(text)-1] >= '0' && text[len(text)-1] <= '9' {
-		return 0, false
-	}
-	return strictyaml.ParseDuration(text)
-}
-
 // selectItems applies a chain to a listing.
 func selectItems[T cluster.Item](ctx context.Context, app *App, cl cluster.Reader, chain filters.Chain, list []T) ([]T, error) {
 	sel, err := chain.Select(ctx, app.Now().UTC(), cluster.Items(list), func(context.Context, []cluster.Need, []cluster.Item) error { return nil })
@@ -169,7 +152,7 @@ func writeList(w io.Writer, format string, columns []column, rows [][]string, na
 		return report.WriteYAML(w, value)
 	case "name":
 		for _, n := range names {
-			if _, err := fmt.Fprintln(w, n); err != nil {
+			if _, err := fmt.Fprintln(w, terminal.Line(n)); err != nil {
 				return err
 			}
 		}
@@ -196,7 +179,7 @@ func writeList(w io.Writer, format string, columns []column, rows [][]string, na
 	for _, r := range rows {
 		row := make(table.Row, len(r))
 		for i, v := range r {
-			row[i] = v
+			row[i] = terminal.Line(v)
 		}
 		t.AppendRow(row)
 	}
@@ -223,17 +206,20 @@ func jsonTime(t time.Time) any {
 }
 
 // confirm asks a question on a terminal. Without one, and without --yes, it is a
-// usage error: nothing was sent, and nothing hangs.
-func (a *App) confirm(yes bool, question string) error {
+// usage error: nothing was sent, and nothing hangs. An interrupt ends it at once.
+func (a *App) confirm(ctx context.Context, yes bool, question string) error {
 	if yes {
 		return nil
 	}
 	if !a.interactive() {
 		return &usageError{text: "this needs a yes, and there is no terminal to ask on; nothing was sent", hint: "pass --yes"}
 	}
-	fmt.Fprintf(a.Err, "%s [y/N] ", question)
-	var answer string
-	_, _ = fmt.Fscanln(a.In, &answer)
+	terminal.Fprintf(a.Err, "%s [y/N] ", question)
+	answer, err := terminal.ReadLine(ctx, a.In)
+	if err != nil {
+		fmt.Fprintln(a.Err)
+		return err
+	}
 	if !strings.EqualFold(answer, "y") && !strings.EqualFold(answer, "yes") {
 		return &usageError{text: "not confirmed; nothing was changed"}
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/report"
 	"github.com/esnap/esnap/internal/run"
+	"github.com/esnap/esnap/internal/terminal"
 )
 
 // logObserver writes a run's events as log lines. Each line is made from what
@@ -100,14 +101,14 @@ func (p *progress) Observe(e run.Event) {
 		return
 	}
 	if p.bar == nil {
-		p.bar = progressbar.NewOptions64(-1, progressbar.OptionSetWriter(p.app.Err), progressbar.OptionClearOnFinish(), progressbar.OptionSetWidth(10),
+		p.bar = progressbar.NewOptions64(-1, progressbar.OptionSetWriter(p.app.screen), progressbar.OptionClearOnFinish(), progressbar.OptionSetWidth(10),
 			progressbar.OptionSetElapsedTime(false), progressbar.OptionSpinnerType(14))
 	}
 	text := []string{fmt.Sprintf("%s, %s", w.Waiting.For, w.Waiting.Elapsed.Round(time.Second))}
 	if pr := w.Waiting.Progress; pr != nil {
 		text = append(text, progressText(*pr))
 	}
-	p.bar.Describe(strings.Join(text, ", "))
+	p.bar.Describe(terminal.Line(strings.Join(text, ", ")))
 	_ = p.bar.Add(1)
 }
 

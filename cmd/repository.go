@@ -15,6 +15,7 @@ import (
 	"github.com/esnap/esnap/internal/report"
 	"github.com/esnap/esnap/internal/run"
 	"github.com/esnap/esnap/internal/settings"
+	"github.com/esnap/esnap/internal/terminal"
 	"github.com/esnap/esnap/repository"
 )
 
@@ -117,13 +118,13 @@ func newRepositoryShow(app *App) *cobra.Command {
 				return writeList(app.Out, output, nil, nil, nil, map[string]any{"schema_version": report.SchemaVersion, "repository": j, "snapshots": len(list), "good_snapshots": good, "newest_good": newest})
 			}
 			var b strings.Builder
-			fmt.Fprintf(&b, "repository   %s\ntype         %s\n", j.Repository, j.Type)
+			terminal.Fprintf(&b, "repository   %s\ntype         %s\n", j.Repository, j.Type)
 			for _, k := range slices.Sorted(maps.Keys(j.Settings)) {
-				fmt.Fprintf(&b, "  %s: %s\n", k, j.Settings[k])
+				terminal.Fprintf(&b, "  %s: %s\n", k, j.Settings[k])
 			}
-			fmt.Fprintf(&b, "snapshots    %d, %d of them good\n", len(list), good)
+			terminal.Fprintf(&b, "snapshots    %d, %d of them good\n", len(list), good)
 			if newest != "" {
-				fmt.Fprintf(&b, "newest good  %s\n", newest)
+				terminal.Fprintf(&b, "newest good  %s\n", newest)
 			}
 			_, err = app.Out.Write([]byte(b.String()))
 			return err
@@ -201,8 +202,8 @@ func newRepositoryVerify(app *App) *cobra.Command {
 				return err
 			}
 			if app.settings.DryRun {
-				_, err := fmt.Fprintln(app.Out, "would verify", strings.Join(args, ", "))
-				return err
+				terminal.Fprintf(app.Out, "would verify %s\n", strings.Join(args, ", "))
+				return nil
 			}
 			var failed error
 			for _, name := range args {
@@ -215,7 +216,7 @@ func newRepositoryVerify(app *App) *cobra.Command {
 					failed = err
 					continue
 				}
-				fmt.Fprintf(app.Out, "%s: verified by %d nodes: %s\n", name, len(nodes), strings.Join(nodes, ", "))
+				terminal.Fprintf(app.Out, "%s: verified by %d nodes: %s\n", name, len(nodes), strings.Join(nodes, ", "))
 			}
 			return failed
 		},
@@ -237,7 +238,7 @@ func newRepositoryUnregister(app *App) *cobra.Command {
 				return err
 			}
 			if !yes && !s.DryRun && !app.interactive() {
-				return app.confirm(false, "")
+				return app.confirm(c.Context(), false, "")
 			}
 			cl, err := app.reach(c)
 			if err != nil {
@@ -248,10 +249,10 @@ func newRepositoryUnregister(app *App) *cobra.Command {
 				return noRepository(c.Context(), cl, args[0], err)
 			}
 			if s.DryRun {
-				_, err := fmt.Fprintln(app.Out, "would unregister", r.Name)
-				return err
+				terminal.Fprintf(app.Out, "would unregister %s\n", r.Name)
+				return nil
 			}
-			if err := app.confirm(yes, fmt.Sprintf("Unregister %s (%s, %s)? Its snapshots stay.", r.Name, r.Type, settingsText(shown(r).Settings))); err != nil {
+			if err := app.confirm(c.Context(), yes, fmt.Sprintf("Unregister %s (%s, %s)? Its snapshots stay.", r.Name, r.Type, settingsText(shown(r).Settings))); err != nil {
 				return err
 			}
 			if err := cl.UnregisterRepository(c.Context(), cluster.UnregisterRepository{Name: args[0]}); err != nil && !errors.Is(err, cluster.ErrLost) {
@@ -261,8 +262,8 @@ func newRepositoryUnregister(app *App) *cobra.Command {
 				return fmt.Errorf("repository %s is still registered", args[0])
 			}
 			back, _ := json.Marshal(shown(r).Settings)
-			_, err = fmt.Fprintf(app.Out, "%s is unregistered; its snapshots stay. To register it again: type %s, settings %s\n", r.Name, r.Type, back)
-			return err
+			terminal.Fprintf(app.Out, "%s is unregistered; its snapshots stay. To register it again: type %s, settings %s\n", r.Name, r.Type, string(back))
+			return nil
 		},
 	}
 	c.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")

@@ -17,6 +17,7 @@ import (
 	"github.com/esnap/esnap/internal/run"
 	"github.com/esnap/esnap/internal/settings"
 	"github.com/esnap/esnap/internal/strictyaml"
+	"github.com/esnap/esnap/internal/terminal"
 )
 
 // restoreOptions are the flags of esnap restore.
@@ -65,7 +66,7 @@ them alone for 7 days (--keep-for).`,
 	f.StringVar(&o.Rename, "rename", "", "PATTERN=REPLACEMENT: a regular expression on names, split at the last =")
 	f.StringVar(&o.RenamePrefix, "rename-prefix", "", "put this before every name")
 	f.StringVar(&o.OnConflict, "on-conflict", "fail", "when a name is taken: fail, skip, or rename")
-	f.IntVar(&o.Replicas, "replicas", -1, "number of replicas of the restored indices (default as in the snapshot)")
+	wholeFlag(f, &o.Replicas, "replicas", 0, "number of replicas of the restored indices (default as in the snapshot)")
 	f.StringArrayVar(&o.Set, "set", nil, "index.x=y: change a setting of the restored indices (may be repeated)")
 	f.StringSliceVar(&o.IgnoreSettings, "ignore-setting", nil, "leave this setting out (may be repeated)")
 	f.BoolVar(&o.Aliases, "include-aliases", false, "also restore aliases")
@@ -106,7 +107,7 @@ func (o *restoreOptions) action(names []string, now time.Time) (*actions.Restore
 	if o.KeepFor != "" {
 		d, ok := strictyaml.ParseDuration(o.KeepFor)
 		if !ok {
-			return nil, usagef("--keep-for: %q is no duration; write 14d", o.KeepFor)
+			return nil, usagef("--keep-for: %s", strictyaml.InvalidDuration(o.KeepFor))
 		}
 		a.KeepFor = &d
 	}
@@ -153,7 +154,7 @@ func runRestore(c *cobra.Command, app *App, o *restoreOptions, names []string) e
 		return err
 	}
 	if !s.DryRun && !o.Yes && !app.interactive() {
-		return app.confirm(false, "")
+		return app.confirm(c.Context(), false, "")
 	}
 	var planned *restore.Plan
 	result, r := app.execute(c.Context(), p, cl, run.Options{
@@ -169,7 +170,7 @@ func runRestore(c *cobra.Command, app *App, o *restoreOptions, names []string) e
 			if o.Output != "table" && !o.Yes {
 				writePlan(app.Err, planned)
 			}
-			return app.confirm(o.Yes, "Restore "+cluster.Count(len(planned.Items), "index")+"?")
+			return app.confirm(c.Context(), o.Yes, "Restore "+cluster.Count(len(planned.Items), "index")+"?")
 		},
 	}, false, s.Deadline)
 	switch {
@@ -211,7 +212,7 @@ func (a *App) sayRestore(result run.Result, r *report.Report) {
 			if o.Error != "" {
 				line += ": " + strings.ReplaceAll(o.Error, "\n", "; ")
 			}
-			fmt.Fprintln(a.Out, line)
+			terminal.Fprintf(a.Out, "%s\n", line)
 			if o.Result == "done" && !r.DryRun {
 				undo = append(undo, o.Name)
 			}
@@ -221,14 +222,14 @@ func (a *App) sayRestore(result run.Result, r *report.Report) {
 		fmt.Fprintln(a.Out, "dry run: nothing was changed")
 	}
 	if len(undo) > 0 && result.Err == nil {
-		fmt.Fprintf(a.Out, "\nTo undo: esnap index delete --guards off %s\n", strings.Join(undo, " "))
+		terminal.Fprintf(a.Out, "\nTo undo: esnap index delete --guards off %s\n", terminal.Shell(undo...))
 	}
 }
 
 // writePlan shows a restore's plan to people.
 func writePlan(w io.Writer, p *restore.Plan) {
 	for _, g := range groupItems(p.Items) {
-		fmt.Fprintf(w, "from %s/%s, started %s\n", g[0].Repository, g[0].Snapshot, stamp(g[0].Started))
+		terminal.Fprintf(w, "from %s/%s, started %s\n", g[0].Repository, g[0].Snapshot, stamp(g[0].Started))
 		why := ""
 		for _, it := range g {
 			line := "  " + it.Index
@@ -244,31 +245,31 @@ func writePlan(w io.Writer, p *restore.Plan) {
 			case it.Attach:
 				line += "  is being restored already; it is waited for"
 			}
+			terminal.Fprintf(w, "%s\n", line)
 			if it.Why != why {
 				why = it.Why
-				line += "\n    " + why
+				terminal.Fprintf(w, "    %s\n", why)
 			}
-			fmt.Fprintln(w, line)
 		}
 	}
 	if p.Bytes > 0 {
-		fmt.Fprintf(w, "%s to restore", humanize.IBytes(uint64(p.Bytes)))
+		terminal.Fprintf(w, "%s to restore", humanize.IBytes(uint64(p.Bytes)))
 		if !p.SizeKnown {
-			fmt.Fprintf(w, " at least")
+			terminal.Fprintf(w, " at least")
 		}
 		if p.Free > 0 {
-			fmt.Fprintf(w, ", %s free on the data nodes", humanize.IBytes(uint64(p.Free)))
+			terminal.Fprintf(w, ", %s free on the data nodes", humanize.IBytes(uint64(p.Free)))
 		}
 		fmt.Fprintln(w)
 	}
 	if !p.KeepUntil.IsZero() {
-		fmt.Fprintf(w, "esnap's deletes leave them alone until the end of %s\n", p.KeepUntil.UTC().Format("2006-01-02"))
+		terminal.Fprintf(w, "esnap's deletes leave them alone until the end of %s\n", p.KeepUntil.UTC().Format("2006-01-02"))
 	}
 	for _, x := range p.Warnings {
-		fmt.Fprintf(w, "warning: %s\n", x)
+		terminal.Fprintf(w, "warning: %s\n", x)
 	}
 	for _, x := range slices.Concat(p.Missing, p.Refusals, p.Forcible) {
-		fmt.Fprintf(w, "refused: %s\n", x)
+		terminal.Fprintf(w, "refused: %s\n", x)
 	}
 }
 

@@ -40,6 +40,7 @@ was seen in the cluster.`,
 		},
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: false},
 	}
+	root.PersistentPreRunE = noEmptyFlags
 	root.SuggestionsMinimumDistance = 2
 	settings.Flags(root.PersistentFlags())
 	root.PersistentFlags().BoolP("verbose", "v", false, "log every request (the same as --log-level debug)")

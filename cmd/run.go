@@ -18,6 +18,7 @@ import (
 	"github.com/esnap/esnap/internal/report"
 	"github.com/esnap/esnap/internal/run"
 	"github.com/esnap/esnap/internal/settings"
+	"github.com/esnap/esnap/internal/strictyaml"
 )
 
 // runOptions are the flags of esnap run.
@@ -72,7 +73,7 @@ func runFile(c *cobra.Command, app *App, o *runOptions) error {
 	if err != nil {
 		return err
 	}
-	p, err := plan.Parse(name, data, plan.Options{Flavour: actions.Native, Env: app.Env, Guards: s.Guards})
+	p, err := plan.Parse(name, data, plan.Options{Flavour: actions.Native, Env: s.Lookup, Secret: s.Secret, Guards: s.Guards})
 	if err != nil {
 		return err
 	}
@@ -146,6 +147,7 @@ func (a *App) execute(ctx context.Context, p *plan.Plan, cl cluster.Cluster, o r
 	if r.Hint == "" && result.Err != nil {
 		r.Hint = hintFor(result.Err, a.settings)
 	}
+	a.terminated(r.LastWords()...)
 	return result, r
 }
 
@@ -175,16 +177,16 @@ func parseTime(text string, now time.Time) (time.Time, error) {
 			return t, nil
 		}
 	}
-	if d, ok := parseAge(text); ok {
+	if d, ok := strictyaml.ParseDuration(text); ok {
 		return now.Add(-d), nil
 	}
-	return time.Time{}, usagef("%q is no time; write 2026-11-21, 2026-11-21T01:00:00Z, or an age such as 3d", text)
+	return time.Time{}, usagef("invalid time %q; write 2026-11-21, 2026-11-21T01:00:00Z, or an age such as 3d", text)
 }
 
 func newValidate(app *App) *cobra.Command {
 	var strict bool
 	c := &cobra.Command{
-		Use: "validate FILE...", Short: "Check action files without a cluster",
+		Use: "validate FILE...", Annotations: map[string]string{advises: "yes"}, Short: "Check action files without a cluster",
 		Long: `Check action files without touching a cluster. Every error is shown with its
 file, line and column; files that are valid but dangerous are warned about.`,
 		Example: `  esnap validate action_file.yml
@@ -196,6 +198,7 @@ file, line and column; files that are valid but dangerous are warned about.`,
 			if err != nil {
 				return err
 			}
+			app.advise()
 			undecided := s.Compat == 0 && s.Dialect != settings.Curator5 && s.Dialect != settings.Curator8
 			bad := 0
 			for _, file := range args {
@@ -203,7 +206,7 @@ file, line and column; files that are valid but dangerous are warned about.`,
 				if err != nil {
 					return err
 				}
-				p, err := plan.Parse(name, data, plan.Options{Flavour: actions.Native, Env: app.Env, Undecided: undecided, Curators: s.Dialect != settings.Own})
+				p, err := plan.Parse(name, data, plan.Options{Flavour: actions.Native, Env: s.Lookup, Secret: s.Secret, Undecided: undecided, Curators: s.Dialect != settings.Own})
 				if err != nil {
 					fmt.Fprintln(app.Err, err)
 					bad++
@@ -217,6 +220,9 @@ file, line and column; files that are valid but dangerous are warned about.`,
 					continue
 				}
 				fmt.Fprintf(app.Out, "%s: valid, %s, %s\n", name, cluster.Count(len(p.Steps), "action"), cluster.Count(len(p.Findings), "warning"))
+			}
+			if err := app.checkVariables(); err != nil {
+				return err
 			}
 			if bad > 0 {
 				return &exit{2}

@@ -114,7 +114,7 @@ func addFields(s *jsonschema.Schema, t reflect.Type) {
 		}
 		switch {
 		case typ == reflect.TypeFor[time.Duration]():
-			p.Description += "; a duration such as 30m, 2h or 7d"
+			p.Description += "; a duration such as 30m, 2h or 7d, with its unit"
 		case typ.Kind() == reflect.Bool:
 			p.AnyOf = []*jsonschema.Schema{{Type: "boolean"}, {Type: "string"}, {Type: "null"}}
 		case typ.Kind() == reflect.Int64, typ.Kind() == reflect.Float64:

@@ -17,6 +17,7 @@ import (
 	"github.com/esnap/esnap/internal/report"
 	"github.com/esnap/esnap/internal/run"
 	"github.com/esnap/esnap/internal/settings"
+	"github.com/esnap/esnap/internal/terminal"
 )
 
 func newSnapshot(app *App) *cobra.Command {
@@ -225,7 +226,7 @@ func noSnapshot(ctx context.Context, cl cluster.Cluster, repository, name string
 		if near := cluster.Nearest(name, names); near != "" {
 			return cluster.WithHint(missing, "the nearest names are %s", near)
 		}
-		return cluster.WithHint(missing, "esnap snapshot list %s lists the %d there are", repository, len(names))
+		return cluster.WithHint(missing, "esnap snapshot list %s lists the %d there are", terminal.Shell(repository), len(names))
 	}
 	return missing
 }
@@ -236,20 +237,20 @@ func showSnapshot(app *App, s *cluster.Snapshot) error {
 		good = "no: " + why
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "snapshot      %s\nrepository    %s\nstate         %s\ngood          %s\nstarted       %s\nended         %s\nversion       %s\nglobal state  %t\nshards        %d of %d\n",
+	terminal.Fprintf(&b, "snapshot      %s\nrepository    %s\nstate         %s\ngood          %s\nstarted       %s\nended         %s\nversion       %s\nglobal state  %t\nshards        %d of %d\n",
 		s.Name, s.Repository, s.State, good, stamp(s.Start), stamp(s.End), s.Version, s.GlobalState, s.Shards.Successful, s.Shards.Total)
 	if s.Reason != "" {
-		fmt.Fprintf(&b, "reason        %s\n", s.Reason)
+		terminal.Fprintf(&b, "reason        %s\n", s.Reason)
 	}
 	for i, f := range s.Failures {
 		if i == 0 {
-			fmt.Fprintf(&b, "\nfailures\n")
+			terminal.Fprintf(&b, "\nfailures\n")
 		}
-		fmt.Fprintf(&b, "  %s\n", f)
+		terminal.Fprintf(&b, "  %s\n", f)
 	}
-	fmt.Fprintf(&b, "\n%s\n", cluster.Count(len(s.Indices), "index"))
+	terminal.Fprintf(&b, "\n%s\n", cluster.Count(len(s.Indices), "index"))
 	for _, f := range report.Families(s.Indices) {
-		fmt.Fprintf(&b, "  %s\n", f.Line())
+		terminal.Fprintf(&b, "  %s\n", f.Line())
 	}
 	_, err := app.Out.Write([]byte(b.String()))
 	return err
@@ -356,7 +357,7 @@ func runSingle(c *cobra.Command, app *App, kind string, action actions.Action, c
 	if q != nil {
 		o.AllowClockSkew = q.skew
 		if !s.DryRun && !q.yes && !app.interactive() {
-			return app.confirm(false, "")
+			return app.confirm(c.Context(), false, "")
 		}
 		o.ConfirmSelection = func(step plan.Step, sel cluster.Selection) error {
 			if err := allThere(q.named, sel); err != nil || s.DryRun {
@@ -364,9 +365,9 @@ func runSingle(c *cobra.Command, app *App, kind string, action actions.Action, c
 			}
 			names := cluster.Names(sel.Selected)
 			for _, f := range report.Families(names) {
-				fmt.Fprintf(app.Err, "  %s\n", f.Line())
+				terminal.Fprintf(app.Err, "  %s\n", f.Line())
 			}
-			return app.confirm(q.yes, fmt.Sprintf("Delete %s?", cluster.Count(len(names), map[cluster.ListKind]string{cluster.Indices: "index", cluster.Snapshots: "snapshot"}[step.List()])))
+			return app.confirm(c.Context(), q.yes, fmt.Sprintf("Delete %s?", cluster.Count(len(names), map[cluster.ListKind]string{cluster.Indices: "index", cluster.Snapshots: "snapshot"}[step.List()])))
 		}
 	}
 	return app.carryOut(c.Context(), p, cl, o, output, failOnSpared, s.Deadline)

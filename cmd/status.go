@@ -9,6 +9,7 @@ import (
 
 	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/report"
+	"github.com/esnap/esnap/internal/terminal"
 )
 
 type operationJSON struct {
@@ -96,7 +97,7 @@ func writeStatus(ctx context.Context, app *App, cl cluster.Cluster, server clust
 		rows, value = append(rows, row), append(value, j)
 	}
 	if output == "table" {
-		fmt.Fprintf(app.Out, "%s, cluster %s\n", server, server.Name)
+		terminal.Fprintf(app.Out, "%s, cluster %s\n", server, server.Name)
 		if len(ops) == 0 {
 			fmt.Fprintln(app.Out, "no snapshot, deletion or restore is running")
 			return nil

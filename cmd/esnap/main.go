@@ -23,7 +23,8 @@ func main() {
 	code := cmd.Main(ctx, &cmd.App{
 		In: os.Stdin, Out: os.Stdout, Err: os.Stderr,
 		InTTY: tty(os.Stdin), ErrTTY: tty(os.Stderr),
-		Name: os.Args[0], Env: os.LookupEnv, Now: time.Now,
+		Name: os.Args[0], Env: os.LookupEnv, Environ: os.Environ, Now: time.Now,
+		TerminationLog: "/dev/termination-log",
 	}, os.Args[1:])
 	stop()
 	os.Exit(code)

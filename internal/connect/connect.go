@@ -5,6 +5,7 @@ package connect
 import (
 	"context"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/esnap/esnap/internal/cluster"
@@ -25,10 +26,27 @@ func Options(s *settings.Settings, version string, use Use) es.Options {
 		CAFile: s.CAFile, ClientCert: s.ClientCert, ClientKey: s.ClientKey, ServerName: s.ServerName, InsecureSkipVerify: s.Insecure,
 		Fingerprint: s.Fingerprint, Timeout: s.Timeout, ConnectTimeout: use.patience(s), UserAgent: userAgent(version),
 	}
+	if s.UnreadKey() {
+		o.RefusedHint = settings.UnreadKeyAdvice
+	}
 	if s.AWS != nil {
 		o.AWS = &es.AWS{Region: s.AWS.Region, Key: s.AWS.Key, Secret: s.AWS.Secret, Token: s.AWS.Token}
 	}
 	return o
+}
+
+// CheckVariables refuses an environment with a variable that looks like a misspelt
+// setting: who sets ESNAP_DRYRUN does not want a real run. Any other that nothing
+// reads is a warning. Action files must have been read: what they name is read.
+func CheckVariables(s *settings.Settings, environ []string) (warnings []string, err error) {
+	for _, name := range s.Unread(environ) {
+		near, _, _ := strings.Cut(cluster.Nearest(strings.ToUpper(name), settings.Variables()), ",")
+		if near != "" {
+			return nil, &settings.Error{Text: "the environment variable " + name + " is not a setting of esnap", Hint: "did you mean " + near + "?"}
+		}
+		warnings = append(warnings, "the environment variable "+name+" is not a setting of esnap, and no file names it")
+	}
+	return warnings, nil
 }
 
 // patience is how long a cluster that does not answer yet is waited for, unless the

@@ -18,6 +18,7 @@ import (
 	"github.com/esnap/esnap/internal/plan"
 	"github.com/esnap/esnap/internal/run"
 	"github.com/esnap/esnap/internal/strictyaml"
+	"github.com/esnap/esnap/internal/terminal"
 )
 
 // flagType is how the text of a flag becomes the value of an option.
@@ -339,7 +340,7 @@ func notJSON(text string, err error) error {
 func showSnapshots(x *session, c *cobra.Command, step plan.Step) error {
 	items, _, err := x.selected(c, step)
 	for _, it := range items {
-		fmt.Fprintln(x.h.Out, it.ItemName())
+		terminal.Fprintf(x.h.Out, "%s\n", it.ItemName())
 	}
 	return err
 }

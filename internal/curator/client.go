@@ -276,8 +276,26 @@ func clientFile(given, set map[string]string, program string, env settings.Env) 
 	return &usage{fmt.Sprintf("Path '%s' does not exist.", file)}
 }
 
+// secret says whether a variable holds a secret of the connection: esnap's, or one
+// of these command lines.
+func (x *session) secret(name string) bool {
+	return x.s.Secret(name) || slices.ContainsFunc(options, func(o option) bool { return o.hides() && variable(o.name) == name })
+}
+
+// hides says whether the option's value is a secret.
+func (o option) hides() bool { return o.secret != "" || o.name == "api_key" || o.name == "http_auth" }
+
 // dial makes the cluster. Nothing is sent yet.
 func (x *session) dial() (cluster.Cluster, error) {
+	if x.h.Environ != nil {
+		warnings, err := connect.CheckVariables(x.s, x.h.Environ())
+		for _, w := range warnings {
+			x.log.Warn(w)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
 	o := connect.Options(x.s, x.h.Version, connect.Use{Unattended: x.program == program, DryRun: x.dryRun}) // single actions are typed
 	if x.showsRequests() {
 		o.Trace = func(e es.Exchange) { x.log.Debug(fmt.Sprintf("%s %s %d %s", e.Method, e.URI, e.Status, e.Took)) }

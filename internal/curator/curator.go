@@ -20,6 +20,7 @@ import (
 	"github.com/esnap/esnap/internal/plan"
 	"github.com/esnap/esnap/internal/run"
 	"github.com/esnap/esnap/internal/settings"
+	"github.com/esnap/esnap/internal/terminal"
 )
 
 // Host is what the command lines work with.
@@ -27,11 +28,20 @@ type Host struct {
 	In       io.Reader
 	Out, Err io.Writer
 	Env      settings.Env
+	Environ  func() []string // the whole environment; nil looks for no misspelt variable
 	Now      func() time.Time
 	Local    *time.Location
 	Version  string
+	// Terminated is told why a run failed, where Kubernetes wants to know; may be nil.
+	Terminated func(words ...string)
 	// Connect makes the cluster; nil speaks HTTP.
 	Connect func(es.Options) (cluster.Cluster, error)
+}
+
+func (h Host) terminated(words ...string) {
+	if h.Terminated != nil {
+		h.Terminated(words...)
+	}
 }
 
 // usage is a command line that cannot be obeyed: exit code 2.
@@ -57,6 +67,7 @@ var Programs = []string{program, cli, repoMgr}
 // Main runs a command line of one of Curator's programs and returns its exit code: 2
 // for a wrong command line, 1 for every other failure (spec/curator §1.4).
 func Main(ctx context.Context, h Host, name string, args []string) int {
+	h.Out, h.Err = terminal.NewWriter(h.Out), terminal.NewWriter(h.Err)
 	root := map[string]func(Host) *cobra.Command{program: newCurator, cli: newCLI, repoMgr: newRepoMgr}[name](h)
 	root.SetArgs(args)
 	root.SetIn(h.In)
@@ -72,9 +83,11 @@ func Main(ctx context.Context, h Host, name string, args []string) int {
 		return done.code
 	case errors.As(err, &wrong) || strings.HasPrefix(err.Error(), "unknown command"):
 		fmt.Fprintf(h.Err, "Usage: %s\nTry '%s --help' for help.\n\nError: %s\n", c.UseLine(), c.CommandPath(), err)
+		h.terminated(name + ": " + err.Error())
 		return 2
 	}
-	fmt.Fprintf(h.Err, "%s: %s\n", name, said(err))
+	terminal.Fprintf(h.Err, "%s: %s\n", name, said(err))
+	h.terminated(name + ": " + said(err))
 	return 1
 }
 
@@ -127,7 +140,7 @@ func runFile(c *cobra.Command, h Host, file string) error {
 	if err != nil {
 		return err
 	}
-	p, err := plan.Parse(file, data, plan.Options{Flavour: x.flavour, Env: h.Env, Guards: x.s.Guards})
+	p, err := plan.Parse(file, data, plan.Options{Flavour: x.flavour, Env: x.s.Lookup, Secret: x.secret, Guards: x.s.Guards})
 	if err != nil {
 		return err
 	}
@@ -148,6 +161,10 @@ func (x *session) run(ctx context.Context, p *plan.Plan, single bool) error {
 		Now: x.h.Now(), Watch: cluster.RealTime(), DryRun: x.dryRun, Timeout: x.s.Timeout, Remote: connect.Remote(x.h.Version),
 	}, &observer{log: x.log, flavour: x.flavour, single: single, anyServer: x.s.SkipVersionTest})
 	if n := code(result); n != 0 {
+		for _, err := range result.Errors() {
+			x.h.terminated(x.s.Redact(x.program + ": " + said(err)))
+			break
+		}
 		return &coded{n}
 	}
 	return nil
@@ -183,13 +200,13 @@ func logger(h Host, s *settings.Settings, f actions.Flavour) (*slog.Logger, func
 	case "error":
 		x.level = slog.LevelError
 	}
-	closeLog := func() {}
-	if s.LogFile != "" {
-		file, err := os.OpenFile(s.LogFile, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
-		if err != nil {
-			return nil, nil, fmt.Errorf("open the log file: %w", err)
-		}
-		x.out, x.err, closeLog = file, file, func() { _ = file.Close() }
+	to, done, err := s.OpenLog(h.Out)
+	if err != nil {
+		return nil, nil, err
 	}
-	return slog.New(x), closeLog, nil
+	if to != nil {
+		w := terminal.NewWriter(to)
+		x.out, x.err = w, w
+	}
+	return slog.New(x), done, nil
 }

@@ -42,7 +42,13 @@ func (s *shell) program(name string, args ...string) (code int, out, errs string
 	var stdout, stderr bytes.Buffer
 	code = Main(context.Background(), Host{
 		Out: &stdout, Err: &stderr, Now: time.Now, Local: time.UTC, Version: "test",
-		Env:     func(n string) (string, bool) { v, ok := s.env[n]; return v, ok },
+		Env: func(n string) (string, bool) { v, ok := s.env[n]; return v, ok },
+		Environ: func() (list []string) {
+			for n, v := range s.env {
+				list = append(list, n+"="+v)
+			}
+			return list
+		},
 		Connect: func(o es.Options) (cluster.Cluster, error) { s.opts = &o; return s.c, nil },
 	}, name, args)
 	return code, stdout.String(), stderr.String()

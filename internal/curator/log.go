@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/esnap/esnap/actions"
+	"github.com/esnap/esnap/internal/terminal"
 )
 
 // handler writes log records in one of Curator's formats (spec/curator §2.7).
@@ -90,14 +91,14 @@ func origin(r slog.Record) (function, file string, line int) {
 func (h *handler) text(r slog.Record) string {
 	head := fmt.Sprintf("%s %-9s", strings.Replace(r.Time.In(h.local).Format("2006-01-02 15:04:05.000"), ".", ",", 1), levelName(r.Level))
 	if h.level > slog.LevelDebug {
-		return head + " " + r.Message
+		return head + " " + terminal.Line(r.Message)
 	}
 	function, _, line := origin(r)
 	first, second := 22, 22
 	if h.flavour == actions.Curator8 {
 		first, second = 30, 23
 	}
-	return fmt.Sprintf("%s %*s %*s:%-4d %s", head, first, loggerName, second, function, line, r.Message)
+	return fmt.Sprintf("%s %*s %*s:%-4d %s", head, first, loggerName, second, function, line, terminal.Line(r.Message))
 }
 
 func (h *handler) json(r slog.Record) string {

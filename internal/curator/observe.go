@@ -13,6 +13,7 @@ import (
 	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/plan"
 	"github.com/esnap/esnap/internal/run"
+	"github.com/esnap/esnap/internal/settings"
 )
 
 // observer turns the events of a run into Curator's milestone lines.
@@ -90,7 +91,12 @@ func (o *observer) Observe(e run.Event) {
 // said is an error with its hint, in one line.
 func said(err error) string {
 	text := strings.ReplaceAll(err.Error(), "\n", "; ")
-	if hint := cluster.Hint(err); hint != "" {
+	hint := cluster.Hint(err)
+	var setting *settings.Error
+	if errors.As(err, &setting) && hint == "" {
+		hint = setting.Hint
+	}
+	if hint != "" {
 		text += " (" + hint + ")"
 	}
 	return text

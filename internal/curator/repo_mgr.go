@@ -1,7 +1,6 @@
 package curator
 
 import (
-	"bufio"
 	"cmp"
 	"encoding/json"
 	"errors"
@@ -16,6 +15,7 @@ import (
 
 	"github.com/esnap/esnap/actions"
 	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/terminal"
 	"github.com/esnap/esnap/repository"
 )
 
@@ -256,12 +256,13 @@ func (x *session) unregister(c *cobra.Command, cl cluster.Cluster) error {
 		return err
 	}
 	if !yes && !x.dryRun {
-		fmt.Fprintf(x.h.Err, "Are you sure you want to delete repository %s? [y/N]: ", name)
-		answer := ""
-		if x.h.In != nil {
-			answer, _ = bufio.NewReader(x.h.In).ReadString('\n')
+		terminal.Fprintf(x.h.Err, "Are you sure you want to delete repository %s? [y/N]: ", name)
+		answer, err := terminal.ReadLine(c.Context(), x.h.In)
+		if err != nil {
+			fmt.Fprintln(x.h.Err)
+			return err
 		}
-		if a := strings.ToLower(strings.TrimSpace(answer)); a != "y" && a != "yes" {
+		if a := strings.ToLower(answer); a != "y" && a != "yes" {
 			fmt.Fprintln(x.h.Err, "\nAborted!")
 			return &coded{1}
 		}
@@ -282,7 +283,7 @@ func (x *session) unregister(c *cobra.Command, cl cluster.Cluster) error {
 func showRepositories(x *session, c *cobra.Command, cl cluster.Cluster) error {
 	list, err := cl.Repositories(c.Context())
 	for _, r := range list {
-		fmt.Fprintln(x.h.Out, r.Name)
+		terminal.Fprintf(x.h.Out, "%s\n", r.Name)
 	}
 	return err
 }
@@ -311,7 +312,7 @@ func (x *session) trouble(err error) error {
 	}
 	var e *cluster.Error
 	if errors.As(err, &e) && (errors.Is(err, cluster.ErrRepository) || e.Has("repository_exception")) {
-		fmt.Fprintln(x.h.Out, "Repository exception: "+said(err))
+		terminal.Fprintf(x.h.Out, "Repository exception: %s\n", said(err))
 	}
 	x.log.Error(said(err))
 	return &coded{1}

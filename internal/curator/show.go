@@ -9,6 +9,7 @@ import (
 
 	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/plan"
+	"github.com/esnap/esnap/internal/terminal"
 )
 
 // showIndices prints the indices that the filters leave in: their names, or with
@@ -22,7 +23,7 @@ func showIndices(x *session, c *cobra.Command, step plan.Step) error {
 	is := func(name string) bool { on, _ := c.Flags().GetBool(name); return on }
 	if !is("verbose") {
 		for _, i := range list {
-			fmt.Fprintln(x.h.Out, i.Name)
+			terminal.Fprintf(x.h.Out, "%s\n", i.Name)
 		}
 		return nil
 	}
@@ -58,7 +59,7 @@ func showIndices(x *session, c *cobra.Command, step plan.Step) error {
 			stamp = strconv.FormatInt(i.Created.Unix(), 10)
 		}
 		s := stats[i.Name]
-		rows = append(rows, []string{i.Name, state, size(s.Bytes), strconv.FormatInt(s.Docs, 10), strconv.Itoa(primaries), strconv.Itoa(replicas), stamp})
+		rows = append(rows, []string{terminal.Line(i.Name), state, size(s.Bytes), strconv.FormatInt(s.Docs, 10), strconv.Itoa(primaries), strconv.Itoa(replicas), stamp})
 	}
 	width := func(column int) int { // of what is below the titles, as Curator measures it
 		w := 0

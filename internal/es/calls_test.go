@@ -285,3 +285,30 @@ func TestDeletesOnlyWhatIsNamed(t *testing.T) {
 		}
 	}
 }
+
+// TestDotsNeverGetIntoAPath: a proxy would make another request of it.
+func TestDotsNeverGetIntoAPath(t *testing.T) {
+	for _, name := range []string{".", ".."} {
+		c, s := play(t, Options{})
+		for what, err := range map[string]error{
+			"delete a snapshot":     c.DeleteSnapshots(t.Context(), cluster.DeleteSnapshots{Repository: "r", Names: []string{name}}),
+			"delete in it":          c.DeleteSnapshots(t.Context(), cluster.DeleteSnapshots{Repository: name, Names: []string{"s"}}),
+			"take a snapshot":       c.CreateSnapshot(t.Context(), cluster.CreateSnapshot{Repository: "r", Name: name, Indices: []string{"a"}}),
+			"restore":               c.RestoreSnapshot(t.Context(), cluster.RestoreSnapshot{Repository: "r", Name: name, Indices: []string{"a"}}),
+			"register a repository": c.RegisterRepository(t.Context(), cluster.RegisterRepository{Name: name, Type: "fs"}),
+			"unregister":            c.UnregisterRepository(t.Context(), cluster.UnregisterRepository{Name: name}),
+			"delete an index":       c.DeleteIndices(t.Context(), cluster.DeleteIndices{Names: []string{name}}),
+			"create an index":       c.CreateIndex(t.Context(), cluster.CreateIndex{Name: name}),
+		} {
+			require.ErrorIs(t, err, cluster.ErrInvalid, what)
+			require.ErrorContains(t, err, "cannot be used in a request", what)
+		}
+		_, err := c.Snapshot(t.Context(), "r", name)
+		require.ErrorIs(t, err, cluster.ErrInvalid)
+		_, err = c.Repository(t.Context(), name)
+		require.ErrorIs(t, err, cluster.ErrInvalid)
+		_, err = c.VerifyRepository(t.Context(), cluster.VerifyRepository{Name: name})
+		require.ErrorIs(t, err, cluster.ErrInvalid)
+		require.Empty(t, s.requests)
+	}
+}

@@ -50,6 +50,9 @@ type Options struct {
 	// AWS, if set, signs every request for Amazon's OpenSearch service.
 	AWS *AWS
 
+	// RefusedHint is advice on refused credentials; empty: the usual.
+	RefusedHint string
+
 	// Timeout bounds one request, ConnectTimeout waiting for a cluster that does
 	// not answer, or answers that it is not ready.
 	Timeout        time.Duration
@@ -227,6 +230,7 @@ var (
 	errNoReply  = errors.New("the connection was lost")
 	errTimedOut = errors.New("no answer came in time")
 	errTooLong  = errors.New("the request line is too long")
+	errDots     = errors.New("this name cannot be used in a request, since it stands for another path")
 
 	errNotRecovered = errors.New("the cluster has not recovered its state")
 )
@@ -255,6 +259,9 @@ func (c *Client) once(ctx context.Context, k call, host int) (retryAfter time.Du
 	resp, err := k.request().Do(ctx, roundTripper(func(r *http.Request) (*http.Response, error) {
 		uri = r.URL.RequestURI()
 		ex.Method, ex.URI = r.Method, uri
+		if name := dots(r.URL.EscapedPath()); name != "" {
+			return nil, fmt.Errorf("%w: %q", errDots, name)
+		}
 		if n := len(r.Method) + c.prefix + len(uri) + len("  HTTP/1.1"); n > maxLine {
 			return nil, fmt.Errorf("%w: it would have %d bytes; servers accept %d", errTooLong, n, maxLine)
 		}
@@ -280,6 +287,9 @@ func (c *Client) once(ctx context.Context, k call, host int) (retryAfter time.Du
 		err = replyError(k, resp.StatusCode, body)
 		if said := (*cluster.Error)(nil); errors.As(err, &said) {
 			said.RetryAfter = retryAfter
+			if c.o.RefusedHint != "" && errors.Is(err, cluster.ErrUnauthorized) {
+				said.Hint = c.o.RefusedHint
+			}
 		}
 		return retryAfter, err
 	}
@@ -338,7 +348,7 @@ func (c *Client) transportError(ctx context.Context, k call, err error) error {
 	switch {
 	case errors.Is(err, errNoCredentials):
 		e.Kind, e.Err, e.Hint = cluster.ErrUnauthorized, errors.Join(errNotSent, err), "give aws_key and aws_secret_key, or a role that the machine or the pod has"
-	case errors.Is(err, errTooLong): // nothing was sent, and nothing like it will be
+	case errors.Is(err, errTooLong), errors.Is(err, errDots): // nothing was sent, and nothing like it will be
 		e.Kind = cluster.ErrInvalid
 	case errors.As(err, &cert):
 		e.Text = "the server's certificate is not trusted: " + cert.Err.Error()
@@ -380,6 +390,18 @@ func jsonBody(v any) io.Reader {
 		panic(fmt.Sprintf("es: body cannot be written as JSON: %v", err))
 	}
 	return bytes.NewReader(b)
+}
+
+// dots finds a part of a path that proxies take out, together with the part before
+// it: deleting the snapshot ".." of a repository would be deleting the repository.
+// Every request comes by here, so no name can get there.
+func dots(path string) string {
+	for part := range strings.SplitSeq(path, "/") {
+		if part == "." || part == ".." {
+			return part
+		}
+	}
+	return ""
 }
 
 // esc makes a name fit for a path: the request types put it there as it is.

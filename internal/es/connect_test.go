@@ -41,6 +41,7 @@ func TestServer(t *testing.T) {
 		{"a trimmed distribution", []exchange{method, {line: local, reply: `{"nodes":{"kuh1":{"version":"8.19.7","build_flavor":"default"}}}`}}, cluster.Server{Version: cluster.Version{8, 19, 7}, Text: "8.19.7"}, nil},
 		{"OpenSearch nodes have no flavour", []exchange{method, {line: local, reply: `{"nodes":{"kuh1":{"version":"1.3.20"}}}`}}, cluster.Server{OpenSearch: true, Version: cluster.Version{1, 3, 20}, Text: "1.3.20"}, nil},
 		{"a proxy's page at /", []exchange{{line: "GET /", status: 404, reply: "<h1>Not Found</h1>"}, {line: local, reply: `{"nodes":{"a":{"version":"6.8.23","build_flavor":"oss"}}}`}}, cluster.Server{Version: cluster.Version{6, 8, 23}, Text: "6.8.23"}, nil},
+		{"a page of a proxy with 200", []exchange{{line: "GET /", reply: "<h1>Welcome</h1>"}, {line: local, reply: `{"nodes":{"a":{"version":"6.8.23","build_flavor":"oss"}}}`}}, cluster.Server{Version: cluster.Version{6, 8, 23}, Text: "6.8.23"}, nil},
 		{"neither may be asked", []exchange{forbidden, {line: local, status: 403, reply: "no"}}, cluster.Server{}, nil},
 		{"credentials refused", []exchange{{line: "GET /", status: 401, reply: "Unauthorized"}}, cluster.Server{}, cluster.ErrUnauthorized},
 		{"credentials refused behind /", []exchange{method, {line: local, status: 401, reply: "Unauthorized"}}, cluster.Server{}, cluster.ErrUnauthorized},
@@ -378,6 +379,34 @@ func TestWaitsForTheState(t *testing.T) {
 			client, _ = play(t, Options{}, list[:tries]...)
 			_, err = call(t, client)
 			requireKind(t, cluster.ErrUnavailable, err, "state not recovered")
+		})
+	}
+}
+
+// TestWhatIsNoCluster cannot be reached, and waiting does not help: a wrong path, a
+// page of a proxy, another service.
+func TestWhatIsNoCluster(t *testing.T) {
+	const url, html = "http://es:9200/wrong", "<html><head><title>404 Not Found</title></head><body>nginx</body></html>"
+	below := strings.Replace(local, "GET /", "GET /wrong/", 1)
+	for name, replies := range map[string][2]exchange{
+		"an index that does not exist":  {{status: 404, reply: read(t, "errors/no-index.es8197.json")}, {status: 400, reply: `{"error":"no handler found for uri [/wrong/_nodes/_local] and method [GET]"}`}},
+		"a document on 6.7":             {{status: 404, reply: read(t, "errors/no-index.es670.json")}, {status: 404, reply: `{"_index":"wrong","_type":"_nodes","_id":"_local","found":false}`}},
+		"an index that exists":          {{reply: `{"wrong":{"aliases":{},"mappings":{},"settings":{}}}`}, {status: 400, reply: `{"error":"no handler found for uri"}`}},
+		"no handler":                    {{status: 400, reply: `{"error":"no handler found for uri [/a/b] and method [GET]"}`}, {status: 400, reply: `{"error":"no handler found for uri"}`}},
+		"the method below a path":       {{status: 405, reply: read(t, "errors/method.es8197.json")}, {status: 405, reply: read(t, "errors/method.es8197.json")}},
+		"a page that is not found":      {{status: 404, reply: html}, {status: 404, reply: html}},
+		"a page":                        {{reply: html}, {reply: html}},
+		"a page at its root":            {{reply: html}, {status: 404, reply: html}},
+		"another service":               {{reply: `{"status":"ok"}`}, {reply: `{}`}},
+		"a service that answers a list": {{reply: `[]`}, {reply: `"x"`}},
+		"plain http on a TLS port":      {{status: 400, reply: "<html>The plain HTTP request was sent to HTTPS port</html>"}, {status: 400, reply: "<html>The plain HTTP request was sent to HTTPS port</html>"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			client, _ := play(t, Options{URLs: []string{url}, ConnectTimeout: 10 * time.Minute, Wait: func(err error, _ time.Duration) { t.Error("waits: ", err) }},
+				replies[0].on("GET /wrong/"), replies[1].on(below))
+			_, err := client.Server(t.Context())
+			requireKind(t, cluster.ErrUnreachable, err, "is not Elasticsearch or OpenSearch")
+			require.Contains(t, cluster.Hint(err), "the path")
 		})
 	}
 }

@@ -82,7 +82,10 @@ func fields(first field, others ...field) func(*stream) error {
 	}
 }
 
-func lacks(key string) error { return fmt.Errorf("it lacks %q", key) }
+// errLacks means that a reply has not what every reply to its request has.
+var errLacks = errors.New("it is not a reply to this request")
+
+func lacks(key string) error { return fmt.Errorf("%w: it lacks %q", errLacks, key) }
 
 // whole decodes a reply whose members are not known before.
 func whole(v any) func(*stream) error {
@@ -136,7 +139,7 @@ func (s *stream) walk(open json.Delim, one func() error) error {
 	case t == nil && open == '[':
 		return nil
 	case t != open:
-		return fmt.Errorf("expected %s", open)
+		return fmt.Errorf("%w: expected %s", errLacks, open)
 	}
 	for n := 0; s.More(); n++ {
 		if n == maxMembers {

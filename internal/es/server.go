@@ -24,7 +24,9 @@ func (c *Client) Server(ctx context.Context) (cluster.Server, error) {
 	if c.server != nil {
 		return c.identified(), nil
 	}
-	err := c.patiently(ctx, func(err error) bool { return cluster.Transient(err) && !untrusted(err) }, func() error {
+	err := c.patiently(ctx, func(err error) bool {
+		return cluster.Transient(err) && !untrusted(err) && !errors.Is(err, errNoCluster)
+	}, func() error {
 		s, err := c.probe(ctx)
 		if err == nil {
 			c.server = &s
@@ -91,7 +93,7 @@ func (c *Client) probe(ctx context.Context) (cluster.Server, error) {
 		}
 		return s.learn(root.ClusterUUID)
 	}
-	err := c.do(ctx, call{op: "ask the cluster for its version", which: true, resend: never, request: func() esapi.Request { return esapi.InfoRequest{} }, decode: decode})
+	err := c.do(ctx, call{op: "ask the cluster for its version", which: true, resend: never, request: func() esapi.Request { return esapi.InfoRequest{} }, decode: page(decode)})
 	switch {
 	case err == nil && root.Version.Number != "":
 		return cluster.Server{
@@ -99,7 +101,7 @@ func (c *Client) probe(ctx context.Context) (cluster.Server, error) {
 			Version:    cluster.ParseVersion(root.Version.Number), Text: root.Version.Number,
 			Name: root.ClusterName, UUID: root.ClusterUUID,
 		}, nil
-	case err != nil && !errors.Is(err, cluster.ErrForbidden) && !errors.Is(err, cluster.ErrUnsupported) && !errors.Is(err, cluster.ErrServer):
+	case err != nil && !errors.Is(err, cluster.ErrForbidden) && !errors.Is(err, cluster.ErrUnsupported) && !errors.Is(err, cluster.ErrServer) && !foreign(err):
 		return cluster.Server{}, err
 	}
 	var local struct {
@@ -109,14 +111,18 @@ func (c *Client) probe(ctx context.Context) (cluster.Server, error) {
 			BuildFlavor string `json:"build_flavor"`
 		}
 	}
-	err = c.do(ctx, call{op: "ask the node for its version", which: true, resend: never, decode: fields(field{"nodes", &local.Nodes}, field{"cluster_name", &local.ClusterName}), request: func() esapi.Request {
+	err = c.do(ctx, call{op: "ask the node for its version", which: true, resend: never, decode: page(fields(field{"nodes", &local.Nodes}, field{"cluster_name", &local.ClusterName})), request: func() esapi.Request {
 		return esapi.NodesInfoRequest{NodeID: []string{"_local"}, FilterPath: []string{"cluster_name", "nodes.*.version", "nodes.*.build_flavor"}}
 	}})
-	if err != nil {
-		if errors.Is(err, cluster.ErrForbidden) || errors.Is(err, cluster.ErrUnsupported) {
-			return cluster.Server{}, nil // unknown: the oldest supported behaviour
-		}
+	switch {
+	case errors.Is(err, cluster.ErrForbidden), c.prefix == 0 && status(err) == http.StatusMethodNotAllowed:
+		return cluster.Server{}, nil // unknown: the oldest supported behaviour
+	case foreign(err):
+		return cluster.Server{}, noCluster(err)
+	case err != nil:
 		return cluster.Server{}, err
+	case local.ClusterName == "" && len(local.Nodes) == 0:
+		return cluster.Server{}, noCluster(errors.New("the reply has neither a version nor a node"))
 	}
 	s := cluster.Server{Name: local.ClusterName}
 	for _, n := range local.Nodes {
@@ -124,6 +130,46 @@ func (c *Client) probe(ctx context.Context) (cluster.Server, error) {
 		s.OpenSearch = n.BuildFlavor == "" // OpenSearch nodes have no flavour
 	}
 	return s, nil
+}
+
+// errNoCluster means that something answers that is no cluster: a page of a proxy,
+// or a cluster under a path that it does not have. It does not pass by waiting.
+var errNoCluster = errors.New("this is not Elasticsearch or OpenSearch")
+
+// page decodes a reply that may be a page, or that of another program, instead.
+func page(decode func(*stream) error) func(*stream) error {
+	return func(r *stream) error {
+		err := decode(r)
+		var syntax *json.SyntaxError
+		var other *json.UnmarshalTypeError
+		if errors.As(err, &syntax) || errors.As(err, &other) || errors.Is(err, errLacks) {
+			return &cluster.Error{Op: "ask the cluster for its version", Kind: cluster.ErrUnreachable, Err: errNoCluster, Text: "the reply is not what a cluster sends"}
+		}
+		return err
+	}
+}
+
+// foreign says whether a cluster that is asked what it is would not answer so.
+func foreign(err error) bool {
+	s := status(err)
+	return errors.Is(err, errNoCluster) || s >= 400 && s < 500 && (errors.Is(err, cluster.ErrNoIndex) || errors.Is(err, cluster.ErrInvalid) ||
+		errors.Is(err, cluster.ErrUnsupported) || errors.Is(err, cluster.ErrServer))
+}
+
+func status(err error) int {
+	var e *cluster.Error
+	if errors.As(err, &e) {
+		return e.Status
+	}
+	return 0
+}
+
+// noCluster is what is said of such an address.
+func noCluster(err error) error {
+	return &cluster.Error{
+		Op: "ask the cluster for its version", Kind: cluster.ErrUnreachable, Err: errNoCluster, Text: "what answers at this address is not Elasticsearch or OpenSearch: " + err.Error(),
+		Hint: "check the host, the port and the path in the address of the cluster",
+	}
 }
 
 // Clock implements cluster.ServerReader: the master's clock, which dates

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -131,7 +132,7 @@ func (c *Client) listSnapshots(ctx context.Context, op, repository string, names
 	}
 	each := eachSnapshot(op, func(s snapshotReply) { count++; take(s) })
 	err := ask(filterPath, func(s *stream) error {
-		if err := each(s); err != nil && (count > 0 || err.Error() != lacks("snapshots").Error()) {
+		if err := each(s); err != nil && (count > 0 || !errors.Is(err, errLacks)) {
 			return err
 		}
 		return nil

@@ -22,6 +22,9 @@ type Options struct {
 	Flavour actions.Flavour
 	// Env looks up environment variables; nil substitutes none.
 	Env func(string) (string, bool)
+	// Secret says of a variable that it is a secret of the connection, which files
+	// must not read: they may send it elsewhere.
+	Secret func(string) bool
 	// Guards turns the guards of every action on or off; nil leaves it to the file.
 	Guards *bool
 	// Undecided says that the file may be run in either of Curator's manners: what
@@ -86,7 +89,7 @@ func (s Step) Deletes() bool { return actions.Kinds[s.Kind].Deletes }
 func Parse(name string, data []byte, o Options) (*Plan, error) {
 	p := &parser{o: o, p: &strictyaml.Problems{File: name}, plan: &Plan{File: name, Flavour: o.Flavour}, unsaid: map[bool][]*strictyaml.Node{}}
 	root := strictyaml.Parse(data, strictyaml.Options{
-		Env: o.Env, Embedded: o.Flavour == actions.Native, Literal: literal,
+		Env: o.Env, Secret: o.Secret, Embedded: o.Flavour == actions.Native, Literal: literal,
 	}, p.p)
 	if root != nil && root.Kind != strictyaml.Null {
 		p.file(root)

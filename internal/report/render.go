@@ -1,6 +1,7 @@
 package report
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/terminal"
 )
 
 func as[T error](err error, target *T) bool { return errors.As(err, target) }
@@ -35,10 +37,15 @@ func (r *Report) Write(w io.Writer, format string) error {
 
 // WriteJSON writes a value as indented JSON.
 func WriteJSON(w io.Writer, v any) error {
-	e := json.NewEncoder(w)
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
 	e.SetIndent("", "  ")
-	return e.Encode(v)
+	if err := e.Encode(v); err != nil {
+		return err
+	}
+	_, err := w.Write(terminal.Encoded(b.Bytes()))
+	return err
 }
 
 // WriteYAML writes a value as YAML with the names of its JSON form.
@@ -48,22 +55,30 @@ func WriteYAML(w io.Writer, v any) error {
 		return err
 	}
 	var node yaml.Node // JSON is YAML: decoding it into a node keeps the order
-	if err := yaml.Unmarshal(data, &node); err != nil {
+	if err := yaml.Unmarshal(terminal.Encoded(data), &node); err != nil {
 		return err
 	}
 	block(&node)
-	enc := yaml.NewEncoder(w)
+	var b bytes.Buffer
+	enc := yaml.NewEncoder(&b)
 	enc.SetIndent(2)
 	if err := enc.Encode(&node); err != nil {
 		return err
 	}
-	return enc.Close()
+	if err := enc.Close(); err != nil {
+		return err
+	}
+	_, err = w.Write(terminal.Encoded(b.Bytes()))
+	return err
 }
 
 func block(n *yaml.Node) {
 	n.Style &^= yaml.FlowStyle
 	if n.Kind == yaml.ScalarNode && n.Tag == "!!str" {
 		n.Style = 0
+		if terminal.Unsafe(strings.NewReplacer("\n", "", "\t", "").Replace(n.Value)) {
+			n.Style = yaml.DoubleQuotedStyle // where an escape is one
+		}
 	}
 	for _, c := range n.Content {
 		block(c)
@@ -75,7 +90,7 @@ func (r *Report) names(w io.Writer) error {
 	var lines []string
 	for _, a := range r.Actions {
 		for _, n := range a.names {
-			lines = append(lines, a.Action+"/"+n)
+			lines = append(lines, terminal.Line(a.Action+"/"+n))
 		}
 	}
 	slices.Sort(lines)
@@ -93,7 +108,7 @@ const shownSpared = 10
 
 func (r *Report) table(w io.Writer, wide bool) error {
 	var b strings.Builder
-	p := func(format string, args ...any) { fmt.Fprintf(&b, format, args...) }
+	p := func(format string, args ...any) { terminal.Fprintf(&b, format, args...) }
 	mode := ""
 	if r.DryRun {
 		mode = "  DRY RUN: nothing is changed"
@@ -141,18 +156,18 @@ func problem(b *strings.Builder, err, hint string) {
 	}
 	for i, line := range strings.Split(err, "\n") {
 		if i == 0 {
-			fmt.Fprintf(b, "  error: %s\n", line)
+			terminal.Fprintf(b, "  error: %s\n", line)
 		} else {
-			fmt.Fprintf(b, "         %s\n", line)
+			terminal.Fprintf(b, "         %s\n", line)
 		}
 	}
 	if hint != "" {
-		fmt.Fprintf(b, "  hint: %s\n", hint)
+		terminal.Fprintf(b, "  hint: %s\n", hint)
 	}
 }
 
 func (a *Action) table(b *strings.Builder, dryRun, wide bool) {
-	p := func(format string, args ...any) { fmt.Fprintf(b, format, args...) }
+	p := func(format string, args ...any) { terminal.Fprintf(b, format, args...) }
 	status := a.Status
 	if dryRun && (status == "done" || status == "partial") {
 		status = "would be " + status
@@ -175,7 +190,7 @@ func (a *Action) table(b *strings.Builder, dryRun, wide bool) {
 	if a.Error != "" {
 		var inner strings.Builder
 		problem(&inner, a.Error, a.Hint)
-		p("%s", strings.ReplaceAll(" "+strings.TrimSuffix(inner.String(), "\n"), "\n", "\n ")+"\n")
+		b.WriteString(strings.ReplaceAll(" "+strings.TrimSuffix(inner.String(), "\n"), "\n", "\n ") + "\n")
 	}
 }
 
@@ -204,20 +219,20 @@ func (a *Action) spared(b *strings.Builder, wide bool) {
 	for _, name := range order {
 		list := by[name]
 		if !list[0].Guard && !wide {
-			fmt.Fprintf(b, "   spared %d by the filter %s\n", len(list), name)
+			terminal.Fprintf(b, "   spared %d by the filter %s\n", len(list), name)
 			continue
 		}
 		kind := "filter"
 		if list[0].Guard {
 			kind = "guard"
 		}
-		fmt.Fprintf(b, "   spared %d by the %s %s\n", len(list), kind, name)
+		terminal.Fprintf(b, "   spared %d by the %s %s\n", len(list), kind, name)
 		for i, s := range list {
 			if i == shownSpared && !wide {
-				fmt.Fprintf(b, "     … and %d more\n", len(list)-i)
+				terminal.Fprintf(b, "     … and %d more\n", len(list)-i)
 				break
 			}
-			fmt.Fprintf(b, "     %s: %s\n", *s.Name, s.Why)
+			terminal.Fprintf(b, "     %s: %s\n", *s.Name, s.Why)
 		}
 	}
 }
@@ -258,14 +273,14 @@ func (a *Action) outcomes(b *strings.Builder, wide bool) {
 	for _, w := range order {
 		list := group[w]
 		if len(list) > 1 {
-			fmt.Fprintf(b, "   %s %s\n", w, cluster.Count(len(list), list[0].What))
+			terminal.Fprintf(b, "   %s %s\n", w, cluster.Count(len(list), list[0].What))
 		}
 		for i, o := range list {
 			if len(list) > 1 && o.Detail == "" && o.Error == "" && !wide {
 				continue // the families above name them
 			}
 			if i == shownSpared && !wide {
-				fmt.Fprintf(b, "     … and %d more\n", len(list)-i)
+				terminal.Fprintf(b, "     … and %d more\n", len(list)-i)
 				break
 			}
 			line := fmt.Sprintf("   %s %s %s", w, o.What, o.Name)
@@ -278,7 +293,7 @@ func (a *Action) outcomes(b *strings.Builder, wide bool) {
 			if o.Error != "" {
 				line += ": " + strings.ReplaceAll(o.Error, "\n", "; ")
 			}
-			fmt.Fprintln(b, line)
+			terminal.Fprintf(b, "%s\n", line)
 		}
 	}
 }
@@ -305,6 +320,29 @@ func (r *Report) summary() string {
 		text += "; dry run: nothing was changed"
 	}
 	return text
+}
+
+// LastWords are the end of a run for who sees nothing else of it: the result, the
+// first cause of a failure, and what to do.
+func (r *Report) LastWords() []string {
+	words := []string{r.summary()}
+	cause := func(what, err, hint string) {
+		if err == "" || len(words) > 1 {
+			return
+		}
+		words = append(words, "error: "+what+err)
+		if hint != "" {
+			words = append(words, "hint: "+hint)
+		}
+	}
+	cause("", r.Error, r.Hint)
+	for _, x := range r.Repositories {
+		cause("repository "+x.Name+": ", x.Error, x.Hint)
+	}
+	for _, a := range r.Actions {
+		cause("action "+a.ID+" ("+a.Action+"): ", a.Error, a.Hint)
+	}
+	return words
 }
 
 // Line reads as one line of a list of families.

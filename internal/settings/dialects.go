@@ -3,6 +3,7 @@ package settings
 import (
 	"encoding/base64"
 	"fmt"
+	"maps"
 	"net"
 	"net/url"
 	"slices"
@@ -59,6 +60,17 @@ type curator5File struct {
 	AWSRegion     string   `yaml:"aws_region"`
 	AWSSign       lenient  `yaml:"aws_sign_request"`
 	secretsIn
+}
+
+// curator5Key is the header in which Curator 5 sends api_key.
+const curator5Key = "X-Api-Key"
+
+// UnreadKeyAdvice is said of that key.
+const UnreadKeyAdvice = "the client file's api_key is sent as the header x-api-key, as Curator 5 does it, and Elasticsearch does not read that header; give an API key of Elasticsearch in ESNAP_API_KEY (id:key, or base64 of that)"
+
+// UnreadKey says whether the only credentials are a key that Elasticsearch does not read.
+func (s *Settings) UnreadKey() bool {
+	return s.Header.Get(curator5Key) != "" && s.APIKey == "" && s.BearerToken == "" && s.Password == ""
 }
 
 // meaning is which settings a key of Curator 5's client section decides.
@@ -148,11 +160,12 @@ func (l *lenient) DecodeYAML(n *strictyaml.Node, p *strictyaml.Problems) {
 }
 
 // decode reads a client file in whichever dialect it has, as settings by key.
-func (s *Settings) decode(name string, data []byte, env Env) (map[string]any, error) {
+func (s *Settings) decode(name string, data []byte) (map[string]any, error) {
 	// Curator substitutes only whole scalars; esnap's own dialect also inside them.
 	own := strictyaml.Parse(data, strictyaml.Options{LastWins: true}, &strictyaml.Problems{}).Get("cluster") != nil
 	p := &strictyaml.Problems{File: name}
-	root := strictyaml.Parse(data, strictyaml.Options{Env: env, LastWins: true, Embedded: own}, p)
+	root := strictyaml.Parse(data, strictyaml.Options{Env: s.Lookup, LastWins: true, Embedded: own}, p)
+	s.fileHasSecret = holdsSecret(root, "")
 	out := map[string]any{}
 	if root != nil && root.Kind == strictyaml.Map {
 		own, c5, c8 := root.Get("cluster"), root.Get("client"), root.Get("elasticsearch")
@@ -204,7 +217,10 @@ func (s *Settings) own(n *strictyaml.Node, out map[string]any, p *strictyaml.Pro
 	if n.Kind == strictyaml.Null {
 		return
 	}
-	strictyaml.Decode(n, &f, strictyaml.How{What: "setting", Prune: true}, p)
+	given := strictyaml.Decode(n, &f, strictyaml.How{What: "setting", Prune: true}, p)
+	for _, e := range entries {
+		s.through(n.Get(strings.ReplaceAll(e.key, "-", "_")), e.key)
+	}
 	put(out, "url", strings.Join(f.URL, ","))
 	put(out, "username", f.Username)
 	put(out, "password", f.Password)
@@ -216,8 +232,8 @@ func (s *Settings) own(n *strictyaml.Node, out map[string]any, p *strictyaml.Pro
 	put(out, "server-name", f.ServerName)
 	put(out, "timeout", f.Timeout)
 	put(out, "connect-timeout", f.ConnectTimeout)
-	if f.Insecure {
-		out["insecure"] = "true"
+	if given["insecure"] {
+		out["insecure"] = strconv.FormatBool(f.Insecure)
 	}
 	f.secretsIn.put(out)
 }
@@ -231,7 +247,11 @@ func (s *Settings) curator5(n *strictyaml.Node, out map[string]any, p *strictyam
 		n = &strictyaml.Node{Kind: strictyaml.Map, Line: n.Line, Col: n.Col}
 	}
 	n = s.override(n)
-	strictyaml.Decode(n, &f, strictyaml.How{What: "client setting", Prune: true, Empty: true}, p)
+	given := strictyaml.Decode(n, &f, strictyaml.How{What: "client setting", Prune: true, Empty: true}, p)
+	for k, keys := range meaning {
+		s.through(n.Get(k), keys...)
+	}
+	s.throughFiles(n)
 	var urls []string
 	for _, h := range f.Hosts {
 		u, err := f.url(h)
@@ -241,7 +261,9 @@ func (s *Settings) curator5(n *strictyaml.Node, out map[string]any, p *strictyam
 		}
 		urls = append(urls, u)
 	}
-	put(out, "url", strings.Join(urls, ","))
+	if given["hosts"] || given["port"] || given["use_ssl"] || given["url_prefix"] { // else it is the default
+		put(out, "url", strings.Join(urls, ","))
+	}
 	if user, pass, ok := strings.Cut(f.HTTPAuth, ":"); ok {
 		f.Username, f.Password = user, pass
 	} else if strings.Trim(f.HTTPAuth, `'"`) != "" { // quotes alone are what ${NAME:''} leaves when the variable is not set
@@ -252,14 +274,21 @@ func (s *Settings) curator5(n *strictyaml.Node, out map[string]any, p *strictyam
 	put(out, "ca-file", f.Certificate)
 	put(out, "client-cert", f.ClientCert)
 	put(out, "client-key", f.ClientKey)
-	if f.SSLNoValidate {
-		out["insecure"] = "true"
+	if given["ssl_no_validate"] {
+		out["insecure"] = strconv.FormatBool(bool(f.SSLNoValidate))
 	}
 	if f.APIKey != "" {
-		s.Header.Set("x-api-key", f.APIKey)
+		s.Header.Set(curator5Key, f.APIKey)
+		s.other("api_key", "*** (sent as the header x-api-key)")
+		p.Warn(n.Get("api_key"), "%s", UnreadKeyAdvice)
 	}
 	s.MasterOnly = bool(f.MasterOnly)
-	out["timeout"] = strconv.FormatInt(f.Timeout, 10) + "s"
+	if given["master_only"] {
+		s.other("master_only", strconv.FormatBool(s.MasterOnly))
+	}
+	if given["timeout"] {
+		out["timeout"] = strconv.FormatInt(f.Timeout, 10) + "s"
+	}
 	f.secretsIn.put(out)
 	s.aws(f, n, p)
 	for k := range s.client {
@@ -283,6 +312,16 @@ func (s *Settings) aws(f curator5File, n *strictyaml.Node, p *strictyaml.Problem
 		p.Add(n, "aws_key and aws_secret_key go together")
 	}
 	s.AWS = &AWS{Region: f.AWSRegion, Key: f.AWSKey, Secret: f.AWSSecretKey, Token: f.AWSToken}
+	s.other("aws_region", f.AWSRegion)
+	if f.AWSKey == "" {
+		s.others = append(s.others, Shown{"aws credentials", "***", "environment, as Amazon's tools find them"})
+		return
+	}
+	s.other("aws_key", "***")
+	s.other("aws_secret_key", "***")
+	if f.AWSToken != "" {
+		s.other("aws_token", "***")
+	}
 }
 
 // url is a host of Curator 5's list as an address: host, host:port or a URL.
@@ -361,6 +400,10 @@ func (s *Settings) curator8(n *strictyaml.Node, out map[string]any, p *strictyam
 		}
 		urls = append(urls, u.String())
 	}
+	for key, from := range curator8Keys {
+		s.through(n.Get(from[0]).Get(from[1]), key)
+	}
+	s.throughFiles(n.Get("client"))
 	put(out, "url", strings.Join(urls, ","))
 	put(out, "bearer-token", f.Client.BearerAuth)
 	put(out, "ca-file", f.Client.CACerts)
@@ -369,17 +412,19 @@ func (s *Settings) curator8(n *strictyaml.Node, out map[string]any, p *strictyam
 	put(out, "server-name", f.Client.AssertHostname)
 	put(out, "username", f.Other.Username)
 	put(out, "password", f.Other.Password)
-	if f.Client.VerifyCerts != nil && !*f.Client.VerifyCerts {
-		out["insecure"] = "true"
+	if f.Client.VerifyCerts != nil {
+		out["insecure"] = strconv.FormatBool(!bool(*f.Client.VerifyCerts))
 	}
 	if f.Client.RequestTimeout > 0 {
 		out["timeout"] = strconv.FormatFloat(f.Client.RequestTimeout, 'f', -1, 64) + "s"
 	}
 	if f.Client.OpaqueID != "" {
 		s.Header.Set("X-Opaque-Id", f.Client.OpaqueID)
+		s.other("opaque_id", f.Client.OpaqueID)
 	}
-	for k, v := range f.Client.Headers {
-		s.Header.Set(k, fmt.Sprint(v))
+	for _, k := range slices.Sorted(maps.Keys(f.Client.Headers)) { // they may hold credentials
+		s.Header.Set(k, fmt.Sprint(f.Client.Headers[k]))
+		s.other("header "+k, "***")
 	}
 	switch k := f.Other.APIKey; {
 	case k.Token != "":
@@ -390,7 +435,36 @@ func (s *Settings) curator8(n *strictyaml.Node, out map[string]any, p *strictyam
 		p.Add(n.Get("other_settings").Get("api_key"), "api_key: id and api_key go together")
 	}
 	s.MasterOnly, s.SkipVersionTest, s.Fingerprint = bool(f.Other.MasterOnly), bool(f.Other.SkipVersionTest), f.Client.Fingerprint
+	s.other("ssl_assert_fingerprint", s.Fingerprint)
+	for _, key := range []string{"master_only", "skip_version_test"} {
+		if o := n.Get("other_settings").Get(key); !o.Absent() {
+			s.other(key, strconv.FormatBool(map[string]bool{"master_only": s.MasterOnly, "skip_version_test": s.SkipVersionTest}[key]))
+		}
+	}
 	f.Client.secretsIn.put(out)
+}
+
+// curator8Keys is where the settings stand in Curator 8's dialect.
+var curator8Keys = map[string][2]string{
+	"url": {"client", "hosts"}, "bearer-token": {"client", "bearer_auth"}, "ca-file": {"client", "ca_certs"}, "client-cert": {"client", "client_cert"},
+	"client-key": {"client", "client_key"}, "server-name": {"client", "ssl_assert_hostname"}, "timeout": {"client", "request_timeout"}, "insecure": {"client", "verify_certs"},
+	"username": {"other_settings", "username"}, "password": {"other_settings", "password"},
+}
+
+// through notes the variable that a value of the file comes from.
+func (s *Settings) through(n *strictyaml.Node, keys ...string) {
+	if n == nil || n.From == "" {
+		return
+	}
+	for _, key := range keys {
+		s.via[key] = n.From
+	}
+}
+
+func (s *Settings) throughFiles(n *strictyaml.Node) {
+	for _, key := range []string{"password-file", "api-key-file", "bearer-token-file"} {
+		s.through(n.Get(strings.ReplaceAll(key, "-", "_")), key)
+	}
 }
 
 // CloudHost reads the address out of an Elastic Cloud id: name:base64 of

@@ -5,6 +5,7 @@
 package settings
 
 import (
+	"cmp"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -62,11 +63,18 @@ type Settings struct {
 	File     string   // the client file that was read; empty if none
 	Dialect  Dialect  // of that file
 	Warnings []string // about the file
-	entries  []entry
-	client   map[string]string // keys of Curator 5's client section that the command line gives
-	over     map[string]any    // the settings they stand for
-	values   map[string]string // effective, as text
-	source   map[string]string
+	env      Env      // the environment
+	// fileHasSecret: one stands in the client file itself.
+	fileHasSecret bool
+	named         map[string]bool // variables that files name
+	entries       []entry
+	client        map[string]string // keys of Curator 5's client section that the command line gives
+	over          map[string]any    // the settings they stand for
+	values        map[string]string // effective, as text
+	source        map[string]string
+	via           map[string]string // the variable that the file's value comes from, by setting
+	from          string            // what named the client file
+	others        []Shown           // what the client file sets that is no setting of its own
 }
 
 // AWS says how requests are signed for Amazon's OpenSearch service. Without a key
@@ -122,7 +130,7 @@ var entries = []entry{
 	{key: "compat", usage: "Curator generation whose defaults count, 5 or 8"},
 	{key: "log-level", usage: "debug, info, warning or error (default info, on a terminal warning)"},
 	{key: "log-format", def: "text", usage: "text or json"},
-	{key: "log-file", usage: "write log lines to this file instead of stderr"},
+	{key: "log-file", usage: "write log lines to this file instead of stderr; - is stdout"},
 }
 
 // Flags adds the flags of all settings but those of the run itself, which only
@@ -134,7 +142,7 @@ func Flags(fs *pflag.FlagSet) {
 		}
 		AddFlag(fs, e.key)
 	}
-	fs.String("config", "", "client file (default: the first of "+strings.Join(DefaultFiles(func(string) string { return "" })[:3], ", ")+", …)")
+	fs.String("config", "", "client file (default: the first of "+strings.Join(DefaultFiles(func(string) string { return "" })[:2], ", ")+", …)")
 }
 
 // AddFlag adds the flag of one setting. Its default is shown, not set: whether a
@@ -160,7 +168,9 @@ func AddFlag(fs *pflag.FlagSet, key string) {
 	}
 }
 
-// DefaultFiles lists where a client file is looked for when none is named.
+// DefaultFiles lists where a client file is looked for when none is named. The
+// current folder is not among them: it may be somebody else's, and the credentials
+// of the environment would go to the address in its file.
 func DefaultFiles(getenv func(string) string) []string {
 	home := getenv("HOME")
 	xdg := getenv("XDG_CONFIG_HOME")
@@ -171,7 +181,7 @@ func DefaultFiles(getenv func(string) string) []string {
 		}
 	}
 	return []string{
-		"./esnap.yml", filepath.Join(xdg, "esnap/config.yml"), "/etc/esnap/config.yml",
+		filepath.Join(xdg, "esnap/config.yml"), "/etc/esnap/config.yml",
 		"/etc/es-curator/config.yml", "/etc/opensearch-curator/config.yml", home + "/.curator/curator.yml",
 	}
 }
@@ -197,7 +207,7 @@ func Load(flags *pflag.FlagSet, env Env) (*Settings, error) { return LoadOver(fl
 // gives: each replaces the file's, and then counts as a flag (spec/curator §1.2).
 func LoadOver(flags *pflag.FlagSet, env Env, client map[string]string) (*Settings, error) {
 	v := viper.New()
-	s := &Settings{entries: entries, client: client, over: map[string]any{}, values: map[string]string{}, source: map[string]string{}, Header: http.Header{}}
+	s := &Settings{env: env, named: map[string]bool{}, entries: entries, client: client, over: map[string]any{}, values: map[string]string{}, source: map[string]string{}, via: map[string]string{}, Header: http.Header{}}
 	for _, e := range entries {
 		if e.def != "" {
 			v.SetDefault(e.key, e.def)
@@ -214,7 +224,7 @@ func LoadOver(flags *pflag.FlagSet, env Env, client map[string]string) (*Setting
 			return nil, &Error{Text: fmt.Sprintf("read the client file: %s", err)}
 		}
 		s.File = file
-		if fromFile, err = s.decode(file, data, env); err != nil {
+		if fromFile, err = s.decode(file, data); err != nil {
 			return nil, err
 		}
 		if err := v.MergeConfigMap(fromFile); err != nil {
@@ -229,7 +239,7 @@ func LoadOver(flags *pflag.FlagSet, env Env, client map[string]string) (*Setting
 		}
 	}
 	for _, e := range entries {
-		name := "ESNAP_" + strings.ToUpper(strings.ReplaceAll(e.key, "-", "_"))
+		name := variable(e.key)
 		switch value, set := env(name); {
 		case flags != nil && flags.Lookup(e.key) != nil && flags.Changed(e.key):
 			v.Set(e.key, flags.Lookup(e.key).Value.String())
@@ -241,7 +251,7 @@ func LoadOver(flags *pflag.FlagSet, env Env, client map[string]string) (*Setting
 			v.Set(e.key, value)
 			s.source[e.key] = "environment " + name
 		case fromFile[e.key] != nil:
-			s.source[e.key] = "file " + file
+			s.source[e.key] = s.inFile(e.key)
 		case e.def != "":
 			s.source[e.key] = "default"
 		}
@@ -249,7 +259,11 @@ func LoadOver(flags *pflag.FlagSet, env Env, client map[string]string) (*Setting
 			s.values[e.key] = text
 		}
 	}
-	return s, s.resolve()
+	if err := s.resolve(); err != nil {
+		return s, err
+	}
+	s.Warnings = append(s.Warnings, s.writable()...)
+	return s, nil
 }
 
 func (s *Settings) findFile(flags *pflag.FlagSet, env Env) (string, error) {
@@ -259,6 +273,7 @@ func (s *Settings) findFile(flags *pflag.FlagSet, env Env) (string, error) {
 	} else if value := env.get("ESNAP_CONFIG"); value != "" {
 		named, from = value, "ESNAP_CONFIG"
 	}
+	s.from = cmp.Or(map[string]string{"--config": "flag --config", "ESNAP_CONFIG": "environment ESNAP_CONFIG"}[from], "default place")
 	if named != "" {
 		if st, err := os.Stat(named); err != nil || st.IsDir() {
 			return "", &Error{Text: fmt.Sprintf("the client file %s (from %s) cannot be read", named, from), Hint: "name a file that is there, or leave it out to use flags and environment"}
@@ -266,6 +281,9 @@ func (s *Settings) findFile(flags *pflag.FlagSet, env Env) (string, error) {
 		return named, nil
 	}
 	for _, f := range DefaultFiles(env.get) {
+		if !filepath.IsAbs(f) { // HOME or XDG_CONFIG_HOME is unset or relative: that is the current folder
+			continue
+		}
 		if st, err := os.Stat(f); err == nil && !st.IsDir() {
 			return f, nil
 		} else if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission) {
@@ -290,11 +308,18 @@ func (s *Settings) resolve() error {
 		to  *string
 	}{{"password", &s.Password}, {"api-key", &s.APIKey}, {"bearer-token", &s.BearerToken}} {
 		*secret.to = get(secret.key)
-		// A file given nearer than the value wins over it.
-		if file := get(secret.key + "-file"); file != "" && (*secret.to == "" || rank(s.source[secret.key+"-file"]) >= rank(s.source[secret.key])) {
+		// A file given nearer than the value wins over it; the other of both is not in
+		// effect, and not shown.
+		inFile := secret.key + "-file"
+		switch file := get(inFile); {
+		case file == "":
+		case *secret.to == "" || rank(s.source[inFile]) >= rank(s.source[secret.key]):
 			if *secret.to, err = readSecret(file); err != nil {
 				return err
 			}
+			s.values[secret.key], s.source[secret.key] = *secret.to, s.source[inFile]+", "+inFile
+		default:
+			delete(s.values, inFile)
 		}
 	}
 	if strings.Contains(s.APIKey, ":") {
@@ -302,6 +327,11 @@ func (s *Settings) resolve() error {
 	}
 	if s.Password != "" && s.Username == "" && !hasUser(s.URLs) {
 		return &Error{Text: "a password is given but no user name", Hint: "set ESNAP_USERNAME or --username"}
+	}
+	if !slices.ContainsFunc(s.URLs, func(u string) bool { return !hasUser([]string{u}) }) { // each address has its own
+		delete(s.values, "username")
+		delete(s.values, "password")
+		delete(s.values, "password-file")
 	}
 	if s.Insecure, err = s.boolean("insecure"); err != nil {
 		return err
@@ -316,7 +346,7 @@ func (s *Settings) resolve() error {
 		if text := get(d.key); text != "" {
 			dur, ok := strictyaml.ParseDuration(text)
 			if !ok {
-				return s.wrong(d.key, "a duration such as 30s, 10m or 2h")
+				return &Error{Text: fmt.Sprintf("%s (from %s): %s", d.key, s.source[d.key], strictyaml.InvalidDuration(text))}
 			}
 			*d.to = dur
 		}
@@ -409,6 +439,17 @@ type Shown struct {
 	Source string `json:"source"`
 }
 
+// masked is a value as people may see it.
+func (e entry) masked(value string) string {
+	switch {
+	case e.secret && value != "":
+		return "***"
+	case e.key == "url":
+		return Mask(value)
+	}
+	return value
+}
+
 // Show lists the effective settings that have a value, secrets masked.
 func (s *Settings) Show() []Shown {
 	var out []Shown
@@ -417,15 +458,33 @@ func (s *Settings) Show() []Shown {
 		if !ok {
 			continue
 		}
-		if e.secret {
-			value = "***"
-		}
-		if e.key == "url" {
-			value = Mask(value)
-		}
-		out = append(out, Shown{e.key, value, s.source[e.key]})
+		out = append(out, Shown{e.key, e.masked(value), s.source[e.key]})
 	}
-	return out
+	return append(out, s.others...)
+}
+
+// ClientFile is the client file that was read and what named it, as Show lists.
+func (s *Settings) ClientFile() []Shown {
+	if s.File == "" {
+		return nil
+	}
+	return []Shown{{"config", s.File, s.from}}
+}
+
+// inFile is the client file as the source of a setting.
+func (s *Settings) inFile(key string) string {
+	source := "file " + s.File
+	if v := s.via[key]; v != "" {
+		source += ", variable " + v
+	}
+	return source
+}
+
+// other shows what the client file sets besides the settings.
+func (s *Settings) other(key, value string) {
+	if value != "" {
+		s.others = append(s.others, Shown{key, value, s.inFile("")})
+	}
 }
 
 // Mask hides user information in addresses. A comma may be part of a password: an

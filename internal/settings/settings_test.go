@@ -115,7 +115,10 @@ func TestTypedSettings(t *testing.T) {
 	s = mustLoad(t, given{})
 	require.Equal(t, []any{[]string{DefaultURL}, true, 30 * time.Second, (*bool)(nil), 0, NoFile, ""}, []any{s.URLs, s.IsDefaultURL(), s.Timeout, s.Guards, s.Compat, s.Dialect, s.File})
 	for _, c := range []struct{ flag, want string }{
-		{"--timeout=soon", `timeout (from flag --timeout) is "soon"; expected a duration such as 30s, 10m or 2h`},
+		{"--timeout=soon", `timeout (from flag --timeout): invalid duration "soon"; write 14d, 12h or 30m`},
+		{"--timeout=30", `timeout (from flag --timeout): invalid duration "30"; write 14d, 12h or 30m`},
+		{"--connect-timeout=30", `connect-timeout (from flag --connect-timeout): invalid duration "30"; write 14d, 12h or 30m`},
+		{"--deadline=3600", `deadline (from flag --deadline): invalid duration "3600"; write 14d, 12h or 30m`},
 		{"--guards=maybe", `guards (from flag --guards) is "maybe"; expected on or off`},
 		{"--compat=7", `compat (from flag --compat) is "7"; expected 5 or 8`},
 		{"--log-level=loud", `log-level (from flag --log-level) is "loud"; expected debug, info, warning or error`},
@@ -124,6 +127,13 @@ func TestTypedSettings(t *testing.T) {
 		_, err := load(t, given{flags: []string{c.flag}})
 		require.EqualError(t, err, c.want)
 	}
+	for _, g := range []given{{env: map[string]string{"ESNAP_TIMEOUT": "30"}}, {file: "cluster: {timeout: 30}"}, {file: "cluster: {connect_timeout: 30}"}} {
+		_, err := load(t, g)
+		require.ErrorContains(t, err, `invalid duration "30"; write 14d, 12h or 30m`)
+	}
+	require.Equal(t, 45*time.Second, mustLoad(t, given{file: "client: {timeout: 45}"}).Timeout, "Curator's files have seconds")
+	require.Equal(t, 45*time.Second, mustLoad(t, given{file: "elasticsearch: {client: {request_timeout: 45}}"}).Timeout)
+	require.Zero(t, mustLoad(t, given{flags: []string{"--deadline=0", "--connect-timeout=0"}}).Deadline)
 	_, err := load(t, given{env: map[string]string{"ESNAP_DRY_RUN": "perhaps"}})
 	require.EqualError(t, err, `dry-run (from environment ESNAP_DRY_RUN) is "perhaps"; expected true or false`)
 	for _, yes := range []string{"1", "TRUE", "yes", "on"} {
@@ -362,11 +372,11 @@ func TestFiles(t *testing.T) {
 	env := func(vars map[string]string) func(string) string { return func(n string) string { return vars[n] } }
 	fixed := []string{"/etc/esnap/config.yml", "/etc/es-curator/config.yml", "/etc/opensearch-curator/config.yml"}
 	list := func(first string, last string) []string {
-		return append(append([]string{"./esnap.yml", first}, fixed...), last)
+		return append(append([]string{first}, fixed...), last)
 	}
 	require.Equal(t, list("/home/u/.config/esnap/config.yml", "/home/u/.curator/curator.yml"), DefaultFiles(env(map[string]string{"HOME": "/home/u"})))
 	require.Equal(t, list("/xdg/esnap/config.yml", "/home/u/.curator/curator.yml"), DefaultFiles(env(map[string]string{"HOME": "/home/u", "XDG_CONFIG_HOME": "/xdg"})))
-	require.Equal(t, "/.curator/curator.yml", DefaultFiles(env(nil))[5], "HOME unset")
+	require.Equal(t, "/.curator/curator.yml", DefaultFiles(env(nil))[4], "HOME unset")
 
 	home := t.TempDir()
 	write := func(path, host string) {
@@ -379,16 +389,29 @@ func TestFiles(t *testing.T) {
 	t.Chdir(t.TempDir())
 	vars := map[string]string{"HOME": home}
 	for _, step := range []struct{ path, host string }{
-		{filepath.Join(home, ".curator/curator.yml"), "curator"}, {filepath.Join(home, ".config/esnap/config.yml"), "config"}, {"esnap.yml", "here"},
+		{filepath.Join(home, ".curator/curator.yml"), "curator"}, {filepath.Join(home, ".config/esnap/config.yml"), "config"},
 	} { // each is looked for before the one before
 		write(step.path, step.host)
 		s, err := load(vars)
 		require.NoError(t, err)
 		require.Equal(t, []string{"http://" + step.host + ":9200"}, s.URLs)
 	}
+	for _, name := range []string{"esnap.yml", "curator.yml", ".curator/curator.yml", "config.yml"} {
+		write(name, "here")
+	}
+	s, err := load(vars)
+	require.NoError(t, err)
+	require.Equal(t, []string{"http://config:9200"}, s.URLs, "the current folder is not searched")
+	write("~/.config/esnap/config.yml", "here")
+	write("here/esnap/config.yml", "here")
+	for _, nobody := range []map[string]string{{}, {"XDG_CONFIG_HOME": "here"}, {"HOME": "."}} {
+		s, err := load(nobody)
+		require.NoError(t, err)
+		require.Empty(t, s.File)
+	}
 	write(filepath.Join(home, "named.yml"), "named")
 	vars["ESNAP_CONFIG"] = filepath.Join(home, "named.yml")
-	s, err := load(vars)
+	s, err = load(vars)
 	require.NoError(t, err)
 	require.Equal(t, []string{"http://named:9200"}, s.URLs)
 	for _, absent := range []string{filepath.Join(home, "gone.yml"), home} {

@@ -199,7 +199,7 @@ func (f Field) set(v reflect.Value, n *Node, p *Problems) {
 		if d, ok := ParseDuration(n.Text); ok && n.Kind != Map && n.Kind != List {
 			v.SetInt(int64(d))
 		} else {
-			wrong("a duration such as 30m, 2h or 7d")
+			p.Add(n, "%s: %s", f.Name, n.invalidDuration())
 		}
 	case v.Kind() == reflect.String:
 		s, ok := f.text(n)
@@ -376,16 +376,23 @@ func AsFloat(n *Node) (float64, bool) {
 	return float64(i), ok
 }
 
-var durationPart = regexp.MustCompile(`^(\d+(?:\.\d+)?)(ms|s|m|h|d|w)`)
+var (
+	durationPart = regexp.MustCompile(`^(\d+(?:\.\d+)?)(ms|mo|s|m|h|d|w|y)`)
+	// durationUnits has months and years as the age filter counts them.
+	durationUnits = map[string]time.Duration{
+		"ms": time.Millisecond, "s": time.Second, "m": time.Minute, "h": time.Hour,
+		"d": day, "w": 7 * day, "mo": 30 * day, "y": 365 * day,
+	}
+)
 
-// ParseDuration reads 90s, 1h30m, 45d, 2w; a bare number is seconds.
+const day = 24 * time.Hour
+
+// ParseDuration reads 90s, 1h30m, 45d, 2w, 6mo, 1y, and 0. Any other number without
+// a unit is refused: 14 may be meant as days.
 func ParseDuration(s string) (time.Duration, bool) {
 	s = strings.TrimSpace(s)
 	if f, err := strconv.ParseFloat(s, 64); err == nil {
-		return times(f, time.Second)
-	}
-	units := map[string]time.Duration{
-		"ms": time.Millisecond, "s": time.Second, "m": time.Minute, "h": time.Hour, "d": 24 * time.Hour, "w": 7 * 24 * time.Hour,
+		return 0, f == 0
 	}
 	var total time.Duration
 	if s == "" {
@@ -397,13 +404,28 @@ func ParseDuration(s string) (time.Duration, bool) {
 			return 0, false
 		}
 		f, _ := strconv.ParseFloat(m[1], 64)
-		part, ok := times(f, units[m[2]])
+		part, ok := times(f, durationUnits[m[2]])
 		if total += part; !ok || total < 0 {
 			return 0, false
 		}
 		s = s[len(m[0]):]
 	}
 	return total, true
+}
+
+// durationForms ends what is said of a text that is no duration.
+const durationForms = "; write 14d, 12h or 30m"
+
+// InvalidDuration is what is said of a text that ParseDuration refuses.
+func InvalidDuration(text string) string {
+	return "invalid duration " + strconv.Quote(text) + durationForms
+}
+
+func (n *Node) invalidDuration() string {
+	if n.From != "" || n.Kind == Map || n.Kind == List || n.Kind == Null {
+		return "invalid duration: " + n.Shown() + durationForms
+	}
+	return InvalidDuration(n.Text)
 }
 
 // times refuses what is negative, no number, or more than a duration holds.

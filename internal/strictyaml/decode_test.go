@@ -102,7 +102,7 @@ func TestDecode(t *testing.T) {
 		{"float: '1.5e3'", all{Float: 1500}},
 		{"float: 1e3", all{Float: 1000}}, // a text to YAML, a number to Python's float()
 		{"duration: 30m", all{Duration: 30 * time.Minute}},
-		{"duration: 90", all{Duration: 90 * time.Second}},
+		{"duration: 90s", all{Duration: 90 * time.Second}},
 		{"maybe: 1h", all{Maybe: &hour}},
 		{"maybe: ~", all{}},
 		{"number: 7", all{Number: &seven}},
@@ -154,12 +154,14 @@ func TestDecodeRefuses(t *testing.T) {
 		{"at_most: 2.6", `at_most: 2.6 is more than 2.5`},
 		{"nonzero: 0", `nonzero: must not be zero`},
 		{"float: x", `float: expected a number, got the text "x"`},
-		{"duration: 30x", `duration: expected a duration such as 30m, 2h or 7d, got the text "30x"`},
-		{"duration: [1]", `duration: expected a duration such as 30m, 2h or 7d, got a list`},
-		{"duration: yes", `duration: expected a duration such as 30m, 2h or 7d, got a boolean (yes)`},
-		{"duration: -1", `duration: expected a duration such as 30m, 2h or 7d, got a number (-1)`},
-		{"duration: .inf", `duration: expected a duration such as 30m, 2h or 7d, got a number (.inf)`},
-		{"duration: 1:30", `duration: expected a duration such as 30m, 2h or 7d, got a number (1:30)`},
+		{"duration: 14", `duration: invalid duration "14"; write 14d, 12h or 30m`},
+		{"duration: '14'", `duration: invalid duration "14"; write 14d, 12h or 30m`},
+		{"duration: 30x", `duration: invalid duration "30x"; write 14d, 12h or 30m`},
+		{"duration: [1]", `duration: invalid duration: a list; write 14d, 12h or 30m`},
+		{"duration: yes", `duration: invalid duration "yes"; write 14d, 12h or 30m`},
+		{"duration: -1", `duration: invalid duration "-1"; write 14d, 12h or 30m`},
+		{"duration: .inf", `duration: invalid duration ".inf"; write 14d, 12h or 30m`},
+		{"duration: 1:30", `duration: invalid duration "1:30"; write 14d, 12h or 30m`},
 		{"list: a", `list: expected a list, got the text "a"`},
 		{"list: {a: b}", `list: expected a list, got a map`},
 		{"one_or_all: 3", `one_or_all: expected a list, got a number (3)`},
@@ -282,14 +284,14 @@ func TestDidYouMean(t *testing.T) {
 func TestParseDuration(t *testing.T) {
 	for in, want := range map[string]time.Duration{
 		"90s": 90 * time.Second, "1h30m": 90 * time.Minute, "45d": 45 * 24 * time.Hour, "2w": 14 * 24 * time.Hour, "250ms": 250 * time.Millisecond,
-		"0": 0, "30": 30 * time.Second, "1.5": 1500 * time.Millisecond, "1.5h": 90 * time.Minute, " 2h ": 2 * time.Hour, "0s": 0, "1d12h": 36 * time.Hour,
+		"0": 0, "0.0": 0, "6mo": 180 * 24 * time.Hour, "1y": 365 * 24 * time.Hour, "1.5h": 90 * time.Minute, " 2h ": 2 * time.Hour, "0s": 0, "1d12h": 36 * time.Hour,
 	} {
 		d, ok := ParseDuration(in)
 		require.True(t, ok, in)
 		require.Equal(t, want, d, in)
 	}
 	for _, in := range []string{
-		"", " ", "x", "h", "-1", "-1h", "1 h", "1h 30m", "1y", "1M", "5min", "1h30", "inf", "Infinity", "nan", "1e30", "999999999999d", "300000w", "106751d24h", ".h",
+		"", " ", "x", "h", "-1", "-1h", "1 h", "1h 30m", "14", "30", "1.5", "1M", "5min", "1h30", "inf", "Infinity", "nan", "1e30", "999999999999d", "300000w", "106751d24h", ".h",
 	} {
 		d, ok := ParseDuration(in)
 		require.False(t, ok, "%q gave %s", in, d)

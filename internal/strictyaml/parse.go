@@ -22,6 +22,9 @@ type Options struct {
 	// Env looks up an environment variable for ${VAR} and ${VAR:default}; nil
 	// leaves them as they are.
 	Env func(name string) (string, bool)
+	// Secret says of a variable that the file must not read it: naming it is an
+	// error. nil allows all.
+	Secret func(name string) bool
 	// Embedded also substitutes inside longer and quoted text, where an unset
 	// variable is an error and $${ is a literal ${. Without it only whole unquoted
 	// scalars are substituted, and an unset one is null.
@@ -193,7 +196,7 @@ func (b *builder) substitute(n *Node, key string, in *Node) {
 	}
 	if m := wholeVar.FindStringSubmatch(n.Text); m != nil && !n.Quoted {
 		name, fallback, hasFallback := m[1], m[2], strings.Contains(n.Text, ":")
-		value, set := b.o.Env(name)
+		value, set := b.lookup(n, name)
 		switch {
 		case set:
 			n.Value, n.Text = value, value
@@ -218,7 +221,7 @@ func (b *builder) substitute(n *Node, key string, in *Node) {
 			return ref
 		}
 		from = append(from, m[1])
-		if value, set := b.o.Env(m[1]); set {
+		if value, set := b.lookup(n, m[1]); set {
 			return value
 		}
 		if strings.Contains(ref, ":") {
@@ -228,6 +231,15 @@ func (b *builder) substitute(n *Node, key string, in *Node) {
 		return ""
 	})
 	n.Value, n.Text, n.From = text, text, strings.Join(from, ", ")
+}
+
+// lookup reads a variable that the value n names.
+func (b *builder) lookup(n *Node, name string) (string, bool) {
+	if b.o.Secret != nil && b.o.Secret(name) {
+		b.p.AddHint(n, "set the value also in a variable of another name, and use that", "${%s} cannot be used here: it is a secret of esnap's own connection to the cluster", name)
+		return "", true
+	}
+	return b.o.Env(name)
 }
 
 func sorted(list []Problem) []Problem {

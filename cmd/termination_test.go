@@ -1,0 +1,58 @@
+package cmd
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/esnap/esnap/internal/cluster"
+)
+
+// TestTerminationLog: the last words go to the file that is there, and to no other.
+func TestTerminationLog(t *testing.T) {
+	missing := "actions:\n  1:\n    action: delete_indices\n    filters: [{filtertype: pattern, kind: prefix, value: nope}]\n"
+	long := "actions:\n  1:\n    action: delete_indices\n    filters: [{filtertype: pattern, kind: prefix, value: '" + strings.Repeat("ö", 4000) + "'}]\n"
+	for name, c := range map[string]struct {
+		args  []string
+		file  string
+		fails error
+		want  []string
+	}{
+		"a run that is done":          {[]string{"run"}, deleteLogs, nil, []string{"1 action: 1 done"}},
+		"an action that fails":        {[]string{"run"}, missing, nil, []string{"1 action: 1 failed", "\nerror: action 1 (delete_indices): "}},
+		"JSON":                        {[]string{"run", "-o", "json"}, missing, nil, []string{"\nerror: action 1"}},
+		"a file that is wrong":        {[]string{"run"}, "actions: {1: {acton: x}}", nil, []string{"esnap: ", `unknown key of an action "acton"`}},
+		"Curator's line":              {[]string{"curator"}, missing, nil, []string{"curator: "}},
+		"Curator's line, a file":      {[]string{"curator"}, "actions: {1: {acton: x}}", nil, []string{"curator: ", `"acton"`}},
+		"a long one, cut":             {[]string{"run"}, long, nil, []string{"1 action: 1 failed"}},
+		"a cluster that is not there": {[]string{"run"}, deleteLogs, &cluster.Error{Op: "ask", Kind: cluster.ErrUnreachable, Text: "x\x1b\nu:geheim@es geheim"}, []string{`x\x1b\n***@es ***`}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			k := newConsole(t)
+			k.c.AddIndices("logs-2026.11.01")
+			k.env["ESNAP_URL"], k.env["ESNAP_USERNAME"], k.env["ESNAP_PASSWORD"] = "https://u:geheim@es", "u", "geheim"
+			k.termination = filepath.Join(t.TempDir(), "termination-log")
+			k.run(append(c.args, k.file(c.file))...)
+			require.NoFileExists(t, k.termination, "it is not made")
+			k.c.AddIndices("logs-2026.11.01")
+			if c.fails != nil {
+				k.c.Fault = func(string, []string) error { return c.fails }
+			}
+			require.NoError(t, os.WriteFile(k.termination, []byte(strings.Repeat("old", 9999)), 0o600))
+			k.run(append(c.args, k.file(c.file))...)
+			text, err := os.ReadFile(k.termination)
+			require.NoError(t, err)
+			for _, want := range c.want {
+				require.Contains(t, string(text), want)
+			}
+			require.LessOrEqual(t, len(text), 4096)
+			require.True(t, utf8.Valid(text))
+			require.NotContains(t, string(text), "geheim")
+			require.NotContains(t, string(text), "old")
+		})
+	}
+}

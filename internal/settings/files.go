@@ -1,0 +1,132 @@
+package settings
+
+import (
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/esnap/esnap/internal/strictyaml"
+)
+
+// OpenLog opens where log lines go: the file, or for - standard output. It is nil
+// where nothing is set. A new file is for its owner only: it names what the cluster
+// holds.
+func (s *Settings) OpenLog(stdout io.Writer) (w io.Writer, done func(), err error) {
+	switch s.LogFile {
+	case "":
+		return nil, func() {}, nil
+	case "-":
+		return stdout, func() {}, nil
+	}
+	f, err := os.OpenFile(s.LogFile, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, nil, &Error{Text: fmt.Sprintf("open the log file: %s", err), Hint: "in a container without a writable volume, leave log-file out"}
+	}
+	return f, func() { _ = f.Close() }, nil
+}
+
+// secretKeys are the keys of client files whose values are secrets, in all dialects.
+var secretKeys = []string{"password", "http_auth", "api_key", "bearer_token", "bearer_auth", "token", "aws_secret_key", "aws_token"}
+
+// holdsSecret says whether a secret stands in a client file itself. One that comes
+// from a variable does not.
+func holdsSecret(n *strictyaml.Node, key string) bool {
+	if n == nil {
+		return false
+	}
+	if n.Kind != strictyaml.Map && n.Kind != strictyaml.List {
+		return !n.Absent() && n.From == "" && strings.Trim(n.Text, `'"`) != "" && (slices.Contains(secretKeys, key) || (key == "url" || key == "hosts") && Mask(n.Text) != n.Text)
+	}
+	return slices.ContainsFunc(n.Entries, func(e strictyaml.Entry) bool { return holdsSecret(e.Value, e.Key.Text) }) ||
+		slices.ContainsFunc(n.Items, func(it *strictyaml.Node) bool { return holdsSecret(it, key) })
+}
+
+// secretFiles are the files that hold secrets, with what each is.
+func (s *Settings) secretFiles() (list [][2]string) {
+	add := func(what, file string) {
+		if file != "" {
+			list = append(list, [2]string{what, file})
+		}
+	}
+	if s.fileHasSecret {
+		add("client file", s.File)
+	}
+	for _, key := range []string{"password-file", "api-key-file", "bearer-token-file", "client-key"} {
+		add(key, s.values[key])
+	}
+	if s.ClientKey == "" {
+		add("client-cert", s.ClientCert) // one file with both
+	}
+	return list
+}
+
+// mode is the permissions of a file, or none where they say nothing: Kubernetes
+// mounts Secrets through the link ..data, with modes of its own.
+func mode(file string) (fs.FileMode, bool) {
+	real, err := filepath.EvalSymlinks(file)
+	if err != nil {
+		return 0, false
+	}
+	for part := range strings.SplitSeq(filepath.ToSlash(real), "/") {
+		if strings.HasPrefix(part, "..") && len(part) > 2 {
+			return 0, false
+		}
+	}
+	st, err := os.Stat(real)
+	if err != nil || !st.Mode().IsRegular() {
+		return 0, false
+	}
+	return st.Mode().Perm(), true
+}
+
+// writable warns of files with secrets that others may change: they could have the
+// credentials sent elsewhere, or put their own in.
+func (s *Settings) writable() (warnings []string) {
+	for _, f := range s.secretFiles() {
+		if m, ok := mode(f[1]); ok && m&0o022 != 0 {
+			warnings = append(warnings, fmt.Sprintf("the %s %s holds a secret, and other users may change it (mode %04o); chmod 600 protects it", f[0], f[1], m))
+		}
+	}
+	return warnings
+}
+
+// Advice is what validate and config show warn of besides Warnings: files with
+// secrets that others may read, and credentials on an open line.
+func (s *Settings) Advice() (warnings []string) {
+	for _, f := range s.secretFiles() {
+		if m, ok := mode(f[1]); ok && m&0o044 != 0 && m&0o022 == 0 {
+			warnings = append(warnings, fmt.Sprintf("the %s %s holds a secret, and other users may read it (mode %04o); chmod 600 protects it", f[0], f[1], m))
+		}
+	}
+	for _, raw := range s.URLs {
+		u, err := url.Parse(raw)
+		if err != nil || u.Scheme != "http" || local(u.Hostname()) {
+			continue
+		}
+		what := ""
+		switch {
+		case u.User != nil, s.Password != "":
+			what = "the password"
+		case s.APIKey != "" || s.Header.Get(curator5Key) != "":
+			what = "the API key"
+		case s.BearerToken != "":
+			what = "the bearer token"
+		default:
+			continue
+		}
+		warnings = append(warnings, fmt.Sprintf("%s is sent to %s over plain http, where it can be read on the way; use https", what, u.Host))
+	}
+	return warnings
+}
+
+// local says whether an address is of this machine.
+func local(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || strings.HasSuffix(host, ".localhost") || ip != nil && ip.IsLoopback()
+}

@@ -1,0 +1,66 @@
+package settings
+
+import "strings"
+
+// prefix begins the variables that are esnap's.
+const prefix = "ESNAP_"
+
+// variable is the environment variable of a setting.
+func variable(key string) string {
+	return prefix + strings.ToUpper(strings.ReplaceAll(key, "-", "_"))
+}
+
+// Variables lists the environment variables that settings are read from.
+func Variables() []string {
+	list := []string{variable("config")}
+	for _, e := range entries {
+		list = append(list, variable(e.key))
+	}
+	return list
+}
+
+// Lookup reads a variable that a file names. What a file names is not a misspelt
+// setting, so its name is kept.
+func (s *Settings) Lookup(name string) (string, bool) {
+	s.named[name] = true
+	return s.env(name)
+}
+
+// Secret says whether a variable holds a secret of the connection to the cluster,
+// so that an action file must not read it.
+func (s *Settings) Secret(name string) bool {
+	for _, e := range entries {
+		if variable(e.key) == name {
+			return e.secret || e.masked(s.env.get(name)) != s.env.get(name)
+		}
+	}
+	return false
+}
+
+// injected begin variables that others set: Kubernetes for a Service called esnap,
+// and esnap's own tests.
+var injected = []string{prefix + "PORT", prefix + "SERVICE_", prefix + "TEST_"}
+
+// Unread lists the variables of an environment that begin as esnap's do and that
+// neither a setting nor a file has read.
+func (s *Settings) Unread(environ []string) []string {
+	known := map[string]bool{}
+	for _, v := range Variables() {
+		known[v] = true
+	}
+	var list []string
+next:
+	for _, pair := range environ {
+		name, _, _ := strings.Cut(pair, "=")
+		if !strings.HasPrefix(name, prefix) || known[name] || s.named[name] {
+			continue
+		}
+		for _, p := range injected {
+			if strings.HasPrefix(name, p) {
+				continue next
+			}
+		}
+		list = append(list, name)
+	}
+	return list
+}
