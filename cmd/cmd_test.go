@@ -416,6 +416,22 @@ func TestNoSecretIsEverShown(t *testing.T) {
 	}
 }
 
+// Credentials that are missing are those of a cluster, not a wrong command line.
+func TestAWSWithoutCredentials(t *testing.T) {
+	t.Setenv("AWS_ACCESS_KEY_ID", "AK")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "")
+	t.Setenv("AWS_SECRET_KEY", "")
+	file := filepath.Join(t.TempDir(), "client.yml")
+	require.NoError(t, os.WriteFile(file, []byte("client: {hosts: ['http://127.0.0.1:1'], aws_sign_request: true, aws_region: eu-west-1}\n"), 0o600))
+	for _, args := range [][]string{{"status"}, {"run", "-n", "-"}} {
+		var stdout, stderr bytes.Buffer
+		app := &App{In: strings.NewReader(deleteLogs), Out: &stdout, Err: &stderr, Env: func(string) (string, bool) { return "", false }, Now: time.Now}
+		require.Equal(t, 3, Main(context.Background(), app, append(args, "--config", file)), "%s", stderr.String())
+		require.Contains(t, stderr.String(), "no AWS credentials could be had: aws_access_key_id and aws_secret_access_key go together")
+		require.Contains(t, stderr.String(), "hint: give aws_key")
+	}
+}
+
 func TestSchemaAcceptsExamplesAndRefusesTypos(t *testing.T) {
 	text, err := json.Marshal(Schema())
 	require.NoError(t, err)
