@@ -284,8 +284,8 @@ func (f finder) instance(ctx context.Context) (aws.Credentials, error) {
 	}
 	r.Header.Set("X-Aws-Ec2-Metadata-Token-Ttl-Seconds", "60")
 	status, token, err := f.send(r)
-	if err != nil { // not marked as passing: this is no such machine
-		return aws.Credentials{}, fmt.Errorf("there is no metadata service of EC2: %s", err)
+	if err != nil { // this is no such machine: it does not pass
+		return aws.Credentials{}, fmt.Errorf("there is no metadata service of EC2: %w", errors.Unwrap(err))
 	}
 	if status != http.StatusOK {
 		return aws.Credentials{}, fmt.Errorf("the metadata service gives no token: %w", refusal(status, "", ""))
