@@ -283,7 +283,11 @@ func (a *App) connect(c *cobra.Command) (cluster.Cluster, error) {
 		return a.Connect(o)
 	}
 	client, err := es.New(o)
-	if err != nil {
+	var known *cluster.Error
+	switch {
+	case errors.As(err, &known): // no credentials
+		return nil, err
+	case err != nil:
 		return nil, &settings.Error{Text: err.Error()}
 	}
 	return client, nil

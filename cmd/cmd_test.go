@@ -9,6 +9,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -23,6 +24,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.yaml.in/yaml/v3"
 
+	"github.com/esnap/esnap/actions"
+	"github.com/esnap/esnap/filters"
 	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/clustertest"
 	"github.com/esnap/esnap/internal/es"
@@ -430,6 +433,22 @@ func TestNoSecretIsEverShown(t *testing.T) {
 	}
 }
 
+// Credentials that are missing are those of a cluster, not a wrong command line.
+func TestAWSWithoutCredentials(t *testing.T) {
+	t.Setenv("AWS_ACCESS_KEY_ID", "AK")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "")
+	t.Setenv("AWS_SECRET_KEY", "")
+	file := filepath.Join(t.TempDir(), "client.yml")
+	require.NoError(t, os.WriteFile(file, []byte("client: {hosts: ['http://127.0.0.1:1'], aws_sign_request: true, aws_region: eu-west-1}\n"), 0o600))
+	for _, args := range [][]string{{"status"}, {"run", "-n", "-"}} {
+		var stdout, stderr bytes.Buffer
+		app := &App{In: strings.NewReader(deleteLogs), Out: &stdout, Err: &stderr, Env: func(string) (string, bool) { return "", false }, Now: time.Now}
+		require.Equal(t, 3, Main(context.Background(), app, append(args, "--config", file)), "%s", stderr.String())
+		require.Contains(t, stderr.String(), "no AWS credentials could be had: aws_access_key_id and aws_secret_access_key go together")
+		require.Contains(t, stderr.String(), "hint: give aws_key")
+	}
+}
+
 func TestSchemaAcceptsExamplesAndRefusesTypos(t *testing.T) {
 	text, err := json.Marshal(Schema())
 	require.NoError(t, err)
@@ -441,21 +460,56 @@ func TestSchemaAcceptsExamplesAndRefusesTypos(t *testing.T) {
 	require.NoError(t, err)
 	check := func(text []byte) error {
 		var v any
-		require.NoError(t, yaml.Unmarshal(text, &v))
+		if err := yaml.Unmarshal(text, &v); err != nil {
+			return err
+		}
 		j, err := json.Marshal(stringKeys(v))
 		require.NoError(t, err)
 		in, err := jsonschema.UnmarshalJSON(bytes.NewReader(j))
 		require.NoError(t, err)
 		return s.Validate(in)
 	}
-	files, err := filepath.Glob("../examples/actions/*.yml")
-	require.NoError(t, err)
-	require.NotEmpty(t, files)
-	for _, f := range append(files, "../examples/kubesphere/action_file.yml") {
-		text, err := os.ReadFile(f)
+	read := func(file string) []byte {
+		text, err := os.ReadFile(file)
 		require.NoError(t, err)
-		require.NoError(t, check(text), f)
+		return text
 	}
+	good, err := filepath.Glob("../internal/plan/testdata/good/*.yml")
+	require.NoError(t, err)
+	require.NotEmpty(t, good)
+	examples := 0
+	require.NoError(t, filepath.WalkDir("../examples", func(file string, _ fs.DirEntry, err error) error {
+		if filepath.Ext(file) == ".yml" && regexp.MustCompile(`(?m)^actions:`).Match(read(file)) {
+			good = append(good, file)
+			examples++
+		}
+		return err
+	}))
+	require.Greater(t, examples, len(actions.Kinds)*2+len(filters.Kinds), "in two forms each, and each filter")
+	for _, file := range good {
+		require.NoError(t, check(read(file)), file)
+	}
+	// What an editor can see: the form, not the meaning.
+	bad, err := filepath.Glob("../internal/plan/testdata/bad/*.yml")
+	require.NoError(t, err)
+	var refused []string
+	for _, file := range bad {
+		if check(read(file)) != nil {
+			refused = append(refused, strings.TrimSuffix(filepath.Base(file), ".yml"))
+		}
+	}
+	require.Subset(t, refused, []string{
+		"a-filter-is-text", "a-filter-with-null-filtertype", "a-filter-without-filtertype", "a-list-where-a-boolean-belongs", "a-map-where-a-list-belongs",
+		"a-number-where-a-boolean-belongs", "a-number-where-text-belongs", "action-is-a-list", "actions-is-a-list", "an-action-is-missing",
+		"an-action-is-text", "an-alias-of-itself", "default-nobody-knows", "default-of-the-wrong-type", "defaults-a-list", "duplicate-action-id",
+		"duplicate-filters", "duplicate-key-of-a-filter", "duplicate-option", "exclude-of-the-wrong-type", "exclude-on-none", "filters-a-map",
+		"filters-missing-on-delete_indices", "filters-missing-on-delete_snapshots", "filters-null", "ilm-on-snapshots", "merge-of-text", "not-one-of",
+		"not-yaml", "option-of-another-filter", "options-a-list", "options-null", "repositories-a-list", "repository-of-unknown-type",
+		"repository-with-unknown-ensure", "repository-without-type", "required-option-missing", "required-option-of-a-filter-missing",
+		"state-in-lower-case", "state-on-indices", "tab-for-indentation", "the-file-is-a-list", "the-file-is-empty", "the-file-is-text", "unknown-action",
+		"unknown-filter", "unknown-key-at-the-root", "unknown-key-of-a-repository", "unknown-key-of-an-action", "unknown-option",
+		"unknown-option-of-a-filter", "unknown-option-of-another-action",
+	})
 	require.Error(t, check([]byte("actions: {1: {action: delete_indices, optoins: {}, filters: []}}")))
 	require.Error(t, check([]byte("actions: {1: {action: delete_indices}}")))
 	require.Error(t, check([]byte("actions: {1: {action: snapshot, options: {repositry: r}}}")))

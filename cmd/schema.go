@@ -6,12 +6,12 @@ import (
 	"slices"
 	"time"
 
-	"github.com/invopop/jsonschema"
 	"github.com/spf13/cobra"
 
 	"github.com/esnap/esnap/actions"
 	"github.com/esnap/esnap/filters"
 	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/plan"
 	"github.com/esnap/esnap/internal/report"
 	"github.com/esnap/esnap/internal/strictyaml"
 	"github.com/esnap/esnap/repository"
@@ -25,38 +25,53 @@ func newSchema(app *App) *cobra.Command {
 	}
 }
 
+// JSONSchema is what the schema of the action file needs of JSON Schema.
+type JSONSchema struct {
+	Version              string                 `json:"$schema,omitempty"`
+	Title                string                 `json:"title,omitempty"`
+	Description          string                 `json:"description,omitempty"`
+	Type                 string                 `json:"type,omitempty"`
+	Const                string                 `json:"const,omitempty"`
+	Enum                 []any                  `json:"enum,omitempty"`
+	Default              any                    `json:"default,omitempty"`
+	AnyOf                []*JSONSchema          `json:"anyOf,omitempty"`
+	OneOf                []*JSONSchema          `json:"oneOf,omitempty"`
+	Items                *JSONSchema            `json:"items,omitempty"`
+	Properties           map[string]*JSONSchema `json:"properties,omitempty"`
+	AdditionalProperties any                    `json:"additionalProperties,omitempty"` // a schema, or false for none
+	Required             []string               `json:"required,omitempty"`
+}
+
 // Schema describes the action file to editors, from the same tags that the
 // parser reads.
-func Schema() *jsonschema.Schema {
-	root := object()
+func Schema() *JSONSchema {
+	root, defaults := object(), object()
 	root.Version = "https://json-schema.org/draft/2020-12/schema"
 	root.Title = "esnap action file"
-	root.Properties.Set("repositories", &jsonschema.Schema{Type: "object", Description: "repositories that a run registers and checks", AdditionalProperties: repositorySchema()})
-	defaults := object()
-	var anyAction []*jsonschema.Schema
+	var anyAction []*JSONSchema
 	for _, name := range slices.Sorted(maps.Keys(actions.Kinds)) {
 		kind := actions.Kinds[name]
+		action := kind.New(actions.Native)
 		options := object()
 		addFields(options, reflect.TypeFor[actions.Common]())
-		addFields(options, reflect.TypeOf(kind.New(actions.Native)).Elem())
-		addFields(defaults, reflect.TypeOf(kind.New(actions.Native)).Elem())
-		if _, ok := kind.New(actions.Native).(actions.Remoted); ok {
-			options.Properties.Set(actions.RemoteSlot, &jsonschema.Schema{Type: "array", Items: &jsonschema.Schema{OneOf: filterSchemas(cluster.Indices)}})
+		addFields(options, reflect.TypeOf(action).Elem())
+		addFields(defaults, reflect.TypeOf(action).Elem())
+		if _, ok := action.(actions.Remoted); ok {
+			options.Properties[actions.RemoteSlot] = filterList(cluster.Indices)
 		}
 		a := object()
 		a.Description = kind.Doc
-		a.Properties.Set("action", &jsonschema.Schema{Const: name})
-		a.Properties.Set("description", &jsonschema.Schema{Type: "string"})
-		a.Properties.Set("options", options)
-		a.Required = []string{"action"}
+		addFields(a, reflect.TypeFor[plan.ActionKeys]())
+		a.Properties["action"] = &JSONSchema{Const: name}
+		a.Properties["options"] = options
 		if kind.List != "" {
-			a.Properties.Set("filters", &jsonschema.Schema{Type: "array", Items: &jsonschema.Schema{OneOf: filterSchemas(kind.List)}})
+			a.Properties["filters"] = filterList(kind.List)
 		}
 		for _, slot := range kind.Slots {
 			block := object()
-			block.Properties.Set("filters", &jsonschema.Schema{Type: "array", Items: &jsonschema.Schema{OneOf: filterSchemas(cluster.Indices)}})
+			block.Properties["filters"] = filterList(cluster.Indices)
 			block.Required = []string{"filters"}
-			a.Properties.Set(slot, block)
+			a.Properties[slot] = block
 		}
 		if kind.Deletes {
 			a.Required = append(a.Required, "filters")
@@ -65,28 +80,23 @@ func Schema() *jsonschema.Schema {
 	}
 	addFields(defaults, reflect.TypeFor[actions.Common]())
 	defaults.Required = nil
-	root.Properties.Set("defaults", defaults)
-	root.Properties.Set("actions", &jsonschema.Schema{Type: "object", Description: "actions, run in the order of their ids", AdditionalProperties: &jsonschema.Schema{OneOf: anyAction}})
+	repo := object()
+	addFields(repo, reflect.TypeFor[plan.RepositoryKeys]())
+	repo.Properties["type"] = &JSONSchema{Enum: anys(slices.Sorted(maps.Keys(repository.Kinds)))}
+	root.Properties = map[string]*JSONSchema{
+		"repositories": {Type: "object", Description: "repositories that a run registers and checks", AdditionalProperties: repo},
+		"defaults":     defaults,
+		"actions":      {Type: "object", Description: "actions, run in the order of their ids", AdditionalProperties: &JSONSchema{OneOf: anyAction}},
+	}
 	return root
 }
 
-func object() *jsonschema.Schema {
-	return &jsonschema.Schema{Type: "object", Properties: jsonschema.NewProperties(), AdditionalProperties: jsonschema.FalseSchema}
+func object() *JSONSchema {
+	return &JSONSchema{Type: "object", Properties: map[string]*JSONSchema{}, AdditionalProperties: false}
 }
 
-func repositorySchema() *jsonschema.Schema {
-	s := object()
-	kinds := slices.Sorted(maps.Keys(repository.Kinds))
-	s.Properties.Set("type", &jsonschema.Schema{Type: "string", Enum: anys(kinds)})
-	s.Properties.Set("settings", &jsonschema.Schema{Type: "object"})
-	s.Properties.Set("ensure", &jsonschema.Schema{Type: "string", Enum: []any{"create", "update", "verify"}})
-	s.Properties.Set("readonly", &jsonschema.Schema{Type: "boolean"})
-	s.Required = []string{"type"}
-	return s
-}
-
-func filterSchemas(list cluster.ListKind) []*jsonschema.Schema {
-	var out []*jsonschema.Schema
+func filterList(list cluster.ListKind) *JSONSchema {
+	var kinds []*JSONSchema
 	for _, name := range slices.Sorted(maps.Keys(filters.Kinds)) {
 		kind := filters.Kinds[name]
 		if list == cluster.Indices && !kind.Indices || list == cluster.Snapshots && !kind.Snapshots {
@@ -94,48 +104,68 @@ func filterSchemas(list cluster.ListKind) []*jsonschema.Schema {
 		}
 		s := object()
 		s.Description = kind.Doc
-		s.Properties.Set("filtertype", &jsonschema.Schema{Const: name})
+		s.Properties["filtertype"] = &JSONSchema{Const: name}
 		if !kind.NoExclude {
-			s.Properties.Set("exclude", &jsonschema.Schema{AnyOf: []*jsonschema.Schema{{Type: "boolean"}, {Type: "string"}, {Type: "null"}}, Default: kind.Exclude})
+			s.Properties["exclude"] = oneOf("boolean", "string")
+			s.Properties["exclude"].Default = kind.Exclude
 		}
 		addFields(s, reflect.TypeOf(kind.New()).Elem())
 		s.Required = append(s.Required, "filtertype")
-		out = append(out, s)
+		kinds = append(kinds, s)
 	}
-	return out
+	return &JSONSchema{Type: "array", Items: &JSONSchema{OneOf: kinds}}
 }
 
-func addFields(s *jsonschema.Schema, t reflect.Type) {
+// addFields describes the keys of a struct by what strictyaml decodes them from.
+func addFields(s *JSONSchema, t reflect.Type) {
 	for _, f := range strictyaml.Fields(t) {
-		p := &jsonschema.Schema{Description: f.Doc}
-		typ := f.Type
-		if typ.Kind() == reflect.Pointer {
-			typ = typ.Elem()
-		}
-		switch {
-		case typ == reflect.TypeFor[time.Duration]():
-			p.Description += "; a duration such as 30m, 2h or 7d, with its unit"
-		case typ.Kind() == reflect.Bool:
-			p.AnyOf = []*jsonschema.Schema{{Type: "boolean"}, {Type: "string"}, {Type: "null"}}
-		case typ.Kind() == reflect.Int64, typ.Kind() == reflect.Float64:
-			p.AnyOf = []*jsonschema.Schema{{Type: "number"}, {Type: "string"}, {Type: "null"}}
-		case typ.Kind() == reflect.Map, typ.Kind() == reflect.Struct:
-			p.AnyOf = []*jsonschema.Schema{{Type: "object"}, {Type: "null"}}
-		case typ.Kind() == reflect.Slice:
-			p.AnyOf = []*jsonschema.Schema{{Type: "array"}, {Type: "null"}}
-			if f.List {
-				p.AnyOf = append(p.AnyOf, &jsonschema.Schema{Type: "string"})
-			}
-		case len(f.OneOf) > 0:
-			p.Enum = append(anys(f.OneOf), nil)
-		default:
-			p.AnyOf = []*jsonschema.Schema{{Type: "string"}, {Type: "null"}}
-		}
-		s.Properties.Set(f.Name, p)
+		s.Properties[f.Name] = value(f)
 		if f.Required {
 			s.Required = append(s.Required, f.Name)
 		}
 	}
+}
+
+// value describes what strictyaml takes the value of a key from. Numbers and booleans
+// may also be text, and every key may be without a value.
+func value(f strictyaml.Field) *JSONSchema {
+	typ := f.Type
+	if typ.Kind() == reflect.Pointer {
+		typ = typ.Elem()
+	}
+	p := &JSONSchema{}
+	doc := f.Doc
+	switch {
+	case typ == reflect.TypeFor[time.Duration]():
+		doc += "; a duration such as 30m, 2h or 7d, with its unit"
+	case typ.Kind() == reflect.Bool:
+		p = oneOf("boolean", "string")
+	case typ.Kind() == reflect.Int64, typ.Kind() == reflect.Float64:
+		p = oneOf("number", "string")
+	case typ.Kind() == reflect.Map, typ.Kind() == reflect.Struct:
+		p = oneOf("object")
+	case typ.Kind() == reflect.Slice && f.List:
+		p = oneOf("array", "string")
+	case typ.Kind() == reflect.Slice:
+		p = oneOf("array")
+	case len(f.OneOf) > 0:
+		p.Enum = append(anys(f.OneOf), nil)
+	case f.Scalar: // numbers and dates are taken as they are written
+		p = oneOf("string", "number")
+	default:
+		p = oneOf("string")
+	}
+	p.Description = doc
+	return p
+}
+
+// oneOf allows values of these types, and null: a key without a value is not given.
+func oneOf(types ...string) *JSONSchema {
+	s := &JSONSchema{}
+	for _, t := range append(types, "null") {
+		s.AnyOf = append(s.AnyOf, &JSONSchema{Type: t})
+	}
+	return s
 }
 
 func anys(list []string) []any {

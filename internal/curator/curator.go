@@ -69,6 +69,7 @@ var Programs = []string{program, cli, repoMgr}
 func Main(ctx context.Context, h Host, name string, args []string) int {
 	h.Out, h.Err = terminal.NewWriter(h.Out), terminal.NewWriter(h.Err)
 	root := map[string]func(Host) *cobra.Command{program: newCurator, cli: newCLI, repoMgr: newRepoMgr}[name](h)
+	addVersion(root, fmt.Sprintf("%s, version %s\n", name, h.Version))
 	root.SetArgs(args)
 	root.SetIn(h.In)
 	root.SetOut(h.Out)
@@ -94,14 +95,35 @@ func Main(ctx context.Context, h Host, name string, args []string) int {
 // newRoot is what the programs have in common: their options and their manners.
 func newRoot(h Host, name, use, short string) *cobra.Command {
 	c := &cobra.Command{
-		Use: use, Short: short, SilenceErrors: true, SilenceUsage: true, Version: h.Version, DisableFlagsInUseLine: true,
+		Use: use, Short: short, SilenceErrors: true, SilenceUsage: true, DisableFlagsInUseLine: true,
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 	}
-	c.SetVersionTemplate(name + ", version {{.Version}}\n")
 	c.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usage{err.Error()} })
-	c.Flags().BoolP("version", "v", false, "show the version")
 	addOptions(c.PersistentFlags(), name)
 	return c
+}
+
+// addVersion adds --version, which comes before the arguments are checked. It does not
+// use cobra's own version flag: to change its text takes a template, and text/template
+// in the binary keeps the linker from leaving out unused methods.
+func addVersion(root *cobra.Command, text string) {
+	show := root.Flags().BoolP("version", "v", false, "show the version")
+	check, run := root.Args, root.RunE
+	if check != nil {
+		root.Args = func(c *cobra.Command, args []string) error {
+			if *show {
+				return nil
+			}
+			return check(c, args)
+		}
+	}
+	root.RunE = func(c *cobra.Command, args []string) error {
+		if *show {
+			_, err := fmt.Fprint(c.OutOrStdout(), text)
+			return err
+		}
+		return run(c, args)
+	}
 }
 
 // noCommand is what a program with commands does without one.

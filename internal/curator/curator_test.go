@@ -179,8 +179,31 @@ func TestWrongCommandLines(t *testing.T) {
 		require.Empty(t, out)
 		require.Contains(t, errs, "Usage: curator")
 	}
-	code, out, _ := s.run("--version")
-	require.Equal(t, 0, code)
+}
+
+// The version comes before the arguments are checked, after wrong options and --help.
+func TestVersion(t *testing.T) {
+	s := newShell(t)
+	for _, name := range Programs {
+		for _, c := range []struct {
+			args []string
+			code int
+			out  string
+		}{
+			{[]string{"--version"}, 0, name + ", version test\n"},
+			{[]string{"-v"}, 0, name + ", version test\n"},
+			{[]string{"--version", "--nosuch"}, 2, ""},
+		} {
+			code, out, _ := s.program(name, c.args...)
+			require.Equal(t, c.code, code, "%s %v", name, c.args)
+			require.Equal(t, c.out, out, "%s %v", name, c.args)
+		}
+		_, help, _ := s.program(name, "--help")
+		require.Contains(t, help, "  -v, --version ")
+		_, both, _ := s.program(name, "--version", "--help")
+		require.Equal(t, help, both)
+	}
+	_, out, _ := s.run("--version", "/nowhere.yml")
 	require.Equal(t, "curator, version test\n", out)
 }
 

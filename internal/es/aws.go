@@ -2,7 +2,7 @@ package es
 
 import (
 	"bytes"
-	"context"
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -13,12 +13,13 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
-	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
+
+	"github.com/esnap/esnap/internal/cluster"
 )
 
 // AWS is what signing needs. Without a key the credentials are found as Amazon's
-// own tools find them: environment, profile, or the role of pod or machine.
+// own tools find them: finder.
 type AWS struct {
 	Region string
 	Key    string
@@ -37,6 +38,11 @@ type signer struct {
 
 var errNoCredentials = errors.New("no AWS credentials could be had")
 
+const (
+	hintCredentials = "give aws_key and aws_secret_key, or a role that the machine or the pod has"
+	expiryWindow    = 5 * time.Minute // credentials are renewed so long before they expire
+)
+
 // newSigner finds out where credentials come from, without asking for any.
 func newSigner(a AWS, next http.RoundTripper) (*signer, error) {
 	s := &signer{next: next, region: a.Region, sign: v4.NewSigner(), now: time.Now}
@@ -44,14 +50,11 @@ func newSigner(a AWS, next http.RoundTripper) (*signer, error) {
 		s.credentials = credentials.NewStaticCredentialsProvider(a.Key, a.Secret, a.Token)
 		return s, nil
 	}
-	found, err := config.LoadDefaultConfig(context.Background(), config.WithRegion(a.Region))
+	found, err := newFinder(a.Region).find()
 	if err != nil {
-		return nil, fmt.Errorf("look for AWS credentials: %w", err)
+		return nil, &cluster.Error{Op: "connect", Kind: cluster.ErrUnauthorized, Text: fmt.Sprintf("%s: %s", errNoCredentials, err), Hint: hintCredentials}
 	}
-	if found.Credentials == nil {
-		return nil, errors.New("no AWS credentials are given, and none are found in the environment")
-	}
-	s.credentials = found.Credentials
+	s.credentials = aws.NewCredentialsCache(found, func(o *aws.CredentialsCacheOptions) { o.ExpiryWindow = expiryWindow })
 	return s, nil
 }
 
@@ -69,7 +72,7 @@ func (s *signer) RoundTrip(r *http.Request) (*http.Response, error) {
 	r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
 	creds, err := s.credentials.Retrieve(r.Context())
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errNoCredentials, err)
+		return nil, fmt.Errorf("%w: %w", errNoCredentials, cmp.Or(errors.Unwrap(err), err)) // without what the cache puts before it
 	}
 	sum := sha256.Sum256(body)
 	hash := hex.EncodeToString(sum[:])

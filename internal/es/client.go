@@ -347,7 +347,10 @@ func (c *Client) transportError(ctx context.Context, k call, err error) error {
 	var record tls.RecordHeaderError
 	switch {
 	case errors.Is(err, errNoCredentials):
-		e.Kind, e.Err, e.Hint = cluster.ErrUnauthorized, errors.Join(errNotSent, err), "give aws_key and aws_secret_key, or a role that the machine or the pod has"
+		e.Kind, e.Hint = cluster.ErrUnauthorized, hintCredentials
+		if over := (passing{}); errors.As(err, &over) {
+			e.Err = errors.Join(errNotSent, err)
+		}
 	case errors.Is(err, errTooLong), errors.Is(err, errDots): // nothing was sent, and nothing like it will be
 		e.Kind = cluster.ErrInvalid
 	case errors.As(err, &cert):
@@ -378,7 +381,7 @@ func (c *Client) transportError(ctx context.Context, k call, err error) error {
 // the method and URL that every layer puts before it.
 func plainTransport(err error) string {
 	var u *url.Error
-	if errors.As(err, &u) && !errors.Is(err, errNoCredentials) { // what looks for them has URLs of its own
+	if errors.As(err, &u) {
 		err = u.Err
 	}
 	return err.Error()

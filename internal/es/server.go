@@ -101,7 +101,7 @@ func (c *Client) probe(ctx context.Context) (cluster.Server, error) {
 			Version:    cluster.ParseVersion(root.Version.Number), Text: root.Version.Number,
 			Name: root.ClusterName, UUID: root.ClusterUUID,
 		}, nil
-	case err != nil && !errors.Is(err, cluster.ErrForbidden) && !errors.Is(err, cluster.ErrUnsupported) && !errors.Is(err, cluster.ErrServer) && !foreign(err):
+	case err != nil && !errors.Is(err, cluster.ErrForbidden) && !errors.Is(err, cluster.ErrUnsupported) && !errors.Is(err, cluster.ErrServer) && !notACluster(err):
 		return cluster.Server{}, err
 	}
 	var local struct {
@@ -117,7 +117,7 @@ func (c *Client) probe(ctx context.Context) (cluster.Server, error) {
 	switch {
 	case errors.Is(err, cluster.ErrForbidden), c.prefix == 0 && status(err) == http.StatusMethodNotAllowed:
 		return cluster.Server{}, nil // unknown: the oldest supported behaviour
-	case foreign(err):
+	case notACluster(err):
 		return cluster.Server{}, noCluster(err)
 	case err != nil:
 		return cluster.Server{}, err
@@ -149,8 +149,8 @@ func page(decode func(*stream) error) func(*stream) error {
 	}
 }
 
-// foreign says whether a cluster that is asked what it is would not answer so.
-func foreign(err error) bool {
+// notACluster says whether a cluster that is asked what it is would not answer so.
+func notACluster(err error) bool {
 	s := status(err)
 	return errors.Is(err, errNoCluster) || s >= 400 && s < 500 && (errors.Is(err, cluster.ErrNoIndex) || errors.Is(err, cluster.ErrInvalid) ||
 		errors.Is(err, cluster.ErrUnsupported) || errors.Is(err, cluster.ErrServer))

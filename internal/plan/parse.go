@@ -76,12 +76,7 @@ func (p *parser) repositories(n *strictyaml.Node) {
 	}
 	p.declared = map[string]bool{}
 	for _, e := range n.Entries {
-		spec := struct {
-			Type     string         `yaml:"type" check:"required"`
-			Settings map[string]any `yaml:"settings"`
-			Ensure   string         `yaml:"ensure" check:"oneof=create|update|verify"`
-			ReadOnly *bool          `yaml:"readonly"`
-		}{Ensure: "create", Settings: map[string]any{}}
+		spec := RepositoryKeys{Ensure: "create", Settings: map[string]any{}}
 		before := len(p.p.List)
 		strictyaml.Decode(e.Value, &spec, strictyaml.How{What: "key of a repository", Prune: true}, p.p)
 		p.declared[e.Key.Text] = true
@@ -102,6 +97,14 @@ func (p *parser) repositories(n *strictyaml.Node) {
 		p.plan.Repositories = append(p.plan.Repositories, s)
 	}
 	slices.SortFunc(p.plan.Repositories, func(a, b repository.Spec) int { return strings.Compare(a.Name, b.Name) })
+}
+
+// RepositoryKeys are the keys of one repository.
+type RepositoryKeys struct {
+	Type     string         `yaml:"type" check:"required"`
+	Settings map[string]any `yaml:"settings"`
+	Ensure   string         `yaml:"ensure" check:"oneof=create|update|verify"`
+	ReadOnly *bool          `yaml:"readonly"`
 }
 
 // optionErrors places errors of options at the options' values.
@@ -175,15 +178,15 @@ func (p *parser) actions(list *strictyaml.Node) {
 	}
 }
 
-// actionKeys are the keys of one action.
-type actionKeys struct {
+// ActionKeys are the keys of one action, beside options and filters.
+type ActionKeys struct {
 	Action      string `yaml:"action" check:"required"`
 	Description string `yaml:"description" check:"scalar"`
 }
 
 func (p *parser) action(e strictyaml.Entry) {
 	n := e.Value
-	keys := actionKeys{Description: "No description given"}
+	keys := ActionKeys{Description: "No description given"}
 	var slots []string
 	if name := n.Get("action"); name != nil {
 		slots = actions.Kinds[name.Text].Slots
