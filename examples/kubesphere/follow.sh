@@ -36,8 +36,8 @@ until pod phase | grep -q -e Running -e Succeeded -e Failed; do
     [ "$(state)" = Active ] || break
     why=$(pod 'containerStatuses[*].state.waiting.reason')
     why=${why:-$(pod 'conditions[?(@.status=="False")].message')}
-    why=${why:-no pod yet; if it stays so: kubectl -n $NS describe job $job}
-    [ "$why" = "$last" ] || echo "waiting for the pod of $job: $why" >&2
+    [ -n "$why$(pod phase)" ] || why="no pod yet; if it stays so: kubectl -n $NS describe job $job"
+    [ -z "$why" ] || [ "$why" = "$last" ] || echo "waiting for the pod of $job: $why" >&2
     last=$why
     sleep 1
 done
