@@ -357,7 +357,7 @@ func (s *shell) command(words []string, in result) result {
 		s.esnap(args)
 	case "./follow.sh":
 		s.file(words[0])
-		if !strings.HasPrefix(args[0], "job.batch/") {
+		if !strings.HasPrefix(args[0], "job.batch/") && !regexp.MustCompile(`^esnap-\d+$`).MatchString(args[0]) {
 			s.fail("follow.sh gets %q, not a Job", args[0])
 		}
 	case "esnap":
@@ -411,8 +411,8 @@ func (s *shell) esnap(args []string) {
 var kinds = map[string]string{"jobs": "job", "pods": "pod", "pvc": "persistentvolumeclaim"}
 
 // verbs are what the documents may use. Not run (pod security, the password), not logs
-// (follow.sh waits for the pod), not set env and edit (tonight's run).
-var verbs = []string{"apply", "replace", "create", "patch", "set image", "get", "delete", "describe", "exec", "port-forward", "rollout", "wait"}
+// (follow.sh waits for the pod), not edit; set env only with --local (tonight's run).
+var verbs = []string{"apply", "replace", "create", "patch", "set image", "set env", "get", "delete", "describe", "exec", "port-forward", "rollout", "wait"}
 
 var withValue = []string{"n", "o", "f", "p", "l", "type", "from", "from-file", "for", "timeout"}
 
@@ -480,6 +480,15 @@ func (s *shell) kubectl(words []string, in result) result {
 		if o["kind"] == "CronJob" && image != s.vars["IMAGE"] && !strings.HasPrefix(image, "‹") {
 			s.fail("the image %s is not $IMAGE", image)
 		}
+	case "set env":
+		if !local {
+			s.fail("kubectl set env edits the environment of tonight's run")
+		}
+		name, value, _ := strings.Cut(args[1], "=")
+		for _, c := range podSpec(in.object)["containers"].([]any) {
+			c.(object)["env"] = []any{object{"name": name, "value": value}}
+		}
+		return in
 	case "get":
 		if flags["l"] != "" {
 			return result{text: "pod/elasticsearch-logging-data-0"}
@@ -587,8 +596,7 @@ func (s *shell) create(args []string, flags map[string]string, in result) result
 		s.fail("a Job is created with name %v, generateName %v, owners %v", name, prefix, owners)
 	}
 	if pod := podSpec(o); at(pod, "containers", 0, "name") != "esnap" { // made from KubeSphere's own
-		require.Equal(s.t, "--dry-run", at(pod, "containers", 0, "args", 0))
-		require.Equal(s.t, "--config", at(pod, "containers", 0, "args", 1))
+		require.Equal(s.t, "1", env(s.t, at(pod, "containers", 0), "ESNAP_DRY_RUN"))
 		require.Equal(s.t, s.vars["IMAGE"], at(pod, "containers", 0, "image"))
 		require.Equal(s.t, 0, at(o, "spec", "backoffLimit"))
 	}
@@ -692,4 +700,22 @@ func (s *shell) jsonpath(template string, o object) string {
 		}
 		return fmt.Sprint(v)
 	})
+}
+
+// TestNobodyEditsTonightsRun: no document edits the environment of a CronJob, or makes
+// a Job that belongs to one.
+func TestNobodyEditsTonightsRun(t *testing.T) {
+	for _, pattern := range []string{"../*.md", "../docs/*.md", "*/*.md", "*/*/*.md"} {
+		names, err := filepath.Glob(pattern)
+		require.NoError(t, err)
+		require.NotEmpty(t, names)
+		for _, name := range names {
+			data, err := os.ReadFile(name)
+			require.NoError(t, err)
+			for line := range strings.Lines(string(data)) {
+				require.False(t, strings.Contains(line, "kubectl") && strings.Contains(line, "set env") && !strings.Contains(line, "--local"), "%s: %s", name, line)
+				require.False(t, strings.Contains(line, "--from=cronjob") && !strings.Contains(line, "$DRY"), "%s: %s", name, line)
+			}
+		}
+	}
 }

@@ -1,6 +1,7 @@
 #!/bin/sh
-# Follows a Job to its end: waits until its pod has started, shows the log, and
-# ends with 0 if the Job completed and with 1 if it failed.
+# Follows a Job to its end: waits until its pod has started, shows the log (of each
+# pod, if there were several tries), and ends with 0 if the Job completed and with 1
+# if it failed. A Job that has ended before is shown in the same way.
 #
 #   ./follow.sh JOB
 #   ./follow.sh "$(kubectl create -f restore-job.yaml -o name)"
@@ -25,28 +26,31 @@ state() {
     esac
 }
 
-# pod prints this part of the status of the Job's pods.
-pod() {
-    kubectl -n "$NS" get pods -l "job-name=$job" -o "jsonpath={.items[*].status.$1}" || true
+# pods lists the pods of the Job.
+pods() {
+    kubectl -n "$NS" get pods -l "job-name=$job" --sort-by=.metadata.creationTimestamp "$@" || true
 }
 
-# There is no log before the container has started.
+shown=
 last=
-until pod phase | grep -q -e Running -e Succeeded -e Failed; do
-    [ "$(state)" = Active ] || break
-    why=$(pod 'containerStatuses[*].state.waiting.reason')
-    why=${why:-$(pod 'conditions[?(@.status=="False")].message')}
-    [ -n "$why$(pod phase)" ] || why="no pod yet; if it stays so: kubectl -n $NS describe job $job"
+while :; do
+    end=$(state)
+    # A pod that is Pending has no log yet.
+    for pod in $(pods --field-selector=status.phase!=Pending -o name); do
+        case " $shown " in *" $pod "*) continue ;; esac
+        echo "the log of $pod:" >&2
+        kubectl -n "$NS" logs -f "$pod" || true
+        shown="$shown $pod"
+    done
+    [ "$end" = Active ] || break
+    why=$(pods -o 'jsonpath={.items[*].status.containerStatuses[*].state.waiting.reason}')
+    why=${why:-$(pods -o 'jsonpath={.items[*].status.conditions[?(@.reason=="Unschedulable")].message}')}
+    [ -n "$why$(pods -o name)" ] || why="no pod yet; if it stays so: kubectl -n $NS describe job $job"
     [ -z "$why" ] || [ "$why" = "$last" ] || echo "waiting for the pod of $job: $why" >&2
     last=$why
     sleep 1
 done
 
-kubectl -n "$NS" logs -f "job/$job" || true
-
-while end=$(state); [ "$end" = Active ]; do
-    sleep 1
-done
 case $end in
 Complete) echo "$job completed" >&2 ;;
 Failed)
