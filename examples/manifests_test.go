@@ -2,6 +2,7 @@ package examples
 
 import (
 	"bytes"
+	"errors"
 	"flag"
 	"io"
 	"os"
@@ -56,7 +57,7 @@ func objects(t *testing.T, name string) []object {
 	for d := yaml.NewDecoder(bytes.NewReader(data)); ; {
 		var o object
 		err := d.Decode(&o)
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return all
 		}
 		require.NoError(t, err, name)
