@@ -9,7 +9,7 @@ BENCH    ?= .
 MATRIX   := es670 es6823 es71728 es8197 es920 os1320 os2110 os330
 export CGO_ENABLED = 0
 
-.PHONY: help build dist test unit integration servers matrix test-docker race lint fuzz bench demo image image-test golden cover clean
+.PHONY: help build dist test unit integration servers matrix test-docker race lint manifests fuzz bench demo image image-test golden cover clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -43,6 +43,9 @@ race: ## unit tests with the race detector
 
 lint: ## golangci-lint, and no change left by gofmt and go mod tidy
 	@scripts/lint.sh $(LINT)
+
+manifests: ## the Kubernetes manifests of examples/, strictly against the API types of the versions they are for
+	@GO='$(GO)' scripts/manifests.sh
 
 fuzz: ## every fuzz test for ten seconds
 	@scripts/fuzz.sh 10s
