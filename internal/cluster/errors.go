@@ -27,6 +27,8 @@ var (
 	// ErrLost means that a write was sent and no answer came: it may or may not
 	// have been carried out. Look before doing it again.
 	ErrLost = errors.New("the reply was lost")
+	// ErrShards means that the request was carried out, but not on all shards.
+	ErrShards = errors.New("not all shards took part")
 	// ErrServer is any other failure a server reported.
 	ErrServer = errors.New("server error")
 )

@@ -79,9 +79,37 @@ func (c *Client) FlushIndices(ctx context.Context, r cluster.FlushIndices) error
 	if err := concrete(op, r.Names...); err != nil {
 		return err
 	}
-	return c.do(ctx, call{op: op, write: true, least: sizesTimeout, request: func() esapi.Request {
+	var reply shardsReply
+	err := c.do(ctx, call{op: op, write: true, least: sizesTimeout, decode: into(&reply), request: func() esapi.Request {
 		return esapi.IndicesFlushRequest{Index: escAll(r.Names), Force: flag(true), IgnoreUnavailable: flag(true)}
 	}})
+	if err == nil {
+		err = reply.failed(op, cluster.ErrShards, "not flushed")
+	}
+	return err
+}
+
+// shardsReply is what a request to all shards of an index answers.
+type shardsReply struct {
+	Shards struct {
+		Failed   int `json:"failed"`
+		Failures []struct {
+			Shard  int       `json:"shard"`
+			Reason errorBody `json:"reason"`
+		} `json:"failures"`
+	} `json:"_shards"`
+}
+
+// failed is an error if shard copies failed: what was not done to them, and why.
+func (r shardsReply) failed(op string, kind error, what string) error {
+	if r.Shards.Failed == 0 {
+		return nil
+	}
+	e := &cluster.Error{Op: op, Kind: kind, Causes: []cluster.Cause{{Reason: fmt.Sprintf("%d of its shard copies were %s", r.Shards.Failed, what)}}}
+	for _, f := range r.Shards.Failures {
+		e.Causes = append(e.Causes, cluster.Cause{Type: f.Reason.Type, Reason: fmt.Sprintf("shard %d: %s", f.Shard, oneLine(f.Reason.Reason))})
+	}
+	return e
 }
 
 // FreezeIndices implements cluster.Writer. Elasticsearch 6.6 to 7 has it with
@@ -128,27 +156,15 @@ func (c *Client) ForcemergeIndex(ctx context.Context, r cluster.ForcemergeIndex)
 	if err := concrete(op, r.Name); err != nil {
 		return err
 	}
-	var reply struct {
-		Shards struct {
-			Failed   int `json:"failed"`
-			Failures []struct {
-				Shard  int       `json:"shard"`
-				Reason errorBody `json:"reason"`
-			} `json:"failures"`
-		} `json:"_shards"`
-	}
+	var reply shardsReply
 	err := c.do(ctx, call{op: op, write: true, decode: into(&reply), request: func() esapi.Request {
 		n := int(r.MaxNumSegments)
 		return esapi.IndicesForcemergeRequest{Index: []string{esc(r.Name)}, MaxNumSegments: &n}
 	}})
-	if err != nil || reply.Shards.Failed == 0 {
-		return err
+	if err == nil {
+		err = reply.failed(op, cluster.ErrServer, "not merged")
 	}
-	e := &cluster.Error{Op: op, Kind: cluster.ErrServer, Causes: []cluster.Cause{{Reason: fmt.Sprintf("%d of its shard copies were not merged", reply.Shards.Failed)}}}
-	for _, f := range reply.Shards.Failures {
-		e.Causes = append(e.Causes, cluster.Cause{Type: f.Reason.Type, Reason: fmt.Sprintf("shard %d: %s", f.Shard, oneLine(f.Reason.Reason))})
-	}
-	return e
+	return err
 }
 
 // CreateIndex implements cluster.Writer.
@@ -187,8 +203,10 @@ func (c *Client) rollover(ctx context.Context, r cluster.Rollover, rehearse bool
 		Conditions map[string]bool `json:"conditions"`
 	}
 	body := map[string]any{"conditions": r.Conditions}
-	if len(r.Settings) > 0 {
-		body["settings"] = r.Settings
+	for key, v := range map[string]map[string]any{"settings": r.Settings, "aliases": r.Aliases, "mappings": r.Mappings} {
+		if len(v) > 0 {
+			body[key] = v
+		}
 	}
 	err := c.do(ctx, call{op: "roll over alias " + r.Alias, write: !rehearse, once: !rehearse, decode: into(&reply), request: func() esapi.Request {
 		q := esapi.IndicesRolloverRequest{Alias: esc(r.Alias), NewIndex: esc(r.NewIndex), Body: jsonBody(body), WaitForActiveShards: r.WaitForActiveShards}

@@ -24,7 +24,8 @@ type Options struct {
 	Env func(name string) (string, bool)
 	// Embedded also substitutes inside longer and quoted text, where an unset
 	// variable is an error and $${ is a literal ${. Without it only whole unquoted
-	// scalars are substituted, and an unset one is null.
+	// scalars are substituted, and an unset one is null. A default that begins with
+	// a hyphen, as shells write it, is an error with it, without it a warning.
 	Embedded bool
 	// Literal exempts values from embedded substitution, by key and the map that
 	// holds it: regular expressions, scripts.
@@ -193,6 +194,7 @@ func (b *builder) substitute(n *Node, key string, in *Node) {
 	}
 	if m := wholeVar.FindStringSubmatch(n.Text); m != nil && !n.Quoted {
 		name, fallback, hasFallback := m[1], m[2], strings.Contains(n.Text, ":")
+		b.checkDefault(n, name, fallback)
 		value, set := b.o.Env(name)
 		switch {
 		case set:
@@ -218,6 +220,7 @@ func (b *builder) substitute(n *Node, key string, in *Node) {
 			return ref
 		}
 		from = append(from, m[1])
+		b.checkDefault(n, m[1], m[2])
 		if value, set := b.o.Env(m[1]); set {
 			return value
 		}
@@ -229,6 +232,21 @@ func (b *builder) substitute(n *Node, key string, in *Node) {
 	})
 	n.Value, n.Text, n.From = text, text, strings.Join(from, ", ")
 }
+
+// checkDefault finds defaults as shells write them: after the colon all is the value,
+// so that ${DAYS:-7} is minus seven.
+func (b *builder) checkDefault(n *Node, name, fallback string) {
+	value, shell := strings.CutPrefix(fallback, "-")
+	if !shell {
+		return
+	}
+	if !digits.MatchString(value) { // it may be a secret
+		value = "default"
+	}
+	b.p.Tolerate(n, !b.o.Embedded, "write ${"+name+":"+value+"}", "the default of the variable %s begins with a hyphen, which belongs to the value: ${%s:-…} is a shell's form", name, name)
+}
+
+var digits = regexp.MustCompile(`^[0-9.]+$`)
 
 func sorted(list []Problem) []Problem {
 	list = slices.Clone(list)
