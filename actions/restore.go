@@ -146,7 +146,11 @@ func (a *Restore) plan(ctx context.Context, env *Env) (*restore.Plan, error) {
 	if a.Choose != nil {
 		a.measure(ctx, env, r, &l)
 	}
-	return restore.Make(r, l), nil
+	p := restore.Make(r, l)
+	if a.IncludeAliases && env.Flavour == Native {
+		p.Warnings = append(p.Warnings, "a snapshot does not say which aliases its indices have: if one is named like an index that is there, the restore fails")
+	}
+	return p, nil
 }
 
 // everywhere lists the snapshots of the repositories in question. One that cannot
@@ -284,7 +288,7 @@ func (a *Restore) carryOut(ctx context.Context, env *Env, plan *restore.Plan) er
 		return context.Cause(ctx)
 	}
 	if !a.WaitForCompletion {
-		env.Warn("the restore goes on in the cluster; whether it succeeds is not looked at: see esnap status")
+		env.Warn("the restore goes on in the cluster; whether it succeeds is not looked at; see esnap status")
 		for _, it := range waitFor {
 			outcome(it, cluster.Done, nil, "started from %s, not waited for", it.Snapshot)
 		}

@@ -24,7 +24,8 @@ var diagnoses = []diagnosis{
 		"$1 lies below no entry of path.repo: add it there on every node and restart them, or choose a location below an entry"},
 	{regexp.MustCompile(`doesn't match any of the locations specified by path\.repo or repositories\.url\.allowed_urls`),
 		"add the URL to repositories.url.allowed_urls on every node, and restart them"},
-	{regexp.MustCompile(`repository type \[(s3|azure|gcs|hdfs)\] does not exist`),
+	{regexp.MustCompile(`repository type \[(hdfs)\] does not exist`), "the plugin repository-$1 is not installed: install it on every node and restart them"},
+	{regexp.MustCompile(`repository type \[(s3|azure|gcs)\] does not exist`),
 		"the plugin repository-$1 is not installed: install it on every node and restart them (Elasticsearch 8 and later has it built in)"},
 	{regexp.MustCompile(`repository type \[([^\]]*)\] does not exist`), "this server has no repositories of type $1"},
 	{regexp.MustCompile(`a file written by (?:master|cluster-manager|cluster_manager) to the store \[([^\]]*)\] cannot be accessed on the node \[\{([^}]*)\}`),
@@ -51,6 +52,7 @@ var diagnoses = []diagnosis{
 	{regexp.MustCompile(`Connect to ([^ \]]+)[^\n]*failed: Connection refused|Connection refused`), "nothing answers at the S3 endpoint: check the setting endpoint, and that every node can reach it"},
 	{regexp.MustCompile(`Status Code: 403`), "the S3 server refuses: check the keys and the bucket's policy"},
 	{regexp.MustCompile(`NotImplemented|Status Code: 501`), "the S3 server does not know a feature that is asked for: check server_side_encryption and storage_class"},
+	{regexp.MustCompile(`names need to be unique, but the following duplicates were found \[([^ \]]+) \(alias of`), "delete or rename the index $1; or leave out --include-aliases; or leave include_aliases out of the file"},
 	{regexp.MustCompile(`(?i)storage ?class`), "choose another storage_class; archives such as glacier cannot be read back"},
 	// Elasticsearch 8 and 9 say no more than this; the others say it around what they know.
 	{regexp.MustCompile(`RemoteTransportException(?:: )?\[{1,2}([^\[\]]+)\]\[[^\]]*\]\[internal:admin/repository/verify\]`),

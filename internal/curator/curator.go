@@ -74,7 +74,7 @@ func Main(ctx context.Context, h Host, name string, args []string) int {
 		fmt.Fprintf(h.Err, "Usage: %s\nTry '%s --help' for help.\n\nError: %s\n", c.UseLine(), c.CommandPath(), err)
 		return 2
 	}
-	fmt.Fprintf(h.Err, "%s: %s\n", name, said(err))
+	fmt.Fprintf(h.Err, "%s: %s\n", name, words{c.Flags(), name}.error(err))
 	return 1
 }
 
@@ -136,6 +136,11 @@ func runFile(c *cobra.Command, h Host, file string) error {
 
 // run carries out a plan, with the lines of an action file or of a single action.
 func (x *session) run(ctx context.Context, p *plan.Plan, single bool) error {
+	for _, w := range p.Findings {
+		if w.Tolerated {
+			x.log.Warn(w.Error())
+		}
+	}
 	reach := x.reach
 	if p.Idle(p.Steps) {
 		reach = func(context.Context) (cluster.Cluster, error) { return x.dial() }
@@ -146,7 +151,7 @@ func (x *session) run(ctx context.Context, p *plan.Plan, single bool) error {
 	}
 	result := run.Run(ctx, p, cl, run.Options{
 		Now: x.h.Now(), Watch: cluster.RealTime(), DryRun: x.dryRun, Timeout: x.s.Timeout, Remote: connect.Remote(x.h.Version),
-	}, &observer{log: x.log, flavour: x.flavour, single: single, anyServer: x.s.SkipVersionTest})
+	}, &observer{log: x.log, words: x.words, flavour: x.flavour, single: single, anyServer: x.s.SkipVersionTest})
 	if n := code(result); n != 0 {
 		return &coded{n}
 	}

@@ -311,8 +311,8 @@ func (x *session) trouble(err error) error {
 	}
 	var e *cluster.Error
 	if errors.As(err, &e) && (errors.Is(err, cluster.ErrRepository) || e.Has("repository_exception")) {
-		fmt.Fprintln(x.h.Out, "Repository exception: "+said(err))
+		fmt.Fprintln(x.h.Out, "Repository exception: "+x.words.error(err))
 	}
-	x.log.Error(said(err))
+	x.log.Error(x.words.error(err))
 	return &coded{1}
 }
