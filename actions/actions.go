@@ -12,7 +12,11 @@ package actions
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/esnap/esnap/internal/cluster"
@@ -151,16 +155,40 @@ func optionError(key, format string, args ...any) error {
 	return &cluster.OptionError{Key: key, Text: fmt.Sprintf(format, args...)}
 }
 
-// checkName reports an option whose text can be resolved to a name at no time.
-func checkName(key, text string) error {
-	if _, err := strftime.Resolve(text, time.Unix(0, 0).UTC()); err != nil {
+// checkName reports an option whose text can be resolved to a name at no time, or only
+// to names that servers refuse for what it is to be: index, alias or snapshot. Dates
+// have digits only, so that any will do.
+func checkName(key, what, text string) error {
+	name, err := strftime.Resolve(text, time.Unix(0, 0).UTC())
+	if err != nil {
 		return optionError(key, "%s", err)
+	}
+	if why := cluster.InvalidName(what, name); why != "" && !strings.Contains(text, "${") { // that is for somebody else to fill in
+		return tolerated(key, "%q cannot be the name of the %s: %s", text, what, why)
 	}
 	return nil
 }
 
 // Gone is what Revalidate says of an item that no longer exists.
 const Gone = "gone"
+
+// tolerated is an error with which Curator's command lines go on: what comes of it is
+// left to the server.
+func tolerated(key, format string, args ...any) error {
+	return &cluster.OptionError{Key: key, Text: fmt.Sprintf(format, args...), Tolerated: true}
+}
+
+// checkAliases reports names of aliases in extra_settings that servers refuse.
+func checkAliases(extra map[string]any) error {
+	var errs []error
+	aliases, _ := extra["aliases"].(map[string]any)
+	for _, name := range slices.Sorted(maps.Keys(aliases)) {
+		if why := cluster.InvalidName("alias", name); why != "" && !strings.HasPrefix(name, "<") { // date math is the server's
+			errs = append(errs, tolerated("extra_settings", "aliases: %q cannot be the name of an alias: %s", name, why))
+		}
+	}
+	return errors.Join(errs...)
+}
 
 // waitForRunning is how long to wait for somebody else's operation: as the option
 // says, or 30 minutes in esnap's own commands and not at all in Curator's.

@@ -21,7 +21,7 @@ func newAliasAction(Flavour) Action { return &AliasAction{} }
 
 // Validate implements Action.
 func (a *AliasAction) Validate(map[string]bool) error {
-	return checkName("name", a.Name)
+	return checkName("name", "alias", a.Name)
 }
 
 // Run implements Action: removals come first, whatever their order in the file.

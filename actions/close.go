@@ -3,6 +3,8 @@ package actions
 import (
 	"context"
 	"errors"
+	"slices"
+	"strings"
 
 	"github.com/esnap/esnap/internal/cluster"
 )
@@ -11,7 +13,7 @@ import (
 type Close struct {
 	DeleteAliases      bool `yaml:"delete_aliases" doc:"take their aliases away first"`
 	SkipFlush          bool `yaml:"skip_flush" doc:"do not flush them first"`
-	IgnoreSyncFailures bool `yaml:"ignore_sync_failures" doc:"close them although the flush failed"`
+	IgnoreSyncFailures bool `yaml:"ignore_sync_failures" doc:"close them although the request to flush them failed; a shard that cannot be flushed is only a warning anyway"`
 }
 
 func newClose(Flavour) Action { return &Close{} }
@@ -41,13 +43,46 @@ func (a *Close) Run(ctx context.Context, env *Env) error {
 	}
 	return inBatches(ctx, env, "close", names, func(batch []string) error {
 		if !a.SkipFlush {
-			if err := env.Cluster.FlushIndices(ctx, cluster.FlushIndices{Names: batch}); err != nil {
-				if !a.IgnoreSyncFailures || errors.Is(err, cluster.ErrUnreachable) {
-					return err
-				}
-				env.Warn("%s; they are closed all the same", err)
+			if err := a.flush(ctx, env, batch); err != nil {
+				return err
 			}
 		}
 		return env.Cluster.OpenIndices(ctx, cluster.OpenIndices{Names: batch, Close: true})
 	}, func(ctx context.Context) (map[string]string, error) { return state(ctx, env, names, true) })
+}
+
+// flush writes what is in memory to disk. That is no condition of closing: what is not
+// flushed is read from the transaction log when the index is opened.
+func (a *Close) flush(ctx context.Context, env *Env, names []string) error {
+	ready, err := a.flushable(ctx, env, names)
+	if err == nil && len(ready) > 0 {
+		err = env.Cluster.FlushIndices(ctx, cluster.FlushIndices{Names: ready})
+	}
+	if err == nil && len(ready) < len(names) {
+		left := slices.DeleteFunc(slices.Clone(names), func(n string) bool { return slices.Contains(ready, n) })
+		err = &cluster.Error{Op: "flush " + strings.Join(left, ", "), Kind: cluster.ErrShards, Text: "not all primary shards are started"}
+	}
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, cluster.ErrShards), a.IgnoreSyncFailures && !errors.Is(err, cluster.ErrUnreachable):
+		env.Warn("%s: closed without a complete flush", err)
+		return nil
+	case errors.Is(err, cluster.ErrUnreachable):
+		return err
+	}
+	return cluster.WithHint(err, "ignore_sync_failures: true or skip_flush: true closes the indices without a flush")
+}
+
+// flushable are the indices whose primary shards are all started. For one that is on no
+// node the server would wait a minute before it says so.
+func (a *Close) flushable(ctx context.Context, env *Env, names []string) ([]string, error) {
+	health, err := env.Cluster.Health(ctx, names)
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(slices.Clone(names), func(n string) bool {
+		h, known := health[n]
+		return known && h.ActivePrimary < h.Shards
+	}), nil
 }

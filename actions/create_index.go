@@ -21,7 +21,7 @@ func newCreateIndex(Flavour) Action { return &CreateIndex{} }
 
 // Validate implements Action.
 func (a *CreateIndex) Validate(map[string]bool) error {
-	return checkName("name", a.Name)
+	return errors.Join(checkName("name", "index", a.Name), checkAliases(a.ExtraSettings))
 }
 
 // Run implements Action.

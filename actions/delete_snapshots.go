@@ -71,7 +71,7 @@ func (a *DeleteSnapshots) patience(env *Env) *patience {
 	return newPatience(env.waitForRunning(a.WaitForRunning))
 }
 
-var errNoRepositoryHint = "register it with esnap repository register, or declare it under repositories: in the file"
+var errNoRepositoryHint = "register it with esnap repository register; or declare it under repositories: in the file"
 
 // missingRepository adds advice to an error about a repository that is not there.
 func missingRepository(err error) error {

@@ -88,7 +88,7 @@ func (a *Reindex) Validate(given map[string]bool) error {
 	wrong := func(format string, args ...any) { errs = append(errs, optionError("request_body", format, args...)) }
 	source := a.RequestBody.Source
 	if slices.Contains(source.Index, "REINDEX_SELECTED") {
-		wrong("source.index: REINDEX_SELECTED is misspelt; it reads %s", selection)
+		errs = append(errs, tolerated("request_body", "source.index: REINDEX_SELECTED is taken for the name of an index; %s stands for what the filters select", selection))
 	}
 	if slices.Contains(source.Index, selection) && len(source.Index) > 1 {
 		wrong("source.index: %s stands alone", selection)
@@ -112,7 +112,18 @@ func (a *Reindex) Validate(given map[string]bool) error {
 	if a.RequestBody.Dest.Index == migration && source.Remote == nil && a.MigrationPrefix+a.MigrationSuffix == "" {
 		errs = append(errs, optionError("migration_prefix", "dest.index %s within one cluster needs migration_prefix or migration_suffix", migration))
 	}
+	if why := cluster.InvalidName("alias", a.dest("x")); why != "" && !strings.HasPrefix(a.dest("x"), "<") { // it may be an alias, and date math is the server's
+		errs = append(errs, tolerated("request_body", "dest.index: %q cannot be the name of an index or alias: %s", a.dest("SOURCE"), why))
+	}
 	return errors.Join(errs...)
+}
+
+// dest is the target for a source.
+func (a *Reindex) dest(source string) string {
+	if a.RequestBody.Dest.Index == migration {
+		return a.MigrationPrefix + source + a.MigrationSuffix
+	}
+	return a.RequestBody.Dest.Index
 }
 
 func (a *Reindex) selects() bool {
@@ -161,7 +172,7 @@ func (a *Reindex) Run(ctx context.Context, env *Env) error {
 		return context.Cause(ctx)
 	}
 	for _, s := range sources {
-		a.copy(ctx, env, []string{s}, a.MigrationPrefix+s+a.MigrationSuffix)
+		a.copy(ctx, env, []string{s}, a.dest(s))
 	}
 	return context.Cause(ctx)
 }

@@ -146,7 +146,11 @@ func (a *Restore) plan(ctx context.Context, env *Env) (*restore.Plan, error) {
 	if a.Choose != nil {
 		a.measure(ctx, env, r, &l)
 	}
-	return restore.Make(r, l), nil
+	p := restore.Make(r, l)
+	if a.IncludeAliases && env.Flavour == Native {
+		p.Warnings = append(p.Warnings, "a snapshot does not say which aliases its indices have: if one is named like an index that is there, the restore fails")
+	}
+	return p, nil
 }
 
 // everywhere lists the snapshots of the repositories in question. One that cannot
@@ -292,7 +296,7 @@ func (a *Restore) carryOut(ctx context.Context, env *Env, plan *restore.Plan) er
 		return context.Cause(ctx)
 	}
 	if !a.WaitForCompletion {
-		env.Warn("the restore continues in the cluster and is not waited for; watch it with esnap status, or wait for it by running the same command again")
+		env.Warn("the restore continues in the cluster and is not waited for; watch it with esnap status; wait for it by running the same command again")
 		for _, it := range waitFor {
 			outcome(it, cluster.Requested, nil, "started from %s, not waited for", it.Snapshot)
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 
@@ -17,7 +18,7 @@ type Rollover struct {
 	Name                string         `yaml:"name" check:"required" doc:"the alias, taken literally"`
 	Conditions          conditions     `yaml:"conditions" check:"required" doc:"max_age, max_docs, max_size; one of them is enough"`
 	NewIndex            string         `yaml:"new_index" doc:"the new index, with strftime tokens or as <date math>; default: the server counts on"`
-	ExtraSettings       map[string]any `yaml:"extra_settings" doc:"settings of the new index"`
+	ExtraSettings       map[string]any `yaml:"extra_settings" doc:"aliases, mappings and settings of the new index; other keys are settings, too"`
 	WaitForActiveShards string         `yaml:"wait_for_active_shards" check:"scalar" doc:"shard copies that must be started, a number or all"`
 }
 
@@ -34,7 +35,11 @@ func (a *Rollover) Validate(given map[string]bool) error {
 	if given["conditions"] && len(a.conditions()) == 0 {
 		return optionError("conditions", "needs one of max_age, max_docs, max_size")
 	}
-	return checkName("new_index", a.NewIndex)
+	var name error
+	if a.NewIndex != "" {
+		name = checkName("new_index", "index", a.NewIndex)
+	}
+	return errors.Join(name, checkParts(a.ExtraSettings), checkAliases(a.ExtraSettings))
 }
 
 func (a *Rollover) conditions() map[string]any {
@@ -87,7 +92,8 @@ func (a *Rollover) Run(ctx context.Context, env *Env) error {
 	if err != nil {
 		return err
 	}
-	req := cluster.Rollover{Alias: a.Name, NewIndex: newIndex, Conditions: a.conditions(), Settings: a.ExtraSettings, WaitForActiveShards: a.WaitForActiveShards}
+	req := cluster.Rollover{Alias: a.Name, NewIndex: newIndex, Conditions: a.conditions(), WaitForActiveShards: a.WaitForActiveShards}
+	req.Settings, req.Aliases, req.Mappings = parts(a.ExtraSettings)
 	due, err := env.Cluster.RolloverDue(ctx, req)
 	if err != nil {
 		return err
@@ -98,6 +104,7 @@ func (a *Rollover) Run(ctx context.Context, env *Env) error {
 		return nil
 	}
 	done, err := env.Cluster.Rollover(ctx, req)
+	assumed := err == nil && done.NewIndex == ""
 	if errors.Is(err, cluster.ErrLost) { // never asked for twice: look
 		after, lerr := env.Cluster.Indices(ctx)
 		if lerr == nil && hasIndex(after, due.NewIndex) {
@@ -116,6 +123,49 @@ func (a *Rollover) Run(ctx context.Context, env *Env) error {
 		return nil
 	}
 	o.Detail = fmt.Sprintf("from %s to %s", done.OldIndex, done.NewIndex)
+	if len(req.Aliases) > 0 && !assumed {
+		if err := hasAliases(ctx, env, done.NewIndex, req.Aliases); err != nil {
+			o.Result, o.Err = cluster.Failure, err
+		}
+	}
 	env.Outcome(o)
 	return nil
+}
+
+// hasAliases sees that an index has the aliases.
+func hasAliases(ctx context.Context, env *Env, index string, aliases map[string]any) error {
+	have, err := env.Cluster.AliasBodies(ctx, index)
+	for _, alias := range slices.Sorted(maps.Keys(aliases)) {
+		if _, there := have[alias]; !there && err == nil {
+			return fmt.Errorf("rolled over to %s, which does not have the alias %s", index, alias)
+		}
+	}
+	return err
+}
+
+// partKeys are the keys of extra_settings that are not settings by themselves.
+var partKeys = []string{"settings", "aliases", "mappings"}
+
+// checkParts reports those that are not maps.
+func checkParts(extra map[string]any) error {
+	for _, k := range partKeys {
+		if v, given := extra[k]; given {
+			if _, isMap := v.(map[string]any); !isMap {
+				return optionError("extra_settings", "%s: expected a map", k)
+			}
+		}
+	}
+	return nil
+}
+
+// parts are what extra_settings say of a new index. Keys besides these three are
+// settings, as Curator has them.
+func parts(extra map[string]any) (settings, aliases, mappings map[string]any) {
+	part := func(key string) map[string]any { m, _ := extra[key].(map[string]any); return m }
+	settings = maps.Clone(extra)
+	maps.DeleteFunc(settings, func(k string, _ any) bool { return slices.Contains(partKeys, k) })
+	if given := part("settings"); len(given) > 0 {
+		maps.Copy(settings, given)
+	}
+	return settings, part("aliases"), part("mappings")
 }

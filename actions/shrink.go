@@ -56,15 +56,16 @@ func (a *Shrink) Validate(given map[string]bool) error {
 	if a.ShrinkPrefix+a.ShrinkSuffix == "" {
 		errs = append(errs, optionError("shrink_suffix", "with neither shrink_prefix nor shrink_suffix the target would have the source's name"))
 	}
+	if why := cluster.InvalidName("index", a.target("x")); why != "" {
+		errs = append(errs, tolerated("shrink_suffix", "the target %q cannot be the name of an index: %s", a.target("SOURCE"), why))
+	}
 	if p := a.PostAllocation; p.Key == "" && (p.Value != nil || p.AllocationType != "require") {
 		errs = append(errs, optionError("post_allocation", "the key is missing"))
 	}
-	for k, v := range a.ExtraSettings {
-		if _, isMap := v.(map[string]any); (k == "settings" || k == "aliases") && !isMap {
-			errs = append(errs, optionError("extra_settings", "%s: expected a map", k))
-		}
+	if _, given := a.ExtraSettings["mappings"]; given {
+		errs = append(errs, optionError("extra_settings", "mappings: the target has those of its source; the server takes no others"))
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, checkParts(a.ExtraSettings), checkAliases(a.ExtraSettings))...)
 }
 
 const (
@@ -131,6 +132,9 @@ func (a *Shrink) shrink(ctx context.Context, env *Env, source *cluster.Index, be
 		return a.undo(ctx, env, source.Name, before, err)
 	}
 	if !a.DeleteAfter {
+		if env.Flavour != Native { // Curator empties the rule, the index's own one, too
+			return a.release(ctx, env, source.Name, "", before, nil)
+		}
 		return a.undo(ctx, env, source.Name, before, nil)
 	}
 	return deleteReplaced(ctx, env, source)
@@ -139,7 +143,11 @@ func (a *Shrink) shrink(ctx context.Context, env *Env, source *cluster.Index, be
 // undo gives the source back the routing it had, and takes away a write block that
 // it did not have.
 func (a *Shrink) undo(ctx context.Context, env *Env, source string, before map[string]string, err error) error {
-	put := cluster.PutIndexSettings{Names: []string{source}, Settings: map[string]any{requireNode: nilIfEmpty(before[requireNode])}}
+	return a.release(ctx, env, source, nilIfEmpty(before[requireNode]), before, err)
+}
+
+func (a *Shrink) release(ctx context.Context, env *Env, source string, routing any, before map[string]string, err error) error {
+	put := cluster.PutIndexSettings{Names: []string{source}, Settings: map[string]any{requireNode: routing}}
 	if before[blockWrites] != "true" {
 		put.Settings[blockWrites] = nilIfEmpty(before[blockWrites])
 	}
@@ -181,6 +189,9 @@ func (a *Shrink) check(ctx context.Context, env *Env, source *cluster.Index, bef
 		}
 		return node, false, fmt.Errorf("the target index %s is there already", target)
 	}
+	if err := a.green(ctx, env, source.Name); err != nil {
+		return node, false, err
+	}
 	stats, err := env.Cluster.Stats(ctx, []string{source.Name})
 	if err != nil {
 		return node, false, err
@@ -208,6 +219,21 @@ func (a *Shrink) check(ctx context.Context, env *Env, source *cluster.Index, bef
 			"set number_of_replicas to %d or less", len(data)-1)
 	}
 	return node, false, nil
+}
+
+// green refuses a source with shard copies that are on no node: nothing is on its way
+// that could be waited for.
+func (a *Shrink) green(ctx context.Context, env *Env, source string) error {
+	health, err := env.Cluster.Health(ctx, []string{source})
+	if err != nil {
+		return err
+	}
+	h := health[source]
+	starting := h.Status == "yellow" && h.Initializing > 0 && h.Unassigned == 0
+	if h.Status != "green" && !starting {
+		return cluster.WithHint(fmt.Errorf("the source is %s, and only a green index can be shrunk", cmp.Or(h.Status, "deleted or closed")), "wait until all its shards are started, or set its number_of_replicas to what the nodes can hold")
+	}
+	return nil
 }
 
 // choose picks the node (DETERMINISTIC: the one with most space among those that
@@ -270,14 +296,10 @@ func (a *Shrink) make(ctx context.Context, env *Env, source, target string, node
 			return err
 		}
 	}
-	health, err := env.Cluster.Health(ctx, []string{source})
-	if err != nil {
+	if err := a.green(ctx, env, source); err != nil {
 		return err
 	}
-	if s := health[source].Status; s != "green" {
-		return fmt.Errorf("the source is %s, and only a green index is shrunken", cmp.Or(s, "gone"))
-	}
-	err = env.Cluster.ShrinkIndex(ctx, a.request(source, target))
+	err := env.Cluster.ShrinkIndex(ctx, a.request(source, target))
 	if err == nil || errors.Is(err, cluster.ErrLost) { // never asked for twice: look
 		made, lerr := env.Cluster.Settings(ctx, []string{target})
 		if _, there := made[target]; there || lerr != nil {
@@ -290,14 +312,9 @@ func (a *Shrink) make(ctx context.Context, env *Env, source, target string, node
 
 func (a *Shrink) request(source, target string) cluster.ShrinkIndex {
 	r := cluster.ShrinkIndex{Source: source, Target: target, WaitForActiveShards: a.WaitActive, Settings: map[string]any{}}
-	r.Aliases, _ = a.ExtraSettings["aliases"].(map[string]any)
-	extra, _ := a.ExtraSettings["settings"].(map[string]any)
-	maps.Copy(r.Settings, cluster.Dotted(extra))
-	for k, v := range a.ExtraSettings { // Curator 8 takes settings without the key, too
-		if k != "settings" && k != "aliases" {
-			maps.Copy(r.Settings, cluster.Dotted(map[string]any{k: v}))
-		}
-	}
+	settings, aliases, _ := parts(a.ExtraSettings)
+	r.Aliases = aliases
+	maps.Copy(r.Settings, cluster.Dotted(settings))
 	r.Settings["index.number_of_shards"], r.Settings["index.number_of_replicas"] = a.NumberOfShards, a.NumberOfReplicas
 	r.Settings[requireNode], r.Settings[blockWrites] = nil, nil
 	return r

@@ -35,7 +35,7 @@ func newSnapshot(f Flavour) Action {
 
 // Validate implements Action.
 func (a *Snapshot) Validate(map[string]bool) error {
-	return checkName("name", a.Name)
+	return checkName("name", "snapshot", a.Name)
 }
 
 // Run implements Action.

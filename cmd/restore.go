@@ -199,7 +199,7 @@ func runRestore(c *cobra.Command, app *App, o *restoreOptions, names []string) e
 // sayRestore ends a restore on a terminal: what became of each index, and how to
 // undo it.
 func (a *App) sayRestore(result run.Result, r *report.Report) {
-	var undo []string
+	var undo, hints []string
 	for _, act := range r.Actions {
 		for _, o := range act.Outcomes {
 			if o.What != "index" {
@@ -213,6 +213,10 @@ func (a *App) sayRestore(result run.Result, r *report.Report) {
 				line += ": " + strings.ReplaceAll(o.Error, "\n", "; ")
 			}
 			terminal.Fprintf(a.Out, "%s\n", line)
+			if o.Hint != "" && !slices.Contains(hints, o.Hint) && !a.quietRuns { // then the error comes with it
+				hints = append(hints, o.Hint)
+				terminal.Fprintf(a.Out, "hint: %s\n", o.Hint)
+			}
 			if o.Result == "done" && !r.DryRun {
 				undo = append(undo, o.Name)
 			}

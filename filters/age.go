@@ -43,14 +43,18 @@ func (f *Age) Validate(list cluster.ListKind, given map[string]bool) error {
 		re, err := pyregex.Compile(f.UnitCountPattern)
 		switch {
 		case err != nil:
-			errs = append(errs, optionError("unit_count_pattern", err.Error()))
+			errs = append(errs, tolerated("unit_count_pattern", err.Error()+noNumber))
 		case re.Groups() == 0:
-			errs = append(errs, optionError("unit_count_pattern", "needs a group in parentheses that matches the number"))
+			errs = append(errs, tolerated("unit_count_pattern", "needs a group in parentheses that matches the number"+noNumber))
+		default:
+			f.perName = re
 		}
-		f.perName = re
 	}
 	return errors.Join(errs...)
 }
+
+// noNumber is what a wrong unit_count_pattern means where it is tolerated.
+const noNumber = "; as it is written, it matches no name"
 
 // Needs implements Filter.
 func (f *Age) Needs() []cluster.Need { return f.needs(f.Source) }
@@ -88,12 +92,14 @@ func (f *Age) Judge(now time.Time, items []cluster.Item) []cluster.Verdict {
 // count is unit_count, or the number in the item's name. -1 as unit_count means
 // that a name without a number does not match (spec/curator §6.2).
 func (f *Age) count(name string) (int64, bool) {
-	if f.perName == nil {
+	if f.UnitCountPattern == "" {
 		return f.UnitCount, true
 	}
-	if m, ok, err := f.perName.Search(name); err == nil && ok {
-		if n, err := strconv.ParseInt(m.Groups[1], 10, 64); err == nil && n != 0 {
-			return n, true
+	if f.perName != nil {
+		if m, ok, err := f.perName.Search(name); err == nil && ok {
+			if n, err := strconv.ParseInt(m.Groups[1], 10, 64); err == nil && n != 0 {
+				return n, true
+			}
 		}
 	}
 	return f.UnitCount, f.UnitCount != -1

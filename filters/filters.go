@@ -179,6 +179,11 @@ func verdict(match bool, why string) cluster.Verdict {
 
 func optionError(key, text string) error { return &cluster.OptionError{Key: key, Text: text} }
 
+// tolerated is an error of an option with which Curator's command lines go on.
+func tolerated(key, text string) error {
+	return &cluster.OptionError{Key: key, Text: text, Tolerated: true}
+}
+
 // judgeEach judges items one by one; an item of another type is not judged.
 func judgeEach[T cluster.Item](items []cluster.Item, judge func(T) cluster.Verdict) []cluster.Verdict {
 	out := make([]cluster.Verdict, len(items))

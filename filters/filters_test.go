@@ -339,6 +339,19 @@ func TestUnitCountPattern(t *testing.T) {
 	} {
 		require.Equal(t, c.want, selected(t, filter(c.count, c.more), now, items), "%+v", c)
 	}
+	// What cannot be used matches no name, as with Curator.
+	for _, pattern := range []string{`(\d`, `\d+`} {
+		for count, want := range map[int64]cluster.Match{-1: cluster.No, 5: cluster.Yes, 40: cluster.No} {
+			f := &Age{Source: "creation_date", Direction: "older", Unit: "days", UnitCount: count, UnitCountPattern: pattern}
+			err := f.Validate(cluster.Indices, nil)
+			var wrong *cluster.OptionError
+			require.ErrorAs(t, err, &wrong)
+			require.True(t, wrong.Tolerated)
+			for _, v := range f.Judge(now, items) {
+				require.Equal(t, want, v.Match, "%s %d", pattern, count)
+			}
+		}
+	}
 }
 
 func TestHugeUnitCounts(t *testing.T) {

@@ -277,7 +277,7 @@ func Bring(ctx context.Context, c cluster.Cluster, s Spec, force bool) (State, e
 	if len(st.Drift) > 0 && (s.Ensure == Update || slices.ContainsFunc(st.Drift, func(d Difference) bool { return d.Place })) {
 		if place := slices.IndexFunc(st.Drift, func(d Difference) bool { return d.Place }); place >= 0 && !force {
 			return st, cluster.WithHint(cluster.Refuse("repository %s points elsewhere: %s", s.Name, st.Drift[place]),
-				"snapshots in the other place would no longer be seen; --force registers it anew, or register the new place under another name")
+				"snapshots in the other place would no longer be seen; register the new place under another name; or --force registers it anew")
 		}
 		return register(ctx, c, st)
 	}

@@ -190,6 +190,19 @@ func TestExplainsFileSystems(t *testing.T) {
 		require.NoError(t, err)
 		require.Contains(t, said(t, 500, string(data)), want, file)
 	}
+	for kind, builtIn := range map[string]bool{"s3": true, "azure": true, "gcs": true, "hdfs": false} {
+		hint := said(t, 500, `{"error":{"type":"repository_exception","reason":"[r] repository type [`+kind+`] does not exist"},"status":500}`)
+		require.Contains(t, hint, "the plugin repository-"+kind+" is not installed")
+		require.Equal(t, builtIn, strings.Contains(hint, "built in"), "%s: %s", kind, hint)
+	}
+	for _, reason := range []string{
+		"index and alias names need to be unique, but the following duplicates were found [orders (alias of [ord-1/hNfd__ujSXum7mGTDHjwpg])]",
+		"index, alias, and data stream names need to be unique, but the following duplicates were found [orders (alias of [ord-1]) conflicts with index]",
+	} {
+		hint := said(t, 500, `{"error":{"type":"illegal_state_exception","reason":"`+reason+`"},"status":500}`)
+		require.Contains(t, hint, "delete or rename the index orders;")
+		require.Contains(t, hint, "leave out --include-aliases")
+	}
 	frame := func(cause string) string {
 		return `{"error":{"type":"repository_verification_exception","reason":"[r] path  is not accessible on master node","caused_by":` + cause + `},"status":500}`
 	}

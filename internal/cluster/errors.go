@@ -28,6 +28,8 @@ var (
 	// ErrLost means that a write was sent and no answer came: it may or may not
 	// have been carried out. Look before doing it again.
 	ErrLost = errors.New("the reply was lost")
+	// ErrShards means that the request was carried out, but not on all shards.
+	ErrShards = errors.New("not all shards took part")
 	// ErrOtherCluster means that an address does not lead to the cluster that was
 	// read before, or does not say whether it does: nothing is written.
 	ErrOtherCluster = errors.New("another cluster answers")

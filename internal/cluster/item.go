@@ -146,6 +146,8 @@ type OptionError struct {
 	Key  string // the option; empty: the action or filter as a whole
 	Text string
 	Hint string
+	// Tolerated means that Curator goes on: its command lines warn and go on, too.
+	Tolerated bool
 }
 
 // Error names the option and what is wrong with it.

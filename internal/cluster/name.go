@@ -85,6 +85,48 @@ func expand[T comparable](targets []string, known []T, match func(pattern string
 	return matched, missing
 }
 
+// InvalidName says why servers refuse a name, or nothing. What it is for is index,
+// alias or snapshot; the rules are those of all servers that esnap knows.
+func InvalidName(what, name string) string {
+	forbidden, first := " \"*\\<|,>/?#:", "-_+"
+	if what == "snapshot" {
+		forbidden, first = " \"*\\<|,>/?#", "_"
+	}
+	switch at := strings.IndexAny(name, forbidden); {
+	case name == "":
+		return "the name is empty"
+	case len(name) > 255:
+		return fmt.Sprintf("the name has %d bytes; 255 is the most", len(name))
+	case what != "alias" && name != strings.ToLower(name):
+		return "names are lower case"
+	case at >= 0:
+		return fmt.Sprintf("the name has a character that names must not have: %q", name[at:at+1])
+	case strings.ContainsAny(name[:1], first) && first == "_":
+		return "names do not start with _"
+	case strings.ContainsAny(name[:1], first):
+		return "names do not start with - _ or +"
+	case what != "snapshot" && (name == "." || name == ".."):
+		return "names are not . or .."
+	}
+	return ""
+}
+
+// invalid is the error of a server that refuses a name.
+func invalid(op, what, name string) error {
+	why := InvalidName(what, name)
+	if why == "" {
+		return nil
+	}
+	return &Error{Op: op, Kind: ErrInvalid, Text: fmt.Sprintf("%q cannot be the name of %s: %s", name, article(what), why)}
+}
+
+func article(what string) string {
+	if strings.ContainsAny(what[:1], "aeiou") {
+		return "an " + what
+	}
+	return "a " + what
+}
+
 // Count reads "1 index", "2 indices", "3 snapshots".
 func Count(n int, what string) string {
 	switch {

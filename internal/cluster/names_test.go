@@ -346,3 +346,16 @@ func TestAgeForPeople(t *testing.T) {
 	}
 	require.Equal(t, "-", Age(now, time.Time{}))
 }
+
+func TestInvalidName(t *testing.T) {
+	for name, refused := range map[string]string{ // i, a and s: as the name of an index, an alias, a snapshot
+		"a-2026.11.03": "", "a": "", strings.Repeat("a", 255): "", "grüße": "", "a_b+c-": "", ".a": "", "a{b}$": "",
+		"": "ias", strings.Repeat("a", 256): "ias", strings.Repeat("ü", 128): "ias", "A": "is", "nightly-Ü": "is", "_a": "ias", "-a": "ia", "+a": "ia",
+		".": "ia", "..": "ia", "a:b": "ia", "a b": "ias", "a,b": "ias", "a/b": "ias", `a\b`: "ias", `a"b`: "ias", "a*": "ias", "a?": "ias", "<a>": "ias", "a|b": "ias", "a#": "ias",
+	} {
+		for _, what := range []string{"index", "alias", "snapshot"} {
+			require.Equal(t, strings.Contains(refused, what[:1]), InvalidName(what, name) != "", "%s %q: %s", what, name, InvalidName(what, name))
+		}
+	}
+	require.Contains(t, InvalidName("snapshot", "a,b"), `","`)
+}

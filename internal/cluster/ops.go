@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -120,6 +121,9 @@ func (r UnregisterRepository) Intent() Intent {
 
 // refused implements refusable.
 func (r CreateSnapshot) refused(ctx context.Context, c Reader) error {
+	if err := invalid("create snapshot "+r.Repository+"/"+r.Name, "snapshot", r.Name); err != nil {
+		return err
+	}
 	names, err := SnapshotNames(ctx, c, r.Repository)
 	if err == nil && slices.Contains(names, r.Name) {
 		err = &Error{Op: "create snapshot " + r.Repository + "/" + r.Name, Kind: ErrExists, Text: "a snapshot of this name is there already"}
@@ -187,6 +191,35 @@ func (r UpdateAliases) Intent() Intent {
 		in.Names = append(in.Names, a.Alias)
 	}
 	return in
+}
+
+// refused implements refusable.
+func (r UpdateAliases) refused(ctx context.Context, c Reader) error {
+	taken := map[string]string{}
+	if slices.ContainsFunc(r.Actions, func(a AliasAction) bool { return !a.Remove }) {
+		list, err := c.Indices(ctx)
+		if err != nil {
+			return err
+		}
+		for _, i := range list {
+			taken[i.Name] = "index"
+			if i.DataStream != "" {
+				taken[i.DataStream] = "data stream"
+			}
+		}
+	}
+	for _, a := range r.Actions {
+		if a.Remove {
+			continue
+		}
+		if what := taken[a.Alias]; what != "" {
+			return &Error{Op: "update aliases", Kind: ErrInvalid, Text: fmt.Sprintf("%q cannot be the name of an alias: %s of that name is there", a.Alias, article(what))}
+		}
+		if err := invalid("update aliases", "alias", a.Alias); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Assume implements Op.

@@ -85,6 +85,11 @@ func (r ShrinkIndex) Intent() Intent {
 	return Intent{Verb: "shrink", What: "index", Names: []string{r.Source, r.Target}, Detail: "with settings " + text(r.Settings)}
 }
 
+// refused implements refusable.
+func (r ShrinkIndex) refused(context.Context, Reader) error {
+	return invalid("shrink index "+r.Source, "index", r.Target)
+}
+
 // Assume implements Op: the target holds what the source does.
 func (r ShrinkIndex) Assume(o *Overlay) {
 	CreateIndex{Name: r.Target}.Assume(o)

@@ -49,7 +49,9 @@ type Rollover struct {
 	Alias               string
 	NewIndex            string // empty: the server counts on
 	Conditions          map[string]any
-	Settings            map[string]any
+	Settings            map[string]any // of the new index, as are these
+	Aliases             map[string]any
+	Mappings            map[string]any
 	WaitForActiveShards string
 }
 
@@ -155,6 +157,9 @@ func (r CreateIndex) Intent() Intent {
 
 // refused implements refusable.
 func (r CreateIndex) refused(ctx context.Context, c Reader) error {
+	if err := invalid("create index "+r.Name, "index", r.Name); err != nil {
+		return err
+	}
 	list, err := c.Indices(ctx)
 	if err == nil && slices.ContainsFunc(list, func(i *Index) bool { return i.Name == r.Name || i.HasAlias(r.Name) || i.DataStream == r.Name }) {
 		err = &Error{Op: "create index " + r.Name, Kind: ErrExists, Text: "it is there already"}

@@ -276,3 +276,27 @@ func (w *writer) CreateSnapshot(context.Context, CreateSnapshot) error {
 	w.done = append(w.done, "create")
 	return ErrExists
 }
+
+// What the server would refuse because of a name is refused in a dry run, too.
+func TestDryRunRefusesNames(t *testing.T) {
+	c, _, intents := dry()
+	ctx := context.Background()
+	update := func(act AliasAction) error {
+		return c.UpdateAliases(ctx, UpdateAliases{Actions: []AliasAction{act}})
+	}
+	for name, refused := range map[string]error{
+		"an index of that name is there":  update(AliasAction{Index: "a", Alias: "b"}),
+		"names do not start with - _ or":  update(AliasAction{Index: "a", Alias: "_a"}),
+		"snapshot: names are lower case":  c.CreateSnapshot(ctx, CreateSnapshot{Repository: "r", Name: "Upper"}),
+		"an index: names are lower case":  c.CreateIndex(ctx, CreateIndex{Name: "Upper"}),
+		"a character that names must not": c.ShrinkIndex(ctx, ShrinkIndex{Source: "a", Target: "a shrunk"}),
+	} {
+		require.ErrorIs(t, refused, ErrInvalid, name)
+		require.ErrorContains(t, refused, name)
+	}
+	require.Empty(t, *intents)
+	require.NoError(t, update(AliasAction{Index: "a", Alias: "Any"}))
+	require.NoError(t, update(AliasAction{Index: "a", Alias: "b", Remove: true}), "nothing is added")
+	require.NoError(t, c.DeleteIndices(ctx, DeleteIndices{Names: []string{"b"}}))
+	require.NoError(t, update(AliasAction{Index: "a", Alias: "b"}), "an index that is assumed to be deleted is not in the way")
+}

@@ -62,6 +62,7 @@ func Contract(t *testing.T, fixture func(t *testing.T) Fixture) {
 		{"shard problems", contract.testShardProblems},
 		{"delete indices", contract.testDeleteIndices},
 		{"update aliases", contract.testUpdateAliases},
+		{"roll over", contract.testRollover},
 		{"nodes and shards", contract.testShards},
 		{"alias bodies", contract.testAliasBodies},
 		{"shrink", contract.testShrink},

@@ -184,3 +184,31 @@ func (c contract) testUpdateAliases() {
 	require.Equal(c, []string{added}, c.index(one).Aliases)
 	c.kind(update(cluster.AliasAction{Index: one, Alias: two}), cluster.ErrInvalid, "an alias named like an index")
 }
+
+func (c contract) testRollover() {
+	write, read := c.name("write"), c.name("read")
+	old := c.create("roll-000001", Setup{Documents: 2, WriteAliases: []string{write}})
+	req := cluster.Rollover{
+		Alias: write, Conditions: map[string]any{"max_docs": int64(3)}, Settings: map[string]any{"index.refresh_interval": "9s"}, Aliases: map[string]any{read: map[string]any{}},
+	}
+	for _, ask := range []func(cluster.Rollover) (cluster.RolloverResult, error){
+		func(r cluster.Rollover) (cluster.RolloverResult, error) { return c.Cluster.RolloverDue(c.ctx, r) },
+		func(r cluster.Rollover) (cluster.RolloverResult, error) { return c.Cluster.Rollover(c.ctx, r) },
+	} {
+		due, err := ask(req)
+		require.NoError(c, err)
+		require.False(c, due.Due)
+	}
+	require.Equal(c, []string{old}, c.indices())
+	req.Conditions["max_docs"] = int64(2)
+	done, err := c.Cluster.Rollover(c.ctx, req)
+	require.NoError(c, err)
+	require.Equal(c, cluster.RolloverResult{OldIndex: old, NewIndex: c.name("roll-000002"), Due: true}, done)
+	require.Equal(c, []string{read, write}, c.index(done.NewIndex).Aliases)
+	require.Equal(c, []string{write}, c.index(old).Aliases)
+	settings, err := c.Cluster.Settings(c.ctx, []string{done.NewIndex})
+	require.NoError(c, err)
+	require.Equal(c, "9s", settings[done.NewIndex]["index.refresh_interval"])
+	_, err = c.Cluster.Rollover(c.ctx, cluster.Rollover{Alias: c.name("none"), Conditions: req.Conditions})
+	require.Error(c, err, "an alias that is not there: each server has a type of its own for it")
+}

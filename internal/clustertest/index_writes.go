@@ -1,6 +1,7 @@
 package clustertest
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -85,7 +86,13 @@ func (m *Memory) OpenIndices(ctx context.Context, r cluster.OpenIndices) error {
 
 // FlushIndices implements cluster.Writer.
 func (m *Memory) FlushIndices(ctx context.Context, r cluster.FlushIndices) error {
-	return m.existing(ctx, "FlushIndices", r, r.Names, true, func(*index) {})
+	var failed error
+	err := m.existing(ctx, "FlushIndices", r, r.Names, true, func(i *index) {
+		if i.broken != "" {
+			failed = &cluster.Error{Op: "flush " + i.Name, Kind: cluster.ErrShards, Status: 200, Text: i.broken}
+		}
+	})
+	return cmp.Or(err, failed)
 }
 
 // FreezeIndices implements cluster.Writer: servers before 8 can.
@@ -117,7 +124,7 @@ func (m *Memory) CreateIndex(ctx context.Context, r cluster.CreateIndex) error {
 		if m.indices[r.Name] != nil {
 			return c.fail(cluster.ErrExists, 400, "resource_already_exists_exception", "index ["+r.Name+"] already exists")
 		}
-		if r.Name != strings.ToLower(r.Name) {
+		if cluster.InvalidName("index", r.Name) != "" {
 			return c.fail(cluster.ErrInvalid, 400, "invalid_index_name_exception", "Invalid index name ["+r.Name+"], must be lowercase")
 		}
 		m.indices[r.Name] = &index{Index: m.completed(cluster.Index{Name: r.Name})}
@@ -146,7 +153,10 @@ func (m *Memory) Rollover(ctx context.Context, r cluster.Rollover) (res cluster.
 			return err
 		}
 		old := m.indices[res.OldIndex]
-		fresh := &index{Index: m.completed(cluster.Index{Name: res.NewIndex})}
+		fresh := &index{Index: m.completed(cluster.Index{Name: res.NewIndex, Settings: (cluster.PutIndexSettings{Settings: r.Settings}).Flat()})}
+		for alias := range r.Aliases {
+			fresh.setAlias(alias, false)
+		}
 		explicit := len(old.WriteAliases) > 0
 		fresh.setAlias(r.Alias, explicit)
 		old.dropAlias(r.Alias)

@@ -217,7 +217,7 @@ func (s singleton) run(h Host, c *cobra.Command) error {
 	var wrong *strictyaml.Error
 	if errors.As(err, &wrong) {
 		for _, e := range wrong.List { // there is no line to name
-			x.log.Log(c.Context(), critical, strings.TrimSpace(e.Text+" "+e.Hint))
+			x.log.Log(c.Context(), critical, e.Error())
 		}
 		return &coded{1}
 	}
@@ -359,10 +359,10 @@ func (x *session) selected(c *cobra.Command, step plan.Step) ([]cluster.Item, cl
 		x.log.Info("Nothing in the list after filtering. Skipping action.")
 		return nil, cl, nil
 	case errors.Is(err, cluster.ErrEmpty):
-		x.log.Error("Nothing in the list after filtering. Exiting: " + said(err))
+		x.log.Error("Nothing in the list after filtering. Exiting: " + x.words.error(err))
 		return nil, cl, &coded{1}
 	case err != nil:
-		x.log.Log(c.Context(), critical, said(err))
+		x.log.Log(c.Context(), critical, x.words.error(err))
 		return nil, cl, &coded{1}
 	}
 	slices.SortFunc(items, func(a, b cluster.Item) int { return strings.Compare(a.ItemName(), b.ItemName()) })

@@ -161,6 +161,7 @@ type session struct {
 	flavour actions.Flavour
 	dryRun  bool
 	log     *slog.Logger
+	words   words
 	close   func()
 }
 
@@ -171,7 +172,7 @@ func open(c *cobra.Command, h Host, program string) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	x := &session{h: h, program: program, s: s, flavour: actions.Curator8, dryRun: s.DryRun || given["dry-run"] == "true"}
+	x := &session{h: h, words: words{c.Flags(), program}, program: program, s: s, flavour: actions.Curator8, dryRun: s.DryRun || given["dry-run"] == "true"}
 	if s.Dialect == settings.Curator5 && s.Compat == 0 || s.Compat == 5 {
 		x.flavour = actions.Curator5
 	}
@@ -220,7 +221,7 @@ func load(f *pflag.FlagSet, h Host, program string) (*settings.Settings, map[str
 	if id := given["cloud_id"]; id != "" {
 		host, err := settings.CloudHost(id)
 		if err != nil {
-			return nil, nil, &usage{"cloud_id: " + err.Error()}
+			return nil, nil, &settings.Error{Text: "cloud_id: " + err.Error()} // as in a client file, no matter of usage
 		}
 		set["url"] = host
 	}

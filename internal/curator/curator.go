@@ -87,8 +87,9 @@ func Main(ctx context.Context, h Host, name string, args []string) int {
 		h.terminated(name + ": " + err.Error())
 		return 2
 	}
-	terminal.Fprintf(h.Err, "%s: %s\n", name, said(err))
-	h.terminated(name + ": " + said(err))
+	text := words{c.Flags(), name}.error(err)
+	terminal.Fprintf(h.Err, "%s: %s\n", name, text)
+	h.terminated(name + ": " + text)
 	return 1
 }
 
@@ -171,6 +172,11 @@ func runFile(c *cobra.Command, h Host, file string) error {
 
 // run carries out a plan, with the lines of an action file or of a single action.
 func (x *session) run(ctx context.Context, p *plan.Plan, single bool) error {
+	for _, w := range p.Findings {
+		if w.Tolerated {
+			x.log.Warn(w.Error())
+		}
+	}
 	reach := x.reach
 	if p.Idle(p.Steps) {
 		reach = func(context.Context) (cluster.Cluster, error) { return x.dial() }
@@ -181,10 +187,10 @@ func (x *session) run(ctx context.Context, p *plan.Plan, single bool) error {
 	}
 	result := run.Run(ctx, p, cl, run.Options{
 		Now: x.h.Now(), Watch: cluster.RealTime(), DryRun: x.dryRun, Timeout: x.s.Timeout, Remote: connect.Remote(x.h.Version),
-	}, &observer{log: x.log, flavour: x.flavour, single: single, anyServer: x.s.SkipVersionTest})
+	}, &observer{log: x.log, words: x.words, flavour: x.flavour, single: single, anyServer: x.s.SkipVersionTest})
 	if n := code(result); n != 0 {
 		for _, err := range result.Errors() {
-			x.h.terminated(x.s.Redact(x.program + ": " + said(err)))
+			x.h.terminated(x.s.Redact(x.program + ": " + x.words.error(err)))
 			break
 		}
 		return &coded{n}

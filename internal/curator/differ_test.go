@@ -468,13 +468,11 @@ func TestD29AKeyGivenTwice(t *testing.T) {
 }
 
 func TestD30WhatDoesNotCompileIsFoundBeforeAnythingIsSent(t *testing.T) {
-	age := "{filtertype: age, source: creation_date, direction: older, unit: days, unit_count: 1, unit_count_pattern: '%s'}"
 	for _, file := range []string{
 		one("open", "", "{filtertype: pattern, kind: regex, value: 'a('}"),
 		one("open", "", "{filtertype: pattern, kind: prefix, value: '*a'}"),
 		one("open", "", "{filtertype: count, count: 1, pattern: '(a'}"),
 		one("open", "", "{filtertype: count, count: 1, pattern: 'a'}"),
-		one("open", "", fmt.Sprintf(age, "(a")), one("open", "", fmt.Sprintf(age, "a")),
 		one("open", "", "{filtertype: age, source: name, direction: older, unit: days, unit_count: 1, timestring: '%Y.%V'}"),
 		one("open", "", "{filtertype: age, source: name, direction: older, unit: days, unit_count: 1, timestring: 'logs'}"),
 		one("open", "", "{filtertype: period, period_type: absolute, source: creation_date, unit: months, date_from: 'x', date_from_format: '%Y.%m', date_to: '2017.02', date_to_format: '%Y.%m'}"),

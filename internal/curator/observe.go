@@ -13,12 +13,12 @@ import (
 	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/plan"
 	"github.com/esnap/esnap/internal/run"
-	"github.com/esnap/esnap/internal/settings"
 )
 
 // observer turns the events of a run into Curator's milestone lines.
 type observer struct {
 	log     *slog.Logger
+	words   words
 	flavour actions.Flavour
 	dryRun  bool
 	single  bool // of one action from the command line: no ids, no job
@@ -38,7 +38,7 @@ func (o *observer) Observe(e run.Event) {
 		}
 	case run.RepositoryReady:
 		if e.Err != nil {
-			o.log.Error(fmt.Sprintf("Repository %q: %s", e.State.Spec.Name, said(e.Err)))
+			o.log.Error(fmt.Sprintf("Repository %q: %s", e.State.Spec.Name, o.words.error(e.Err)))
 			return
 		}
 		o.log.Info(fmt.Sprintf("Repository %q: %s", e.State.Spec.Name, e.State.Detail))
@@ -78,7 +78,7 @@ func (o *observer) Observe(e run.Event) {
 	case run.Outcome:
 		o.outcome(e)
 	case run.Warning:
-		o.log.Warn(e.Text)
+		o.log.Warn(o.words.fit(e.Text))
 	case run.Waiting:
 		o.log.Debug(fmt.Sprintf("Waiting for %s, %s so far", e.Waiting.For, e.Waiting.Elapsed))
 	case run.ActionDone:
@@ -86,20 +86,6 @@ func (o *observer) Observe(e run.Event) {
 	case run.Finished:
 		o.finished(e.Result)
 	}
-}
-
-// said is an error with its hint, in one line.
-func said(err error) string {
-	text := strings.ReplaceAll(err.Error(), "\n", "; ")
-	hint := cluster.Hint(err)
-	var setting *settings.Error
-	if errors.As(err, &setting) && hint == "" {
-		hint = setting.Hint
-	}
-	if hint != "" {
-		text += " (" + hint + ")"
-	}
-	return text
 }
 
 func (o *observer) skipped(e run.ActionSkipped) {
@@ -213,7 +199,7 @@ func (o *observer) outcome(e run.Outcome) {
 	}
 	switch {
 	case x.Err != nil:
-		o.log.Error(fmt.Sprintf("%s %s %s: %s", x.Verb, x.What, where, said(x.Err)))
+		o.log.Error(fmt.Sprintf("%s %s %s: %s", x.Verb, x.What, where, o.words.error(x.Err)))
 	case x.Assumed && e.Step.Kind == "alias":
 		doing := `adding index %q to alias %q`
 		if x.Verb == actions.TakeOutOfAlias {
@@ -234,9 +220,9 @@ func (o *observer) outcome(e run.Outcome) {
 func (o *observer) ended(e run.ActionDone) {
 	switch err := e.Result.Err; {
 	case errors.Is(err, cluster.ErrEmpty):
-		o.log.Error("Nothing in the list after filtering. Exiting: " + said(err))
+		o.log.Error("Nothing in the list after filtering. Exiting: " + o.words.error(err))
 	case err != nil:
-		o.log.Log(context.Background(), critical, fmt.Sprintf("Failed to complete action: %s.  %s", e.Step.Kind, said(err)))
+		o.log.Log(context.Background(), critical, fmt.Sprintf("Failed to complete action: %s.  %s", e.Step.Kind, o.words.error(err)))
 	default:
 		o.log.Info(fmt.Sprintf("%q action completed.", e.Step.Kind))
 	}
@@ -261,10 +247,10 @@ func (o *observer) done(e run.ActionDone) {
 	}
 	if err := e.Result.Err; err != nil {
 		if errors.Is(err, cluster.ErrEmpty) {
-			o.log.Error(fmt.Sprintf("Unable to complete action %q.  No actionable items in list: %s", e.Step.Kind, said(err)))
+			o.log.Error(fmt.Sprintf("Unable to complete action %q.  No actionable items in list: %s", e.Step.Kind, o.words.error(err)))
 			return
 		}
-		o.log.Error(fmt.Sprintf("Failed to complete action: %s.  %s", e.Step.Kind, said(err)))
+		o.log.Error(fmt.Sprintf("Failed to complete action: %s.  %s", e.Step.Kind, o.words.error(err)))
 		if !e.Step.Common.ContinueIfException {
 			return
 		}
@@ -277,7 +263,7 @@ func (o *observer) done(e run.ActionDone) {
 func (o *observer) finished(r run.Result) {
 	if code(r) != 0 {
 		if r.Err != nil {
-			o.log.Log(context.Background(), critical, said(r.Err))
+			o.log.Log(context.Background(), critical, o.words.error(r.Err))
 		}
 		return
 	}

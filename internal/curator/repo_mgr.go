@@ -312,8 +312,8 @@ func (x *session) trouble(err error) error {
 	}
 	var e *cluster.Error
 	if errors.As(err, &e) && (errors.Is(err, cluster.ErrRepository) || e.Has("repository_exception")) {
-		terminal.Fprintf(x.h.Out, "Repository exception: %s\n", said(err))
+		terminal.Fprintf(x.h.Out, "Repository exception: %s\n", x.words.error(err))
 	}
-	x.log.Error(said(err))
+	x.log.Error(x.words.error(err))
 	return &coded{1}
 }

@@ -1,11 +1,13 @@
 package curator
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/spf13/cobra"
 	"github.com/stretchr/testify/require"
 
 	"github.com/esnap/esnap/actions"
@@ -250,5 +252,97 @@ func TestARestoreOverClosedIndicesWhoseReplyIsLost(t *testing.T) {
 			require.Len(t, s.c.CallsOf("RestoreSnapshot"), 1, out)
 			require.Equal(t, done, !s.index("a").Closed)
 		})
+	}
+}
+
+// What esnap run refuses and Curator goes on with is a warning here.
+func TestWhatCuratorGoesOnWithIsAWarning(t *testing.T) {
+	age := "{filtertype: age, source: creation_date, direction: older, unit: days, unit_count: %s}"
+	for _, pattern := range []string{"(a", "a"} {
+		for count, left := range map[string]int{"-1": 0, "0": 1} { // -1: no number, no match; otherwise it takes the number's place
+			manners(t, func(t *testing.T, s *shell) {
+				s.c.AddIndex(cluster.Index{Name: "x-1", Created: time.Now().Add(-time.Hour)})
+				filter := fmt.Sprintf(age, count+", unit_count_pattern: '"+pattern+"'")
+				out := s.does(0, one("open", "ignore_empty_list: true", filter))
+				require.Regexp(t, `WARNING +\S+actions\.yml:1:\d+: unit_count_pattern: `, out)
+				require.Len(t, s.c.CallsOf("OpenIndices"), left)
+				s.does(0, one("open", "ignore_empty_list: true", strings.Replace(filter, "}", ", exclude: true}", 1)))
+				require.Len(t, s.c.CallsOf("OpenIndices"), 1, "with exclude: the other way round")
+			})
+		}
+	}
+	manners(t, func(t *testing.T, s *shell) {
+		s.c.AddIndex(cluster.Index{Name: "x-1", Created: time.Now().Add(-time.Hour)})
+		require.Regexp(t, "WARNING .*unit_count: -7 is negative", s.does(0, one("open", "", fmt.Sprintf(age, "-7"))))
+		out := s.does(0, "actions:\n  1:\n    action: open\n    filters:\n    - filtertype: age\n      source: creation_date\n      direction: younger\n      unit: days\n      unit_count: ${DAYS:-7}\n    options: {ignore_empty_list: true}\n")
+		require.Regexp(t, `WARNING +\S+actions\.yml:9:19: .*write \$\{DAYS:7\}`, out)
+		require.NotContains(t, s.does(0, one("open", "", fmt.Sprintf(age, "0"))), "WARNING")
+	})
+}
+
+// The token that Curator does not know either is the name of an index.
+func TestReindexSelectedIsAName(t *testing.T) {
+	file := one("reindex", "request_body: {source: {index: REINDEX_SELECTED}, dest: {index: new}}", onX)
+	manners(t, func(t *testing.T, s *shell) {
+		s.c.AddIndices("x-1")
+		out := s.does(1, file)
+		require.Regexp(t, "WARNING .*REINDEX_SELECTED is taken for the name of an index; REINDEX_SELECTION stands for what the filters select", out)
+		require.Equal(t, []string{"REINDEX_SELECTED"}, s.c.CallsOf("Reindex")[0].Request.(cluster.Reindex).Sources)
+	})
+}
+
+// A malformed cloud_id is a failure, not a matter of usage, wherever it comes from.
+func TestMalformedCloudID(t *testing.T) {
+	for _, id := range []string{"abc", "name:%%%", "name:YWJj", "name:", ":"} {
+		s := newShell(t)
+		for _, args := range [][]string{{"--cloud_id", id}, {"--config", s.file("c.yml", "elasticsearch: {client: {cloud_id: '"+id+"'}}\n")}} {
+			require.Contains(t, s.does(1, one("open", "", all), args...), "cloud_id", id)
+		}
+		code, out, errs := s.cli("--cloud_id", id, "show_indices")
+		require.Equal(t, 1, code, out+errs)
+		require.Empty(t, s.c.Calls())
+	}
+}
+
+// Hints name options and commands that the command line at hand has.
+func TestHintsFitTheCommandLine(t *testing.T) {
+	manners(t, func(t *testing.T, s *shell) {
+		out := s.does(1, one("delete_snapshots", "repository: nowhere", all))
+		require.Contains(t, out, "register it with es_repo_mgr create; or declare it under repositories: in the file")
+		require.NotContains(t, out, "esnap ")
+		s.c.AddIndices("x-1")
+		out = s.doesOn(s.c, time.Now().Add(time.Hour), 1, one("delete_indices", "", all))
+		require.Contains(t, out, "(set the clocks)")
+		require.NotContains(t, out, "--allow-clock-skew")
+		s.c.AddSnapshot("r", cluster.Snapshot{Name: "s", Indices: []string{"y"}})
+		out = s.does(0, one("restore", "repository: r, wait_for_completion: false", all))
+		require.Contains(t, out, "is not waited for")
+		require.NotContains(t, out, "esnap status")
+		out = s.does(1, "repositories: {r: {type: fs, settings: {location: /elsewhere}, ensure: update}}\n"+one("open", "", all))
+		require.Contains(t, out, "register the new place under another name)")
+		require.NotContains(t, out, "--force")
+	})
+	// Sentence by sentence.
+	s := newShell(t)
+	_, help, _ := s.program(repoMgr, "create", "fs", "--help")
+	require.Contains(t, help, "--force")
+	for _, c := range []struct{ program, text, want string }{
+		{program, "give the certificate authority with --ca-file", "give the certificate authority with --ca_certs"},
+		{cli, "use a name that it has; or say with --server-name which", "use a name that it has; or say with --ssl_assert_hostname which"},
+		{program, "delete it; or leave out --include-aliases; and wait", "delete it; and wait"},
+		{cli, "delete it; or leave out --include-aliases", "delete it; or leave out --include_aliases"},
+		{program, "--force replaces it", ""},
+		{repoMgr, "--force replaces it", "--force replaces it"},
+		{program, "--partial takes it; or wait", "wait"},
+		{program, "see esnap snapshot show; esnap's deletions keep it", "esnap's deletions keep it"},
+		{program, "--guards off deletes it; --dry-run shows it", "--guards off deletes it; --dry-run shows it"},
+	} {
+		root := map[string]func(Host) *cobra.Command{program: newCurator, cli: newCLI, repoMgr: newRepoMgr}[c.program](Host{})
+		command := root
+		if at := map[string][]string{cli: {"restore"}, repoMgr: {"create", "fs"}}[c.program]; at != nil {
+			command, _, _ = root.Find(at)
+		}
+		require.NoError(t, command.ParseFlags(nil))
+		require.Equal(t, c.want, words{command.Flags(), c.program}.sentences(c.text), c.text)
 	}
 }

@@ -231,6 +231,15 @@ func TestWrites(t *testing.T) {
 		{"delete indices, never a pattern", func(c *Client) error {
 			return c.DeleteIndices(ctx, cluster.DeleteIndices{Names: []string{"a", "ß"}, MasterTimeout: 30 * time.Second})
 		}, exchange{line: "DELETE /a,%C3%9F?expand_wildcards=none&ignore_unavailable=true&master_timeout=30000ms"}},
+		{"roll over", func(c *Client) error {
+			_, err := c.Rollover(ctx, cluster.Rollover{Alias: "w", NewIndex: "n", Conditions: map[string]any{"max_docs": 1}, WaitForActiveShards: "1",
+				Settings: map[string]any{"index.number_of_shards": 1}, Aliases: map[string]any{"r": map[string]any{}}, Mappings: map[string]any{"dynamic": false}})
+			return err
+		}, exchange{line: "POST /w/_rollover/n?wait_for_active_shards=1", reply: `{"old_index":"o","new_index":"n","rolled_over":true}`,
+			body: `{"conditions":{"max_docs":1},"settings":{"index.number_of_shards":1},"aliases":{"r":{}},"mappings":{"dynamic":false}}`}},
+		{"flush", func(c *Client) error {
+			return c.FlushIndices(ctx, cluster.FlushIndices{Names: []string{"a", "b"}})
+		}, exchange{line: "POST /a,b/_flush?force=true&ignore_unavailable=true", reply: `{"_shards":{"total":4,"successful":2,"failed":0}}`}},
 		{"update aliases", func(c *Client) error {
 			return c.UpdateAliases(ctx, cluster.UpdateAliases{Actions: []cluster.AliasAction{{Remove: true, Index: "a", Alias: "x"}, {Index: "b", Alias: "x", Extra: map[string]any{"is_write_index": true}}}})
 		}, exchange{line: "POST /_aliases", body: `{"actions":[{"remove":{"index":"a","alias":"x"}},{"add":{"index":"b","alias":"x","is_write_index":true}}]}`}},
@@ -311,4 +320,13 @@ func TestDotsNeverGetIntoAPath(t *testing.T) {
 		require.ErrorIs(t, err, cluster.ErrInvalid)
 		require.Empty(t, s.requests)
 	}
+}
+
+// So is a flush.
+func TestFlushOfWhichShardsFailed(t *testing.T) {
+	client, _ := play(t, Options{}, exchange{line: "POST /a/_flush?force=true&ignore_unavailable=true",
+		reply: `{"_shards":{"total":2,"successful":1,"failed":1,"failures":[{"shard":0,"index":"a","status":"SERVICE_UNAVAILABLE","reason":{"type":"unavailable_shards_exception","reason":"primary shard is not active"}}]}}`})
+	err := client.FlushIndices(context.Background(), cluster.FlushIndices{Names: []string{"a"}})
+	require.ErrorIs(t, err, cluster.ErrShards)
+	require.ErrorContains(t, err, "shard 0: primary shard is not active")
 }

@@ -357,7 +357,7 @@ func (c *Client) transportError(ctx context.Context, k call, err error) error {
 		e.Text = "the server's certificate is not trusted: " + cert.Err.Error()
 		e.Hint = "give the certificate authority with --ca-file"
 		if host := (x509.HostnameError{}); errors.As(err, &host) {
-			e.Hint = "use a name that the certificate has, or say with --server-name which one it must have"
+			e.Hint = "use a name that the certificate has; or say with --server-name which one it must have"
 		}
 	case errors.As(err, &record), strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
 		e.Text, e.Hint = "the server does not speak TLS on this port", "write http:// in the address, or the port that has TLS"

@@ -76,7 +76,7 @@ func (c *Client) FlushIndices(ctx context.Context, r cluster.FlushIndices) error
 	if err := concrete(op, r.Names...); err != nil {
 		return err
 	}
-	return c.do(ctx, call{op: op, write: true, resend: harmless, least: sizesTimeout, decode: shardsDone(op), request: func() esapi.Request {
+	return c.do(ctx, call{op: op, write: true, resend: harmless, least: sizesTimeout, decode: shardsDone(op, cluster.ErrShards, "not flushed"), request: func() esapi.Request {
 		return esapi.IndicesFlushRequest{Index: escAll(r.Names), Force: flag(true), IgnoreUnavailable: flag(true)}
 	}})
 }
@@ -125,14 +125,14 @@ func (c *Client) ForcemergeIndex(ctx context.Context, r cluster.ForcemergeIndex)
 	if err := concrete(op, r.Name); err != nil {
 		return err
 	}
-	return c.do(ctx, call{op: op, write: true, decode: shardsDone(op), request: func() esapi.Request {
+	return c.do(ctx, call{op: op, write: true, decode: shardsDone(op, cluster.ErrServer, "not merged"), request: func() esapi.Request {
 		n := int(r.MaxNumSegments)
 		return esapi.IndicesForcemergeRequest{Index: []string{esc(r.Name)}, MaxNumSegments: &n}
 	}})
 }
 
 // shardsDone decodes a reply that counts shard copies: those that failed are an error.
-func shardsDone(op string) func(*stream) error {
+func shardsDone(op string, kind error, not string) func(*stream) error {
 	return func(s *stream) error {
 		var shards struct {
 			Failed   int `json:"failed"`
@@ -145,7 +145,7 @@ func shardsDone(op string) func(*stream) error {
 		if err := fields(field{"_shards", &shards})(s); err != nil || shards.Failed == 0 {
 			return err
 		}
-		e := &cluster.Error{Op: op, Kind: cluster.ErrServer, Causes: []cluster.Cause{{Reason: fmt.Sprintf("%d of its shard copies failed", shards.Failed)}}}
+		e := &cluster.Error{Op: op, Kind: kind, Causes: []cluster.Cause{{Reason: fmt.Sprintf("%d of its shard copies were %s", shards.Failed, not)}}}
 		for _, f := range shards.Failures {
 			e.Causes = append(e.Causes, cluster.Cause{Type: f.Reason.Type, Reason: fmt.Sprintf("shard %d: %s", f.Shard, oneLine(f.Reason.Reason))})
 		}
@@ -188,8 +188,10 @@ func (c *Client) rollover(ctx context.Context, r cluster.Rollover, rehearse bool
 		Conditions map[string]bool
 	}
 	body := map[string]any{"conditions": r.Conditions}
-	if len(r.Settings) > 0 {
-		body["settings"] = r.Settings
+	for key, v := range map[string]map[string]any{"settings": r.Settings, "aliases": r.Aliases, "mappings": r.Mappings} {
+		if len(v) > 0 {
+			body[key] = v
+		}
 	}
 	k := call{op: "roll over alias " + r.Alias, write: !rehearse}
 	if k.write {

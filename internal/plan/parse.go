@@ -112,7 +112,7 @@ func (p *parser) optionErrors(err error, at func(key string) *strictyaml.Node) {
 	for _, e := range cluster.Unjoin(err) {
 		var oe *cluster.OptionError
 		if errors.As(e, &oe) {
-			p.p.AddHint(at(oe.Key), oe.Hint, "%s", oe.Error())
+			p.p.Tolerate(at(oe.Key), oe.Tolerated && p.o.Flavour != actions.Native, oe.Hint, "%s", oe.Error())
 		} else {
 			p.p.Add(at(""), "%s", e)
 		}

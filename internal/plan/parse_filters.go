@@ -2,6 +2,8 @@ package plan
 
 import (
 	"cmp"
+	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -123,7 +125,20 @@ func (p *parser) filter(list cluster.ListKind, action string, n *strictyaml.Node
 	before := len(p.p.List)
 	given := strictyaml.Decode(n, f, strictyaml.How{What: "option of the filter " + typ.Text, Prune: true, Empty: true, Also: also}, p.p)
 	if len(p.p.List) == before {
-		p.optionErrors(f.Validate(list, given), func(key string) *strictyaml.Node { return cmp.Or(n.Get(key), n) })
+		p.optionErrors(errors.Join(f.Validate(list, given), inFuture(f)), func(key string) *strictyaml.Node { return cmp.Or(n.Get(key), n) })
 	}
 	return filters.Link{Kind: typ.Text, Filter: f, Exclude: exclude.Exclude}, true
+}
+
+// inFuture finds an age that is older than a time to come: that takes everything, what
+// is being written, too. -1 with unit_count_pattern means something else.
+func inFuture(f filters.Filter) error {
+	age, ok := f.(*filters.Age)
+	if !ok || age.UnitCount >= 0 || age.Direction != "older" || age.UnitCountPattern != "" {
+		return nil
+	}
+	return &cluster.OptionError{
+		Key: "unit_count", Tolerated: true, Hint: "write a number without the minus",
+		Text: fmt.Sprintf("%d is negative: with direction older everything is older than a time in the future", age.UnitCount),
+	}
 }

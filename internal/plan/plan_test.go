@@ -463,3 +463,42 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// What esnap run refuses and Curator goes on with is a warning on its command lines,
+// which a run shows, too.
+func TestToleratedOnCuratorsCommandLines(t *testing.T) {
+	age := "actions: {1: {action: open, filters: [{filtertype: age, source: creation_date, direction: %s, unit: days, unit_count: %s}]}}"
+	for text, says := range map[string]string{
+		fmt.Sprintf(age, "older", "-7"):                           "unit_count: -7 is negative",
+		fmt.Sprintf(age, "older", "-1, unit_count_pattern: '(x'"): "unit_count_pattern: regular expression",
+		fmt.Sprintf(age, "older", "-1, unit_count_pattern: x"):    "unit_count_pattern: needs a group",
+		"actions:\n  1:\n    action: snapshot\n    options:\n      repository: r\n      name: ${NAME:-x}\n    filters: []\n":           "write ${NAME:default}",
+		"actions: {1: {action: reindex, options: {request_body: {source: {index: REINDEX_SELECTED}, dest: {index: a}}}, filters: []}}": "REINDEX_SELECTION stands for",
+		"actions: {1: {action: snapshot, options: {repository: r, name: 'a b'}, filters: []}}":                                         "cannot be the name of the snapshot",
+		"actions: {1: {action: create_index, options: {name: Upper}}}":                                                                 "names are lower case",
+	} {
+		_, err := plan.Parse("f", []byte(text), options(actions.Native))
+		require.ErrorContains(t, err, says)
+		for _, f := range []actions.Flavour{actions.Curator5, actions.Curator8} {
+			p, err := plan.Parse("f", []byte(text), options(f))
+			require.NoError(t, err, text)
+			var said []string
+			for _, w := range p.Findings {
+				if w.Tolerated {
+					said = append(said, w.Error())
+				}
+			}
+			require.Len(t, said, 1, text)
+			require.Contains(t, said[0], says)
+		}
+	}
+	for _, fine := range []string{
+		fmt.Sprintf(age, "younger", "-7"), fmt.Sprintf(age, "older", "-1, unit_count_pattern: '-([0-9]+)$'"), fmt.Sprintf(age, "older", "0"),
+		"actions: {1: {action: snapshot, options: {repository: r, name: '<weekly-{now/w-1w}-{now/w{yyyy.MM.dd}}>'}, filters: []}}",
+		"actions: {1: {action: reindex, options: {request_body: {source: {index: a}, dest: {index: '<a-{now/d}>'}}}, filters: []}}",
+		"actions: {1: {action: alias, options: {name: Upper}, add: {filters: []}}}",
+	} {
+		_, err := plan.Parse("f", []byte(fine), options(actions.Native))
+		require.NoError(t, err, fine)
+	}
+}

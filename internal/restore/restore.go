@@ -197,7 +197,7 @@ func (p *Plan) settle(r Request, l Listings) {
 	ours := map[string]string{}
 	for n := range p.Items {
 		it := &p.Items[n]
-		if why := invalid(it.Target); why != "" {
+		if why := cluster.InvalidName("index", it.Target); why != "" {
 			p.refuse("%s would be restored as %q: %s", it.Index, it.Target, why)
 		}
 		restoring := func(target string) bool {
@@ -287,23 +287,6 @@ func watermark(text string, total int64) int64 {
 	}
 	scale := map[string]float64{"b": 1, "kb": 1 << 10, "mb": 1 << 20, "gb": 1 << 30, "tb": 1 << 40}[strings.ToLower(unit)]
 	return int64(f * scale)
-}
-
-// invalid says why the server would refuse a name, or nothing.
-func invalid(name string) string {
-	switch {
-	case name == "":
-		return "the name is empty"
-	case len(name) > 255:
-		return fmt.Sprintf("the name has %d bytes; 255 is the most", len(name))
-	case name != strings.ToLower(name):
-		return "names are lower case"
-	case strings.ContainsAny(name, " \"*\\<|,>/?#:"):
-		return "the name has a character that names must not have"
-	case strings.ContainsAny(name[:1], "-_+"):
-		return "names do not start with - _ or +"
-	}
-	return ""
 }
 
 // group writes a number with thousands apart.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/esnap/esnap/actions"
 	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/clustertest"
 	"github.com/esnap/esnap/internal/run"
@@ -82,7 +83,9 @@ func TestShrinkRefuses(t *testing.T) {
 		"what a data stream holds": {"", func(b *bench) {
 			b.c.AddIndex(cluster.Index{Name: "logs-a", Primaries: 4, DataStream: "logs"})
 		}, "belongs to the data stream"},
-		"no statistics": {"", func(b *bench) { b.c.NoStats = map[string]bool{"logs-a": true} }, "no statistics"},
+		"a replica that is on no node": {"", func(b *bench) { b.c.AddIndex(cluster.Index{Name: "logs-a", Primaries: 4, Replicas: 9}) }, "the source is yellow, and only a green index can be shrunk"},
+		"a primary that is on no node": {"", func(b *bench) { b.c.BreakIndex("logs-a", "node left") }, "the source is red"},
+		"no statistics":                {"", func(b *bench) { b.c.NoStats = map[string]bool{"logs-a": true} }, "no statistics"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := wide(t)
@@ -101,6 +104,22 @@ func TestShrinkRefuses(t *testing.T) {
 			res, _ = b.run(file)
 			require.ErrorContains(t, errors.Join(res.Errors()...), c.want, "a rehearsal says the same")
 		})
+	}
+}
+
+// A rule that the source had by itself comes back in esnap run; Curator empties it.
+func TestShrinkOfAnIndexWithARuleOfItsOwn(t *testing.T) {
+	const rule = "index.routing.allocation.require._name"
+	for f, left := range map[actions.Flavour]any{actions.Native: "n3", actions.Curator5: "", actions.Curator8: ""} {
+		b := wide(t)
+		b.f = f
+		b.c.AddIndex(cluster.Index{Name: "logs-a", Primaries: 4, Settings: map[string]string{rule: "n3"}})
+		res, _ := b.run(shrink("delete_after: false"))
+		require.NoError(t, errors.Join(res.Errors()...))
+		require.Equal(t, left, b.setting("logs-a", rule))
+		puts := b.c.CallsOf("PutIndexSettings")
+		require.Equal(t, left, puts[len(puts)-1].Request.(cluster.PutIndexSettings).Settings[rule], "emptied, not removed")
+		require.Empty(t, b.setting("logs-a-shrink", rule))
 	}
 }
 

@@ -8,8 +8,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/esnap/esnap/actions"
 	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/clustertest"
+	"github.com/esnap/esnap/internal/plan"
 )
 
 // logs is a bench with three open indices and a closed one.
@@ -75,6 +77,38 @@ func TestCloseTakesAliasesAwayAndFlushes(t *testing.T) {
 	require.Error(t, errors.Join(res.Errors()...))
 	res, _ = b.run("actions: {1: {action: close, options: {ignore_sync_failures: true}, " + onLogs + "}}")
 	require.NoError(t, errors.Join(res.Errors()...))
+}
+
+// The server waits a minute for a shard that is on no node before it says that the
+// flush failed: such an index is closed without one, also where the shard is lost only
+// between the look and the flush.
+func TestCloseWithAShardThatCannotBeFlushed(t *testing.T) {
+	for _, f := range []actions.Flavour{actions.Native, actions.Curator5, actions.Curator8} {
+		for _, lost := range []string{"before", "meanwhile"} {
+			b := logs(t)
+			b.f = f
+			if lost == "before" {
+				b.c.BreakIndex("logs-a", "node left")
+			}
+			b.c.FaultAfter = func(m string, _ []string) error {
+				if m == "Health" {
+					b.c.BreakIndex("logs-a", "node left")
+				}
+				return nil
+			}
+			res, r := b.run("actions: {1: {action: close, " + onLogs + "}}")
+			require.NoError(t, errors.Join(res.Errors()...), "%d, %s", f, lost)
+			require.True(t, b.index("logs-a").Closed)
+			require.True(t, b.index("logs-b").Closed)
+			require.Contains(t, r.warnings(), "closed without a complete flush")
+			require.Contains(t, r.warnings(), "logs-a")
+			flushed := b.c.CallsOf("FlushIndices")[0].Names
+			require.Contains(t, flushed, "logs-b")
+			if lost == "before" {
+				require.NotContains(t, flushed, "logs-a", "nobody waits for it")
+			}
+		}
+	}
 }
 
 func TestReplicasAndAllocation(t *testing.T) {
@@ -307,6 +341,60 @@ func TestRollover(t *testing.T) {
 			require.Contains(t, b.indices(), c.want)
 			require.LessOrEqual(t, len(b.c.CallsOf("Rollover")), 1)
 		})
+	}
+}
+
+// What extra_settings say besides settings is sent as what it is, and looked for.
+func TestRolloverWithAliases(t *testing.T) {
+	file := "actions: {1: {action: rollover, options: {name: l, conditions: {max_docs: 5}, extra_settings: {aliases: {r: {}}, mappings: {dynamic: false}, settings: {index.codec: best_compression}, index.refresh_interval: 9s}}}}"
+	fresh := func() *bench {
+		b := newBench(t)
+		b.c.AddIndex(cluster.Index{Name: "l-000001", Aliases: []string{"l", "r"}})
+		return b
+	}
+	b := fresh()
+	res, r := b.run(file)
+	require.NoError(t, errors.Join(res.Errors()...))
+	require.Equal(t, cluster.Done, r.outcomes()["l"])
+	require.Equal(t, []string{"l", "r"}, b.index("l-000002").Aliases)
+	require.Equal(t, "best_compression", b.setting("l-000002", "index.codec"))
+	sent := b.c.CallsOf("Rollover")[0].Request.(cluster.Rollover)
+	require.Equal(t, map[string]any{"index.codec": "best_compression", "index.refresh_interval": "9s"}, sent.Settings)
+	require.Equal(t, map[string]any{"r": map[string]any{}}, sent.Aliases)
+	require.Equal(t, map[string]any{"dynamic": false}, sent.Mappings)
+
+	b = fresh()
+	b.o.DryRun = true
+	res, r = b.run(file)
+	require.NoError(t, errors.Join(res.Errors()...))
+	require.Equal(t, cluster.Done, r.outcomes()["l"])
+	require.Empty(t, b.c.Writes())
+
+	b = fresh()
+	b.c.FaultAfter = func(m string, _ []string) error {
+		if m == "Rollover" {
+			b.c.AddIndex(cluster.Index{Name: "l-000002", Aliases: []string{"l"}}) // somebody took it away
+		}
+		return nil
+	}
+	res, r = b.run(file)
+	require.ErrorContains(t, errors.Join(res.Errors()...), "does not have the alias r")
+	require.Equal(t, cluster.Failure, r.outcomes()["l"])
+
+	_, err := plan.Parse("f", []byte("actions: {1: {action: rollover, options: {name: l, conditions: {max_docs: 5}, extra_settings: {aliases: r}}}}"), plan.Options{})
+	require.ErrorContains(t, err, "aliases: expected a map")
+}
+
+// A dry run of an alias that is named like an index fails as the run would.
+func TestAnAliasNamedLikeAnIndex(t *testing.T) {
+	for _, dryRun := range []bool{true, false} {
+		b := logs(t)
+		b.c.AddIndices("catalog")
+		b.o.DryRun = dryRun
+		res, r := b.run("actions: {1: {action: alias, options: {name: catalog}, add: {" + onLogs + "}}}")
+		require.Error(t, errors.Join(res.Errors()...))
+		require.Empty(t, b.index("logs-a").Aliases)
+		require.Empty(t, r.outcomes())
 	}
 }
 

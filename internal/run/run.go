@@ -185,7 +185,7 @@ func (r *runner) repositories(ctx context.Context) error {
 		}
 		if len(st.Drift) > 0 && !st.Changed {
 			for _, d := range st.Drift {
-				r.warn("repository %s: %s; ensure: update (--update) changes it", spec.Name, d)
+				r.warn("repository %s: %s; ensure: update changes it", spec.Name, d)
 			}
 		}
 	}
@@ -318,7 +318,7 @@ func (r *runner) askClocks(ctx context.Context, steps []plan.Step) {
 		theirs, err := r.c.Clock(ctx)
 		if ours := r.o.Now.Add(r.o.Watch.Elapsed()); err == nil && ours.Sub(theirs).Abs() > maxSkew {
 			err = cluster.WithHint(cluster.Refuse("the clock here says %s, the cluster's %s: nothing is deleted while they differ by more than %s",
-				ours.UTC().Format(time.RFC3339), theirs.UTC().Format(time.RFC3339), maxSkew), "set the clocks, or pass --allow-clock-skew")
+				ours.UTC().Format(time.RFC3339), theirs.UTC().Format(time.RFC3339), maxSkew), "set the clocks; or pass --allow-clock-skew")
 		}
 		r.skew <- err
 	}()

@@ -1,6 +1,7 @@
 package strftime
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"strconv"
@@ -21,41 +22,82 @@ func Resolve(name string, now time.Time) (string, error) {
 	return Render(name, now), nil
 }
 
-// dateMath evaluates <prefix{expression{format|zone}}suffix>.
+// dateMath evaluates <text{expression{format|zone}}text…>, part by part, as the server
+// does: a backslash makes the brace after it an ordinary character.
 func dateMath(name string, now time.Time) (string, error) {
-	inner := name[1 : len(name)-1]
-	first, last := strings.IndexByte(inner, '{'), strings.LastIndexByte(inner, '}')
-	if first < 0 || last < first {
-		return "", fmt.Errorf("the date math %q has no {expression}", name)
-	}
-	prefix, body, suffix := inner[:first], inner[first+1:last], inner[last+1:]
-	if strings.ContainsAny(prefix, "{}") || strings.ContainsAny(suffix, "{}") {
-		return "", fmt.Errorf("the date math %q may have only one {expression}", name)
-	}
-	expr, format, loc := body, "yyyy.MM.dd", now.Location()
-	if i := strings.IndexByte(body, '{'); i >= 0 {
-		if !strings.HasSuffix(body, "}") {
-			return "", fmt.Errorf("the date math %q: the format must end the expression", name)
-		}
-		expr = body[:i]
-		var zone string
-		var hasZone bool
-		if format, zone, hasZone = strings.Cut(body[i+1:len(body)-1], "|"); hasZone {
-			var err error
-			if loc, err = zoneOf(zone); err != nil {
+	wrong := func(what string) (string, error) { return "", fmt.Errorf("the date math %q %s", name, what) }
+	var out strings.Builder
+	var part mathPart
+	depth, parts, escaped := 0, 0, false
+	for _, c := range name[1 : len(name)-1] {
+		brace := !escaped && (c == '{' || c == '}')
+		switch {
+		case c == '\\' && !escaped:
+			escaped = true
+			continue
+		case depth == 0 && !brace:
+			out.WriteRune(c)
+		case depth == 1 && !brace && part.formatted:
+			return wrong("has something after the format of an expression; the format must end the expression")
+		case depth == 1 && !brace:
+			part.expr.WriteRune(c)
+		case !brace:
+			part.format.WriteRune(c)
+		case c == '{' && (depth == 2 || part.formatted):
+			return wrong("has one { too many; an ordinary one is written \\{")
+		case c == '{':
+			depth++
+			part.formatted = depth == 2
+		case depth == 0:
+			return wrong("has a } without {")
+		default:
+			if depth--; depth > 0 {
+				break
+			}
+			text, err := part.evaluate(now)
+			if err != nil {
 				return "", fmt.Errorf("the date math %q: %w", name, err)
 			}
+			out.WriteString(text)
+			part, parts = mathPart{}, parts+1
+		}
+		escaped = false
+	}
+	switch {
+	case depth > 0:
+		return wrong("has a { without }")
+	case parts == 0:
+		return wrong("has no {expression}")
+	}
+	return out.String(), nil
+}
+
+// mathPart is what stands in one pair of braces.
+type mathPart struct {
+	expr, format strings.Builder
+	formatted    bool
+}
+
+func (p *mathPart) evaluate(now time.Time) (string, error) {
+	format, loc := "yyyy.MM.dd", now.Location()
+	if p.formatted {
+		var zone string
+		var hasZone bool
+		var err error
+		if format, zone, hasZone = strings.Cut(p.format.String(), "|"); hasZone {
+			if loc, err = zoneOf(zone); err != nil {
+				return "", err
+			}
+		}
+		if format == "" {
+			return "", errors.New("the format is missing")
 		}
 	}
-	t, err := evaluateMath(expr, now.In(loc))
+	t, err := evaluateMath(p.expr.String(), now.In(loc))
 	if err != nil {
-		return "", fmt.Errorf("the date math %q: %w", name, err)
+		return "", err
 	}
-	text, err := formatJava(format, t)
-	if err != nil {
-		return "", fmt.Errorf("the date math %q: %w", name, err)
-	}
-	return prefix + text + suffix, nil
+	return formatJava(format, t)
 }
 
 var zoneOffset = regexp.MustCompile(`^([+-])(\d{2}):?(\d{2})$`)

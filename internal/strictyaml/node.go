@@ -210,15 +210,20 @@ type Problem struct {
 	Col  int
 	Text string
 	Hint string // a suggestion; may be empty
+	// Tolerated marks a warning of what is an error elsewhere: a run shows it, too.
+	Tolerated bool
 }
 
 // Error reads file:line:column: what is wrong; did you mean ….
 func (p Problem) Error() string {
 	at := p.File
-	if p.Line > 0 {
+	if p.Line > 0 && p.File != "" { // a command line has no lines
 		at = fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Col)
 	}
-	s := at + ": " + p.Text
+	s := p.Text
+	if at != "" {
+		s = at + ": " + s
+	}
 	if p.Hint != "" {
 		s += "; " + p.Hint
 	}
@@ -237,11 +242,7 @@ func (p *Problems) Add(n *Node, format string, args ...any) { p.AddHint(n, "", f
 
 // AddHint notes an error with a suggestion.
 func (p *Problems) AddHint(n *Node, hint, format string, args ...any) {
-	pr := Problem{File: p.File, Text: fmt.Sprintf(format, args...), Hint: hint}
-	if n != nil {
-		pr.Line, pr.Col = n.Line, n.Col
-	}
-	p.List = append(p.List, pr)
+	p.List = append(p.List, p.problem(n, hint, format, args...))
 }
 
 // Warn notes something valid but doubtful.
@@ -249,11 +250,27 @@ func (p *Problems) Warn(n *Node, format string, args ...any) { p.WarnHint(n, "",
 
 // WarnHint notes something valid but doubtful, with a suggestion.
 func (p *Problems) WarnHint(n *Node, hint, format string, args ...any) {
+	p.Warnings = append(p.Warnings, p.problem(n, hint, format, args...))
+}
+
+// Tolerate notes an error, or where the file is read as Curator reads it a warning
+// that a run shows, too.
+func (p *Problems) Tolerate(n *Node, asCurator bool, hint, format string, args ...any) {
+	pr := p.problem(n, hint, format, args...)
+	if !asCurator {
+		p.List = append(p.List, pr)
+		return
+	}
+	pr.Tolerated = true
+	p.Warnings = append(p.Warnings, pr)
+}
+
+func (p *Problems) problem(n *Node, hint, format string, args ...any) Problem {
 	pr := Problem{File: p.File, Text: fmt.Sprintf(format, args...), Hint: hint}
 	if n != nil {
 		pr.Line, pr.Col = n.Line, n.Col
 	}
-	p.Warnings = append(p.Warnings, pr)
+	return pr
 }
 
 // Doubts are the warnings in file order.

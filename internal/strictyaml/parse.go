@@ -27,7 +27,8 @@ type Options struct {
 	Secret func(name string) bool
 	// Embedded also substitutes inside longer and quoted text, where an unset
 	// variable is an error and $${ is a literal ${. Without it only whole unquoted
-	// scalars are substituted, and an unset one is null.
+	// scalars are substituted, and an unset one is null. A default that begins with
+	// a hyphen, as shells write it, is an error with it, without it a warning.
 	Embedded bool
 	// Literal exempts values from embedded substitution, by key and the map that
 	// holds it: regular expressions, scripts.
@@ -196,6 +197,7 @@ func (b *builder) substitute(n *Node, key string, in *Node) {
 	}
 	if m := wholeVar.FindStringSubmatch(n.Text); m != nil && !n.Quoted {
 		name, fallback, hasFallback := m[1], m[2], strings.Contains(n.Text, ":")
+		b.checkDefault(n, name, fallback)
 		value, set := b.lookup(n, name)
 		switch {
 		case set:
@@ -221,6 +223,7 @@ func (b *builder) substitute(n *Node, key string, in *Node) {
 			return ref
 		}
 		from = append(from, m[1])
+		b.checkDefault(n, m[1], m[2])
 		if value, set := b.lookup(n, m[1]); set {
 			return value
 		}
@@ -241,6 +244,21 @@ func (b *builder) lookup(n *Node, name string) (string, bool) {
 	}
 	return b.o.Env(name)
 }
+
+// checkDefault finds defaults as shells write them: after the colon all is the value,
+// so that ${DAYS:-7} is minus seven.
+func (b *builder) checkDefault(n *Node, name, fallback string) {
+	value, shell := strings.CutPrefix(fallback, "-")
+	if !shell {
+		return
+	}
+	if !digits.MatchString(value) { // it may be a secret
+		value = "default"
+	}
+	b.p.Tolerate(n, !b.o.Embedded, "write ${"+name+":"+value+"}", "the default of the variable %s begins with a hyphen, which belongs to the value: ${%s:-…} is a shell's form", name, name)
+}
+
+var digits = regexp.MustCompile(`^[0-9.]+$`)
 
 func sorted(list []Problem) []Problem {
 	list = slices.Clone(list)

@@ -263,3 +263,36 @@ func use(t *testing.T, n *Node) {
 		require.Nil(t, n.Value)
 	}
 }
+
+// A default as shells write it belongs to the value with its hyphen: an error where
+// esnap reads the file in its own way, a warning where it reads it as Curator.
+func TestDefaultsAsShellsWriteThem(t *testing.T) {
+	env := func(name string) (string, bool) { return "30", name == "SET" }
+	for text, hint := range map[string]string{
+		"${DAYS:-7}": "write ${DAYS:7}", "${SET:-7}": "write ${SET:7}", "${PW:-s3cr3t}": "write ${PW:default}", "${DAYS:-}": "write ${DAYS:default}",
+		"${DAYS:7}": "", "${DAYS: -7}": "", "${DAYS:x-7}": "", "${DAYS-7}": "", "${SET}": "", "${DAYS:7-}": "",
+	} {
+		for _, embedded := range []bool{true, false} {
+			p := &Problems{File: "f.yml"}
+			Parse([]byte("a: b\nk: >-\n  x\nv: "+text+"\n"), Options{Env: env, Embedded: embedded}, p)
+			if strings.Contains(text, ": ") { // a map, if it is not in quotes
+				p = &Problems{File: "f.yml"}
+				Parse([]byte("v: '"+text+"'\n"), Options{Env: env, Embedded: embedded}, p)
+			}
+			require.Equal(t, embedded && hint != "", p.Err() != nil, text)
+			require.Equal(t, !embedded && hint != "", len(p.Warnings) > 0, text)
+			if hint == "" {
+				continue
+			}
+			said := append(p.List, p.Warnings...)
+			require.Len(t, said, 1)
+			require.Equal(t, hint, said[0].Hint)
+			require.Equal(t, !embedded, said[0].Tolerated, "a run shows it, too")
+			require.Equal(t, []int{4, 4}, []int{said[0].Line, said[0].Col})
+			require.NotContains(t, said[0].Error(), "s3cr3t")
+		}
+	}
+	p := &Problems{}
+	Parse([]byte("v: 'a-${DAYS:-7}'\n"), Options{Env: env, Embedded: true}, p)
+	require.ErrorContains(t, p.Err(), "write ${DAYS:7}", "inside longer text, too")
+}
