@@ -72,14 +72,14 @@ func TestK08ARunningSnapshotRefusesOurs(t *testing.T) {
 		slow(e, far, big)
 		e.fill(20, map[string]int{small: 3})
 		e.register(near, e.location("mine"), nil)
-		e.take(near, "a", small)
-		e.take(near, "b", small)
-		take := action("snapshot", "repository: PREFIXmine, name: new", "{filtertype: pattern, kind: regex, value: '^PREFIXsmall$'}")
+		e.take(near, "s-2026.01.01", small)
+		e.take(near, "s-2026.01.02", small)
+		take := action("snapshot", "repository: PREFIXmine, name: s-2026.01.03", "{filtertype: pattern, kind: regex, value: '^PREFIXsmall$'}")
 		expire := action("delete_snapshots", "repository: PREFIXmine, retry_count: 0", "{filtertype: none}")
 		foreign(e, far, "theirs", big)
 		if !e.old() {
 			e.curator(0, "5", take)
-			require.Equal(e, "SUCCESS", e.snapshots(near)["new"].State)
+			require.Equal(e, "SUCCESS", e.snapshots(near)["s-2026.01.03"].State)
 		} else {
 			for _, version := range []string{"5", "8"} {
 				require.Contains(e, e.curator(1, version, take), "theirs")
@@ -210,7 +210,7 @@ func TestD04IndicesThatStayFailTheAction(t *testing.T) {
 			_, _ = w.Write([]byte(`{"acknowledged":true}`))
 			return true
 		})
-		require.Contains(e, e.curator(1, "8", action("delete_indices", "", ours)), "still there after 3 requests")
+		require.Contains(e, e.curator(1, "8", action("delete_indices", "", ours)), "still exists after 3 delete requests")
 		require.Equal(e, 3, e.sent("DELETE"))
 		require.Equal(e, []string{index}, e.indices())
 	})

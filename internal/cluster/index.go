@@ -45,6 +45,22 @@ type Index struct {
 // Mount is the snapshot that an index is mounted from (searchable snapshots).
 type Mount struct{ Repository, Snapshot, UUID string }
 
+// changeBlocks applies changed settings to the blocks; the list of another stays as it is.
+func (i *Index) changeBlocks(changed map[string]string) {
+	i.Blocks = slices.Clone(i.Blocks)
+	for k, v := range changed {
+		block, is := strings.CutPrefix(k, "index.blocks.")
+		if !is {
+			continue
+		}
+		i.Blocks = slices.DeleteFunc(i.Blocks, func(b string) bool { return b == block })
+		if v == "true" {
+			i.Blocks = append(i.Blocks, block)
+		}
+	}
+	slices.Sort(i.Blocks)
+}
+
 // Of says whether it is the snapshot: by its uuid where both are known, for the same
 // place may be registered under another name.
 func (m *Mount) Of(s *Snapshot) bool {

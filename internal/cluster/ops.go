@@ -124,6 +124,22 @@ func (r CreateSnapshot) refused(ctx context.Context, c Reader) error {
 	if err := invalid("create snapshot "+r.Repository+"/"+r.Name, "snapshot", r.Name); err != nil {
 		return err
 	}
+	op := "create snapshot " + r.Repository + "/" + r.Name
+	server, err := c.Server(ctx)
+	if err != nil {
+		return err
+	}
+	if !server.SnapshotsClosed() {
+		list, err := c.IndicesNamed(ctx, r.Indices)
+		if err != nil {
+			return err
+		}
+		for _, i := range list {
+			if i.Closed {
+				return &Error{Op: op, Kind: ErrInvalid, Text: "index " + i.Name + " is closed, and " + server.String() + " cannot take closed indices", Hint: "leave them out with a filter {filtertype: closed}"}
+			}
+		}
+	}
 	names, err := SnapshotNames(ctx, c, r.Repository)
 	if err == nil && slices.Contains(names, r.Name) {
 		err = &Error{Op: "create snapshot " + r.Repository + "/" + r.Name, Kind: ErrExists, Text: "a snapshot of this name is there already"}
@@ -225,6 +241,28 @@ func (r UpdateAliases) refused(ctx context.Context, c Reader) error {
 // Assume implements Op.
 func (r UpdateAliases) Assume(o *Overlay) { o.aliases = append(o.aliases, r.Actions...) }
 
+// refused implements refusable: read-only indices are not deleted.
+func (r DeleteIndices) refused(ctx context.Context, c Reader) error {
+	return refusedByBlock(ctx, c, "delete", r.Names, "read_only", "metadata")
+}
+
+// refusedByBlock says what the server would: that a change of an index is blocked by
+// one of its own settings.
+func refusedByBlock(ctx context.Context, c Reader, verb string, names []string, blocks ...string) error {
+	list, err := c.IndicesNamed(ctx, names)
+	if err != nil {
+		return err
+	}
+	for _, i := range list {
+		for _, b := range i.Blocks {
+			if slices.Contains(blocks, b) {
+				return &Error{Op: verb + " index " + i.Name, Kind: ErrForbidden, Text: "the index is blocked by its setting index.blocks." + b, Hint: "set index.blocks." + b + " to false first"}
+			}
+		}
+	}
+	return nil
+}
+
 // Overlay is what a dry run assumes on top of what the cluster really holds.
 type Overlay struct {
 	now          time.Time
@@ -321,7 +359,7 @@ type assumed struct {
 
 func (a assumed) Indices(ctx context.Context) ([]*Index, error) {
 	list, err := a.Reader.Indices(ctx)
-	if err != nil || len(a.o.indices)+len(a.o.aliases)+len(a.o.closed) == 0 {
+	if err != nil || len(a.o.indices)+len(a.o.aliases)+len(a.o.closed)+len(a.o.settings) == 0 {
 		return list, err
 	}
 	list = slices.DeleteFunc(slices.Clone(list), func(i *Index) bool { _, known := a.o.indices[i.Name]; return known })
@@ -332,6 +370,11 @@ func (a assumed) Indices(ctx context.Context) ([]*Index, error) {
 	}
 	slices.SortFunc(list, func(x, y *Index) int { return compareNames(x.Name, y.Name) })
 	for n, i := range list {
+		if changed := a.o.settings[i.Name]; changed != nil {
+			c := *i
+			c.changeBlocks(changed)
+			list[n], i = &c, &c
+		}
 		if closed, known := a.o.closed[i.Name]; known && closed != i.Closed {
 			c := *i
 			c.Closed = closed

@@ -84,6 +84,16 @@ func (r PutIndexSettings) Assume(o *Overlay) {
 	}
 }
 
+// refused implements refusable. Blocks may be lifted all the same.
+func (r PutIndexSettings) refused(ctx context.Context, c Reader) error {
+	for k := range r.Flat() {
+		if !strings.HasPrefix(k, "index.blocks.") {
+			return refusedByBlock(ctx, c, "change settings of", r.Names, "read_only", "read_only_allow_delete", "metadata")
+		}
+	}
+	return nil
+}
+
 // Flat are the settings by their full names, as the server returns them; empty
 // text stands for one that is removed.
 func (r PutIndexSettings) Flat() map[string]string {
@@ -113,6 +123,15 @@ func (r OpenIndices) Intent() Intent {
 		verb = "close"
 	}
 	return Intent{Verb: verb, What: "index", Names: r.Names}
+}
+
+// refused implements refusable.
+func (r OpenIndices) refused(ctx context.Context, c Reader) error {
+	verb := "open"
+	if r.Close {
+		verb = "close"
+	}
+	return refusedByBlock(ctx, c, verb, r.Names, "read_only", "read_only_allow_delete", "metadata")
 }
 
 // Assume implements Op.

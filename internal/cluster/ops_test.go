@@ -23,6 +23,10 @@ var (
 
 func (*stub) Indices(context.Context) ([]*Index, error) { return stubIndices, nil }
 
+func (*stub) Server(context.Context) (Server, error) {
+	return Server{Text: "6.7.0", Version: Version{6, 7, 0}}, nil
+}
+
 func (s *stub) Stats(_ context.Context, names []string) (map[string]IndexStats, error) {
 	s.asked = append(s.asked, names...)
 	return map[string]IndexStats{"a": {Docs: 7}}, nil
@@ -299,4 +303,37 @@ func TestDryRunRefusesNames(t *testing.T) {
 	require.NoError(t, update(AliasAction{Index: "a", Alias: "b", Remove: true}), "nothing is added")
 	require.NoError(t, c.DeleteIndices(ctx, DeleteIndices{Names: []string{"b"}}))
 	require.NoError(t, update(AliasAction{Index: "a", Alias: "b"}), "an index that is assumed to be deleted is not in the way")
+}
+
+// TestDryRunKnowsBlocks: what the server would refuse because of an index's own
+// settings, or its version, a dry run refuses.
+func TestDryRunKnowsBlocks(t *testing.T) {
+	defer func(was []*Index) { stubIndices = was }(stubIndices)
+	stubIndices = []*Index{{Name: "full", Blocks: []string{"read_only_allow_delete"}}, {Name: "ro", Blocks: []string{"read_only"}}, {Name: "shut", Closed: true}, {Name: "w", Blocks: []string{"write"}}}
+	ctx := context.Background()
+	set := map[string]any{"number_of_replicas": 0}
+	for name, want := range map[string][]bool{ // delete, settings, close, snapshot on 6.7
+		"ro": {false, false, false, true}, "full": {true, false, false, true}, "w": {true, true, true, true}, "shut": {true, true, true, false},
+	} {
+		for i, err := range []error{
+			func() error { c, _, _ := dry(); return c.DeleteIndices(ctx, DeleteIndices{Names: []string{name}}) }(),
+			func() error {
+				c, _, _ := dry()
+				return c.PutIndexSettings(ctx, PutIndexSettings{Names: []string{name}, Settings: set})
+			}(),
+			func() error {
+				c, _, _ := dry()
+				return c.OpenIndices(ctx, OpenIndices{Names: []string{name}, Close: true})
+			}(),
+			func() error {
+				c, _, _ := dry()
+				return c.CreateSnapshot(ctx, CreateSnapshot{Repository: "r", Name: "new", Indices: []string{name}})
+			}(),
+		} {
+			require.Equal(t, want[i], err == nil, "%s, %d: %v", name, i, err)
+		}
+	}
+	c, _, _ := dry()
+	require.NoError(t, c.PutIndexSettings(ctx, PutIndexSettings{Names: []string{"ro"}, Settings: map[string]any{"index.blocks.read_only": false}}), "a block may be lifted")
+	require.NoError(t, c.DeleteIndices(ctx, DeleteIndices{Names: []string{"ro"}}), "and then it is")
 }

@@ -64,6 +64,10 @@ func (s Server) DeletesMany() bool { return s.since(Version{7, 8, 0}) }
 // OpenSearch); before, the server refuses a second one.
 func (s Server) Concurrent() bool { return s.since(Version{7, 9, 0}) }
 
+// SnapshotsClosed says whether a snapshot may name closed indices (Elasticsearch 7.2
+// and OpenSearch).
+func (s Server) SnapshotsClosed() bool { return s.since(Version{7, 2, 0}) }
+
 // HasFeatureStates says whether snapshots and restores name features (Elasticsearch
 // 7.12).
 func (s Server) HasFeatureStates() bool { return !s.OpenSearch && !s.Version.Less(Version{7, 12, 0}) }
@@ -73,14 +77,17 @@ func (s Server) HasFeatureStates() bool { return !s.OpenSearch && !s.Version.Les
 func (s Server) HasSnapshotMetadata() bool { return s.since(Version{7, 3, 0}) }
 
 // CanRead says whether this server can restore what the given version of the
-// same distribution wrote, and why not. OpenSearch reads Elasticsearch 6.8 to
-// 7.10. An unknown version is allowed; the server has the last word.
+// same distribution wrote, and why not. OpenSearch 1 reads
+// Elasticsearch 6.8 to 7.10, OpenSearch 2 only 7. An unknown version is allowed; the server has the last word.
 func (s Server) CanRead(snapshotVersion string) (ok bool, why string) {
 	v := ParseVersion(snapshotVersion)
 	if snapshotVersion == "" || v == (Version{}) || s.Version == (Version{}) {
 		return true, ""
 	}
-	if s.OpenSearch && v[0] >= 6 && v[0] <= 7 { // written by Elasticsearch, or by OpenSearch under its compatibility version
+	if s.OpenSearch && v[0] >= 6 && v[0] <= 7 { // written by Elasticsearch
+		if v[0]-5 < s.Version[0] { // OpenSearch 1 reads 6 and 7, 2 reads 7, 3 none of them
+			return false, fmt.Sprintf("it was taken by Elasticsearch %s, which %s does not read", snapshotVersion, s)
+		}
 		return true, ""
 	}
 	if s.Version.Less(v) {
