@@ -57,27 +57,29 @@ var mayImport = func() map[string][]string {
 		cluster, strictyaml, strftime, pyregex = "internal/cluster", "internal/strictyaml", "internal/strftime", "internal/pyregex"
 		term                                   = "internal/terminal"
 		guard, restore, plan, run              = "internal/guard", "internal/restore", "internal/plan", "internal/run"
+		rename                                 = "internal/rename"
 	)
 	planned := []string{"actions", "filters", guard, "repository", strictyaml, cluster, strftime}
 	return map[string][]string{
 		cluster:                {},
+		rename:                 {},
 		strictyaml:             {},
 		term:                   {},
 		pyregex:                {},
 		strftime:               {pyregex},
 		"filters":              {cluster, strftime, pyregex},
 		guard:                  {cluster},
-		restore:                {cluster, pyregex},
+		restore:                {cluster, rename},
 		"repository":           {cluster},
 		"internal/es":          {cluster},
-		"actions":              {cluster, "repository", restore, strftime},
+		"actions":              {cluster, "repository", rename, restore, strftime},
 		plan:                   planned,
 		run:                    append([]string{plan}, planned...),
 		"internal/report":      {cluster, run, term},
 		"internal/settings":    {strictyaml},
 		"internal/connect":     {cluster, "internal/settings", "internal/es"},
 		"internal/curator":     append([]string{plan, run, "internal/report", "internal/settings", "internal/es", "internal/connect", term}, planned...),
-		"internal/clustertest": {cluster, pyregex},
+		"internal/clustertest": {cluster, rename},
 		"internal/testserver":  {},
 		"internal/demo":        {"internal/testserver"},
 		"cmd":                  nil, // all

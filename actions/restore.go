@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/rename"
 	"github.com/esnap/esnap/internal/restore"
 )
 
@@ -25,8 +26,8 @@ type Restore struct {
 	IgnoreUnavailable  bool           `yaml:"ignore_unavailable" doc:"an index that the snapshot lacks is no failure"`
 	IncludeGlobalState bool           `yaml:"include_global_state" doc:"also restore templates and persistent settings"`
 	Partial            bool           `yaml:"partial" doc:"also take a PARTIAL snapshot, and copies that lack shards"`
-	RenamePattern      string         `yaml:"rename_pattern" doc:"regular expression on index names, in the server's syntax"`
-	RenameReplacement  string         `yaml:"rename_replacement" doc:"what it is replaced by; $1 is its first group"`
+	RenamePattern      string         `yaml:"rename_pattern" doc:"regular expression on index names; what has more than one meaning is refused"`
+	RenameReplacement  string         `yaml:"rename_replacement" doc:"what a match is replaced by; $1 is its first group"`
 	ExtraSettings      map[string]any `yaml:"extra_settings" doc:"index settings, or index_settings and ignore_index_settings for the request"`
 	SkipRepoFSCheck    bool           `yaml:"skip_repo_fs_check" doc:"do not have every node verify the repository first"`
 	OnConflict         string         `yaml:"on_conflict" check:"oneof=fail|skip|rename" doc:"when a target's name is taken; default fail, in Curator's command lines left to the server (esnap's own)"`
@@ -37,6 +38,8 @@ type Restore struct {
 	// Choose is set by the command: Indices come each from the best snapshot of all
 	// repositories named, or of all there are.
 	Choose *Choice `yaml:"-"`
+
+	flavour Flavour
 }
 
 // DefaultKeep is how long indices that are restored under their own name are kept.
@@ -54,16 +57,34 @@ type Choice struct {
 }
 
 func newRestore(f Flavour) Action {
-	return &Restore{SkipRepoFSCheck: f == Curator8, StallWait: newStallWait(f, 9)}
+	return &Restore{SkipRepoFSCheck: f == Curator8, StallWait: newStallWait(f, 9), flavour: f}
 }
 
 // Validate implements Action.
 func (a *Restore) Validate(map[string]bool) error {
+	var errs []error
 	if a.Name != "" && a.Snapshot != "" {
-		return optionError("snapshot", "name says which snapshot already; give one of them")
+		errs = append(errs, optionError("snapshot", "name says which snapshot already; give one of them"))
 	}
-	return nil
+	if err := a.Unpredictable(); err != nil && (a.flavour == Native || a.OnConflict != "") {
+		errs = append(errs, optionError("rename_"+err.What, "column %d: %s", err.Column, err.Text))
+	}
+	return errors.Join(errs...)
 }
+
+// Unpredictable says why the names that the server makes cannot be predicted, or nothing.
+// On Curator's command lines that is not an error.
+func (a *Restore) Unpredictable() *rename.Error {
+	var e *rename.Error
+	if a.renames() {
+		_, err := rename.Compile(a.RenamePattern, a.RenameReplacement)
+		errors.As(err, &e)
+	}
+	return e
+}
+
+// renames says whether names are changed: a pattern or a replacement alone does nothing.
+func (a *Restore) renames() bool { return a.RenamePattern != "" && a.RenameReplacement != "" }
 
 // Source implements Sourced.
 func (a *Restore) Source() string { return a.Repository }
@@ -102,7 +123,7 @@ func (a *Restore) plan(ctx context.Context, env *Env) (*restore.Plan, error) {
 		Indices: a.Indices, OnConflict: restore.Conflict(a.OnConflict), Partial: a.Partial, GlobalState: a.IncludeGlobalState,
 		IgnoreMissing: a.IgnoreUnavailable,
 	}
-	if a.RenameReplacement != "" { // a pattern alone does nothing
+	if a.renames() {
 		r.Pattern, r.Replacement = a.RenamePattern, a.RenameReplacement
 	}
 	if r.OnConflict == "" {
@@ -280,8 +301,13 @@ func (a *Restore) carryOut(ctx context.Context, env *Env, plan *restore.Plan) er
 			}
 			verified[g.Repository] = true
 		}
-		if err := a.start(ctx, env, plan, g); err != nil {
+		items, err := a.start(ctx, env, plan, g)
+		if err != nil {
 			for _, it := range g.Items {
+				if errors.Is(err, errUnnamed) {
+					outcome(it, cluster.Unclear, nil, "the restore continues in the cluster; %s", err)
+					continue
+				}
 				if ctx.Err() != nil && errors.Is(err, cluster.ErrLost) {
 					outcome(it, cluster.Requested, nil, "the restore may continue in the cluster; %s", context.Cause(ctx))
 					continue
@@ -290,7 +316,7 @@ func (a *Restore) carryOut(ctx context.Context, env *Env, plan *restore.Plan) er
 			}
 			continue
 		}
-		waitFor = append(waitFor, g.Items...)
+		waitFor = append(waitFor, items...)
 	}
 	if len(waitFor) == 0 {
 		return context.Cause(ctx)
@@ -306,8 +332,9 @@ func (a *Restore) carryOut(ctx context.Context, env *Env, plan *restore.Plan) er
 }
 
 // start sends one restore request. The mark that protects the indices goes with it, as a
-// setting: nothing can come between a restore and its mark.
-func (a *Restore) start(ctx context.Context, env *Env, plan *restore.Plan, g restore.Group) error {
+// setting: nothing can come between a restore and its mark. The items come back with the
+// names that they have got.
+func (a *Restore) start(ctx context.Context, env *Env, plan *restore.Plan, g restore.Group) ([]restore.Item, error) {
 	req := cluster.RestoreSnapshot{
 		Repository: g.Repository, Name: g.Snapshot, RenamePattern: g.Pattern, RenameReplacement: g.Replacement,
 		IncludeAliases: a.IncludeAliases, IgnoreUnavailable: a.IgnoreUnavailable, GlobalState: a.IncludeGlobalState, Partial: a.Partial,
@@ -327,35 +354,82 @@ func (a *Restore) start(ctx context.Context, env *Env, plan *restore.Plan, g res
 		req.IndexSettings = map[string]any{cluster.SettingKeepUntil: keepDay(plan), cluster.SettingRestoredFrom: restoredFrom(g.Ref)}
 		maps.Copy(req.IndexSettings, given)
 	}
-	before, err := opened(env.Cluster.IndicesNamed(ctx, req.Targets))
+	list := func() (map[string]bool, error) {
+		if g.Unpredicted {
+			return opened(env.Cluster.Indices(ctx))
+		}
+		return opened(env.Cluster.IndicesNamed(ctx, req.Targets))
+	}
+	before, err := list()
 	if err != nil {
-		return err
+		return nil, err
+	}
+	// Indices that did not exist, or were closed, tell that the restore has begun.
+	appeared := func() ([]string, error) {
+		after, err := list()
+		maps.DeleteFunc(after, func(name string, _ bool) bool { return before[name] })
+		return slices.Sorted(maps.Keys(after)), err
 	}
 	err = newPatience(env.waitForRunning(a.WaitForRunning)).busy(ctx, env, func() error { return env.Cluster.RestoreSnapshot(ctx, req) })
 	if errors.Is(err, cluster.ErrLost) {
-		return a.lookForLost(ctx, env, req, before, err)
+		err = a.lookForLost(ctx, env, len(req.Targets), appeared, err)
 	}
-	return err
+	if err == nil && g.Unpredicted {
+		return named(ctx, env, g, appeared)
+	}
+	return g.Items, err
 }
 
 // lookForLost looks for a restore whose reply was lost, for as long as the request can
-// still arrive: indices that did not exist, or were closed, tell.
-func (a *Restore) lookForLost(ctx context.Context, env *Env, req cluster.RestoreSnapshot, before map[string]bool, lost error) error {
+// still arrive.
+func (a *Restore) lookForLost(ctx context.Context, env *Env, targets int, appeared func() ([]string, error), lost error) error {
 	start, pause := env.Watch.Elapsed(), firstPause
 	for {
-		after, err := opened(env.Cluster.IndicesNamed(ctx, req.Targets))
-		if err == nil && !slices.ContainsFunc(req.Targets, func(t string) bool { return before[t] || !after[t] }) {
+		names, err := appeared()
+		if err == nil && len(names) >= targets {
 			return nil
 		}
 		if err != nil && !cluster.Transient(err) || env.Watch.Elapsed()-start >= lostFor {
 			return fmt.Errorf("the restore did not begin within %s: %w", lostFor, lost)
 		}
-		env.Waiting(cluster.Waiting{For: "the restore of " + cluster.Count(len(req.Targets), "index") + ", to the request for which the reply was lost", Elapsed: env.Watch.Elapsed() - start})
+		env.Waiting(cluster.Waiting{For: "the restore of " + cluster.Count(targets, "index") + ", to the request for which the reply was lost", Elapsed: env.Watch.Elapsed() - start})
 		if env.Watch.Sleep(ctx, pause) != nil {
 			return lost
 		}
 		pause = min(pause*2, 5*time.Second)
 	}
+}
+
+// errUnnamed means that a restore runs, but not to which names.
+var errUnnamed = errors.New("cannot tell which name the server gave it")
+
+// named gives the items the names that the server made: those of the indices that are new.
+// Which of them is which index is not known, so that all lack shards if one does.
+func named(ctx context.Context, env *Env, g restore.Group, appeared func() ([]string, error)) ([]restore.Item, error) {
+	names, err := appeared()
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errUnnamed, err)
+	}
+	if len(names) > len(g.Items) { // somebody else creates indices, too
+		running, err := env.Cluster.Running(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", errUnnamed, err)
+		}
+		names = slices.DeleteFunc(names, func(name string) bool {
+			return !slices.ContainsFunc(running, func(o cluster.Operation) bool {
+				return o.Kind == cluster.OpRestore && o.Repository == g.Repository && o.Snapshot == g.Snapshot && slices.Contains(o.Indices, name)
+			})
+		})
+	}
+	if len(names) != len(g.Items) {
+		return nil, fmt.Errorf("%w: %d indices were to be restored, new are: %s", errUnnamed, len(g.Items), strings.Join(names, ", "))
+	}
+	items := slices.Clone(g.Items)
+	lacking := slices.ContainsFunc(items, func(it restore.Item) bool { return it.Lacking })
+	for n := range items {
+		items[n].Target, items[n].Lacking = names[n], lacking
+	}
+	return items, nil
 }
 
 // keepDay is the last day of the protection.

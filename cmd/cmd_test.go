@@ -160,6 +160,7 @@ func TestWrongCommandLinesAreTwoAndSendNothing(t *testing.T) {
 		{"snapshot", "list", "--state", "GOOD"}, {"index", "delete"}, {"snapshot", "delete", "r"}, {"snapshot", "create", "r"},
 		{"restore"}, {"restore", "x", "--rename", "a"}, {"restore", "x", "--on-conflict", "overwrite", "-n"}, {"restore", "x", "--keep-for", "ever", "-n"}, {"restore", "x", "--keep-for", "14", "-n"}, {"restore", "x", "--replicas", "-5", "-n"}, {"restore", "x", "--replicas", "many", "-n"}, {"restore", "x", "--replicas=99999999999", "-n"},
 		{"index", "list", "--count", "0"}, {"index", "delete", "x*", "--older-than", "", "--yes"}, {"index", "delete", "x*", "--prefix=", "--yes"}, {"restore", "x", "--before", "", "--yes"}, {"run", "-n", "--now=", "x"}, {"run", "--only", "", "x"}, {"index", "delete", "x*", "--protect", "", "--yes"}, {"--config", "", "status"}, {"run", "--deadline=", "x"}, {"index", "delete", "x*", "--count", "-1", "--yes"}, {"snapshot", "delete", "r", "x*", "--count", "-3", "--yes"}, {"--timeout", "30", "status"}, {"run", "--deadline", "3600", "x"},
+		{"restore", "x", "--rename", "(?<y>.+)=a-${y}", "-n"}, {"restore", "x", "--rename", `x\Q.\E=a`, "-n"}, {"restore", "x", "--rename-prefix", "a\nb", "-n"},
 		{"restore", "x", "--before", "yesterday", "-n"}, {"restore", "x", "--set", "a", "-n"}, {"repository", "register", "r", "fs", "location"},
 		{"repository", "register", "r", "fs", "locaton=/x"}, {"repository", "register", "r", "nfs", "location=/x"}, {"--timeout", "soon", "status"}, {"--log-level", "loud", "status"},
 		{"--config", "/nowhere.yml", "status"},
@@ -322,6 +323,28 @@ func TestRestoreEndToEnd(t *testing.T) {
 	code, out, _ = k.run("restore", day, "-n", "-o", "json", "--snapshot", "snapshot-20261103010000")
 	require.Equal(t, 0, code)
 	require.Contains(t, out, "before the index's period ended")
+}
+
+// What the plan shows is what the server makes of the names, also where a closed index
+// has one of them.
+func TestRestoreUnderAnotherName(t *testing.T) {
+	k := newConsole(t)
+	k.c.AddSnapshot("r", cluster.Snapshot{Name: "s", Indices: []string{"logs-1"}})
+	k.c.AddIndex(cluster.Index{Name: "alogs-1", Closed: true})
+	code, out, errs := k.run("restore", "logs-1", "--rename-prefix", "a$b", "--yes")
+	require.Equal(t, 0, code, errs)
+	require.Contains(t, out, "logs-1 as a$blogs-1")
+	code, out, errs = k.run("restore", "logs-1", "--rename", "(l)(ogs)-.=a$1$2-$12", "--yes")
+	require.Equal(t, 0, code, errs)
+	require.Contains(t, out, "logs-1 as alogs-l2")
+	code, out, _ = k.run("restore", "logs-1", "--rename", "^(.)=a$1", "--yes")
+	require.Equal(t, 4, code)
+	require.Contains(t, out, "alogs-1: an index of that name is there")
+	code, _, errs = k.run("restore", "logs-1", "--rename", "(?<x>.+)=a${x}", "--yes")
+	require.Equal(t, 2, code)
+	require.Contains(t, errs, "--rename: pattern, column 1: named groups are not supported: write (…), and $1 in the replacement")
+	_, _, errs = k.run("restore", "logs-1", "--rename", "(.+)=a$2", "--yes")
+	require.Contains(t, errs, "--rename: replacement, column 2: the pattern has no group 2")
 }
 
 func TestListsAsTheyAreShown(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/esnap/esnap/actions"
 	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/rename"
 	"github.com/esnap/esnap/internal/report"
 	"github.com/esnap/esnap/internal/restore"
 	"github.com/esnap/esnap/internal/run"
@@ -95,7 +96,7 @@ func (o *restoreOptions) action(names []string, now time.Time) (*actions.Restore
 	case o.Rename != "" && o.RenamePrefix != "":
 		return nil, usagef("--rename and --rename-prefix exclude each other")
 	case o.RenamePrefix != "":
-		a.RenamePattern, a.RenameReplacement = "^(.+)$", strings.ReplaceAll(o.RenamePrefix, "$", `\$`)+"$1"
+		a.RenamePattern, a.RenameReplacement = rename.Prefix(o.RenamePrefix)
 	case o.Rename != "" && at < 1:
 		return nil, usagef("--rename: %q is not of the form PATTERN=REPLACEMENT", o.Rename)
 	case o.Rename != "":
@@ -103,6 +104,13 @@ func (o *restoreOptions) action(names []string, now time.Time) (*actions.Restore
 		if a.RenameReplacement == "" {
 			return nil, usagef("--rename: the replacement is empty")
 		}
+	}
+	if why := a.Unpredictable(); why != nil {
+		flag := "--rename"
+		if o.RenamePrefix != "" {
+			flag = "--rename-prefix"
+		}
+		return nil, usagef("%s: %s", flag, why)
 	}
 	if o.KeepFor != "" {
 		d, ok := strictyaml.ParseDuration(o.KeepFor)

@@ -39,6 +39,9 @@ type Memory struct {
 	// RestoreEnds, if set, says why a restored index's primaries cannot be started,
 	// or nothing for one that is well. It must not call the Memory.
 	RestoreEnds func(index string) (reason string)
+	// Renames, if set, says what a restore makes of a name, for patterns that the package
+	// rename does not accept.
+	Renames func(pattern, replacement, name string) (string, error)
 
 	// NodeRoles are the roles of nodes of Space, by name; left out, data and master.
 	NodeRoles map[string][]string

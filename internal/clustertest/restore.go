@@ -7,7 +7,7 @@ import (
 	"strconv"
 
 	"github.com/esnap/esnap/internal/cluster"
-	"github.com/esnap/esnap/internal/pyregex"
+	"github.com/esnap/esnap/internal/rename"
 )
 
 // RestoreProgress implements cluster.SnapshotReader.
@@ -78,6 +78,15 @@ func (c call) cannotRestore(why string) error {
 	return c.fail(cluster.ErrServer, 500, "snapshot_restore_exception", why)
 }
 
+// predicted renames as the server does where the rule has one meaning only.
+func predicted(pattern, replacement, name string) (string, error) {
+	rule, err := rename.Compile(pattern, replacement)
+	if err != nil {
+		return "", err
+	}
+	return rule.Apply(name)
+}
+
 // restored is the index that a restore makes of one in the snapshot.
 func (m *Memory) restored(c call, r cluster.RestoreSnapshot, s *snapshot, name string) (*index, error) {
 	if !r.Partial && !s.HoldsGood(name) {
@@ -85,11 +94,12 @@ func (m *Memory) restored(c call, r cluster.RestoreSnapshot, s *snapshot, name s
 	}
 	target := name
 	if r.RenamePattern != "" {
-		rename, err := pyregex.CompileServer(r.RenamePattern)
-		if err == nil {
-			target, err = rename.ReplaceAll(name, r.RenameReplacement)
+		renames := m.Renames
+		if renames == nil {
+			renames = predicted
 		}
-		if err != nil {
+		var err error
+		if target, err = renames(r.RenamePattern, r.RenameReplacement, name); err != nil {
 			return nil, c.fail(cluster.ErrInvalid, 400, "illegal_argument_exception", err.Error())
 		}
 	}

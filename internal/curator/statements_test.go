@@ -1,6 +1,7 @@
 package curator
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -44,6 +45,34 @@ func TestARenamePatternAloneDoesNothing(t *testing.T) {
 			require.Equal(t, []string{want}, s.indices())
 		})
 	}
+}
+
+// A pattern that has more than one meaning is sent as it is written, with a warning; the
+// names are then read from the cluster. A closed index is never put at risk.
+func TestARenamePatternThatCannotBePredicted(t *testing.T) {
+	const options = "repository: r, name: s, rename_pattern: '(?<n>.)-', rename_replacement: 'old-${n}'"
+	manners(t, func(t *testing.T, s *shell) {
+		s.c.Renames = func(pattern, replacement, name string) (string, error) {
+			require.Equal(t, []string{"(?<n>.)-", "old-${n}"}, []string{pattern, replacement})
+			return "old-" + strings.Replace(name, "-", "", 1), nil
+		}
+		s.c.AddSnapshot("r", cluster.Snapshot{Name: "s", Indices: []string{"x-1", "y-1"}})
+		s.c.AddIndex(cluster.Index{Name: "x-1", Closed: true})
+		out := s.does(0, one("restore", options, all), "--dry-run")
+		require.Contains(t, out, "x-1 (renamed by the server)")
+		require.Equal(t, []string{"x-1"}, s.indices())
+		out = s.does(0, one("restore", options, all))
+		require.Contains(t, out, "WARNING")
+		require.Contains(t, out, "cannot be predicted (pattern, column 1: named groups are not supported")
+		require.Equal(t, []string{"old-x1", "old-y1", "x-1"}, s.indices())
+		require.Len(t, s.c.CallsOf("RestoreSnapshot"), 1)
+
+		require.NoError(t, s.c.DeleteIndices(context.Background(), cluster.DeleteIndices{Names: []string{"old-x1", "old-y1"}}))
+		s.c.AddIndex(cluster.Index{Name: "old-x1", Closed: true})
+		out = s.does(1, one("restore", options, all))
+		require.Contains(t, out, "the closed index old-x1 could be overwritten")
+		require.Len(t, s.c.CallsOf("RestoreSnapshot"), 1)
+	})
 }
 
 func TestRestoreTakesAllUnlessIndicesAreNamed(t *testing.T) {

@@ -186,7 +186,7 @@ func TestOwnFile(t *testing.T) {
 	restore, expire, take, remove := p.Steps[0], p.Steps[1], p.Steps[2], p.Steps[3]
 
 	r := restore.Action.(*actions.Restore)
-	require.Equal(t, []any{"a${x}", "$1", 7 * 24 * time.Hour}, []any{r.RenamePattern, r.RenameReplacement, *r.KeepFor})
+	require.Equal(t, []any{"([${x}]+)", `\${x}$1`, 7 * 24 * time.Hour}, []any{r.RenamePattern, r.RenameReplacement, *r.KeepFor})
 	require.Empty(t, restore.Chain, "filters may be left out where nothing is deleted")
 	require.Equal(t, "No description given", restore.Description)
 

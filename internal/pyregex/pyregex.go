@@ -92,23 +92,6 @@ func (r *Regexp) Match(s string) (bool, error) {
 	return ok, nil
 }
 
-// ReplaceAll replaces every match; $1 stands for a group. It stands in for the
-// server's own replacement when names are renamed in a restore.
-func (r *Regexp) ReplaceAll(s, replacement string) (string, error) {
-	return r.re.Replace(s, replacement, -1, -1)
-}
-
-// CompileServer compiles a pattern in the server's own syntax (Java), for
-// predicting what it will do.
-func CompileServer(pattern string) (*Regexp, error) {
-	re, err := regexp2.Compile(pattern, regexp2.None)
-	if err != nil {
-		return nil, fmt.Errorf("regular expression %q: %s", pattern, strings.TrimPrefix(err.Error(), "error parsing regexp: "))
-	}
-	re.MatchTimeout = matchTimeout
-	return &Regexp{re: re, groups: len(re.GetGroupNumbers()) - 1}, nil
-}
-
 func byteOffset(s string, runes int) int {
 	at := 0
 	for range runes {

@@ -191,23 +191,6 @@ func TestOffsetsInInvalidText(t *testing.T) {
 	require.Equal(t, 5, m.End)
 }
 
-func TestReplaceAll(t *testing.T) {
-	for _, c := range []struct{ pattern, text, replacement, want string }{
-		{`^(.+)$`, "logs-1", "restored-$1", "restored-logs-1"},
-		{`o`, "foo", "0", "f00"},
-		{`(\w)-(\w)`, "a-b", "$2-$1", "b-a"},
-		{`x`, "abc", "y", "abc"},
-	} {
-		re, err := CompileServer(c.pattern)
-		require.NoError(t, err)
-		got, err := re.ReplaceAll(c.text, c.replacement)
-		require.NoError(t, err)
-		require.Equal(t, c.want, got, "%+v", c)
-	}
-	_, err := CompileServer("(")
-	require.ErrorContains(t, err, `regular expression "("`)
-}
-
 func FuzzCompile(f *testing.F) {
 	for i, p := range patterns {
 		f.Add(p, texts[i%len(texts)])

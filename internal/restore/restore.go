@@ -5,13 +5,12 @@ package restore
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/esnap/esnap/internal/cluster"
-	"github.com/esnap/esnap/internal/pyregex"
+	"github.com/esnap/esnap/internal/rename"
 )
 
 // Conflict says what to do when a target's name is taken.
@@ -88,12 +87,16 @@ type Item struct {
 	Attach      bool      `json:"attach,omitempty"`  // it is being restored already: only wait
 	Pattern     string    `json:"-"`
 	Replacement string    `json:"-"`
+	// Unpredicted: the server makes the target's name by a pattern that has more than one
+	// meaning; Target only describes it.
+	Unpredicted bool `json:"-"`
 }
 
 // Group is the items that one request restores.
 type Group struct {
 	Ref
 	Pattern, Replacement string
+	Unpredicted          bool
 	Items                []Item
 }
 
@@ -108,7 +111,7 @@ func (p *Plan) Groups() []Group {
 			return g.Repository == it.Repository && g.Snapshot == it.Snapshot && g.Pattern == it.Pattern && g.Replacement == it.Replacement
 		})
 		if at < 0 {
-			groups = append(groups, Group{Ref: Ref{it.Repository, it.Snapshot}, Pattern: it.Pattern, Replacement: it.Replacement})
+			groups = append(groups, Group{Ref: Ref{it.Repository, it.Snapshot}, Pattern: it.Pattern, Replacement: it.Replacement, Unpredicted: it.Unpredicted})
 			at = len(groups) - 1
 		}
 		groups[at].Items = append(groups[at].Items, it)
@@ -131,11 +134,11 @@ func Make(r Request, l Listings) *Plan {
 			p.miss("no snapshot holds the index %s%s", m, nearest(m, allIndices(eligible)))
 		}
 	}
-	var rename *pyregex.Regexp
+	var rule *rename.Rule
+	var unclear error // why the new names cannot be predicted
 	if r.Pattern != "" {
-		var err error
-		if rename, err = pyregex.CompileServer(r.Pattern); err != nil {
-			p.refuse("rename pattern: %s", err)
+		if rule, unclear = rename.Compile(r.Pattern, r.Replacement); unclear != nil && r.OnConflict != Server {
+			p.refuse("rename %s", unclear)
 			return p
 		}
 	}
@@ -148,22 +151,26 @@ func Make(r Request, l Listings) *Plan {
 		if warning != "" {
 			p.Warnings = append(p.Warnings, warning)
 		}
-		it := Item{Index: index, Target: index, Repository: s.Repository, Snapshot: s.Name, Started: s.Start, Why: why, Lacking: !s.HoldsGood(index), Pattern: r.Pattern, Replacement: r.Replacement}
+		it := Item{Index: index, Target: index, Repository: s.Repository, Snapshot: s.Name, Started: s.Start, Why: why, Lacking: !s.HoldsGood(index)}
 		if ok, why := l.Server.CanRead(s.Version); !ok {
 			p.refuse("snapshot %s cannot be restored here: %s", s.Name, why)
 		}
-		if rename != nil {
-			target, err := rename.ReplaceAll(index, r.Replacement)
-			if err != nil {
-				p.refuse("rename %s: %s", index, err)
+		if rule != nil {
+			if err := it.rename(rule); err != nil && r.OnConflict != Server {
+				p.refuse("%s", err)
+				continue
+			} else if err != nil {
+				unclear = err
 			}
-			it.Target = target
 		}
 		var known bool
 		if it.Bytes, known = l.Sizes[Ref{s.Repository, s.Name}][index]; !known {
 			p.SizeKnown = false
 		}
 		p.Items = append(p.Items, it)
+	}
+	if unclear != nil {
+		p.unpredicted(r, l, unclear)
 	}
 	p.settle(r, l)
 	if r.GlobalState {
@@ -182,6 +189,34 @@ func (p *Plan) refuse(format string, args ...any) {
 	p.Refusals = append(p.Refusals, fmt.Sprintf(format, args...))
 }
 
+// rename gives the target its name: what the server will make of the index by the rule.
+func (it *Item) rename(rule *rename.Rule) (err error) {
+	it.Pattern, it.Replacement = rule.Pattern, rule.Replacement
+	it.Target, err = rule.Apply(it.Index)
+	return err
+}
+
+// unpredicted leaves the new names to the server, which gets the pattern as it is written.
+// That is refused where the restore might overwrite a closed index.
+func (p *Plan) unpredicted(r Request, l Listings, why error) {
+	restored := map[string]bool{}
+	for n := range p.Items {
+		it := &p.Items[n]
+		it.Pattern, it.Replacement, it.Unpredicted = r.Pattern, r.Replacement, true
+		it.Target = it.Index + " (renamed by the server)"
+		restored[it.Index] = true
+	}
+	for _, i := range l.Indices {
+		if i.Closed && !restored[i.Name] && rename.Possible(r.Replacement, i.Name) {
+			p.refuse("the closed index %s could be overwritten: which names the restored indices get cannot be predicted (%s); change the pattern, or open or delete that index", i.Name, why)
+		}
+	}
+	if len(p.Refusals) > 0 {
+		return
+	}
+	p.Warnings = append(p.Warnings, fmt.Sprintf("which names the restored indices get cannot be predicted (%s): the pattern is sent as it is written", why))
+}
+
 // settle finds what is in the way of each target and resolves it as asked.
 func (p *Plan) settle(r Request, l Listings) {
 	taken := map[string]string{}
@@ -197,6 +232,9 @@ func (p *Plan) settle(r Request, l Listings) {
 	ours := map[string]string{}
 	for n := range p.Items {
 		it := &p.Items[n]
+		if it.Unpredicted {
+			continue
+		}
 		if why := cluster.InvalidName("index", it.Target); why != "" {
 			p.refuse("%s would be restored as %q: %s", it.Index, it.Target, why)
 		}
@@ -230,13 +268,19 @@ func (p *Plan) settle(r Request, l Listings) {
 				it.Target, it.Attach = prefix+it.Target, true
 				continue
 			}
-			ours[prefix+it.Target] = it.Index
-			p.Warnings = append(p.Warnings, fmt.Sprintf("%s is restored as %s: %s", it.Index, prefix+it.Target, why))
-			it.Target = prefix + it.Target
-			if it.Pattern == "" {
-				it.Pattern, it.Replacement = "^(.+)$", prefix+"$1"
-			} else { // the pattern may stand for a part of the name: the prefix goes before the whole
-				it.Pattern, it.Replacement = "^"+regexp.QuoteMeta(it.Index)+"$", strings.ReplaceAll(it.Target, "$", `\$`)
+			target := prefix + it.Target
+			ours[target] = it.Index
+			p.Warnings = append(p.Warnings, fmt.Sprintf("%s is restored as %s: %s", it.Index, target, why))
+			pattern, replacement := rename.Prefix(prefix)
+			if it.Pattern != "" { // the pattern may stand for a part of the name: the prefix goes before the whole
+				pattern, replacement = rename.Exactly(it.Index, target)
+			}
+			rule, err := rename.Compile(pattern, replacement)
+			if err == nil {
+				err = it.rename(rule)
+			}
+			if err != nil || it.Target != target {
+				p.refuse("%s cannot be renamed to %s: %v", it.Index, target, err)
 			}
 		default:
 			p.refuse("%s: %s", it.Target, why)

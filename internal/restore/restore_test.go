@@ -1,7 +1,6 @@
 package restore
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -10,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/rename"
 )
 
 const logs = "logs-2026.11.03"
@@ -239,8 +239,11 @@ func renamed(t *testing.T, it Item) string {
 	if it.Pattern == "" {
 		return it.Index
 	}
-	replacement := strings.ReplaceAll(regexp.MustCompile(`\$(\d)`).ReplaceAllString(it.Replacement, "$${$1}"), `\$`, "$$")
-	return regexp.MustCompile(it.Pattern).ReplaceAllString(it.Index, replacement)
+	rule, err := rename.Compile(it.Pattern, it.Replacement)
+	require.NoError(t, err)
+	target, err := rule.Apply(it.Index)
+	require.NoError(t, err)
+	return target
 }
 
 func TestRename(t *testing.T) {
@@ -259,7 +262,11 @@ func TestRename(t *testing.T) {
 		{"the old name may be taken", []string{"a-1"}, "^(.+)$", "old-$1", Fail, []string{"a-1"}, []string{"old-a-1"}, ""},
 		{"the new one may not", []string{"a-1"}, "^(.+)$", "old-$1", Fail, []string{"old-a-1"}, []string{"old-a-1"}, "old-a-1: an index of that name is there"},
 		{"two become one", []string{"a-1", "b-1"}, "^.+-", "c-", Fail, nil, []string{"c-1", "c-1"}, "a-1 and b-1 would both be restored as c-1"},
-		{"no pattern at all", []string{"a-1"}, "(", "x", Fail, nil, nil, "rename pattern: regular expression"},
+		{"no pattern at all", []string{"a-1"}, "(", "x", Fail, nil, nil, "rename pattern, column 1: the group that begins here has no end"},
+		{"a group that the server reads otherwise", []string{"a-1"}, "(?<n>.+)", "x-${n}", Fail, nil, nil, "rename pattern, column 1: named groups are not supported"},
+		{"as many digits as make a group", []string{"a-1"}, "(.)-(.)", "$12-$2", Fail, nil, []string{"a2-1"}, ""},
+		{"an escaped dollar", []string{"a-1"}, "^(.+)$", `x\$y-$1`, Fail, nil, []string{"x$y-a-1"}, ""},
+		{"all matches, also empty ones", []string{"a-1"}, "(.*)", "x-$1", Fail, nil, []string{"x-a-1x-"}, ""},
 		{"empty", []string{"a-1"}, "^.+$", "", Fail, nil, []string{""}, `a-1 would be restored as "": the name is empty`},
 		{"upper case", []string{"a-1"}, "^a", "A", Fail, nil, []string{"A-1"}, "names are lower case"},
 		{"forbidden characters", []string{"a-1"}, "-", "#", Fail, nil, []string{"a#1"}, "a character that names must not have"},
@@ -285,6 +292,65 @@ func TestRename(t *testing.T) {
 			require.Contains(t, strings.Join(p.Refusals, "\n"), c.refusal)
 		})
 	}
+}
+
+// Names with characters that have a meaning in patterns and replacements, and names that
+// cannot be renamed safely.
+func TestRenameOfUnusualNames(t *testing.T) {
+	for _, name := range []string{"a$1", `a.b+c(d)[e]{2}^$`, "é-日本", "a-😀", "a&&b", "$"} {
+		for _, pattern := range []string{"", "^(.+)$"} {
+			there := []*cluster.Index{{Name: name}, {Name: "x$" + name}}
+			r := Request{Indices: []string{name}, Pattern: pattern, OnConflict: Rename}
+			target := "restored-" + name
+			if pattern != "" {
+				r.Replacement, target = `x\$$1`, "restored-x$"+name
+			}
+			p := Make(r, Listings{Snapshots: []*cluster.Snapshot{snap("s", "2026-11-10 01:00", name)}, Indices: there})
+			require.Empty(t, p.Refusals, name)
+			require.Equal(t, target, p.Items[0].Target)
+			require.Equal(t, target, renamed(t, p.Items[0]))
+		}
+	}
+	for _, r := range []Request{{OnConflict: Rename}, {Pattern: "^(.+)$", Replacement: "x-$1"}} {
+		p := Make(r, Listings{Snapshots: []*cluster.Snapshot{snap("s", "2026-11-10 01:00", "a\nb")}, Indices: []*cluster.Index{{Name: "a\nb"}}})
+		require.Len(t, p.Refusals, 1)
+		require.Contains(t, p.Refusals[0], `"a\nb" has a character that cannot be renamed safely`)
+	}
+}
+
+// Curator's command lines send a pattern that has more than one meaning as it is written,
+// unless a closed index could be overwritten.
+func TestUnpredictedNames(t *testing.T) {
+	all := []*cluster.Snapshot{snap("s", "2026-11-10 01:00", "a-1", "a-2")}
+	for _, c := range []struct {
+		name        string
+		replacement string
+		there       []*cluster.Index
+		refused     string
+	}{
+		{"nothing there", "old-${n}", nil, ""},
+		{"open indices are the server's business", "old-${n}", []*cluster.Index{{Name: "old-1"}}, ""},
+		{"a closed index that it could hit", "old-${n}", []*cluster.Index{{Name: "old-1", Closed: true}}, "the closed index old-1 could be overwritten"},
+		{"a closed index that lacks a text of the replacement", "old-${n}", []*cluster.Index{{Name: "new-1", Closed: true}}, ""},
+		{"a replacement without a text", "${n}", []*cluster.Index{{Name: "new-1", Closed: true}}, "the closed index new-1 could be overwritten"},
+		{"a closed index that is restored itself", "${n}", []*cluster.Index{{Name: "a-1", Closed: true}}, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			p := Make(Request{Pattern: "a-(?<n>.+)", Replacement: c.replacement, OnConflict: Server, Snapshot: "s"}, Listings{Snapshots: all, Indices: c.there})
+			require.Equal(t, c.refused == "", len(p.Refusals) == 0, p.Refusals)
+			require.Contains(t, strings.Join(p.Refusals, "\n"), c.refused)
+			require.Contains(t, strings.Join(append(p.Warnings, p.Refusals...), "\n"), "cannot be predicted (pattern, column 3: named groups are not supported")
+			require.Equal(t, c.refused == "", len(p.Warnings) == 1, "what is refused is not sent")
+			groups := p.Groups()
+			require.Len(t, groups, 1)
+			require.True(t, groups[0].Unpredicted)
+			require.Equal(t, []string{"a-(?<n>.+)", c.replacement}, []string{groups[0].Pattern, groups[0].Replacement})
+		})
+	}
+	p := Make(Request{Pattern: "^(.+)$", Replacement: "x-$1", OnConflict: Server}, Listings{Snapshots: []*cluster.Snapshot{snap("s", "2026-11-10 01:00", "a", "a\nb")}})
+	require.Empty(t, p.Refusals)
+	require.Len(t, p.Warnings, 1)
+	require.Len(t, p.Groups(), 1, "one request, as Curator sends it")
 }
 
 func TestAttach(t *testing.T) {
