@@ -31,6 +31,7 @@ type Restore struct {
 	ExtraSettings      map[string]any `yaml:"extra_settings" doc:"index settings, or index_settings and ignore_index_settings for the request"`
 	SkipRepoFSCheck    bool           `yaml:"skip_repo_fs_check" doc:"do not have every node verify the repository first"`
 	OnConflict         string         `yaml:"on_conflict" check:"oneof=fail|skip|rename" doc:"when a target's name is taken; default fail, in Curator's command lines left to the server (esnap's own)"`
+	FeatureStates      []string       `yaml:"feature_states" check:"list" doc:"names of features whose system indices are brought back; default none, in Curator's command lines as the server does (esnap's own)"`
 	KeepFor            *time.Duration `yaml:"keep_for" doc:"mark the restored indices so that esnap's deletes leave them alone for so long; default 7d when they keep their name, none in Curator's command lines (esnap's own)"`
 	WaitForRunning     *time.Duration `yaml:"wait_for_running" doc:"wait so long for another operation; default 30m, 0 in Curator's command lines (esnap's own)"`
 	StallWait
@@ -121,7 +122,12 @@ func (a *Restore) Run(ctx context.Context, env *Env) error {
 func (a *Restore) plan(ctx context.Context, env *Env) (*restore.Plan, error) {
 	r := restore.Request{
 		Indices: a.Indices, OnConflict: restore.Conflict(a.OnConflict), Partial: a.Partial, GlobalState: a.IncludeGlobalState,
-		IgnoreMissing: a.IgnoreUnavailable,
+		IgnoreMissing: a.IgnoreUnavailable, Dotted: env.Flavour != Native, FeatureStates: a.FeatureStates,
+	}
+	if named, ok := a.ExtraSettings["feature_states"].([]any); ok && a.FeatureStates == nil {
+		for _, f := range named {
+			r.FeatureStates = append(r.FeatureStates, fmt.Sprint(f))
+		}
 	}
 	if a.renames() {
 		r.Pattern, r.Replacement = a.RenamePattern, a.RenameReplacement
@@ -162,6 +168,9 @@ func (a *Restore) plan(ctx context.Context, env *Env) (*restore.Plan, error) {
 		return nil, err
 	}
 	if l.Running, err = env.Cluster.Running(ctx); err != nil {
+		return nil, err
+	}
+	if err := a.owners(ctx, env, &l); err != nil {
 		return nil, err
 	}
 	if a.Choose != nil {
@@ -256,7 +265,7 @@ func (a *Restore) pick(ctx context.Context, env *Env) (*cluster.Snapshot, error)
 
 // measure asks for sizes and space; what cannot be had is left out of the plan.
 func (a *Restore) measure(ctx context.Context, env *Env, r restore.Request, l *restore.Listings) {
-	for _, ref := range restore.SizesNeeded(r, l.Snapshots) {
+	for _, ref := range restore.SizesNeeded(r, *l) {
 		sizes, err := env.Cluster.SnapshotSizes(ctx, ref.Repository, ref.Snapshot)
 		if err != nil {
 			env.Warn("how large the indices in %s/%s are is not known: %s", ref.Repository, ref.Snapshot, err)
@@ -271,9 +280,38 @@ func (a *Restore) measure(ctx context.Context, env *Env, r restore.Request, l *r
 	}
 }
 
+// owners finds out which repositories this cluster does not write to, and which marked
+// indices are not whole.
+func (a *Restore) owners(ctx context.Context, env *Env, l *restore.Listings) error {
+	l.ReadOnly, l.Unready = map[string]bool{}, map[string]bool{}
+	if a.Choose != nil {
+		repositories, err := env.Cluster.Repositories(ctx)
+		if err != nil {
+			return err
+		}
+		for _, r := range repositories {
+			l.ReadOnly[r.Name] = r.ReadOnly()
+		}
+	}
+	var marked []string
+	for _, i := range l.Indices {
+		if !i.KeepUntil().IsZero() && !i.Closed {
+			marked = append(marked, i.Name)
+		}
+	}
+	if len(marked) == 0 {
+		return nil
+	}
+	health, err := env.Cluster.Health(ctx, marked)
+	for name, h := range health {
+		l.Unready[name] = !h.Ready()
+	}
+	return err
+}
+
 func (a *Restore) carryOut(ctx context.Context, env *Env, plan *restore.Plan) error {
 	outcome := func(it restore.Item, result cluster.Result, err error, format string, args ...any) {
-		env.Outcome(cluster.Outcome{Verb: "restore", What: "index", Name: it.Target, Repository: it.Repository, Result: result, Err: err, Detail: fmt.Sprintf(format, args...)})
+		env.Outcome(cluster.Outcome{Verb: "restore", What: it.Kind.What(), Name: it.Target, Repository: it.Repository, Result: result, Err: err, Detail: fmt.Sprintf(format, args...)})
 	}
 	var waitFor []restore.Item
 	for _, it := range plan.Items {
@@ -340,18 +378,32 @@ func (a *Restore) start(ctx context.Context, env *Env, plan *restore.Plan, g res
 		IncludeAliases: a.IncludeAliases, IgnoreUnavailable: a.IgnoreUnavailable, GlobalState: a.IncludeGlobalState, Partial: a.Partial,
 	}
 	for _, it := range g.Items {
+		if it.Kind == restore.Feature {
+			req.FeatureStates = append(req.FeatureStates, it.Index)
+			continue
+		}
 		req.Indices = append(req.Indices, it.Index)
-		req.Targets = append(req.Targets, it.Target)
+		req.Targets = append(req.Targets, it.Targets()...)
+	}
+	if len(req.Indices) == 0 {
+		req.Indices = []string{"-*"} // features alone
+	}
+	server, err := env.Cluster.Server(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if env.Flavour == Native && len(req.FeatureStates) == 0 && server.HasFeatureStates() {
+		req.FeatureStates = []string{"none"} // include_global_state alone would bring all of them back
 	}
 	a.settings(&req)
-	if !plan.KeepUntil.IsZero() {
+	if !plan.KeepUntil.IsZero() && len(req.Targets) > 0 {
 		given := req.IndexSettings
 		if inner, ok := req.Extra["index_settings"].(map[string]any); ok {
 			given = inner
 			req.Extra = maps.Clone(req.Extra)
 			delete(req.Extra, "index_settings")
 		}
-		req.IndexSettings = map[string]any{cluster.SettingKeepUntil: keepDay(plan), cluster.SettingRestoredFrom: restoredFrom(g.Ref)}
+		req.IndexSettings = map[string]any{cluster.SettingKeepUntil: keepDay(plan), cluster.SettingRestoredFrom: restore.From(g.Ref)}
 		maps.Copy(req.IndexSettings, given)
 	}
 	list := func() (map[string]bool, error) {
@@ -435,11 +487,6 @@ func named(ctx context.Context, env *Env, g restore.Group, appeared func() ([]st
 // keepDay is the last day of the protection.
 func keepDay(plan *restore.Plan) string { return plan.KeepUntil.UTC().Format("2006.01.02") }
 
-// restoredFrom is the snapshot as the setting names it; a comma would make a list of it.
-func restoredFrom(r restore.Ref) string {
-	return strings.ReplaceAll(r.Repository+"/"+r.Snapshot, ",", "_")
-}
-
 // opened are the names of the indices that exist and are open.
 func opened(list []*cluster.Index, err error) (map[string]bool, error) {
 	names := map[string]bool{}
@@ -478,9 +525,9 @@ func (a *Restore) settings(req *cluster.RestoreSnapshot) {
 
 // finish waits until every shard of every target is started, and judges.
 func (a *Restore) finish(ctx context.Context, env *Env, plan *restore.Plan, items []restore.Item, outcome func(restore.Item, cluster.Result, error, string, ...any)) error {
-	targets := make([]string, len(items))
-	for i, it := range items {
-		targets[i] = it.Target
+	var targets []string
+	for _, it := range items {
+		targets = append(targets, it.Targets()...)
 	}
 	// The mark comes first: a delete that runs before the restore has ended must
 	// see it.
@@ -527,10 +574,10 @@ func (a *Restore) finish(ctx context.Context, env *Env, plan *restore.Plan, item
 	problems, _ := env.Cluster.ShardProblems(ctx, targets)
 	docs, derr := env.Cluster.Stats(ctx, targets)
 	for _, it := range items {
-		h, there := health[it.Target]
+		h, there := together(it.Targets(), health)
 		var unready []string
 		for _, p := range problems {
-			if p.Index == it.Target && p.Primary {
+			if slices.Contains(it.Targets(), p.Index) && p.Primary {
 				unready = append(unready, strings.TrimSpace(fmt.Sprintf("shard %d is %s %s %s", p.Shard, p.State, p.Reason, p.Details)))
 			}
 		}
@@ -541,8 +588,17 @@ func (a *Restore) finish(ctx context.Context, env *Env, plan *restore.Plan, item
 			outcome(it, cluster.Failure, fmt.Errorf("%d of %d primary shards are started: %s", h.ActivePrimary, h.Shards, firstFewOf(unready, "; ", 3)), "")
 		default:
 			detail := fmt.Sprintf("from %s/%s", it.Repository, it.Snapshot)
-			if s, ok := docs[it.Target]; ok && derr == nil {
-				detail += fmt.Sprintf(", %s", cluster.Count(int(s.Docs), "document"))
+			var sum, counted int
+			for _, t := range it.Targets() {
+				if s, ok := docs[t]; ok && derr == nil {
+					sum, counted = sum+int(s.Docs), counted+1
+				}
+			}
+			if counted == len(it.Targets()) {
+				detail += fmt.Sprintf(", %s", cluster.Count(sum, "document"))
+			}
+			if !plan.KeepUntil.IsZero() {
+				detail += ", protected until the end of " + plan.KeepUntil.UTC().Format("2006-01-02")
 			}
 			result := cluster.Done
 			if it.Lacking {
@@ -554,6 +610,18 @@ func (a *Restore) finish(ctx context.Context, env *Env, plan *restore.Plan, item
 	return marked
 }
 
+// together is the allocation of several indices as if they were one; false if one of
+// them does not exist.
+func together(names []string, health map[string]cluster.IndexHealth) (sum cluster.IndexHealth, there bool) {
+	there = true
+	for _, n := range names {
+		h, exists := health[n]
+		there = there && exists
+		sum.Shards, sum.ActivePrimary = sum.Shards+h.Shards, sum.ActivePrimary+h.ActivePrimary
+	}
+	return sum, there
+}
+
 // mark gives the restored indices the alias that esnap's deletes honour.
 func (a *Restore) mark(ctx context.Context, env *Env, plan *restore.Plan, items []restore.Item) error {
 	if plan.KeepUntil.IsZero() {
@@ -561,16 +629,19 @@ func (a *Restore) mark(ctx context.Context, env *Env, plan *restore.Plan, items 
 	}
 	alias := cluster.KeepPrefix + plan.KeepUntil.UTC().Format("2006.01.02")
 	var req cluster.UpdateAliases
-	for _, it := range items {
-		req.Actions = append(req.Actions, cluster.AliasAction{Index: it.Target, Alias: alias})
+	var names []string
+	for _, it := range items { // an index of a data stream takes no alias: its mark stays in its settings
+		if it.Kind == restore.Index {
+			names = append(names, it.Target)
+			req.Actions = append(req.Actions, cluster.AliasAction{Index: it.Target, Alias: alias})
+		}
+	}
+	if len(names) == 0 {
+		return nil
 	}
 	if err := env.Cluster.UpdateAliases(ctx, req); err != nil {
 		env.Warn("the restored indices did not get the alias %s: %s; they are protected all the same, by the setting %s", alias, err, cluster.SettingKeepUntil)
 		return nil
-	}
-	names := make([]string, len(items))
-	for i, it := range items {
-		names[i] = it.Target
 	}
 	for _, batch := range env.Cluster.IndexBatches(names) { // the alias says it now
 		_ = env.Cluster.PutIndexSettings(ctx, cluster.PutIndexSettings{Names: batch, Settings: map[string]any{cluster.SettingKeepUntil: nil, cluster.SettingRestoredFrom: nil}})

@@ -50,7 +50,7 @@ func (a *Snapshot) Run(ctx context.Context, env *Env) error {
 		return missingRepository(err)
 	}
 	if repository.ReadOnly() {
-		return cluster.WithHint(&cluster.Error{Op: "create snapshot " + a.Repository + "/" + name, Kind: cluster.ErrReadOnly, Text: "the repository is registered as read-only"},
+		return cluster.WithHint(&cluster.Error{Op: "create snapshot " + a.Repository + "/" + name, Kind: cluster.ErrReadOnly, Text: "the repository is readonly: it is registered with readonly: true"},
 			"take the snapshot in a repository that only this cluster writes to")
 	}
 	if !a.SkipRepoFSCheck {

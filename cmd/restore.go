@@ -33,6 +33,7 @@ type restoreOptions struct {
 	Set            []string
 	IgnoreSettings []string
 	Aliases        bool
+	Features       []string
 	GlobalState    bool
 	Partial        bool
 	KeepFor        string
@@ -72,6 +73,7 @@ them alone for 7 days (--keep-for).`,
 	f.StringSliceVar(&o.IgnoreSettings, "ignore-setting", nil, "leave this setting out (may be repeated)")
 	f.BoolVar(&o.Aliases, "include-aliases", false, "also restore aliases")
 	f.BoolVar(&o.GlobalState, "include-global-state", false, "also restore templates and persistent settings")
+	f.StringSliceVar(&o.Features, "feature-state", nil, "also bring back the system indices of this feature (Elasticsearch 7.12 and later; may be repeated)")
 	f.BoolVar(&o.Partial, "partial", false, "also take copies that lack shards")
 	f.StringVar(&o.KeepFor, "keep-for", "", "mark the indices to be kept so long (default 7d when they keep their name; 0 is no mark)")
 	f.BoolVar(&o.KeepLifecycle, "keep-lifecycle", false, "keep lifecycle policies, which may delete the indices again")
@@ -91,7 +93,7 @@ func (o *restoreOptions) action(names []string, now time.Time) (*actions.Restore
 	if !slices.Contains([]string{"fail", "skip", "rename"}, o.OnConflict) {
 		return nil, usagef("--on-conflict: %q is not one of fail, skip, rename", o.OnConflict)
 	}
-	a.OnConflict = o.OnConflict
+	a.OnConflict, a.FeatureStates = o.OnConflict, o.Features
 	switch at := strings.LastIndex(o.Rename, "="); {
 	case o.Rename != "" && o.RenamePrefix != "":
 		return nil, usagef("--rename and --rename-prefix exclude each other")

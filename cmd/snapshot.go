@@ -102,7 +102,7 @@ func notHeld(index string, list []*cluster.Snapshot) error {
 	for _, s := range list {
 		known = append(known, s.Indices...)
 	}
-	err := fmt.Errorf("no snapshot holds the index %s", index)
+	err := fmt.Errorf("no snapshot contains the index %s", index)
 	if near := cluster.Nearest(index, known); near != "" {
 		return cluster.WithHint(err, "the nearest names are %s", near)
 	}

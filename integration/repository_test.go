@@ -36,7 +36,7 @@ func TestRepositoryCycle(t *testing.T) {
 
 		// The same again, as people write it: the server says "true" and has no slash at the end.
 		r := e.run(0, file("create", location+"/", "compress: true"))
-		require.Equal(e, "adopted", r.Repositories[0].Result)
+		require.Equal(e, "unchanged", r.Repositories[0].Result)
 		require.Empty(e, r.Repositories[0].Drift)
 		require.Empty(e, r.Warnings)
 		require.Empty(e, e.writes())
@@ -233,7 +233,7 @@ actions:
 		require.Equal(e, 7, e.count(e.prefix+"back-"+index))
 		e.deleteIndices(e.prefix + "back-" + index)
 		r = e.run(0, file)
-		require.Equal(e, "adopted", r.Repositories[0].Result)
+		require.Equal(e, "unchanged", r.Repositories[0].Result)
 
 		stdout, stderr := e.want(1, "snapshot", "create", reader, index, "--name", "two")
 		require.Regexp(e, `hint: .*read-?only`, stdout+stderr)

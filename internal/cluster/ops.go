@@ -74,6 +74,7 @@ type RestoreSnapshot struct {
 	Partial             bool
 	IndexSettings       map[string]any
 	IgnoreIndexSettings []string
+	FeatureStates       []string       // nil: the server's default
 	Extra               map[string]any // merged into the body
 	Targets             []string       // the names the indices will have; not sent
 }

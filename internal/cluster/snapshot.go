@@ -33,7 +33,8 @@ type Snapshot struct {
 
 	Indices     []string // sorted; nil unless HasContents
 	DataStreams []string
-	HasContents bool // Indices was asked for
+	Features    map[string][]string // feature to its system indices (Elasticsearch 7.12)
+	HasContents bool                // Indices was asked for
 
 	// Cluster is the uuid of the cluster that took it, where esnap did and the server
 	// keeps that; empty: not known.

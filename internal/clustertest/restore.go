@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/rename"
@@ -26,7 +27,7 @@ func (m *Memory) RestoreProgress(ctx context.Context, names []string) (p cluster
 }
 
 // RestoreSnapshot implements cluster.Writer. Of index settings it knows the number
-// of replicas and the name of the lifecycle policy.
+// of replicas and the name of the lifecycle policy; the others are kept as they are.
 func (m *Memory) RestoreSnapshot(ctx context.Context, r cluster.RestoreSnapshot) error {
 	c := write("RestoreSnapshot", "restore from snapshot "+r.Repository+"/"+r.Name, r, r.Name)
 	return m.do(ctx, c, func() error {
@@ -41,7 +42,7 @@ func (m *Memory) RestoreSnapshot(ctx context.Context, r cluster.RestoreSnapshot)
 		if s.State == cluster.Failed {
 			return c.cannotRestore("unsupported snapshot state [FAILED]")
 		}
-		names, err := c.resolve(r.Indices, s.Indices, r.IgnoreUnavailable)
+		names, err := c.resolve(s.expand(r.Indices), s.Indices, r.IgnoreUnavailable)
 		if err != nil {
 			return err
 		}
@@ -72,6 +73,23 @@ func (m *Memory) RestoreSnapshot(ctx context.Context, r cluster.RestoreSnapshot)
 		})
 		return nil
 	})
+}
+
+// expand puts the backing indices of data streams in the place of these.
+func (s *snapshot) expand(names []string) []string {
+	var out []string
+	for _, n := range names {
+		if !slices.Contains(s.DataStreams, n) {
+			out = append(out, n)
+			continue
+		}
+		for i, held := range s.held {
+			if held.DataStream == n {
+				out = append(out, i)
+			}
+		}
+	}
+	return out
 }
 
 func (c call) cannotRestore(why string) error {
@@ -127,6 +145,11 @@ func (m *Memory) restored(c call, r cluster.RestoreSnapshot, s *snapshot, name s
 			i.Lifecycle = ""
 		}
 	}
+	flat := map[string]string{}
+	for k, v := range cluster.Flatten(r.IndexSettings) {
+		flat["index."+strings.TrimPrefix(k, "index.")] = v
+	}
+	i.put(flat, false)
 	for _, key := range []string{"number_of_replicas", "index.number_of_replicas"} {
 		if v, ok := r.IndexSettings[key]; ok {
 			i.Replicas, _ = strconv.Atoi(fmt.Sprint(v))

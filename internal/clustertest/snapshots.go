@@ -179,7 +179,7 @@ func (m *Memory) begin(c call, r cluster.CreateSnapshot) (*snapshot, error) {
 	}
 	s := &snapshot{held: map[string]cluster.Index{}, Snapshot: cluster.Snapshot{
 		Repository: r.Repository, Name: r.Name, UUID: m.uuid(), State: cluster.InProgress, Start: m.now(),
-		Version: m.server.Text, GlobalState: r.GlobalState, Indices: names, HasContents: true,
+		Version: m.server.Text, GlobalState: r.GlobalState, Indices: names, DataStreams: r.Streams, HasContents: true,
 	}}
 	for _, n := range names {
 		i := m.indices[n]

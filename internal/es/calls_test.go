@@ -111,7 +111,7 @@ func TestReads(t *testing.T) {
 			},
 			[]cluster.ShardProblem{{Index: "a", State: "UNASSIGNED"}, {Index: "b", Primary: true, State: "UNASSIGNED"}}},
 		{"snapshots, oldest first", func(c *Client) (any, error) { return c.Snapshots(ctx, "r 1", true) },
-			[]exchange{{line: "GET /_snapshot/r%201/_all?filter_path=" + snapshots + ",snapshots.indices,snapshots.data_streams", reply: `{"snapshots":[
+			[]exchange{{line: "GET /_snapshot/r%201/_all?filter_path=" + snapshots + ",snapshots.indices,snapshots.data_streams,snapshots.feature_states", reply: `{"snapshots":[
 				{"snapshot":"s_part","uuid":"-380","version":"8.19.0-8.19.7","indices":["good1","bad1"],"data_streams":["ds"],"include_global_state":true,"state":"PARTIAL","start_time_in_millis":1795233010781,"end_time_in_millis":1795233010804,
 				 "failures":[{"index":"bad1","index_uuid":"bad1","shard_id":3,"node_id":"n","reason":"primary shard is not allocated"}],"shards":{"total":2,"failed":1,"successful":1},"metadata":{"policy":"slm"}},
 				{"snapshot":"s_run","uuid":"u","state":"IN_PROGRESS","start_time_in_millis":1795233010900,"end_time_in_millis":0,"failures":[],"shards":{"total":0,"failed":0,"successful":0},"metadata":{"sm_policy":"sm"}},

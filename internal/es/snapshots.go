@@ -33,6 +33,10 @@ type snapshotReply struct {
 	End         int64    `json:"end_time_in_millis"`
 	Indices     []string `json:"indices"`
 	DataStreams []string `json:"data_streams"`
+	Features    []struct {
+		Name    string   `json:"feature_name"`
+		Indices []string `json:"indices"`
+	} `json:"feature_states"`
 	Shards      struct {
 		Total, Failed, Successful int
 	} `json:"shards"`
@@ -107,6 +111,12 @@ func (s snapshotReply) snapshot(repository string, contents bool) *cluster.Snaps
 		}
 		slices.Sort(s.Indices)
 		out.Indices = s.Indices
+		for _, f := range s.Features {
+			if out.Features == nil {
+				out.Features = map[string][]string{}
+			}
+			out.Features[f.Name] = f.Indices
+		}
 	}
 	return out
 }
@@ -162,7 +172,7 @@ func (c *Client) SnapshotsNamed(ctx context.Context, repository string, names []
 func (c *Client) Snapshots(ctx context.Context, repository string, contents bool) ([]*cluster.Snapshot, error) {
 	wanted := snapshotFields
 	if contents {
-		wanted = append(slices.Clone(wanted), "snapshots.indices", "snapshots.data_streams")
+		wanted = append(slices.Clone(wanted), "snapshots.indices", "snapshots.data_streams", "snapshots.feature_states")
 	}
 	var list []*cluster.Snapshot
 	op := "list the snapshots of repository " + repository
@@ -394,6 +404,9 @@ func (c *Client) RestoreSnapshot(ctx context.Context, r cluster.RestoreSnapshot)
 	}
 	if len(r.IgnoreIndexSettings) > 0 {
 		body["ignore_index_settings"] = r.IgnoreIndexSettings
+	}
+	if r.FeatureStates != nil {
+		body["feature_states"] = r.FeatureStates
 	}
 	for k, v := range r.Extra {
 		body[k] = v

@@ -10,26 +10,6 @@ import (
 	"github.com/esnap/esnap/internal/cluster"
 )
 
-// Wanted lists the indices a request means, out of all that the snapshots hold;
-// missing are the concrete names that none holds.
-func Wanted(r Request, snapshots []*cluster.Snapshot) (wanted, missing []string) {
-	held := map[string]bool{}
-	for _, s := range r.eligible(snapshots) {
-		for _, i := range s.Indices {
-			held[i] = true
-		}
-	}
-	known := make([]string, 0, len(held))
-	for i := range held {
-		known = append(known, i)
-	}
-	slices.Sort(known)
-	if len(r.Indices) == 0 {
-		return known, nil
-	}
-	return cluster.ExpandNames(r.Indices, known)
-}
-
 // eligible narrows the snapshots to those the request allows.
 func (r Request) eligible(list []*cluster.Snapshot) []*cluster.Snapshot {
 	var out []*cluster.Snapshot
@@ -48,12 +28,35 @@ func (r Request) eligible(list []*cluster.Snapshot) []*cluster.Snapshot {
 	return out
 }
 
+// copies are the good copies of an index that this server can restore, oldest first:
+// those of its own cluster, in repositories that it writes to, if there are any.
+func (r Request) copies(index string, eligible []*cluster.Snapshot, l Listings) []*cluster.Snapshot {
+	var own, others []*cluster.Snapshot
+	for _, s := range eligible {
+		if size, known := l.Sizes[Ref{s.Repository, s.Name}][index]; !good(s, index) || known && size == 0 { // of a mounted index
+			continue
+		}
+		if can, _ := l.Server.CanRead(s.Version); !can {
+			continue
+		}
+		if s.Foreign(l.Server) || l.ReadOnly[s.Repository] {
+			others = append(others, s)
+		} else {
+			own = append(own, s)
+		}
+	}
+	if len(own) > 0 {
+		return own
+	}
+	return others
+}
+
 // rivals are the first and the newest good copy of an index taken after its
 // period ended; both nil when there is none.
-func (r Request) rivals(index string, eligible []*cluster.Snapshot) (first, newest *cluster.Snapshot) {
+func (r Request) rivals(index string, copies []*cluster.Snapshot) (first, newest *cluster.Snapshot) {
 	_, end, dated := cluster.Period(index)
-	for _, s := range eligible {
-		if !s.HoldsGood(index) || dated && s.Start.Before(end) {
+	for _, s := range copies {
+		if dated && s.Start.Before(end) {
 			continue
 		}
 		if first == nil {
@@ -66,7 +69,7 @@ func (r Request) rivals(index string, eligible []*cluster.Snapshot) (first, newe
 
 // SizesNeeded lists the snapshots whose index sizes decide between copies, or are
 // restored: those Make should know.
-func SizesNeeded(r Request, snapshots []*cluster.Snapshot) []Ref {
+func SizesNeeded(r Request, l Listings) []Ref {
 	var refs []Ref
 	add := func(s *cluster.Snapshot) {
 		if s == nil || s.Assumed {
@@ -76,10 +79,10 @@ func SizesNeeded(r Request, snapshots []*cluster.Snapshot) []Ref {
 			refs = append(refs, ref)
 		}
 	}
-	eligible := r.eligible(snapshots)
-	wanted, _ := Wanted(r, snapshots)
+	eligible := r.eligible(l.Snapshots)
+	wanted, _ := Wanted(r, l.Snapshots)
 	for _, index := range wanted {
-		first, newest := r.rivals(index, eligible)
+		first, newest := r.rivals(index, r.copies(index, eligible, l))
 		add(newest)
 		if r.Snapshot == "" {
 			add(first)
@@ -93,13 +96,14 @@ func SizesNeeded(r Request, snapshots []*cluster.Snapshot) []Ref {
 const shrunk = 0.95
 
 // choose picks the snapshot of one index; why is empty when there is none.
-func (r Request) choose(index string, eligible []*cluster.Snapshot, sizes map[Ref]map[string]int64) (s *cluster.Snapshot, why string, warning string) {
+func (r Request) choose(index string, eligible []*cluster.Snapshot, l Listings) (s *cluster.Snapshot, why string, warning string) {
 	start, end, dated := cluster.Period(index)
 	if r.Snapshot != "" && r.Snapshot != Latest {
 		return r.named(index, eligible)
 	}
-	size := func(s *cluster.Snapshot) int64 { return sizes[Ref{s.Repository, s.Name}][index] }
-	first, newest := r.rivals(index, eligible)
+	size := func(s *cluster.Snapshot) int64 { return l.Sizes[Ref{s.Repository, s.Name}][index] }
+	copies := r.copies(index, eligible, l)
+	first, newest := r.rivals(index, copies)
 	if newest != nil {
 		switch {
 		case !dated:
@@ -107,16 +111,13 @@ func (r Request) choose(index string, eligible []*cluster.Snapshot, sizes map[Re
 		case first == newest:
 			return newest, fmt.Sprintf("the only good copy taken after its period ended (%s)", stamp(end)), ""
 		case r.Snapshot != Latest && size(first) > 0 && size(newest) > 0 && float64(size(newest)) < shrunk*float64(size(first)):
-			return first, fmt.Sprintf("the first good copy taken after its period ended (%s); the newest, in %s, has only %s of %s bytes: the index was made anew meanwhile",
+			return first, fmt.Sprintf("the first good copy taken after its period ended (%s); the newest, in %s, has only %s of %s bytes: the index was deleted and created again meanwhile",
 				stamp(end), newest.Name, group(size(newest)), group(size(first))), ""
 		default:
 			return newest, fmt.Sprintf("the newest good copy taken after its period ended (%s)", stamp(end)), ""
 		}
 	}
-	for _, s := range slices.Backward(eligible) {
-		if !s.HoldsGood(index) {
-			continue
-		}
+	for _, s := range slices.Backward(copies) {
 		part := "nothing"
 		if held := s.Start.Sub(start); held > 0 {
 			part = fmt.Sprintf("%.0f %% of its period", 100*held.Hours()/end.Sub(start).Hours())
@@ -126,7 +127,7 @@ func (r Request) choose(index string, eligible []*cluster.Snapshot, sizes map[Re
 	}
 	if r.Partial {
 		for _, s := range slices.Backward(eligible) {
-			if s.Holds(index) && restorable(s) {
+			if holds(s, index) && restorable(s) {
 				return s, "the newest copy there is; it lacks shards", fmt.Sprintf("%s: every copy lacks shards; the newest is taken because partial copies are allowed", index)
 			}
 		}
@@ -144,21 +145,21 @@ func restorable(s *cluster.Snapshot) bool {
 func (r Request) named(index string, eligible []*cluster.Snapshot) (*cluster.Snapshot, string, string) {
 	start, end, dated := cluster.Period(index)
 	for _, s := range slices.Backward(eligible) {
-		if !s.Holds(index) {
+		if !holds(s, index) {
 			continue
 		}
 		var warning string
 		switch {
-		case !s.HoldsGood(index) && !(r.Partial && restorable(s)):
+		case !good(s, index) && !(r.Partial && restorable(s)):
 			continue
-		case !s.HoldsGood(index):
+		case !good(s, index):
 			warning = fmt.Sprintf("%s: its copy in %s lacks shards", index, s.Name)
 		case dated && s.Start.Before(end):
 			held := max(s.Start.Sub(start), 0)
 			warning = fmt.Sprintf("%s: snapshot %s was taken %s, before the index's period ended (%s); it can hold at most %.0f %% of it; only one taken after that can hold all",
 				index, s.Name, stamp(s.Start), stamp(end), 100*held.Hours()/end.Sub(start).Hours())
 		case s.State == cluster.Partial:
-			warning = fmt.Sprintf("snapshot %s is PARTIAL; its copy of %s is whole", s.Name, index)
+			warning = fmt.Sprintf("snapshot %s is PARTIAL; its copy of %s is complete", s.Name, index)
 		}
 		return s, "the snapshot was named", warning
 	}
@@ -170,7 +171,7 @@ func copies(index string, list []*cluster.Snapshot) string {
 	var bad []string
 	hint := ""
 	for _, s := range list {
-		if s.Holds(index) {
+		if holds(s, index) {
 			bad = append(bad, fmt.Sprintf("in %s it lacks shards (%s)", s.Name, s.State))
 			if restorable(s) {
 				hint = "; --partial takes such a copy"
@@ -178,7 +179,7 @@ func copies(index string, list []*cluster.Snapshot) string {
 		}
 	}
 	if len(bad) == 0 {
-		return "no snapshot of the ones in question lists it"
+		return "no snapshot of those in question contains it"
 	}
 	return strings.Join(bad, "; ") + hint
 }

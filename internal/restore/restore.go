@@ -42,7 +42,9 @@ type Request struct {
 	GlobalState   bool
 	KeepUntil     time.Time // mark the indices to be kept; zero is no mark
 	IgnoreMissing bool
-	Replicas      int // that the targets will have, for the space they need
+	Dotted        bool     // all means dotted indices, too, but for those of features, as with Curator
+	FeatureStates []string // features whose system indices are asked for
+	Replicas      int      // that the targets will have, for the space they need
 }
 
 // Listings is what the cluster holds.
@@ -54,6 +56,10 @@ type Listings struct {
 	Capacity  *cluster.Capacity // nil: not asked
 	// Sizes are the bytes of each index in a snapshot, by Ref; nil entries are not known.
 	Sizes map[Ref]map[string]int64
+	// Unready are marked indices whose primary shards are not all started.
+	Unready map[string]bool
+	// ReadOnly are the repositories that this cluster does not write to.
+	ReadOnly map[string]bool
 }
 
 // Ref names a snapshot in its repository.
@@ -84,7 +90,9 @@ type Item struct {
 	Why         string    `json:"why"`   // this snapshot
 	Skipped     string    `json:"skipped,omitempty"`
 	Lacking     bool      `json:"lacking,omitempty"` // the copy lacks shards
-	Attach      bool      `json:"attach,omitempty"`  // it is being restored already: only wait
+	Attach      bool      `json:"attach,omitempty"`  // it is being restored already, or was: only wait
+	Kind        ItemKind  `json:"kind,omitempty"`    // an index if empty
+	Members     []string  `json:"members,omitempty"` // the indices of a data stream or feature
 	Pattern     string    `json:"-"`
 	Replacement string    `json:"-"`
 	// Unpredicted: the server makes the target's name by a pattern that has more than one
@@ -108,7 +116,8 @@ func (p *Plan) Groups() []Group {
 			continue
 		}
 		at := slices.IndexFunc(groups, func(g Group) bool {
-			return g.Repository == it.Repository && g.Snapshot == it.Snapshot && g.Pattern == it.Pattern && g.Replacement == it.Replacement
+			return g.Repository == it.Repository && g.Snapshot == it.Snapshot && g.Pattern == it.Pattern && g.Replacement == it.Replacement &&
+				(g.Items[0].Kind == Feature) == (it.Kind == Feature) // a feature takes no mark
 		})
 		if at < 0 {
 			groups = append(groups, Group{Ref: Ref{it.Repository, it.Snapshot}, Pattern: it.Pattern, Replacement: it.Replacement, Unpredicted: it.Unpredicted})
@@ -131,7 +140,7 @@ func Make(r Request, l Listings) *Plan {
 	wanted, missing := Wanted(r, l.Snapshots)
 	for _, m := range missing {
 		if !r.IgnoreMissing {
-			p.miss("no snapshot holds the index %s%s", m, nearest(m, allIndices(eligible)))
+			p.miss("%s%s", r.noSnapshot(m, l.Snapshots), nearest(m, allIndices(eligible)))
 		}
 	}
 	var rule *rename.Rule
@@ -143,17 +152,26 @@ func Make(r Request, l Listings) *Plan {
 		}
 	}
 	for _, index := range wanted {
-		s, why, warning := r.choose(index, eligible, l.Sizes)
+		s, why, warning := r.choose(index, eligible, l)
 		if s == nil {
-			p.refuse("no good copy of %s is held: %s", index, copies(index, eligible))
+			if unread := p.unreadable(index, eligible, l); !unread {
+				p.refuse("no snapshot contains a complete copy of %s: %s", index, copies(index, eligible))
+			}
 			continue
 		}
 		if warning != "" {
 			p.Warnings = append(p.Warnings, warning)
 		}
-		it := Item{Index: index, Target: index, Repository: s.Repository, Snapshot: s.Name, Started: s.Start, Why: why, Lacking: !s.HoldsGood(index)}
+		it := Item{Index: index, Target: index, Repository: s.Repository, Snapshot: s.Name, Started: s.Start, Why: why, Lacking: !good(s, index)}
 		if ok, why := l.Server.CanRead(s.Version); !ok {
 			p.refuse("snapshot %s cannot be restored here: %s", s.Name, why)
+		}
+		if stream(s, index) {
+			it.Kind, it.Members = DataStream, backing(s, index)
+			if r.Pattern != "" {
+				p.refuse("the data stream %s can be restored under its own name only: leave it out, or do not rename", index)
+				continue
+			}
 		}
 		if rule != nil {
 			if err := it.rename(rule); err != nil && r.OnConflict != Server {
@@ -163,15 +181,18 @@ func Make(r Request, l Listings) *Plan {
 				unclear = err
 			}
 		}
-		var known bool
-		if it.Bytes, known = l.Sizes[Ref{s.Repository, s.Name}][index]; !known {
-			p.SizeKnown = false
+		for _, name := range it.sources() {
+			bytes, known := l.Sizes[Ref{s.Repository, s.Name}][name]
+			it.Bytes += bytes
+			p.SizeKnown = p.SizeKnown && known
 		}
 		p.Items = append(p.Items, it)
 	}
 	if unclear != nil {
 		p.unpredicted(r, l, unclear)
 	}
+	p.features(r, eligible)
+	p.leftOut(r, eligible)
 	p.settle(r, l)
 	if r.GlobalState {
 		p.Warnings = append(p.Warnings, "include_global_state brings back templates and persistent settings of the night of the snapshot over today's")
@@ -229,10 +250,14 @@ func (p *Plan) settle(r Request, l Listings) {
 			taken[i.DataStream] = "a data stream of that name is there"
 		}
 	}
+	byName := map[string]*cluster.Index{}
+	for _, i := range l.Indices {
+		byName[i.Name] = i
+	}
 	ours := map[string]string{}
 	for n := range p.Items {
 		it := &p.Items[n]
-		if it.Unpredicted {
+		if it.Unpredicted || it.Kind == Feature { // the server replaces the indices of a feature
 			continue
 		}
 		if why := cluster.InvalidName("index", it.Target); why != "" {
@@ -243,8 +268,9 @@ func (p *Plan) settle(r Request, l Listings) {
 				return o.Kind == cluster.OpRestore && o.Repository == it.Repository && o.Snapshot == it.Snapshot && slices.Contains(o.Indices, target)
 			})
 		}
-		if restoring(it.Target) {
-			it.Attach = true
+		there := byName[it.Target]
+		if restoring(it.Target) || it.Kind == DataStream && slices.ContainsFunc(it.Members, restoring) || there != nil && there.RestoredFrom == From(Ref{it.Repository, it.Snapshot}) {
+			it.Attach = true // an earlier run began it, and was cut off before the index got its mark
 			continue
 		}
 		if other := ours[it.Target]; other != "" {
@@ -252,14 +278,26 @@ func (p *Plan) settle(r Request, l Listings) {
 		}
 		ours[it.Target] = it.Index
 		why := taken[it.Target]
+		for _, m := range it.Members {
+			if byName[m] != nil && why == "" {
+				why = "its backing index " + m + " is there"
+			}
+		}
 		if why == "" {
 			continue
+		}
+		if l.Unready[it.Target] {
+			why += "; not all of its shards are started: an earlier restore may have been cut off. To begin again, delete it: esnap index delete --guards off " + it.Target
 		}
 		switch r.OnConflict {
 		case Server:
 		case Skip:
 			it.Skipped = why
 		case Rename:
+			if it.Kind == DataStream {
+				p.refuse("%s: %s; a data stream cannot be renamed", it.Target, why)
+				continue
+			}
 			prefix := DefaultPrefix
 			for k := 2; !restoring(prefix+it.Target) && (taken[prefix+it.Target] != "" || ours[prefix+it.Target] != ""); k++ {
 				prefix = fmt.Sprintf("%s%d-", DefaultPrefix, k)
@@ -294,7 +332,7 @@ func (p *Plan) space(r Request, l Listings) {
 	for _, it := range p.Items {
 		if it.Skipped == "" && !it.Attach {
 			p.Bytes += it.Bytes
-			shards += 1 + r.Replicas
+			shards += max(1, len(it.Members)) * (1 + r.Replicas)
 		}
 	}
 	if l.Capacity == nil {

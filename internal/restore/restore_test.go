@@ -78,7 +78,7 @@ func TestWhichSnapshot(t *testing.T) {
 		{"as the period ends", Request{}, []*cluster.Snapshot{own, exact}, nil, "exact", "the only good copy", ""},
 		{"taken at 01:00 of its own day", Request{}, []*cluster.Snapshot{own}, nil, "own-day", "though taken before its period ended", "it can hold at most 4 % of its period"},
 		{"before its day", Request{}, []*cluster.Snapshot{snap("early", "2026-11-02 01:00", logs)}, nil, "early", "though taken before", "it can hold at most nothing"},
-		{"a late stub is smaller", Request{}, []*cluster.Snapshot{first, second, third}, map[string]int64{"first": 1000000, "third": 949999}, "first", "the newest, in third, has only 949,999 of 1,000,000 bytes: the index was made anew meanwhile", ""},
+		{"a late stub is smaller", Request{}, []*cluster.Snapshot{first, second, third}, map[string]int64{"first": 1000000, "third": 949999}, "first", "the newest, in third, has only 949,999 of 1,000,000 bytes: the index was deleted and created again meanwhile", ""},
 		{"5 % smaller is no stub", Request{}, []*cluster.Snapshot{first, third}, map[string]int64{"first": 1000, "third": 950}, "third", "newest", ""},
 		{"equal sizes", Request{}, []*cluster.Snapshot{first, third}, map[string]int64{"first": 1000, "third": 1000}, "third", "newest", ""},
 		{"larger", Request{}, []*cluster.Snapshot{first, third}, map[string]int64{"first": 1000, "third": 1100}, "third", "newest", ""},
@@ -91,19 +91,19 @@ func TestWhichSnapshot(t *testing.T) {
 		{"one that lacks it", Request{}, []*cluster.Snapshot{first, snap("others", "2026-11-07 01:00", "other")}, nil, "first", "only good copy", ""},
 		{"before", Request{Before: at("2026-11-05 01:00")}, []*cluster.Snapshot{first, second, third}, nil, "first", "only good copy", ""},
 		{"before, the bound itself is out", Request{Before: at("2026-11-05 01:01")}, []*cluster.Snapshot{first, second, third}, nil, "second", "newest", ""},
-		{"before everything", Request{Before: at("2026-11-01 00:00")}, []*cluster.Snapshot{first}, nil, "", "no snapshot holds the index " + logs, ""},
+		{"before everything", Request{Before: at("2026-11-01 00:00")}, []*cluster.Snapshot{first}, nil, "", "no snapshot contains the index " + logs, ""},
 		{"nothing good", Request{}, []*cluster.Snapshot{holed("holes", "2026-11-07 01:00", logs)}, nil, "", "no good copy of " + logs + " is held: in holes it lacks shards (PARTIAL); --partial takes such a copy", ""},
 		{"nothing good, partial", Request{Partial: true}, []*cluster.Snapshot{holed("h1", "2026-11-07 01:00", logs), holed("h2", "2026-11-08 01:00", logs)}, nil, "h2", "it lacks shards", "every copy lacks shards"},
-		{"partial prefers what is whole", Request{Partial: true}, []*cluster.Snapshot{first, holed("h2", "2026-11-08 01:00", logs)}, nil, "first", "only good copy", ""},
+		{"partial prefers what is complete", Request{Partial: true}, []*cluster.Snapshot{first, holed("h2", "2026-11-08 01:00", logs)}, nil, "first", "only good copy", ""},
 		{"partial never takes FAILED", Request{Partial: true}, []*cluster.Snapshot{holed("h1", "2026-11-07 01:00", logs), failed("f", "2026-11-08 01:00", logs)}, nil, "h1", "it lacks shards", "every copy lacks shards"},
 		{"only FAILED", Request{Partial: true}, []*cluster.Snapshot{failed("f", "2026-11-08 01:00", logs)}, nil, "", "in f it lacks shards (FAILED)", ""},
 		{"named", Request{Snapshot: "second"}, []*cluster.Snapshot{first, second, third}, nil, "second", "the snapshot was named", ""},
 		{"named, earlier", Request{Snapshot: "own-day"}, []*cluster.Snapshot{own, first}, nil, "own-day", "named", "snapshot own-day was taken 2026-11-03 01:00Z, before the index's period ended (2026-11-04 00:00Z); it can hold at most 4 % of it"},
-		{"named, PARTIAL but whole for it", Request{Snapshot: "holes"}, []*cluster.Snapshot{holed("holes", "2026-11-07 01:00", "other", logs)}, nil, "holes", "named", "snapshot holes is PARTIAL; its copy of " + logs + " is whole"},
+		{"named, PARTIAL but whole for it", Request{Snapshot: "holes"}, []*cluster.Snapshot{holed("holes", "2026-11-07 01:00", "other", logs)}, nil, "holes", "named", "snapshot holes is PARTIAL; its copy of " + logs + " is complete"},
 		{"named, lacks shards of it", Request{Snapshot: "holes"}, []*cluster.Snapshot{first, holed("holes", "2026-11-07 01:00", logs)}, nil, "", "no good copy of " + logs + " is held: in holes it lacks shards", ""},
 		{"named, lacks shards of it, partial", Request{Snapshot: "holes", Partial: true}, []*cluster.Snapshot{first, holed("holes", "2026-11-07 01:00", logs)}, nil, "holes", "named", "its copy in holes lacks shards"},
 		{"named, FAILED", Request{Snapshot: "f", Partial: true}, []*cluster.Snapshot{first, failed("f", "2026-11-07 01:00", logs)}, nil, "", "in f it lacks shards (FAILED)", ""},
-		{"named, lacks the index", Request{Snapshot: "others"}, []*cluster.Snapshot{first, snap("others", "2026-11-07 01:00", "logs-2026.11.04")}, nil, "", "no snapshot holds the index " + logs + "; the nearest names are logs-2026.11.04", ""},
+		{"named, lacks the index", Request{Snapshot: "others"}, []*cluster.Snapshot{first, snap("others", "2026-11-07 01:00", "logs-2026.11.04")}, nil, "", "no snapshot contains the index " + logs + "; the nearest names are logs-2026.11.04", ""},
 		{"named, not there", Request{Snapshot: "frist"}, []*cluster.Snapshot{first, second}, nil, "", "there is no finished snapshot frist; the nearest names are first", ""},
 		{"named, still running", Request{Snapshot: "p"}, []*cluster.Snapshot{running("p", "2026-11-08 01:00", logs)}, nil, "", "there is no finished snapshot p", ""},
 	} {
@@ -175,7 +175,7 @@ func TestWanted(t *testing.T) {
 func TestMissingNames(t *testing.T) {
 	l := Listings{Snapshots: []*cluster.Snapshot{snap("a", "2026-11-10 01:00", logs, "logs-2026.11.04")}}
 	p := Make(Request{Indices: []string{"lgos-2026.11.03", logs, "zzz"}}, l)
-	require.Equal(t, []string{"no snapshot holds the index lgos-2026.11.03; the nearest names are " + logs + ", logs-2026.11.04", "no snapshot holds the index zzz"}, p.Missing)
+	require.Equal(t, []string{"no snapshot contains the index lgos-2026.11.03; the nearest names are " + logs + ", logs-2026.11.04", "no snapshot contains the index zzz"}, p.Missing)
 	require.Len(t, p.Items, 1, "the plan says all at once")
 	p = Make(Request{Indices: []string{"lgos-2026.11.03", logs}, IgnoreMissing: true}, l)
 	require.Empty(t, p.Missing)
@@ -184,11 +184,11 @@ func TestMissingNames(t *testing.T) {
 
 func TestSizesNeeded(t *testing.T) {
 	list := []*cluster.Snapshot{snap("a", "2026-11-04 01:00", logs), snap("b", "2026-11-05 01:00", logs), snap("c", "2026-11-06 01:00", logs)}
-	require.Equal(t, []Ref{{"r", "c"}, {"r", "a"}}, SizesNeeded(Request{Indices: []string{logs}}, list), "the newest and the first")
-	require.Equal(t, []Ref{{"r", "c"}}, SizesNeeded(Request{Indices: []string{logs}, Snapshot: Latest}, list))
-	require.Equal(t, []Ref{{"r", "b"}}, SizesNeeded(Request{Indices: []string{logs}, Snapshot: "b"}, list))
+	require.Equal(t, []Ref{{"r", "c"}, {"r", "a"}}, SizesNeeded(Request{Indices: []string{logs}}, Listings{Snapshots: list}), "the newest and the first")
+	require.Equal(t, []Ref{{"r", "c"}}, SizesNeeded(Request{Indices: []string{logs}, Snapshot: Latest}, Listings{Snapshots: list}))
+	require.Equal(t, []Ref{{"r", "b"}}, SizesNeeded(Request{Indices: []string{logs}, Snapshot: "b"}, Listings{Snapshots: list}))
 	list[2].Assumed = true
-	require.Equal(t, []Ref{{"r", "a"}}, SizesNeeded(Request{Indices: []string{logs}}, list), "what a dry run assumes has no size")
+	require.Equal(t, []Ref{{"r", "a"}}, SizesNeeded(Request{Indices: []string{logs}}, Listings{Snapshots: list}), "what a dry run assumes has no size")
 }
 
 func TestConflicts(t *testing.T) {

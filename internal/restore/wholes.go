@@ -1,0 +1,245 @@
+package restore
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/esnap/esnap/internal/cluster"
+)
+
+// A snapshot contains more than indices: data streams, whose backing indices come back
+// with the stream, and features, whose system indices come back with the feature.
+
+// stream says whether a name is that of a data stream in the snapshot.
+func stream(s *cluster.Snapshot, name string) bool { return slices.Contains(s.DataStreams, name) }
+
+// backing are the backing indices of a data stream that the snapshot contains. The
+// snapshot does not say which they are: their names begin as servers make them.
+func backing(s *cluster.Snapshot, name string) []string {
+	are := backingNames(name)
+	var list []string
+	for _, i := range s.Indices {
+		if are.MatchString(i) {
+			list = append(list, i)
+		}
+	}
+	return list
+}
+
+func backingNames(name string) *regexp.Regexp {
+	return regexp.MustCompile(`^\.ds-` + regexp.QuoteMeta(name) + `-(?:\d{4}\.\d{2}\.\d{2}-)?\d{6}$`)
+}
+
+// holds says whether the snapshot lists the index or data stream, complete or not.
+func holds(s *cluster.Snapshot, name string) bool { return s.Holds(name) || stream(s, name) }
+
+// good says whether the snapshot contains a complete copy of the index, or of every
+// backing index of the data stream.
+func good(s *cluster.Snapshot, name string) bool {
+	if !stream(s, name) {
+		return s.HoldsGood(name)
+	}
+	list := backing(s, name)
+	return len(list) > 0 && !slices.ContainsFunc(list, func(i string) bool { return !s.HoldsGood(i) })
+}
+
+// names lists what the snapshots contain under the names that a request may use:
+// indices and data streams, without backing indices of these. System indices are those
+// whose names begin with a dot; with dotted only those of features.
+func names(list []*cluster.Snapshot, dotted bool) (known, system []string) {
+	in, of, featured := map[string]bool{}, map[string]bool{}, map[string]bool{}
+	var streams []*regexp.Regexp
+	for _, s := range list {
+		for _, d := range s.DataStreams {
+			if !of[d] {
+				of[d] = true
+				streams = append(streams, backingNames(d))
+			}
+		}
+	}
+	for _, s := range list {
+		for _, i := range s.Indices {
+			in[i] = true
+		}
+		for _, indices := range s.Features {
+			for _, i := range indices {
+				featured[i] = true
+			}
+		}
+	}
+	for i := range in {
+		switch {
+		case !cluster.IsDotted(i):
+			known = append(known, i)
+		case dotted && !featured[i]:
+			known = append(known, i)
+		case !slices.ContainsFunc(streams, func(r *regexp.Regexp) bool { return r.MatchString(i) }):
+			system = append(system, i)
+		}
+	}
+	for d := range of {
+		known = append(known, d)
+	}
+	slices.Sort(known)
+	slices.Sort(system)
+	return known, system
+}
+
+// asksFor says whether a request names a dotted index: exactly, or by a pattern that
+// begins with a dot.
+func (r Request) asksFor(name string) bool {
+	for _, t := range r.Indices {
+		for p := range strings.SplitSeq(t, ",") {
+			if p = strings.TrimSpace(p); p == name || strings.HasPrefix(p, ".") && cluster.MatchName(p, name) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// Wanted lists the indices and data streams a request means, out of all that the
+// snapshots contain; missing are the names, and the patterns, that match nothing.
+// System indices are meant only if they are named: a server restores them with the
+// feature that they belong to, and refuses everything because of one of them.
+func Wanted(r Request, snapshots []*cluster.Snapshot) (wanted, missing []string) {
+	eligible := r.eligible(snapshots)
+	known, _ := names(eligible, r.Dotted)
+	if len(r.Indices) == 0 {
+		return known, nil
+	}
+	for _, s := range eligible {
+		for _, i := range s.Indices {
+			if cluster.IsDotted(i) && r.asksFor(i) && !slices.Contains(known, i) {
+				known = append(known, i)
+			}
+		}
+	}
+	slices.Sort(known)
+	wanted, missing = cluster.ExpandNames(r.Indices, known)
+	for _, t := range r.Indices {
+		for p := range strings.SplitSeq(t, ",") {
+			p = strings.TrimSpace(p)
+			if strings.Contains(p, "*") && !strings.HasPrefix(p, "-") && !slices.ContainsFunc(known, func(n string) bool { return cluster.MatchName(p, n) }) {
+				missing = append(missing, p)
+			}
+		}
+	}
+	return wanted, missing
+}
+
+// leftOut warns of system indices that the request would have meant, were they not.
+func (p *Plan) leftOut(r Request, eligible []*cluster.Snapshot) {
+	_, system := names(eligible, r.Dotted)
+	var left []string
+	for _, n := range system {
+		if matched, _ := cluster.ExpandNames(r.Indices, []string{n}); (len(r.Indices) == 0 || len(matched) > 0) && !r.asksFor(n) {
+			left = append(left, n)
+		}
+	}
+	if len(left) == 0 || len(r.FeatureStates) > 0 {
+		return
+	}
+	p.Warnings = append(p.Warnings, fmt.Sprintf("%s left out, such as %s: feature_states (--feature-state) brings back the features that they belong to; naming one exactly asks for it alone",
+		are(len(left), "system index"), left[0]))
+}
+
+func are(n int, what string) string {
+	if n == 1 {
+		return "1 " + what + " is"
+	}
+	return fmt.Sprintf("%d system indices are", n)
+}
+
+// features adds the features that are asked for, each from the newest good snapshot
+// that contains it.
+func (p *Plan) features(r Request, eligible []*cluster.Snapshot) {
+	for _, f := range r.FeatureStates {
+		if f == "none" {
+			continue
+		}
+		at := -1
+		for i, s := range eligible {
+			if _, has := s.Features[f]; has && restorable(s) {
+				at = i
+			}
+		}
+		if at < 0 {
+			p.miss("no snapshot contains the feature %s", f)
+			continue
+		}
+		s := eligible[at]
+		p.Items = append(p.Items, Item{
+			Index: f, Target: f, Repository: s.Repository, Snapshot: s.Name, Started: s.Start, Why: "the newest snapshot that contains the feature",
+			Kind: Feature, Members: s.Features[f],
+		})
+	}
+}
+
+// ItemKind tells what an item of a plan is.
+type ItemKind string
+
+// The kinds; an index is the zero value.
+const (
+	Index      ItemKind = ""
+	DataStream ItemKind = "data stream"
+	Feature    ItemKind = "feature"
+)
+
+// What names the kind for people.
+func (k ItemKind) What() string {
+	if k == Index {
+		return "index"
+	}
+	return string(k)
+}
+
+// Targets are the indices that the item will be in the cluster.
+func (it Item) Targets() []string {
+	if it.Kind != Index {
+		return it.Members
+	}
+	return []string{it.Target}
+}
+
+// noSnapshot says that a name is in no snapshot in question, or only in others.
+func (r Request) noSnapshot(name string, all []*cluster.Snapshot) string {
+	what := "the index " + name
+	if strings.Contains(name, "*") {
+		what = "an index " + name
+	}
+	if r.Snapshot != "" || !r.Before.IsZero() {
+		for _, s := range slices.Backward(all) {
+			if i := slices.IndexFunc(slices.Concat(s.Indices, s.DataStreams), func(n string) bool { return cluster.MatchName(name, n) }); i >= 0 {
+				return fmt.Sprintf("no snapshot within --snapshot and --before contains %s; %s/%s, started %s, does", what, s.Repository, s.Name, stamp(s.Start))
+			}
+		}
+	}
+	return "no snapshot contains " + what
+}
+
+// sources are the indices of the snapshot that the item is made of.
+func (it Item) sources() []string {
+	if it.Kind != Index {
+		return it.Members
+	}
+	return []string{it.Index}
+}
+
+// From is a snapshot as the setting cluster.SettingRestoredFrom names it; a comma would
+// make a list of it.
+func From(r Ref) string { return strings.ReplaceAll(r.Repository+"/"+r.Snapshot, ",", "_") }
+
+// unreadable refuses an index of which every good copy was taken by a server that this
+// one does not read; false if there is none.
+func (p *Plan) unreadable(index string, eligible []*cluster.Snapshot, l Listings) (found bool) {
+	for _, s := range slices.Backward(eligible) {
+		if can, why := l.Server.CanRead(s.Version); !can && good(s, index) {
+			p.refuse("snapshot %s cannot be restored here: %s", s.Name, why)
+			return true
+		}
+	}
+	return false
+}
