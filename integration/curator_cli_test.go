@@ -57,6 +57,18 @@ func TestCuratorCLI(t *testing.T) {
 		cli(0, "delete_indices", "--ignore_empty_list", "--filter_list", on("b"))
 		cli(0, "restore", "--repository", repo, "--name", "s-2026.01.01", "--index", b, "--rename_pattern", "(.+)", "--rename_replacement", "$1-back", "--filter_list", `{"filtertype":"none"}`)
 		require.Equal(e, 7, e.count(b+"-back"))
+
+		// What only the server can rename: sent, and refused where a closed index is in the way.
+		again := func(want int) string {
+			return cli(want, "restore", "--repository", repo, "--name", "s-one", "--index", b, "--rename_pattern", "^(?<n>.+)$", "--rename_replacement", "${n}-again", "--filter_list", `{"filtertype":"none"}`)
+		}
+		require.Contains(e, again(0), "cannot be predicted")
+		require.Equal(e, 7, e.count(b+"-again"))
+		cli(0, "close", "--filter_list", on("b-again"))
+		require.Contains(e, again(1), "the closed index "+b+"-again could be overwritten")
+		require.Equal(e, "close", e.metadata(b+"-again").State)
+		cli(0, "delete_indices", "--filter_list", on("b-again"))
+
 		cli(0, "delete-snapshots", "--repository", repo, "--filter_list", `{"filtertype":"pattern","kind":"suffix","value":"one"}`)
 		require.Len(e, e.snapshots(repo), 1)
 

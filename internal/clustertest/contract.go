@@ -79,6 +79,7 @@ func Contract(t *testing.T, fixture func(t *testing.T) Fixture) {
 		{"delete no pattern", contract.testDeletePattern},
 		{"restore", contract.testRestore},
 		{"restore refused", contract.testRestoreRefused},
+		{"renames", contract.testRenames},
 		{"restore over a closed index", contract.testRestoreClosed},
 		{"restore with aliases", contract.testRestoreAliases},
 		{"long names", contract.testLongNames},

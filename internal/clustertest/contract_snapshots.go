@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/rename"
 )
 
 func (c contract) testRepositories() {
@@ -304,6 +305,31 @@ func (c contract) testRestoreRefused() {
 	}), "two to one name")
 	require.Equal(c, []string{a, b}, c.indices())
 	require.Equal(c, before.UUID, c.index(a).UUID)
+}
+
+// testRenames sees that the names are those that the package rename says.
+func (c contract) testRenames() {
+	repository := c.register("r")
+	index := c.create("a1-b22", Setup{})
+	s := c.snapshot(repository, "s", index)
+	prefix, replacement := rename.Prefix(c.name("$1$"))
+	exact, target := rename.Exactly(index, c.name("a$b"))
+	for _, rule := range [][2]string{
+		{prefix, replacement}, {exact, target}, {`(\d)-(b)\d+$`, `$12$2_\$$0`}, {`$`, `-x`}, {`x*$`, `-$0e`}, {`(.)$|[|]`, `$1$01`}, {`[^\w.-]|[2&]{1,2}?$`, `\$`}, {`(?:(c)|2)+?$`, `_$0`},
+	} {
+		r, err := rename.Compile(rule[0], rule[1])
+		require.NoError(c, err)
+		name, err := r.Apply(index)
+		require.NoError(c, err)
+		require.NotEqual(c, index, name)
+		require.NoError(c, c.Cluster.RestoreSnapshot(c.ctx, cluster.RestoreSnapshot{
+			Repository: repository, Name: s.Name, Indices: []string{index}, RenamePattern: rule[0], RenameReplacement: rule[1],
+		}), rule)
+		c.ready(name)
+		c.idle()
+		require.NoError(c, c.Cluster.DeleteIndices(c.ctx, cluster.DeleteIndices{Names: []string{name}}), rule)
+		require.Equal(c, []string{index}, c.indices(), "%q", rule)
+	}
 }
 
 func (c contract) testRestoreClosed() {
