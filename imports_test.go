@@ -75,7 +75,7 @@ var mayImport = func() map[string][]string {
 		"actions":              {cluster, "repository", rename, restore, strftime},
 		plan:                   planned,
 		run:                    append([]string{plan}, planned...),
-		"internal/report":      {cluster, run, term},
+		"internal/report":      {cluster, "repository", run, term},
 		"internal/settings":    {strictyaml},
 		"internal/connect":     {cluster, "internal/settings", "internal/es"},
 		"internal/curator":     append([]string{plan, run, "internal/report", "internal/settings", "internal/es", "internal/connect", term}, planned...),

@@ -2,7 +2,10 @@ package actions
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/esnap/esnap/internal/cluster"
@@ -48,7 +51,13 @@ func (a *Forcemerge) Run(ctx context.Context, env *Env) error {
 			env.Outcome(o)
 			continue
 		}
-		if err := env.Cluster.ForcemergeIndex(ctx, cluster.ForcemergeIndex{Name: n, MaxNumSegments: a.MaxNumSegments}); err != nil {
+		err := env.Cluster.ForcemergeIndex(ctx, cluster.ForcemergeIndex{Name: n, MaxNumSegments: a.MaxNumSegments})
+		if errors.Is(err, cluster.ErrLost) {
+			err = a.lookForLost(ctx, env, n, most[n], err)
+		}
+		if err != nil && ctx.Err() != nil {
+			o.Result, o.Detail = cluster.Requested, "the merge continues in the cluster; "+context.Cause(ctx).Error()
+		} else if err != nil {
 			o.Result, o.Err = cluster.Failure, err
 		} else if after, err := env.Cluster.Segments(ctx, []string{n}); err == nil {
 			o.Detail = fmt.Sprintf("%d segments, %d before", after[n], before[n])
@@ -62,6 +71,38 @@ func (a *Forcemerge) Run(ctx context.Context, env *Env) error {
 		return fmt.Errorf("%w: all that is selected is merged already", cluster.ErrEmpty)
 	}
 	return context.Cause(ctx)
+}
+
+// lookForLost waits for a merge whose reply was lost: until the index has no more
+// segments than asked for, or no merge runs any more and the request cannot arrive.
+func (a *Forcemerge) lookForLost(ctx context.Context, env *Env, name string, most int, lost error) error {
+	start, pause, seen := env.Watch.Elapsed(), firstPause, env.Watch.Elapsed()
+	most = max(most, 1)
+	for {
+		segments, err := env.Cluster.Segments(ctx, []string{name})
+		if have, known := segments[name]; err == nil && known && have <= most {
+			return nil
+		}
+		if err != nil && !cluster.Transient(err) {
+			return err
+		}
+		tasks, err := env.Cluster.Tasks(ctx, "*forcemerge*")
+		now := env.Watch.Elapsed()
+		switch {
+		case err == nil && slices.ContainsFunc(tasks, func(t cluster.RunningTask) bool { return strings.Contains(t.Description, "["+name+"]") }):
+			seen = now
+		case err != nil && !cluster.Transient(err): // what runs may not be asked for: only the segments tell
+			seen = start
+		}
+		if now-seen >= lostFor || env.Timeout > 0 && now-start >= env.Timeout {
+			return fmt.Errorf("the merge did not end within %s: %w", (now - start).Round(time.Second), lost)
+		}
+		env.Waiting(cluster.Waiting{For: "the merge of " + name + ", to the request for which the reply was lost", Elapsed: now - start})
+		if env.Watch.Sleep(ctx, pause) != nil {
+			return lost
+		}
+		pause = min(pause*2, 10*time.Second)
+	}
 }
 
 // most is how many segments each index may have to count as merged.

@@ -161,7 +161,18 @@ func (a *Snapshot) create(ctx context.Context, env *Env, name string, indices []
 		return err
 	}
 	for second := false; ; second = true {
-		if err := a.start(ctx, env, req); err != nil {
+		err := a.start(ctx, env, req)
+		if errors.Is(err, cluster.ErrExists) && a.OncePer != "" { // another run took it in the same second
+			adopted, free, aerr := a.adopt(ctx, env, name, indices)
+			if aerr != nil || adopted {
+				return aerr
+			}
+			if free != req.Name {
+				req.Name = free
+				err = a.start(ctx, env, req)
+			}
+		}
+		if err != nil {
 			return err
 		}
 		outcome := cluster.Outcome{Verb: "create", What: "snapshot", Name: req.Name, Repository: a.Repository, Result: cluster.Done}

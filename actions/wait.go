@@ -46,6 +46,9 @@ const progressEvery = 5 * time.Second
 // up to wait_interval, so that little time is lost when it ends.
 const firstPause = 100 * time.Millisecond
 
+// stallWarning is how often a wait without an end warns that nothing moves.
+const stallWarning = 10 * time.Minute
+
 // poll looks until done says so. Transient errors are tolerated for as long as
 // waiting goes on; progress, if given, feeds the stall watch.
 func (w Wait) poll(ctx context.Context, env *Env, what string, done func() (bool, error)) error {
@@ -55,7 +58,7 @@ func (w Wait) poll(ctx context.Context, env *Env, what string, done func() (bool
 func (w StallWait) poll(ctx context.Context, env *Env, what string, done func() (bool, error), progress func() (cluster.Progress, error)) error {
 	start := env.Watch.Elapsed()
 	pause := firstPause
-	moved, asked := start, start
+	moved, asked, warned := start, start, 0
 	var last cluster.Progress
 	var trouble error
 	for {
@@ -78,7 +81,7 @@ func (w StallWait) poll(ctx context.Context, env *Env, what string, done func() 
 			switch {
 			case err == nil:
 				if p != last {
-					last, moved = p, env.Watch.Elapsed()
+					last, moved, warned = p, env.Watch.Elapsed(), 0
 				}
 				waiting.Progress = &p
 			case errors.Is(err, cluster.ErrForbidden), errors.Is(err, cluster.ErrUnauthorized), errors.Is(err, cluster.ErrUnsupported): // not known, and never will be
@@ -88,6 +91,10 @@ func (w StallWait) poll(ctx context.Context, env *Env, what string, done func() 
 		env.Waiting(waiting)
 		if w.MaxWait >= 0 && elapsed-start >= time.Duration(w.MaxWait)*time.Second {
 			return giveUp(trouble, "%s did not end within max_wait, %d seconds; it goes on in the cluster", what, w.MaxWait)
+		}
+		if w.Stall == 0 && progress != nil && elapsed-moved >= stallWarning*time.Duration(warned+1) {
+			warned++
+			env.Warn("nothing has moved for %s in %s: shards may be on no node, or the repository's storage may be gone; it is still waited for", (elapsed - moved).Round(time.Minute), what)
 		}
 		if w.Stall > 0 && elapsed-moved >= w.Stall {
 			at := ""

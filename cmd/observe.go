@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -16,20 +17,51 @@ import (
 )
 
 // logObserver writes a run's events as log lines. Each line is made from what
-// happened, never from what was meant.
-type logObserver struct{ log *slog.Logger }
+// happened, never from what was meant. In a dry run every line says that it is one.
+type logObserver struct {
+	log    *slog.Logger
+	dry    bool
+	waited map[string]time.Duration // when a wait was last logged, by what is waited for
+}
+
+// heartbeat is how often a wait is logged after its first line.
+const heartbeat = time.Minute
+
+// waits says whether a look at a wait is worth a line: its first one, then one a minute.
+func (l *logObserver) waits(w cluster.Waiting) bool {
+	last, known := l.waited[w.For]
+	if known && w.Elapsed >= last && w.Elapsed-last < heartbeat {
+		return false
+	}
+	if l.waited == nil {
+		l.waited = map[string]time.Duration{}
+	}
+	l.waited[w.For] = w.Elapsed
+	return true
+}
+
+// verb is what was done, or in a dry run would be.
+func (l *logObserver) verb(verb string) string {
+	if l.dry {
+		return "would_" + strings.ReplaceAll(verb, " ", "_")
+	}
+	return verb
+}
 
 // Observe implements run.Observer.
 func (l *logObserver) Observe(e run.Event) {
 	switch e := e.(type) {
 	case run.Started:
-		l.log.Info("run started", "file", e.File, "server", e.Server.String(), "now", e.Now.UTC().Format(time.RFC3339), "dry_run", e.DryRun)
+		if l.dry = e.DryRun; l.dry {
+			l.log = l.log.With("dry_run", true)
+		}
+		l.log.Info("run started", "file", e.File, "server", e.Server.String(), "now", e.Now.UTC().Format(time.RFC3339))
 	case run.RepositoryReady:
 		if e.Err != nil {
 			l.log.Error("repository not ready", "repository", e.State.Spec.Name, "error", e.Err.Error(), "hint", cluster.Hint(e.Err))
 			return
 		}
-		l.log.Info("repository ready", "repository", e.State.Spec.Name, "detail", e.State.Detail)
+		l.log.Info("repository ready", "repository", e.State.Spec.Name, "detail", report.RepositoryDetail(e.State, l.dry))
 	case run.ActionStarting:
 		l.log.Info("action starting", "id", e.Step.ID, "action", e.Step.Kind, "description", e.Step.Description)
 	case run.ActionSkipped:
@@ -44,12 +76,23 @@ func (l *logObserver) Observe(e run.Event) {
 			}
 		}
 	case run.Intended:
-		l.log.Info("would "+e.Intent.Verb+" "+e.Intent.What, "count", len(e.Intent.Names), "repository", e.Intent.Repository, "detail", e.Intent.Detail)
+		l.log.Info(l.verb(e.Intent.Verb)+" "+e.Intent.What, "count", len(e.Intent.Names), "repository", e.Intent.Repository, "detail", e.Intent.Detail)
 	case run.Waiting:
-		l.log.Debug("waiting", "id", e.Step.ID, "for", e.Waiting.For, "elapsed", e.Waiting.Elapsed.Round(time.Millisecond).String())
+		level := slog.LevelDebug
+		if l.waits(e.Waiting) {
+			level = slog.LevelInfo
+		}
+		attrs := []any{"id", e.Step.ID, "for", e.Waiting.For, "elapsed", e.Waiting.Elapsed.Round(time.Millisecond).String()}
+		if p := e.Waiting.Progress; p != nil {
+			attrs = append(attrs, "progress", progressText(*p))
+		}
+		l.log.Log(context.Background(), level, "waiting", attrs...)
 	case run.Outcome:
 		o := e.Outcome
-		attrs := []any{"id", e.Step.ID, "name", o.Name, "result", string(o.Result)}
+		attrs := []any{"id", e.Step.ID, "name", o.Name}
+		if !l.dry || o.Result != cluster.Done { // in a dry run nothing is done
+			attrs = append(attrs, "result", string(o.Result))
+		}
 		if o.Repository != "" {
 			attrs = append(attrs, "repository", o.Repository)
 		}
@@ -57,10 +100,10 @@ func (l *logObserver) Observe(e run.Event) {
 			attrs = append(attrs, "detail", o.Detail)
 		}
 		if o.Err != nil {
-			l.log.Error(o.Verb+" "+o.What, append(attrs, "error", o.Err.Error(), "hint", cluster.Hint(o.Err))...)
+			l.log.Error(l.verb(o.Verb)+" "+o.What, append(attrs, "error", o.Err.Error(), "hint", cluster.Hint(o.Err))...)
 			return
 		}
-		l.log.Info(o.Verb+" "+o.What, attrs...)
+		l.log.Info(l.verb(o.Verb)+" "+o.What, attrs...)
 	case run.Warning:
 		l.log.Warn(e.Text)
 	case run.ActionDone:

@@ -255,11 +255,8 @@ func newRepositoryUnregister(app *App) *cobra.Command {
 			if err := app.confirm(c.Context(), yes, fmt.Sprintf("Unregister %s (%s, %s)? Its snapshots stay.", r.Name, r.Type, settingsText(shown(r).Settings))); err != nil {
 				return err
 			}
-			if err := cl.UnregisterRepository(c.Context(), cluster.UnregisterRepository{Name: args[0]}); err != nil && !errors.Is(err, cluster.ErrLost) {
+			if err := repository.Unregister(c.Context(), cl, args[0]); err != nil {
 				return err
-			}
-			if _, err := cl.Repository(c.Context(), args[0]); !errors.Is(err, cluster.ErrNoRepository) {
-				return fmt.Errorf("repository %s is still registered", args[0])
 			}
 			back, _ := json.Marshal(shown(r).Settings)
 			terminal.Fprintf(app.Out, "%s is unregistered; its snapshots stay. To register it again: type %s, settings %s\n", r.Name, r.Type, string(back))

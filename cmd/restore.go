@@ -212,9 +212,6 @@ func (a *App) sayRestore(result run.Result, r *report.Report) {
 	var undo, hints []string
 	for _, act := range r.Actions {
 		for _, o := range act.Outcomes {
-			if o.What != "index" {
-				continue
-			}
 			line := o.Words() + " " + o.Name
 			if o.Detail != "" {
 				line += ": " + o.Detail
@@ -227,7 +224,7 @@ func (a *App) sayRestore(result run.Result, r *report.Report) {
 				hints = append(hints, o.Hint)
 				terminal.Fprintf(a.Out, "hint: %s\n", o.Hint)
 			}
-			if o.Result == "done" && !r.DryRun {
+			if o.Result == "done" && o.What == "index" && !r.DryRun {
 				undo = append(undo, o.Name)
 			}
 		}
@@ -247,6 +244,9 @@ func writePlan(w io.Writer, p *restore.Plan) {
 		why := ""
 		for _, it := range g {
 			line := "  " + it.Index
+			if it.Kind != restore.Index {
+				line = "  " + it.Kind.What() + " " + it.Index
+			}
 			if it.Target != it.Index {
 				line += " as " + it.Target
 			}
@@ -276,8 +276,8 @@ func writePlan(w io.Writer, p *restore.Plan) {
 		}
 		fmt.Fprintln(w)
 	}
-	if !p.KeepUntil.IsZero() {
-		terminal.Fprintf(w, "esnap's deletes leave them alone until the end of %s\n", p.KeepUntil.UTC().Format("2006-01-02"))
+	if !p.KeepUntil.IsZero() && len(p.Items) > 0 {
+		terminal.Fprintf(w, "protected from esnap's own deletions until the end of %s (UTC)\n", p.KeepUntil.UTC().Format("2006-01-02"))
 	}
 	for _, x := range p.Warnings {
 		terminal.Fprintf(w, "warning: %s\n", x)

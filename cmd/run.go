@@ -139,7 +139,7 @@ func (a *App) execute(ctx context.Context, p *plan.Plan, cl cluster.Cluster, o r
 	progress := newProgress(a)
 	observers := run.Observers{collector, progress}
 	if !a.quietRuns {
-		observers = append(observers, &logObserver{a.log})
+		observers = append(observers, &logObserver{log: a.log})
 	}
 	result := run.Run(ctx, p, cl, o, observers)
 	progress.clear()

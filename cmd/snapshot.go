@@ -370,7 +370,15 @@ func runSingle(c *cobra.Command, app *App, kind string, action actions.Action, c
 			return app.confirm(c.Context(), q.yes, fmt.Sprintf("Delete %s?", cluster.Count(len(names), map[cluster.ListKind]string{cluster.Indices: "index", cluster.Snapshots: "snapshot"}[step.List()])))
 		}
 	}
+	if q != nil {
+		o.RefuseSpared = exact(q.named)
+	}
 	return app.carryOut(c.Context(), p, cl, o, output, failOnSpared, s.Deadline)
+}
+
+// exact are the names that are not patterns.
+func exact(named []string) []string {
+	return slices.DeleteFunc(slices.Clone(named), func(n string) bool { return strings.Contains(n, "*") })
 }
 
 // allThere refuses when a name given one by one is not in the cluster.
@@ -386,7 +394,7 @@ func allThere(named []string, sel cluster.Selection) error {
 		known[s.Item.ItemName()] = true
 	}
 	for _, n := range named {
-		if strings.Contains(n, "*") || known[n] {
+		if known[n] || strings.Contains(n, "*") && slices.ContainsFunc(names, func(have string) bool { return cluster.MatchName(n, have) }) {
 			continue
 		}
 		err := fmt.Errorf("there is no %s; nothing was deleted", n)

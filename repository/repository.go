@@ -320,6 +320,28 @@ func Register(ctx context.Context, c cluster.Cluster, r cluster.RegisterReposito
 	return nil
 }
 
+// Unregister takes a repository out of the cluster and verifies that. One from which an
+// index is mounted is refused: the index has its only data there.
+func Unregister(ctx context.Context, c cluster.Cluster, name string) error {
+	list, err := c.Indices(ctx)
+	if err != nil {
+		return err
+	}
+	for _, i := range list {
+		if i.Mount != nil && i.Mount.Repository == name {
+			return cluster.WithHint(cluster.Refuse("the index %s is mounted from repository %s: without it the index has no data", i.Name, name), "delete the mounted index first")
+		}
+	}
+	err = c.UnregisterRepository(ctx, cluster.UnregisterRepository{Name: name})
+	if err != nil && !errors.Is(err, cluster.ErrLost) {
+		return err
+	}
+	if _, look := c.Repository(ctx, name); !errors.Is(look, cluster.ErrNoRepository) {
+		return errors.Join(fmt.Errorf("the repository %s is still registered", name), err, look)
+	}
+	return nil
+}
+
 // register creates or updates, sees that it is there, and looks what the place
 // already holds.
 func register(ctx context.Context, c cluster.Cluster, st State) (State, error) {

@@ -39,6 +39,8 @@ type ServerReader interface {
 	Capacity(ctx context.Context) (Capacity, error)
 	// Nodes lists all nodes, sorted by name.
 	Nodes(ctx context.Context) ([]Node, error)
+	// Tasks lists the tasks that run now and whose action the wildcard pattern matches.
+	Tasks(ctx context.Context, action string) ([]RunningTask, error)
 	// Task says how far a task has come. The server forgets one whose node is
 	// restarted, or that has ended long ago.
 	Task(ctx context.Context, id string) (Task, error)

@@ -71,6 +71,9 @@ type ShardCopy struct {
 	Node    string // name; empty when it is on none
 }
 
+// RunningTask is a task of the server's that runs now.
+type RunningTask struct{ ID, Action, Description string }
+
 // Task is what became of a task of the server's.
 type Task struct {
 	Completed bool

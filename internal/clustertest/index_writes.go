@@ -32,6 +32,12 @@ func (m *Memory) OnMaster(ctx context.Context) (bool, error) {
 	return err == nil, err
 }
 
+// Tasks implements cluster.ServerReader: nothing runs longer than its request.
+func (m *Memory) Tasks(ctx context.Context, action string) (list []cluster.RunningTask, err error) {
+	err = m.do(ctx, read("Tasks", "list tasks", action), func() error { return nil })
+	return list, err
+}
+
 // existing carries out a write on indices that must all be there.
 func (m *Memory) existing(ctx context.Context, method string, op cluster.Op, names []string, lenient bool, each func(*index)) error {
 	c := write(method, strings.TrimSpace(op.Intent().Verb+" "+strings.Join(names, ",")), op, names...)

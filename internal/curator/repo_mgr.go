@@ -267,12 +267,8 @@ func (x *session) unregister(c *cobra.Command, cl cluster.Cluster) error {
 			return &coded{1}
 		}
 	}
-	err = cl.UnregisterRepository(c.Context(), cluster.UnregisterRepository{Name: name})
-	if err != nil && !errors.Is(err, cluster.ErrLost) {
+	if err := repository.Unregister(c.Context(), cl, name); err != nil {
 		return err
-	}
-	if _, lerr := cl.Repository(c.Context(), name); !errors.Is(lerr, cluster.ErrNoRepository) {
-		return errors.Join(fmt.Errorf("the repository %s is still there", name), err, lerr)
 	}
 	if !x.dryRun {
 		x.log.Info("Repository " + name + " deleted; its snapshots are where they were")

@@ -86,6 +86,26 @@ func (c *Client) Task(ctx context.Context, id string) (cluster.Task, error) {
 	return t, err
 }
 
+// Tasks implements cluster.ServerReader.
+func (c *Client) Tasks(ctx context.Context, action string) ([]cluster.RunningTask, error) {
+	var nodes map[string]struct {
+		Tasks map[string]struct {
+			Action      string `json:"action"`
+			Description string `json:"description"`
+		} `json:"tasks"`
+	}
+	err := c.do(ctx, call{op: "list tasks", decode: fields(field{"nodes", &nodes}), request: func() esapi.Request {
+		return esapi.TasksListRequest{Actions: []string{action}, Detailed: flag(true)}
+	}})
+	var list []cluster.RunningTask
+	for _, n := range nodes {
+		for id, t := range n.Tasks {
+			list = append(list, cluster.RunningTask{ID: id, Action: t.Action, Description: t.Description})
+		}
+	}
+	return list, err
+}
+
 // reasonOf is the reason in an error of a task, however deep: one of a document
 // stands below cause, one of the whole task at its top.
 func reasonOf(raw json.RawMessage) string {

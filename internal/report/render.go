@@ -138,14 +138,7 @@ func (r *Report) table(w io.Writer, wide bool) error {
 	for _, warning := range r.Warnings {
 		p("warning: %s\n", warning)
 	}
-	said := slices.ContainsFunc(r.Repositories, func(x Repository) bool { return x.Error == r.Error })
-	if r.Error != "" && !said {
-		p("error: %s\n", r.Error)
-		if r.Hint != "" {
-			p("  hint: %s\n", r.Hint)
-		}
-	}
-	p("%s\n", r.summary())
+	p("%s\n", strings.Join(r.LastWords(), "; "))
 	_, err := io.WriteString(w, b.String())
 	return err
 }

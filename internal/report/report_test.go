@@ -225,6 +225,6 @@ func TestStatus(t *testing.T) {
 // A run that ends before its first action is a report, too.
 func TestRunThatDidNotBegin(t *testing.T) {
 	r := collect([]run.Event{run.Finished{Result: run.Result{Err: &cluster.Error{Op: "ask", Kind: cluster.ErrUnreachable, Text: "no route", Hint: "look at the network"}, Duration: 10 * time.Second}}}, 3)
-	require.Equal(t, "\nerror: ask: no route\n  hint: look at the network\nno action was run; 10s\n", written(t, r, "table"))
+	require.Equal(t, "\nno action was run; 10s; error: ask: no route; hint: look at the network\n", written(t, r, "table"))
 	require.Equal(t, 3, r.ExitCode)
 }

@@ -217,6 +217,9 @@ func (r Request) noSnapshot(name string, all []*cluster.Snapshot) string {
 			}
 		}
 	}
+	if strings.ContainsAny(name, "?[]") {
+		what += "; only * is a wildcard"
+	}
 	return "no snapshot contains " + what
 }
 

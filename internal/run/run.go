@@ -36,6 +36,9 @@ type Options struct {
 	// WaitForCluster is how long a request that is harmless to repeat waits for a
 	// cluster that cannot be reached.
 	WaitForCluster time.Duration
+	// RefuseSpared are items that a command names exactly: that a guard spares one of
+	// them is a refusal.
+	RefuseSpared []string
 	// Remote reaches another cluster, which a reindex copies from.
 	Remote func(cluster.Remote) (cluster.IndexReader, error)
 	// Confirm is shown a restore's plan before it is carried out.
@@ -239,6 +242,11 @@ func (r *runner) action(ctx context.Context, s plan.Step) ActionResult {
 // act runs the action on the selection and turns failed items into its error.
 func (r *runner) act(ctx context.Context, s plan.Step, sel cluster.Selection, slots map[string][]cluster.Item, res *ActionResult) error {
 	if s.Deletes() {
+		for _, sp := range sel.Spared {
+			if sp.Guard && slices.Contains(r.o.RefuseSpared, sp.Item.ItemName()) {
+				return cluster.WithHint(cluster.Refuse("%s is spared by the guard %s: %s; nothing was deleted", sp.Item.ItemName(), sp.By, sp.Why), "--guards off deletes it all the same")
+			}
+		}
 		if len(sel.Selected) == 0 {
 			return nil // guards spared everything
 		}
