@@ -196,7 +196,7 @@ func (a *Reindex) one(ctx context.Context, env *Env, sources []string, dest stri
 		Slices: a.Slices, Timeout: time.Duration(a.Timeout) * time.Second, WaitForActiveShards: a.WaitActive,
 	})
 	if errors.Is(err, cluster.ErrLost) {
-		return "", cluster.WithHint(err, "it may have started: look with GET _tasks?actions=*reindex before running it again")
+		id, err = a.lookForLost(ctx, env, dest, err)
 	}
 	if errors.Is(err, cluster.ErrUnsupported) {
 		return "", cluster.WithHint(err, "this server has no _reindex: its distribution is without the module reindex")
@@ -282,4 +282,30 @@ func compact(m map[string]any) map[string]any {
 		return false
 	})
 	return m
+}
+
+// arrives is how long the task of a reindex whose reply was lost is looked for: one that
+// has ended is not listed any more.
+const arrives = time.Minute
+
+// lookForLost looks for the task of a reindex whose reply was lost.
+func (a *Reindex) lookForLost(ctx context.Context, env *Env, dest string, lost error) (id string, err error) {
+	start, pause := env.Watch.Elapsed(), firstPause
+	for env.Watch.Elapsed()-start < arrives {
+		tasks, err := env.Cluster.Tasks(ctx, "*reindex")
+		for _, t := range tasks {
+			if strings.Contains(t.Description, "to ["+dest+"]") {
+				return t.ID, nil
+			}
+		}
+		if err != nil && !cluster.Transient(err) {
+			break
+		}
+		env.Waiting(cluster.Waiting{For: "the reindex into " + dest + ", to the request for which the reply was lost", Elapsed: env.Watch.Elapsed() - start})
+		if env.Watch.Sleep(ctx, pause) != nil {
+			break
+		}
+		pause = min(pause*2, 5*time.Second)
+	}
+	return "", cluster.WithHint(fmt.Errorf("cannot tell whether the reindex into %s started: %w", dest, lost), "look with GET _tasks?actions=*reindex, and at the documents in %s, before running it again", dest)
 }

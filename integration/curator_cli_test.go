@@ -60,7 +60,7 @@ func TestCuratorCLI(t *testing.T) {
 
 		// What only the server can rename: sent, and refused where a closed index is in the way.
 		again := func(want int) string {
-			return cli(want, "restore", "--repository", repo, "--name", "s-one", "--index", b, "--rename_pattern", "^(?<n>.+)$", "--rename_replacement", "${n}-again", "--filter_list", `{"filtertype":"none"}`)
+			return cli(want, "restore", "--repository", repo, "--name", "s-2026.01.01", "--index", b, "--rename_pattern", "^(?<n>.+)$", "--rename_replacement", "${n}-again", "--filter_list", `{"filtertype":"none"}`)
 		}
 		require.Contains(e, again(0), "cannot be predicted")
 		require.Equal(e, 7, e.count(b+"-again"))

@@ -167,15 +167,14 @@ type call struct {
 	resend  resend
 }
 
-// resend says when a call may be sent again by this package.
+// resend says when a call may be sent again by this package. The zero value is the usual:
+// a read while a reply says so or none comes, a write only when the server said that it
+// did nothing, or was never reached.
 type resend int
 
 const (
-	// asUsual: a read while a reply says so or none comes; a write only when the
-	// server said that it did nothing, or was never reached.
-	asUsual resend = iota
 	// harmless is a write that does the same the second time: it is sent again like a read.
-	harmless
+	harmless resend = iota + 1
 	// never: the caller waits by itself, or the second time would be another deed, or
 	// what it rests on must be read again first.
 	never

@@ -37,7 +37,7 @@ type snapshotReply struct {
 		Name    string   `json:"feature_name"`
 		Indices []string `json:"indices"`
 	} `json:"feature_states"`
-	Shards      struct {
+	Shards struct {
 		Total, Failed, Successful int
 	} `json:"shards"`
 	Failures []struct {
