@@ -51,7 +51,7 @@ func (a *Snapshot) Run(ctx context.Context, env *Env) error {
 	}
 	if repository.ReadOnly() {
 		return cluster.WithHint(&cluster.Error{Op: "create snapshot " + a.Repository + "/" + name, Kind: cluster.ErrReadOnly, Text: "the repository is readonly: it is registered with readonly: true"},
-			"take the snapshot in a repository that only this cluster writes to")
+			"it is registered read-only here: take the snapshot in a repository that this cluster writes to")
 	}
 	if !a.SkipRepoFSCheck {
 		err := env.persist(ctx, "the verification of repository "+a.Repository, func() error {

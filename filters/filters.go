@@ -93,8 +93,12 @@ func (c Chain) Select(ctx context.Context, now time.Time, items []cluster.Item, 
 		if l.Exclude {
 			want = cluster.No
 		}
+		verdicts, err := judge(ctx, l.Filter, now, in)
+		if err != nil {
+			return cluster.Selection{}, err
+		}
 		left := 0
-		for i, v := range l.Filter.Judge(now, in) {
+		for i, v := range verdicts {
 			if v.Match == want {
 				in[left], at[left] = in[i], at[i]
 				left++
@@ -111,6 +115,22 @@ func (c Chain) Select(ctx context.Context, now time.Time, items []cluster.Item, 
 		}
 	}
 	return sel, nil
+}
+
+// judge has a filter judge, or ends with the context: a regular expression may be slow.
+func judge(ctx context.Context, f Filter, now time.Time, items []cluster.Item) ([]cluster.Verdict, error) {
+	if ctx.Done() == nil {
+		return f.Judge(now, items), nil
+	}
+	done := make(chan []cluster.Verdict, 1)
+	in := slices.Clone(items) // the caller's may change when it does not wait for the end
+	go func() { done <- f.Judge(now, in) }()
+	select {
+	case verdicts := <-done:
+		return verdicts, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
 }
 
 // NamesDotted says whether the chain names system indices: a pattern filter

@@ -171,6 +171,9 @@ func identity(others ...field) func(*stream) error {
 		if err := fields(field{"cluster_uuid", &uuid}, others...)(s); err != nil {
 			return err
 		}
+		if uuid == "" {
+			return lacks("cluster_uuid")
+		}
 		return s.learn(uuid)
 	}
 }

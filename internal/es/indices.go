@@ -315,6 +315,9 @@ func (c *Client) WriteAliases(ctx context.Context, names []string) (map[string][
 			return nil, &cluster.Error{Op: op, Kind: cluster.ErrServer, Text: "the reply names none of the indices that were asked for"}
 		}
 		for index, r := range reply {
+			if !slices.Contains(batch, index) {
+				return nil, &cluster.Error{Op: op, Kind: cluster.ErrServer, Text: "the reply names " + strconv.Quote(index) + ", which was not asked for"}
+			}
 			for alias, a := range r.Aliases {
 				if a.Write {
 					out[index] = append(out[index], alias)

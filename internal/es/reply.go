@@ -89,7 +89,16 @@ func lacks(key string) error { return fmt.Errorf("%w: it lacks %q", errLacks, ke
 
 // whole decodes a reply whose members are not known before.
 func whole(v any) func(*stream) error {
-	return func(s *stream) error { return s.Decode(v) }
+	return func(s *stream) error {
+		var raw json.RawMessage
+		if err := s.Decode(&raw); err != nil {
+			return err
+		}
+		if string(raw) == "null" {
+			return errLacks
+		}
+		return json.Unmarshal(raw, v)
+	}
 }
 
 // acknowledged wants a reply that says that a write is or will be carried out. One
@@ -155,10 +164,13 @@ func (s *stream) walk(open json.Delim, one func() error) error {
 
 // skip passes over a value without holding it.
 func (s *stream) skip() error {
-	for depth := 0; ; {
+	for depth, n := 0, 0; ; n++ {
 		t, err := s.Token()
-		if err != nil {
+		switch {
+		case err != nil:
 			return err
+		case n == maxMembers:
+			return fmt.Errorf("%w: more than %d tokens in one value", errTooLarge, maxMembers)
 		}
 		switch t {
 		case json.Delim('{'), json.Delim('['):

@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -20,11 +21,17 @@ import (
 // microseconds.
 const matchTimeout = time.Second
 
+// giveUpAfter is how many matches of one expression may take too long before it is not
+// tried any more: a listing has thousands of names.
+const giveUpAfter = 3
+
 // Regexp is a compiled pattern.
 type Regexp struct {
 	re      *regexp2.Regexp
+	text    string // as it was written
 	groups  int
 	atStart bool
+	slow    *atomic.Int32 // matches that took too long
 }
 
 // Match is the first match in a text, in byte offsets. Groups[0] is the whole
@@ -51,7 +58,7 @@ func compile(pattern string, atStart bool) (*Regexp, error) {
 		return nil, fmt.Errorf("regular expression %q: %s", pattern, strings.TrimPrefix(err.Error(), "error parsing regexp: "))
 	}
 	re.MatchTimeout = matchTimeout
-	return &Regexp{re, t.groups, atStart}, nil
+	return &Regexp{re, pattern, t.groups, atStart, &atomic.Int32{}}, nil
 }
 
 // Groups is the number of capturing groups.
@@ -60,9 +67,12 @@ func (r *Regexp) Groups() int { return r.groups }
 // Search finds the first match; ok is false when there is none, and when the
 // match took so long that it was given up, which err then says.
 func (r *Regexp) Search(s string) (m Match, ok bool, err error) {
+	if err := r.givenUp(); err != nil {
+		return Match{}, false, err
+	}
 	found, err := r.re.FindStringMatch(s)
 	if err != nil {
-		return Match{}, false, tooLong(s)
+		return Match{}, false, r.tooLong(s)
 	}
 	if found == nil || r.atStart && found.Index > 0 { // the first match is the leftmost one
 		return Match{}, false, nil
@@ -75,8 +85,17 @@ func (r *Regexp) Search(s string) (m Match, ok bool, err error) {
 	return m, true, nil
 }
 
-func tooLong(s string) error {
-	return fmt.Errorf("matching %q took more than %s: simplify the regular expression", s, matchTimeout)
+func (r *Regexp) tooLong(s string) error {
+	r.slow.Add(1)
+	return fmt.Errorf("matching %q took more than %s: simplify the regular expression %s", s, matchTimeout, r.text)
+}
+
+// givenUp says that the expression is not tried any more.
+func (r *Regexp) givenUp() error {
+	if r.slow.Load() < giveUpAfter {
+		return nil
+	}
+	return fmt.Errorf("the regular expression %s took more than %s for %d names and is not tried on others: simplify it", r.text, matchTimeout, giveUpAfter)
 }
 
 // Match says whether the text matches.
@@ -85,9 +104,12 @@ func (r *Regexp) Match(s string) (bool, error) {
 		_, ok, err := r.Search(s)
 		return ok, err
 	}
+	if err := r.givenUp(); err != nil {
+		return false, err
+	}
 	ok, err := r.re.MatchString(s)
 	if err != nil {
-		return false, tooLong(s)
+		return false, r.tooLong(s)
 	}
 	return ok, nil
 }

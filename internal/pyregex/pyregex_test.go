@@ -222,3 +222,17 @@ func FuzzCompile(f *testing.F) {
 		}
 	})
 }
+
+// TestASlowExpressionIsGivenUp: each name costs a second; after three the others cost nothing.
+func TestASlowExpressionIsGivenUp(t *testing.T) {
+	re, err := Compile("^(a+)+$")
+	require.NoError(t, err)
+	re.re.MatchTimeout = time.Millisecond
+	name := strings.Repeat("a", 60) + "!"
+	for n := range 100 {
+		_, err := re.Match(name)
+		require.Error(t, err)
+		require.ErrorContains(t, err, "(a+)+", "it is named")
+		require.Equal(t, n >= giveUpAfter, strings.Contains(err.Error(), "not tried on others"))
+	}
+}

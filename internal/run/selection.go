@@ -29,8 +29,10 @@ func (r *runner) choose(ctx context.Context, s plan.Step) (cluster.Selection, in
 	if err != nil {
 		return cluster.Selection{}, 0, err
 	}
+	said := map[string]bool{} // a reason that is not about one name is warned of once
 	for _, sp := range sel.Spared {
-		if sp.Warn {
+		if sp.Warn && !said[sp.Why] {
+			said[sp.Why] = true
 			r.warn("%s is left out: %s", sp.Item.ItemName(), sp.Why)
 		}
 	}
