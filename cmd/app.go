@@ -51,7 +51,8 @@ type App struct {
 	log        *slog.Logger
 	closeLog   func()
 	noProgress bool
-	quietRuns  bool // on a terminal the report says what log lines would
+	patience   time.Duration // how long the cluster is waited for
+	quietRuns  bool          // on a terminal the report says what log lines would
 }
 
 // Main runs one command line and returns the process's exit code. Only errors go
@@ -279,6 +280,8 @@ func (a *App) connect(c *cobra.Command) (cluster.Cluster, error) {
 	o.Wait = func(err error, elapsed time.Duration) {
 		a.log.Warn("waiting for the cluster", "elapsed", elapsed.Round(time.Second).String(), "error", err.Error())
 	}
+	o.Warn = func(text string) { a.log.Warn(text) }
+	a.patience = o.ConnectTimeout
 	if a.Connect != nil {
 		return a.Connect(o)
 	}

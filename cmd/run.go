@@ -134,7 +134,7 @@ func (a *App) execute(ctx context.Context, p *plan.Plan, cl cluster.Cluster, o r
 		ctx, cancel = context.WithTimeoutCause(ctx, deadline, errDeadline{deadline})
 		defer cancel()
 	}
-	o.Watch = cluster.RealTime()
+	o.Watch, o.WaitForCluster = cluster.RealTime(), a.patience
 	collector := report.NewCollector(p.File, o.Now, o.DryRun)
 	progress := newProgress(a)
 	observers := run.Observers{collector, progress}

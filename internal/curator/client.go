@@ -160,9 +160,11 @@ type session struct {
 	s       *settings.Settings
 	flavour actions.Flavour
 	dryRun  bool
-	log     *slog.Logger
-	words   words
-	close   func()
+	// patience is how long the cluster is waited for.
+	patience time.Duration
+	log      *slog.Logger
+	words    words
+	close    func()
 }
 
 // open translates options, ESCLIENT_* variables and the client file into settings,
@@ -302,6 +304,8 @@ func (x *session) dial() (cluster.Cluster, error) {
 		o.Trace = func(e es.Exchange) { x.log.Debug(fmt.Sprintf("%s %s %d %s", e.Method, e.URI, e.Status, e.Took)) }
 	}
 	o.Wait = func(err error, _ time.Duration) { x.log.Warn("Waiting for the cluster: " + err.Error()) }
+	o.Warn = func(text string) { x.log.Warn(text) }
+	x.patience = o.ConnectTimeout
 	if x.h.Connect != nil {
 		return x.h.Connect(o)
 	}

@@ -186,7 +186,8 @@ func (x *session) run(ctx context.Context, p *plan.Plan, single bool) error {
 		return err
 	}
 	result := run.Run(ctx, p, cl, run.Options{
-		Now: x.h.Now(), Watch: cluster.RealTime(), DryRun: x.dryRun, Timeout: x.s.Timeout, Remote: connect.Remote(x.h.Version),
+		Now: x.h.Now(), Watch: cluster.RealTime(), DryRun: x.dryRun, Timeout: x.s.Timeout, WaitForCluster: x.patience,
+		Remote: connect.Remote(x.h.Version),
 	}, &observer{log: x.log, words: x.words, flavour: x.flavour, single: single, anyServer: x.s.SkipVersionTest})
 	if n := code(result); n != 0 {
 		for _, err := range result.Errors() {

@@ -45,6 +45,7 @@ func (p *parser) lint(root *strictyaml.Node) {
 		switch a := s.Action.(type) {
 		case *actions.DeleteIndices:
 			deletions = append(deletions, s)
+			p.lintUnsaved(at, s)
 		case *actions.Snapshot:
 			for _, earlier := range deletions {
 				if overlaps(earlier.Chain, s.Chain) {
@@ -72,6 +73,9 @@ func (p *parser) lint(root *strictyaml.Node) {
 		if broad(s) {
 			p.lintBroad(at, s)
 		}
+		if s.Deletes() {
+			p.lintPeriods(cmp.Or(at.Get("filters"), at), s)
+		}
 		p.lintFilters(at.Get("filters"), s, s.Chain)
 		for _, slot := range actions.Kinds[s.Kind].Slots {
 			p.lintFilters(at.Get(slot).Get("filters"), s, s.Slots[slot])
@@ -89,6 +93,86 @@ func (p *parser) lint(root *strictyaml.Node) {
 		p.p.Warn(at[0], "exclude is empty: the filter's default counts, which is %t%s", value, alsoIn(at))
 	}
 	p.lintFlavours(root)
+}
+
+// lintUnsaved warns of a deletion of what the file's snapshots do not wait for, or would
+// never take.
+func (p *parser) lintUnsaved(at *strictyaml.Node, s Step) {
+	for _, o := range p.plan.Steps {
+		a, ok := o.Action.(*actions.Snapshot)
+		if !ok || o.Common.DisableAction {
+			continue
+		}
+		if !a.WaitForCompletion && overlaps(o.Chain, s.Chain) {
+			p.p.Warn(at, "the snapshot of action %s is not waited for (wait_for_completion: false), and this deletes what it takes: the deletion waits for it (wait_for_running), and keeps what it does not contain", o.ID)
+		}
+	}
+	if s.Common.DisableAction {
+		return
+	}
+	// What is deleted is tried on names made from the deletion's own prefixes and dates.
+	var never []string
+	for _, i := range samplesOf(s) {
+		if takes(s, []*cluster.Index{i}) != nil {
+			never = append(never, cluster.Names(p.plan.NeverSaved([]*cluster.Index{i}))...)
+		}
+	}
+	if len(never) > 0 {
+		p.p.Warn(at, "it also deletes names such as %s, which no snapshot action of the file takes: they are in no snapshot of this file's", never[0])
+	}
+}
+
+// NeverSaved lists those of the indices that no snapshot action of the plan would take,
+// by their names; none where the plan takes no snapshot.
+func (p *Plan) NeverSaved(indices []*cluster.Index) []*cluster.Index {
+	taking := slices.DeleteFunc(slices.Clone(p.Steps), func(s Step) bool { return s.Kind != "snapshot" || s.Common.DisableAction })
+	if len(taking) == 0 {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(indices), func(i *cluster.Index) bool {
+		return slices.ContainsFunc(taking, func(s Step) bool { return takes(s, []*cluster.Index{i}) != nil })
+	})
+}
+
+// samplesOf are names that a deletion by prefix may meet: with the date that its filters
+// read, and with something before or behind it.
+func samplesOf(s Step) []*cluster.Index {
+	var prefix string
+	for _, l := range s.Chain {
+		if f, ok := l.Filter.(*filters.Pattern); ok && f.Kind == "prefix" && !l.Exclude {
+			prefix = f.Value
+		}
+	}
+	if prefix == "" || strings.ContainsAny(prefix, `\^$.|?*+()[]{}`) {
+		return nil
+	}
+	day := "2026.10.01"
+	for _, t := range s.Chain.Timestrings() {
+		if text := strftime.Render(t, time.Date(2026, 10, 1, 0, 0, 0, 0, time.UTC)); text != "" {
+			day = text
+		}
+	}
+	var list []*cluster.Index
+	for _, name := range []string{prefix + day, prefix + "-" + day, prefix + day + "-reindexed", strings.TrimSuffix(prefix, "-") + "-other-" + day} {
+		list = append(list, &cluster.Index{Name: name})
+	}
+	return list
+}
+
+// lintPeriods warns of a timestring whose unit is longer than the age that is asked for:
+// the running month is older than a month by its first day.
+func (p *parser) lintPeriods(at *strictyaml.Node, s Step) {
+	for _, l := range s.Chain {
+		f, ok := l.Filter.(*filters.Age)
+		if !ok || f.Direction != "older" || l.Exclude || f.Source != "name" || strings.ContainsAny(f.Timestring, "dj") || f.UnitCount > 2 {
+			continue
+		}
+		long := map[string]string{"months": "%m", "weeks": "%W%U%V"}[f.Unit]
+		if long == "" || !strings.ContainsAny(f.Timestring, strings.ReplaceAll(long, "%", "")) {
+			continue
+		}
+		p.p.Warn(at, "age counts from the first day of the unit that %s names: %d %s after it the unit has just ended, or has not; esnap keeps what has not (guard live)", f.Timestring, f.UnitCount, f.Unit)
+	}
 }
 
 // alsoIn names the lines of further places.

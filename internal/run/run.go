@@ -60,6 +60,7 @@ type runner struct {
 	obs    Observer
 	step   *plan.Step
 	all    []cluster.Item  // the listing behind the current step's selection
+	never  map[string]int  // families that are deleted and that no snapshot action takes
 	alone  map[string]bool // repositories whose lonely snapshots were warned of
 	taken  []taken         // the snapshots that the run's actions took, or were to take
 	skew   chan error      // of the clocks, once compared; nil until asked for
@@ -86,6 +87,7 @@ func Run(ctx context.Context, p *plan.Plan, c cluster.Cluster, o Options, obs Ob
 		r.lister = r.cache
 	}
 	r.run(ctx)
+	r.warnNeverSaved()
 	r.result.Duration = o.Watch.Elapsed()
 	r.obs.Observe(Finished{r.result})
 	return r.result

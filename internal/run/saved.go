@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/esnap/esnap/internal/cluster"
@@ -35,6 +37,32 @@ func (r *runner) record(s plan.Step, selected []cluster.Item, outcomes []cluster
 		}
 	}
 	r.taken = append(r.taken, t)
+}
+
+// noteNeverSaved counts what is to be deleted and what no snapshot action of the plan
+// would take.
+func (r *runner) noteNeverSaved(s plan.Step, selected []cluster.Item) {
+	if s.Kind != "delete_indices" {
+		return
+	}
+	for _, i := range r.plan.NeverSaved(cluster.Of[*cluster.Index](selected)) {
+		if r.never == nil {
+			r.never = map[string]int{}
+		}
+		r.never[cluster.Family(i.Name)]++
+	}
+}
+
+// warnNeverSaved says so once a run.
+func (r *runner) warnNeverSaved() {
+	if len(r.never) == 0 {
+		return
+	}
+	var parts []string
+	for _, f := range slices.Sorted(maps.Keys(r.never)) {
+		parts = append(parts, fmt.Sprintf("%s (%d)", f, r.never[f]))
+	}
+	r.warn("the file deletes indices that none of its snapshot actions takes: %s", strings.Join(parts, ", "))
 }
 
 // saved finds out, of indices that are to be deleted, which a snapshot action of this

@@ -59,6 +59,7 @@ func (r *runner) choose(ctx context.Context, s plan.Step) (cluster.Selection, in
 	sel.Spared = append(sel.Spared, spared...)
 	r.all = all
 	r.warnAlone(s, spared)
+	r.noteNeverSaved(s, sel.Selected)
 	return sel, len(all), nil
 }
 
