@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,8 +21,12 @@ import (
 // logObserver writes a run's events as log lines. Each line is made from what
 // happened, never from what was meant. In a dry run every line says that it is one.
 type logObserver struct {
-	log    *slog.Logger
+	log *slog.Logger
+	// items is the level of what was done to one item. The report says it, too: a log
+	// on the same stream needs it only for debugging.
+	items  slog.Level
 	dry    bool
+	counts map[cluster.Result]int   // of the outcomes of the action that runs
 	waited map[string]time.Duration // when a wait was last logged, by what is waited for
 }
 
@@ -52,6 +58,7 @@ func (l *logObserver) verb(verb string) string {
 func (l *logObserver) Observe(e run.Event) {
 	switch e := e.(type) {
 	case run.Started:
+		l.counts = map[cluster.Result]int{}
 		if l.dry = e.DryRun; l.dry {
 			l.log = l.log.With("dry_run", true)
 		}
@@ -63,6 +70,7 @@ func (l *logObserver) Observe(e run.Event) {
 		}
 		l.log.Info("repository ready", "repository", e.State.Spec.Name, "detail", report.RepositoryDetail(e.State, l.dry))
 	case run.ActionStarting:
+		l.counts = map[cluster.Result]int{}
 		l.log.Info("action starting", "id", e.Step.ID, "action", e.Step.Kind, "description", e.Step.Description)
 	case run.ActionSkipped:
 		l.log.Info("action skipped", "id", e.Step.ID, "action", e.Step.Kind, "why", e.Why)
@@ -89,6 +97,7 @@ func (l *logObserver) Observe(e run.Event) {
 		l.log.Log(context.Background(), level, "waiting", attrs...)
 	case run.Outcome:
 		o := e.Outcome
+		l.counts[o.Result]++
 		attrs := []any{"id", e.Step.ID, "name", o.Name}
 		if !l.dry || o.Result != cluster.Done { // in a dry run nothing is done
 			attrs = append(attrs, "result", string(o.Result))
@@ -103,11 +112,20 @@ func (l *logObserver) Observe(e run.Event) {
 			l.log.Error(l.verb(o.Verb)+" "+o.What, append(attrs, "error", o.Err.Error(), "hint", cluster.Hint(o.Err))...)
 			return
 		}
-		l.log.Info(l.verb(o.Verb)+" "+o.What, attrs...)
+		level := slog.LevelInfo
+		if o.Result == cluster.Done || o.Result == cluster.Unchanged {
+			level = l.items
+		}
+		l.log.Log(context.Background(), level, l.verb(o.Verb)+" "+o.What, attrs...)
 	case run.Warning:
 		l.log.Warn(e.Text)
 	case run.ActionDone:
 		attrs := []any{"id", e.Step.ID, "action", e.Step.Kind, "status", report.Status(e.Result), "took", e.Result.Duration.Round(time.Millisecond).String()}
+		if !l.dry {
+			for _, r := range slices.Sorted(maps.Keys(l.counts)) {
+				attrs = append(attrs, "items_"+string(r), l.counts[r])
+			}
+		}
 		if e.Result.Err != nil {
 			l.log.Error("action failed", append(attrs, "error", e.Result.Err.Error(), "hint", cluster.Hint(e.Result.Err))...)
 			return

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"strings"
 	"time"
@@ -139,7 +140,7 @@ func (a *App) execute(ctx context.Context, p *plan.Plan, cl cluster.Cluster, o r
 	progress := newProgress(a)
 	observers := run.Observers{collector, progress}
 	if !a.quietRuns {
-		observers = append(observers, &logObserver{log: a.log})
+		observers = append(observers, &logObserver{log: a.log, items: a.itemLevel()})
 	}
 	result := run.Run(ctx, p, cl, o, observers)
 	progress.clear()
@@ -149,6 +150,15 @@ func (a *App) execute(ctx context.Context, p *plan.Plan, cl cluster.Cluster, o r
 	}
 	a.terminated(r.LastWords()...)
 	return result, r
+}
+
+// itemLevel is the level of log lines about items: a log file of its own is a record
+// that stays when the run is killed before it reports.
+func (a *App) itemLevel() slog.Level {
+	if f := a.settings.LogFile; f != "" && f != "-" {
+		return slog.LevelInfo
+	}
+	return slog.LevelDebug
 }
 
 // readActionFile reads a file, or standard input for -.
