@@ -174,7 +174,7 @@ func newIndexShow(app *App) *cobra.Command {
 			}
 			held := []string{}
 			for _, s := range snapshots {
-				if s.HoldsGood(i.Name) {
+				if s.HoldsGoodOf(i) {
 					held = append(held, s.Repository+"/"+s.Name)
 				}
 			}

@@ -92,7 +92,7 @@ func newSnapshotList(app *App) *cobra.Command {
 		},
 	}
 	f.add(c, cluster.Snapshots)
-	c.Flags().StringVar(&holding, "holding", "", "only those that hold this index, saying whether its copy is complete")
+	c.Flags().StringVar(&holding, "holding", "", "only those that hold this index or data stream, saying whether its copy is complete")
 	outputFlag(c, &output, "table", "wide", "name", "json", "yaml")
 	return c
 }
@@ -259,6 +259,7 @@ func showSnapshot(app *App, s *cluster.Snapshot) error {
 func newSnapshotCreate(app *App) *cobra.Command {
 	var f selectFlags
 	var output, name, once string
+	var features []string
 	var partial, global, noWait, failOnSpared bool
 	c := &cobra.Command{
 		Use: "create REPOSITORY [INDEX...]", Short: "Take a snapshot of the named indices",
@@ -276,6 +277,7 @@ func newSnapshotCreate(app *App) *cobra.Command {
 			}
 			a := actions.Kinds["snapshot"].New(actions.Native).(*actions.Snapshot)
 			a.Repository, a.Name, a.Partial, a.IncludeGlobalState, a.OncePer, a.WaitForCompletion = args[0], name, partial, global, once, !noWait
+			a.FeatureStates = features
 			return runSingle(c, app, "snapshot", a, chain, output, failOnSpared, nil)
 		},
 	}
@@ -285,6 +287,7 @@ func newSnapshotCreate(app *App) *cobra.Command {
 	fl.StringVar(&once, "once-per", "", "adopt this hour's, day's, week's or month's snapshot of the same series if it is good")
 	fl.BoolVar(&partial, "partial", false, "allow a snapshot that lacks shards (exit 5)")
 	fl.BoolVar(&global, "include-global-state", false, "also store templates and persistent settings")
+	fl.StringSliceVar(&features, "feature-state", nil, "also store the system indices of this feature (Elasticsearch 7.12 and later; may be repeated)")
 	fl.BoolVar(&noWait, "no-wait", false, "do not wait for it to end")
 	settings.AddFlag(fl, "dry-run")
 	settings.AddFlag(fl, "deadline")

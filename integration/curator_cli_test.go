@@ -69,7 +69,7 @@ func TestCuratorCLI(t *testing.T) {
 		require.Equal(e, "close", e.metadata(b+"-again").State)
 		cli(0, "delete_indices", "--filter_list", on("b-again"))
 
-		cli(0, "delete-snapshots", "--repository", repo, "--filter_list", `{"filtertype":"pattern","kind":"suffix","value":"one"}`)
+		cli(0, "delete-snapshots", "--repository", repo, "--filter_list", `{"filtertype":"pattern","kind":"suffix","value":".01"}`)
 		require.Len(e, e.snapshots(repo), 1)
 
 		cli(0, "alias", "--name", e.prefix+"al", "--add", on("a.*"))

@@ -282,6 +282,9 @@ func Bring(ctx context.Context, c cluster.Cluster, s Spec, force bool) (State, e
 		return register(ctx, c, st)
 	}
 	st.Result, st.Detail = cluster.Unchanged, "as declared"
+	if len(st.Drift) > 0 {
+		st.Detail = "left as it is"
+	}
 	if s.Ensure == Verify {
 		nodes, err := c.VerifyRepository(ctx, cluster.VerifyRepository{Name: s.Name})
 		if err != nil {

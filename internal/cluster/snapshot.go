@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"time"
 )
@@ -132,18 +133,48 @@ func (s *Snapshot) WhyNotGood() string {
 	return ""
 }
 
-// Holds says whether the snapshot lists the index, whole or not. It needs
-// HasContents.
-func (s *Snapshot) Holds(index string) bool {
-	_, found := slices.BinarySearch(s.Indices, index)
-	return found
+// HasStream says whether the snapshot contains a data stream of that name.
+func (s *Snapshot) HasStream(name string) bool { return slices.Contains(s.DataStreams, name) }
+
+// BackingNames matches the names that servers give the backing indices of a data stream.
+func BackingNames(stream string) *regexp.Regexp {
+	return regexp.MustCompile(`^\.ds-` + regexp.QuoteMeta(stream) + `-(?:\d{4}\.\d{2}\.\d{2}-)?\d{6}$`)
 }
 
-// HoldsGood says whether the snapshot contains a complete copy of the index, with data:
-// it ended SUCCESS or PARTIAL, shards of it succeeded, and none of that index is among
-// the failures. A snapshot whose failed shards are not named is trusted for no index.
-// That a mounted index has no data in a snapshot is for HoldsGoodOf to know.
-func (s *Snapshot) HoldsGood(index string) bool {
+// Backing lists the backing indices of a data stream that the snapshot contains. The
+// snapshot does not say which they are: BackingNames finds them.
+func (s *Snapshot) Backing(stream string) []string {
+	are := BackingNames(stream)
+	var list []string
+	for _, i := range s.Indices {
+		if are.MatchString(i) {
+			list = append(list, i)
+		}
+	}
+	return list
+}
+
+// Holds says whether the snapshot lists the index or data stream, whole or not. It
+// needs HasContents.
+func (s *Snapshot) Holds(name string) bool {
+	_, found := slices.BinarySearch(s.Indices, name)
+	return found || s.HasStream(name)
+}
+
+// HoldsGood says whether the snapshot contains a complete copy of the index, or of every
+// backing index of the data stream, with data: it ended SUCCESS or PARTIAL, shards of it
+// succeeded, and none of that index is among the failures. A snapshot whose failed
+// shards are not named is trusted for no index. That a mounted index has no data in a
+// snapshot is for HoldsGoodOf to know.
+func (s *Snapshot) HoldsGood(name string) bool {
+	if !s.HasStream(name) {
+		return s.holdsGoodIndex(name)
+	}
+	list := s.Backing(name)
+	return len(list) > 0 && !slices.ContainsFunc(list, func(i string) bool { return !s.holdsGoodIndex(i) })
+}
+
+func (s *Snapshot) holdsGoodIndex(index string) bool {
 	if s.State != Success && s.State != Partial || !s.Holds(index) {
 		return false
 	}

@@ -33,7 +33,7 @@ func (r Request) eligible(list []*cluster.Snapshot) []*cluster.Snapshot {
 func (r Request) copies(index string, eligible []*cluster.Snapshot, l Listings) []*cluster.Snapshot {
 	var own, others []*cluster.Snapshot
 	for _, s := range eligible {
-		if size, known := l.Sizes[Ref{s.Repository, s.Name}][index]; !good(s, index) || known && size == 0 { // of a mounted index
+		if size, known := l.Sizes[Ref{s.Repository, s.Name}][index]; !s.HoldsGood(index) || known && size == 0 { // of a mounted index
 			continue
 		}
 		if can, _ := l.Server.CanRead(s.Version); !can {
@@ -127,7 +127,7 @@ func (r Request) choose(index string, eligible []*cluster.Snapshot, l Listings) 
 	}
 	if r.Partial {
 		for _, s := range slices.Backward(eligible) {
-			if holds(s, index) && restorable(s) {
+			if s.Holds(index) && restorable(s) {
 				return s, "the newest copy there is; it lacks shards", fmt.Sprintf("%s: every copy lacks shards; the newest is taken because partial copies are allowed", index)
 			}
 		}
@@ -145,14 +145,14 @@ func restorable(s *cluster.Snapshot) bool {
 func (r Request) named(index string, eligible []*cluster.Snapshot) (*cluster.Snapshot, string, string) {
 	start, end, dated := cluster.Period(index)
 	for _, s := range slices.Backward(eligible) {
-		if !holds(s, index) {
+		if !s.Holds(index) {
 			continue
 		}
 		var warning string
 		switch {
-		case !good(s, index) && !(r.Partial && restorable(s)):
+		case !s.HoldsGood(index) && !(r.Partial && restorable(s)):
 			continue
-		case !good(s, index):
+		case !s.HoldsGood(index):
 			warning = fmt.Sprintf("%s: its copy in %s lacks shards", index, s.Name)
 		case dated && s.Start.Before(end):
 			held := max(s.Start.Sub(start), 0)
@@ -171,7 +171,7 @@ func copies(index string, list []*cluster.Snapshot) string {
 	var bad []string
 	hint := ""
 	for _, s := range list {
-		if holds(s, index) {
+		if s.Holds(index) {
 			bad = append(bad, fmt.Sprintf("in %s it lacks shards (%s)", s.Name, s.State))
 			if restorable(s) {
 				hint = "; --partial takes such a copy"

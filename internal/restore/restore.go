@@ -162,12 +162,12 @@ func Make(r Request, l Listings) *Plan {
 		if warning != "" {
 			p.Warnings = append(p.Warnings, warning)
 		}
-		it := Item{Index: index, Target: index, Repository: s.Repository, Snapshot: s.Name, Started: s.Start, Why: why, Lacking: !good(s, index)}
+		it := Item{Index: index, Target: index, Repository: s.Repository, Snapshot: s.Name, Started: s.Start, Why: why, Lacking: !s.HoldsGood(index)}
 		if ok, why := l.Server.CanRead(s.Version); !ok {
 			p.refuse("snapshot %s cannot be restored here: %s", s.Name, why)
 		}
-		if stream(s, index) {
-			it.Kind, it.Members = DataStream, backing(s, index)
+		if s.HasStream(index) {
+			it.Kind, it.Members = DataStream, s.Backing(index)
 			if r.Pattern != "" {
 				p.refuse("the data stream %s can be restored under its own name only: leave it out, or do not rename", index)
 				continue

@@ -12,39 +12,6 @@ import (
 // A snapshot contains more than indices: data streams, whose backing indices come back
 // with the stream, and features, whose system indices come back with the feature.
 
-// stream says whether a name is that of a data stream in the snapshot.
-func stream(s *cluster.Snapshot, name string) bool { return slices.Contains(s.DataStreams, name) }
-
-// backing are the backing indices of a data stream that the snapshot contains. The
-// snapshot does not say which they are: their names begin as servers make them.
-func backing(s *cluster.Snapshot, name string) []string {
-	are := backingNames(name)
-	var list []string
-	for _, i := range s.Indices {
-		if are.MatchString(i) {
-			list = append(list, i)
-		}
-	}
-	return list
-}
-
-func backingNames(name string) *regexp.Regexp {
-	return regexp.MustCompile(`^\.ds-` + regexp.QuoteMeta(name) + `-(?:\d{4}\.\d{2}\.\d{2}-)?\d{6}$`)
-}
-
-// holds says whether the snapshot lists the index or data stream, complete or not.
-func holds(s *cluster.Snapshot, name string) bool { return s.Holds(name) || stream(s, name) }
-
-// good says whether the snapshot contains a complete copy of the index, or of every
-// backing index of the data stream.
-func good(s *cluster.Snapshot, name string) bool {
-	if !stream(s, name) {
-		return s.HoldsGood(name)
-	}
-	list := backing(s, name)
-	return len(list) > 0 && !slices.ContainsFunc(list, func(i string) bool { return !s.HoldsGood(i) })
-}
-
 // names lists what the snapshots contain under the names that a request may use:
 // indices and data streams, without backing indices of these. System indices are those
 // whose names begin with a dot; with dotted only those of features.
@@ -55,7 +22,7 @@ func names(list []*cluster.Snapshot, dotted bool) (known, system []string) {
 		for _, d := range s.DataStreams {
 			if !of[d] {
 				of[d] = true
-				streams = append(streams, backingNames(d))
+				streams = append(streams, cluster.BackingNames(d))
 			}
 		}
 	}
@@ -239,7 +206,7 @@ func From(r Ref) string { return strings.ReplaceAll(r.Repository+"/"+r.Snapshot,
 // one does not read; false if there is none.
 func (p *Plan) unreadable(index string, eligible []*cluster.Snapshot, l Listings) (found bool) {
 	for _, s := range slices.Backward(eligible) {
-		if can, why := l.Server.CanRead(s.Version); !can && good(s, index) {
+		if can, why := l.Server.CanRead(s.Version); !can && s.HoldsGood(index) {
 			p.refuse("snapshot %s cannot be restored here: %s", s.Name, why)
 			return true
 		}
