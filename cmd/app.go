@@ -252,14 +252,15 @@ func (a *App) advise() {
 	}
 }
 
-// checkVariables looks for misspelt variables, once all files are read.
-func (a *App) checkVariables() error {
+// checkVariables looks for misspelt variables, once all files are read. Where no
+// action file is read, one that nothing reads may be that of such a file.
+func (a *App) checkVariables(level slog.Level) error {
 	if a.Environ == nil {
 		return nil
 	}
 	warnings, err := connect.CheckVariables(a.settings, a.Environ())
 	for _, w := range warnings {
-		a.log.Warn(w)
+		a.log.Log(context.Background(), level, w)
 	}
 	return err
 }
@@ -270,7 +271,11 @@ func (a *App) connect(c *cobra.Command) (cluster.Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := a.checkVariables(); err != nil {
+	level := slog.LevelDebug
+	if c.Name() == "run" {
+		level = slog.LevelWarn
+	}
+	if err := a.checkVariables(level); err != nil {
 		return nil, err
 	}
 	o := connect.Options(s, Version(), connect.Use{Unattended: c.Name() == "run" && !a.interactive(), DryRun: s.DryRun})

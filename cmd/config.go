@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"fmt"
+	"log/slog"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -23,7 +24,7 @@ func newConfigShow(app *App) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := app.checkVariables(); err != nil {
+			if err := app.checkVariables(slog.LevelWarn); err != nil {
 				return err
 			}
 			app.advise()

@@ -231,7 +231,7 @@ file, line and column; files that are valid but dangerous are warned about.`,
 				}
 				fmt.Fprintf(app.Out, "%s: valid, %s, %s\n", name, cluster.Count(len(p.Steps), "action"), cluster.Count(len(p.Findings), "warning"))
 			}
-			if err := app.checkVariables(); err != nil {
+			if err := app.checkVariables(slog.LevelWarn); err != nil {
 				return err
 			}
 			if bad > 0 {

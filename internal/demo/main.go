@@ -96,21 +96,27 @@ func (s *stage) fill() error {
 	if err != nil {
 		return err
 	}
-	var bulk bytes.Buffer
-	for ago := range days {
-		for _, f := range families {
+	for _, f := range families { // one request for all of them overruns the server's queue of 200 writes
+		var bulk bytes.Buffer
+		for ago := range days {
 			for n := range 5 {
 				fmt.Fprintf(&bulk, "{\"index\":{\"_index\":%q,\"_type\":\"_doc\"}}\n{\"n\":%d,\"log\":\"line of day %s\"}\n", f+s.date(ago), n, s.date(ago))
 			}
 		}
-	}
-	req, err := http.NewRequest(http.MethodPost, s.server.URL+"/_bulk?refresh=true", &bulk)
-	if err != nil {
-		return err
-	}
-	req.Header.Set("Content-Type", "application/x-ndjson")
-	if err := do(req, nil); err != nil {
-		return err
+		req, err := http.NewRequest(http.MethodPost, s.server.URL+"/_bulk?refresh=true", &bulk)
+		if err != nil {
+			return err
+		}
+		req.Header.Set("Content-Type", "application/x-ndjson")
+		var reply struct {
+			Errors bool `json:"errors"`
+		}
+		if err := do(req, &reply); err != nil {
+			return err
+		}
+		if reply.Errors {
+			return fmt.Errorf("the server did not store all documents of %s*", f)
+		}
 	}
 	say("An operator registers the repository by hand and takes two snapshots, named as if long ago")
 	if err := s.run("repository", "register", repository, "fs", "location="+s.server.Repo+"/demo", "compress=true"); err != nil {
