@@ -1,9 +1,11 @@
 package actions
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/esnap/esnap/internal/cluster"
@@ -24,6 +26,8 @@ type deletion struct {
 
 	asked   map[string]bool // was sent at least once
 	settled map[string]bool // has its outcome already
+	lost    map[string]bool // the reply of its last request was lost, and it was there until the end of the wait
+	waited  time.Duration   // for lost replies, of all batches
 }
 
 // passes is how often what still exists after a deletion is tried again.
@@ -35,24 +39,22 @@ const rejections = 5
 // run deletes the items and reports what became of each of them.
 func (d *deletion) run(ctx context.Context, env *Env, names []string) error {
 	failed := map[string]error{}
-	d.asked, d.settled = map[string]bool{}, map[string]bool{}
+	d.asked, d.settled, d.lost = map[string]bool{}, map[string]bool{}, map[string]bool{}
 	pending := names
 	var there map[string]bool
-	for pass := 0; pass < passes && len(pending) > 0; pass++ {
-		batches, err := d.batches(pending)
-		if err != nil {
-			return err
-		}
+	var stopped error // nothing more is asked for
+	for pass := 0; pass < passes && len(pending) > 0 && stopped == nil; pass++ {
+		var batches [][]string
+		batches, stopped = d.batches(pending)
 		for _, batch := range batches {
-			if ctx.Err() != nil {
+			if ctx.Err() != nil || stopped != nil {
 				break
 			}
-			if err := d.batch(ctx, env, batch, failed); err != nil {
-				return err
-			}
+			stopped = d.batch(ctx, env, batch, failed)
 		}
+		var err error
 		if there, err = d.stillThere(ctx, names); err != nil {
-			return d.unknown(ctx, env, names, err)
+			return d.unknown(ctx, env, names, cmp.Or(stopped, err))
 		}
 		var again []string
 		for _, n := range names {
@@ -60,7 +62,7 @@ func (d *deletion) run(ctx context.Context, env *Env, names []string) error {
 			case d.settled[n]:
 			case !there[n]:
 				delete(failed, n) // gone, whoever did it
-			case failed[n] == nil:
+			case failed[n] == nil && !d.lost[n]:
 				again = append(again, n)
 			}
 		}
@@ -69,16 +71,25 @@ func (d *deletion) run(ctx context.Context, env *Env, names []string) error {
 			break
 		}
 	}
+	unclear := 0
 	for _, n := range names {
-		if !d.settled[n] {
-			env.Outcome(d.outcome(ctx, n, there[n], failed[n]))
+		if d.settled[n] {
+			continue
 		}
+		o := d.outcome(ctx, n, there[n], failed[n], stopped)
+		if o.Result == cluster.Unclear {
+			unclear++
+		}
+		env.Outcome(o)
 	}
-	return context.Cause(ctx)
+	if err := cmp.Or(context.Cause(ctx), stopped); err != nil || unclear == 0 {
+		return err
+	}
+	return fmt.Errorf("cannot tell whether %s deleted: the reply was lost", was(unclear, d.what))
 }
 
 // outcome is what became of one item.
-func (d *deletion) outcome(ctx context.Context, name string, there bool, failed error) cluster.Outcome {
+func (d *deletion) outcome(ctx context.Context, name string, there bool, failed, stopped error) cluster.Outcome {
 	o := cluster.Outcome{Verb: "delete", What: d.what, Name: name, Repository: d.in}
 	switch {
 	case failed != nil:
@@ -91,6 +102,12 @@ func (d *deletion) outcome(ctx context.Context, name string, there bool, failed 
 		o.Result, o.Detail = cluster.NotStarted, context.Cause(ctx).Error()
 	case ctx.Err() != nil:
 		o.Result, o.Detail = cluster.Requested, "the deletion continues in the cluster; "+context.Cause(ctx).Error()
+	case d.lost[name]:
+		o.Result, o.Detail = cluster.Unclear, "it still exists, but the reply to its deletion was lost, and the request may yet arrive"
+	case stopped != nil && !d.asked[name]:
+		o.Result, o.Detail = cluster.NotStarted, stopped.Error()
+	case stopped != nil:
+		o.Result, o.Err = cluster.Failure, fmt.Errorf("it still exists after its deletion was asked for; %w", stopped)
 	default:
 		o.Result, o.Err = cluster.Failure, fmt.Errorf("it still exists after %d delete requests", passes)
 	}
@@ -134,6 +151,7 @@ func (d *deletion) batch(ctx context.Context, env *Env, names []string, failed m
 		}
 		for _, n := range names {
 			d.asked[n] = true
+			delete(d.lost, n)
 		}
 		err = d.send(ctx, names)
 		switch {
@@ -153,7 +171,9 @@ func (d *deletion) batch(ctx context.Context, env *Env, names []string, failed m
 	case err == nil, errors.Is(err, cluster.ErrNoIndex), errors.Is(err, cluster.ErrNoSnapshot):
 		return nil // whether they are gone is seen afterwards
 	case errors.Is(err, cluster.ErrLost):
-		d.awaitLost(ctx, env, names)
+		for _, n := range d.awaitLost(ctx, env, names) {
+			d.lost[n] = true
+		}
 		return nil
 	case ctx.Err() != nil:
 		return nil
@@ -226,35 +246,36 @@ func (d *deletion) present(ctx context.Context, names []string) (map[string]bool
 // can no longer arrive behind a gateway that gave up on it.
 const lostFor = 15 * time.Minute
 
-// awaitLost waits for a deletion that the server may still be carrying out: a
-// second request would be refused or, worse, meet a new item of the same name.
-func (d *deletion) awaitLost(ctx context.Context, env *Env, names []string) {
+// awaitLost waits for a deletion whose request may still arrive, or that the server may
+// still be carrying out: a second request would be refused or, worse, one of the two
+// would meet a new item of the same name. It waits lostFor in all, however many requests
+// are lost, and returns the names that are there when that time is used up before its own
+// request could no longer arrive: they are not asked for again. What the cluster is
+// seen to delete is waited for longer.
+func (d *deletion) awaitLost(ctx context.Context, env *Env, names []string) []string {
 	start, pause := env.Watch.Elapsed(), firstPause
-	for env.Watch.Elapsed()-start < lostFor {
-		there, err := d.present(ctx, names)
-		if err == nil {
-			if len(there) == 0 {
-				return
-			}
-			if ops, err := env.Cluster.Running(ctx); err == nil && !deleting(ops) && env.Watch.Elapsed()-start > 10*time.Second {
-				return // nobody deletes any more: the next pass asks again
-			}
+	whole := d.waited == 0
+	for {
+		waited := env.Watch.Elapsed() - start
+		if there, err := d.present(ctx, names); err == nil && len(there) == 0 {
+			d.waited += waited
+			return nil
 		}
-		env.Waiting(cluster.Waiting{For: fmt.Sprintf("the deletion of %s whose reply was lost", cluster.Count(len(names), d.what)), Elapsed: env.Watch.Elapsed() - start})
+		ops, err := env.Cluster.Running(ctx)
+		arrived := err == nil && slices.ContainsFunc(ops, func(o cluster.Operation) bool { return o.Kind == cluster.OpDelete })
+		if d.waited+waited >= lostFor && !arrived || ctx.Err() != nil {
+			d.waited += waited
+			if whole && ctx.Err() == nil {
+				return nil
+			}
+			return names
+		}
+		env.Waiting(cluster.Waiting{For: fmt.Sprintf("the deletion of %s whose reply was lost", cluster.Count(len(names), d.what)), Elapsed: waited})
 		if env.Watch.Sleep(ctx, pause) != nil {
-			return
+			continue
 		}
 		pause = min(pause*2, 5*time.Second)
 	}
-}
-
-func deleting(ops []cluster.Operation) bool {
-	for _, o := range ops {
-		if o.Kind == cluster.OpDelete {
-			return true
-		}
-	}
-	return false
 }
 
 // afterEnd is how long an interrupted run still looks what became of its requests.

@@ -109,14 +109,14 @@ func (a *Shrink) Run(ctx context.Context, env *Env) error {
 func (a *Shrink) target(source string) string { return a.ShrinkPrefix + source + a.ShrinkSuffix }
 
 // shrink does one index, from the checks to the deletion of the source.
-func (a *Shrink) shrink(ctx context.Context, env *Env, source *cluster.Index, before map[string]string) error {
-	target := a.target(source.Name)
-	node, resumed, err := a.check(ctx, env, source, before, target)
+func (a *Shrink) shrink(ctx context.Context, env *Env, source *cluster.Index, now map[string]string) error {
+	target, before := a.target(source.Name), beforeShrink(now)
+	node, resumed, err := a.check(ctx, env, source, now, target)
 	if err != nil {
 		return err
 	}
 	if !resumed {
-		if err := a.make(ctx, env, source.Name, target, node, before); err != nil {
+		if err := a.make(ctx, env, source, target, node, before); err != nil {
 			return a.undo(ctx, env, source.Name, before, err)
 		}
 	}
@@ -131,13 +131,38 @@ func (a *Shrink) shrink(ctx context.Context, env *Env, source *cluster.Index, be
 	if err := a.settle(ctx, env, source.Name, target); err != nil {
 		return a.undo(ctx, env, source.Name, before, err)
 	}
-	if !a.DeleteAfter {
-		if env.Flavour != Native { // Curator empties the rule, the index's own one, too
-			return a.release(ctx, env, source.Name, "", before, nil)
-		}
-		return a.undo(ctx, env, source.Name, before, nil)
+	switch {
+	case a.DeleteAfter:
+		err = deleteReplaced(ctx, env, source)
+	case env.Flavour != Native: // Curator empties the rule, the index's own one, too
+		err = a.release(ctx, env, source.Name, "", before, nil)
+	default:
+		err = a.undo(ctx, env, source.Name, before, nil)
 	}
-	return deleteReplaced(ctx, env, source)
+	if err == nil { // all is done without it: that it stays does no harm
+		_ = env.Cluster.PutIndexSettings(ctx, cluster.PutIndexSettings{Names: []string{target}, Settings: map[string]any{cluster.SettingShrink: nil}})
+	}
+	return err
+}
+
+// shrinkMark says on the source what a shrink is to give back to it, so that the next
+// run can when this one is killed.
+func shrinkMark(before map[string]string) string {
+	return fmt.Sprintf("%t:%s", before[blockWrites] == "true", before[requireNode])
+}
+
+// beforeShrink are the source's settings as they were before a shrink that was killed.
+func beforeShrink(now map[string]string) map[string]string {
+	block, node, marked := strings.Cut(now[cluster.SettingShrink], ":")
+	if !marked {
+		return now
+	}
+	before := maps.Clone(now)
+	before[requireNode], before[blockWrites] = node, ""
+	if block == "true" {
+		before[blockWrites] = "true"
+	}
+	return before
 }
 
 // undo gives the source back the routing it had, and takes away a write block that
@@ -147,7 +172,7 @@ func (a *Shrink) undo(ctx context.Context, env *Env, source string, before map[s
 }
 
 func (a *Shrink) release(ctx context.Context, env *Env, source string, routing any, before map[string]string, err error) error {
-	put := cluster.PutIndexSettings{Names: []string{source}, Settings: map[string]any{requireNode: routing}}
+	put := cluster.PutIndexSettings{Names: []string{source}, Settings: map[string]any{requireNode: routing, cluster.SettingShrink: nil}}
 	if before[blockWrites] != "true" {
 		put.Settings[blockWrites] = nilIfEmpty(before[blockWrites])
 	}
@@ -160,16 +185,16 @@ func (a *Shrink) release(ctx context.Context, env *Env, source string, routing a
 }
 
 // check says on which node to shrink, or that an earlier run has made the target
-// already, as long as the server remembers of what (before 8 always, later until the
-// target is whole). Nothing is changed before all is well.
-func (a *Shrink) check(ctx context.Context, env *Env, source *cluster.Index, before map[string]string, target string) (node cluster.Node, resumed bool, err error) {
+// already. Servers before 8 remember of what; later ones only until the target is whole,
+// and there esnap's own mark says so. Nothing is changed before all is well.
+func (a *Shrink) check(ctx context.Context, env *Env, source *cluster.Index, now map[string]string, target string) (node cluster.Node, resumed bool, err error) {
 	switch {
 	case source.StreamHead:
 		return node, false, fmt.Errorf("it is the write index of the data stream %s", source.DataStream)
 	case source.DataStream != "" && a.DeleteAfter:
 		return node, false, cluster.WithHint(leavesStream(source, target), "delete_after: false keeps it")
 	}
-	primaries, _ := cluster.ShardNumbers(before)
+	primaries, _ := cluster.ShardNumbers(now)
 	if int64(primaries)%a.NumberOfShards != 0 {
 		return node, false, fmt.Errorf("number_of_shards: %d is no divisor of its %s", a.NumberOfShards, cluster.Count(primaries, "primary shard"))
 	}
@@ -178,10 +203,10 @@ func (a *Shrink) check(ctx context.Context, env *Env, source *cluster.Index, bef
 		return node, false, err
 	}
 	if s, there := made[target]; there {
-		if id := cmp.Or(s["index.resize.source.uuid"], s["index.shrink.source.uuid"]); id != "" && id == source.UUID {
+		if id := cmp.Or(s["index.resize.source.uuid"], s["index.shrink.source.uuid"], s[cluster.SettingShrink]); id != "" && id == source.UUID {
 			// A run that was cut off leaves both; one that failed took back what it set. The
 			// same number of documents need not be the same documents.
-			if before[blockWrites] != "true" || before[requireNode] == "" {
+			if now[blockWrites] != "true" || now[requireNode] == "" {
 				return node, false, cluster.WithHint(fmt.Errorf("%s was made of it by an earlier run, and it may have taken writes since", target), "delete %s, then shrink anew", target)
 			}
 			env.Warn("%s was made of %s by an earlier run: it goes on from there", target, source.Name)
@@ -277,29 +302,30 @@ func (a *Shrink) unfit(n cluster.Node) string {
 }
 
 // make brings the source's shards together, blocks its writes and shrinks it.
-func (a *Shrink) make(ctx context.Context, env *Env, source, target string, node cluster.Node, before map[string]string) error {
-	put := func(key string, value any) error {
-		err := env.Cluster.PutIndexSettings(ctx, cluster.PutIndexSettings{Names: []string{source}, Settings: map[string]any{key: value}})
+func (a *Shrink) make(ctx context.Context, env *Env, from *cluster.Index, target string, node cluster.Node, before map[string]string) error {
+	source := from.Name
+	put := func(settings map[string]any) error {
+		err := env.Cluster.PutIndexSettings(ctx, cluster.PutIndexSettings{Names: []string{source}, Settings: settings})
 		if errors.Is(err, cluster.ErrLost) {
 			return nil // what follows sees whether it is so
 		}
 		return err
 	}
-	if err := put(requireNode, node.Name); err != nil {
+	if err := put(map[string]any{requireNode: node.Name, cluster.SettingShrink: shrinkMark(before)}); err != nil {
 		return err
 	}
 	if err := a.gathered(ctx, env, source, node.Name); err != nil {
 		return err
 	}
 	if before[blockWrites] != "true" {
-		if err := put(blockWrites, true); err != nil {
+		if err := put(map[string]any{blockWrites: true}); err != nil {
 			return err
 		}
 	}
 	if err := a.green(ctx, env, source); err != nil {
 		return err
 	}
-	err := env.Cluster.ShrinkIndex(ctx, a.request(source, target))
+	err := env.Cluster.ShrinkIndex(ctx, a.request(from, target))
 	if err == nil || errors.Is(err, cluster.ErrLost) { // never asked for twice: look
 		made, lerr := env.Cluster.Settings(ctx, []string{target})
 		if _, there := made[target]; there || lerr != nil {
@@ -310,13 +336,13 @@ func (a *Shrink) make(ctx context.Context, env *Env, source, target string, node
 	return err
 }
 
-func (a *Shrink) request(source, target string) cluster.ShrinkIndex {
-	r := cluster.ShrinkIndex{Source: source, Target: target, WaitForActiveShards: a.WaitActive, Settings: map[string]any{}}
+func (a *Shrink) request(source *cluster.Index, target string) cluster.ShrinkIndex {
+	r := cluster.ShrinkIndex{Source: source.Name, Target: target, WaitForActiveShards: a.WaitActive, Settings: map[string]any{}}
 	settings, aliases, _ := parts(a.ExtraSettings)
 	r.Aliases = aliases
 	maps.Copy(r.Settings, cluster.Dotted(settings))
 	r.Settings["index.number_of_shards"], r.Settings["index.number_of_replicas"] = a.NumberOfShards, a.NumberOfReplicas
-	r.Settings[requireNode], r.Settings[blockWrites] = nil, nil
+	r.Settings[requireNode], r.Settings[blockWrites], r.Settings[cluster.SettingShrink] = nil, nil, source.UUID
 	return r
 }
 

@@ -70,10 +70,12 @@ func (m *Mount) Of(s *Snapshot) bool {
 	return m.Repository == s.Repository && m.Snapshot == s.Name
 }
 
-// Settings that a listing reads. The two of esnap's own travel with a restore request,
-// so that a restored index is protected from its first moment on: they name an
-// attribute that no node has, and so exclude none.
+// Settings of esnap's own: they name an attribute that no node has, and so exclude none.
+// Two travel with a restore request, so that a restored index is protected from its first
+// moment on; a listing reads them. The third is a shrink's, as long as it runs: on the
+// source what is to be given back to it, on the target the uuid of the source.
 const (
+	SettingShrink       = "index.routing.allocation.exclude.esnap_shrink"
 	SettingKeepUntil    = "index.routing.allocation.exclude.esnap_keep_until"
 	SettingRestoredFrom = "index.routing.allocation.exclude.esnap_restored_from"
 )
