@@ -134,7 +134,8 @@ func (a *Snapshot) holdsStreams(s *cluster.Snapshot, indices []*cluster.Index) b
 func (a *Snapshot) sameSeries(name string) func(string) bool {
 	if strings.HasPrefix(a.Name, "<") {
 		series := cluster.SeriesOfName(name)
-		return func(other string) bool { return !series.Guess && cluster.SeriesOfName(other) == series }
+		_, _, dated := cluster.FindDate(name)
+		return func(other string) bool { return dated && cluster.SeriesOfName(other).Key == series.Key }
 	}
 	names := strftime.Names(a.Name)
 	return func(other string) bool {

@@ -126,3 +126,14 @@ func TestAdviceIsShownWhereItIsAskedFor(t *testing.T) {
 		require.NotContains(t, out+errs, "geheim")
 	}
 }
+
+// TestEmptyArguments: a variable of the shell that is not set names nothing.
+func TestEmptyArguments(t *testing.T) {
+	for _, args := range [][]string{{"restore", "", "--yes"}, {"index", "delete", "", "--yes"}, {"snapshot", "delete", "r", "", "--yes"}, {"run", ""}} {
+		k := newConsole(t)
+		code, out, errs := k.run(args...)
+		require.Equal(t, 2, code, "%v: %s", args, out+errs)
+		require.Contains(t, errs, "is empty; nothing was sent")
+		require.Empty(t, k.c.Calls())
+	}
+}

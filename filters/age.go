@@ -89,6 +89,10 @@ func (f *Age) Judge(now time.Time, items []cluster.Item) []cluster.Verdict {
 	return out
 }
 
+// TakesOlder says whether the filter keeps what is older than its point: also by
+// leaving out what is younger.
+func (f *Age) TakesOlder(exclude bool) bool { return (f.Direction == "older") != exclude }
+
 // count is unit_count, or the number in the item's name. -1 as unit_count means
 // that a name without a number does not match (spec/curator §6.2).
 func (f *Age) count(name string) (int64, bool) {

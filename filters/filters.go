@@ -158,7 +158,7 @@ func (c Chain) AsksFor(state cluster.State) bool {
 func (c Chain) TakesOlder() bool {
 	return slices.ContainsFunc(c, func(l Link) bool {
 		a, ok := l.Filter.(*Age)
-		return ok && a.Direction == "older" && !l.Exclude
+		return ok && a.TakesOlder(l.Exclude)
 	})
 }
 

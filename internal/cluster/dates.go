@@ -179,6 +179,20 @@ func atoi(digits string) (n int) {
 	return n
 }
 
+// mayBeNumber says whether the digits of the date, or its time, may just as well be a
+// number: an epoch, a month, and what follows a day behind a dash or a dot, unless it has
+// seconds. Beside daily names, monthly ones are most likely a series of their own.
+func (d NameDate) mayBeNumber(name string) bool {
+	switch text := name[d.Start:d.End]; {
+	case d.layout == "", d.layout == "200601", d.layout == isoWeek:
+		return true
+	case d.layout != "2006010215" && d.layout != "200601021504":
+		return false
+	default:
+		return fits(text, "9999-99-99-9") > 0 || fits(text, "99999999-9") > 0
+	}
+}
+
 // countedUp says whether a date is followed by four or six bare digits: a time, or the
 // number that a rollover counts up.
 func countedUp(text string) bool {

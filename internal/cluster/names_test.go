@@ -70,18 +70,18 @@ func TestSeries(t *testing.T) {
 		"2026.11.03":                {Key: "*"},
 		"a-2026.11.03-b-2026.11.04": {Key: "a-*-b-*"},
 		"es-7.17.28-2026.11.03":     {Key: "es-7.17.28-*"},
-		"a-1700000000":              {Key: "a-*"},
+		"a-1700000000":              {Key: "a-*", Guess: true},
 		"prod-03.11.2026":           {Key: "prod-*"}, // %d.%m.%Y
 		"dev-03-11-2026":            {Key: "dev-*"},
-		"prod-2026.11":              {Key: "prod-*"}, // %Y.%m
-		"prod-2026.w45":             {Key: "prod-*"}, // %G.w%V
-		"prod-2026-W45":             {Key: "prod-*"},
+		"prod-2026.11":              {Key: "prod-*", Guess: true}, // %Y.%m
+		"prod-2026.w45":             {Key: "prod-*", Guess: true}, // %G.w%V
+		"prod-2026-W45":             {Key: "prod-*", Guess: true},
 		"prod-2026.w54":             {Key: "prod-2026.w*", Guess: true},
 		// a -N that esnap added
-		"nightly-2026.11.03-2":      {Key: "nightly-*"},
-		"nightly-20261103040506-12": {Key: "nightly-*"},
+		"nightly-2026.11.03-2":      {Key: "nightly-*", Guess: true},
+		"nightly-20261103040506-12": {Key: "nightly-*", Guess: true},
 		"nightly-2026.11.03-1":      {Key: "nightly-*-1"},
-		"nightly-2026.11.03-02":     {Key: "nightly-*"}, // the hour
+		"nightly-2026.11.03-02":     {Key: "nightly-*", Guess: true}, // the hour
 		"nightly-2026.11.03-2-x":    {Key: "nightly-*-2-x"},
 		// other digits and words stay
 		"2026.11.03-prod1":                          {Key: "*-prod1"},
@@ -90,13 +90,18 @@ func TestSeries(t *testing.T) {
 		"before-upgrade-of-the-cluster":             {Key: "before-upgrade-of-the-cluster"},
 		"x-prod-cluster-2026-11-03":                 {Key: "x-prod-cluster-*"},
 		// names without a date: the last number is a guess
-		"before-upgrade": {Key: "before-upgrade"},
-		"cust-230415":    {Key: "cust-*", Guess: true}, // %y%m%d, or a customer
-		"a-20261399":     {Key: "a-*", Guess: true},
-		"a-7.17.28":      {Key: "a-7.17.*", Guess: true},
-		"prod1-backup-7": {Key: "prod1-backup-*", Guess: true},
-		"snap42x":        {Key: "snap*x", Guess: true},
-		"":               {},
+		"cust-1234567890":        {Key: "cust-*", Guess: true}, // an epoch, or a customer
+		"b-2026-11-27-10-x":      {Key: "b-*-x", Guess: true},  // the hour, or a number
+		"site-2026-11-27-10.20":  {Key: "site-*", Guess: true},
+		"a-2026-11-27T10":        {Key: "a-*"},
+		"tenant-20261127-123456": {Key: "tenant-*"},
+		"before-upgrade":         {Key: "before-upgrade"},
+		"cust-230415":            {Key: "cust-*", Guess: true}, // %y%m%d, or a customer
+		"a-20261399":             {Key: "a-*", Guess: true},
+		"a-7.17.28":              {Key: "a-7.17.*", Guess: true},
+		"prod1-backup-7":         {Key: "prod1-backup-*", Guess: true},
+		"snap42x":                {Key: "snap*x", Guess: true},
+		"":                       {},
 	} {
 		require.Equal(t, want, SeriesOfName(name), name)
 	}

@@ -8,16 +8,16 @@ import (
 // Series is the group of a repository's snapshots of which each replaces an older one.
 type Series struct {
 	Key string
-	// Guess says that only a number tells the names apart, not a date: what looks like
-	// one series may be several.
+	// Guess says that what looks like one series may be several: only a number tells the
+	// names apart, or what may be a number instead of a time.
 	Guess bool
 }
 
 // SeriesOfName is the series a snapshot belongs to by its name: the name with every
 // date taken out. All else stays part of the key, other digits too. In a name without a
-// date the last number counts as what grows: a guess. Finders given, of the action's own
-// timestrings, are tried beside the usual forms; what they find takes along the digits
-// of the time that follow.
+// date the last number counts as what grows: a guess, and so is what may be a date and
+// may be a number. Finders given, of the action's own timestrings, are tried beside the
+// usual forms; what they find takes along the digits of the time that follow.
 func SeriesOfName(name string, finders ...DateFinder) Series {
 	covered := make([]bool, len(name))
 	cover := func(from, to int) {
@@ -26,9 +26,11 @@ func SeriesOfName(name string, finders ...DateFinder) Series {
 		}
 	}
 	last := 0 // the end of the last date
+	var guess bool
 	for _, d := range FindDates(name) {
 		cover(d.Start, d.End)
 		last = max(last, d.End)
+		guess = guess || d.mayBeNumber(name) && !found(finders, name, d)
 	}
 	for _, find := range finders {
 		for at := 0; at < len(name); {
@@ -45,6 +47,7 @@ func SeriesOfName(name string, finders ...DateFinder) Series {
 	dated := slices.Contains(covered, true)
 	if n := added(name[last:]); dated && n > 0 {
 		cover(last, last+n)
+		guess = true // it may be somebody's own number
 	}
 	if !dated {
 		from, to := lastNumber(name)
@@ -62,7 +65,15 @@ func SeriesOfName(name string, finders ...DateFinder) Series {
 		}
 		key = out.String()
 	}
-	return Series{Key: key, Guess: !dated && key != name}
+	return Series{Key: key, Guess: guess || !dated && key != name}
+}
+
+// found says whether a timestring of the action reads the date from its start.
+func found(finders []DateFinder, name string, d NameDate) bool {
+	return slices.ContainsFunc(finders, func(find DateFinder) bool {
+		from, to, ok := find(name[d.Start:d.End])
+		return ok && from == 0 && to > 0
+	})
 }
 
 // timeAfter is how many digits of a time directly follow a date: two, four or six.
@@ -129,8 +140,8 @@ func SeriesOf(patterns []string, finders ...DateFinder) func(*Snapshot) Series {
 // Family is the group an index's name belongs to: the name without its dates, or the
 // whole name.
 func Family(name string) string {
-	if s := SeriesOfName(name); !s.Guess {
-		return s.Key
+	if len(FindDates(name)) == 0 {
+		return name
 	}
-	return name
+	return SeriesOfName(name).Key
 }

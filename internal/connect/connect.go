@@ -5,6 +5,7 @@ package connect
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -40,13 +41,37 @@ func Options(s *settings.Settings, version string, use Use) es.Options {
 // reads is a warning. Action files must have been read: what they name is read.
 func CheckVariables(s *settings.Settings, environ []string) (warnings []string, err error) {
 	for _, name := range s.Unread(environ) {
-		near, _, _ := strings.Cut(cluster.Nearest(strings.ToUpper(name), settings.Variables()), ",")
+		near := nearVariable(name)
 		if near != "" {
 			return nil, &settings.Error{Text: "the environment variable " + name + " is not a setting of esnap", Hint: "did you mean " + near + "?"}
+		}
+		if !strings.HasPrefix(name, "ESNAP_") { // another program's
+			continue
 		}
 		warnings = append(warnings, "the environment variable "+name+" is not a setting of esnap, and no file names it")
 	}
 	return warnings, nil
+}
+
+// nearVariable is the variable that was most likely meant; empty if none is near. One
+// that does not begin with ESNAP_ may be another program's: it must differ in nothing but
+// underscores and the case of letters.
+func nearVariable(name string) string {
+	known := settings.Variables()
+	if !strings.HasPrefix(name, "ESNAP_") {
+		bare := func(s string) string { return strings.ReplaceAll(strings.ToUpper(s), "_", "") }
+		n := slices.IndexFunc(known, func(v string) bool { return bare(v) == bare(name) })
+		if n < 0 {
+			return ""
+		}
+		return known[n]
+	}
+	name = strings.ToUpper(name)
+	if n := slices.IndexFunc(known, func(v string) bool { return strings.HasPrefix(v, name+"_") }); n >= 0 {
+		return known[n]
+	}
+	near, _, _ := strings.Cut(cluster.Nearest(name, known), ",")
+	return near
 }
 
 // patience is how long a cluster that does not answer yet is waited for, unless the

@@ -28,6 +28,8 @@ func TestCheckVariables(t *testing.T) {
 		{pair: "ESNAP_PORT=tcp://10.0.0.1:9200"}, {pair: "ESNAP_PORT_9200_TCP_ADDR=10.0.0.1"}, {pair: "ESNAP_SERVICE_HOST=10.0.0.1"}, {pair: "ESNAP_TEST_URL=x"},
 		{pair: "ESNAP_DRYRUN=1", near: "ESNAP_DRY_RUN"}, {pair: "ESNAP_DRY-RUN=1", near: "ESNAP_DRY_RUN"}, {pair: "ESNAP_dry_run=1", near: "ESNAP_DRY_RUN"},
 		{pair: "ESNAP_DRYRUN=", near: "ESNAP_DRY_RUN"}, {pair: "ESNAP_GUARD=off", near: "ESNAP_GUARDS"}, {pair: "ESNAP_PASSWORDFILE=x", near: "ESNAP_PASSWORD_FILE"},
+		{pair: "ESNAPDRYRUN=1", near: "ESNAP_DRY_RUN"}, {pair: "esnap_dry_run=1", near: "ESNAP_DRY_RUN"}, {pair: "ESNAP_DRY=1", near: "ESNAP_DRY_RUN"},
+		{pair: "ESNAPSHOT_HOME=/x"}, {pair: "esnap_name=x"},
 		{pair: "ESNAP_DEADLINES=2h", near: "ESNAP_DEADLINE"},
 		{pair: "ESNAP_NAMESPACE=logging", warning: "ESNAP_NAMESPACE"}, {pair: "ESNAP_JAVA17_HOME=/j", warning: "ESNAP_JAVA17_HOME"},
 	} {

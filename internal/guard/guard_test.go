@@ -285,8 +285,29 @@ func TestNeeds(t *testing.T) {
 		facts = append(facts, g.Needs()...)
 	}
 	require.Equal(t, []cluster.Need{{Fact: cluster.FactMounts}, {Fact: cluster.FactSaved}}, facts, "nothing that asks the cluster on Curator's command line, but for snapshots")
-	dated, guess := cluster.Items([]*cluster.Snapshot{{Name: "a-2026.11.01"}}), cluster.Items([]*cluster.Snapshot{{Name: "a-1"}})
+	dated, guess := cluster.Items([]*cluster.Snapshot{{Name: "a-2026.11.01"}}), cluster.Items([]*cluster.Snapshot{{Name: "b-1"}})
 	g := newestGood{cluster.SeriesOf(nil)}
 	require.Empty(t, g.NeedsOf(dated, append(dated, guess...)), "contents only where a series is a guess")
 	require.Equal(t, []cluster.Need{{Fact: cluster.FactContents}}, g.NeedsOf(guess, guess))
+}
+
+// TestNewestGoodWhereNumbersMayBeCustomers keeps the only copy of an index, however
+// much its snapshot's name looks like an older one of another's.
+func TestNewestGoodWhereNumbersMayBeCustomers(t *testing.T) {
+	for prod, dev := range map[string]string{
+		"cust-1234567890":       "cust-1334567890",
+		"b-2026.10.01":          "b-2026.10",
+		"tenant-20261127-12":    "tenant-20261128-13",
+		"bb-2026-11-27-10-x":    "bb-2026-11-28-11-x",
+		"site-2026-11-27-10.20": "site-2026-11-28-10.21",
+	} {
+		good := func(name, index string, start time.Time) *cluster.Snapshot {
+			return &cluster.Snapshot{Name: name, State: cluster.Success, Shards: cluster.ShardCount{Total: 1, Successful: 1}, Indices: []string{index}, Start: start}
+		}
+		start := time.Date(2026, 11, 27, 0, 0, 0, 0, time.UTC)
+		items := cluster.Items([]*cluster.Snapshot{good(prod, "prod", start), good(dev, "dev", start.AddDate(0, 0, 1))})
+		for _, v := range (newestGood{cluster.SeriesOf(nil)}).Judge(start.AddDate(0, 2, 0), items, items) {
+			require.Equal(t, cluster.Yes, v.Match, prod)
+		}
+	}
 }

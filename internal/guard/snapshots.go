@@ -52,19 +52,35 @@ func (newestGood) Name() string          { return "keep_newest_good" }
 func (newestGood) Needs() []cluster.Need { return nil }
 
 // NeedsOf says that contents are needed where a series is a guess.
-func (g newestGood) NeedsOf(selected, _ []cluster.Item) []cluster.Need {
+func (g newestGood) NeedsOf(selected, all []cluster.Item) []cluster.Need {
+	touched := map[string]bool{}
 	for _, s := range cluster.Of[*cluster.Snapshot](selected) {
-		if g.series(s).Guess {
+		touched[g.series(s).Key] = true
+	}
+	for key := range g.guesses(all) {
+		if touched[key] {
 			return []cluster.Need{{Fact: cluster.FactContents}}
 		}
 	}
 	return nil
 }
 
+// guesses are the series of which a member's name is a guess.
+func (g newestGood) guesses(all []cluster.Item) map[string]bool {
+	keys := map[string]bool{}
+	for _, s := range cluster.Of[*cluster.Snapshot](all) {
+		if series := g.series(s); series.Guess {
+			keys[series.Key] = true
+		}
+	}
+	return keys
+}
+
 // newest are the newest good snapshots that are spared, each with the reason.
 func (g newestGood) newest(all []cluster.Item) map[string]string {
 	type group struct{ series, family string }
 	newest, members := map[group]*cluster.Snapshot{}, map[string]int{}
+	guesses := g.guesses(all)
 	for _, s := range cluster.Of[*cluster.Snapshot](all) {
 		series := g.series(s)
 		members[series.Key]++
@@ -72,7 +88,7 @@ func (g newestGood) newest(all []cluster.Item) map[string]string {
 			continue
 		}
 		groups := []group{{series.Key, ""}}
-		if series.Guess {
+		if guesses[series.Key] {
 			for _, i := range s.Indices {
 				groups = append(groups, group{series.Key, cluster.Family(i)})
 			}

@@ -125,20 +125,24 @@ func (p *parser) filter(list cluster.ListKind, action string, n *strictyaml.Node
 	before := len(p.p.List)
 	given := strictyaml.Decode(n, f, strictyaml.How{What: "option of the filter " + typ.Text, Prune: true, Empty: true, Also: also}, p.p)
 	if len(p.p.List) == before {
-		p.optionErrors(errors.Join(f.Validate(list, given), inFuture(f)), func(key string) *strictyaml.Node { return cmp.Or(n.Get(key), n) })
+		p.optionErrors(errors.Join(f.Validate(list, given), inFuture(f, exclude.Exclude)), func(key string) *strictyaml.Node { return cmp.Or(n.Get(key), n) })
 	}
 	return filters.Link{Kind: typ.Text, Filter: f, Exclude: exclude.Exclude}, true
 }
 
 // inFuture finds an age that is older than a time to come: that takes everything, what
 // is being written, too. -1 with unit_count_pattern means something else.
-func inFuture(f filters.Filter) error {
+func inFuture(f filters.Filter, exclude bool) error {
 	age, ok := f.(*filters.Age)
-	if !ok || age.UnitCount >= 0 || age.Direction != "older" || age.UnitCountPattern != "" {
+	if !ok || age.UnitCount >= 0 || !age.TakesOlder(exclude) || age.UnitCountPattern != "" {
 		return nil
+	}
+	direction := age.Direction
+	if exclude {
+		direction += " and exclude"
 	}
 	return &cluster.OptionError{
 		Key: "unit_count", Tolerated: true, Hint: "write a number without the minus",
-		Text: fmt.Sprintf("%d is negative: with direction older everything is older than a time in the future", age.UnitCount),
+		Text: fmt.Sprintf("%d is negative: with direction %s everything is older than a time in the future", age.UnitCount, direction),
 	}
 }

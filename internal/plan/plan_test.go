@@ -470,6 +470,7 @@ func TestToleratedOnCuratorsCommandLines(t *testing.T) {
 	age := "actions: {1: {action: open, filters: [{filtertype: age, source: creation_date, direction: %s, unit: days, unit_count: %s}]}}"
 	for text, says := range map[string]string{
 		fmt.Sprintf(age, "older", "-7"):                           "unit_count: -7 is negative",
+		fmt.Sprintf(age, "younger", "-7, exclude: true"):          "unit_count: -7 is negative",
 		fmt.Sprintf(age, "older", "-1, unit_count_pattern: '(x'"): "unit_count_pattern: regular expression",
 		fmt.Sprintf(age, "older", "-1, unit_count_pattern: x"):    "unit_count_pattern: needs a group",
 		"actions:\n  1:\n    action: snapshot\n    options:\n      repository: r\n      name: ${NAME:-x}\n    filters: []\n":           "write ${NAME:default}",

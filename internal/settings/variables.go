@@ -41,7 +41,8 @@ func (s *Settings) Secret(name string) bool {
 // and esnap's own tests.
 var injected = []string{prefix + "PORT", prefix + "SERVICE_", prefix + "TEST_"}
 
-// Unread lists the variables of an environment that begin as esnap's do and that
+// Unread lists the variables of an environment that begin as esnap's do, in
+// whatever letters, and that
 // neither a setting nor a file has read.
 func (s *Settings) Unread(environ []string) []string {
 	known := map[string]bool{}
@@ -52,7 +53,7 @@ func (s *Settings) Unread(environ []string) []string {
 next:
 	for _, pair := range environ {
 		name, _, _ := strings.Cut(pair, "=")
-		if !strings.HasPrefix(name, prefix) || known[name] || s.named[name] {
+		if !strings.HasPrefix(strings.ToUpper(name), strings.TrimSuffix(prefix, "_")) || known[name] || s.named[name] {
 			continue
 		}
 		for _, p := range injected {
