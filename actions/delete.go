@@ -40,7 +40,18 @@ const rejections = 5
 func (d *deletion) run(ctx context.Context, env *Env, names []string) error {
 	failed := map[string]error{}
 	d.asked, d.settled, d.lost = map[string]bool{}, map[string]bool{}, map[string]bool{}
-	pending := names
+	var pending []string
+	for _, n := range names {
+		if n != "." && n != ".." {
+			pending = append(pending, n)
+			continue
+		}
+		d.settled[n] = true
+		o := cluster.Outcome{Verb: "delete", What: d.what, Name: n, Repository: d.in, Result: cluster.Unchanged}
+		o.Detail = "skipped: in the path of a request this name means another place, so esnap never sends it"
+		env.Warn("%s %s: %s", d.what, n, o.Detail)
+		env.Outcome(o)
+	}
 	var there map[string]bool
 	var stopped error // nothing more is asked for
 	for pass := 0; pass < passes && len(pending) > 0 && stopped == nil; pass++ {

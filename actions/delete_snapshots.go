@@ -55,11 +55,34 @@ func (a *DeleteSnapshots) Run(ctx context.Context, env *Env) error {
 			return env.Cluster.DeleteSnapshots(ctx, cluster.DeleteSnapshots{Repository: a.Repository, Names: names})
 		},
 		uuids: cluster.UUIDs(snapshots), now: func(ctx context.Context, _ []string) (map[string]string, error) {
-			return env.Cluster.SnapshotUUIDs(ctx, a.Repository)
+			return a.uuids(ctx, env, snapshots)
 		},
 		patience: a.patience(env),
 	}
 	return d.run(ctx, env, names)
+}
+
+// uuids are those of the repository's snapshots now, by name. The short listing of
+// Elasticsearch 6 lacks snapshots without an index: those of ours are read by name.
+func (a *DeleteSnapshots) uuids(ctx context.Context, env *Env, ours []*cluster.Snapshot) (map[string]string, error) {
+	uuids, err := env.Cluster.SnapshotUUIDs(ctx, a.Repository)
+	if err != nil {
+		return nil, err
+	}
+	var empty []string
+	for _, s := range ours {
+		if _, listed := uuids[s.Name]; s.Shards.Total == 0 && !listed {
+			empty = append(empty, s.Name)
+		}
+	}
+	if len(empty) == 0 {
+		return uuids, nil
+	}
+	list, err := env.Cluster.SnapshotsNamed(ctx, a.Repository, empty)
+	for _, s := range list {
+		uuids[s.Name] = s.UUID
+	}
+	return uuids, err
 }
 
 func (a *DeleteSnapshots) patience(env *Env) *patience {

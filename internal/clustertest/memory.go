@@ -33,6 +33,10 @@ type Memory struct {
 	// cluster.ErrLost, and so many calls of Running see the deletion going on.
 	DeletePolls int
 
+	// HidesEmpty makes SnapshotUUIDs leave out snapshots without an index, as the short
+	// listing of Elasticsearch 6 does.
+	HidesEmpty bool
+
 	// SnapshotEnds, if set, may change what a snapshot ends as; see EndPartial and
 	// EndFailed. It must not call the Memory.
 	SnapshotEnds func(s *cluster.Snapshot)

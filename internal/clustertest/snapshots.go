@@ -60,6 +60,9 @@ func (m *Memory) SnapshotUUIDs(ctx context.Context, repository string) (uuids ma
 		}
 		uuids = make(map[string]string, len(all))
 		for name, s := range all {
+			if m.HidesEmpty && len(s.Indices) == 0 {
+				continue
+			}
 			uuids[name] = s.UUID
 		}
 		return nil

@@ -157,6 +157,9 @@ func (c *Client) listSnapshots(ctx context.Context, op, repository string, names
 func (c *Client) SnapshotsNamed(ctx context.Context, repository string, names []string) ([]*cluster.Snapshot, error) {
 	var list []*cluster.Snapshot
 	for _, batch := range c.batches(names, 600) {
+		if len(batch) == 1 && dots(batch[0]) != "" { // twice, it is no part of a path that means another
+			batch = slices.Repeat(batch, 2)
+		}
 		var some []*cluster.Snapshot
 		err := c.listSnapshots(ctx, describe("read", "snapshot "+repository+"/", "snapshots of repository "+repository, batch), repository, batch, true, snapshotFields,
 			func() { some = nil }, func(s snapshotReply) { some = append(some, s.snapshot(repository, false)) })

@@ -247,3 +247,43 @@ func TestDataStreamsAreNamedAsSuch(t *testing.T) {
 	require.Equal(t, []string{".ds-app-000001", ".ds-app-000002"}, b.indices())
 	require.Equal(t, []string{"app"}, b.c.CallsOf("RestoreSnapshot")[0].Request.(cluster.RestoreSnapshot).Indices)
 }
+
+// TestASnapshotCalledDot cannot stand in a path: it stays, and is in nobody's way.
+func TestASnapshotCalledDot(t *testing.T) {
+	for _, dry := range []bool{true, false} {
+		b := newBench(t, clustertest.Elasticsearch("6.7.0"))
+		b.o.DryRun = dry
+		b.c.AddRepository(cluster.Repository{Name: "r"})
+		for _, n := range []string{".", "a-2026.01.01", "a-2026.01.02", "a-2026.01.03"} {
+			b.c.AddSnapshot("r", cluster.Snapshot{Name: n, Start: now.AddDate(0, -2, len(b.snapshots("r")))})
+		}
+		b.c.AddSnapshot("r", cluster.Snapshot{Name: "..", Start: now})
+		res, r := b.run("actions: {1: {action: delete_snapshots, options: {repository: r, keep_newest_good: false}, filters: [{filtertype: none}]}}")
+		require.NoError(t, errors.Join(res.Errors()...))
+		require.Contains(t, r.warnings(), "means another place")
+		if !dry {
+			require.ElementsMatch(t, []string{".", ".."}, b.snapshots("r"))
+		}
+	}
+}
+
+// TestAnEmptySnapshotIsNotGone because a short listing lacks it, as Elasticsearch 6 has it.
+func TestAnEmptySnapshotIsNotGone(t *testing.T) {
+	b := newBench(t, clustertest.Elasticsearch("6.7.0"))
+	b.c.HidesEmpty = true
+	b.c.AddRepository(cluster.Repository{Name: "r"})
+	b.c.AddSnapshot("r", cluster.Snapshot{Name: "a-2026.01.01", State: cluster.Success, Start: now.AddDate(0, -2, 0), Indices: []string{}})
+	b.c.Fault = func(m string, _ []string) error {
+		if m == "DeleteSnapshots" {
+			return &cluster.Error{Kind: cluster.ErrForbidden, Status: 403, Text: "read only"}
+		}
+		return nil
+	}
+	file := "actions: {1: {action: delete_snapshots, options: {repository: r, keep_newest_good: false}, filters: [{filtertype: none}]}}"
+	res, _ := b.run(file)
+	require.ErrorContains(t, errors.Join(res.Errors()...), "read only")
+	b.c.Fault = nil
+	res, _ = b.run(file)
+	require.NoError(t, errors.Join(res.Errors()...))
+	require.Empty(t, b.snapshots("r"))
+}
