@@ -146,7 +146,7 @@ func TestReads(t *testing.T) {
 		{"sizes, from the listing's details", func(c *Client) (any, error) { return c.SnapshotSizes(ctx, "r", "s") },
 			[]exchange{
 				{line: "GET /", reply: root8197},
-				{line: "GET /_snapshot/r/s?filter_path=snapshots.snapshot,snapshots.index_details.*.size_in_bytes&index_details=true", reply: `{"snapshots":[{"index_details":{"good1":{"size_in_bytes":67653},"good2":{"size_in_bytes":35479}}}]}`},
+				{line: "GET /_snapshot/r/s?filter_path=snapshots.snapshot,snapshots.index_details.*.size_in_bytes,failures&index_details=true", reply: `{"snapshots":[{"index_details":{"good1":{"size_in_bytes":67653},"good2":{"size_in_bytes":35479}}}]}`},
 			}, map[string]int64{"good1": 67653, "good2": 35479}},
 		{"sizes, from the status before 7.13 and on OpenSearch", func(c *Client) (any, error) { return c.SnapshotSizes(ctx, "r", "s") },
 			[]exchange{
@@ -156,7 +156,7 @@ func TestReads(t *testing.T) {
 		{"sizes, where the listing has none", func(c *Client) (any, error) { return c.SnapshotSizes(ctx, "r", "s") },
 			[]exchange{
 				{line: "GET /", reply: root8197},
-				{line: "GET /_snapshot/r/s?filter_path=snapshots.snapshot,snapshots.index_details.*.size_in_bytes&index_details=true", reply: `{"snapshots":[{"snapshot":"s"}]}`},
+				{line: "GET /_snapshot/r/s?filter_path=snapshots.snapshot,snapshots.index_details.*.size_in_bytes,failures&index_details=true", reply: `{"snapshots":[{"snapshot":"s"}]}`},
 				{line: "GET /_snapshot/r/s/_status?filter_path=snapshots.indices.*.stats.total", reply: `{"snapshots":[{"indices":{"a":{"stats":{"total":{"size_in_bytes":7}}}}}]}`},
 			}, map[string]int64{"a": 7}},
 		{"progress of a restore", func(c *Client) (any, error) { return c.RestoreProgress(ctx, []string{"back", "later"}) },

@@ -284,7 +284,7 @@ func (c *Client) SnapshotSizes(ctx context.Context, repository, name string) (ma
 	sizes := map[string]int64{}
 	if !server.OpenSearch && !server.Version.Less(detailsSince) {
 		err := c.do(ctx, call{op: op, request: func() esapi.Request {
-			return esapi.SnapshotGetRequest{Repository: esc(repository), Snapshot: []string{esc(name)}, IndexDetails: flag(true), FilterPath: []string{"snapshots.snapshot", "snapshots.index_details.*.size_in_bytes"}}
+			return esapi.SnapshotGetRequest{Repository: esc(repository), Snapshot: []string{esc(name)}, IndexDetails: flag(true), FilterPath: []string{"snapshots.snapshot", "snapshots.index_details.*.size_in_bytes", "failures"}}
 		}, decode: eachSnapshot(op, func(s snapshotReply) {
 			for index, d := range s.Details {
 				sizes[index] = d.Bytes
