@@ -185,12 +185,12 @@ func (a *Snapshot) create(ctx context.Context, env *Env, name string, indices []
 		}
 		s, err := a.await(ctx, env, req.Name)
 		if !second && a.OncePer != "" && ctx.Err() == nil && lostWithNode(s, err) {
-			why := "it vanished"
+			why := "is not there any more, as when a node leaves"
 			if err == nil {
-				why = failures(s)
+				why = "was lost with a node (" + failures(s) + ")"
 			}
 			again := freeName(name, append(a.names(ctx, env), req.Name))
-			env.Warn("snapshot %s/%s was lost with a node (%s); snapshot %s is taken instead", a.Repository, req.Name, why, again)
+			env.Warn("snapshot %s/%s %s; snapshot %s is taken instead", a.Repository, req.Name, why, again)
 			if err := a.awaitPrimaries(ctx, env, indices); err == nil {
 				req.Name = again
 				continue

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
@@ -51,6 +52,8 @@ func (c *Client) metadata(ctx context.Context, op string, names, filterPath []st
 					return s.object(func(key string) error { return read(s, key) })
 				case "blocks":
 					return s.object(func(string) error { return s.object(func(id string) error { return recovered(s, op, id) }) })
+				case "error":
+					return fmt.Errorf("%w: it carries an error", errLacks)
 				}
 				return s.skip()
 			})

@@ -120,7 +120,7 @@ func (r Request) choose(index string, eligible []*cluster.Snapshot, l Listings) 
 	for _, s := range slices.Backward(copies) {
 		part := "nothing"
 		if held := s.Start.Sub(start); held > 0 {
-			part = fmt.Sprintf("%.0f %% of its period", 100*held.Hours()/end.Sub(start).Hours())
+			part = fmt.Sprintf("%d %% of its period", int64(100*held/end.Sub(start)))
 		}
 		return s, "the newest good copy there is, though taken before its period ended",
 			fmt.Sprintf("%s: the best copy was taken %s, before the index's period ended (%s); it can hold at most %s", index, stamp(s.Start), stamp(end), part)

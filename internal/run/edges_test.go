@@ -287,3 +287,41 @@ func TestAnEmptySnapshotIsNotGone(t *testing.T) {
 	require.NoError(t, errors.Join(res.Errors()...))
 	require.Empty(t, b.snapshots("r"))
 }
+
+// TestALostDeletionIsNotRepeatedTooEarly: the first request may still arrive, and meet
+// an index that was restored meanwhile.
+func TestALostDeletionIsNotRepeatedTooEarly(t *testing.T) {
+	b := newBench(t)
+	b.c.AddIndices("logs-2026.01.01")
+	var sent []time.Duration
+	b.c.Fault = func(m string, _ []string) error {
+		if m == "DeleteIndices" {
+			sent = append(sent, b.o.Watch.Elapsed())
+			return cluster.ErrLost
+		}
+		return nil
+	}
+	res, r := b.run("actions: {1: {action: delete_indices, filters: [{filtertype: pattern, kind: prefix, value: logs-}]}}")
+	require.ErrorContains(t, errors.Join(res.Errors()...), "cannot tell")
+	require.Equal(t, cluster.Unclear, r.outcomes()["logs-2026.01.01"])
+	require.Len(t, sent, 2)
+	require.GreaterOrEqual(t, sent[1]-sent[0], 15*time.Minute)
+}
+
+// TestAFailedReadBetweenDeletions leaves no item without its outcome.
+func TestAFailedReadBetweenDeletions(t *testing.T) {
+	b := newBench(t, clustertest.Elasticsearch("6.7.0"))
+	b.c.AddRepository(cluster.Repository{Name: "r"})
+	for n, name := range []string{"a-2026.01.01", "a-2026.01.02", "a-2026.01.03"} {
+		b.c.AddSnapshot("r", cluster.Snapshot{Name: name, Start: now.AddDate(0, -2, n), Indices: []string{"i"}, Shards: cluster.ShardCount{Total: 1, Successful: 1}})
+	}
+	b.c.Fault = func(m string, _ []string) error {
+		if m == "SnapshotsNamed" && len(b.c.CallsOf("DeleteSnapshots")) == 2 {
+			return &cluster.Error{Kind: cluster.ErrForbidden, Status: 403, Text: "token expired"}
+		}
+		return nil
+	}
+	res, r := b.run("actions: {1: {action: delete_snapshots, options: {repository: r, keep_newest_good: false}, filters: [{filtertype: none}]}}")
+	require.ErrorContains(t, errors.Join(res.Errors()...), "token expired")
+	require.Equal(t, map[string]cluster.Result{"a-2026.01.01": cluster.Done, "a-2026.01.02": cluster.Done, "a-2026.01.03": cluster.NotStarted}, r.outcomes())
+}
