@@ -141,6 +141,15 @@ func (r CreateSnapshot) refused(ctx context.Context, c Reader) error {
 			}
 		}
 	}
+	if !r.Partial {
+		health, _ := c.Health(ctx, r.Indices) // unreadable: the run will tell
+		for _, n := range r.Indices {
+			if h := health[n]; h.Status == "red" && h.Unassigned > h.Initializing {
+				return &Error{Op: op, Kind: ErrInvalid, Text: "the snapshot would be FAILED: index " + n + " is red, with primary shards that are on no node",
+					Hint: "leave the index out, or allow a snapshot without these shards with partial: true"}
+			}
+		}
+	}
 	names, err := SnapshotNames(ctx, c, r.Repository)
 	if err == nil && slices.Contains(names, r.Name) {
 		err = &Error{Op: "create snapshot " + r.Repository + "/" + r.Name, Kind: ErrExists, Text: "a snapshot of this name is there already"}

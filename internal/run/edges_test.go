@@ -325,3 +325,16 @@ func TestAFailedReadBetweenDeletions(t *testing.T) {
 	require.ErrorContains(t, errors.Join(res.Errors()...), "token expired")
 	require.Equal(t, map[string]cluster.Result{"a-2026.01.01": cluster.Done, "a-2026.01.02": cluster.Done, "a-2026.01.03": cluster.NotStarted}, r.outcomes())
 }
+
+// TestADryRunKnowsRedIndices: a snapshot without their shards is FAILED.
+func TestADryRunKnowsRedIndices(t *testing.T) {
+	for _, dry := range []bool{true, false} {
+		b := newBench(t)
+		b.o.DryRun = dry
+		b.c.AddIndices("logs-a", "logs-b")
+		b.c.AddRepository(cluster.Repository{Name: "r"})
+		b.c.BreakIndex("logs-b", "no node")
+		res, _ := b.run(takeSnapshot)
+		require.Error(t, errors.Join(res.Errors()...), "dry run %t", dry)
+	}
+}
