@@ -42,15 +42,13 @@ func (d *deletion) run(ctx context.Context, env *Env, names []string) error {
 	d.asked, d.settled, d.lost = map[string]bool{}, map[string]bool{}, map[string]bool{}
 	var pending []string
 	for _, n := range names {
-		if n != "." && n != ".." {
+		if !cluster.IsDots(n) {
 			pending = append(pending, n)
 			continue
 		}
-		d.settled[n] = true
-		o := cluster.Outcome{Verb: "delete", What: d.what, Name: n, Repository: d.in, Result: cluster.Unchanged}
-		o.Detail = "skipped: in the path of a request this name means another place, so esnap never sends it"
-		env.Warn("%s %s: %s", d.what, n, o.Detail)
-		env.Outcome(o)
+		const why = "skipped: in the path of a request this name means another place, so esnap never sends it"
+		env.Warn("%s %s: %s", d.what, n, why)
+		d.keep(env, n, why)
 	}
 	var there map[string]bool
 	var stopped error // nothing more is asked for
@@ -99,16 +97,31 @@ func (d *deletion) run(ctx context.Context, env *Env, names []string) error {
 	return fmt.Errorf("cannot tell whether %s deleted: the reply was lost", was(unclear, d.what))
 }
 
+const goneAlready = "it no longer exists; esnap did not delete it"
+
+// of begins the outcome of an item.
+func (d *deletion) of(name string) cluster.Outcome {
+	return cluster.Outcome{Verb: "delete", What: d.what, Name: name, Repository: d.in}
+}
+
+// keep settles an item that is not deleted.
+func (d *deletion) keep(env *Env, name, why string) {
+	d.settled[name] = true
+	o := d.of(name)
+	o.Result, o.Detail = cluster.Unchanged, why
+	env.Outcome(o)
+}
+
 // outcome is what became of one item.
 func (d *deletion) outcome(ctx context.Context, name string, there bool, failed, stopped error) cluster.Outcome {
-	o := cluster.Outcome{Verb: "delete", What: d.what, Name: name, Repository: d.in}
+	o := d.of(name)
 	switch {
 	case failed != nil:
 		o.Result, o.Err = cluster.Failure, failed
 	case !there && d.asked[name]:
 		o.Result = cluster.Done
 	case !there:
-		o.Result, o.Detail = cluster.Unchanged, "it no longer exists; esnap did not delete it"
+		o.Result, o.Detail = cluster.Unchanged, goneAlready
 	case ctx.Err() != nil && !d.asked[name]:
 		o.Result, o.Detail = cluster.NotStarted, context.Cause(ctx).Error()
 	case ctx.Err() != nil:
@@ -129,7 +142,8 @@ func (d *deletion) outcome(ctx context.Context, name string, there bool, failed,
 func (d *deletion) unknown(ctx context.Context, env *Env, names []string, why error) error {
 	asked := 0
 	for _, n := range names {
-		o := cluster.Outcome{Verb: "delete", What: d.what, Name: n, Repository: d.in, Result: cluster.NotStarted, Detail: "an earlier deletion could not be verified"}
+		o := d.of(n)
+		o.Result, o.Detail = cluster.NotStarted, "an earlier deletion could not be verified"
 		switch {
 		case d.settled[n]:
 			continue
@@ -220,10 +234,9 @@ func (d *deletion) revalidate(ctx context.Context, env *Env, names []string) ([]
 		case d.asked[n] && why == Gone: // by our own request
 		default:
 			if why == Gone {
-				why = "it no longer exists; esnap did not delete it"
+				why = goneAlready
 			}
-			d.settled[n] = true
-			env.Outcome(cluster.Outcome{Verb: "delete", What: d.what, Name: n, Repository: d.in, Result: cluster.Unchanged, Detail: why})
+			d.keep(env, n, why)
 		}
 	}
 	return rest, nil

@@ -126,7 +126,7 @@ func (a *Snapshot) holdsStreams(s *cluster.Snapshot, indices []*cluster.Index) b
 		return true
 	}
 	streams, _, _ := cluster.SplitStreams(indices, nil)
-	return !slices.ContainsFunc(streams, func(name string) bool { return !slices.Contains(s.DataStreams, name) })
+	return !slices.ContainsFunc(streams, func(name string) bool { return !s.HasStream(name) })
 }
 
 // sameSeries says which names this action's own name could have been at another
@@ -385,7 +385,7 @@ func (a *Snapshot) judge(env *Env, o *cluster.Outcome, s *cluster.Snapshot, req 
 		o.Detail += ", " + s.End.Sub(s.Start).Round(time.Millisecond).String()
 	}
 	missing := slices.DeleteFunc(slices.Clone(req.Indices), s.Holds)
-	streams := slices.DeleteFunc(slices.Clone(req.Streams), func(n string) bool { return s.Assumed || slices.Contains(s.DataStreams, n) })
+	streams := slices.DeleteFunc(slices.Clone(req.Streams), func(n string) bool { return s.Assumed || s.HasStream(n) })
 	if len(req.Streams) > len(streams) {
 		o.Detail += ", " + cluster.Count(len(req.Streams)-len(streams), "data stream")
 	}

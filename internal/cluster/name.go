@@ -105,11 +105,15 @@ func InvalidName(what, name string) string {
 		return "names do not start with _"
 	case strings.ContainsAny(name[:1], first):
 		return "names do not start with - _ or +"
-	case what != "snapshot" && (name == "." || name == ".."):
+	case what != "snapshot" && IsDots(name):
 		return "names are not . or .."
 	}
 	return ""
 }
+
+// IsDots says whether a name, as a part of a path, means the folder itself or the one
+// above it: proxies take it out together with the part before it.
+func IsDots(name string) bool { return name == "." || name == ".." }
 
 // invalid is the error of a server that refuses a name.
 func invalid(op, what, name string) error {

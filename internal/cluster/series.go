@@ -122,8 +122,10 @@ func lastNumber(name string) (from, to int) {
 
 // SeriesOf returns the function that tells a snapshot's series: by the first of
 // the given patterns that matches its name, by the lifecycle policy that took
-// it, or else by its name without dates.
+// it, or else by its name without dates. Guards ask again before each deletion: what is
+// read in a name is remembered, so the function is not for several goroutines.
 func SeriesOf(patterns []string, finders ...DateFinder) func(*Snapshot) Series {
+	byName := map[string]Series{}
 	return func(s *Snapshot) Series {
 		for _, p := range patterns {
 			if MatchName(p, s.Name) {
@@ -133,7 +135,12 @@ func SeriesOf(patterns []string, finders ...DateFinder) func(*Snapshot) Series {
 		if s.Policy != "" {
 			return Series{Key: "policy " + s.Policy}
 		}
-		return SeriesOfName(s.Name, finders...)
+		series, known := byName[s.Name]
+		if !known {
+			series = SeriesOfName(s.Name, finders...)
+			byName[s.Name] = series
+		}
+		return series
 	}
 }
 

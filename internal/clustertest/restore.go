@@ -79,7 +79,7 @@ func (m *Memory) RestoreSnapshot(ctx context.Context, r cluster.RestoreSnapshot)
 func (s *snapshot) expand(names []string) []string {
 	var out []string
 	for _, n := range names {
-		if !slices.Contains(s.DataStreams, n) {
+		if !s.HasStream(n) {
 			out = append(out, n)
 			continue
 		}

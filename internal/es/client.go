@@ -399,7 +399,7 @@ func jsonBody(v any) io.Reader {
 // Every request comes by here, so no name can get there.
 func dots(path string) string {
 	for part := range strings.SplitSeq(path, "/") {
-		if part == "." || part == ".." {
+		if cluster.IsDots(part) {
 			return part
 		}
 	}

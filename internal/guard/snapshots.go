@@ -53,16 +53,22 @@ func (newestGood) Needs() []cluster.Need { return nil }
 
 // NeedsOf says that contents are needed where a series is a guess.
 func (g newestGood) NeedsOf(selected, all []cluster.Item) []cluster.Need {
-	touched := map[string]bool{}
-	for _, s := range cluster.Of[*cluster.Snapshot](selected) {
-		touched[g.series(s).Key] = true
-	}
+	touched := g.touched(selected)
 	for key := range g.guesses(all) {
 		if touched[key] {
 			return []cluster.Need{{Fact: cluster.FactContents}}
 		}
 	}
 	return nil
+}
+
+// touched are the series of what is selected.
+func (g newestGood) touched(selected []cluster.Item) map[string]bool {
+	keys := map[string]bool{}
+	for _, s := range cluster.Of[*cluster.Snapshot](selected) {
+		keys[g.series(s).Key] = true
+	}
+	return keys
 }
 
 // guesses are the series of which a member's name is a guess.
@@ -123,10 +129,7 @@ func newer(a, b *cluster.Snapshot) bool {
 
 // Rests are the newest good snapshots of the series of what is selected.
 func (g newestGood) Rests(selected, all []cluster.Item) []cluster.Item {
-	touched := map[string]bool{}
-	for _, s := range cluster.Of[*cluster.Snapshot](selected) {
-		touched[g.series(s).Key] = true
-	}
+	touched := g.touched(selected)
 	why := g.newest(all)
 	var rests []cluster.Item
 	for _, s := range cluster.Of[*cluster.Snapshot](all) {

@@ -111,27 +111,32 @@ func (p *parser) lintUnsaved(at *strictyaml.Node, s Step) {
 		return
 	}
 	// What is deleted is tried on names made from the deletion's own prefixes and dates.
-	var never []string
-	for _, i := range samplesOf(s) {
-		if takes(s, []*cluster.Index{i}) != nil {
-			never = append(never, cluster.Names(p.plan.NeverSaved([]*cluster.Index{i}))...)
-		}
-	}
-	if len(never) > 0 {
-		p.p.Warn(at, "it also deletes names such as %s, which no snapshot action of the file takes: they are in no snapshot of this file's", never[0])
+	deleted := cluster.Of[*cluster.Index](takes(s, samplesOf(s)))
+	if never := p.plan.NeverSaved(deleted); len(never) > 0 {
+		p.p.Warn(at, "it also deletes names such as %s, which no snapshot action of the file takes: they are in no snapshot of this file's", never[0].Name)
 	}
 }
 
 // NeverSaved lists those of the indices that no snapshot action of the plan would take,
 // by their names; none where the plan takes no snapshot.
 func (p *Plan) NeverSaved(indices []*cluster.Index) []*cluster.Index {
-	taking := slices.DeleteFunc(slices.Clone(p.Steps), func(s Step) bool { return s.Kind != "snapshot" || s.Common.DisableAction })
-	if len(taking) == 0 {
+	taking := false
+	rest := slices.Clone(indices)
+	for _, s := range p.Steps {
+		if s.Kind != "snapshot" || s.Common.DisableAction {
+			continue
+		}
+		taken := map[string]bool{}
+		for _, it := range takes(s, rest) {
+			taken[it.ItemName()] = true
+		}
+		rest = slices.DeleteFunc(rest, func(i *cluster.Index) bool { return taken[i.Name] })
+		taking = true
+	}
+	if !taking {
 		return nil
 	}
-	return slices.DeleteFunc(slices.Clone(indices), func(i *cluster.Index) bool {
-		return slices.ContainsFunc(taking, func(s Step) bool { return takes(s, []*cluster.Index{i}) != nil })
-	})
+	return rest
 }
 
 // samplesOf are names that a deletion by prefix may meet: with the date that its filters
