@@ -4,7 +4,10 @@ package integration
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -241,4 +244,68 @@ actions:
 		require.Regexp(e, `hint: .*read-?only`, stdout+stderr)
 		require.Len(e, e.snapshots(writer), 1)
 	})
+}
+
+// TestReplacedRepository puts an empty folder in the place of a repository's, as when a
+// volume is not mounted. From Elasticsearch 7.6 and on OpenSearch the cluster knows; before,
+// an empty repository is warned of.
+func TestReplacedRepository(t *testing.T) {
+	forEachServer(t, func(e *env) {
+		if e.server.RepoPaths == nil {
+			e.notApplicable("the %s provider shows no folder", e.server.Provider)
+		}
+		repo, old := e.prefix+"repo", e.prefix+"log-2026.01.01"
+		e.fill(20, map[string]int{old: 3, e.prefix + "log-" + e.now.Format("2006.01.02"): 3})
+		night := `
+repositories:
+  PREFIXrepo: {type: fs, settings: {location: LOCATIONrepo}}
+actions:
+  1:
+    action: snapshot
+    options: {repository: PREFIXrepo, name: 'night-%Y.%m.%d', once_per: day, wait_interval: 1}
+    filters: [{filtertype: pattern, kind: prefix, value: PREFIXlog-}]
+  2:
+    action: delete_indices
+    filters:
+    - {filtertype: pattern, kind: prefix, value: PREFIXlog-}
+    - {filtertype: age, source: name, direction: older, timestring: '%Y.%m.%d', unit: days, unit_count: 7}
+`
+		first := strings.Split(night, "  2:\n")[0]
+		r := e.run(0, first)
+		require.Empty(e, r.Warnings)
+
+		folder := filepath.Join(e.server.RepoPaths[0], e.prefix+"repo")
+		e.replace(folder)
+		if e.old() {
+			r = e.run(0, first)
+			require.Contains(e, strings.Join(r.Actions[0].Warnings, "\n"), "contains no snapshot; if it contained some, its storage is not mounted")
+			r = e.run(0, first)
+			require.Empty(e, r.Actions[0].Warnings)
+			return
+		}
+		r = e.run(4, night)
+		require.Equal(e, "refused", r.Actions[0].Status)
+		require.Equal(e, "not_run", r.Actions[1].Status)
+		require.Contains(e, r.Actions[0].Hint, "--force")
+		require.Contains(e, e.indices(), old)
+		e.run(4, strings.Replace(night, "wait_interval: 1", "wait_interval: 1, continue_if_exception: true", 1))
+		require.Contains(e, e.indices(), old)
+
+		e.run(0, night, "--force")
+		require.NotContains(e, e.indices(), old)
+		require.Len(e, e.snapshots(repo), 1)
+		e.run(0, first)
+	})
+}
+
+// replace puts an empty folder of the same owner in a folder's place.
+func (e *env) replace(folder string) {
+	info, err := os.Stat(folder)
+	require.NoError(e, err)
+	require.NoError(e, os.RemoveAll(folder))
+	require.NoError(e, os.Mkdir(folder, 0o777))
+	require.NoError(e, os.Chmod(folder, 0o777))
+	if owner, ok := info.Sys().(*syscall.Stat_t); ok && os.Geteuid() == 0 {
+		require.NoError(e, os.Chown(folder, int(owner.Uid), int(owner.Gid)))
+	}
 }

@@ -66,10 +66,33 @@ var diagnoses = sync.OnceValue(func() []diagnosis {
 
 // Explain adds advice in plain words to a repository's failure, where the
 // server's reasons are of a known kind. Other errors come back as they are.
+//
+// A repository whose contents were replaced is a refusal: nothing may be deleted while
+// what was saved may be somewhere else.
 func Explain(err error) error {
-	var e *cluster.Error
-	if !errors.As(err, &e) || cluster.Hint(err) != "" {
+	var refused *cluster.Refused
+	if errors.As(err, &refused) {
 		return err
+	}
+	replaced := errors.Is(err, cluster.ErrReplaced)
+	if cluster.Hint(err) == "" {
+		if advice := advise(err); advice != "" {
+			err = cluster.WithHint(err, "%s", advice)
+		} else if replaced {
+			err = cluster.WithHint(err, "check that the right storage is mounted on every node; if its contents were replaced on purpose, the same command with --force registers the repository again as the file declares it (one that no file declares: esnap repository register NAME TYPE SETTINGS --force)")
+		}
+	}
+	if replaced {
+		err = &cluster.Refused{Err: err}
+	}
+	return err
+}
+
+// advise is the advice on an error whose reasons are of a known kind, or nothing.
+func advise(err error) string {
+	var e *cluster.Error
+	if !errors.As(err, &e) {
+		return ""
 	}
 	var words strings.Builder
 	for _, c := range e.Causes {
@@ -89,8 +112,8 @@ func Explain(err error) error {
 			for i, group := range m[1:] {
 				advice = strings.ReplaceAll(advice, "$"+string(rune('1'+i)), group)
 			}
-			return cluster.WithHint(err, "%s", advice)
+			return advice
 		}
 	}
-	return err
+	return ""
 }

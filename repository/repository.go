@@ -281,6 +281,14 @@ func Bring(ctx context.Context, c cluster.Cluster, s Spec, force bool) (State, e
 		}
 		return register(ctx, c, st)
 	}
+	if force { // accepts contents that the server refuses
+		if _, err := c.Snapshots(ctx, s.Name, false); errors.Is(err, cluster.ErrReplaced) {
+			if err := Unregister(ctx, c, s.Name); err != nil {
+				return st, err
+			}
+			return register(ctx, c, st)
+		}
+	}
 	st.Result, st.Detail = cluster.Unchanged, "as declared"
 	if len(st.Drift) > 0 {
 		st.Detail = "left as it is"

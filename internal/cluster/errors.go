@@ -37,6 +37,12 @@ var (
 	ErrServer = errors.New("server error")
 )
 
+// ErrReplaced is the ErrRepository of a repository whose storage does not contain what
+// this cluster last wrote there (Elasticsearch 7.6 and OpenSearch): another place is
+// mounted, or something else writes to it. The server refuses the repository until it is
+// registered again.
+var ErrReplaced = fmt.Errorf("%w: its contents were replaced", ErrRepository)
+
 // Cause is one link in the chain of a server's reasons, outermost first.
 type Cause struct{ Type, Reason string }
 

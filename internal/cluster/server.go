@@ -68,6 +68,11 @@ func (s Server) Concurrent() bool { return s.since(Version{7, 9, 0}) }
 // and OpenSearch).
 func (s Server) SnapshotsClosed() bool { return s.since(Version{7, 2, 0}) }
 
+// TracksRepositories says whether the cluster remembers what it last wrote to a
+// repository, and refuses one whose contents are others (Elasticsearch 7.6 and
+// OpenSearch).
+func (s Server) TracksRepositories() bool { return s.since(Version{7, 6, 0}) }
+
 // HasFeatureStates says whether snapshots and restores name features (Elasticsearch
 // 7.12).
 func (s Server) HasFeatureStates() bool { return !s.OpenSearch && !s.Version.Less(Version{7, 12, 0}) }

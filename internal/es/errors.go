@@ -117,8 +117,12 @@ func kindOf(e *cluster.Error, write bool) error {
 		return cluster.ErrExists
 	case e.Has("snapshot_missing_exception") && len(e.Causes) == 1, has("snapshot does not exist"):
 		return cluster.ErrNoSnapshot
-	case e.Has("snapshot_missing_exception"): // the repository's storage is gone
+	case has("match its expected state"), has("concurrent modification of the index-"):
+		return cluster.ErrReplaced
+	case e.Has("snapshot_missing_exception") && has("indices/"): // a shard's file is missing
 		return cluster.ErrRepository
+	case e.Has("snapshot_missing_exception"): // the cluster knows the snapshot, but its file is missing
+		return cluster.ErrReplaced
 	case has("readonly repository"), has("repository is readonly"):
 		return cluster.ErrReadOnly
 	case has("is currently used"), has("Cannot delete indices that are being snapshotted"), has("Cannot close indices that are being"):

@@ -234,3 +234,16 @@ func TestSnapshotMissingWithACauseIsTheRepositorysFault(t *testing.T) {
 	requireKind(t, cluster.ErrRepository, replyError(call{op: "read"}, 404, strings.NewReader(body)), "read")
 	requireKind(t, cluster.ErrRepository, replyError(call{op: "delete", write: true}, 404, strings.NewReader(body)), "delete")
 }
+
+// TestReplacedContents: which failures say that a repository's storage is another one.
+func TestReplacedContents(t *testing.T) {
+	for file, want := range map[string]bool{
+		"modified-elsewhere.es71728.json": true, "modified-elsewhere.es8197.json": true, "shard-file-gone.es71728.json": false, "access-denied.os2110.json": false,
+	} {
+		got := replyError(call{op: "read"}, 500, strings.NewReader(read(t, "errors/"+file)))
+		require.ErrorIs(t, got, cluster.ErrRepository, file)
+		require.Equal(t, want, errors.Is(got, cluster.ErrReplaced), file)
+	}
+	gone := `{"error":{"type":"snapshot_missing_exception","reason":"[r:s/u] is missing","caused_by":{"type":"no_such_file_exception","reason":"/repo/snap-u.dat"}},"status":404}`
+	require.ErrorIs(t, replyError(call{op: "read"}, 404, strings.NewReader(gone)), cluster.ErrReplaced)
+}

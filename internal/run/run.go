@@ -63,8 +63,10 @@ type runner struct {
 	never  map[string]int  // families that are deleted and that no snapshot action takes
 	alone  map[string]bool // repositories whose lonely snapshots were warned of
 	taken  []taken         // the snapshots that the run's actions took, or were to take
-	skew   chan error      // of the clocks, once compared; nil until asked for
-	result Result
+	// registered are the repositories that this run registered or updated.
+	registered []string
+	skew       chan error // of the clocks, once compared; nil until asked for
+	result     Result
 }
 
 // Run carries out a plan. The context's cause says why it ended early. Everything
@@ -137,7 +139,8 @@ func (r *runner) run(ctx context.Context) {
 		res := r.action(ctx, s)
 		r.result.Actions = append(r.result.Actions, res)
 		if res.Err != nil {
-			goesOn := s.Common.ContinueIfException && !errors.Is(res.Err, cluster.ErrEmpty) && !errors.Is(res.Err, cluster.ErrUnauthorized) && !errors.Is(res.Err, cluster.ErrUnreachable)
+			goesOn := s.Common.ContinueIfException && !errors.Is(res.Err, cluster.ErrEmpty) && !errors.Is(res.Err, cluster.ErrUnauthorized) && !errors.Is(res.Err, cluster.ErrUnreachable) &&
+				!errors.Is(res.Err, cluster.ErrReplaced)
 			stopped = !goesOn
 		}
 	}
@@ -187,6 +190,9 @@ func (r *runner) repositories(ctx context.Context) error {
 		r.obs.Observe(RepositoryReady{st, err})
 		if err != nil {
 			return err
+		}
+		if st.Changed {
+			r.registered = append(r.registered, spec.Name)
 		}
 		if len(st.Drift) > 0 && !st.Changed {
 			for _, d := range st.Drift {
@@ -301,6 +307,7 @@ func (r *runner) act(ctx context.Context, s plan.Step, sel cluster.Selection, sl
 	if s.Common.TimeoutOverride != nil || !actions.Kinds[s.Kind].Async {
 		ctx = cluster.WithRequestTimeout(ctx, s.Timeout)
 	}
+	r.warnEmptied(ctx, s)
 	err := s.Action.Run(ctx, env)
 	r.record(s, sel.Selected, all)
 	if len(failed) == 0 {

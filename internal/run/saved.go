@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/esnap/esnap/actions"
 	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/plan"
 )
@@ -182,4 +183,20 @@ func (r *runner) mounts(ctx context.Context, snapshots []*cluster.Snapshot) erro
 		}
 	}
 	return nil
+}
+
+// warnEmptied warns of a repository that was registered before this run and contains no
+// snapshot, where the server would not notice that another folder is mounted there.
+func (r *runner) warnEmptied(ctx context.Context, s plan.Step) {
+	a, ok := s.Action.(*actions.Snapshot)
+	if !ok || r.plan.Flavour != actions.Native || slices.Contains(r.registered, s.Repository()) {
+		return
+	}
+	if server, err := r.c.Server(ctx); err != nil || server.TracksRepositories() || server.Version == (cluster.Version{}) {
+		return
+	}
+	held, err := r.lister.Snapshots(ctx, s.Repository(), a.OncePer != "")
+	if err == nil && len(held) == 0 {
+		r.warn("repository %s was registered before this run and contains no snapshot; if it contained some, its storage is not mounted, or another folder is", s.Repository())
+	}
 }
