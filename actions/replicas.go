@@ -2,6 +2,7 @@ package actions
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/esnap/esnap/internal/cluster"
 )
@@ -22,6 +23,12 @@ func (a *Replicas) Run(ctx context.Context, env *Env) error {
 	indices, err := openOnly(env.Selected)
 	if err != nil {
 		return err
+	}
+	if env.Flavour == Native && a.WaitForCompletion {
+		if capacity, err := env.Cluster.Capacity(ctx); err == nil && len(capacity.Nodes) > 0 && int(a.Count) >= len(capacity.Nodes) {
+			return cluster.WithHint(fmt.Errorf("%s of each shard need %d data nodes, and the cluster has %d: the wait for green would not end", cluster.Count(int(a.Count), "replica"), a.Count+1, len(capacity.Nodes)),
+				"set count lower, add nodes, or do not wait: wait_for_completion: false")
+		}
 	}
 	err = putSettings(ctx, env, "change replicas of", cluster.Names(indices), cluster.PutIndexSettings{Settings: map[string]any{"number_of_replicas": a.Count}})
 	if err != nil || !a.WaitForCompletion || a.Count == 0 {

@@ -53,6 +53,8 @@ type CreateSnapshot struct {
 	IgnoreUnavailable bool
 	GlobalState       bool
 	Partial           bool
+
+	failures []ShardFailure // in a dry run: shards that are on no node
 }
 
 // DeleteSnapshots names the snapshots to delete; never a pattern.
@@ -120,12 +122,45 @@ func (r UnregisterRepository) Intent() Intent {
 	return Intent{Verb: "unregister", What: "repository", Repository: r.Name, Names: []string{r.Name}}
 }
 
-// refused implements refusable.
+// foresee implements foreseeable: shards that are on no node make a snapshot FAILED, or
+// PARTIAL where that is allowed.
+func (r CreateSnapshot) foresee(ctx context.Context, c Reader) (Op, error) {
+	if err := r.refused(ctx, c); err != nil {
+		return nil, err
+	}
+	red := r.lacking(ctx, c)
+	if len(red) == 0 {
+		return r, nil
+	}
+	if !r.Partial {
+		return nil, &Error{Op: "create snapshot " + r.Repository + "/" + r.Name, Kind: ErrInvalid,
+			Text: "the snapshot would be FAILED: index " + red[0] + " is red, with primary shards that are on no node",
+			Hint: "leave the index out, or allow a snapshot without these shards with partial: true"}
+	}
+	problems, _ := c.ShardProblems(ctx, red) // unreadable: the run will tell
+	for _, p := range problems {
+		if p.Primary {
+			r.failures = append(r.failures, ShardFailure{Index: p.Index, Shard: p.Shard, Reason: "the primary shard is on no node (" + p.Reason + ")"})
+		}
+	}
+	return r, nil
+}
+
+// lacking are the indices with primary shards that are on no node, and not on their way.
+func (r CreateSnapshot) lacking(ctx context.Context, c Reader) []string {
+	health, _ := c.Health(ctx, r.Indices) // unreadable: the run will tell
+	return slices.DeleteFunc(slices.Clone(r.Indices), func(n string) bool {
+		h := health[n]
+		return h.Status != "red" || h.Unassigned <= h.Initializing
+	})
+}
+
+// refused says what the server would refuse before it begins.
 func (r CreateSnapshot) refused(ctx context.Context, c Reader) error {
-	if err := invalid("create snapshot "+r.Repository+"/"+r.Name, "snapshot", r.Name); err != nil {
+	op := "create snapshot " + r.Repository + "/" + r.Name
+	if err := invalid(op, "snapshot", r.Name); err != nil {
 		return err
 	}
-	op := "create snapshot " + r.Repository + "/" + r.Name
 	server, err := c.Server(ctx)
 	if err != nil {
 		return err
@@ -141,18 +176,9 @@ func (r CreateSnapshot) refused(ctx context.Context, c Reader) error {
 			}
 		}
 	}
-	if !r.Partial {
-		health, _ := c.Health(ctx, r.Indices) // unreadable: the run will tell
-		for _, n := range r.Indices {
-			if h := health[n]; h.Status == "red" && h.Unassigned > h.Initializing {
-				return &Error{Op: op, Kind: ErrInvalid, Text: "the snapshot would be FAILED: index " + n + " is red, with primary shards that are on no node",
-					Hint: "leave the index out, or allow a snapshot without these shards with partial: true"}
-			}
-		}
-	}
 	names, err := SnapshotNames(ctx, c, r.Repository)
 	if err == nil && slices.Contains(names, r.Name) {
-		err = &Error{Op: "create snapshot " + r.Repository + "/" + r.Name, Kind: ErrExists, Text: "a snapshot of this name is there already"}
+		err = &Error{Op: op, Kind: ErrExists, Text: "a snapshot of this name is there already"}
 	}
 	return err
 }
@@ -165,14 +191,19 @@ func (r CreateSnapshot) Intent() Intent {
 	return Intent{Verb: "create", What: "snapshot", Repository: r.Repository, Names: []string{r.Name}}
 }
 
-// Assume implements Op: the snapshot is there, good, and holds the named indices.
+// Assume implements Op: the snapshot is there and holds the named indices, good but for
+// the shards that are on no node.
 func (r CreateSnapshot) Assume(o *Overlay) {
 	held := slices.Clone(r.Indices)
 	slices.Sort(held)
-	o.snapshots[r.Repository] = append(o.snapshots[r.Repository], &Snapshot{
+	s := &Snapshot{
 		Repository: r.Repository, Name: r.Name, State: Success, Start: o.now, End: o.now, GlobalState: r.GlobalState,
 		Indices: held, DataStreams: r.Streams, HasContents: true, Assumed: true,
-	})
+	}
+	if len(r.failures) > 0 {
+		s.State, s.Failures = Partial, r.failures
+	}
+	o.snapshots[r.Repository] = append(o.snapshots[r.Repository], s)
 }
 
 // Intent implements Op.
@@ -191,6 +222,25 @@ func (r DeleteSnapshots) Assume(o *Overlay) {
 // Intent implements Op.
 func (r RestoreSnapshot) Intent() Intent {
 	return Intent{Verb: "restore", What: "index", Repository: r.Repository, Names: r.Targets}
+}
+
+// refused implements refusable.
+func (r RestoreSnapshot) refused(context.Context, Reader) error {
+	given := r.IndexSettings
+	if extra, ok := r.Extra["index_settings"].(map[string]any); ok {
+		given = extra // that is what the server reads then
+	}
+	flat := PutIndexSettings{Settings: given}.Flat()
+	bad := badSetting(flat)
+	for _, fixed := range []string{"index.number_of_shards", "index.version.created", "index.uuid", "index.creation_date"} {
+		if _, given := flat[fixed]; given && bad == "" {
+			bad = "a restore cannot change the setting " + fixed
+		}
+	}
+	if bad != "" {
+		return &Error{Op: "restore " + Count(len(r.Targets), "index") + " from snapshot " + r.Repository + "/" + r.Name, Kind: ErrInvalid, Text: bad}
+	}
+	return nil
 }
 
 // Assume implements Op: the targets are there, created now.
@@ -344,9 +394,17 @@ func DryRun(r Reader, now time.Time, imagined bool, record func(Intent)) Cluster
 	}
 	as := assumed{r, o}
 	return Intercept(as, nil, func(ctx context.Context, op Op, _ func() error) error {
-		if look, ok := op.(refusable); ok && !imagined {
-			if err := look.refused(ctx, as); err != nil {
-				return err
+		if !imagined {
+			switch look := op.(type) {
+			case foreseeable:
+				var err error
+				if op, err = look.foresee(ctx, as); err != nil {
+					return err
+				}
+			case refusable:
+				if err := look.refused(ctx, as); err != nil {
+					return err
+				}
 			}
 		}
 		op.Assume(o)
@@ -356,9 +414,15 @@ func DryRun(r Reader, now time.Time, imagined bool, record func(Intent)) Cluster
 }
 
 // refusable writes tell what the server would refuse, as far as reading shows it: a
-// rehearsal says the same.
+// dry run refuses the same.
 type refusable interface {
 	refused(ctx context.Context, c Reader) error
+}
+
+// foreseeable writes also know more of their effect after reading: the op that is
+// returned is assumed.
+type foreseeable interface {
+	foresee(ctx context.Context, c Reader) (Op, error)
 }
 
 // assumed shows the overlay over real reads.

@@ -86,6 +86,9 @@ func (r PutIndexSettings) Assume(o *Overlay) {
 
 // refused implements refusable. Blocks may be lifted all the same.
 func (r PutIndexSettings) refused(ctx context.Context, c Reader) error {
+	if bad := badSetting(r.Flat()); bad != "" {
+		return &Error{Op: "change settings of " + Count(len(r.Names), "index"), Kind: ErrInvalid, Text: bad}
+	}
 	for k := range r.Flat() {
 		if !strings.HasPrefix(k, "index.blocks.") {
 			return refusedByBlock(ctx, c, "change settings of", r.Names, "read_only", "read_only_allow_delete", "metadata")
@@ -154,6 +157,24 @@ func (r FreezeIndices) Intent() Intent {
 		verb = "unfreeze"
 	}
 	return Intent{Verb: verb, What: "index", Names: r.Names}
+}
+
+// refused implements refusable: Elasticsearch 6.6 to 7 freezes, 8 only unfreezes. Whether
+// x-pack is there is not known before.
+func (r FreezeIndices) refused(ctx context.Context, c Reader) error {
+	server, err := c.Server(ctx)
+	if err != nil {
+		return err
+	}
+	since, until := Version{6, 6, 0}, Version{8, 0, 0}
+	if r.Unfreeze {
+		until = Version{9, 0, 0}
+	}
+	if v := server.Version; v != (Version{}) && (server.OpenSearch || v.Less(since) || !v.Less(until)) {
+		in := r.Intent()
+		return &Error{Op: in.Verb + " " + Count(len(r.Names), "index"), Kind: ErrUnsupported, Text: server.String() + " cannot " + in.Verb + " indices"}
+	}
+	return nil
 }
 
 // Assume implements Op.

@@ -2,6 +2,9 @@ package cluster
 
 import (
 	"fmt"
+	"maps"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -41,6 +44,32 @@ func dotted(prefix string, in, out map[string]any) {
 		}
 		out[prefix+k] = v
 	}
+}
+
+// knownValues are the values that servers of all versions take for the usual index
+// settings; of others the server decides.
+var knownValues = map[string]*regexp.Regexp{
+	"index.number_of_replicas":   regexp.MustCompile(`^\d+$`),
+	"index.number_of_shards":     regexp.MustCompile(`^[1-9]\d*$`),
+	"index.auto_expand_replicas": regexp.MustCompile(`^(?:false|\d+-(?:\d+|all))$`),
+	"index.refresh_interval":     regexp.MustCompile(`^(?:-1|\d+(?:\.\d+)?(?:nanos|micros|ms|s|m|h|d)|0)$`),
+	"index.max_result_window":    regexp.MustCompile(`^[1-9]\d*$`),
+	"index.blocks":               regexp.MustCompile(`^(?:true|false)$`),
+}
+
+// badSetting says which of the settings no server would take; keys are full names. A
+// setting that is removed, its value empty, is always taken.
+func badSetting(flat map[string]string) (text string) {
+	for _, k := range slices.Sorted(maps.Keys(flat)) {
+		name := k
+		if strings.HasPrefix(k, "index.blocks.") {
+			name = "index.blocks"
+		}
+		if known := knownValues[name]; known != nil && flat[k] != "" && !known.MatchString(flat[k]) {
+			return fmt.Sprintf("%q is not a value of the setting %s", flat[k], k)
+		}
+	}
+	return ""
 }
 
 // ShardNumbers are the primaries of an index and the replicas of each, by its

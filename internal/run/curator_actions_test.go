@@ -405,7 +405,7 @@ func TestNoActionWritesInADryRun(t *testing.T) {
 		"action: forcemerge, options: {max_num_segments: 1}, filters: [{filtertype: pattern, kind: prefix, value: big}]", "action: create_index, options: {name: new}",
 		"action: cluster_routing, options: {routing_type: rebalance, setting: enable, value: none}",
 		"action: alias, options: {name: q}, add: {" + onLogs + "}", "action: rollover, options: {name: l, conditions: {max_docs: 1}}",
-		"action: freeze, " + onLogs, "action: delete_indices, " + onLogs,
+		"action: unfreeze, " + onLogs, "action: delete_indices, " + onLogs,
 	} {
 		b := logs(t)
 		many := 9

@@ -338,3 +338,51 @@ func TestADryRunKnowsRedIndices(t *testing.T) {
 		require.Error(t, errors.Join(res.Errors()...), "dry run %t", dry)
 	}
 }
+
+// TestDryRunOfAPartialSnapshot ends as the run does: with 5, and with the index kept whose
+// shards are on no node.
+func TestDryRunOfAPartialSnapshot(t *testing.T) {
+	const file = `actions:
+  1: {action: snapshot, options: {repository: r, name: s, partial: true}, filters: [{filtertype: pattern, kind: prefix, value: logs-}]}
+  2: {action: delete_indices, filters: [{filtertype: pattern, kind: prefix, value: logs-}]}`
+	for _, dry := range []bool{true, false} {
+		b := newBench(t)
+		b.o.DryRun = dry
+		b.c.AddRepository(cluster.Repository{Name: "r"})
+		b.c.AddIndices("logs-2026.11.01", "logs-2026.11.02")
+		b.c.BreakIndex("logs-2026.11.01", "NODE_LEFT")
+		res, r := b.run(file)
+		require.NoError(t, errors.Join(res.Errors()...))
+		require.True(t, res.Actions[0].Less)
+		require.Equal(t, map[string]cluster.Result{"s": cluster.Less, "logs-2026.11.02": cluster.Done}, r.outcomes(), "dry run: %v", dry)
+		require.Equal(t, dry, len(b.snapshots("r")) == 0)
+	}
+}
+
+// TestDryRunRefusesWhatTheServerWould and says why.
+func TestDryRunRefusesWhatTheServerWould(t *testing.T) {
+	const onLogs = "filters: [{filtertype: pattern, kind: prefix, value: logs-}]"
+	for action, want := range map[string]string{
+		"action: freeze, " + onLogs: "Elasticsearch 8.19.7 cannot freeze indices",
+		"action: index_settings, options: {index_settings: {index: {refresh_interval: soon}}}, " + onLogs:                                                                                                           `"soon" is not a value of the setting index.refresh_interval`,
+		"action: index_settings, options: {index_settings: {index: {refresh_interval: null}}}, " + onLogs:                                                                                                           "",
+		"action: index_settings, options: {index_settings: {index: {refresh_interval: -1}}}, " + onLogs:                                                                                                             "",
+		"action: replicas, options: {count: 5, wait_for_completion: true}, " + onLogs:                                                                                                                               "the wait for green would not end",
+		"action: restore, options: {repository: r, name: s, rename_pattern: '(.+)', rename_replacement: 'a-$1', extra_settings: {index_settings: {index.number_of_shards: 9}}}, filters: [{filtertype: none}]":      "a restore cannot change the setting index.number_of_shards",
+		"action: restore, options: {repository: r, name: s, rename_pattern: '(.+)', rename_replacement: 'a-$1', extra_settings: {index_settings: {index.number_of_replicas: none}}}, filters: [{filtertype: none}]": `"none" is not a value`,
+	} {
+		b := newBench(t)
+		b.o.DryRun = true
+		b.c.AddRepository(cluster.Repository{Name: "r"})
+		b.c.AddIndices("logs-a")
+		b.c.AddSnapshot("r", cluster.Snapshot{Name: "s", Indices: []string{"i"}})
+		res, _ := b.run("actions: {1: {" + action + "}}")
+		err := errors.Join(res.Errors()...)
+		if want == "" {
+			require.NoError(t, err, action)
+			continue
+		}
+		require.ErrorContains(t, err, want, action)
+		require.Empty(t, b.c.Writes())
+	}
+}

@@ -20,6 +20,7 @@ type taken struct {
 	repository string
 	name       string // empty: it did not come so far
 	good       bool   // it was waited for and is good: it contains everything selected
+	partial    bool   // it ended, and lacks shards
 	indices    map[string]bool
 }
 
@@ -35,6 +36,7 @@ func (r *runner) record(s plan.Step, selected []cluster.Item, outcomes []cluster
 	for _, o := range outcomes {
 		if o.What == "snapshot" {
 			t.name, t.good = o.Name, o.Result == cluster.Done || o.Result == cluster.Adopted
+			t.partial = o.Result == cluster.Less
 		}
 	}
 	r.taken = append(r.taken, t)
@@ -77,7 +79,7 @@ func (r *runner) saved(ctx context.Context, s plan.Step, indices []*cluster.Inde
 				ours = append(ours, i)
 			}
 		}
-		if len(ours) == 0 || t.good || r.o.DryRun && t.name != "" {
+		if len(ours) == 0 || t.good || r.o.DryRun && t.name != "" && !t.partial {
 			continue
 		}
 		if err := r.check(ctx, s, t, ours); err != nil {
