@@ -560,3 +560,29 @@ func stringKeys(v any) any {
 	}
 	return v
 }
+
+// TestNamesThatMatchNothing stop a command, also beside others that match: nothing is sent.
+func TestNamesThatMatchNothing(t *testing.T) {
+	k := newConsole(t)
+	k.c.AddRepository(cluster.Repository{Name: "r"})
+	k.c.AddIndices("logs-2026.11.01")
+	k.c.AddIndex(cluster.Index{Name: ".ds-app-000001", DataStream: "app"})
+	k.c.AddSnapshot("r", cluster.Snapshot{Name: "s-1", Indices: []string{"i"}})
+	k.c.AddSnapshot("r", cluster.Snapshot{Name: "s-2", Indices: []string{"i"}})
+	for line, want := range map[string]string{
+		"snapshot create r logs-2026.11.01 logs-2026.11.02": "no index is called logs-2026.11.02",
+		"snapshot create r logs-2026.11.01 x-*":             "no index matches x-*",
+		"snapshot create r logs-2026.11.0?":                 "in names only * is a wildcard",
+		"index delete logs-2026.11.01 logs-2026.11.02 -y":   "the nearest names are logs-2026.11.01",
+		"snapshot delete r s-1 s-[2] -y":                    "no snapshot is called s-[2]",
+		"index delete app -y":                               "no index is called app",
+	} {
+		code, out, errs := k.run(strings.Fields(line)...)
+		require.Equal(t, 1, code, line)
+		require.Contains(t, out+errs, want, line)
+		require.Empty(t, k.c.Writes(), line)
+	}
+	code, out, errs := k.run("snapshot", "create", "r", "app", "--name", "new")
+	require.Equal(t, 0, code, out+errs)
+	require.Contains(t, out, "1 data stream")
+}

@@ -275,6 +275,11 @@ func newSnapshotCreate(app *App) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			for i, l := range chain {
+				if names, ok := l.Filter.(*filters.Names); ok {
+					chain[i].Filter = &filters.NamesOrStreams{Names: *names}
+				}
+			}
 			a := actions.Kinds["snapshot"].New(actions.Native).(*actions.Snapshot)
 			a.Repository, a.Name, a.Partial, a.IncludeGlobalState, a.OncePer, a.WaitForCompletion = args[0], name, partial, global, once, !noWait
 			a.FeatureStates = features
@@ -339,7 +344,7 @@ func deleteFlags(c *cobra.Command, yes, failOnSpared, skew *bool) {
 // deleteQuestion is what a deleting command asks before it deletes.
 type deleteQuestion struct {
 	yes, skew bool
-	named     []string // names given one by one: each must be there
+	named     []string // names and patterns that were given
 }
 
 // runSingle runs one action as a plan of its own.
@@ -363,14 +368,14 @@ func runSingle(c *cobra.Command, app *App, kind string, action actions.Action, c
 			return app.confirm(c.Context(), false, "")
 		}
 		o.ConfirmSelection = func(step plan.Step, sel cluster.Selection) error {
-			if err := allThere(q.named, sel); err != nil || s.DryRun {
-				return err
+			if s.DryRun {
+				return nil
 			}
 			names := cluster.Names(sel.Selected)
 			for _, f := range report.Families(names) {
 				terminal.Fprintf(app.Err, "  %s\n", f.Line())
 			}
-			return app.confirm(c.Context(), q.yes, fmt.Sprintf("Delete %s?", cluster.Count(len(names), map[cluster.ListKind]string{cluster.Indices: "index", cluster.Snapshots: "snapshot"}[step.List()])))
+			return app.confirm(c.Context(), q.yes, fmt.Sprintf("Delete %s?", cluster.Count(len(names), step.List().Item())))
 		}
 	}
 	if q != nil {
@@ -382,29 +387,4 @@ func runSingle(c *cobra.Command, app *App, kind string, action actions.Action, c
 // exact are the names that are not patterns.
 func exact(named []string) []string {
 	return slices.DeleteFunc(slices.Clone(named), func(n string) bool { return strings.Contains(n, "*") })
-}
-
-// allThere refuses when a name given one by one is not in the cluster.
-func allThere(named []string, sel cluster.Selection) error {
-	known := map[string]bool{}
-	var names []string
-	for _, it := range sel.Selected {
-		names = append(names, it.ItemName())
-		known[it.ItemName()] = true
-	}
-	for _, s := range sel.Spared {
-		names = append(names, s.Item.ItemName())
-		known[s.Item.ItemName()] = true
-	}
-	for _, n := range named {
-		if known[n] || strings.Contains(n, "*") && slices.ContainsFunc(names, func(have string) bool { return cluster.MatchName(n, have) }) {
-			continue
-		}
-		err := fmt.Errorf("there is no %s; nothing was deleted", n)
-		if near := cluster.Nearest(n, names); near != "" {
-			return cluster.WithHint(err, "the nearest names are %s", near)
-		}
-		return err
-	}
-	return nil
 }

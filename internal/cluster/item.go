@@ -140,6 +140,9 @@ const (
 	Snapshots ListKind = "snapshots"
 )
 
+// Item is the word for one of the list.
+func (k ListKind) Item() string { return map[ListKind]string{Indices: "index", Snapshots: "snapshot"}[k] }
+
 // OptionError is something wrong with one option of an action or filter, found
 // before the cluster is touched.
 type OptionError struct {

@@ -169,7 +169,7 @@ func samplesOf(s Step) []*cluster.Index {
 func (p *parser) lintPeriods(at *strictyaml.Node, s Step) {
 	for _, l := range s.Chain {
 		f, ok := l.Filter.(*filters.Age)
-		if !ok || f.Direction != "older" || l.Exclude || f.Source != "name" || strings.ContainsAny(f.Timestring, "dj") || f.UnitCount > 2 {
+		if !ok || !f.TakesOlder(l.Exclude) || f.Source != "name" || strings.ContainsAny(f.Timestring, "dj") || f.UnitCount > 2 {
 			continue
 		}
 		long := map[string]string{"months": "%m", "weeks": "%W%U%V"}[f.Unit]

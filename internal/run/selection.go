@@ -36,6 +36,9 @@ func (r *runner) choose(ctx context.Context, s plan.Step) (cluster.Selection, in
 			r.warn("%s is left out: %s", sp.Item.ItemName(), sp.Why)
 		}
 	}
+	if err := unmatched(s, all); err != nil {
+		return cluster.Selection{}, 0, err
+	}
 	if len(sel.Selected) == 0 {
 		r.obs.Observe(Selected{s, sel, len(all)})
 		return sel, 0, r.empty(s, sel, len(all))
@@ -61,6 +64,31 @@ func (r *runner) choose(ctx context.Context, s plan.Step) (cluster.Selection, in
 	r.warnAlone(s, spared)
 	r.noteNeverSaved(s, sel.Selected)
 	return sel, len(all), nil
+}
+
+// unmatched refuses names and patterns of a command line that match nothing: it is
+// something else than what was meant.
+func unmatched(s plan.Step, all []cluster.Item) error {
+	for _, l := range s.Chain {
+		names, ok := l.Filter.(interface{ Unmatched([]cluster.Item) []string })
+		if !ok {
+			continue
+		}
+		for _, n := range names.Unmatched(all) {
+			err := fmt.Errorf("no %s is called %s; nothing was sent", s.List().Item(), n)
+			if strings.Contains(n, "*") {
+				err = fmt.Errorf("no %s matches %s; nothing was sent", s.List().Item(), n)
+			}
+			switch near := cluster.Nearest(n, cluster.Names(all)); {
+			case strings.ContainsAny(n, "?["):
+				err = cluster.WithHint(err, "in names only * is a wildcard")
+			case near != "":
+				err = cluster.WithHint(err, "the nearest names are %s", near)
+			}
+			return err
+		}
+	}
+	return nil
 }
 
 // warnAlone reports, once a run and repository, snapshots that would be deleted but for
