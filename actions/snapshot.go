@@ -369,6 +369,9 @@ func (a *Snapshot) await(ctx context.Context, env *Env, name string) (*cluster.S
 		}
 		return false, nil
 	}, func() (cluster.Progress, error) { return env.Cluster.SnapshotProgress(ctx, a.Repository, name) })
+	if errors.Is(err, errStalled) {
+		err = cluster.WithHint(err, "a snapshot that runs can keep the server from taking or deleting others; esnap snapshot delete %s %s --guards off ends it", a.Repository, name)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -49,6 +49,9 @@ const firstPause = 100 * time.Millisecond
 // stallWarning is how often a wait without an end warns that nothing moves.
 const stallWarning = 10 * time.Minute
 
+// errStalled means that an operation did not move for the time of stall.
+var errStalled = errors.New("nothing has moved")
+
 // poll looks until done says so. Transient errors are tolerated for as long as
 // waiting goes on; progress, if given, feeds the stall watch.
 func (w Wait) poll(ctx context.Context, env *Env, what string, done func() (bool, error)) error {
@@ -97,11 +100,14 @@ func (w StallWait) poll(ctx context.Context, env *Env, what string, done func() 
 			env.Warn("nothing has moved for %s in %s: shards may be on no node, or the repository's storage may be gone; it is still waited for", (elapsed - moved).Round(time.Minute), what)
 		}
 		if w.Stall > 0 && elapsed-moved >= w.Stall {
-			at := ""
-			if last.Node != "" {
-				at = " (unfinished shards are on node " + last.Node + ")"
+			why := "the repository's storage may be gone"
+			switch {
+			case last.ShardsTotal > 0 && last.ShardsFailed >= last.ShardsTotal:
+				why = "all " + cluster.Count(last.ShardsTotal, "shard") + " failed, but the server does not end it"
+			case last.Node != "":
+				why += " (unfinished shards are on node " + last.Node + ")"
 			}
-			return giveUp(trouble, "nothing has moved for %s in %s%s: the repository's storage may be gone; it is left to the cluster", w.Stall, what, at)
+			return giveUp(trouble, "%w for %s in %s: %s; it continues in the cluster", errStalled, w.Stall, what, why)
 		}
 		if err := env.Watch.Sleep(ctx, pause); err != nil {
 			return fmt.Errorf("%s goes on in the cluster: %w", what, err)
