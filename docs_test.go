@@ -34,7 +34,7 @@ import (
 const modulePath = "github.com/esnap/esnap/"
 
 // document is a Markdown file as sections, each under the path of its headings:
-// "Actions/snapshot".
+// "Values/Dates in names".
 type document map[string]*section
 
 type section struct {
@@ -105,6 +105,11 @@ func (d document) under(top string) []string {
 		}
 	}
 	return names
+}
+
+// tops lists the headings of the second level.
+func (d document) tops() []string {
+	return slices.DeleteFunc(keys(d), func(path string) bool { return path == "" || strings.Contains(path, "/") })
 }
 
 func (d document) section(t *testing.T, path string) *section {
@@ -213,15 +218,53 @@ func requireFields(t *testing.T, s *section, options any) {
 	require.ElementsMatch(t, names, keys(rows))
 }
 
-const reference = "docs/action-file.md"
+// The reference of action files, in three pages.
+const (
+	reference          = "docs/action-file.md"
+	referenceOfActions = "docs/actions.md"
+	referenceOfFilters = "docs/filters.md"
+)
+
+// requireIndex compares the first table of a page with its sections: one row for each,
+// in their order, which links to it.
+func requireIndex(t *testing.T, name string, names []string) [][]string {
+	t.Helper()
+	data, err := os.ReadFile(name)
+	require.NoError(t, err)
+	var headings, links, want []string
+	for _, m := range regexp.MustCompile("(?m)^## `(.*)`$").FindAllStringSubmatch(string(data), -1) {
+		headings = append(headings, m[1])
+	}
+	require.Equal(t, names, headings)
+	index := read(t, name).section(t, "").tables[0]
+	for _, r := range index.rows {
+		links = append(links, r[0])
+	}
+	for _, n := range names {
+		want = append(want, "[`"+n+"`](#"+n+")")
+	}
+	require.Equal(t, want, links)
+	return index.rows
+}
 
 func TestReferenceOfActions(t *testing.T) {
-	doc := read(t, reference)
-	require.Equal(t, keys(actions.Kinds), doc.under("Actions"))
-	requireFields(t, doc.section(t, "Options that all actions have"), &actions.Common{})
+	doc := read(t, referenceOfActions)
+	require.Equal(t, keys(actions.Kinds), doc.tops())
+	for i, row := range requireIndex(t, referenceOfActions, keys(actions.Kinds)) {
+		name := keys(actions.Kinds)[i]
+		list := string(actions.Kinds[name].List)
+		switch {
+		case len(actions.Kinds[name].Slots) > 0:
+			list = "its own blocks"
+		case list == "":
+			list = "nothing"
+		}
+		require.Equal(t, list, row[2], "%s works on", name)
+	}
+	requireFields(t, read(t, reference).section(t, "Options that all actions have"), &actions.Common{})
 	for name, kind := range actions.Kinds {
 		t.Run(name, func(t *testing.T) {
-			s := doc.section(t, "Actions/"+name)
+			s := doc.section(t, name)
 			requireFields(t, s, kind.New(actions.Native))
 			filters, timeout := "optional", "`--timeout`"
 			if kind.Deletes {
@@ -248,7 +291,7 @@ func TestReferenceOfActions(t *testing.T) {
 // manners have or one of a few words, and dashes for what only esnap has and for what
 // is listed here.
 func TestOptionsByVersion(t *testing.T) {
-	described := read(t, reference)
+	described, common := read(t, referenceOfActions), read(t, reference).section(t, "Options that all actions have")
 	rows := map[string]map[string][]string{}
 	for _, r := range read(t, "docs/migrating-from-curator.md").section(t, "Options by version").tables[0].rows {
 		require.Len(t, r, 5, "row %v", r)
@@ -264,7 +307,7 @@ func TestOptionsByVersion(t *testing.T) {
 		"close ignore_sync_failures": 1, "reindex remote_url_prefix": 1, "reindex remote_ssl_no_validate": 1, "reindex remote_aws_key": 1,
 		"reindex remote_aws_secret_key": 1, "reindex remote_aws_region": 1,
 	}
-	check := func(action, path string, options ...any) {
+	check := func(action string, described *section, options ...any) {
 		for _, f := range strictyaml.Fields(reflect.TypeOf(options[0]).Elem()) {
 			row, ok := rows[action][f.Name]
 			require.True(t, ok, "%s of %s is not there", f.Name, action)
@@ -286,12 +329,12 @@ func TestOptionsByVersion(t *testing.T) {
 			if f.Name == "timeout_override" {
 				continue // by action
 			}
-			require.Equal(t, described.section(t, path).table(t, "key")[f.Name][1], row[2], "default of %s of %s", f.Name, action)
+			require.Equal(t, described.table(t, "key")[f.Name][1], row[2], "default of %s of %s", f.Name, action)
 		}
 	}
-	check("all", "Options that all actions have", &actions.Common{}, &actions.Common{})
+	check("all", common, &actions.Common{}, &actions.Common{})
 	for name, kind := range actions.Kinds {
-		check(name, "Actions/"+name, kind.New(actions.Curator5), kind.New(actions.Curator8))
+		check(name, described.section(t, name), kind.New(actions.Curator5), kind.New(actions.Curator8))
 	}
 	delete(rows["reindex"], actions.RemoteSlot)
 	for action, left := range rows {
@@ -300,13 +343,17 @@ func TestOptionsByVersion(t *testing.T) {
 }
 
 func TestReferenceOfFilters(t *testing.T) {
-	doc := read(t, reference)
-	require.Equal(t, keys(filters.Kinds), doc.under("Filters"))
+	doc := read(t, referenceOfFilters)
+	require.Equal(t, keys(filters.Kinds), doc.tops())
+	yes := map[bool]string{true: "yes", false: "no"}
+	for i, row := range requireIndex(t, referenceOfFilters, keys(filters.Kinds)) {
+		kind := filters.Kinds[keys(filters.Kinds)[i]]
+		require.Equal(t, []string{yes[kind.Indices], yes[kind.Snapshots]}, row[2:], "%s", row[0])
+	}
 	for name, kind := range filters.Kinds {
 		t.Run(name, func(t *testing.T) {
-			s := doc.section(t, "Filters/"+name)
+			s := doc.section(t, name)
 			requireFields(t, s, kind.New())
-			yes := map[bool]string{true: "yes", false: "no"}
 			exclude := fmt.Sprintf("`%t`", kind.Exclude)
 			if kind.NoExclude {
 				exclude = "not an option"
@@ -322,7 +369,7 @@ func TestReferenceOfFilters(t *testing.T) {
 				for line := range strings.Lines(block) {
 					file += "      " + line
 				}
-				_, err := plan.Parse(reference+" "+name, []byte(file), plan.Options{})
+				_, err := plan.Parse(referenceOfFilters+" "+name, []byte(file), plan.Options{})
 				require.NoError(t, err, "%s", file)
 			}
 		})
@@ -330,16 +377,16 @@ func TestReferenceOfFilters(t *testing.T) {
 }
 
 func TestReferenceOfRepositories(t *testing.T) {
-	doc := read(t, reference)
+	doc := read(t, "docs/repositories.md")
 	var typed []string
-	types := doc.section(t, "Repositories").table(t, "key")["type"][1]
+	types := read(t, reference).section(t, "Repositories").table(t, "key")["type"][1]
 	for name, kind := range repository.Kinds {
 		require.Contains(t, types, "`"+name+"`")
 		if kind.Settings == nil {
 			continue
 		}
 		typed = append(typed, name)
-		rows := doc.section(t, "Repositories/"+name).table(t, "setting")
+		rows := doc.section(t, "All settings/"+name).table(t, "setting")
 		require.Equal(t, keys(kind.Settings), keys(rows), name)
 		for setting, s := range kind.Settings {
 			form := map[repository.SettingType]string{
@@ -352,7 +399,7 @@ func TestReferenceOfRepositories(t *testing.T) {
 			require.Equal(t, slices.Contains(kind.Required, setting), strings.HasSuffix(rows[setting][1], "Required"), setting)
 		}
 	}
-	require.ElementsMatch(t, typed, doc.under("Repositories"))
+	require.ElementsMatch(t, typed, doc.under("All settings"))
 }
 
 // TestEveryFileInTheDocumentsParses tries each YAML block that is an action file.
@@ -378,8 +425,8 @@ func TestEveryFileInTheDocumentsParses(t *testing.T) {
 	require.Greater(t, tried, 5)
 }
 
-// TestSettingsTable holds README's table to the settings there are: a key is known
-// by the variable that is looked up for it.
+// TestSettingsTable holds the table of docs/settings.md to the settings there are: a key
+// is known by the variable that is looked up for it.
 func TestSettingsTable(t *testing.T) {
 	empty := filepath.Join(t.TempDir(), "empty.yml")
 	require.NoError(t, os.WriteFile(empty, nil, 0o600))
@@ -400,7 +447,7 @@ func TestSettingsTable(t *testing.T) {
 	for _, key := range []string{"dry-run", "deadline", "guards"} {
 		settings.AddFlag(flags, key)
 	}
-	rows := read(t, "README.md").section(t, "Settings").table(t, "key")
+	rows := read(t, "docs/settings.md").section(t, "All settings").table(t, "key")
 	require.Len(t, rows, len(variables), "%v", keys(variables))
 	for key, row := range rows {
 		variable := "ESNAP_" + strings.ToUpper(strings.ReplaceAll(key, "-", "_"))
@@ -420,7 +467,7 @@ func TestSettingsTable(t *testing.T) {
 	}
 }
 
-// TestExitCodesTable compares README's table with what every command's help says.
+// TestExitCodesTable compares the reference's table with what every command's help says.
 func TestExitCodesTable(t *testing.T) {
 	var out bytes.Buffer
 	app := &cmd.App{In: &out, Out: &out, Err: &out, Env: func(string) (string, bool) { return "", false }, Now: time.Now}
@@ -428,13 +475,16 @@ func TestExitCodesTable(t *testing.T) {
 	_, help, found := strings.Cut(out.String(), "Exit codes:\n")
 	require.True(t, found)
 	help, _, _ = strings.Cut(help, "\n\n")
-	want := map[string][]string{}
+	want, described := map[string]string{}, map[string]string{}
 	for line := range strings.Lines(help) {
 		code, meaning, _ := strings.Cut(strings.TrimSpace(line), " ")
-		want[code] = []string{strings.TrimSpace(meaning)}
+		want[code] = strings.TrimSpace(meaning)
 	}
 	require.Len(t, want, 7)
-	require.Equal(t, want, read(t, "README.md").section(t, "Exit codes").table(t, "code"))
+	for code, row := range read(t, reference).section(t, "Exit codes").table(t, "code") {
+		described[code] = row[0]
+	}
+	require.Equal(t, want, described)
 }
 
 // TestReadmeNamesEverything looks for every command, action and filter.
@@ -468,7 +518,7 @@ func TestReadmeNamesEverything(t *testing.T) {
 // a row, and what is said to be done on real servers occurs in their tests.
 func TestTestedOn(t *testing.T) {
 	doc := read(t, "docs/tested-on.md")
-	legend := doc.section(t, "").table(t, "cell")
+	legend := doc.section(t, "Cells").table(t, "cell")
 	files, err := filepath.Glob("integration/*_test.go")
 	require.NoError(t, err)
 	forms, err := filepath.Glob("examples/curator/*.yml") // TestCuratorForms runs them
@@ -578,7 +628,7 @@ func TestOptionsOfCuratorAreDescribed(t *testing.T) {
 	var out bytes.Buffer
 	app := &cmd.App{In: &out, Out: &out, Err: &out, Env: func(string) (string, bool) { return "", false }, Now: time.Now}
 	require.Zero(t, cmd.Main(t.Context(), app, []string{"curator", "--help"}))
-	rows := read(t, "docs/migrating-from-curator.md").section(t, "The command line").table(t, "option")
+	rows := read(t, "docs/migrating-from-curator.md").section(t, "The command line/Options").table(t, "option")
 	described := regexp.MustCompile(`--[\w-]+`).FindAllString(strings.Join(keys(rows), " "), -1)
 	_, flags, found := strings.Cut(out.String(), "Flags:\n")
 	require.True(t, found)

@@ -7,7 +7,7 @@
 //
 // To add one: write actions/x.go with a struct whose tagged fields are its
 // options, Validate and Run; put one row in Kinds; write examples/actions/x.yml
-// and describe it in docs/action-file.md.
+// and describe it in docs/actions.md.
 package actions
 
 import (

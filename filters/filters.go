@@ -4,7 +4,7 @@
 //
 // To add one: write filters/x.go with a struct whose tagged fields are its options
 // and the three methods of Filter, put one row in Kinds, use it in a file under
-// examples/ and describe it in docs/action-file.md.
+// examples/ and describe it in docs/filters.md.
 package filters
 
 import (
