@@ -57,7 +57,7 @@ var mayImport = func() map[string][]string {
 		cluster, strictyaml, strftime, pyregex = "internal/cluster", "internal/strictyaml", "internal/strftime", "internal/pyregex"
 		term                                   = "internal/terminal"
 		guard, restore, plan, run              = "internal/guard", "internal/restore", "internal/plan", "internal/run"
-		rename                                 = "internal/rename"
+		rename, job                            = "internal/rename", "internal/job"
 	)
 	planned := []string{"actions", "filters", guard, "repository", strictyaml, cluster, strftime}
 	return map[string][]string{
@@ -74,11 +74,12 @@ var mayImport = func() map[string][]string {
 		"internal/es":          {cluster},
 		"actions":              {cluster, "repository", rename, restore, strftime},
 		plan:                   planned,
-		run:                    append([]string{plan}, planned...),
+		run:                    append([]string{plan, restore}, planned...),
 		"internal/report":      {cluster, "repository", run, term},
 		"internal/settings":    {strictyaml},
 		"internal/connect":     {cluster, "internal/settings", "internal/es"},
-		"internal/curator":     append([]string{plan, run, "internal/report", "internal/settings", "internal/es", "internal/connect", term}, planned...),
+		job:                    {plan, run, "actions", "internal/report", "internal/settings", "internal/connect", strictyaml, cluster, term},
+		"internal/curator":     append([]string{plan, run, job, "internal/report", "internal/settings", "internal/es", "internal/connect", term}, planned...),
 		"internal/clustertest": {cluster, rename},
 		"internal/testserver":  {},
 		"internal/demo":        {"internal/testserver"},

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/restore"
 	"github.com/esnap/esnap/internal/strftime"
 )
 
@@ -146,7 +147,7 @@ type Env struct {
 	Waiting func(cluster.Waiting)
 	// Plan shows a restore's plan before it is carried out; an error stops it. Nil
 	// carries it out.
-	Plan func(plan any) error
+	Plan func(*restore.Plan) error
 	// Force goes through refusals of the planner.
 	Force bool
 }

@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -15,7 +14,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -29,9 +27,6 @@ import (
 	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/clustertest"
 	"github.com/esnap/esnap/internal/es"
-	"github.com/esnap/esnap/internal/run"
-	"github.com/esnap/esnap/internal/settings"
-	"github.com/esnap/esnap/internal/strictyaml"
 )
 
 var update = flag.Bool("update", false, "write golden files anew")
@@ -97,61 +92,6 @@ actions:
     - {filtertype: pattern, kind: prefix, value: logs-}
     - {filtertype: age, source: name, timestring: '%Y.%m.%d', direction: older, unit: days, unit_count: 7}
 `
-
-func TestExitCodes(t *testing.T) {
-	kind := func(k error) error { return &cluster.Error{Op: "x", Kind: k} }
-	for _, c := range []struct {
-		err   error
-		wrote bool
-		want  int
-	}{
-		{nil, false, 0},
-		{errors.New("anything"), false, 1},
-		{fmt.Errorf("w: %w", cluster.ErrEmpty), false, 1},
-		{kind(cluster.ErrNoSnapshot), false, 1},
-		{kind(cluster.ErrForbidden), false, 1},
-		{errDeadline{time.Hour}, true, 1},
-		{usagef("x"), false, 2},
-		{&run.UsageError{Text: "x"}, false, 2},
-		{&settings.Error{Text: "x"}, false, 2},
-		{&strictyaml.Error{}, false, 2},
-		{kind(cluster.ErrUnreachable), false, 3},
-		{kind(cluster.ErrUnauthorized), false, 3},
-		{kind(cluster.ErrUnavailable), false, 3},
-		{kind(cluster.ErrUnreachable), true, 1},
-		{cluster.Refuse("x"), false, 4},
-		{fmt.Errorf("w: %w", cluster.WithHint(cluster.Refuse("x"), "h")), false, 4},
-		{&Signal{syscall.SIGINT}, true, 130},
-		{&Signal{syscall.SIGTERM}, true, 143},
-		{&exit{5}, true, 5},
-	} {
-		require.Equal(t, c.want, exitCode(c.err, c.wrote), "%v", c.err)
-	}
-}
-
-func TestSeveralCodesAtOnce(t *testing.T) {
-	failed := run.ActionResult{Err: errors.New("x")}
-	refused := run.ActionResult{Err: cluster.Refuse("x")}
-	less := run.ActionResult{Less: true}
-	spared := run.ActionResult{Guarded: 1}
-	for _, c := range []struct {
-		r    run.Result
-		fail bool
-		want int
-	}{
-		{run.Result{}, true, 0},
-		{run.Result{Actions: []run.ActionResult{spared}}, false, 0},
-		{run.Result{Actions: []run.ActionResult{spared}}, true, 5},
-		{run.Result{Actions: []run.ActionResult{less}}, false, 5},
-		{run.Result{Actions: []run.ActionResult{less, refused}}, false, 4},
-		{run.Result{Actions: []run.ActionResult{less, refused, failed}}, false, 1},
-		{run.Result{Actions: []run.ActionResult{failed}, Err: &cluster.Error{Kind: cluster.ErrUnreachable}}, false, 3},
-		{run.Result{Actions: []run.ActionResult{failed}, Err: &cluster.Error{Kind: cluster.ErrUnreachable}, Wrote: true}, false, 1},
-		{run.Result{Actions: []run.ActionResult{failed}, Err: &Signal{syscall.SIGTERM}}, false, 143},
-	} {
-		require.Equal(t, c.want, resultCode(c.r, c.fail), "%+v", c.r)
-	}
-}
 
 func TestWrongCommandLinesAreTwoAndSendNothing(t *testing.T) {
 	for _, args := range [][]string{

@@ -20,14 +20,15 @@ func newConfigShow(app *App) *cobra.Command {
 		Use: "show", Annotations: map[string]string{advises: "yes"}, Short: "Show the effective settings and where each comes from; secrets are masked", Args: noArgs,
 		Example: "  esnap config show\n  esnap config show -o json",
 		RunE: func(c *cobra.Command, _ []string) error {
-			s, err := app.load(c)
+			x, err := app.open(c)
 			if err != nil {
 				return err
 			}
-			if err := app.checkVariables(slog.LevelWarn); err != nil {
+			s := x.s
+			if err := x.checkVariables(slog.LevelWarn); err != nil {
 				return err
 			}
-			app.advise()
+			x.advise()
 			var rows [][]string
 			list := append(s.ClientFile(), s.Show()...)
 			for _, x := range list {

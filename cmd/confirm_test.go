@@ -9,6 +9,7 @@ import (
 
 	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/clustertest"
+	"github.com/esnap/esnap/internal/job"
 )
 
 // interruptedReader is a terminal on which somebody presses Ctrl-C and nothing else.
@@ -31,7 +32,7 @@ func TestCtrlCAtAQuestion(t *testing.T) {
 		k.c.AddSnapshot("r", cluster.Snapshot{Name: "s1", Indices: []string{"logs-b"}})
 		k.c.AddSnapshot("r", cluster.Snapshot{Name: "s2", Indices: []string{"logs-b"}})
 		ctx, cancel := context.WithCancelCause(t.Context())
-		k.tty, k.ctx, k.reader = true, ctx, interruptedReader{func() { cancel(&Signal{syscall.SIGINT}) }}
+		k.tty, k.ctx, k.reader = true, ctx, interruptedReader{func() { cancel(&job.Signal{Number: syscall.SIGINT}) }}
 		delete(k.env, "ESNAP_LOG_LEVEL")
 		code, out, errs := k.run(args...)
 		require.Equal(t, 130, code, "%v: %s", args, out+errs)

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/esnap/esnap/internal/curator"
+	"github.com/esnap/esnap/internal/job"
 )
 
 // asCurator tells Curator's command lines from esnap's: by the name the binary is
@@ -52,11 +53,11 @@ func (a *App) curator(ctx context.Context, program string, args []string) int {
 		local = time.Local
 	}
 	code := curator.Main(ctx, curator.Host{
-		In: a.In, Out: a.Out, Err: a.Err, Env: a.Env, Environ: a.Environ, Now: a.Now, Local: local, Version: Version(), Connect: a.Connect, Terminated: a.terminated,
+		In: a.In, Out: a.Out, Err: a.Err, Env: a.Env, Environ: a.Environ, Now: a.Now, Local: local, Version: Version(), Connect: a.Connect, Watch: a.Watch, TerminationLog: a.TerminationLog,
 	}, program, args)
-	var signalled *Signal
+	var signalled *job.Signal
 	if code != 0 && errors.As(context.Cause(ctx), &signalled) {
-		return exitCode(signalled, false)
+		return signalled.ExitCode()
 	}
 	return code
 }

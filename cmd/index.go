@@ -45,7 +45,7 @@ func newIndexList(app *App) *cobra.Command {
   esnap index list --prefix ks-logstash-log- --timestring %Y.%m.%d --older-than 7d -o name`,
 		Args: wantArgs(0, -1, "any number of names or patterns"),
 		RunE: func(c *cobra.Command, args []string) error {
-			list, cl, err := app.indices(c, &f, args)
+			_, cl, list, err := app.indices(c, &f, args)
 			if err != nil {
 				return err
 			}
@@ -75,26 +75,26 @@ func newIndexList(app *App) *cobra.Command {
 	return c
 }
 
-func (a *App) indices(c *cobra.Command, f *selectFlags, names []string) ([]*cluster.Index, cluster.Cluster, error) {
+func (a *App) indices(c *cobra.Command, f *selectFlags, names []string) (*session, cluster.Cluster, []*cluster.Index, error) {
 	chain, err := f.chain(cluster.Indices, names)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
-	cl, err := a.reach(c)
+	x, cl, err := a.reach(c)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	all, err := cl.Indices(c.Context())
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	for _, n := range names {
 		if !strings.Contains(n, "*") && !slices.ContainsFunc(all, func(i *cluster.Index) bool { return i.Name == n }) {
-			return nil, nil, noIndex(n, all)
+			return nil, nil, nil, noIndex(n, all)
 		}
 	}
 	list, err := selectItems(c.Context(), a, cl, chain, all)
-	return list, cl, err
+	return x, cl, list, err
 }
 
 func noIndex(name string, all []*cluster.Index) error {
@@ -155,7 +155,7 @@ func newIndexShow(app *App) *cobra.Command {
 		Example: "  esnap index show ks-logstash-log-2026.11.03",
 		Args:    wantArgs(1, 1, "one index"),
 		RunE: func(c *cobra.Command, args []string) error {
-			list, cl, err := app.indices(c, &selectFlags{}, args)
+			x, cl, list, err := app.indices(c, &selectFlags{}, args)
 			if err != nil {
 				return err
 			}
@@ -168,7 +168,7 @@ func newIndexShow(app *App) *cobra.Command {
 					i.Stats = &st
 				}
 			}
-			snapshots, err := snapshotsOf(c.Context(), app, cl, nil, true)
+			snapshots, err := snapshotsOf(c.Context(), x.log, cl, nil, true)
 			if err != nil {
 				return err
 			}

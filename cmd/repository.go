@@ -59,7 +59,7 @@ func newRepositoryList(app *App) *cobra.Command {
 		Use: "list", Aliases: []string{"ls"}, Short: "List repositories", Args: noArgs,
 		Example: "  esnap repository list\n  esnap repository list -o wide",
 		RunE: func(c *cobra.Command, _ []string) error {
-			cl, err := app.reach(c)
+			_, cl, err := app.reach(c)
 			if err != nil {
 				return err
 			}
@@ -95,7 +95,7 @@ func newRepositoryShow(app *App) *cobra.Command {
 		Use: "show REPOSITORY", Short: "Show one repository: settings and what it holds", Args: wantArgs(1, 1, "one repository"),
 		Example: "  esnap repository show ks-log-snapshots",
 		RunE: func(c *cobra.Command, args []string) error {
-			cl, err := app.reach(c)
+			_, cl, err := app.reach(c)
 			if err != nil {
 				return err
 			}
@@ -147,7 +147,7 @@ verify it. One that is there already is left as it is, and differences are said;
   esnap repository register cold s3 bucket=logs base_path=es endpoint=10.0.0.5:9000 protocol=http`,
 		Args: wantArgs(2, -1, "a repository, its type, and settings as key=value"),
 		RunE: func(c *cobra.Command, args []string) error {
-			s, err := app.load(c)
+			x, err := app.open(c)
 			if err != nil {
 				return err
 			}
@@ -175,12 +175,8 @@ verify it. One that is there already is left as it is, and differences are said;
 				}
 				return ue
 			}
-			cl, err := app.connect(c)
-			if err != nil {
-				return err
-			}
 			p := &plan.Plan{Repositories: []repository.Spec{spec}}
-			return app.carryOut(c.Context(), p, cl, run.Options{Now: app.Now(), DryRun: s.DryRun, Force: force, Timeout: s.Timeout}, output, false, 0)
+			return x.carryOut(c.Context(), x.job(p, run.Options{Force: force}), output)
 		},
 	}
 	f := c.Flags()
@@ -197,11 +193,11 @@ func newRepositoryVerify(app *App) *cobra.Command {
 		Use: "verify REPOSITORY...", Short: "Have every node verify repositories", Args: wantArgs(1, -1, "one or more repositories"),
 		Example: "  esnap repository verify ks-log-snapshots",
 		RunE: func(c *cobra.Command, args []string) error {
-			cl, err := app.reach(c)
+			x, cl, err := app.reach(c)
 			if err != nil {
 				return err
 			}
-			if app.settings.DryRun {
+			if x.s.DryRun {
 				terminal.Fprintf(app.Out, "would verify %s\n", strings.Join(args, ", "))
 				return nil
 			}
@@ -211,7 +207,7 @@ func newRepositoryVerify(app *App) *cobra.Command {
 				if err != nil {
 					err = repository.Explain(noRepository(c.Context(), cl, name, err))
 					if failed != nil {
-						app.sayError(failed)
+						app.printError(failed)
 					}
 					failed = err
 					continue
@@ -233,14 +229,15 @@ func newRepositoryUnregister(app *App) *cobra.Command {
 		Example: "  esnap repository unregister ks-log-snapshots --yes",
 		Args:    wantArgs(1, 1, "one repository"),
 		RunE: func(c *cobra.Command, args []string) error {
-			s, err := app.load(c)
+			x, err := app.open(c)
 			if err != nil {
 				return err
 			}
+			s := x.s
 			if !yes && !s.DryRun && !app.interactive() {
 				return app.confirm(c.Context(), false, "")
 			}
-			cl, err := app.reach(c)
+			_, cl, err := app.reach(c)
 			if err != nil {
 				return err
 			}

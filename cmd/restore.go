@@ -147,10 +147,11 @@ func (o *restoreOptions) action(names []string, now time.Time) (*actions.Restore
 }
 
 func runRestore(c *cobra.Command, app *App, o *restoreOptions, names []string) error {
-	s, err := app.load(c)
+	x, err := app.open(c)
 	if err != nil {
 		return err
 	}
+	s := x.s
 	a, err := o.action(names, app.Now())
 	if err != nil {
 		return err
@@ -159,18 +160,14 @@ func runRestore(c *cobra.Command, app *App, o *restoreOptions, names []string) e
 	if err != nil {
 		return err
 	}
-	cl, err := app.connect(c)
-	if err != nil {
-		return err
-	}
 	if !s.DryRun && !o.Yes && !app.interactive() {
 		return app.confirm(c.Context(), false, "")
 	}
 	var planned *restore.Plan
-	result, r := app.execute(c.Context(), p, cl, run.Options{
-		Now: app.Now(), DryRun: s.DryRun, Force: o.Force, Timeout: s.Timeout,
-		Confirm: func(shown any) error {
-			planned = shown.(*restore.Plan)
+	e := x.job(p, run.Options{
+		Force: o.Force,
+		Confirm: func(shown *restore.Plan) error {
+			planned = shown
 			if o.Output == "table" {
 				writePlan(app.Out, planned)
 			}
@@ -182,10 +179,14 @@ func runRestore(c *cobra.Command, app *App, o *restoreOptions, names []string) e
 			}
 			return app.confirm(c.Context(), o.Yes, "Restore "+cluster.Count(len(planned.Items), "index")+"?")
 		},
-	}, false, s.Deadline)
+	}).Run(c.Context())
+	result, r := e.Result, e.Report
+	if e.Stage == run.StageSettings {
+		return e.Err
+	}
 	switch {
 	case o.Output == "table":
-		app.sayRestore(result, r)
+		x.sayRestore(result, r)
 	case s.DryRun && planned != nil:
 		if err := writeList(app.Out, o.Output, nil, nil, nil, map[string]any{"schema_version": report.SchemaVersion, "plan": planned}); err != nil {
 			return err
@@ -195,9 +196,9 @@ func runRestore(c *cobra.Command, app *App, o *restoreOptions, names []string) e
 			return err
 		}
 	}
-	if app.quietRuns || r.Server == "" || r.ExitCode == 2 {
+	if x.quietRuns || r.Server == "" || r.ExitCode == 2 {
 		for _, err := range result.Errors() {
-			app.sayError(err)
+			app.printError(err)
 		}
 	}
 	if r.ExitCode != 0 {
@@ -208,7 +209,7 @@ func runRestore(c *cobra.Command, app *App, o *restoreOptions, names []string) e
 
 // sayRestore ends a restore on a terminal: what became of each index, and how to
 // undo it.
-func (a *App) sayRestore(result run.Result, r *report.Report) {
+func (x *session) sayRestore(result run.Result, r *report.Report) {
 	var undo, hints []string
 	for _, act := range r.Actions {
 		for _, o := range act.Outcomes {
@@ -219,10 +220,10 @@ func (a *App) sayRestore(result run.Result, r *report.Report) {
 			if o.Error != "" {
 				line += ": " + strings.ReplaceAll(o.Error, "\n", "; ")
 			}
-			terminal.Fprintf(a.Out, "%s\n", line)
-			if o.Hint != "" && !slices.Contains(hints, o.Hint) && !a.quietRuns { // then the error comes with it
+			terminal.Fprintf(x.Out, "%s\n", line)
+			if o.Hint != "" && !slices.Contains(hints, o.Hint) && !x.quietRuns { // then the error comes with it
 				hints = append(hints, o.Hint)
-				terminal.Fprintf(a.Out, "hint: %s\n", o.Hint)
+				terminal.Fprintf(x.Out, "hint: %s\n", o.Hint)
 			}
 			if o.Result == "done" && o.What == "index" && !r.DryRun {
 				undo = append(undo, o.Name)
@@ -230,10 +231,10 @@ func (a *App) sayRestore(result run.Result, r *report.Report) {
 		}
 	}
 	if r.DryRun {
-		fmt.Fprintln(a.Out, "dry run: nothing was changed")
+		fmt.Fprintln(x.Out, "dry run: nothing was changed")
 	}
 	if len(undo) > 0 && result.Err == nil {
-		terminal.Fprintf(a.Out, "\nTo undo: esnap index delete --guards off %s\n", terminal.Shell(undo...))
+		terminal.Fprintf(x.Out, "\nTo undo: esnap index delete --guards off %s\n", terminal.Shell(undo...))
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/esnap/esnap/internal/job"
 	"github.com/esnap/esnap/internal/settings"
 )
 
@@ -64,7 +65,7 @@ func describeCodes(c *cobra.Command) {
 	if c.Long == "" {
 		c.Long = c.Short + "."
 	}
-	c.Long += "\n\n" + exitCodes
+	c.Long += "\n\n" + job.CodesText()
 	for _, sub := range c.Commands() {
 		describeCodes(sub)
 	}

@@ -1,12 +1,8 @@
 package cmd
 
 import (
-	"context"
-	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"os"
 	"strings"
 	"time"
 
@@ -14,7 +10,7 @@ import (
 
 	"github.com/esnap/esnap/actions"
 	"github.com/esnap/esnap/internal/cluster"
-	"github.com/esnap/esnap/internal/connect"
+	"github.com/esnap/esnap/internal/job"
 	"github.com/esnap/esnap/internal/plan"
 	"github.com/esnap/esnap/internal/report"
 	"github.com/esnap/esnap/internal/run"
@@ -66,117 +62,22 @@ reference in docs/.`,
 }
 
 func runFile(c *cobra.Command, app *App, o *runOptions) error {
-	s, err := app.load(c)
+	x, err := app.open(c)
 	if err != nil {
 		return err
 	}
-	data, name, err := readActionFile(app, o.File)
-	if err != nil {
-		return err
-	}
-	p, err := plan.Parse(name, data, plan.Options{Flavour: actions.Native, Env: s.Lookup, Secret: s.Secret, Guards: s.Guards})
-	if err != nil {
-		return err
-	}
-	now := app.Now()
+	x.unattended = !app.interactive()
+	j := x.job(nil, run.Options{Only: o.Only, Skip: o.Skip, Force: o.Force, AllowClockSkew: o.AllowClockSkew})
+	j.File, j.FailOnSpared = o.File, o.FailOnSpared
 	if o.Now != "" {
-		if !s.DryRun {
+		if !x.s.DryRun {
 			return &usageError{text: "--now judges ages as of another time, so it goes with --dry-run only"}
 		}
-		if now, err = parseTime(o.Now, now); err != nil {
+		if j.FixedNow, err = parseTime(o.Now, app.Now()); err != nil {
 			return err
 		}
 	}
-	cl, err := app.connect(c)
-	if err != nil {
-		return err
-	}
-	if s.MasterOnly && !p.Idle(p.Steps) {
-		if elected, err := connect.OnMaster(c.Context(), cl, s); err != nil || !elected {
-			if err == nil {
-				app.log.Info("nothing is done: master_only is set, and this node is not the master")
-			}
-			return err
-		}
-	}
-	return app.carryOut(c.Context(), p, cl, run.Options{
-		Now: now, DryRun: s.DryRun, Imagined: o.Now != "", Only: o.Only, Skip: o.Skip,
-		Force: o.Force, AllowClockSkew: o.AllowClockSkew, Timeout: s.Timeout, Remote: connect.Remote(Version()),
-	}, o.Output, o.FailOnSpared, s.Deadline)
-}
-
-// carryOut runs a plan and writes its report. All commands that act end here.
-func (a *App) carryOut(ctx context.Context, p *plan.Plan, cl cluster.Cluster, o run.Options, output string, failOnSpared bool, deadline time.Duration) error {
-	result, r := a.execute(ctx, p, cl, o, failOnSpared, deadline)
-	table := output == "table" || output == "wide"
-	switch {
-	case r.Server == "" && result.Err != nil: // it never began: there is nothing to report
-		a.sayError(result.Err)
-		if table {
-			return &exit{r.ExitCode}
-		}
-	case !table && a.quietRuns: // neither log lines nor the report on stdout tell a person
-		for _, err := range result.Errors() {
-			a.sayError(err)
-		}
-	}
-	if err := r.Write(a.Out, output); err != nil {
-		return err
-	}
-	if r.ExitCode != 0 {
-		return &exit{r.ExitCode}
-	}
-	return nil
-}
-
-func (a *App) execute(ctx context.Context, p *plan.Plan, cl cluster.Cluster, o run.Options, failOnSpared bool, deadline time.Duration) (run.Result, *report.Report) {
-	if deadline > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, deadline, errDeadline{deadline})
-		defer cancel()
-	}
-	o.Watch, o.WaitForCluster = cluster.RealTime(), a.patience
-	collector := report.NewCollector(p.File, o.Now, o.DryRun)
-	progress := newProgress(a)
-	observers := run.Observers{collector, progress}
-	if !a.quietRuns {
-		observers = append(observers, &logObserver{log: a.log, items: a.itemLevel()})
-	}
-	result := run.Run(ctx, p, cl, o, observers)
-	progress.clear()
-	r := collector.Report(resultCode(result, failOnSpared))
-	if r.Hint == "" && result.Err != nil {
-		r.Hint = hintFor(result.Err, a.settings)
-	}
-	a.terminated(r.LastWords()...)
-	return result, r
-}
-
-// itemLevel is the level of log lines about items: a log file of its own is a record
-// that stays when the run is killed before it reports.
-func (a *App) itemLevel() slog.Level {
-	if f := a.settings.LogFile; f != "" && f != "-" {
-		return slog.LevelInfo
-	}
-	return slog.LevelDebug
-}
-
-// readActionFile reads a file, or standard input for -.
-func readActionFile(app *App, file string) (data []byte, name string, err error) {
-	if file == "-" {
-		data, err = io.ReadAll(app.In)
-		return data, "standard input", err
-	}
-	data, err = os.ReadFile(file)
-	if err != nil {
-		reason := err
-		var pe *os.PathError
-		if errors.As(err, &pe) {
-			reason = pe.Err
-		}
-		return nil, "", usagef("read the action file %s: %s", file, reason)
-	}
-	return data, file, nil
+	return x.carryOut(c.Context(), j, o.Output)
 }
 
 // parseTime reads a time on the command line: RFC 3339, a date with or without a
@@ -204,18 +105,20 @@ file, line and column; files that are valid but dangerous are warned about.`,
   esnap validate --strict action_file.yml     warnings are errors`,
 		Args: wantArgs(1, -1, "one or more action files"),
 		RunE: func(c *cobra.Command, args []string) error {
-			s, err := app.load(c)
+			x, err := app.open(c)
 			if err != nil {
 				return err
 			}
-			app.advise()
+			s := x.s
+			x.advise()
 			undecided := s.Compat == 0 && s.Dialect != settings.Curator5 && s.Dialect != settings.Curator8
 			bad := 0
 			for _, file := range args {
-				data, name, err := readActionFile(app, file)
+				data, err := job.ReadFile(app.In, file)
 				if err != nil {
 					return err
 				}
+				name := job.FileName(file)
 				p, err := plan.Parse(name, data, plan.Options{Flavour: actions.Native, Env: s.Lookup, Secret: s.Secret, Undecided: undecided, Curators: s.Dialect != settings.Own})
 				if err != nil {
 					fmt.Fprintln(app.Err, err)
@@ -231,7 +134,7 @@ file, line and column; files that are valid but dangerous are warned about.`,
 				}
 				fmt.Fprintf(app.Out, "%s: valid, %s, %s\n", name, cluster.Count(len(p.Steps), "action"), cluster.Count(len(p.Findings), "warning"))
 			}
-			if err := app.checkVariables(slog.LevelWarn); err != nil {
+			if err := x.checkVariables(slog.LevelWarn); err != nil {
 				return err
 			}
 			if bad > 0 {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"time"
@@ -69,11 +70,11 @@ func newSnapshotList(app *App) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			cl, err := app.reach(c)
+			x, cl, err := app.reach(c)
 			if err != nil {
 				return err
 			}
-			all, err := snapshotsOf(c.Context(), app, cl, args, true)
+			all, err := snapshotsOf(c.Context(), x.log, cl, args, true)
 			if err != nil {
 				return err
 			}
@@ -110,7 +111,7 @@ func notHeld(index string, list []*cluster.Snapshot) error {
 }
 
 // snapshotsOf lists the snapshots of repositories, all of them when none is named.
-func snapshotsOf(ctx context.Context, app *App, cl cluster.Cluster, repositories []string, contents bool) ([]*cluster.Snapshot, error) {
+func snapshotsOf(ctx context.Context, log *slog.Logger, cl cluster.Cluster, repositories []string, contents bool) ([]*cluster.Snapshot, error) {
 	named := len(repositories) > 0
 	if !named {
 		list, err := cl.Repositories(ctx)
@@ -128,7 +129,7 @@ func snapshotsOf(ctx context.Context, app *App, cl cluster.Cluster, repositories
 			if named {
 				return nil, noRepository(ctx, cl, r, err)
 			}
-			app.log.Warn("repository is left out", "repository", r, "error", err.Error())
+			log.Warn("repository is left out", "repository", r, "error", err.Error())
 			continue
 		}
 		all = append(all, list...)
@@ -199,7 +200,7 @@ func newSnapshotShow(app *App) *cobra.Command {
 		Example: "  esnap snapshot show ks-log-snapshots snapshot-20261121010000",
 		Args:    wantArgs(2, 2, "a repository and a snapshot"),
 		RunE: func(c *cobra.Command, args []string) error {
-			cl, err := app.reach(c)
+			_, cl, err := app.reach(c)
 			if err != nil {
 				return err
 			}
@@ -349,21 +350,18 @@ type deleteQuestion struct {
 
 // runSingle runs one action as a plan of its own.
 func runSingle(c *cobra.Command, app *App, kind string, action actions.Action, chain filters.Chain, output string, failOnSpared bool, q *deleteQuestion) error {
-	s, err := app.load(c)
+	x, err := app.open(c)
 	if err != nil {
 		return err
 	}
+	s := x.s
 	p, err := single(kind, "", action, chain, s.Guards)
 	if err != nil {
 		return err
 	}
-	cl, err := app.connect(c)
-	if err != nil {
-		return err
-	}
-	o := run.Options{Now: app.Now(), DryRun: s.DryRun, Timeout: s.Timeout}
+	var o run.Options
 	if q != nil {
-		o.AllowClockSkew = q.skew
+		o.AllowClockSkew, o.RefuseSpared = q.skew, exact(q.named)
 		if !s.DryRun && !q.yes && !app.interactive() {
 			return app.confirm(c.Context(), false, "")
 		}
@@ -378,10 +376,9 @@ func runSingle(c *cobra.Command, app *App, kind string, action actions.Action, c
 			return app.confirm(c.Context(), q.yes, fmt.Sprintf("Delete %s?", cluster.Count(len(names), step.List().Item())))
 		}
 	}
-	if q != nil {
-		o.RefuseSpared = exact(q.named)
-	}
-	return app.carryOut(c.Context(), p, cl, o, output, failOnSpared, s.Deadline)
+	j := x.job(p, o)
+	j.FailOnSpared = failOnSpared
+	return x.carryOut(c.Context(), j, output)
 }
 
 // exact are the names that are not patterns.

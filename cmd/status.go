@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/job"
 	"github.com/esnap/esnap/internal/report"
 	"github.com/esnap/esnap/internal/terminal"
 )
@@ -35,7 +36,7 @@ func newStatus(app *App) *cobra.Command {
 		Long:    "Say which snapshots, snapshot deletions and restores run now, with shards, bytes\nand the time that is left at the present pace.",
 		Example: "  esnap status\n  esnap status --watch",
 		RunE: func(c *cobra.Command, _ []string) error {
-			cl, err := app.connect(c)
+			_, cl, err := app.reach(c)
 			if err != nil {
 				return err
 			}
@@ -47,12 +48,10 @@ func newStatus(app *App) *cobra.Command {
 				if err := writeStatus(c.Context(), app, cl, server, output); err != nil || !watch {
 					return err
 				}
-				select {
-				case <-c.Context().Done():
-					return context.Cause(c.Context())
-				case <-time.After(5 * time.Second):
-					fmt.Fprintln(app.Out)
+				if err := app.Watch.Sleep(c.Context(), 5*time.Second); err != nil {
+					return err
 				}
+				fmt.Fprintln(app.Out)
 			}
 		},
 	}
@@ -80,7 +79,7 @@ func writeStatus(ctx context.Context, app *App, cl cluster.Cluster, server clust
 			p, err = cl.RestoreProgress(ctx, o.Indices)
 		}
 		if err == nil && p.ShardsTotal > 0 {
-			row[3] = progressText(p)
+			row[3] = job.ProgressText(p)
 			j.Progress = &struct {
 				ShardsDone  int   `json:"shards_done"`
 				ShardsTotal int   `json:"shards_total"`

@@ -141,7 +141,9 @@ const (
 )
 
 // Item is the word for one of the list.
-func (k ListKind) Item() string { return map[ListKind]string{Indices: "index", Snapshots: "snapshot"}[k] }
+func (k ListKind) Item() string {
+	return map[ListKind]string{Indices: "index", Snapshots: "snapshot"}[k]
+}
 
 // OptionError is something wrong with one option of an action or filter, found
 // before the cluster is touched.

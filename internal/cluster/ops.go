@@ -385,8 +385,8 @@ func (i intercept) UpdateAliases(ctx context.Context, r UpdateAliases) error {
 // DryRun is the cluster as it would be: reads are real, with the effects of the
 // writes asked so far assumed; writes are not sent but given to record. Now
 // dates what is assumed to be created. What the server would refuse because it is there
-// is refused, unless now is imagined: then it may not have been there.
-func DryRun(r Reader, now time.Time, imagined bool, record func(Intent)) Cluster {
+// is refused, unless now is fixedNow: then it may not have been there.
+func DryRun(r Reader, now time.Time, fixedNow bool, record func(Intent)) Cluster {
 	o := &Overlay{
 		now: now, indices: map[string]*Index{}, snapshots: map[string][]*Snapshot{},
 		gone: map[[2]string]bool{}, repositories: map[string]*Repository{}, closed: map[string]bool{}, settings: map[string]map[string]string{},
@@ -394,7 +394,7 @@ func DryRun(r Reader, now time.Time, imagined bool, record func(Intent)) Cluster
 	}
 	as := assumed{r, o}
 	return Intercept(as, nil, func(ctx context.Context, op Op, _ func() error) error {
-		if !imagined {
+		if !fixedNow {
 			switch look := op.(type) {
 			case foreseeable:
 				var err error

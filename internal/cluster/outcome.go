@@ -55,12 +55,22 @@ type Stopwatch interface {
 // RealTime is the stopwatch of real runs, started now by the monotonic clock.
 func RealTime() Stopwatch { return realTime{time.Now()} }
 
-// Rehearsed is a stopwatch on which sleeping takes no time, for dry runs.
-func Rehearsed(w Stopwatch) Stopwatch { return rehearsed{w} }
+// NoSleep is a stopwatch on which sleeping takes no time, for dry runs.
+func NoSleep(w Stopwatch) Stopwatch { return noSleep{w} }
 
-type rehearsed struct{ Stopwatch }
+type noSleep struct{ Stopwatch }
 
-func (rehearsed) Sleep(ctx context.Context, _ time.Duration) error { return context.Cause(ctx) }
+func (noSleep) Sleep(ctx context.Context, _ time.Duration) error { return context.Cause(ctx) }
+
+// FromNow is the stopwatch started again.
+func FromNow(w Stopwatch) Stopwatch { return fromNow{w, w.Elapsed()} }
+
+type fromNow struct {
+	Stopwatch
+	start time.Duration
+}
+
+func (f fromNow) Elapsed() time.Duration { return f.Stopwatch.Elapsed() - f.start }
 
 type requestTimeout struct{}
 

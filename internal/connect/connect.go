@@ -14,18 +14,22 @@ import (
 	"github.com/esnap/esnap/internal/settings"
 )
 
-// Use is what a connection is for.
-type Use struct {
+// Purpose is what a connection is for.
+type Purpose struct {
 	Unattended bool // a file is run with nobody waiting at a terminal
 	DryRun     bool
 }
 
 // Options is what the settings say of the connection.
-func Options(s *settings.Settings, version string, use Use) es.Options {
+func Options(s *settings.Settings, version string, purpose Purpose) es.Options {
 	o := es.Options{
 		URLs: s.URLs, Username: s.Username, Password: s.Password, APIKey: s.APIKey, BearerToken: s.BearerToken, Header: s.Header,
 		CAFile: s.CAFile, ClientCert: s.ClientCert, ClientKey: s.ClientKey, ServerName: s.ServerName, InsecureSkipVerify: s.Insecure,
-		Fingerprint: s.Fingerprint, Timeout: s.Timeout, ConnectTimeout: use.patience(s), UserAgent: userAgent(version),
+		Fingerprint: s.Fingerprint, Timeout: s.Timeout, ConnectTimeout: Patience(s, purpose), UserAgent: userAgent(version),
+	}
+	o.URLSource = s.Source("url")
+	if s.IsDefaultURL() {
+		o.UnreachableHint = "nothing says where the cluster is, so " + settings.DefaultURL + " was tried; set --url or ESNAP_URL (in KubeSphere http://elasticsearch-logging-data.kubesphere-logging-system.svc:9200)"
 	}
 	if s.UnreadKey() {
 		o.RefusedHint = settings.UnreadKeyAdvice
@@ -74,10 +78,10 @@ func nearVariable(name string) string {
 	return near
 }
 
-// patience is how long a cluster that does not answer yet is waited for, unless the
-// settings say: a night outlasts a cluster's restart, a rehearsal in CI need not, and
+// Patience is how long a cluster that does not answer yet is waited for, unless the
+// settings say: a night outlasts a cluster's restart, a dry run in CI need not, and
 // who typed a command wants to know.
-func (u Use) patience(s *settings.Settings) time.Duration {
+func Patience(s *settings.Settings, u Purpose) time.Duration {
 	switch {
 	case s.Has("connect-timeout"):
 		return s.ConnectTimeout

@@ -63,7 +63,7 @@ func TestAdviceOnRefusedCredentials(t *testing.T) {
 	require.NoError(t, os.WriteFile(file, []byte("client: {hosts: '"+server.URL+"', api_key: geheim}"), 0o600))
 	s, err := settings.Load(nil, func(name string) (string, bool) { return file, name == "ESNAP_CONFIG" })
 	require.NoError(t, err)
-	cl, err := es.New(Options(s, "test", Use{}))
+	cl, err := es.New(Options(s, "test", Purpose{}))
 	require.NoError(t, err)
 	_, err = cl.Server(t.Context())
 	require.ErrorIs(t, err, cluster.ErrUnauthorized)

@@ -15,6 +15,7 @@ import (
 
 	"github.com/esnap/esnap/actions"
 	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/job"
 	"github.com/esnap/esnap/internal/plan"
 	"github.com/esnap/esnap/internal/run"
 	"github.com/esnap/esnap/internal/strictyaml"
@@ -227,7 +228,7 @@ func (s singleton) run(h Host, c *cobra.Command) error {
 	if s.show != nil {
 		return s.show(x, c, p.Steps[0])
 	}
-	return x.run(c.Context(), p, true)
+	return x.run(c.Context(), job.Job{Plan: p}, true)
 }
 
 // file is the command line as an action file, in JSON.

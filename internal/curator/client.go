@@ -159,12 +159,9 @@ type session struct {
 	program string
 	s       *settings.Settings
 	flavour actions.Flavour
-	dryRun  bool
-	// patience is how long the cluster is waited for.
-	patience time.Duration
-	log      *slog.Logger
-	words    words
-	close    func()
+	log     *slog.Logger
+	words   words
+	close   func()
 }
 
 // open translates options, ESCLIENT_* variables and the client file into settings,
@@ -174,7 +171,8 @@ func open(c *cobra.Command, h Host, program string) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	x := &session{h: h, words: words{c.Flags(), program}, program: program, s: s, flavour: actions.Curator8, dryRun: s.DryRun || given["dry-run"] == "true"}
+	x := &session{h: h, words: words{c.Flags(), program}, program: program, s: s, flavour: actions.Curator8}
+	s.DryRun = s.DryRun || given["dry-run"] == "true"
 	if s.Dialect == settings.Curator5 && s.Compat == 0 || s.Compat == 5 {
 		x.flavour = actions.Curator5
 	}
@@ -299,17 +297,20 @@ func (x *session) dial() (cluster.Cluster, error) {
 			return nil, err
 		}
 	}
-	o := connect.Options(x.s, x.h.Version, connect.Use{Unattended: x.program == program, DryRun: x.dryRun}) // single actions are typed
+	o := connect.Options(x.s, x.h.Version, x.purpose())
 	if x.showsRequests() {
 		o.Trace = func(e es.Exchange) { x.log.Debug(fmt.Sprintf("%s %s %d %s", e.Method, e.URI, e.Status, e.Took)) }
 	}
 	o.Wait = func(err error, _ time.Duration) { x.log.Warn("Waiting for the cluster: " + err.Error()) }
 	o.Warn = func(text string) { x.log.Warn(text) }
-	x.patience = o.ConnectTimeout
 	if x.h.Connect != nil {
 		return x.h.Connect(o)
 	}
 	return es.New(o)
+}
+
+func (x *session) purpose() connect.Purpose {
+	return connect.Purpose{Unattended: x.program == program, DryRun: x.s.DryRun} // single actions are typed
 }
 
 // showsRequests says whether the lines of the HTTP client are wanted: by default they

@@ -17,7 +17,7 @@ import (
 	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/connect"
 	"github.com/esnap/esnap/internal/es"
-	"github.com/esnap/esnap/internal/plan"
+	"github.com/esnap/esnap/internal/job"
 	"github.com/esnap/esnap/internal/run"
 	"github.com/esnap/esnap/internal/settings"
 	"github.com/esnap/esnap/internal/terminal"
@@ -32,16 +32,11 @@ type Host struct {
 	Now      func() time.Time
 	Local    *time.Location
 	Version  string
-	// Terminated is told why a run failed, where Kubernetes wants to know; may be nil.
-	Terminated func(words ...string)
+	Watch    cluster.Stopwatch // nil: real time
+	// TerminationLog is the file for the last words of a run, if it exists; empty: none.
+	TerminationLog string
 	// Connect makes the cluster; nil speaks HTTP.
 	Connect func(es.Options) (cluster.Cluster, error)
-}
-
-func (h Host) terminated(words ...string) {
-	if h.Terminated != nil {
-		h.Terminated(words...)
-	}
 }
 
 // usage is a command line that cannot be obeyed: exit code 2.
@@ -84,12 +79,12 @@ func Main(ctx context.Context, h Host, name string, args []string) int {
 		return done.code
 	case errors.As(err, &wrong) || strings.HasPrefix(err.Error(), "unknown command"):
 		fmt.Fprintf(h.Err, "Usage: %s\nTry '%s --help' for help.\n\nError: %s\n", c.UseLine(), c.CommandPath(), err)
-		h.terminated(name + ": " + err.Error())
+		job.LeaveWords(h.TerminationLog, nil, name+": "+err.Error())
 		return 2
 	}
 	text := words{c.Flags(), name}.error(err)
 	terminal.Fprintf(h.Err, "%s: %s\n", name, text)
-	h.terminated(name + ": " + text)
+	job.LeaveWords(h.TerminationLog, nil, name+": "+text)
 	return 1
 }
 
@@ -159,42 +154,32 @@ func runFile(c *cobra.Command, h Host, file string) error {
 		return err
 	}
 	defer x.close()
-	data, err := os.ReadFile(file)
-	if err != nil {
-		return err
-	}
-	p, err := plan.Parse(file, data, plan.Options{Flavour: x.flavour, Env: x.s.Lookup, Secret: x.secret, Guards: x.s.Guards})
-	if err != nil {
-		return err
-	}
-	return x.run(c.Context(), p, false)
+	return x.run(c.Context(), job.Job{File: file}, false)
 }
 
-// run carries out a plan, with the lines of an action file or of a single action.
-func (x *session) run(ctx context.Context, p *plan.Plan, single bool) error {
-	for _, w := range p.Findings {
-		if w.Tolerated {
-			x.log.Warn(w.Error())
+// run carries out a file or a plan, with the lines of an action file or of a single action.
+func (x *session) run(ctx context.Context, j job.Job, single bool) error {
+	j.Flavour, j.Settings, j.Secret, j.Version = x.flavour, x.s, x.secret, x.h.Version
+	j.Clock = job.Clock{Now: x.h.Now, Watch: x.h.Watch}
+	if j.Clock.Watch == nil {
+		j.Clock.Watch = cluster.RealTime()
+	}
+	j.Options = run.Options{WaitForCluster: connect.Patience(x.s, x.purpose())}
+	j.Dial, j.ExitCode = x.dial, code
+	j.Observers = run.Observers{&observer{log: x.log, words: x.words, flavour: x.flavour, single: single, anyServer: x.s.SkipVersionTest}}
+	j.TerminationLog = x.h.TerminationLog
+	j.LastWords = func(e job.Ended) []string {
+		if errs := e.Result.Errors(); e.Code != 0 && len(errs) > 0 {
+			return []string{x.program + ": " + x.words.error(errs[0])}
 		}
+		return nil
 	}
-	reach := x.reach
-	if p.Idle(p.Steps) {
-		reach = func(context.Context) (cluster.Cluster, error) { return x.dial() }
+	e := j.Run(ctx)
+	if e.Err != nil && e.Stage != run.StageConnect {
+		return e.Err
 	}
-	cl, err := reach(ctx)
-	if err != nil || cl == nil {
-		return err
-	}
-	result := run.Run(ctx, p, cl, run.Options{
-		Now: x.h.Now(), Watch: cluster.RealTime(), DryRun: x.dryRun, Timeout: x.s.Timeout, WaitForCluster: x.patience,
-		Remote: connect.Remote(x.h.Version),
-	}, &observer{log: x.log, words: x.words, flavour: x.flavour, single: single, anyServer: x.s.SkipVersionTest})
-	if n := code(result); n != 0 {
-		for _, err := range result.Errors() {
-			x.h.terminated(x.s.Redact(x.program + ": " + x.words.error(err)))
-			break
-		}
-		return &coded{n}
+	if e.Code != 0 {
+		return &coded{e.Code}
 	}
 	return nil
 }
@@ -208,7 +193,7 @@ func (x *session) reach(ctx context.Context) (cluster.Cluster, error) {
 	}
 	elected, err := connect.OnMaster(ctx, cl, x.s)
 	if err == nil && !elected {
-		x.log.Info("Master-only flag detected. Connected to non-master node. Aborting.")
+		x.log.Info(notMaster)
 		return nil, nil
 	}
 	return cl, err

@@ -307,7 +307,7 @@ actions:
 	require.Contains(t, out, `DRY-RUN: Moving shards to shrink node: "n1"`)
 	require.Contains(t, out, `DRY-RUN: Shrinking index "a" to "a-shrink" with settings {`)
 	require.Contains(t, out, `DRY-RUN: Deleting source index "a"`)
-	require.Contains(t, out, "the remote cluster: list indices", "it cannot be reached, and nothing else is at fault")
+	require.Contains(t, out, "the remote cluster: list indices: cannot reach http://127.0.0.1:1/: connection refused", "it cannot be reached, and nothing else is at fault")
 	code, out, errs = s.run("--dry-run", "--config", s.file("config.yml", stockClient), s.file("three.yml", `
 actions:
   1:

@@ -28,11 +28,17 @@ type observer struct {
 	failed    []string
 }
 
+// notMaster is Curator's line on a node that is not the elected master.
+const notMaster = "Master-only flag detected. Connected to non-master node. Aborting."
+
 // Observe implements run.Observer.
 func (o *observer) Observe(e run.Event) {
 	switch e := e.(type) {
 	case run.Started:
 		o.dryRun = e.DryRun
+	case run.NotMaster:
+		o.log.Info(notMaster)
+	case run.Connected:
 		if !o.anyServer && !tested(e.Server) {
 			o.log.Warn(e.Server.String() + " is outside what esnap is tested on: Elasticsearch 6.7 to 9, OpenSearch 1 to 3")
 		}
@@ -83,6 +89,10 @@ func (o *observer) Observe(e run.Event) {
 		o.log.Debug(fmt.Sprintf("Waiting for %s, %s so far", e.Waiting.For, e.Waiting.Elapsed))
 	case run.ActionDone:
 		o.done(e)
+	case run.Aborted:
+		if e.Stage == run.StageConnect { // of the others the program tells
+			o.log.Log(context.Background(), critical, o.words.error(e.Err))
+		}
 	case run.Finished:
 		o.finished(e.Result)
 	}
@@ -90,11 +100,11 @@ func (o *observer) Observe(e run.Event) {
 
 func (o *observer) skipped(e run.ActionSkipped) {
 	switch {
-	case e.Step.Common.DisableAction:
+	case e.Reason == run.SkipDisabled:
 		o.log.Info(fmt.Sprintf("Action ID: %s: %q not performed because \"disable_action\" is set to True", e.Step.ID, e.Step.Kind))
-	case o.single && strings.Contains(e.Why, "ignore_empty_list"):
+	case o.single && e.Reason == run.SkipEmpty:
 		o.log.Info("Nothing in the list after filtering. Skipping action.")
-	case strings.Contains(e.Why, "ignore_empty_list"):
+	case e.Reason == run.SkipEmpty:
 		o.log.Info(fmt.Sprintf("Skipping action %q due to empty list: %s", e.Step.Kind, e.Why))
 	}
 }

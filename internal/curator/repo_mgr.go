@@ -77,7 +77,7 @@ func newRepoMgr(h Host) *cobra.Command {
 			if err != nil || cl == nil {
 				return err
 			}
-			if x.dryRun {
+			if x.s.DryRun {
 				cl = cluster.DryRun(cl, h.Now(), false, func(in cluster.Intent) {
 					x.log.Info(strings.TrimSpace(fmt.Sprintf("DRY-RUN: %s %s %s %s", in.Verb, in.What, strings.Join(in.Names, ", "), in.Detail)))
 				})
@@ -236,7 +236,7 @@ func (x *session) create(c *cobra.Command, cl cluster.Cluster, kind string) erro
 	if err := repository.Register(c.Context(), cl, cluster.RegisterRepository{Name: name, Type: kind, Settings: settings, Verify: verify}); err != nil {
 		return repository.Explain(err)
 	}
-	if !x.dryRun {
+	if !x.s.DryRun {
 		x.log.Info("Repository " + name + " created")
 	}
 	return nil
@@ -255,7 +255,7 @@ func (x *session) unregister(c *cobra.Command, cl cluster.Cluster) error {
 	if err != nil {
 		return err
 	}
-	if !yes && !x.dryRun {
+	if !yes && !x.s.DryRun {
 		terminal.Fprintf(x.h.Err, "Are you sure you want to delete repository %s? [y/N]: ", name)
 		answer, err := terminal.ReadLine(c.Context(), x.h.In)
 		if err != nil {
@@ -270,7 +270,7 @@ func (x *session) unregister(c *cobra.Command, cl cluster.Cluster) error {
 	if err := repository.Unregister(c.Context(), cl, name); err != nil {
 		return err
 	}
-	if !x.dryRun {
+	if !x.s.DryRun {
 		x.log.Info("Repository " + name + " deleted; its snapshots are where they were")
 	}
 	return nil

@@ -417,7 +417,7 @@ func TestAWSHiccup(t *testing.T) {
 		_, err = s.RoundTrip(r)
 		require.EqualError(t, err, "no AWS credentials could be had: web identity: "+c.err.Error())
 		write := call{op: "delete index a", write: true}
-		err = (&Client{}).transportError(t.Context(), write, err)
+		err = (&Client{o: Options{URLs: []string{"http://es"}}}).transportError(t.Context(), write, 0, err)
 		require.ErrorIs(t, err, cluster.ErrUnauthorized)
 		require.Contains(t, cluster.Hint(err), "aws_key")
 		require.Equal(t, c.again, again(write, err), "nothing was sent, so that a write may be repeated, too")

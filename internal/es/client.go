@@ -17,6 +17,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -52,6 +53,10 @@ type Options struct {
 
 	// RefusedHint is advice on refused credentials; empty: the usual.
 	RefusedHint string
+	// URLSource says where the addresses come from, for messages; empty: nothing is said.
+	URLSource string
+	// UnreachableHint is advice on a cluster that cannot be reached; empty: none.
+	UnreachableHint string
 
 	// Timeout bounds one request, ConnectTimeout waiting for a cluster that does
 	// not answer, or answers that it is not ready.
@@ -271,7 +276,7 @@ func (c *Client) once(ctx context.Context, k call, host int) (retryAfter time.Du
 		return c.hosts.list[host].Perform(r)
 	}))
 	if err != nil {
-		return 0, c.transportError(ctx, k, err)
+		return 0, c.transportError(ctx, k, host, err)
 	}
 	defer resp.Body.Close()
 	ex.Status = resp.StatusCode
@@ -339,7 +344,7 @@ func parseRetryAfter(v string) (time.Duration, bool) {
 }
 
 // transportError is what a request without a reply means.
-func (c *Client) transportError(ctx context.Context, k call, err error) error {
+func (c *Client) transportError(ctx context.Context, k call, host int, err error) error {
 	e := &cluster.Error{Op: k.op, Kind: cluster.ErrUnreachable, Err: err, Text: plainTransport(err)}
 	var dial *net.OpError
 	var cert *tls.CertificateVerificationError
@@ -360,10 +365,20 @@ func (c *Client) transportError(ctx context.Context, k call, err error) error {
 		}
 	case errors.As(err, &record), strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
 		e.Text, e.Hint = "the server does not speak TLS on this port", "write http:// in the address, or the port that has TLS"
-	case errors.As(err, &dial) && dial.Op == "dial":
-		e.Err = errors.Join(errNotSent, err)
-	case errors.Is(err, syscall.ECONNREFUSED):
-		e.Err = errors.Join(errNotSent, err)
+	case errors.As(err, &dial) && dial.Op == "dial", errors.Is(err, syscall.ECONNREFUSED):
+		e.Hint, e.Err = c.o.UnreachableHint, errors.Join(errNotSent, err)
+		if dial != nil {
+			e.Text = dial.Err.Error()
+		}
+		var call *os.SyscallError
+		if errors.As(err, &call) {
+			e.Text = call.Err.Error()
+		}
+		if cannot := "cannot reach " + c.address(host); k.op == askVersion {
+			e.Op = cannot
+		} else {
+			e.Text = cannot + ": " + e.Text
+		}
 	case k.write && ctx.Err() != nil:
 		e.Kind, e.Text, e.Err = cluster.ErrLost, context.Cause(ctx).Error(), errors.Join(errTimedOut, err)
 	case ctx.Err() != nil:
@@ -374,6 +389,19 @@ func (c *Client) transportError(ctx context.Context, k call, err error) error {
 		e.Err = errors.Join(errNoReply, err)
 	}
 	return e
+}
+
+// address is one of the addresses as it was given, without a password.
+func (c *Client) address(host int) string {
+	text := c.o.URLs[host]
+	if u, err := url.Parse(text); err == nil {
+		u.User = nil
+		text = u.String()
+	}
+	if c.o.URLSource != "" {
+		text += " (from " + c.o.URLSource + ")"
+	}
+	return text
 }
 
 // plainTransport is the last part of a transport's error: what happened, without

@@ -16,6 +16,9 @@ import (
 	"github.com/esnap/esnap/internal/cluster"
 )
 
+// askVersion is what the first request is for.
+const askVersion = "ask the cluster for its version"
+
 // Server implements cluster.ServerReader. The first call waits for a cluster that
 // does not answer yet, up to ConnectTimeout; the answer is remembered.
 func (c *Client) Server(ctx context.Context) (cluster.Server, error) {
@@ -93,7 +96,7 @@ func (c *Client) probe(ctx context.Context) (cluster.Server, error) {
 		}
 		return s.learn(root.ClusterUUID)
 	}
-	err := c.do(ctx, call{op: "ask the cluster for its version", which: true, resend: never, request: func() esapi.Request { return esapi.InfoRequest{} }, decode: page(decode)})
+	err := c.do(ctx, call{op: askVersion, which: true, resend: never, request: func() esapi.Request { return esapi.InfoRequest{} }, decode: page(decode)})
 	switch {
 	case err == nil && root.Version.Number != "":
 		return cluster.Server{
@@ -143,7 +146,7 @@ func page(decode func(*stream) error) func(*stream) error {
 		var syntax *json.SyntaxError
 		var other *json.UnmarshalTypeError
 		if errors.As(err, &syntax) || errors.As(err, &other) || errors.Is(err, errLacks) {
-			return &cluster.Error{Op: "ask the cluster for its version", Kind: cluster.ErrUnreachable, Err: errNoCluster, Text: "the reply is not what a cluster sends"}
+			return &cluster.Error{Op: askVersion, Kind: cluster.ErrUnreachable, Err: errNoCluster, Text: "the reply is not what a cluster sends"}
 		}
 		return err
 	}
@@ -167,7 +170,7 @@ func status(err error) int {
 // noCluster is what is said of such an address.
 func noCluster(err error) error {
 	return &cluster.Error{
-		Op: "ask the cluster for its version", Kind: cluster.ErrUnreachable, Err: errNoCluster, Text: "what answers at this address is not Elasticsearch or OpenSearch: " + err.Error(),
+		Op: askVersion, Kind: cluster.ErrUnreachable, Err: errNoCluster, Text: "what answers at this address is not Elasticsearch or OpenSearch: " + err.Error(),
 		Hint: "check the host, the port and the path in the address of the cluster",
 	}
 }

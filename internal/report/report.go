@@ -107,9 +107,9 @@ type Collector struct {
 	reasons shared[Reason]
 }
 
-// NewCollector makes an empty one for a run of this file.
-func NewCollector(file string, now time.Time, dryRun bool) *Collector {
-	return &Collector{names: shared[string]{}, reasons: shared[Reason]{}, r: Report{SchemaVersion: SchemaVersion, File: file, Now: now.UTC(), DryRun: dryRun, Repositories: []Repository{}, Actions: []Action{}, Warnings: []string{}}}
+// NewCollector makes an empty one.
+func NewCollector() *Collector {
+	return &Collector{names: shared[string]{}, reasons: shared[Reason]{}, r: Report{SchemaVersion: SchemaVersion, Repositories: []Repository{}, Actions: []Action{}, Warnings: []string{}}}
 }
 
 // Report is what was collected, with the exit code that goes with it.
@@ -124,7 +124,11 @@ func (c *Collector) action() *Action { return &c.r.Actions[len(c.r.Actions)-1] }
 func (c *Collector) Observe(e run.Event) {
 	switch e := e.(type) {
 	case run.Started:
-		c.r.File, c.r.DryRun, c.r.Now, c.r.Server = e.File, e.DryRun, e.Now.UTC(), e.Server.String()
+		c.r.File, c.r.DryRun, c.r.Now = e.File, e.DryRun, e.Now.UTC()
+	case run.Connected:
+		c.r.Server = e.Server.String()
+	case run.Aborted:
+		c.r.Error, c.r.Hint = text(e.Err), cluster.Hint(e.Err)
 	case run.RepositoryReady:
 		c.repository(e)
 	case run.ActionStarting:
@@ -196,7 +200,7 @@ func (c *Collector) skipped(e run.ActionSkipped) {
 	if len(c.r.Actions) == 0 || c.action().ID != e.Step.ID {
 		c.start(e.Step.ID, e.Step.Kind, e.Step.Description, "")
 		c.action().Status = "not_run"
-		if e.Step.Common.DisableAction {
+		if e.Reason == run.SkipDisabled {
 			c.action().Status = "disabled"
 		}
 	}
@@ -267,7 +271,7 @@ func Status(r run.ActionResult) string {
 		return "empty"
 	case r.NotRun:
 		return "not_run"
-	case r.Less:
+	case r.Partial:
 		return "partial"
 	}
 	return "done"

@@ -49,7 +49,8 @@ func night(dryRun bool) []run.Event {
 	disabled.Common.DisableAction = true
 	left := step("6", "snapshot", "No description given", &actions.Snapshot{Repository: "nightly"})
 	events := []run.Event{
-		run.Started{File: "night.yml", Now: now, Server: cluster.Server{Text: "6.7.0", Version: cluster.Version{6, 7, 0}}, DryRun: dryRun},
+		run.Started{File: "night.yml", Now: now, DryRun: dryRun},
+		run.Connected{Server: cluster.Server{Text: "6.7.0", Version: cluster.Version{6, 7, 0}}},
 		run.Warning{Text: "the certificate is not verified"},
 		run.RepositoryReady{State: repository.State{Spec: repository.Spec{Name: "nightly", Type: "fs"}, Result: cluster.Unchanged, Detail: "as declared", Holds: 3,
 			Drift: []repository.Difference{{Key: "compress", Have: "true", Want: "false"}}}},
@@ -61,7 +62,7 @@ func night(dryRun bool) []run.Event {
 		}},
 		run.Outcome{Step: take, Outcome: cluster.Outcome{Verb: "create", What: "snapshot", Name: "snap-1", Repository: "nightly", Result: cluster.Less, Detail: "PARTIAL, 7 indices", Assumed: dryRun}},
 		run.Warning{Step: &take, Text: "a note of the action"},
-		run.ActionDone{Step: take, Result: run.ActionResult{Step: take, Less: true, Duration: 1234 * time.Millisecond}},
+		run.ActionDone{Step: take, Result: run.ActionResult{Step: take, Partial: true, Duration: 1234 * time.Millisecond}},
 		run.ActionStarting{Step: remove},
 		run.Selected{Step: remove, Listed: 20, Selection: cluster.Selection{
 			Selected: days("ks-logstash-log-", 1, 3),
@@ -81,7 +82,7 @@ func night(dryRun bool) []run.Event {
 		run.ActionDone{Step: expire, Result: run.ActionResult{Step: expire, Empty: true}},
 		run.ActionStarting{Step: restore},
 		run.ActionDone{Step: restore, Result: run.ActionResult{Step: restore, Err: cluster.Refuse("an index is in the way")}},
-		run.ActionSkipped{Step: disabled, Why: "disable_action is true"},
+		run.ActionSkipped{Step: disabled, Reason: run.SkipDisabled, Why: "disable_action is true"},
 		run.ActionSkipped{Step: left, Why: "the run ended before it"},
 	}
 	result := run.Result{Err: cluster.WithHint(errors.New("interrupted"), "what runs in the cluster goes on"), Duration: 92500 * time.Millisecond}
@@ -94,7 +95,7 @@ func night(dryRun bool) []run.Event {
 }
 
 func collect(events []run.Event, code int) *report.Report {
-	c := report.NewCollector("", time.Time{}, false)
+	c := report.NewCollector()
 	for _, e := range events {
 		c.Observe(e)
 	}
@@ -212,11 +213,11 @@ func TestStatus(t *testing.T) {
 		want string
 	}{
 		{run.ActionResult{}, "done"},
-		{run.ActionResult{Less: true}, "partial"},
+		{run.ActionResult{Partial: true}, "partial"},
 		{run.ActionResult{NotRun: true}, "not_run"},
 		{run.ActionResult{Empty: true}, "empty"},
-		{run.ActionResult{Err: errors.New("x"), Less: true, NotRun: true}, "failed"},
-		{run.ActionResult{Err: fmt.Errorf("x: %w", cluster.Refuse("no")), Less: true}, "refused"},
+		{run.ActionResult{Err: errors.New("x"), Partial: true, NotRun: true}, "failed"},
+		{run.ActionResult{Err: fmt.Errorf("x: %w", cluster.Refuse("no")), Partial: true}, "refused"},
 	} {
 		require.Equal(t, c.want, report.Status(c.r), "%+v", c.r)
 	}

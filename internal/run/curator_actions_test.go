@@ -231,7 +231,7 @@ func TestADryRunRefusesWhatIsThere(t *testing.T) {
 	b := newBench(t)
 	b.c.AddIndices("logs-a")
 	b.c.AddSnapshot("r", cluster.Snapshot{Name: "snap-20261121", Indices: []string{"logs-a"}})
-	b.o.DryRun, b.o.Imagined = true, true
+	b.o.DryRun, b.o.FixedNow = true, true
 	res, _ := b.run("actions: {1: {action: snapshot, options: {repository: r, name: 'snap-%Y%m%d'}, " + onLogs + "}}")
 	require.NoError(t, errors.Join(res.Errors()...), "an imagined night has no snapshot yet")
 	for _, dry := range []bool{true, false} {

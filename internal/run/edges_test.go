@@ -353,7 +353,7 @@ func TestDryRunOfAPartialSnapshot(t *testing.T) {
 		b.c.BreakIndex("logs-2026.11.01", "NODE_LEFT")
 		res, r := b.run(file)
 		require.NoError(t, errors.Join(res.Errors()...))
-		require.True(t, res.Actions[0].Less)
+		require.True(t, res.Actions[0].Partial)
 		require.Equal(t, map[string]cluster.Result{"s": cluster.Less, "logs-2026.11.02": cluster.Done}, r.outcomes(), "dry run: %v", dry)
 		require.Equal(t, dry, len(b.snapshots("r")) == 0)
 	}

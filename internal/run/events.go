@@ -25,12 +25,33 @@ func (o Observers) Observe(e Event) {
 	}
 }
 
-// Started is the beginning of a run.
+// Started is the beginning of a run: nothing was read or sent yet.
 type Started struct {
 	File   string
 	Now    time.Time
-	Server cluster.Server
 	DryRun bool
+}
+
+// Connected says which server answers.
+type Connected struct{ Server cluster.Server }
+
+// NotMaster says that nothing is done, since the node that was asked is not the master.
+type NotMaster struct{}
+
+// Stage is where a run ended that did not begin.
+type Stage string
+
+// The stages.
+const (
+	StageFile     Stage = "file"     // the action file is read and parsed
+	StageSettings Stage = "settings" // the connection is made from the settings; nothing is sent
+	StageConnect  Stage = "connect"  // the cluster is asked what it is
+)
+
+// Aborted is the end of a run that did not begin, and why.
+type Aborted struct {
+	Stage Stage
+	Err   error
 }
 
 // RepositoryReady is a declared repository that was brought into the cluster, or
@@ -45,9 +66,20 @@ type ActionStarting struct{ Step plan.Step }
 
 // ActionSkipped is an action that is not run, and why.
 type ActionSkipped struct {
-	Step plan.Step
-	Why  string
+	Step   plan.Step
+	Reason SkipReason
+	Why    string // in words
 }
+
+// SkipReason is why an action is not run.
+type SkipReason string
+
+// The reasons.
+const (
+	SkipDisabled SkipReason = "disabled" // disable_action is set
+	SkipEmpty    SkipReason = "empty"    // nothing is selected, and ignore_empty_list is set
+	SkipNotRun   SkipReason = "not_run"  // something before it ended the run
+)
 
 // Selected is what filters and guards left of a listing.
 type Selected struct {
@@ -90,6 +122,9 @@ type ActionDone struct {
 type Finished struct{ Result Result }
 
 func (Started) event()         {}
+func (Connected) event()       {}
+func (NotMaster) event()       {}
+func (Aborted) event()         {}
 func (RepositoryReady) event() {}
 func (ActionStarting) event()  {}
 func (ActionSkipped) event()   {}
@@ -107,7 +142,7 @@ type ActionResult struct {
 	Err      error // nil: done
 	Empty    bool  // nothing was selected, and that was allowed
 	NotRun   bool  // the run ended before it
-	Less     bool  // done, but less than whole
+	Partial  bool  // done, but incomplete
 	Guarded  int   // items that guards spared
 	Duration time.Duration
 }
@@ -118,6 +153,7 @@ type Result struct {
 	// Err is what ended the run before its actions: the cluster was not reached, a
 	// repository could not be prepared, or it was interrupted.
 	Err      error
+	Reached  bool // the server answered
 	Wrote    bool // something was sent that may have changed the cluster
 	Duration time.Duration
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/esnap/esnap/actions"
 	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/plan"
+	"github.com/esnap/esnap/internal/restore"
 	"github.com/esnap/esnap/repository"
 )
 
@@ -21,10 +22,10 @@ type Options struct {
 	// Now is the run's one reading of the clock; Watch measures everything else.
 	Now   time.Time
 	Watch cluster.Stopwatch
-	// DryRun sends nothing that changes the cluster. Imagined means that Now is not
+	// DryRun sends nothing that changes the cluster. FixedNow means that Now is not
 	// the real time, so that it is not compared with the cluster's clock.
 	DryRun   bool
-	Imagined bool
+	FixedNow bool
 	// Only and Skip choose actions by id.
 	Only, Skip []string
 	// Force goes through refusals of planners and of changed repositories.
@@ -42,7 +43,7 @@ type Options struct {
 	// Remote reaches another cluster, which a reindex copies from.
 	Remote func(cluster.Remote) (cluster.IndexReader, error)
 	// Confirm is shown a restore's plan before it is carried out.
-	Confirm func(plan any) error
+	Confirm func(*restore.Plan) error
 	// ConfirmSelection is shown what a deleting step would delete; an error stops it.
 	ConfirmSelection func(step plan.Step, sel cluster.Selection) error
 }
@@ -69,13 +70,14 @@ type runner struct {
 	result     Result
 }
 
-// Run carries out a plan. The context's cause says why it ended early. Everything
-// that happened is told to the observer; the result sums it up.
+// Run carries out a plan. The context's cause says why it ended early. Everything that
+// happened is observed, but for the run's beginning and end, which are the caller's; the
+// result sums it up.
 func Run(ctx context.Context, p *plan.Plan, c cluster.Cluster, o Options, obs Observer) Result {
 	r := &runner{o: o, plan: p, obs: obs}
 	r.cache = newListings(c, o.Watch, o.DryRun)
 	if o.DryRun {
-		r.c = cluster.DryRun(r.cache, o.Now, o.Imagined, func(in cluster.Intent) { r.obs.Observe(Intended{r.step, in}) })
+		r.c = cluster.DryRun(r.cache, o.Now, o.FixedNow, func(in cluster.Intent) { r.obs.Observe(Intended{r.step, in}) })
 		r.lister = r.c
 	} else {
 		r.c = cluster.Intercept(c, c, func(_ context.Context, op cluster.Op, do func() error) error {
@@ -91,7 +93,6 @@ func Run(ctx context.Context, p *plan.Plan, c cluster.Cluster, o Options, obs Ob
 	r.run(ctx)
 	r.warnNeverSaved()
 	r.result.Duration = o.Watch.Elapsed()
-	r.obs.Observe(Finished{r.result})
 	return r.result
 }
 
@@ -114,7 +115,8 @@ func (r *runner) run(ctx context.Context) {
 			r.result.Err = err
 			return
 		}
-		r.obs.Observe(Started{File: r.plan.File, Now: r.o.Now, Server: server, DryRun: r.o.DryRun})
+		r.result.Reached = true
+		r.obs.Observe(Connected{server})
 		if err := r.repositories(ctx); err != nil {
 			r.result.Err = err
 		} else {
@@ -129,11 +131,11 @@ func (r *runner) run(ctx context.Context) {
 		}
 		if stopped {
 			r.result.Actions = append(r.result.Actions, ActionResult{Step: s, NotRun: true})
-			r.obs.Observe(ActionSkipped{s, r.notRun()})
+			r.obs.Observe(ActionSkipped{s, SkipNotRun, r.notRun()})
 			continue
 		}
 		if s.Common.DisableAction {
-			r.obs.Observe(ActionSkipped{s, "disable_action is set"})
+			r.obs.Observe(ActionSkipped{s, SkipDisabled, "disable_action is set"})
 			continue
 		}
 		res := r.action(ctx, s)
@@ -238,7 +240,7 @@ func (r *runner) action(ctx context.Context, s plan.Step) ActionResult {
 	switch {
 	case errors.Is(err, cluster.ErrEmpty) && s.Common.IgnoreEmptyList:
 		res.Empty = true
-		r.obs.Observe(ActionSkipped{s, "nothing is selected, and ignore_empty_list is set"})
+		r.obs.Observe(ActionSkipped{s, SkipEmpty, "nothing is selected, and ignore_empty_list is set"})
 	case err != nil:
 		res.Err = repository.Explain(err)
 	}
@@ -286,7 +288,7 @@ func (r *runner) act(ctx context.Context, s plan.Step, sel cluster.Selection, sl
 				o.Err = repository.Explain(o.Err)
 				failed = append(failed, o)
 			case cluster.Less:
-				res.Less = true
+				res.Partial = true
 			}
 			r.obs.Observe(Outcome{s, o})
 		},
@@ -302,7 +304,7 @@ func (r *runner) act(ctx context.Context, s plan.Step, sel cluster.Selection, sl
 		env.Timeout = r.o.Timeout
 	}
 	if r.o.DryRun {
-		env.Watch = cluster.Rehearsed(r.o.Watch)
+		env.Watch = cluster.NoSleep(r.o.Watch)
 	}
 	if s.Common.TimeoutOverride != nil || !actions.Kinds[s.Kind].Async {
 		ctx = cluster.WithRequestTimeout(ctx, s.Timeout)
@@ -327,7 +329,7 @@ func (r *runner) act(ctx context.Context, s plan.Step, sel cluster.Selection, sl
 // askClocks begins to compare our clock with the cluster's if some step deletes.
 // The answer comes while the first listing is made.
 func (r *runner) askClocks(ctx context.Context, steps []plan.Step) {
-	if r.o.AllowClockSkew || r.o.Imagined || !slices.ContainsFunc(steps, plan.Step.Deletes) {
+	if r.o.AllowClockSkew || r.o.FixedNow || !slices.ContainsFunc(steps, plan.Step.Deletes) {
 		return
 	}
 	r.skew = make(chan error, 1)

@@ -325,7 +325,7 @@ func TestPartialAndFailedSnapshots(t *testing.T) {
 			res, r := b.run(strings.Replace(takeSnapshot, ", once_per: day", c.options, 1))
 			require.Equal(t, c.want, r.outcomes()["snap-20261121010008"])
 			require.Equal(t, c.want == cluster.Failure, len(res.Errors()) > 0)
-			require.Equal(t, c.want == cluster.Less, res.Actions[0].Less)
+			require.Equal(t, c.want == cluster.Less, res.Actions[0].Partial)
 		})
 	}
 }

@@ -525,5 +525,8 @@ func commaScheme(urls string) []int {
 // Has says whether a setting was given, or has a default.
 func (s *Settings) Has(key string) bool { return s.values[key] != "" }
 
+// Source says where a setting comes from: a flag, a variable, or a file.
+func (s *Settings) Source(key string) string { return s.source[key] }
+
 // IsDefaultURL says whether nothing said where the cluster is.
 func (s *Settings) IsDefaultURL() bool { return s.source["url"] == "default" }

@@ -1,27 +1,23 @@
-package cmd
+package job
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/dustin/go-humanize"
-	"github.com/schollz/progressbar/v3"
-
 	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/report"
 	"github.com/esnap/esnap/internal/run"
-	"github.com/esnap/esnap/internal/terminal"
 )
 
-// logObserver writes a run's events as log lines. Each line is made from what
-// happened, never from what was meant. In a dry run every line says that it is one.
-type logObserver struct {
-	log *slog.Logger
+// lines writes a run's events as log lines. Each line is made from what
+// happened, never from what was meant. In a dry run every line shows that it is one.
+type lines struct {
+	log     *slog.Logger
+	started run.Started
 	// items is the level of what was done to one item. The report says it, too: a log
 	// on the same stream needs it only for debugging.
 	items  slog.Level
@@ -30,11 +26,18 @@ type logObserver struct {
 	waited map[string]time.Duration // when a wait was last logged, by what is waited for
 }
 
+func newLines(j Job) run.Observer {
+	if j.Log == nil {
+		return nil
+	}
+	return &lines{log: j.Log, items: j.ItemLevel}
+}
+
 // heartbeat is how often a wait is logged after its first line.
 const heartbeat = time.Minute
 
 // waits says whether a look at a wait is worth a line: its first one, then one a minute.
-func (l *logObserver) waits(w cluster.Waiting) bool {
+func (l *lines) waits(w cluster.Waiting) bool {
 	last, known := l.waited[w.For]
 	if known && w.Elapsed >= last && w.Elapsed-last < heartbeat {
 		return false
@@ -47,7 +50,7 @@ func (l *logObserver) waits(w cluster.Waiting) bool {
 }
 
 // verb is what was done, or in a dry run would be.
-func (l *logObserver) verb(verb string) string {
+func (l *lines) verb(verb string) string {
 	if l.dry {
 		return "would_" + strings.ReplaceAll(verb, " ", "_")
 	}
@@ -55,14 +58,18 @@ func (l *logObserver) verb(verb string) string {
 }
 
 // Observe implements run.Observer.
-func (l *logObserver) Observe(e run.Event) {
+func (l *lines) Observe(e run.Event) {
 	switch e := e.(type) {
 	case run.Started:
 		l.counts = map[cluster.Result]int{}
 		if l.dry = e.DryRun; l.dry {
 			l.log = l.log.With("dry_run", true)
 		}
-		l.log.Info("run started", "file", e.File, "server", e.Server.String(), "now", e.Now.UTC().Format(time.RFC3339))
+		l.started = e
+	case run.Connected:
+		l.log.Info("run started", "file", l.started.File, "server", e.Server.String(), "now", l.started.Now.UTC().Format(time.RFC3339))
+	case run.NotMaster:
+		l.log.Info("nothing is done: master_only is set, and this node is not the master")
 	case run.RepositoryReady:
 		if e.Err != nil {
 			l.log.Error("repository not ready", "repository", e.State.Spec.Name, "error", e.Err.Error(), "hint", cluster.Hint(e.Err))
@@ -92,7 +99,7 @@ func (l *logObserver) Observe(e run.Event) {
 		}
 		attrs := []any{"id", e.Step.ID, "for", e.Waiting.For, "elapsed", e.Waiting.Elapsed.Round(time.Millisecond).String()}
 		if p := e.Waiting.Progress; p != nil {
-			attrs = append(attrs, "progress", progressText(*p))
+			attrs = append(attrs, "progress", ProgressText(*p))
 		}
 		l.log.Log(context.Background(), level, "waiting", attrs...)
 	case run.Outcome:
@@ -138,56 +145,4 @@ func (l *logObserver) Observe(e run.Event) {
 		}
 		l.log.Info("run finished", attrs...)
 	}
-}
-
-// progress shows on a terminal what a run waits for.
-type progress struct {
-	bar *progressbar.ProgressBar
-	on  bool
-	app *App
-}
-
-func newProgress(a *App) *progress {
-	on := a.ErrTTY && a.getenv("CI") == "" && a.getenv("TERM") != "dumb"
-	return &progress{on: on && !a.noProgress, app: a}
-}
-
-// Observe implements run.Observer.
-func (p *progress) Observe(e run.Event) {
-	w, ok := e.(run.Waiting)
-	if !ok || !p.on || w.Waiting.Elapsed < time.Second {
-		if !ok {
-			p.clear()
-		}
-		return
-	}
-	if p.bar == nil {
-		p.bar = progressbar.NewOptions64(-1, progressbar.OptionSetWriter(p.app.screen), progressbar.OptionClearOnFinish(), progressbar.OptionSetWidth(10),
-			progressbar.OptionSetElapsedTime(false), progressbar.OptionSpinnerType(14))
-	}
-	text := []string{fmt.Sprintf("%s, %s", w.Waiting.For, w.Waiting.Elapsed.Round(time.Second))}
-	if pr := w.Waiting.Progress; pr != nil {
-		text = append(text, progressText(*pr))
-	}
-	p.bar.Describe(terminal.Line(strings.Join(text, ", ")))
-	_ = p.bar.Add(1)
-}
-
-func (p *progress) clear() {
-	if p.bar != nil {
-		_ = p.bar.Finish()
-		p.bar = nil
-	}
-}
-
-// progressText reads 12/240 shards, 34 MB of 1.2 GB.
-func progressText(p cluster.Progress) string {
-	s := fmt.Sprintf("%d of %d shards", p.ShardsDone, p.ShardsTotal)
-	if p.BytesTotal > 0 {
-		s += fmt.Sprintf(", %s of %s", humanize.IBytes(uint64(max(p.BytesDone, 0))), humanize.IBytes(uint64(p.BytesTotal)))
-	}
-	if p.ShardsFailed > 0 {
-		s += fmt.Sprintf(", %d failed", p.ShardsFailed)
-	}
-	return s
 }

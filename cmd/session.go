@@ -1,0 +1,227 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/esnap/esnap/actions"
+	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/connect"
+	"github.com/esnap/esnap/internal/es"
+	"github.com/esnap/esnap/internal/job"
+	"github.com/esnap/esnap/internal/plan"
+	"github.com/esnap/esnap/internal/run"
+	"github.com/esnap/esnap/internal/settings"
+	"github.com/esnap/esnap/internal/terminal"
+)
+
+// session is one command line with its settings and its log.
+type session struct {
+	*App
+	s   *settings.Settings
+	log *slog.Logger
+	// quietRuns means that on a terminal the report tells what log lines would.
+	quietRuns bool
+	progress  bool
+	// unattended means that a file is run with nobody waiting at a terminal.
+	unattended bool
+	advises    bool
+}
+
+// open reads the settings and sets up logging.
+func (a *App) open(c *cobra.Command) (*session, error) {
+	s, err := settings.Load(c.Flags(), a.Env)
+	if err != nil {
+		return nil, err
+	}
+	flag := func(name string) bool { v, _ := c.Flags().GetBool(name); return v }
+	x := &session{
+		App: a, s: s, advises: c.Annotations[advises] != "",
+		progress: a.ErrTTY && a.getenv("CI") == "" && a.getenv("TERM") != "dumb" && !flag("no-progress"),
+	}
+	a.redact = s.Redact
+	return x, x.openLog(flag("verbose"), flag("quiet"))
+}
+
+func (x *session) openLog(verbose, quiet bool) error {
+	level := slog.LevelInfo
+	if x.ErrTTY {
+		level = slog.LevelWarn
+		x.quietRuns = x.s.LogLevel == "" && x.s.LogFile == ""
+	}
+	switch x.s.LogLevel {
+	case "debug":
+		level = slog.LevelDebug
+	case "info":
+		level = slog.LevelInfo
+	case "warning":
+		level = slog.LevelWarn
+	case "error":
+		level = slog.LevelError
+	}
+	if verbose {
+		level, x.quietRuns = slog.LevelDebug, false
+	}
+	if quiet {
+		level = slog.LevelError
+	}
+	w := x.Err
+	to, done, err := x.s.OpenLog(x.Out)
+	if err != nil {
+		return err
+	}
+	x.closers = append(x.closers, done)
+	if to != nil {
+		w = terminal.NewWriter(to)
+	}
+	o := &slog.HandlerOptions{Level: level, ReplaceAttr: utc}
+	if slices.Contains([]string{"json", "logstash", "ecs"}, x.s.LogFormat) {
+		x.log = slog.New(slog.NewJSONHandler(w, o))
+	} else {
+		x.log = slog.New(slog.NewTextHandler(w, o))
+	}
+	if !x.advises {
+		for _, warning := range x.s.Warnings {
+			x.log.Warn(warning)
+		}
+	}
+	if x.s.Insecure {
+		x.log.Warn("the server's certificate is not verified (insecure): the connection can be intercepted")
+	}
+	return nil
+}
+
+func utc(_ []string, attr slog.Attr) slog.Attr {
+	if attr.Key == slog.TimeKey {
+		attr.Value = slog.StringValue(attr.Value.Time().UTC().Format("2006-01-02T15:04:05.000Z"))
+	}
+	return attr
+}
+
+// advises marks a command that is asked what is wrong with the settings: it prints
+// all warnings of them, others log those that matter in each run.
+const advises = "advises"
+
+// advise prints what there is to report of the settings.
+func (x *session) advise() {
+	for _, w := range slices.Concat(x.s.Warnings, x.s.Advice()) {
+		terminal.Fprintf(x.Err, "warning: %s\n", w)
+	}
+}
+
+// checkVariables looks for misspelt variables, once all files are read. Where no
+// action file is read, one that nothing reads may be that of such a file.
+func (x *session) checkVariables(level slog.Level) error {
+	if x.Environ == nil {
+		return nil
+	}
+	warnings, err := connect.CheckVariables(x.s, x.Environ())
+	for _, w := range warnings {
+		x.log.Log(context.Background(), level, w)
+	}
+	return err
+}
+
+// dial makes the cluster from the settings. Nothing is sent yet. readsFiles means that
+// an action file was read, which may name variables of its own.
+func (x *session) dial(readsFiles bool) (cluster.Cluster, error) {
+	level := slog.LevelDebug
+	if readsFiles {
+		level = slog.LevelWarn
+	}
+	if err := x.checkVariables(level); err != nil {
+		return nil, err
+	}
+	o := connect.Options(x.s, Version(), x.purpose())
+	o.Trace = func(e es.Exchange) {
+		x.log.Debug("request", "method", e.Method, "uri", e.URI, "status", e.Status, "bytes", e.Bytes, "took", e.Took.Round(time.Microsecond).String())
+	}
+	o.Wait = func(err error, elapsed time.Duration) {
+		x.log.Warn("waiting for the cluster", "elapsed", elapsed.Round(time.Second).String(), "error", err.Error())
+	}
+	o.Warn = func(text string) { x.log.Warn(text) }
+	if x.Connect != nil {
+		return x.Connect(o)
+	}
+	client, err := es.New(o)
+	var known *cluster.Error
+	switch {
+	case errors.As(err, &known): // no credentials
+		return nil, err
+	case err != nil:
+		return nil, &settings.Error{Text: err.Error()}
+	}
+	return client, nil
+}
+
+func (x *session) purpose() connect.Purpose {
+	return connect.Purpose{Unattended: x.unattended, DryRun: x.s.DryRun}
+}
+
+// reach makes the cluster and waits until it answers.
+func (a *App) reach(c *cobra.Command) (*session, cluster.Cluster, error) {
+	x, err := a.open(c)
+	if err != nil {
+		return nil, nil, err
+	}
+	cl, err := x.dial(false)
+	if err == nil {
+		_, err = cl.Server(c.Context())
+	}
+	return x, cl, err
+}
+
+// job is a job with everything that the command line gives. With a plan it is that of a
+// command; otherwise the file is read.
+func (x *session) job(p *plan.Plan, o run.Options) job.Job {
+	o.WaitForCluster = connect.Patience(x.s, x.purpose())
+	j := job.Job{
+		In: x.In, Plan: p, Flavour: actions.Native, Settings: x.s, Clock: job.Clock{Now: x.Now, Watch: x.Watch}, Version: Version(), Options: o,
+		Dial:           func() (cluster.Cluster, error) { return x.dial(p == nil) },
+		TerminationLog: x.TerminationLog, ItemLevel: slog.LevelDebug,
+	}
+	if f := x.s.LogFile; f != "" && f != "-" { // a record that stays when the run is killed before it reports
+		j.ItemLevel = slog.LevelInfo
+	}
+	if !x.quietRuns {
+		j.Log = x.log
+	}
+	if x.progress {
+		j.Screen = x.screen
+	}
+	return j
+}
+
+// carryOut runs a job and writes its report. All commands that act end here.
+func (x *session) carryOut(ctx context.Context, j job.Job, output string) error {
+	e := j.Run(ctx)
+	if e.NotMaster {
+		return nil
+	}
+	table := output == "table" || output == "wide"
+	switch {
+	case e.Stage == run.StageFile, e.Stage == run.StageSettings: // nothing was sent
+		return e.Err
+	case !e.Result.Reached && e.Result.Err != nil: // it never began: there is nothing to report
+		x.printError(e.Result.Err)
+		if table {
+			return &exit{e.Code}
+		}
+	case !table && x.quietRuns: // neither log lines nor the report on stdout tell a person
+		for _, err := range e.Result.Errors() {
+			x.printError(err)
+		}
+	}
+	if err := e.Report.Write(x.Out, output); err != nil {
+		return err
+	}
+	if e.Code != 0 {
+		return &exit{e.Code}
+	}
+	return nil
+}

@@ -1,0 +1,220 @@
+// Package job is the one room for a run: read, parse, connect, run, report, exit code.
+// Both faces of the program, esnap's commands and Curator's, make jobs.
+package job
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/esnap/esnap/actions"
+	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/connect"
+	"github.com/esnap/esnap/internal/plan"
+	"github.com/esnap/esnap/internal/report"
+	"github.com/esnap/esnap/internal/run"
+	"github.com/esnap/esnap/internal/settings"
+)
+
+// Clock is all of the time that a job knows: Now is read once, Watch measures and waits.
+type Clock struct {
+	Now   func() time.Time
+	Watch cluster.Stopwatch
+}
+
+// Job is one run of an action file, or of a plan that a command made.
+type Job struct {
+	// File is the action file, - for standard input, which In is. Plan, if it is given,
+	// is run instead.
+	File string
+	In   io.Reader
+	Plan *plan.Plan
+
+	Flavour  actions.Flavour
+	Settings *settings.Settings
+	// Secret says which variables an action file may not name; by default those of the
+	// settings.
+	Secret func(variable string) bool
+	Clock  Clock
+	// Version is esnap's own.
+	Version string
+
+	// Dial makes the cluster. Nothing is sent yet.
+	Dial func() (cluster.Cluster, error)
+	// Options say how the plan is run; Now, Watch and DryRun are set from the others.
+	Options run.Options
+	// FixedNow is the time as of which a dry run judges; zero: the clock's.
+	FixedNow time.Time
+
+	// Log, if set, gets a line for each event. ItemLevel is the level of lines about what
+	// was done to one item.
+	Log       *slog.Logger
+	ItemLevel slog.Level
+	// Screen is a terminal that shows what is waited for; nil: none.
+	Screen io.Writer
+	// TerminationLog is the file for the last words of a run, if it exists; empty: none.
+	// Words are by default those of the report.
+	TerminationLog string
+	LastWords      func(Ended) []string
+	// Observers are further ones, of the face.
+	Observers run.Observers
+
+	// FailOnSpared makes it exit code 5 that a guard spared something.
+	FailOnSpared bool
+	// ExitCode is the rule for the exit code of a run; by default esnap's.
+	ExitCode func(run.Result) int
+}
+
+// Ended is how a job ended.
+type Ended struct {
+	Result run.Result
+	Report *report.Report
+	Code   int
+	// Err is what kept the run from beginning, at this stage.
+	Err   error
+	Stage run.Stage
+	// NotMaster means that nothing was done, because the node is not the master.
+	NotMaster bool
+}
+
+// Run runs the job. Observers hear of every run: of Started, and then of Finished or
+// Aborted.
+func (j Job) Run(ctx context.Context) Ended {
+	if j.Settings != nil && j.Settings.Deadline > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, j.Settings.Deadline, Deadline{j.Settings.Deadline})
+		defer cancel()
+	}
+	if j.ExitCode == nil {
+		j.ExitCode = func(r run.Result) int { return ResultCode(r, j.FailOnSpared) }
+	}
+	o := j.Options
+	o.Now, o.Watch, o.DryRun = j.Clock.Now(), cluster.FromNow(j.Clock.Watch), j.Settings.DryRun
+	if !j.FixedNow.IsZero() {
+		o.Now, o.FixedNow = j.FixedNow, true
+	}
+	o.Timeout, o.Remote = j.Settings.Timeout, connect.Remote(j.Version)
+
+	collector := report.NewCollector()
+	all := j.observers(collector)
+	all.Observe(run.Started{File: j.name(), Now: o.Now, DryRun: o.DryRun})
+	var e Ended
+	stage, err := j.run(ctx, o, all, &e)
+	if err != nil {
+		if cause := context.Cause(ctx); cause != nil && !errors.Is(err, cause) {
+			err = fmt.Errorf("%w (%w)", cause, err)
+		}
+		e.Stage, e.Err = stage, err
+		e.Result.Err = err
+		all.Observe(run.Aborted{Stage: stage, Err: err})
+	} else {
+		all.Observe(run.Finished{Result: e.Result})
+	}
+	e.Code = j.ExitCode(e.Result)
+	e.Report = collector.Report(e.Code)
+	j.end(ctx, all, e)
+	return e
+}
+
+// run carries out the job. An error is what kept the plan from being run.
+func (j Job) run(ctx context.Context, o run.Options, obs run.Observer, e *Ended) (run.Stage, error) {
+	p := j.Plan
+	if p == nil {
+		var err error
+		if p, err = j.parse(); err != nil {
+			return run.StageFile, err
+		}
+	}
+	for _, f := range p.Findings {
+		if f.Tolerated {
+			obs.Observe(run.Warning{Text: f.Error()})
+		}
+	}
+	cl, err := j.Dial()
+	if err != nil {
+		return run.StageSettings, err
+	}
+	if j.Settings.MasterOnly && !p.Idle(p.Steps) {
+		elected, err := connect.OnMaster(ctx, cl, j.Settings)
+		switch {
+		case as[*settings.Error](err):
+			return run.StageSettings, err
+		case err != nil:
+			return run.StageConnect, err
+		}
+		if !elected {
+			e.NotMaster = true
+			obs.Observe(run.NotMaster{})
+			return "", nil
+		}
+	}
+	e.Result = run.Run(ctx, p, cl, o, obs)
+	if !e.Result.Reached && e.Result.Err != nil {
+		return run.StageConnect, e.Result.Err
+	}
+	return "", nil
+}
+
+// name is the file's name in reports and messages.
+func (j Job) name() string {
+	if j.Plan != nil {
+		return j.Plan.File
+	}
+	return FileName(j.File)
+}
+
+// FileName is a file's name in reports and messages.
+func FileName(file string) string {
+	if file == "-" {
+		return "standard input"
+	}
+	return file
+}
+
+func (j Job) parse() (*plan.Plan, error) {
+	data, err := ReadFile(j.In, j.File)
+	if err != nil {
+		return nil, err
+	}
+	secret := j.Secret
+	if secret == nil {
+		secret = j.Settings.Secret
+	}
+	return plan.Parse(j.name(), data, plan.Options{Flavour: j.Flavour, Env: j.Settings.Lookup, Secret: secret, Guards: j.Settings.Guards})
+}
+
+// FileError is an action file that cannot be read.
+type FileError struct {
+	File string
+	Err  error
+}
+
+// Error names the file and the reason.
+func (e *FileError) Error() string {
+	reason := e.Err
+	var path *os.PathError
+	if errors.As(reason, &path) {
+		reason = path.Err
+	}
+	return fmt.Sprintf("read the action file %s: %s", e.File, reason)
+}
+
+// Unwrap is the reason.
+func (e *FileError) Unwrap() error { return e.Err }
+
+// ReadFile reads an action file, or in for -. Errors are *FileError.
+func ReadFile(in io.Reader, file string) ([]byte, error) {
+	read := func() ([]byte, error) { return os.ReadFile(file) }
+	if file == "-" {
+		read = func() ([]byte, error) { return io.ReadAll(in) }
+	}
+	data, err := read()
+	if err != nil {
+		return nil, &FileError{file, err}
+	}
+	return data, nil
+}

@@ -1,0 +1,70 @@
+package job
+
+import (
+	"context"
+	"os"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/esnap/esnap/internal/run"
+	"github.com/esnap/esnap/internal/terminal"
+)
+
+// maxTermination is how much of a termination message Kubernetes keeps.
+const maxTermination = 4096
+
+// lastWords leaves the last words of a run in the termination log.
+type lastWords struct{ j Job }
+
+func newLastWords(j Job) run.Observer {
+	if j.TerminationLog == "" {
+		return nil
+	}
+	return lastWords{j}
+}
+
+// Observe implements run.Observer.
+func (lastWords) Observe(run.Event) {}
+
+// End implements Ender.
+func (l lastWords) End(_ context.Context, e Ended) {
+	words := l.j.LastWords
+	if words == nil {
+		words = func(e Ended) []string { return e.Report.LastWords() }
+	}
+	if w := words(e); len(w) > 0 {
+		LeaveWords(l.j.TerminationLog, l.j.Settings.Redact, w...)
+	}
+}
+
+// LeaveWords leaves the last words of a program, each in a line, where Kubernetes looks
+// for why a container ended: in this file, if it is already there. redact, if given, takes
+// secrets out. Nothing fails because they cannot be left.
+func LeaveWords(file string, redact func(string) string, words ...string) {
+	if file == "" {
+		return
+	}
+	var lines []string
+	for _, w := range words {
+		if w != "" {
+			lines = append(lines, terminal.Line(w))
+		}
+	}
+	text := strings.Join(lines, "\n")
+	if redact != nil {
+		text = redact(text)
+	}
+	if len(text) > maxTermination {
+		text = text[:maxTermination-len("…")]
+		for !utf8.ValidString(text) {
+			text = text[:len(text)-1]
+		}
+		text += "…"
+	}
+	f, err := os.OpenFile(file, os.O_WRONLY|os.O_TRUNC, 0)
+	if err != nil {
+		return
+	}
+	_, _ = f.WriteString(text)
+	_ = f.Close()
+}
