@@ -67,8 +67,11 @@ func (a *AliasAction) Run(ctx context.Context, env *Env) error {
 	return a.see(ctx, env, name, req)
 }
 
-// TakeOutOfAlias is the verb of an outcome of alias that removes.
-const TakeOutOfAlias = "take out of alias"
+// The verbs of outcomes of alias.
+var (
+	AddToAlias     = cluster.NewVerb("add to alias", "added to alias")
+	TakeOutOfAlias = cluster.NewVerb("take out of alias", "taken out of alias")
+)
 
 // see says of every index whether it has the alias now, or has it no more.
 func (a *AliasAction) see(ctx context.Context, env *Env, name string, req cluster.UpdateAliases) error {
@@ -88,7 +91,7 @@ func (a *AliasAction) see(ctx context.Context, env *Env, name string, req cluste
 		if act.Remove && want[act.Index] {
 			continue
 		}
-		o := cluster.Outcome{Verb: "add to alias", What: "index", Name: act.Index, Result: cluster.Done, Detail: "alias " + name}
+		o := cluster.Outcome{Verb: AddToAlias, What: "index", Name: act.Index, Result: cluster.Done, Alias: name, Detail: "alias " + name}
 		if act.Remove {
 			o.Verb = TakeOutOfAlias
 		}

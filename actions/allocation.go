@@ -22,13 +22,15 @@ func newAllocation(Flavour) Action {
 // Validate implements Action.
 func (*Allocation) Validate(map[string]bool) error { return nil }
 
+var changeAllocation = cluster.NewVerb("change allocation of", "changed allocation of")
+
 // Run implements Action.
 func (a *Allocation) Run(ctx context.Context, env *Env) error {
 	indices, err := openOnly(env.Selected)
 	if err != nil {
 		return err
 	}
-	err = putSettings(ctx, env, "change allocation of", cluster.Names(indices), cluster.PutIndexSettings{
+	err = putSettings(ctx, env, changeAllocation, cluster.Names(indices), cluster.PutIndexSettings{
 		Settings: allocationRule(a.AllocationType, a.Key, a.Value),
 	})
 	if err != nil || !a.WaitForCompletion {

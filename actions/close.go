@@ -41,7 +41,7 @@ func (a *Close) Run(ctx context.Context, env *Env) error {
 			}
 		}
 	}
-	return inBatches(ctx, env, "close", names, func(batch []string) error {
+	return inBatches(ctx, env, cluster.VerbClose, names, func(batch []string) error {
 		if !a.SkipFlush {
 			if err := a.flush(ctx, env, batch); err != nil {
 				return err

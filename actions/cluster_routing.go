@@ -27,10 +27,12 @@ func (a *ClusterRouting) Validate(map[string]bool) error {
 	return nil
 }
 
+var setRouting = cluster.NewVerb("set", "set")
+
 // Run implements Action.
 func (a *ClusterRouting) Run(ctx context.Context, env *Env) error {
 	name := "cluster.routing." + a.RoutingType + "." + a.Setting
-	o := cluster.Outcome{Verb: "set", What: "cluster setting", Name: name, Result: cluster.Done, Detail: a.Value}
+	o := cluster.Outcome{Verb: setRouting, What: "cluster setting", Name: name, Result: cluster.Done, Detail: a.Value}
 	if err := env.Cluster.PutClusterSettings(ctx, cluster.PutClusterSettings{Transient: map[string]any{name: a.Value}}); err != nil {
 		o.Result, o.Err, o.Detail = cluster.Failure, err, ""
 	}

@@ -43,7 +43,7 @@ func (a *Cold2Frozen) Run(ctx context.Context, env *Env) error {
 		settings = map[string]any{"index.routing.allocation.include._tier_preference": tiers(nodes)}
 	}
 	for _, i := range indices {
-		o := cluster.Outcome{Verb: "freeze", What: "index", Name: i.Name, Result: cluster.Done, Detail: "to " + frozen(i.Name)}
+		o := cluster.Outcome{Verb: cluster.VerbFreeze, What: "index", Name: i.Name, Result: cluster.Done, Detail: "to " + frozen(i.Name)}
 		if ctx.Err() != nil {
 			o.Result, o.Detail = cluster.NotStarted, context.Cause(ctx).Error()
 		} else if err := a.move(ctx, env, i, have[i.Name], settings); err != nil {

@@ -30,7 +30,7 @@ func (a *CreateIndex) Run(ctx context.Context, env *Env) error {
 	if err != nil {
 		return err
 	}
-	o := cluster.Outcome{Verb: "create", What: "index", Name: name, Result: cluster.Done}
+	o := cluster.Outcome{Verb: cluster.VerbCreate, What: "index", Name: name, Result: cluster.Done}
 	err = env.Cluster.CreateIndex(ctx, cluster.CreateIndex{Name: name, Body: a.ExtraSettings})
 	switch {
 	case errors.Is(err, cluster.ErrExists) && a.IgnoreExisting:

@@ -101,7 +101,7 @@ const goneAlready = "it no longer exists; esnap did not delete it"
 
 // of begins the outcome of an item.
 func (d *deletion) of(name string) cluster.Outcome {
-	return cluster.Outcome{Verb: "delete", What: d.what, Name: name, Repository: d.in}
+	return cluster.Outcome{Verb: cluster.VerbDelete, What: d.what, Name: name, Repository: d.in}
 }
 
 // keep settles an item that is not deleted.

@@ -45,7 +45,7 @@ func (a *Forcemerge) Run(ctx context.Context, env *Env) error {
 			continue
 		}
 		merged++
-		o := cluster.Outcome{Verb: "forcemerge", What: "index", Name: n, Result: cluster.Done}
+		o := cluster.Outcome{Verb: cluster.VerbForcemerge, What: "index", Name: n, Result: cluster.Done}
 		if ctx.Err() != nil {
 			o.Result, o.Detail = cluster.NotStarted, context.Cause(ctx).Error()
 			env.Outcome(o)

@@ -19,9 +19,9 @@ func (*Freeze) Validate(map[string]bool) error { return nil }
 
 // Run implements Action.
 func (a *Freeze) Run(ctx context.Context, env *Env) error {
-	verb := "freeze"
+	verb := cluster.VerbFreeze
 	if a.thaw {
-		verb = "unfreeze"
+		verb = cluster.VerbUnfreeze
 	}
 	names := cluster.Names(env.Selected)
 	return inBatches(ctx, env, verb, names, func(batch []string) error {

@@ -55,7 +55,7 @@ func (a *IndexSettings) Run(ctx context.Context, env *Env) error {
 			env.Warn("%s is not among the settings known to be dynamic; the server decides", n)
 		}
 	}
-	return putSettings(ctx, env, "change settings of", cluster.Names(indices), cluster.PutIndexSettings{
+	return putSettings(ctx, env, cluster.VerbChangeSettings, cluster.Names(indices), cluster.PutIndexSettings{
 		Settings: cluster.Dotted(a.Settings), IgnoreUnavailable: a.IgnoreUnavailable, PreserveExisting: a.PreserveExisting,
 	})
 }

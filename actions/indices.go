@@ -23,7 +23,7 @@ func openOnly(items []cluster.Item) ([]*cluster.Index, error) {
 // inBatches changes indices in as few requests as possible and then verifies each of
 // them. A request that is refused because of one index is split, so that the others are
 // changed. Where nothing can be verified (nil), a lost reply is a failure.
-func inBatches(ctx context.Context, env *Env, verb string, names []string, do func(batch []string) error, seen func(context.Context) (notYet map[string]string, err error)) error {
+func inBatches(ctx context.Context, env *Env, verb cluster.Verb, names []string, do func(batch []string) error, seen func(context.Context) (notYet map[string]string, err error)) error {
 	failed := map[string]error{} // by index: the refusal
 	asked := map[string]bool{}   // without a refusal
 	for _, batch := range env.Cluster.IndexBatches(names) {
@@ -109,7 +109,7 @@ func leavesStream(source *cluster.Index, target string) error {
 }
 
 // putSettings changes settings of indices and sees that they have them.
-func putSettings(ctx context.Context, env *Env, verb string, names []string, r cluster.PutIndexSettings) error {
+func putSettings(ctx context.Context, env *Env, verb cluster.Verb, names []string, r cluster.PutIndexSettings) error {
 	put := func(batch []string) error {
 		r.Names = batch
 		return env.Cluster.PutIndexSettings(ctx, r)

@@ -17,7 +17,7 @@ func (*Open) Validate(map[string]bool) error { return nil }
 // Run implements Action.
 func (*Open) Run(ctx context.Context, env *Env) error {
 	names := cluster.Names(env.Selected)
-	return inBatches(ctx, env, "open", names, func(batch []string) error {
+	return inBatches(ctx, env, cluster.VerbOpen, names, func(batch []string) error {
 		return env.Cluster.OpenIndices(ctx, cluster.OpenIndices{Names: batch})
 	}, func(ctx context.Context) (map[string]string, error) { return state(ctx, env, names, false) })
 }

@@ -179,7 +179,7 @@ func (a *Reindex) Run(ctx context.Context, env *Env) error {
 
 // copy runs one request and says what became of it.
 func (a *Reindex) copy(ctx context.Context, env *Env, sources []string, dest string) {
-	o := cluster.Outcome{Verb: "reindex", What: "index", Name: dest, Result: cluster.Done}
+	o := cluster.Outcome{Verb: cluster.VerbReindex, What: "index", Name: dest, Result: cluster.Done}
 	if ctx.Err() != nil {
 		o.Result, o.Detail = cluster.NotStarted, context.Cause(ctx).Error()
 	} else if detail, err := a.one(ctx, env, sources, dest); err != nil {

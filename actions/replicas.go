@@ -18,6 +18,8 @@ func newReplicas(Flavour) Action { return &Replicas{Wait: newWait(false, 3)} }
 // Validate implements Action.
 func (*Replicas) Validate(map[string]bool) error { return nil }
 
+var changeReplicas = cluster.NewVerb("change replicas of", "changed replicas of")
+
 // Run implements Action.
 func (a *Replicas) Run(ctx context.Context, env *Env) error {
 	indices, err := openOnly(env.Selected)
@@ -30,7 +32,7 @@ func (a *Replicas) Run(ctx context.Context, env *Env) error {
 				"set count lower, add nodes, or do not wait: wait_for_completion: false")
 		}
 	}
-	err = putSettings(ctx, env, "change replicas of", cluster.Names(indices), cluster.PutIndexSettings{Settings: map[string]any{"number_of_replicas": a.Count}})
+	err = putSettings(ctx, env, changeReplicas, cluster.Names(indices), cluster.PutIndexSettings{Settings: map[string]any{"number_of_replicas": a.Count}})
 	if err != nil || !a.WaitForCompletion || a.Count == 0 {
 		return err
 	}

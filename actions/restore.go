@@ -311,7 +311,7 @@ func (a *Restore) owners(ctx context.Context, env *Env, l *restore.Listings) err
 
 func (a *Restore) carryOut(ctx context.Context, env *Env, plan *restore.Plan) error {
 	outcome := func(it restore.Item, result cluster.Result, err error, format string, args ...any) {
-		env.Outcome(cluster.Outcome{Verb: "restore", What: it.Kind.What(), Name: it.Target, Repository: it.Repository, Result: result, Err: err, Detail: fmt.Sprintf(format, args...)})
+		env.Outcome(cluster.Outcome{Verb: cluster.VerbRestore, What: it.Kind.What(), Name: it.Target, Repository: it.Repository, Result: result, Err: err, Detail: fmt.Sprintf(format, args...)})
 	}
 	var waitFor []restore.Item
 	for _, it := range plan.Items {

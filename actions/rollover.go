@@ -82,7 +82,7 @@ func (a *Rollover) Run(ctx context.Context, env *Env) error {
 		return fmt.Errorf("the index %s behind the alias %s has no number at its end: it cannot be rolled over", members[0].Name, a.Name)
 	}
 	current := members[max(at, 0)]
-	o := cluster.Outcome{Verb: "roll over", What: "alias", Name: a.Name, Result: cluster.Done}
+	o := cluster.Outcome{Verb: cluster.VerbRollOver, What: "alias", Name: a.Name, Result: cluster.Done}
 	if current.Lifecycle != "" && !env.AllowILM {
 		o.Result, o.Detail = cluster.Unchanged, "the lifecycle policy "+current.Lifecycle+" rolls it over (allow_ilm_indices: true does it all the same)"
 		env.Outcome(o)

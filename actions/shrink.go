@@ -95,7 +95,7 @@ func (a *Shrink) Run(ctx context.Context, env *Env) error {
 		return fmt.Errorf("%w: nothing that is selected has more than %s", cluster.ErrEmpty, cluster.Count(int(a.NumberOfShards), "primary shard"))
 	}
 	for _, i := range indices {
-		o := cluster.Outcome{Verb: "shrink", What: "index", Name: i.Name, Result: cluster.Done, Detail: "to " + a.target(i.Name)}
+		o := cluster.Outcome{Verb: cluster.VerbShrink, What: "index", Name: i.Name, Result: cluster.Done, Detail: "to " + a.target(i.Name)}
 		if ctx.Err() != nil {
 			o.Result, o.Detail = cluster.NotStarted, context.Cause(ctx).Error()
 		} else if err := a.shrink(ctx, env, i, settings[i.Name]); err != nil {

@@ -101,7 +101,7 @@ func (a *Snapshot) adopt(ctx context.Context, env *Env, name string, indices []*
 		}
 		if s.Good() && len(s.Missing(wanted)) == 0 {
 			env.Outcome(cluster.Outcome{
-				Verb: "create", What: "snapshot", Name: s.Name, Repository: a.Repository, Result: cluster.Adopted,
+				Verb: cluster.VerbCreate, What: "snapshot", Name: s.Name, Repository: a.Repository, Result: cluster.Adopted,
 				Detail: fmt.Sprintf("this %s's snapshot exists already, started %s, and contains all %s", a.OncePer, s.Start.UTC().Format("15:04:05Z"), cluster.Count(len(indices), "index")),
 			})
 			return true, "", nil
@@ -176,7 +176,7 @@ func (a *Snapshot) create(ctx context.Context, env *Env, name string, indices []
 		if err != nil {
 			return err
 		}
-		outcome := cluster.Outcome{Verb: "create", What: "snapshot", Name: req.Name, Repository: a.Repository, Result: cluster.Done}
+		outcome := cluster.Outcome{Verb: cluster.VerbCreate, What: "snapshot", Name: req.Name, Repository: a.Repository, Result: cluster.Done}
 		if !a.WaitForCompletion {
 			env.Warn("wait_for_completion is false: whether snapshot %s/%s succeeds is not verified; see esnap snapshot show", a.Repository, req.Name)
 			outcome.Result, outcome.Detail = cluster.Requested, "started, not waited for"

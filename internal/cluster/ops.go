@@ -20,7 +20,7 @@ type Op interface {
 
 // Intent is a change that was, or in a dry run would have been, asked for.
 type Intent struct {
-	Verb       string   // delete, create, restore, register, …
+	Verb       Verb
 	What       string   // index, snapshot, repository, alias
 	Repository string   // empty where none is involved
 	Names      []string // what it is done to
@@ -100,7 +100,7 @@ type UpdateAliases struct{ Actions []AliasAction }
 
 // Intent implements Op.
 func (r RegisterRepository) Intent() Intent {
-	return Intent{Verb: "register", What: "repository", Repository: r.Name, Names: []string{r.Name}}
+	return Intent{Verb: VerbRegister, What: "repository", Repository: r.Name, Names: []string{r.Name}}
 }
 
 // Assume implements Op.
@@ -111,7 +111,7 @@ func (r RegisterRepository) Assume(o *Overlay) {
 
 // Intent implements Op.
 func (r VerifyRepository) Intent() Intent {
-	return Intent{Verb: "verify", What: "repository", Repository: r.Name, Names: []string{r.Name}}
+	return Intent{Verb: VerbVerify, What: "repository", Repository: r.Name, Names: []string{r.Name}}
 }
 
 // Assume implements Op: verification changes nothing that can be read.
@@ -119,7 +119,7 @@ func (r VerifyRepository) Assume(*Overlay) {}
 
 // Intent implements Op.
 func (r UnregisterRepository) Intent() Intent {
-	return Intent{Verb: "unregister", What: "repository", Repository: r.Name, Names: []string{r.Name}}
+	return Intent{Verb: VerbUnregister, What: "repository", Repository: r.Name, Names: []string{r.Name}}
 }
 
 // foresee implements foreseeable: shards that are on no node make a snapshot FAILED, or
@@ -188,7 +188,7 @@ func (r UnregisterRepository) Assume(o *Overlay) { o.repositories[r.Name] = nil 
 
 // Intent implements Op.
 func (r CreateSnapshot) Intent() Intent {
-	return Intent{Verb: "create", What: "snapshot", Repository: r.Repository, Names: []string{r.Name}}
+	return Intent{Verb: VerbCreate, What: "snapshot", Repository: r.Repository, Names: []string{r.Name}}
 }
 
 // Assume implements Op: the snapshot is there and holds the named indices, good but for
@@ -208,7 +208,7 @@ func (r CreateSnapshot) Assume(o *Overlay) {
 
 // Intent implements Op.
 func (r DeleteSnapshots) Intent() Intent {
-	return Intent{Verb: "delete", What: "snapshot", Repository: r.Repository, Names: r.Names}
+	return Intent{Verb: VerbDelete, What: "snapshot", Repository: r.Repository, Names: r.Names}
 }
 
 // Assume implements Op.
@@ -221,7 +221,7 @@ func (r DeleteSnapshots) Assume(o *Overlay) {
 
 // Intent implements Op.
 func (r RestoreSnapshot) Intent() Intent {
-	return Intent{Verb: "restore", What: "index", Repository: r.Repository, Names: r.Targets}
+	return Intent{Verb: VerbRestore, What: "index", Repository: r.Repository, Names: r.Targets}
 }
 
 // refused implements refusable.
@@ -251,7 +251,7 @@ func (r RestoreSnapshot) Assume(o *Overlay) {
 }
 
 // Intent implements Op.
-func (r DeleteIndices) Intent() Intent { return Intent{Verb: "delete", What: "index", Names: r.Names} }
+func (r DeleteIndices) Intent() Intent { return Intent{Verb: VerbDelete, What: "index", Names: r.Names} }
 
 // Assume implements Op.
 func (r DeleteIndices) Assume(o *Overlay) {
@@ -262,7 +262,7 @@ func (r DeleteIndices) Assume(o *Overlay) {
 
 // Intent implements Op.
 func (r UpdateAliases) Intent() Intent {
-	in := Intent{Verb: "update", What: "alias"}
+	in := Intent{Verb: VerbUpdate, What: "alias"}
 	for _, a := range r.Actions {
 		in.Names = append(in.Names, a.Alias)
 	}
@@ -303,12 +303,12 @@ func (r UpdateAliases) Assume(o *Overlay) { o.aliases = append(o.aliases, r.Acti
 
 // refused implements refusable: read-only indices are not deleted.
 func (r DeleteIndices) refused(ctx context.Context, c Reader) error {
-	return refusedByBlock(ctx, c, "delete", r.Names, "read_only", "metadata")
+	return refusedByBlock(ctx, c, VerbDelete, r.Names, "read_only", "metadata")
 }
 
 // refusedByBlock says what the server would: that a change of an index is blocked by
 // one of its own settings.
-func refusedByBlock(ctx context.Context, c Reader, verb string, names []string, blocks ...string) error {
+func refusedByBlock(ctx context.Context, c Reader, verb Verb, names []string, blocks ...string) error {
 	list, err := c.IndicesNamed(ctx, names)
 	if err != nil {
 		return err
@@ -316,7 +316,7 @@ func refusedByBlock(ctx context.Context, c Reader, verb string, names []string, 
 	for _, i := range list {
 		for _, b := range i.Blocks {
 			if slices.Contains(blocks, b) {
-				return &Error{Op: verb + " index " + i.Name, Kind: ErrForbidden, Text: "the index is blocked by its setting index.blocks." + b, Hint: "set index.blocks." + b + " to false first"}
+				return &Error{Op: verb.String() + " index " + i.Name, Kind: ErrForbidden, Text: "the index is blocked by its setting index.blocks." + b, Hint: "set index.blocks." + b + " to false first"}
 			}
 		}
 	}
@@ -386,7 +386,7 @@ func (i intercept) UpdateAliases(ctx context.Context, r UpdateAliases) error {
 // writes asked so far assumed; writes are not sent but given to record. Now
 // dates what is assumed to be created. What the server would refuse because it is there
 // is refused, unless now is fixedNow: then it may not have been there.
-func DryRun(r Reader, now time.Time, fixedNow bool, record func(Intent)) Cluster {
+func DryRun(r Reader, now time.Time, fixedNow bool, record func(Op)) Cluster {
 	o := &Overlay{
 		now: now, indices: map[string]*Index{}, snapshots: map[string][]*Snapshot{},
 		gone: map[[2]string]bool{}, repositories: map[string]*Repository{}, closed: map[string]bool{}, settings: map[string]map[string]string{},
@@ -408,7 +408,7 @@ func DryRun(r Reader, now time.Time, fixedNow bool, record func(Intent)) Cluster
 			}
 		}
 		op.Assume(o)
-		record(op.Intent())
+		record(op)
 		return nil
 	})
 }

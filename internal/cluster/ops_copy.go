@@ -3,7 +3,6 @@ package cluster
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -85,7 +84,7 @@ type Task struct {
 
 // Intent implements Op.
 func (r ShrinkIndex) Intent() Intent {
-	return Intent{Verb: "shrink", What: "index", Names: []string{r.Source, r.Target}, Detail: "with settings " + text(r.Settings)}
+	return Intent{Verb: VerbShrink, What: "index", Names: []string{r.Source, r.Target}, Detail: "with settings " + text(r.Settings)}
 }
 
 // refused implements refusable.
@@ -101,19 +100,18 @@ func (r ShrinkIndex) Assume(o *Overlay) {
 
 // Intent implements Op.
 func (r Reindex) Intent() Intent {
-	return Intent{
-		Verb: "reindex", What: "index", Names: append(slices.Clone(r.Sources), r.Dest),
-		Detail: fmt.Sprintf("request body: %s with arguments: refresh=%t requests_per_second=%d slices=%d timeout=%s wait_for_active_shards=%s wait_for_completion=false",
-			text(masked(r.Body)), r.Refresh, r.RequestsPerSecond, r.Slices, r.Timeout, r.WaitForActiveShards),
-	}
+	return Intent{Verb: VerbReindex, What: "index", Names: append(slices.Clone(r.Sources), r.Dest), Detail: "with body " + r.BodyText()}
 }
+
+// BodyText is the request's body as JSON, in which passwords and headers cannot be read.
+func (r Reindex) BodyText() string { return text(masked(r.Body)) }
 
 // Assume implements Op.
 func (r Reindex) Assume(o *Overlay) { CreateIndex{Name: r.Dest}.Assume(o) }
 
 // Intent implements Op.
 func (r MountSnapshot) Intent() Intent {
-	return Intent{Verb: "mount", What: "snapshot", Repository: r.Repository, Names: []string{r.Snapshot, r.Index, r.Target}, Detail: "with settings " + text(r.Settings)}
+	return Intent{Verb: VerbMount, What: "snapshot", Repository: r.Repository, Names: []string{r.Snapshot, r.Index, r.Target}, Detail: "with settings " + text(r.Settings)}
 }
 
 // Assume implements Op.

@@ -69,7 +69,7 @@ type Health struct {
 
 // Intent implements Op.
 func (r PutIndexSettings) Intent() Intent {
-	return Intent{Verb: "change settings of", What: "index", Names: r.Names, Detail: "to " + text(r.Settings)}
+	return Intent{Verb: VerbChangeSettings, What: "index", Names: r.Names, Detail: "to " + text(r.Settings)}
 }
 
 // Assume implements Op.
@@ -91,7 +91,7 @@ func (r PutIndexSettings) refused(ctx context.Context, c Reader) error {
 	}
 	for k := range r.Flat() {
 		if !strings.HasPrefix(k, "index.blocks.") {
-			return refusedByBlock(ctx, c, "change settings of", r.Names, "read_only", "read_only_allow_delete", "metadata")
+			return refusedByBlock(ctx, c, VerbChangeSettings, r.Names, "read_only", "read_only_allow_delete", "metadata")
 		}
 	}
 	return nil
@@ -119,22 +119,21 @@ func indexSetting(name string) string {
 	return "index." + name
 }
 
+func (r OpenIndices) verb() Verb {
+	if r.Close {
+		return VerbClose
+	}
+	return VerbOpen
+}
+
 // Intent implements Op.
 func (r OpenIndices) Intent() Intent {
-	verb := "open"
-	if r.Close {
-		verb = "close"
-	}
-	return Intent{Verb: verb, What: "index", Names: r.Names}
+	return Intent{Verb: r.verb(), What: "index", Names: r.Names}
 }
 
 // refused implements refusable.
 func (r OpenIndices) refused(ctx context.Context, c Reader) error {
-	verb := "open"
-	if r.Close {
-		verb = "close"
-	}
-	return refusedByBlock(ctx, c, verb, r.Names, "read_only", "read_only_allow_delete", "metadata")
+	return refusedByBlock(ctx, c, r.verb(), r.Names, "read_only", "read_only_allow_delete", "metadata")
 }
 
 // Assume implements Op.
@@ -145,16 +144,16 @@ func (r OpenIndices) Assume(o *Overlay) {
 }
 
 // Intent implements Op.
-func (r FlushIndices) Intent() Intent { return Intent{Verb: "flush", What: "index", Names: r.Names} }
+func (r FlushIndices) Intent() Intent { return Intent{Verb: VerbFlush, What: "index", Names: r.Names} }
 
 // Assume implements Op.
 func (r FlushIndices) Assume(*Overlay) {}
 
 // Intent implements Op.
 func (r FreezeIndices) Intent() Intent {
-	verb := "freeze"
+	verb := VerbFreeze
 	if r.Unfreeze {
-		verb = "unfreeze"
+		verb = VerbUnfreeze
 	}
 	return Intent{Verb: verb, What: "index", Names: r.Names}
 }
@@ -172,7 +171,7 @@ func (r FreezeIndices) refused(ctx context.Context, c Reader) error {
 	}
 	if v := server.Version; v != (Version{}) && (server.OpenSearch || v.Less(since) || !v.Less(until)) {
 		in := r.Intent()
-		return &Error{Op: in.Verb + " " + Count(len(r.Names), "index"), Kind: ErrUnsupported, Text: server.String() + " cannot " + in.Verb + " indices"}
+		return &Error{Op: in.Verb.String() + " " + Count(len(r.Names), "index"), Kind: ErrUnsupported, Text: server.String() + " cannot " + in.Verb.String() + " indices"}
 	}
 	return nil
 }
@@ -184,7 +183,7 @@ func (r FreezeIndices) Assume(o *Overlay) {
 
 // Intent implements Op.
 func (r ForcemergeIndex) Intent() Intent {
-	return Intent{Verb: "forcemerge", What: "index", Names: []string{r.Name}}
+	return Intent{Verb: VerbForcemerge, What: "index", Names: []string{r.Name}}
 }
 
 // Assume implements Op.
@@ -192,7 +191,7 @@ func (r ForcemergeIndex) Assume(*Overlay) {}
 
 // Intent implements Op.
 func (r CreateIndex) Intent() Intent {
-	return Intent{Verb: "create", What: "index", Names: []string{r.Name}}
+	return Intent{Verb: VerbCreate, What: "index", Names: []string{r.Name}}
 }
 
 // refused implements refusable.
@@ -219,7 +218,7 @@ func (r PutClusterSettings) Intent() Intent {
 		names = append(names, n)
 	}
 	slices.Sort(names)
-	return Intent{Verb: "change", What: "cluster setting", Names: names}
+	return Intent{Verb: VerbChange, What: "cluster setting", Names: names}
 }
 
 // Assume implements Op.
@@ -227,7 +226,7 @@ func (r PutClusterSettings) Assume(*Overlay) {}
 
 // Intent implements Op.
 func (r Rollover) Intent() Intent {
-	return Intent{Verb: "roll over", What: "alias", Names: []string{r.Alias}}
+	return Intent{Verb: VerbRollOver, What: "alias", Names: []string{r.Alias}}
 }
 
 // Assume implements Op.

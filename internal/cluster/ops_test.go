@@ -68,7 +68,7 @@ func (*stub) Repository(_ context.Context, name string) (Repository, error) {
 
 func dry() (Cluster, *stub, *[]Intent) {
 	s, intents := &stub{}, &[]Intent{}
-	return DryRun(s, stubNow, false, func(i Intent) { *intents = append(*intents, i) }), s, intents
+	return DryRun(s, stubNow, false, func(op Op) { *intents = append(*intents, op.Intent()) }), s, intents
 }
 
 func indexNames(t *testing.T, c Cluster) []string {
@@ -92,14 +92,14 @@ func TestDryRunRecordsEveryWrite(t *testing.T) {
 	require.NoError(t, c.UpdateAliases(ctx, UpdateAliases{Actions: []AliasAction{{Index: "a", Alias: "x"}, {Remove: true, Index: "a", Alias: "y"}}}))
 	require.NoError(t, c.UnregisterRepository(ctx, UnregisterRepository{Name: "n"}))
 	require.Equal(t, []Intent{
-		{Verb: "register", What: "repository", Repository: "n", Names: []string{"n"}},
-		{Verb: "verify", What: "repository", Repository: "n", Names: []string{"n"}},
-		{Verb: "create", What: "snapshot", Repository: "n", Names: []string{"s"}},
-		{Verb: "restore", What: "index", Repository: "n", Names: []string{"restored-a"}},
-		{Verb: "delete", What: "snapshot", Repository: "n", Names: []string{"s", "t"}},
-		{Verb: "delete", What: "index", Names: []string{"a", "b"}},
-		{Verb: "update", What: "alias", Names: []string{"x", "y"}},
-		{Verb: "unregister", What: "repository", Repository: "n", Names: []string{"n"}},
+		{Verb: VerbRegister, What: "repository", Repository: "n", Names: []string{"n"}},
+		{Verb: VerbVerify, What: "repository", Repository: "n", Names: []string{"n"}},
+		{Verb: VerbCreate, What: "snapshot", Repository: "n", Names: []string{"s"}},
+		{Verb: VerbRestore, What: "index", Repository: "n", Names: []string{"restored-a"}},
+		{Verb: VerbDelete, What: "snapshot", Repository: "n", Names: []string{"s", "t"}},
+		{Verb: VerbDelete, What: "index", Names: []string{"a", "b"}},
+		{Verb: VerbUpdate, What: "alias", Names: []string{"x", "y"}},
+		{Verb: VerbUnregister, What: "repository", Repository: "n", Names: []string{"n"}},
 	}, *intents)
 }
 
@@ -250,7 +250,7 @@ func TestInterceptDecidesWhetherToWrite(t *testing.T) {
 	var ops []Op
 	c := Intercept(&stub{}, w, func(_ context.Context, op Op, do func() error) error {
 		ops = append(ops, op)
-		if op.Intent().Verb == "delete" {
+		if op.Intent().Verb == VerbDelete {
 			return ErrBusy
 		}
 		return do()

@@ -23,10 +23,11 @@ const (
 
 // Outcome is what an action did to one item.
 type Outcome struct {
-	Verb       string // delete, create, restore, register, …
+	Verb       Verb
 	What       string // index, snapshot, repository
 	Name       string
 	Repository string
+	Alias      string // that an index was added to or taken out of
 	Result     Result
 	Detail     string // what is worth knowing, in words
 	Err        error  // of a Failure

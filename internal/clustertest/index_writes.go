@@ -40,7 +40,7 @@ func (m *Memory) Tasks(ctx context.Context, action string) (list []cluster.Runni
 
 // existing carries out a write on indices that must all be there.
 func (m *Memory) existing(ctx context.Context, method string, op cluster.Op, names []string, lenient bool, each func(*index)) error {
-	c := write(method, strings.TrimSpace(op.Intent().Verb+" "+strings.Join(names, ",")), op, names...)
+	c := write(method, strings.TrimSpace(op.Intent().Verb.String()+" "+strings.Join(names, ",")), op, names...)
 	return m.do(ctx, c, func() error {
 		for _, n := range names {
 			if m.indices[n] == nil && !lenient {

@@ -147,7 +147,7 @@ func TestMemoryFaults(t *testing.T) {
 func TestMemoryDryRunSendsNothing(t *testing.T) {
 	m := New()
 	m.AddIndices("a")
-	dry := cluster.DryRun(m, FirstDocument, false, func(cluster.Intent) {})
+	dry := cluster.DryRun(m, FirstDocument, false, func(cluster.Op) {})
 	require.NoError(t, dry.DeleteIndices(t.Context(), cluster.DeleteIndices{Names: []string{"a"}}))
 	list, err := dry.Indices(t.Context())
 	require.NoError(t, err)

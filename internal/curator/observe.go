@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -170,24 +169,33 @@ func (o *observer) intended(e run.Intended) {
 	if e.Step == nil {
 		return
 	}
-	in := e.Intent
-	switch node := toNode.FindStringSubmatch(in.Detail); {
-	case e.Step.Kind == "reindex":
-		o.log.Info("DRY-RUN: REINDEX: " + in.Detail)
-	case !hasSteps(e.Step.Kind):
-	case node != nil:
-		o.log.Info(fmt.Sprintf("DRY-RUN: Moving shards to shrink node: %q", node[1]))
-	case in.Verb == "shrink":
-		o.log.Info(fmt.Sprintf("DRY-RUN: Shrinking index %q to %q %s", in.Names[0], in.Names[1], in.Detail))
-	case in.Verb == "delete":
-		o.log.Info(fmt.Sprintf("DRY-RUN: Deleting source index %q", in.Names[0]))
-	default:
+	in := e.Op.Intent()
+	switch op := e.Op.(type) {
+	case cluster.Reindex:
+		o.log.Info(fmt.Sprintf("DRY-RUN: REINDEX: request body: %s with arguments: refresh=%t requests_per_second=%d slices=%d timeout=%s wait_for_active_shards=%s wait_for_completion=false",
+			op.BodyText(), op.Refresh, op.RequestsPerSecond, op.Slices, op.Timeout, op.WaitForActiveShards))
+		return
+	case cluster.ShrinkIndex:
+		o.log.Info(fmt.Sprintf("DRY-RUN: Shrinking index %q to %q %s", op.Source, op.Target, in.Detail))
+		return
+	case cluster.PutIndexSettings:
+		if node := op.Flat()[shrinkNode]; node != "" && e.Step.Kind == "shrink" {
+			o.log.Info(fmt.Sprintf("DRY-RUN: Moving shards to shrink node: %q", node))
+			return
+		}
+	case cluster.DeleteIndices:
+		if hasSteps(e.Step.Kind) {
+			o.log.Info(fmt.Sprintf("DRY-RUN: Deleting source index %q", op.Names[0]))
+			return
+		}
+	}
+	if hasSteps(e.Step.Kind) {
 		o.log.Info(strings.TrimSpace(fmt.Sprintf("DRY-RUN: %s: %s %s %s %s", e.Step.Kind, in.Verb, in.What, strings.Join(in.Names, ", "), in.Detail)))
 	}
 }
 
-// toNode finds the node to which a setting moves shards.
-var toNode = regexp.MustCompile(`"index\.routing\.allocation\.require\._name":"([^"]+)"`)
+// shrinkNode is the setting that moves the shards of an index to one node.
+const shrinkNode = "index.routing.allocation.require._name"
 
 // hasSteps says whether the steps of a rehearsed action tell what it would do.
 func hasSteps(kind string) bool {
@@ -215,11 +223,11 @@ func (o *observer) outcome(e run.Outcome) {
 		if x.Verb == actions.TakeOutOfAlias {
 			doing = `removing index %q from alias %q`
 		}
-		o.log.Info("DRY-RUN: alias: " + fmt.Sprintf(doing, x.Name, strings.TrimPrefix(x.Detail, "alias ")))
+		o.log.Info("DRY-RUN: alias: " + fmt.Sprintf(doing, x.Name, x.Alias))
 	case x.Assumed && arguments(e.Step, o.flavour) == "" && !hasSteps(e.Step.Kind):
 		o.log.Info(fmt.Sprintf("DRY-RUN: %s: %s %s", e.Step.Kind, where, x.Detail))
 	case x.Assumed:
-	case x.Result == cluster.NotStarted, x.Result == cluster.Requested, x.Result == cluster.Unclear, x.Result == cluster.Unchanged && x.Detail != "" && x.Verb == "delete":
+	case x.Result == cluster.NotStarted, x.Result == cluster.Requested, x.Result == cluster.Unclear, x.Result == cluster.Unchanged && x.Detail != "" && x.Verb == cluster.VerbDelete:
 		o.log.Warn(fmt.Sprintf("%s %s %s: %s: %s", x.Verb, x.What, where, strings.ReplaceAll(string(x.Result), "_", " "), x.Detail))
 	default:
 		o.log.Info(strings.TrimSpace(fmt.Sprintf("%s %s %s: %s %s", x.Verb, x.What, where, x.Result, x.Detail)))

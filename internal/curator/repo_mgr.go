@@ -78,7 +78,8 @@ func newRepoMgr(h Host) *cobra.Command {
 				return err
 			}
 			if x.s.DryRun {
-				cl = cluster.DryRun(cl, h.Now(), false, func(in cluster.Intent) {
+				cl = cluster.DryRun(cl, h.Now(), false, func(op cluster.Op) {
+					in := op.Intent()
 					x.log.Info(strings.TrimSpace(fmt.Sprintf("DRY-RUN: %s %s %s %s", in.Verb, in.What, strings.Join(in.Names, ", "), in.Detail)))
 				})
 			}

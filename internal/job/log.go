@@ -50,11 +50,11 @@ func (l *lines) waits(w cluster.Waiting) bool {
 }
 
 // verb is what was done, or in a dry run would be.
-func (l *lines) verb(verb string) string {
+func (l *lines) verb(verb cluster.Verb) string {
 	if l.dry {
-		return "would_" + strings.ReplaceAll(verb, " ", "_")
+		return "would_" + strings.ReplaceAll(verb.String(), " ", "_")
 	}
-	return verb
+	return verb.String()
 }
 
 // Observe implements run.Observer.
@@ -91,7 +91,8 @@ func (l *lines) Observe(e run.Event) {
 			}
 		}
 	case run.Intended:
-		l.log.Info(l.verb(e.Intent.Verb)+" "+e.Intent.What, "count", len(e.Intent.Names), "repository", e.Intent.Repository, "detail", e.Intent.Detail)
+		in := e.Op.Intent()
+		l.log.Info(l.verb(in.Verb)+" "+in.What, "count", len(in.Names), "repository", in.Repository, "detail", in.Detail)
 	case run.Waiting:
 		level := slog.LevelDebug
 		if l.waits(e.Waiting) {

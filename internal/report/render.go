@@ -233,25 +233,15 @@ func (a *Action) spared(b *strings.Builder, wide bool) {
 // words is a result or status as people read it.
 func words(result string) string { return strings.ReplaceAll(result, "_", " ") }
 
-// past are the verbs of outcomes in the past.
-var past = map[string]string{
-	"create": "created", "delete": "deleted", "restore": "restored", "open": "opened", "close": "closed", "forcemerge": "merged",
-	"freeze": "frozen", "unfreeze": "thawed", "roll over": "rolled over", "set": "set", "change settings of": "changed settings of",
-	"change replicas of": "changed replicas of", "change allocation of": "changed allocation of",
-	"add to alias": "added to alias", "take out of alias": "taken out of alias",
-}
-
 // Words are how an outcome reads: what was done, or in a dry run would be.
 func (o Outcome) Words() string {
-	switch done := past[o.Verb]; {
+	switch {
 	case o.Result != "done":
 		return words(o.Result)
 	case o.Assumed:
 		return "would " + o.Verb
-	case done != "":
-		return done
 	}
-	return o.Result
+	return o.past
 }
 
 func (a *Action) outcomes(b *strings.Builder, wide bool) {

@@ -98,6 +98,8 @@ type Outcome struct {
 	Error      string `json:"error,omitempty"`
 	Hint       string `json:"hint,omitempty"`
 	Assumed    bool   `json:"assumed,omitempty"` // of a dry run: it would have been
+
+	past string // of the verb
 }
 
 // Collector builds a report from events. It implements run.Observer.
@@ -140,7 +142,7 @@ func (c *Collector) Observe(e run.Event) {
 	case run.Outcome:
 		o := e.Outcome
 		c.action().Outcomes = append(c.action().Outcomes, Outcome{
-			Verb: o.Verb, What: o.What, Name: o.Name, Repository: o.Repository, Result: string(o.Result), Detail: o.Detail,
+			Verb: o.Verb.String(), past: o.Verb.Past(), What: o.What, Name: o.Name, Repository: o.Repository, Result: string(o.Result), Detail: o.Detail,
 			Error: text(o.Err), Hint: cluster.Hint(o.Err), Assumed: o.Assumed,
 		})
 	case run.Warning:

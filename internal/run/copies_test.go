@@ -286,7 +286,7 @@ func TestShrinkRehearsed(t *testing.T) {
 	require.Empty(t, b.c.Writes())
 	var verbs []string
 	for _, e := range of[run.Intended](r) {
-		verbs = append(verbs, e.Intent.Verb)
+		verbs = append(verbs, e.Op.Intent().Verb.String())
 	}
 	require.Equal(t, []string{"change settings of", "change settings of", "shrink", "update", "delete", "change settings of"}, verbs)
 }
@@ -380,7 +380,7 @@ func TestReindexFromARemoteCluster(t *testing.T) {
 
 	b.o.DryRun = true
 	_, r = b.run(reindex(remote, filters))
-	detail := of[run.Intended](r)[0].Intent.Detail
+	detail := of[run.Intended](r)[0].Op.Intent().Detail
 	require.NotContains(t, detail, "geheim")
 	require.Contains(t, detail, `"index":["logs-old"]`)
 	b.o.DryRun = false

@@ -90,8 +90,8 @@ type Selected struct {
 
 // Intended is a change that a dry run would have made.
 type Intended struct {
-	Step   *plan.Step
-	Intent cluster.Intent
+	Step *plan.Step
+	Op   cluster.Op
 }
 
 // Waiting says that an action waits.

@@ -77,7 +77,7 @@ func Run(ctx context.Context, p *plan.Plan, c cluster.Cluster, o Options, obs Ob
 	r := &runner{o: o, plan: p, obs: obs}
 	r.cache = newListings(c, o.Watch, o.DryRun)
 	if o.DryRun {
-		r.c = cluster.DryRun(r.cache, o.Now, o.FixedNow, func(in cluster.Intent) { r.obs.Observe(Intended{r.step, in}) })
+		r.c = cluster.DryRun(r.cache, o.Now, o.FixedNow, func(op cluster.Op) { r.obs.Observe(Intended{r.step, op}) })
 		r.lister = r.c
 	} else {
 		r.c = cluster.Intercept(c, c, func(_ context.Context, op cluster.Op, do func() error) error {
