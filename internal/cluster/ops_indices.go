@@ -4,7 +4,31 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"time"
 )
+
+// DeleteIndices names the indices to delete; never a pattern.
+type DeleteIndices struct {
+	Names         []string
+	MasterTimeout time.Duration // 0 means the server's
+}
+
+// Intent implements Op.
+func (r DeleteIndices) Intent() Intent {
+	return Intent{Verb: VerbDelete, What: "index", Names: r.Names}
+}
+
+// Assume implements Op.
+func (r DeleteIndices) Assume(o *Overlay) {
+	for _, n := range r.Names {
+		o.indices[n] = nil
+	}
+}
+
+// refused implements refusable: read-only indices are not deleted.
+func (r DeleteIndices) refused(ctx context.Context, c Reader) error {
+	return refusedByBlock(ctx, c, VerbDelete, r.Names, "read_only", "metadata")
+}
 
 // PutIndexSettings changes settings of indices; null removes one.
 type PutIndexSettings struct {
@@ -12,59 +36,6 @@ type PutIndexSettings struct {
 	Settings          map[string]any
 	IgnoreUnavailable bool
 	PreserveExisting  bool
-}
-
-// OpenIndices opens indices, or with Close closes them.
-type OpenIndices struct {
-	Names []string
-	Close bool
-}
-
-// FlushIndices writes what is in memory to disk, before indices are closed.
-type FlushIndices struct{ Names []string }
-
-// FreezeIndices freezes indices, or with Unfreeze thaws them.
-type FreezeIndices struct {
-	Names    []string
-	Unfreeze bool
-}
-
-// ForcemergeIndex merges an index's segments and returns when it is done.
-type ForcemergeIndex struct {
-	Name           string
-	MaxNumSegments int64
-}
-
-// CreateIndex makes an index. Body is aliases, mappings and settings.
-type CreateIndex struct {
-	Name string
-	Body map[string]any
-}
-
-// PutClusterSettings changes transient settings of the cluster.
-type PutClusterSettings struct{ Transient map[string]any }
-
-// Rollover points an alias to a new index if the conditions are met.
-type Rollover struct {
-	Alias               string
-	NewIndex            string // empty: the server counts on
-	Conditions          map[string]any
-	Settings            map[string]any // of the new index, as are these
-	Aliases             map[string]any
-	Mappings            map[string]any
-	WaitForActiveShards string
-}
-
-// RolloverResult is what a rollover did, or would do.
-type RolloverResult struct {
-	OldIndex, NewIndex string
-	Due                bool // the conditions are met
-}
-
-// Health is the state of the cluster as a whole.
-type Health struct {
-	Status     string
-	Relocating int
 }
 
 // Intent implements Op.
@@ -112,11 +83,10 @@ func (r PutIndexSettings) Flat() map[string]string {
 	return out
 }
 
-func indexSetting(name string) string {
-	if strings.HasPrefix(name, "index.") {
-		return name
-	}
-	return "index." + name
+// OpenIndices opens indices, or with Close closes them.
+type OpenIndices struct {
+	Names []string
+	Close bool
 }
 
 func (r OpenIndices) verb() Verb {
@@ -143,11 +113,20 @@ func (r OpenIndices) Assume(o *Overlay) {
 	}
 }
 
+// FlushIndices writes what is in memory to disk, before indices are closed.
+type FlushIndices struct{ Names []string }
+
 // Intent implements Op.
 func (r FlushIndices) Intent() Intent { return Intent{Verb: VerbFlush, What: "index", Names: r.Names} }
 
 // Assume implements Op.
 func (r FlushIndices) Assume(*Overlay) {}
+
+// FreezeIndices freezes indices, or with Unfreeze thaws them.
+type FreezeIndices struct {
+	Names    []string
+	Unfreeze bool
+}
 
 // Intent implements Op.
 func (r FreezeIndices) Intent() Intent {
@@ -181,6 +160,12 @@ func (r FreezeIndices) Assume(o *Overlay) {
 	PutIndexSettings{Names: r.Names, Settings: map[string]any{"index.frozen": !r.Unfreeze}}.Assume(o)
 }
 
+// ForcemergeIndex merges an index's segments and returns when it is done.
+type ForcemergeIndex struct {
+	Name           string
+	MaxNumSegments int64
+}
+
 // Intent implements Op.
 func (r ForcemergeIndex) Intent() Intent {
 	return Intent{Verb: VerbForcemerge, What: "index", Names: []string{r.Name}}
@@ -188,6 +173,12 @@ func (r ForcemergeIndex) Intent() Intent {
 
 // Assume implements Op.
 func (r ForcemergeIndex) Assume(*Overlay) {}
+
+// CreateIndex makes an index. Body is aliases, mappings and settings.
+type CreateIndex struct {
+	Name string
+	Body map[string]any
+}
 
 // Intent implements Op.
 func (r CreateIndex) Intent() Intent {
@@ -211,6 +202,9 @@ func (r CreateIndex) Assume(o *Overlay) {
 	o.indices[r.Name] = &Index{Name: r.Name, Created: o.now, Primaries: 1, System: IsDotted(r.Name), Assumed: true}
 }
 
+// PutClusterSettings changes transient settings of the cluster.
+type PutClusterSettings struct{ Transient map[string]any }
+
 // Intent implements Op.
 func (r PutClusterSettings) Intent() Intent {
 	var names []string
@@ -224,6 +218,17 @@ func (r PutClusterSettings) Intent() Intent {
 // Assume implements Op.
 func (r PutClusterSettings) Assume(*Overlay) {}
 
+// Rollover points an alias to a new index if the conditions are met.
+type Rollover struct {
+	Alias               string
+	NewIndex            string // empty: the server counts on
+	Conditions          map[string]any
+	Settings            map[string]any // of the new index, as are these
+	Aliases             map[string]any
+	Mappings            map[string]any
+	WaitForActiveShards string
+}
+
 // Intent implements Op.
 func (r Rollover) Intent() Intent {
 	return Intent{Verb: VerbRollOver, What: "alias", Names: []string{r.Alias}}
@@ -232,35 +237,21 @@ func (r Rollover) Intent() Intent {
 // Assume implements Op.
 func (r Rollover) Assume(*Overlay) {}
 
-func (i intercept) PutIndexSettings(ctx context.Context, r PutIndexSettings) error {
-	return i.around(ctx, r, func() error { return i.w.PutIndexSettings(ctx, r) })
+// RolloverResult is what a rollover did, or would do.
+type RolloverResult struct {
+	OldIndex, NewIndex string
+	Due                bool // the conditions are met
 }
 
-func (i intercept) OpenIndices(ctx context.Context, r OpenIndices) error {
-	return i.around(ctx, r, func() error { return i.w.OpenIndices(ctx, r) })
+// Health is the state of the cluster as a whole.
+type Health struct {
+	Status     string
+	Relocating int
 }
 
-func (i intercept) FlushIndices(ctx context.Context, r FlushIndices) error {
-	return i.around(ctx, r, func() error { return i.w.FlushIndices(ctx, r) })
-}
-
-func (i intercept) FreezeIndices(ctx context.Context, r FreezeIndices) error {
-	return i.around(ctx, r, func() error { return i.w.FreezeIndices(ctx, r) })
-}
-
-func (i intercept) ForcemergeIndex(ctx context.Context, r ForcemergeIndex) error {
-	return i.around(ctx, r, func() error { return i.w.ForcemergeIndex(ctx, r) })
-}
-
-func (i intercept) CreateIndex(ctx context.Context, r CreateIndex) error {
-	return i.around(ctx, r, func() error { return i.w.CreateIndex(ctx, r) })
-}
-
-func (i intercept) PutClusterSettings(ctx context.Context, r PutClusterSettings) error {
-	return i.around(ctx, r, func() error { return i.w.PutClusterSettings(ctx, r) })
-}
-
-func (i intercept) Rollover(ctx context.Context, r Rollover) (res RolloverResult, err error) {
-	err = i.around(ctx, r, func() error { res, err = i.w.Rollover(ctx, r); return err })
-	return res, err
+func indexSetting(name string) string {
+	if strings.HasPrefix(name, "index.") {
+		return name
+	}
+	return "index." + name
 }

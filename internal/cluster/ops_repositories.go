@@ -1,0 +1,42 @@
+package cluster
+
+// RegisterRepository asks for a repository. Settings keep their YAML types.
+type RegisterRepository struct {
+	Name     string
+	Type     string
+	Settings map[string]any
+	Verify   bool
+}
+
+// Intent implements Op.
+func (r RegisterRepository) Intent() Intent {
+	return Intent{Verb: VerbRegister, What: "repository", Repository: r.Name, Names: []string{r.Name}}
+}
+
+// Assume implements Op.
+func (r RegisterRepository) Assume(o *Overlay) {
+	repo := Repository{Name: r.Name, Type: r.Type, Settings: Flatten(r.Settings), Assumed: true}
+	o.repositories[r.Name] = &repo
+}
+
+// VerifyRepository asks every node to write to a repository.
+type VerifyRepository struct{ Name string }
+
+// Intent implements Op.
+func (r VerifyRepository) Intent() Intent {
+	return Intent{Verb: VerbVerify, What: "repository", Repository: r.Name, Names: []string{r.Name}}
+}
+
+// Assume implements Op: verification changes nothing that can be read.
+func (r VerifyRepository) Assume(*Overlay) {}
+
+// UnregisterRepository takes a repository out of the cluster.
+type UnregisterRepository struct{ Name string }
+
+// Intent implements Op.
+func (r UnregisterRepository) Intent() Intent {
+	return Intent{Verb: VerbUnregister, What: "repository", Repository: r.Name, Names: []string{r.Name}}
+}
+
+// Assume implements Op.
+func (r UnregisterRepository) Assume(o *Overlay) { o.repositories[r.Name] = nil }
