@@ -23,6 +23,7 @@ import (
 	"github.com/esnap/esnap/cmd"
 	"github.com/esnap/esnap/filters"
 	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/flavour"
 	"github.com/esnap/esnap/internal/guard"
 	"github.com/esnap/esnap/internal/plan"
 	"github.com/esnap/esnap/internal/report"
@@ -265,7 +266,7 @@ func TestReferenceOfActions(t *testing.T) {
 	for name, kind := range actions.Kinds {
 		t.Run(name, func(t *testing.T) {
 			s := doc.section(t, name)
-			requireFields(t, s, kind.New(actions.Native))
+			requireFields(t, s, kind.New(actions.Own))
 			filters, timeout := "optional", "`--timeout`"
 			if kind.Deletes {
 				filters = "required"
@@ -334,7 +335,7 @@ func TestOptionsByVersion(t *testing.T) {
 	}
 	check("all", common, &actions.Common{}, &actions.Common{})
 	for name, kind := range actions.Kinds {
-		check(name, described.section(t, name), kind.New(actions.Curator5), kind.New(actions.Curator8))
+		check(name, described.section(t, name), kind.New(plan.Behaviour(flavour.Curator5)), kind.New(plan.Behaviour(flavour.Curator8)))
 	}
 	delete(rows["reindex"], actions.RemoteSlot)
 	for action, left := range rows {

@@ -57,12 +57,13 @@ var mayImport = func() map[string][]string {
 		cluster, strictyaml, strftime, pyregex = "internal/cluster", "internal/strictyaml", "internal/strftime", "internal/pyregex"
 		term                                   = "internal/terminal"
 		guard, restore, plan, run              = "internal/guard", "internal/restore", "internal/plan", "internal/run"
-		rename, job                            = "internal/rename", "internal/job"
+		rename, job, flavour                   = "internal/rename", "internal/job", "internal/flavour"
 	)
 	planned := []string{"actions", "filters", guard, "repository", strictyaml, cluster, strftime}
 	return map[string][]string{
 		cluster:                {},
 		rename:                 {},
+		flavour:                {},
 		strictyaml:             {},
 		term:                   {},
 		pyregex:                {},
@@ -73,13 +74,13 @@ var mayImport = func() map[string][]string {
 		"repository":           {cluster},
 		"internal/es":          {cluster},
 		"actions":              {cluster, "repository", rename, restore, strftime},
-		plan:                   planned,
+		plan:                   append([]string{flavour}, planned...),
 		run:                    append([]string{plan, restore}, planned...),
 		"internal/report":      {cluster, "repository", run, term},
-		"internal/settings":    {strictyaml},
+		"internal/settings":    {strictyaml, flavour},
 		"internal/connect":     {cluster, "internal/settings", "internal/es"},
-		job:                    {plan, run, "actions", "internal/report", "internal/settings", "internal/connect", strictyaml, cluster, term},
-		"internal/curator":     append([]string{plan, run, job, "internal/report", "internal/settings", "internal/es", "internal/connect", term}, planned...),
+		job:                    {plan, run, flavour, "internal/report", "internal/settings", "internal/connect", strictyaml, cluster, term},
+		"internal/curator":     append([]string{plan, run, job, flavour, "internal/report", "internal/settings", "internal/es", "internal/connect", term}, planned...),
 		"internal/clustertest": {cluster, rename},
 		"internal/testserver":  {},
 		"internal/demo":        {"internal/testserver"},

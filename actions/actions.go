@@ -24,17 +24,6 @@ import (
 	"github.com/esnap/esnap/internal/strftime"
 )
 
-// Flavour is whose defaults and manners an action file is run with.
-type Flavour int
-
-// The flavours: esnap's own commands, and Curator's command lines of both
-// generations (spec/curator §9.3).
-const (
-	Native   Flavour = 0
-	Curator5 Flavour = 5
-	Curator8 Flavour = 8
-)
-
 // Action is one configured action.
 type Action interface {
 	// Validate checks the options against each other; given are the keys the file
@@ -47,7 +36,7 @@ type Action interface {
 
 // Kind describes one kind of action.
 type Kind struct {
-	New     func(f Flavour) Action // with defaults filled in
+	New     func(Behaviour) Action // with defaults filled in
 	List    cluster.ListKind       // what its filters apply to; empty: it takes no filters
 	Slots   []string               // keys beside options that hold filters of their own, on indices
 	Deletes bool                   // must state its filters, and is guarded
@@ -122,7 +111,8 @@ type Env struct {
 	Cluster cluster.Cluster
 	Now     time.Time // the run's one reading of the clock, in the action's time zone
 	Watch   cluster.Stopwatch
-	Flavour Flavour
+	// Behaviour is what the action does where its options do not say.
+	Behaviour Behaviour
 	// Selected are the items to act on; Spared were taken out.
 	Selected []cluster.Item
 	// Slots are the items of the kind's slots that the file gives.
@@ -191,15 +181,11 @@ func checkAliases(extra map[string]any) error {
 	return errors.Join(errs...)
 }
 
-// waitForRunning is how long to wait for somebody else's operation: as the option
-// says, or 30 minutes in esnap's own commands and not at all in Curator's.
+// waitForRunning is how long to wait for somebody else's operation: as the option says,
+// or else the behaviour.
 func (e *Env) waitForRunning(option *time.Duration) time.Duration {
-	switch {
-	case option != nil:
+	if option != nil {
 		return *option
-	case e.Flavour == Native:
-		return 30 * time.Minute
-	default:
-		return 0
 	}
+	return e.Behaviour.WaitForRunning
 }

@@ -17,7 +17,7 @@ type AliasAction struct {
 	WarnIfNoIndices bool           `yaml:"warn_if_no_indices" doc:"that add or remove selects nothing is no failure"`
 }
 
-func newAliasAction(Flavour) Action { return &AliasAction{} }
+func newAliasAction(Behaviour) Action { return &AliasAction{} }
 
 // Validate implements Action.
 func (a *AliasAction) Validate(map[string]bool) error {

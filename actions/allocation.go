@@ -15,7 +15,7 @@ type Allocation struct {
 	Wait
 }
 
-func newAllocation(Flavour) Action {
+func newAllocation(Behaviour) Action {
 	return &Allocation{AllocationType: "require", Wait: newWait(false, 3)}
 }
 

@@ -16,7 +16,7 @@ type Close struct {
 	IgnoreSyncFailures bool `yaml:"ignore_sync_failures" doc:"close them although the request to flush them failed; a shard that cannot be flushed is only a warning anyway"`
 }
 
-func newClose(Flavour) Action { return &Close{} }
+func newClose(Behaviour) Action { return &Close{} }
 
 // Validate implements Action.
 func (*Close) Validate(map[string]bool) error { return nil }

@@ -16,7 +16,7 @@ type ClusterRouting struct {
 	Wait
 }
 
-func newClusterRouting(Flavour) Action { return &ClusterRouting{Wait: newWait(false, 3)} }
+func newClusterRouting(Behaviour) Action { return &ClusterRouting{Wait: newWait(false, 3)} }
 
 // Validate implements Action.
 func (a *ClusterRouting) Validate(map[string]bool) error {

@@ -20,7 +20,7 @@ type Cold2Frozen struct {
 	WaitForCompletion bool           `yaml:"wait_for_completion" doc:"have the server wait until the index is there before the old one is deleted"`
 }
 
-func newCold2Frozen(Flavour) Action {
+func newCold2Frozen(Behaviour) Action {
 	return &Cold2Frozen{IgnoreSettings: []string{"index.refresh_interval"}, WaitForCompletion: true}
 }
 

@@ -17,7 +17,7 @@ type CreateIndex struct {
 	IgnoreExisting bool           `yaml:"ignore_existing" doc:"that it is there already is no failure"`
 }
 
-func newCreateIndex(Flavour) Action { return &CreateIndex{} }
+func newCreateIndex(Behaviour) Action { return &CreateIndex{} }
 
 // Validate implements Action.
 func (a *CreateIndex) Validate(map[string]bool) error {

@@ -16,10 +16,10 @@ type DeleteIndices struct {
 	// Named are indices an operator named one by one.
 	Named []string `yaml:"-"`
 
-	flavour Flavour
+	behaviour Behaviour
 }
 
-func newDeleteIndices(f Flavour) Action { return &DeleteIndices{flavour: f} }
+func newDeleteIndices(b Behaviour) Action { return &DeleteIndices{behaviour: b} }
 
 // Validate implements Action.
 func (*DeleteIndices) Validate(map[string]bool) error { return nil }
@@ -32,7 +32,7 @@ func (a *DeleteIndices) Protection() Protection {
 // WaitsForRunning is how long a snapshot of this run is waited for before an index in
 // it is deleted.
 func (a *DeleteIndices) WaitsForRunning() time.Duration {
-	env := Env{Flavour: a.flavour}
+	env := Env{Behaviour: a.behaviour}
 	return env.waitForRunning(a.WaitForRunning)
 }
 
@@ -59,10 +59,10 @@ func indexUUIDs(env *Env) func(ctx context.Context, names []string) (map[string]
 	}
 }
 
-// masterTimeout is 30 seconds, or with Curator 5 the request's time-out up to 300.
+// masterTimeout is 30 seconds, or the request's time-out up to the behaviour's.
 func (a *DeleteIndices) masterTimeout(env *Env) time.Duration {
-	if env.Flavour == Curator5 {
-		return min(env.Timeout, 300*time.Second)
+	if most := env.Behaviour.MasterTimeout; most > 0 {
+		return min(env.Timeout, most)
 	}
 	return 30 * time.Second
 }

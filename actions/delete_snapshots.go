@@ -22,7 +22,7 @@ type DeleteSnapshots struct {
 	retriesGiven bool
 }
 
-func newDeleteSnapshots(Flavour) Action {
+func newDeleteSnapshots(Behaviour) Action {
 	return &DeleteSnapshots{RetryInterval: 120, RetryCount: 3, KeepNewestGood: true}
 }
 
@@ -86,7 +86,7 @@ func (a *DeleteSnapshots) uuids(ctx context.Context, env *Env, ours []*cluster.S
 }
 
 func (a *DeleteSnapshots) patience(env *Env) *patience {
-	if a.WaitForRunning == nil && (a.retriesGiven || env.Flavour != Native) {
+	if a.WaitForRunning == nil && (a.retriesGiven || env.Behaviour.RetriesWait) {
 		p := newPatience(time.Duration(a.RetryCount*a.RetryInterval) * time.Second)
 		p.every = time.Duration(a.RetryInterval) * time.Second
 		return p

@@ -18,7 +18,7 @@ type Forcemerge struct {
 	Delay          float64 `yaml:"delay" check:"min=0,max=3600" doc:"pause after each index, in seconds"`
 }
 
-func newForcemerge(Flavour) Action { return &Forcemerge{} }
+func newForcemerge(Behaviour) Action { return &Forcemerge{} }
 
 // Validate implements Action.
 func (*Forcemerge) Validate(map[string]bool) error { return nil }

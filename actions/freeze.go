@@ -11,8 +11,8 @@ import (
 // Freeze freezes or thaws indices (spec/curator §5.12).
 type Freeze struct{ thaw bool }
 
-func newFreeze(Flavour) Action   { return &Freeze{} }
-func newUnfreeze(Flavour) Action { return &Freeze{thaw: true} }
+func newFreeze(Behaviour) Action   { return &Freeze{} }
+func newUnfreeze(Behaviour) Action { return &Freeze{thaw: true} }
 
 // Validate implements Action.
 func (*Freeze) Validate(map[string]bool) error { return nil }

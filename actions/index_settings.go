@@ -17,7 +17,7 @@ type IndexSettings struct {
 	PreserveExisting  bool           `yaml:"preserve_existing" doc:"keep settings that indices have already"`
 }
 
-func newIndexSettings(Flavour) Action { return &IndexSettings{} }
+func newIndexSettings(Behaviour) Action { return &IndexSettings{} }
 
 // Settings that can change on closed indices only, and those known to be dynamic.
 var (

@@ -9,7 +9,7 @@ import (
 // Open opens indices, those that are open already included (spec/curator §5.8).
 type Open struct{}
 
-func newOpen(Flavour) Action { return &Open{} }
+func newOpen(Behaviour) Action { return &Open{} }
 
 // Validate implements Action.
 func (*Open) Validate(map[string]bool) error { return nil }

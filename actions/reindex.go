@@ -78,7 +78,7 @@ const (
 	migration = "MIGRATION"
 )
 
-func newReindex(Flavour) Action {
+func newReindex(Behaviour) Action {
 	return &Reindex{Refresh: true, RequestsPerSecond: -1, Slices: 1, Timeout: 60, WaitActive: "1", Wait: newWait(true, 9)}
 }
 

@@ -13,7 +13,7 @@ type Replicas struct {
 	Wait
 }
 
-func newReplicas(Flavour) Action { return &Replicas{Wait: newWait(false, 3)} }
+func newReplicas(Behaviour) Action { return &Replicas{Wait: newWait(false, 3)} }
 
 // Validate implements Action.
 func (*Replicas) Validate(map[string]bool) error { return nil }
@@ -26,7 +26,7 @@ func (a *Replicas) Run(ctx context.Context, env *Env) error {
 	if err != nil {
 		return err
 	}
-	if env.Flavour == Native && a.WaitForCompletion {
+	if env.Behaviour.Cautious && a.WaitForCompletion {
 		if capacity, err := env.Cluster.Capacity(ctx); err == nil && len(capacity.Nodes) > 0 && int(a.Count) >= len(capacity.Nodes) {
 			return cluster.WithHint(fmt.Errorf("%s of each shard need %d data nodes, and the cluster has %d: the wait for green would not end", cluster.Count(int(a.Count), "replica"), a.Count+1, len(capacity.Nodes)),
 				"set count lower, add nodes, or do not wait: wait_for_completion: false")

@@ -40,7 +40,7 @@ type Restore struct {
 	// repositories named, or of all there are.
 	Choose *Choice `yaml:"-"`
 
-	flavour Flavour
+	behaviour Behaviour
 }
 
 // DefaultKeep is how long indices that are restored under their own name are kept.
@@ -57,8 +57,8 @@ type Choice struct {
 	Replicas       int // of the targets, for the space they need
 }
 
-func newRestore(f Flavour) Action {
-	return &Restore{SkipRepoFSCheck: f == Curator8, StallWait: newStallWait(f, 9), flavour: f}
+func newRestore(b Behaviour) Action {
+	return &Restore{SkipRepoFSCheck: b.SkipRepoFSCheck, StallWait: newStallWait(b, 9), behaviour: b}
 }
 
 // Validate implements Action.
@@ -67,7 +67,7 @@ func (a *Restore) Validate(map[string]bool) error {
 	if a.Name != "" && a.Snapshot != "" {
 		errs = append(errs, optionError("snapshot", "name says which snapshot already; give one of them"))
 	}
-	if err := a.Unpredictable(); err != nil && (a.flavour == Native || a.OnConflict != "") {
+	if err := a.Unpredictable(); err != nil && (a.behaviour.PredictableRenames || a.OnConflict != "") {
 		errs = append(errs, optionError("rename_"+err.What, "column %d: %s", err.Column, err.Text))
 	}
 	return errors.Join(errs...)
@@ -122,7 +122,7 @@ func (a *Restore) Run(ctx context.Context, env *Env) error {
 func (a *Restore) plan(ctx context.Context, env *Env) (*restore.Plan, error) {
 	r := restore.Request{
 		Indices: a.Indices, OnConflict: restore.Conflict(a.OnConflict), Partial: a.Partial, GlobalState: a.IncludeGlobalState,
-		IgnoreMissing: a.IgnoreUnavailable, Dotted: env.Flavour != Native, FeatureStates: a.FeatureStates,
+		IgnoreMissing: a.IgnoreUnavailable, Dotted: env.Behaviour.RestoreSystem, FeatureStates: a.FeatureStates,
 	}
 	if named, ok := a.ExtraSettings["feature_states"].([]any); ok && a.FeatureStates == nil {
 		for _, f := range named {
@@ -133,7 +133,7 @@ func (a *Restore) plan(ctx context.Context, env *Env) (*restore.Plan, error) {
 		r.Pattern, r.Replacement = a.RenamePattern, a.RenameReplacement
 	}
 	if r.OnConflict == "" {
-		if r.OnConflict = restore.Fail; env.Flavour != Native {
+		if r.OnConflict = restore.Fail; env.Behaviour.ServerConflicts {
 			r.OnConflict = restore.Server
 		}
 	}
@@ -141,8 +141,8 @@ func (a *Restore) plan(ctx context.Context, env *Env) (*restore.Plan, error) {
 	switch {
 	case a.KeepFor != nil:
 		keep = *a.KeepFor
-	case env.Flavour == Native && r.Pattern == "": // under its own name the next expiry would find it
-		keep = DefaultKeep
+	case r.Pattern == "": // under its own name the next expiry would find it
+		keep = env.Behaviour.KeepRestored
 	}
 	if keep > 0 {
 		r.KeepUntil = env.Now.Add(keep)
@@ -177,7 +177,7 @@ func (a *Restore) plan(ctx context.Context, env *Env) (*restore.Plan, error) {
 		a.measure(ctx, env, r, &l)
 	}
 	p := restore.Make(r, l)
-	if a.IncludeAliases && env.Flavour == Native {
+	if a.IncludeAliases && env.Behaviour.Cautious {
 		p.Warnings = append(p.Warnings, "a snapshot does not say which aliases its indices have: if one is named like an index that is there, the restore fails")
 	}
 	return p, nil
@@ -392,7 +392,7 @@ func (a *Restore) start(ctx context.Context, env *Env, plan *restore.Plan, g res
 	if err != nil {
 		return nil, err
 	}
-	if env.Flavour == Native && len(req.FeatureStates) == 0 && server.HasFeatureStates() {
+	if env.Behaviour.FeaturesByName && len(req.FeatureStates) == 0 && server.HasFeatureStates() {
 		req.FeatureStates = []string{"none"} // include_global_state alone would bring all of them back
 	}
 	a.settings(&req)

@@ -28,7 +28,7 @@ type conditions struct {
 	MaxSize string `yaml:"max_size" doc:"size of its primaries, such as 50gb"`
 }
 
-func newRollover(Flavour) Action { return &Rollover{WaitForActiveShards: "0"} }
+func newRollover(Behaviour) Action { return &Rollover{WaitForActiveShards: "0"} }
 
 // Validate implements Action.
 func (a *Rollover) Validate(given map[string]bool) error {

@@ -43,7 +43,7 @@ type postAllocation struct {
 	Value          *string `yaml:"value" doc:"its value; none removes the rule"`
 }
 
-func newShrink(Flavour) Action {
+func newShrink(Behaviour) Action {
 	return &Shrink{
 		NumberOfShards: 1, NumberOfReplicas: 1, ShrinkSuffix: "-shrink", DeleteAfter: true, WaitRebalance: true, WaitActive: "1",
 		PostAllocation: postAllocation{AllocationType: "require"}, Wait: newWait(true, 9),
@@ -134,7 +134,7 @@ func (a *Shrink) shrink(ctx context.Context, env *Env, source *cluster.Index, no
 	switch {
 	case a.DeleteAfter:
 		err = deleteReplaced(ctx, env, source)
-	case env.Flavour != Native: // Curator empties the rule, the index's own one, too
+	case env.Behaviour.EmptyRouting: // Curator empties the rule, the index's own one, too
 		err = a.release(ctx, env, source.Name, "", before, nil)
 	default:
 		err = a.undo(ctx, env, source.Name, before, nil)

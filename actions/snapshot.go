@@ -29,8 +29,8 @@ type Snapshot struct {
 
 const defaultSnapshotName = "curator-%Y%m%d%H%M%S"
 
-func newSnapshot(f Flavour) Action {
-	return &Snapshot{Name: defaultSnapshotName, IncludeGlobalState: true, SkipRepoFSCheck: f == Curator8, StallWait: newStallWait(f, 9)}
+func newSnapshot(b Behaviour) Action {
+	return &Snapshot{Name: defaultSnapshotName, IncludeGlobalState: true, SkipRepoFSCheck: b.SkipRepoFSCheck, StallWait: newStallWait(b, 9)}
 }
 
 // Validate implements Action.
@@ -235,10 +235,10 @@ func (a *Snapshot) request(ctx context.Context, env *Env, name string, indices [
 	if err != nil {
 		return req, err
 	}
-	if env.Flavour == Native && a.FeatureStates == nil && server.HasFeatureStates() {
+	if env.Behaviour.FeaturesByName && a.FeatureStates == nil && server.HasFeatureStates() {
 		req.FeatureStates = []string{"none"} // include_global_state alone would take all of them along
 	}
-	if env.Flavour == Native && server.HasSnapshotMetadata() && server.UUID != "" {
+	if env.Behaviour.NameCluster && server.HasSnapshotMetadata() && server.UUID != "" {
 		req.Metadata = map[string]any{"esnap": map[string]any{"cluster_uuid": server.UUID}}
 	}
 	return req, nil
@@ -401,7 +401,7 @@ func (a *Snapshot) judge(env *Env, o *cluster.Outcome, s *cluster.Snapshot, req 
 		}
 	case s.Good():
 		o.Result, o.Err = cluster.Failure, fmt.Errorf("it lacks %s that were selected: %s", cluster.Count(len(missing), "index"), firstFew(missing))
-	case a.Partial && env.Flavour == Native && (s.State == cluster.Partial || s.State == cluster.Success):
+	case a.Partial && env.Behaviour.PartialAllowed && (s.State == cluster.Partial || s.State == cluster.Success):
 		o.Result = cluster.Less
 		o.Detail += "; " + failures(s)
 	default:

@@ -28,14 +28,9 @@ func newWait(wait bool, interval int64) Wait {
 	return Wait{WaitForCompletion: wait, WaitInterval: interval, MaxWait: -1}
 }
 
-// newStallWait waits for ever in Curator's manners (spec/curator K15), else for as
-// long as something moves.
-func newStallWait(f Flavour, interval int64) StallWait {
-	w := StallWait{Wait: newWait(true, interval)}
-	if f == Native {
-		w.Stall = time.Hour
-	}
-	return w
+// newStallWait waits for as long as something moves.
+func newStallWait(b Behaviour, interval int64) StallWait {
+	return StallWait{Wait: newWait(true, interval), Stall: b.Stall}
 }
 
 // progressEvery is the least time between two questions for bytes and shards,

@@ -221,7 +221,7 @@ func newIndexDelete(app *App) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			a := actions.Kinds["delete_indices"].New(actions.Native).(*actions.DeleteIndices)
+			a := actions.Kinds["delete_indices"].New(actions.Own).(*actions.DeleteIndices)
 			a.Protect = protect
 			a.Named = slices.DeleteFunc(slices.Clone(args), func(n string) bool { return strings.Contains(n, "*") })
 			return runSingle(c, app, "delete_indices", a, chain, output, failOnSpared, &deleteQuestion{yes: yes, skew: skew, named: args})

@@ -14,6 +14,7 @@ import (
 	"github.com/esnap/esnap/actions"
 	"github.com/esnap/esnap/filters"
 	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/flavour"
 	"github.com/esnap/esnap/internal/plan"
 	"github.com/esnap/esnap/internal/report"
 	"github.com/esnap/esnap/internal/strictyaml"
@@ -233,6 +234,6 @@ func single(kind, description string, action actions.Action, chain filters.Chain
 	}
 	step := plan.Step{ID: "1", Kind: kind, Description: description, Action: action, Chain: chain, Timeout: actions.Kinds[kind].Timeout}
 	step.Common.AllowILMIndices = true
-	plan.Complete(&step, plan.Options{Flavour: actions.Native, Guards: guards})
-	return &plan.Plan{Flavour: actions.Native, Steps: []plan.Step{step}}, nil
+	plan.Complete(&step, plan.Options{Flavour: flavour.Native, Guards: guards})
+	return &plan.Plan{Behaviour: actions.Own, Steps: []plan.Step{step}}, nil
 }

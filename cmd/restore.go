@@ -88,7 +88,7 @@ them alone for 7 days (--keep-for).`,
 
 // action turns flags into the action they stand for.
 func (o *restoreOptions) action(names []string, now time.Time) (*actions.Restore, error) {
-	a := actions.Kinds["restore"].New(actions.Native).(*actions.Restore)
+	a := actions.Kinds["restore"].New(actions.Own).(*actions.Restore)
 	a.Indices, a.IncludeAliases, a.IncludeGlobalState, a.Partial, a.WaitForCompletion = names, o.Aliases, o.GlobalState, o.Partial, o.Wait
 	if !slices.Contains([]string{"fail", "skip", "rename"}, o.OnConflict) {
 		return nil, usagef("--on-conflict: %q is not one of fail, skip, rename", o.OnConflict)

@@ -8,8 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/esnap/esnap/actions"
 	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/flavour"
 	"github.com/esnap/esnap/internal/job"
 	"github.com/esnap/esnap/internal/plan"
 	"github.com/esnap/esnap/internal/report"
@@ -111,7 +111,7 @@ file, line and column; files that are valid but dangerous are warned about.`,
 			}
 			s := x.s
 			x.advise()
-			undecided := s.Compat == 0 && s.Dialect != settings.Curator5 && s.Dialect != settings.Curator8
+			_, decided := s.Flavour()
 			bad := 0
 			for _, file := range args {
 				data, err := job.ReadFile(app.In, file)
@@ -119,7 +119,7 @@ file, line and column; files that are valid but dangerous are warned about.`,
 					return err
 				}
 				name := job.FileName(file)
-				p, err := plan.Parse(name, data, plan.Options{Flavour: actions.Native, Env: s.Lookup, Secret: s.Secret, Undecided: undecided, Curators: s.Dialect != settings.Own})
+				p, err := plan.Parse(name, data, plan.Options{Flavour: flavour.Native, Env: s.Lookup, Secret: s.Secret, LintBothGenerations: !decided, LintCuratorStrictness: s.Dialect != settings.Own})
 				if err != nil {
 					fmt.Fprintln(app.Err, err)
 					bad++

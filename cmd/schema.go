@@ -51,7 +51,7 @@ func Schema() *JSONSchema {
 	var anyAction []*JSONSchema
 	for _, name := range slices.Sorted(maps.Keys(actions.Kinds)) {
 		kind := actions.Kinds[name]
-		action := kind.New(actions.Native)
+		action := kind.New(actions.Own)
 		options := object()
 		addFields(options, reflect.TypeFor[actions.Common]())
 		addFields(options, reflect.TypeOf(action).Elem())

@@ -9,10 +9,10 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/esnap/esnap/actions"
 	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/connect"
 	"github.com/esnap/esnap/internal/es"
+	"github.com/esnap/esnap/internal/flavour"
 	"github.com/esnap/esnap/internal/job"
 	"github.com/esnap/esnap/internal/plan"
 	"github.com/esnap/esnap/internal/run"
@@ -181,7 +181,7 @@ func (a *App) reach(c *cobra.Command) (*session, cluster.Cluster, error) {
 func (x *session) job(p *plan.Plan, o run.Options) job.Job {
 	o.WaitForCluster = connect.Patience(x.s, x.purpose())
 	j := job.Job{
-		In: x.In, Plan: p, Flavour: actions.Native, Settings: x.s, Clock: job.Clock{Now: x.Now, Watch: x.Watch}, Version: Version(), Options: o,
+		In: x.In, Plan: p, Flavour: flavour.Native, Settings: x.s, Clock: job.Clock{Now: x.Now, Watch: x.Watch}, Version: Version(), Options: o,
 		Dial:           func() (cluster.Cluster, error) { return x.dial(p == nil) },
 		TerminationLog: x.TerminationLog, ItemLevel: slog.LevelDebug,
 	}

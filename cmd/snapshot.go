@@ -281,7 +281,7 @@ func newSnapshotCreate(app *App) *cobra.Command {
 					chain[i].Filter = &filters.NamesOrStreams{Names: *names}
 				}
 			}
-			a := actions.Kinds["snapshot"].New(actions.Native).(*actions.Snapshot)
+			a := actions.Kinds["snapshot"].New(actions.Own).(*actions.Snapshot)
 			a.Repository, a.Name, a.Partial, a.IncludeGlobalState, a.OncePer, a.WaitForCompletion = args[0], name, partial, global, once, !noWait
 			a.FeatureStates = features
 			return runSingle(c, app, "snapshot", a, chain, output, failOnSpared, nil)
@@ -320,7 +320,7 @@ func newSnapshotDelete(app *App) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			a := actions.Kinds["delete_snapshots"].New(actions.Native).(*actions.DeleteSnapshots)
+			a := actions.Kinds["delete_snapshots"].New(actions.Own).(*actions.DeleteSnapshots)
 			a.Repository, a.KeepNewestGood = args[0], keep
 			return runSingle(c, app, "delete_snapshots", a, chain, output, failOnSpared, &deleteQuestion{yes: yes, skew: skew, named: args[1:]})
 		},

@@ -24,6 +24,7 @@ import (
 	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/clustertest"
 	"github.com/esnap/esnap/internal/es"
+	"github.com/esnap/esnap/internal/flavour"
 	"github.com/esnap/esnap/internal/plan"
 	"github.com/esnap/esnap/internal/settings"
 	"github.com/esnap/esnap/internal/strictyaml"
@@ -109,7 +110,7 @@ func TestActionsShowEveryOption(t *testing.T) {
 			}
 			require.NoError(t, yaml.Unmarshal(data, &file))
 			var options []string
-			for _, f := range slices.Concat(strictyaml.Fields(reflect.TypeFor[actions.Common]()), strictyaml.Fields(reflect.TypeOf(kind.New(actions.Native)).Elem())) {
+			for _, f := range slices.Concat(strictyaml.Fields(reflect.TypeFor[actions.Common]()), strictyaml.Fields(reflect.TypeOf(kind.New(actions.Own)).Elem())) {
 				ofIndices := slices.Contains([]string{"allow_ilm_indices", "include_hidden", "search_pattern"}, f.Name)
 				ofIndices = ofIndices && !(name == "rollover" && f.Name == "allow_ilm_indices") // it looks at its one index itself
 				if !ofIndices || kind.List == cluster.Indices {
@@ -148,7 +149,7 @@ var own = []string{
 func TestCuratorForms(t *testing.T) {
 	for kind, data := range curatorForms(t) {
 		t.Run(kind, func(t *testing.T) {
-			for _, flavour := range []actions.Flavour{actions.Curator5, actions.Curator8} {
+			for _, flavour := range []flavour.Flavour{flavour.Curator5, flavour.Curator8} {
 				p, err := plan.Parse(kind+".yml", data, plan.Options{Flavour: flavour, Env: unset})
 				require.NoError(t, err)
 				require.Len(t, p.Steps, 1)

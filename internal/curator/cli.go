@@ -154,7 +154,7 @@ func (s singleton) docs() map[string]string {
 	}
 	holders := []reflect.Value{reflect.ValueOf(actions.Common{})}
 	if kind, ok := actions.Kinds[s.name]; ok {
-		holders = append(holders, reflect.ValueOf(kind.New(actions.Native)).Elem())
+		holders = append(holders, reflect.ValueOf(kind.New(actions.Own)).Elem())
 	}
 	for _, v := range holders {
 		for _, f := range strictyaml.Fields(v.Type()) {
@@ -354,7 +354,7 @@ func (x *session) selected(c *cobra.Command, step plan.Step) ([]cluster.Item, cl
 		return nil, nil, err
 	}
 	step.Guards = nil
-	items, err := run.Select(c.Context(), step, x.flavour, cl, x.h.Now())
+	items, err := run.Select(c.Context(), step, cl, x.h.Now())
 	switch {
 	case errors.Is(err, cluster.ErrEmpty) && step.Common.IgnoreEmptyList:
 		x.log.Info("Nothing in the list after filtering. Skipping action.")

@@ -12,10 +12,10 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/esnap/esnap/actions"
 	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/connect"
 	"github.com/esnap/esnap/internal/es"
+	"github.com/esnap/esnap/internal/flavour"
 	"github.com/esnap/esnap/internal/settings"
 )
 
@@ -158,7 +158,7 @@ type session struct {
 	h       Host
 	program string
 	s       *settings.Settings
-	flavour actions.Flavour
+	flavour flavour.Flavour
 	log     *slog.Logger
 	words   words
 	close   func()
@@ -171,11 +171,11 @@ func open(c *cobra.Command, h Host, program string) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	x := &session{h: h, words: words{c.Flags(), program}, program: program, s: s, flavour: actions.Curator8}
-	s.DryRun = s.DryRun || given["dry-run"] == "true"
-	if s.Dialect == settings.Curator5 && s.Compat == 0 || s.Compat == 5 {
-		x.flavour = actions.Curator5
+	x := &session{h: h, words: words{c.Flags(), program}, program: program, s: s, flavour: flavour.Curator8}
+	if f, decided := s.Flavour(); decided {
+		x.flavour = f
 	}
+	s.DryRun = s.DryRun || given["dry-run"] == "true"
 	if x.log, x.close, err = logger(h, s, x.flavour); err != nil {
 		return nil, err
 	}

@@ -13,10 +13,10 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/esnap/esnap/actions"
 	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/connect"
 	"github.com/esnap/esnap/internal/es"
+	"github.com/esnap/esnap/internal/flavour"
 	"github.com/esnap/esnap/internal/job"
 	"github.com/esnap/esnap/internal/run"
 	"github.com/esnap/esnap/internal/settings"
@@ -201,9 +201,9 @@ func (x *session) reach(ctx context.Context) (cluster.Cluster, error) {
 
 // logger makes Curator's log: all to stdout with Curator 5, warnings and above to
 // stderr with Curator 8.
-func logger(h Host, s *settings.Settings, f actions.Flavour) (*slog.Logger, func(), error) {
+func logger(h Host, s *settings.Settings, f flavour.Flavour) (*slog.Logger, func(), error) {
 	x := &handler{out: h.Out, err: h.Err, format: s.LogFormat, flavour: f, local: h.Local, level: slog.LevelInfo}
-	if f == actions.Curator5 {
+	if f == flavour.Curator5 {
 		x.err = h.Out
 	}
 	switch s.LogLevel {

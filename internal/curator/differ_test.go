@@ -10,9 +10,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/esnap/esnap/actions"
 	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/clustertest"
+	"github.com/esnap/esnap/internal/flavour"
 	"github.com/esnap/esnap/internal/plan"
 )
 
@@ -523,7 +523,7 @@ func TestD32SystemIndicesCaughtByAgeAreDeletedWithAWarning(t *testing.T) {
 		out = s.does(0, one("delete_indices", "", age), "--guards", "off")
 		require.NotContains(t, out, "system index")
 	})
-	for _, f := range []actions.Flavour{actions.Native, actions.Curator5, actions.Curator8} {
+	for _, f := range []flavour.Flavour{flavour.Native, flavour.Curator5, flavour.Curator8} {
 		p, err := plan.Parse("f", []byte(one("delete_indices", "", age)), plan.Options{Flavour: f})
 		require.NoError(t, err)
 		var found []string

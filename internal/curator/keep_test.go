@@ -18,6 +18,8 @@ import (
 	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/clustertest"
 	"github.com/esnap/esnap/internal/es"
+	"github.com/esnap/esnap/internal/flavour"
+	"github.com/esnap/esnap/internal/plan"
 	"github.com/esnap/esnap/internal/strictyaml"
 )
 
@@ -146,7 +148,7 @@ func TestK02Defaults(t *testing.T) {
 		}
 	}
 	requireDefaults("every action", &actions.Common{}, "disable_action=false ignore_empty_list=false continue_if_exception=false timeout_override= allow_ilm_indices=false include_hidden= search_pattern=")
-	for n, f := range []actions.Flavour{actions.Curator5, actions.Curator8} {
+	for n, f := range []flavour.Flavour{flavour.Curator5, flavour.Curator8} {
 		check := fmt.Sprintf(" skip_repo_fs_check=%t", n == 1)
 		for kind, want := range map[string]string{
 			"snapshot":         "name=curator-%Y%m%d%H%M%S ignore_unavailable=false include_global_state=true partial=false " + waits + check,
@@ -163,7 +165,7 @@ func TestK02Defaults(t *testing.T) {
 			"replicas":        starts,
 			"rollover":        "new_index= extra_settings= wait_for_active_shards=0",
 		} {
-			requireDefaults(kind, actions.Kinds[kind].New(f), want)
+			requireDefaults(kind, actions.Kinds[kind].New(plan.Behaviour(f)), want)
 		}
 	}
 	for kind, want := range map[string]string{

@@ -15,7 +15,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/esnap/esnap/actions"
+	"github.com/esnap/esnap/internal/flavour"
 	"github.com/esnap/esnap/internal/terminal"
 )
 
@@ -23,7 +23,7 @@ import (
 type handler struct {
 	out, err io.Writer // warnings and above go to err
 	format   string
-	flavour  actions.Flavour
+	flavour  flavour.Flavour
 	level    slog.Level
 	local    *time.Location
 }
@@ -95,7 +95,7 @@ func (h *handler) text(r slog.Record) string {
 	}
 	function, _, line := origin(r)
 	first, second := 22, 22
-	if h.flavour == actions.Curator8 {
+	if h.flavour == flavour.Curator8 {
 		first, second = 30, 23
 	}
 	return fmt.Sprintf("%s %*s %*s:%-4d %s", head, first, loggerName, second, function, line, terminal.Line(r.Message))
@@ -114,7 +114,7 @@ func (h *handler) ecs(r slog.Record) string {
 	function, file, line := origin(r)
 	level := strings.ToLower(levelName(r.Level))
 	out := map[string]any{"@timestamp": r.Time.UTC().Format(stamp), "message": r.Message}
-	if h.flavour == actions.Curator5 {
+	if h.flavour == flavour.Curator5 {
 		out["log"] = map[string]any{"level": level, "logger": loggerName, "original": r.Message, "origin": map[string]any{"function": function, "file": map[string]any{"line": line}}}
 		return spaced(out)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/esnap/esnap/actions"
 	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/flavour"
 	"github.com/esnap/esnap/internal/plan"
 	"github.com/esnap/esnap/internal/run"
 )
@@ -18,7 +19,7 @@ import (
 type observer struct {
 	log     *slog.Logger
 	words   words
-	flavour actions.Flavour
+	flavour flavour.Flavour
 	dryRun  bool
 	single  bool // of one action from the command line: no ids, no job
 	// anyServer: say nothing of servers that esnap is not tested on.
@@ -138,7 +139,7 @@ func (o *observer) rehearsed(e run.Selected) {
 
 // arguments is the map that Curator shows with each item of a dry run; empty for
 // actions whose outcome says it.
-func arguments(s plan.Step, f actions.Flavour) string {
+func arguments(s plan.Step, f flavour.Flavour) string {
 	switch a := s.Action.(type) {
 	case *actions.DeleteIndices, *actions.Open, *actions.Freeze, *actions.IndexSettings:
 		return "{}"
@@ -154,7 +155,7 @@ func arguments(s plan.Step, f actions.Flavour) string {
 			value = "'" + *a.Value + "'"
 		}
 		key := "body"
-		if f == actions.Curator8 {
+		if f == flavour.Curator8 {
 			key = "settings"
 		}
 		return fmt.Sprintf("{'%s': {'index.routing.allocation.%s.%s': %s}}", key, a.AllocationType, a.Key, value)
@@ -290,7 +291,7 @@ func (o *observer) finished(r run.Result) {
 	}
 	switch {
 	case o.single:
-	case o.flavour == actions.Curator5:
+	case o.flavour == flavour.Curator5:
 		o.log.Info("Job completed.")
 	default:
 		o.log.Info("All actions completed.")

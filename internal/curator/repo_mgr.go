@@ -13,8 +13,8 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/esnap/esnap/actions"
 	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/flavour"
 	"github.com/esnap/esnap/internal/terminal"
 	"github.com/esnap/esnap/repository"
 )
@@ -230,7 +230,7 @@ func (x *session) create(c *cobra.Command, cl cluster.Cluster, kind string) erro
 	if err != nil {
 		return err
 	}
-	verify = verify || x.flavour == actions.Curator5
+	verify = verify || x.flavour == flavour.Curator5
 	if told {
 		verify = !skip
 	}

@@ -13,6 +13,8 @@ import (
 
 	"github.com/esnap/esnap/actions"
 	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/flavour"
+	"github.com/esnap/esnap/internal/plan"
 )
 
 // What docs/curator-compatibility.md says and no rule of §9 does.
@@ -253,11 +255,11 @@ func TestARehearsedAliasSaysWhichWay(t *testing.T) {
 // TestWaitsForEver: in Curator's manners max_wait -1 is for ever (K15), also when
 // nothing moves.
 func TestWaitsForEver(t *testing.T) {
-	for _, f := range []actions.Flavour{actions.Curator5, actions.Curator8} {
-		require.Zero(t, actions.Kinds["snapshot"].New(f).(*actions.Snapshot).Stall)
-		require.Zero(t, actions.Kinds["restore"].New(f).(*actions.Restore).Stall)
+	for _, f := range []flavour.Flavour{flavour.Curator5, flavour.Curator8} {
+		require.Zero(t, actions.Kinds["snapshot"].New(plan.Behaviour(f)).(*actions.Snapshot).Stall)
+		require.Zero(t, actions.Kinds["restore"].New(plan.Behaviour(f)).(*actions.Restore).Stall)
 	}
-	require.Equal(t, time.Hour, actions.Kinds["snapshot"].New(actions.Native).(*actions.Snapshot).Stall)
+	require.Equal(t, time.Hour, actions.Kinds["snapshot"].New(actions.Own).(*actions.Snapshot).Stall)
 }
 
 // TestARestoreOverClosedIndicesWhoseReplyIsLost: that the index is there proves nothing;

@@ -10,20 +10,10 @@ import (
 	"github.com/esnap/esnap/internal/cluster"
 )
 
-// Level is how much guards.
-type Level int
-
-// The levels. Curator is for Curator's command lines, where system indices and
-// explicit write indices are deleted as Curator deletes them.
-const (
-	On Level = iota
-	Curator
-	Off
-)
-
 // Options say what one deleting action guards.
 type Options struct {
-	Level           Level
+	Off             bool // of the guards only what protect says stays
+	Lenient         bool // system indices and explicit write indices are deleted, with a warning
 	KeepNewestGood  bool
 	Series          func(*cluster.Snapshot) cluster.Series
 	Periods         *Periods // of indices that an age filter selected as older; nil: none did
@@ -48,7 +38,7 @@ type Guard interface {
 func For(list cluster.ListKind, o Options) []Guard {
 	var guards []Guard
 	if list == cluster.Snapshots {
-		if o.Level != Off {
+		if !o.Off {
 			if !o.InProgressNamed {
 				guards = append(guards, inProgress{})
 			}
@@ -59,16 +49,16 @@ func For(list cluster.ListKind, o Options) []Guard {
 		}
 		return guards
 	}
-	if o.Level != Off {
+	if !o.Off {
 		guards = append(guards, streamHead{}, restoreMark{}, unsaved{})
 		if o.Periods != nil {
-			guards = append(guards, live{*o.Periods, o.Level == Curator, o.NamedExactly})
+			guards = append(guards, live{*o.Periods, o.Lenient, o.NamedExactly})
 		}
-		if o.Level == On {
+		if !o.Lenient {
 			guards = append(guards, writeIndex{})
 		}
 		if !o.SystemNamed {
-			guards = append(guards, systemIndex{exact: o.NamedExactly, warnOnly: o.Level == Curator})
+			guards = append(guards, systemIndex{exact: o.NamedExactly, warnOnly: o.Lenient})
 		}
 	}
 	if len(o.Protect) > 0 {

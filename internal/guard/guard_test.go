@@ -30,16 +30,16 @@ func TestFor(t *testing.T) {
 		want []string
 	}{
 		{"snapshots", cluster.Snapshots, keep, []string{"in_progress", "mounted", "keep_newest_good"}},
-		{"snapshots, Curator", cluster.Snapshots, with(keep, func(o *Options) { o.Level = Curator }), []string{"in_progress", "mounted", "keep_newest_good"}},
-		{"snapshots, off", cluster.Snapshots, with(keep, func(o *Options) { o.Level = Off }), []string{}},
+		{"snapshots, Curator", cluster.Snapshots, with(keep, func(o *Options) { o.Lenient = true }), []string{"in_progress", "mounted", "keep_newest_good"}},
+		{"snapshots, off", cluster.Snapshots, with(keep, func(o *Options) { o.Off = true }), []string{}},
 		{"snapshots, keep_newest_good: false", cluster.Snapshots, Options{}, []string{"in_progress", "mounted"}},
 		{"snapshots, a state filter names running ones", cluster.Snapshots, with(keep, func(o *Options) { o.InProgressNamed = true }), []string{"mounted", "keep_newest_good"}},
 		{"indices", cluster.Indices, Options{}, []string{"write_index", "restore_mark", "unsaved", "write_index", "system_index"}},
-		{"indices, Curator", cluster.Indices, Options{Level: Curator}, []string{"write_index", "restore_mark", "unsaved", "system_index"}},
+		{"indices, Curator", cluster.Indices, Options{Lenient: true}, []string{"write_index", "restore_mark", "unsaved", "system_index"}},
 		{"indices, system ones named", cluster.Indices, Options{SystemNamed: true}, []string{"write_index", "restore_mark", "unsaved", "write_index"}},
-		{"indices, older ones", cluster.Indices, Options{Level: Curator, Periods: &Periods{Zone: time.UTC}}, []string{"write_index", "restore_mark", "unsaved", "live", "system_index"}},
-		{"indices, off", cluster.Indices, Options{Level: Off}, []string{}},
-		{"indices, off, protect is no guess", cluster.Indices, Options{Level: Off, Protect: []string{"a"}}, []string{"protect"}},
+		{"indices, older ones", cluster.Indices, Options{Lenient: true, Periods: &Periods{Zone: time.UTC}}, []string{"write_index", "restore_mark", "unsaved", "live", "system_index"}},
+		{"indices, off", cluster.Indices, Options{Off: true}, []string{}},
+		{"indices, off, protect is no guess", cluster.Indices, Options{Off: true, Protect: []string{"a"}}, []string{"protect"}},
 	} {
 		require.Equal(t, c.want, names(c.list, c.o), c.name)
 	}
@@ -136,11 +136,11 @@ func by(policy string, s *cluster.Snapshot) *cluster.Snapshot {
 
 func TestMounted(t *testing.T) {
 	list := cluster.Items([]*cluster.Snapshot{{Name: "one", Mounted: []string{"m"}}, {Name: "many", Mounted: []string{"m", "n"}}, {Name: "none"}})
-	for _, level := range []Level{On, Curator} {
-		spared, _ := guarded(t, cluster.Snapshots, Options{Level: level}, now, list, list)
+	for _, lenient := range []bool{false, true} {
+		spared, _ := guarded(t, cluster.Snapshots, Options{Lenient: lenient}, now, list, list)
 		require.Equal(t, map[string]string{"one": "mounted", "many": "mounted"}, spared)
 	}
-	spared, _ := guarded(t, cluster.Snapshots, Options{Level: Off}, now, list, list)
+	spared, _ := guarded(t, cluster.Snapshots, Options{Off: true}, now, list, list)
 	require.Empty(t, spared)
 }
 
@@ -223,9 +223,9 @@ func TestIndices(t *testing.T) {
 		{"a system index named exactly", Options{NamedExactly: []string{".kibana_1", "plain"}}, map[string]string{
 			"ds-000002": "write_index", "written": "write_index", "system": "system_index", "restored": "restore_mark", "unsaved": "unsaved",
 		}, map[string]string{}},
-		{"Curator", Options{Level: Curator}, map[string]string{"ds-000002": "write_index", "restored": "restore_mark", "unsaved": "unsaved"}, map[string]string{".kibana_1": "system_index", "system": "system_index"}},
-		{"Curator, named", Options{Level: Curator, SystemNamed: true}, map[string]string{"ds-000002": "write_index", "restored": "restore_mark", "unsaved": "unsaved"}, map[string]string{}},
-		{"off", Options{Level: Off, Protect: []string{"prot*"}}, map[string]string{"protected-1": "protect"}, map[string]string{}},
+		{"Curator", Options{Lenient: true}, map[string]string{"ds-000002": "write_index", "restored": "restore_mark", "unsaved": "unsaved"}, map[string]string{".kibana_1": "system_index", "system": "system_index"}},
+		{"Curator, named", Options{Lenient: true, SystemNamed: true}, map[string]string{"ds-000002": "write_index", "restored": "restore_mark", "unsaved": "unsaved"}, map[string]string{}},
+		{"off", Options{Off: true, Protect: []string{"prot*"}}, map[string]string{"protected-1": "protect"}, map[string]string{}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			spared, warned := guarded(t, cluster.Indices, c.o, now, list, list)
@@ -281,7 +281,7 @@ func TestNeeds(t *testing.T) {
 	}
 	require.Equal(t, []cluster.Need{{Fact: cluster.FactSaved}, {Fact: cluster.FactWriteIndex}}, facts)
 	facts = nil
-	for _, g := range append(For(cluster.Snapshots, Options{KeepNewestGood: true}), For(cluster.Indices, Options{Level: Curator})...) {
+	for _, g := range append(For(cluster.Snapshots, Options{KeepNewestGood: true}), For(cluster.Indices, Options{Lenient: true})...) {
 		facts = append(facts, g.Needs()...)
 	}
 	require.Equal(t, []cluster.Need{{Fact: cluster.FactMounts}, {Fact: cluster.FactSaved}}, facts, "nothing that asks the cluster on Curator's command line, but for snapshots")

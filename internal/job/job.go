@@ -11,9 +11,9 @@ import (
 	"os"
 	"time"
 
-	"github.com/esnap/esnap/actions"
 	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/connect"
+	"github.com/esnap/esnap/internal/flavour"
 	"github.com/esnap/esnap/internal/plan"
 	"github.com/esnap/esnap/internal/report"
 	"github.com/esnap/esnap/internal/run"
@@ -34,7 +34,7 @@ type Job struct {
 	In   io.Reader
 	Plan *plan.Plan
 
-	Flavour  actions.Flavour
+	Flavour  flavour.Flavour
 	Settings *settings.Settings
 	// Secret says which variables an action file may not name; by default those of the
 	// settings.

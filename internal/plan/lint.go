@@ -38,7 +38,7 @@ func (p *parser) lintUnset(n *strictyaml.Node) {
 func (p *parser) lint(root *strictyaml.Node) {
 	p.lintUnset(root.Get("defaults"))
 	p.lintUnset(root.Get("actions"))
-	p.o.Undecided = p.o.Undecided && !p.own(root)
+	p.o.LintBothGenerations = p.o.LintBothGenerations && !p.own(root)
 	var deletions []Step
 	for _, s := range p.plan.Steps {
 		at := p.nodeOf(root, s)
@@ -220,7 +220,7 @@ func (p *parser) lintBroad(at *strictyaml.Node, s Step) {
 	}
 	if takes(s, systemSamples) != nil {
 		also = ", and system indices, whose names begin with a dot"
-		if p.o.Undecided && !asksForSystem(s) {
+		if p.o.LintBothGenerations && !asksForSystem(s) {
 			also += "; in Curator's command lines version 5 lists those, version 8 does not: " + decides
 		}
 	}

@@ -48,10 +48,10 @@ func (p *parser) lintFlavours(root *strictyaml.Node) {
 		}
 		p.p.Warn(p.nodeOf(root, of[0]), format, append([]any{which + strings.Join(ids, ", ")}, args...)...)
 	}
-	if p.o.Curators && !p.own(root) {
+	if p.o.LintCuratorStrictness && !p.own(root) {
 		warn(unfiltered, "the key filters is missing (%s): Curator's command lines refuse that; esnap run applies no filter")
 	}
-	if !p.o.Undecided {
+	if !p.o.LintBothGenerations {
 		return
 	}
 	warn(unverified, "skip_repo_fs_check is not given (%s): in Curator's command lines version 5 verifies the repository first, version 8 does not; %s", decides)

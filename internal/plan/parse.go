@@ -11,6 +11,7 @@ import (
 
 	"github.com/esnap/esnap/actions"
 	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/flavour"
 	"github.com/esnap/esnap/internal/strictyaml"
 	"github.com/esnap/esnap/repository"
 )
@@ -112,7 +113,7 @@ func (p *parser) optionErrors(err error, at func(key string) *strictyaml.Node) {
 	for _, e := range cluster.Unjoin(err) {
 		var oe *cluster.OptionError
 		if errors.As(e, &oe) {
-			p.p.Tolerate(at(oe.Key), oe.Tolerated && p.o.Flavour != actions.Native, oe.Hint, "%s", oe.Error())
+			p.p.Tolerate(at(oe.Key), oe.Tolerated && p.o.Flavour != flavour.Native, oe.Hint, "%s", oe.Error())
 		} else {
 			p.p.Add(at(""), "%s", e)
 		}
@@ -135,7 +136,7 @@ func (p *parser) readDefaults(n *strictyaml.Node) {
 		known[f.Name] = true
 	}
 	for _, k := range actions.Kinds {
-		for _, f := range strictyaml.Fields(typeOf(k.New(p.o.Flavour))) {
+		for _, f := range strictyaml.Fields(typeOf(k.New(p.plan.Behaviour))) {
 			known[f.Name] = true
 		}
 	}
@@ -201,7 +202,7 @@ func (p *parser) action(e strictyaml.Entry) {
 			"action: there is no action %q; there are %s", keys.Action, strings.Join(slices.Sorted(maps.Keys(actions.Kinds)), ", "))
 		return
 	}
-	step := Step{ID: idText(e.Key), Kind: keys.Action, Description: keys.Description, Line: e.Key.Line, Action: kind.New(p.o.Flavour)}
+	step := Step{ID: idText(e.Key), Kind: keys.Action, Description: keys.Description, Line: e.Key.Line, Action: kind.New(p.plan.Behaviour)}
 	options := n.Get("options")
 	if options != nil && options.Kind == strictyaml.Null {
 		p.p.Add(options, "options: expected a map, got nothing")

@@ -11,6 +11,7 @@ import (
 	"github.com/esnap/esnap/actions"
 	"github.com/esnap/esnap/filters"
 	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/flavour"
 	"github.com/esnap/esnap/internal/strictyaml"
 )
 
@@ -22,7 +23,7 @@ func (p *parser) filters(step *Step, kind actions.Kind, at *strictyaml.Node) {
 			p.p.Add(n, "filters: %s takes no filters", step.Kind)
 		}
 		return
-	case n == nil && (kind.Deletes || p.o.Flavour != actions.Native):
+	case n == nil && (kind.Deletes || p.o.Flavour != flavour.Native):
 		p.p.AddHint(at, "to take everything on purpose, write filters: [{filtertype: none}]", "the key filters is missing: %s must say what it is done to", step.Kind)
 		return
 	case n == nil:

@@ -11,6 +11,7 @@ import (
 	"github.com/esnap/esnap/actions"
 	"github.com/esnap/esnap/filters"
 	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/flavour"
 	"github.com/esnap/esnap/internal/guard"
 	"github.com/esnap/esnap/internal/strftime"
 	"github.com/esnap/esnap/internal/strictyaml"
@@ -19,7 +20,7 @@ import (
 
 // Options say how a file is read.
 type Options struct {
-	Flavour actions.Flavour
+	Flavour flavour.Flavour
 	// Env looks up environment variables; nil substitutes none.
 	Env func(string) (string, bool)
 	// Secret says of a variable that it is a secret of the connection, which files
@@ -27,18 +28,19 @@ type Options struct {
 	Secret func(string) bool
 	// Guards turns the guards of every action on or off; nil leaves it to the file.
 	Guards *bool
-	// Undecided says that the file may be run in either of Curator's manners: what
+	// LintBothGenerations says that the file may be run in either of Curator's manners: what
 	// would differ is a finding.
-	Undecided bool
+	LintBothGenerations bool
 	// Curators says that Curator's command lines may be used with the file, which are
 	// stricter in one point.
-	Curators bool
+	LintCuratorStrictness bool
 }
 
 // Plan is what a file asks for. Once there is one, it is valid.
 type Plan struct {
-	File         string
-	Flavour      actions.Flavour
+	File string
+	// Behaviour is what its actions do where their options do not say.
+	Behaviour    actions.Behaviour
 	Repositories []repository.Spec
 	Steps        []Step
 	// Findings are valid but doubtful: validate shows them.
@@ -58,6 +60,8 @@ type Step struct {
 	Location    *time.Location
 	Timeout     time.Duration // of one request; 0: the client's
 	Line        int
+
+	listing listing
 }
 
 // List is the kind of list the step's filters apply to; empty for none.
@@ -87,9 +91,9 @@ func (s Step) Deletes() bool { return actions.Kinds[s.Kind].Deletes }
 // Parse reads a file. The error is a *strictyaml.Error with every problem, in
 // file order; with it there is no plan.
 func Parse(name string, data []byte, o Options) (*Plan, error) {
-	p := &parser{o: o, p: &strictyaml.Problems{File: name}, plan: &Plan{File: name, Flavour: o.Flavour}, unsaid: map[bool][]*strictyaml.Node{}}
+	p := &parser{o: o, p: &strictyaml.Problems{File: name}, plan: &Plan{File: name, Behaviour: Behaviour(o.Flavour)}, unsaid: map[bool][]*strictyaml.Node{}}
 	root := strictyaml.Parse(data, strictyaml.Options{
-		Env: o.Env, Secret: o.Secret, Embedded: o.Flavour == actions.Native, Literal: literal,
+		Env: o.Env, Secret: o.Secret, Embedded: o.Flavour == flavour.Native, Literal: literal,
 	}, p.p)
 	if root != nil && root.Kind != strictyaml.Null {
 		p.file(root)
@@ -108,6 +112,7 @@ func Parse(name string, data []byte, o Options) (*Plan, error) {
 // indices, and the guards. Commands that build steps of their own call it too.
 func Complete(step *Step, o Options) {
 	kind := actions.Kinds[step.Kind]
+	step.listing = listings[o.Flavour]
 	if step.Location == nil {
 		step.Location = time.UTC
 	}
@@ -118,13 +123,10 @@ func Complete(step *Step, o Options) {
 		return
 	}
 	g := guard.Options{
-		Level: guard.On, SystemNamed: step.Chain.NamesDotted(), InProgressNamed: step.Chain.AsksFor(cluster.InProgress),
-	}
-	if o.Flavour != actions.Native {
-		g.Level = guard.Curator
+		Lenient: o.Flavour != flavour.Native, SystemNamed: step.Chain.NamesDotted(), InProgressNamed: step.Chain.AsksFor(cluster.InProgress),
 	}
 	if sw := cmp.Or(o.Guards, step.Common.Guards); sw != nil && !*sw {
-		g.Level = guard.Off
+		g.Off = true
 	}
 	if a, ok := step.Action.(actions.Guarded); ok {
 		pr := a.Protection()

@@ -13,6 +13,7 @@ import (
 	"github.com/esnap/esnap/actions"
 	"github.com/esnap/esnap/filters"
 	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/flavour"
 	"github.com/esnap/esnap/internal/plan"
 	"github.com/esnap/esnap/internal/strictyaml"
 	"github.com/esnap/esnap/repository"
@@ -27,7 +28,7 @@ func env(name string) (string, bool) {
 	return v, ok
 }
 
-func options(f actions.Flavour) plan.Options { return plan.Options{Flavour: f, Env: env} }
+func options(f flavour.Flavour) plan.Options { return plan.Options{Flavour: f, Env: env} }
 
 // exactlyOne wants a plan or an error, never both or neither.
 func exactlyOne(t *testing.T, p *plan.Plan, err error) {
@@ -54,11 +55,11 @@ func TestBadFiles(t *testing.T) {
 			want, _, _ := strings.Cut(string(data), "\n")
 			want, found := strings.CutPrefix(want, "# ")
 			require.True(t, found, "the first line says the error")
-			flavour := actions.Native
+			of := flavour.Native
 			if rest, ok := strings.CutPrefix(want, "[curator8] "); ok {
-				flavour, want = actions.Curator8, rest
+				of, want = flavour.Curator8, rest
 			}
-			p, err := plan.Parse("f", data, options(flavour))
+			p, err := plan.Parse("f", data, options(of))
 			exactlyOne(t, p, err)
 			require.Error(t, err)
 			require.NotContains(t, err.Error(), secret)
@@ -77,7 +78,7 @@ func TestBadFiles(t *testing.T) {
 const stock = "../../../../integration/testdata/kubesphere/"
 
 // good parses a file under testdata/good.
-func good(t *testing.T, name string, f actions.Flavour) *plan.Plan {
+func good(t *testing.T, name string, f flavour.Flavour) *plan.Plan {
 	t.Helper()
 	data, err := os.ReadFile("testdata/good/" + name)
 	require.NoError(t, err)
@@ -118,7 +119,7 @@ func TestKubeSphereFiles(t *testing.T) {
 		"4.x": {
 			{"pattern regex ^.+-logs", age, ilm}, {"pattern regex ^.+-events", age, ilm}, {"pattern regex ^.+-auditing", age, ilm}, {"pattern regex ^.+-notification-history", age, ilm}, {"pattern prefix whizard", age, ilm}},
 	} {
-		for _, f := range []actions.Flavour{actions.Native, actions.Curator5, actions.Curator8} {
+		for _, f := range []flavour.Flavour{flavour.Native, flavour.Curator5, flavour.Curator8} {
 			p := good(t, stock+release+"/action_file.yml", f)
 			require.Len(t, p.Steps, len(want), release)
 			for i, s := range p.Steps {
@@ -137,13 +138,13 @@ func TestKubeSphereFiles(t *testing.T) {
 
 func TestKubeSphereBackup(t *testing.T) {
 	for _, c := range []struct {
-		flavour actions.Flavour
+		flavour flavour.Flavour
 		guards  []string // of delete_snapshots
 		indices []string // of delete_indices
 	}{
-		{actions.Native, []string{"in_progress", "mounted", "keep_newest_good"}, []string{"write_index", "restore_mark", "unsaved", "live", "write_index", "system_index"}},
-		{actions.Curator5, []string{"in_progress", "mounted", "keep_newest_good"}, []string{"write_index", "restore_mark", "unsaved", "live", "system_index"}},
-		{actions.Curator8, []string{"in_progress", "mounted", "keep_newest_good"}, []string{"write_index", "restore_mark", "unsaved", "live", "system_index"}},
+		{flavour.Native, []string{"in_progress", "mounted", "keep_newest_good"}, []string{"write_index", "restore_mark", "unsaved", "live", "write_index", "system_index"}},
+		{flavour.Curator5, []string{"in_progress", "mounted", "keep_newest_good"}, []string{"write_index", "restore_mark", "unsaved", "live", "system_index"}},
+		{flavour.Curator8, []string{"in_progress", "mounted", "keep_newest_good"}, []string{"write_index", "restore_mark", "unsaved", "live", "system_index"}},
 	} {
 		p := good(t, "kubesphere-backup.yml", c.flavour)
 		require.Len(t, p.Steps, 3)
@@ -172,7 +173,7 @@ func guards(s plan.Step) (list []string) {
 // Numeric order, what null and None mean, text for booleans and numbers, defaults,
 // anchors, embedded variables, declared repositories.
 func TestOwnFile(t *testing.T) {
-	p := good(t, "esnap.yml", actions.Native)
+	p := good(t, "esnap.yml", flavour.Native)
 	require.Equal(t, []repository.Spec{
 		{Name: "cold", Type: "url", Settings: map[string]any{"url": "file:/cold"}, Ensure: repository.Create},
 		{Name: "nightly", Type: "fs", Settings: map[string]any{"location": "/backup", "compress": true, "chunk_size": nil, "readonly": false}, Ensure: repository.Update},
@@ -243,13 +244,13 @@ func TestFlavours(t *testing.T) {
 	noFilters := "actions: {1: {action: snapshot, options: {repository: r}}}"
 	embedded := "actions: {1: {action: snapshot, options: {repository: 'x-${PREFIX}', name: '${PREFIX}-$${PREFIX}'}, filters: []}}"
 	whole := "actions:\n  1:\n    action: snapshot\n    options:\n      repository: ${REPO}\n      name: ${NOPE:nightly-%Y}\n      max_wait: ${NOPE}\n    filters: []\n"
-	for _, f := range []actions.Flavour{actions.Native, actions.Curator5, actions.Curator8} {
+	for _, f := range []flavour.Flavour{flavour.Native, flavour.Curator5, flavour.Curator8} {
 		_, err := plan.Parse("f", []byte(noFilters), options(f))
-		require.Equal(t, f == actions.Native, err == nil, f)
+		require.Equal(t, f == flavour.Native, err == nil, f)
 		p, err := plan.Parse("f", []byte(embedded), options(f))
 		require.NoError(t, err)
 		s := p.Steps[0].Action.(*actions.Snapshot)
-		if f == actions.Native {
+		if f == flavour.Native {
 			require.Equal(t, []string{"x-ks", "ks-${PREFIX}"}, []string{s.Repository, s.Name})
 		} else {
 			require.Equal(t, []string{"x-${PREFIX}", "${PREFIX}-$${PREFIX}"}, []string{s.Repository, s.Name})
@@ -258,8 +259,8 @@ func TestFlavours(t *testing.T) {
 		require.NoError(t, err)
 		s = p.Steps[0].Action.(*actions.Snapshot)
 		require.Equal(t, []any{"ks-log-snapshots", "nightly-%Y", int64(-1)}, []any{s.Repository, s.Name, s.MaxWait})
-		require.Equal(t, f == actions.Curator8, s.SkipRepoFSCheck, "skip_repo_fs_check by default")
-		require.Equal(t, f, p.Flavour)
+		require.Equal(t, f == flavour.Curator8, s.SkipRepoFSCheck, "skip_repo_fs_check by default")
+		require.Equal(t, plan.Behaviour(f), p.Behaviour)
 	}
 	p, err := plan.Parse("f", []byte("actions: {1: {action: snapshot, options: {repository: 'x-${PREFIX}'}, filters: []}}"), plan.Options{})
 	require.NoError(t, err)
@@ -273,7 +274,7 @@ func TestOrderOfIDs(t *testing.T) {
 		"actions: {10: {action: delete_indices, filters: []}, 9: {action: delete_indices, filters: []}, 0x0b: {action: delete_indices, filters: []}}": "9 10 11",
 		"repositories: {r: {type: fs, settings: {location: /b}}}":                                                                                     "",
 	} {
-		p, err := plan.Parse("f", []byte(file), options(actions.Native))
+		p, err := plan.Parse("f", []byte(file), options(flavour.Native))
 		require.NoError(t, err)
 		var ids []string
 		for _, s := range p.Steps {
@@ -285,7 +286,7 @@ func TestOrderOfIDs(t *testing.T) {
 
 // A file with everything in it is told where its other parts belong.
 func TestClientSectionsInAnActionFile(t *testing.T) {
-	_, err := plan.Parse("f.yml", []byte("client: {hosts: a}\nlogging: {}\nactions: {1: {action: open, filters: []}}"), options(actions.Native))
+	_, err := plan.Parse("f.yml", []byte("client: {hosts: a}\nlogging: {}\nactions: {1: {action: open, filters: []}}"), options(flavour.Native))
 	require.EqualError(t, err, `f.yml:1:1: unknown key "client"; it belongs into the client file, which --config names`+"\n"+
 		`f.yml:2:1: unknown key "logging"; it belongs into the client file, which --config names`)
 }
@@ -294,7 +295,7 @@ func TestClientSectionsInAnActionFile(t *testing.T) {
 // to narrow would not be.
 func TestFiltersAmongTheOptions(t *testing.T) {
 	for _, value := range []string{"", "[]", "[{filtertype: none}]"} {
-		_, err := plan.Parse("f.yml", []byte("actions: {1: {action: close, options: {ignore_empty_list: true, filters: "+value+"}}}"), options(actions.Native))
+		_, err := plan.Parse("f.yml", []byte("actions: {1: {action: close, options: {ignore_empty_list: true, filters: "+value+"}}}"), options(flavour.Native))
 		require.EqualError(t, err, `f.yml:1:65: unknown option of close "filters"; it stands beside options, not in them`)
 	}
 }
@@ -374,7 +375,7 @@ func TestFindings(t *testing.T) {
 		{"one that is", "repositories: {r: {type: fs, settings: {location: /b}}}\n" + file("1: {action: restore, options: {repository: r}}"), nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			p, err := plan.Parse("f.yml", []byte(c.file), options(actions.Native))
+			p, err := plan.Parse("f.yml", []byte(c.file), options(flavour.Native))
 			require.NoError(t, err)
 			require.Len(t, p.Findings, len(c.want), "%v", p.Findings)
 			for i, f := range p.Findings {
@@ -405,8 +406,8 @@ func TestFindingsOfUndecidedFiles(t *testing.T) {
 		"actions: {1: {action: open}, 2: {action: close, filters: [{filtertype: pattern, kind: prefix, value: logs-}]}, 3: {action: open, filters: []}}":                       {"the key filters is missing (action 1): Curator's command lines refuse that", system + " such as .kibana_1 (actions 1, 3)"},
 	} {
 		for _, undecided := range []bool{true, false} {
-			o := options(actions.Native)
-			o.Undecided, o.Curators = undecided, undecided
+			o := options(flavour.Native)
+			o.LintBothGenerations, o.LintCuratorStrictness = undecided, undecided
 			p, err := plan.Parse("f.yml", []byte(file), o)
 			require.NoError(t, err)
 			if !undecided {
@@ -428,8 +429,8 @@ func TestBroadAndUndecided(t *testing.T) {
 		true:  broad + "; in Curator's command lines version 5 lists those, version 8 does not: a client file or --compat decides",
 		false: broad,
 	} {
-		o := options(actions.Native)
-		o.Undecided = undecided
+		o := options(flavour.Native)
+		o.LintBothGenerations = undecided
 		p, err := plan.Parse("f.yml", []byte(file), o)
 		require.NoError(t, err)
 		require.Len(t, p.Findings, 1)
@@ -440,7 +441,7 @@ func TestBroadAndUndecided(t *testing.T) {
 // The age-only file of KubeSphere 2.1 to 3.2 deletes what it does not mean
 // (spec/kubesphere D4.1), and says so.
 func TestFindingOfTheStockFile(t *testing.T) {
-	p := good(t, stock+"2.1/action_file.yml", actions.Curator5)
+	p := good(t, stock+"2.1/action_file.yml", flavour.Curator5)
 	require.Len(t, p.Findings, 1)
 	require.Contains(t, p.Findings[0].Error(), "2.1/action_file.yml:4:5: no filter narrows delete_indices by name")
 }
@@ -457,7 +458,7 @@ func FuzzParse(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		for _, flavour := range []actions.Flavour{actions.Native, actions.Curator5} {
+		for _, flavour := range []flavour.Flavour{flavour.Native, flavour.Curator5} {
 			p, err := plan.Parse("fuzz", data, options(flavour))
 			exactlyOne(t, p, err)
 		}
@@ -478,9 +479,9 @@ func TestToleratedOnCuratorsCommandLines(t *testing.T) {
 		"actions: {1: {action: snapshot, options: {repository: r, name: 'a b'}, filters: []}}":                                         "cannot be the name of the snapshot",
 		"actions: {1: {action: create_index, options: {name: Upper}}}":                                                                 "names are lower case",
 	} {
-		_, err := plan.Parse("f", []byte(text), options(actions.Native))
+		_, err := plan.Parse("f", []byte(text), options(flavour.Native))
 		require.ErrorContains(t, err, says)
-		for _, f := range []actions.Flavour{actions.Curator5, actions.Curator8} {
+		for _, f := range []flavour.Flavour{flavour.Curator5, flavour.Curator8} {
 			p, err := plan.Parse("f", []byte(text), options(f))
 			require.NoError(t, err, text)
 			var said []string
@@ -499,7 +500,7 @@ func TestToleratedOnCuratorsCommandLines(t *testing.T) {
 		"actions: {1: {action: reindex, options: {request_body: {source: {index: a}, dest: {index: '<a-{now/d}>'}}}, filters: []}}",
 		"actions: {1: {action: alias, options: {name: Upper}, add: {filters: []}}}",
 	} {
-		_, err := plan.Parse("f", []byte(fine), options(actions.Native))
+		_, err := plan.Parse("f", []byte(fine), options(flavour.Native))
 		require.NoError(t, err, fine)
 	}
 }

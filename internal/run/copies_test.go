@@ -8,9 +8,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/esnap/esnap/actions"
 	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/clustertest"
+	"github.com/esnap/esnap/internal/flavour"
 	"github.com/esnap/esnap/internal/run"
 )
 
@@ -112,7 +112,7 @@ func TestShrinkRefuses(t *testing.T) {
 // A rule that the source had by itself comes back in esnap run; Curator empties it.
 func TestShrinkOfAnIndexWithARuleOfItsOwn(t *testing.T) {
 	const rule = "index.routing.allocation.require._name"
-	for f, left := range map[actions.Flavour]any{actions.Native: "n3", actions.Curator5: "", actions.Curator8: ""} {
+	for f, left := range map[flavour.Flavour]any{flavour.Native: "n3", flavour.Curator5: "", flavour.Curator8: ""} {
 		b := wide(t)
 		b.f = f
 		b.c.AddIndex(cluster.Index{Name: "logs-a", Primaries: 4, Settings: map[string]string{rule: "n3"}})

@@ -8,9 +8,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/esnap/esnap/actions"
 	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/clustertest"
+	"github.com/esnap/esnap/internal/flavour"
 	"github.com/esnap/esnap/internal/plan"
 )
 
@@ -83,7 +83,7 @@ func TestCloseTakesAliasesAwayAndFlushes(t *testing.T) {
 // flush failed: such an index is closed without one, also where the shard is lost only
 // between the look and the flush.
 func TestCloseWithAShardThatCannotBeFlushed(t *testing.T) {
-	for _, f := range []actions.Flavour{actions.Native, actions.Curator5, actions.Curator8} {
+	for _, f := range []flavour.Flavour{flavour.Native, flavour.Curator5, flavour.Curator8} {
 		for _, lost := range []string{"before", "meanwhile"} {
 			b := logs(t)
 			b.f = f

@@ -272,7 +272,7 @@ func (r *runner) act(ctx context.Context, s plan.Step, sel cluster.Selection, sl
 	var failed, all []cluster.Outcome
 	total := 0
 	env := &actions.Env{
-		Cluster: r.c, Now: r.o.Now.In(s.Location), Watch: r.o.Watch, Flavour: r.plan.Flavour, Selected: sel.Selected, Slots: slots, AllowILM: s.Common.AllowILMIndices,
+		Cluster: r.c, Now: r.o.Now.In(s.Location), Watch: r.o.Watch, Behaviour: r.plan.Behaviour, Selected: sel.Selected, Slots: slots, AllowILM: s.Common.AllowILMIndices,
 		Timeout: max(s.Timeout, 0), WaitForCluster: r.o.WaitForCluster, Force: r.o.Force, Plan: r.o.Confirm,
 		Revalidate: func(ctx context.Context, names []string) (map[string]string, error) {
 			return r.revalidate(ctx, s, sel.Selected, names)

@@ -11,9 +11,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/esnap/esnap/actions"
 	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/clustertest"
+	"github.com/esnap/esnap/internal/flavour"
 	"github.com/esnap/esnap/internal/plan"
 	"github.com/esnap/esnap/internal/run"
 )
@@ -78,7 +78,7 @@ type bench struct {
 	c    *clustertest.Memory
 	time *fakeTime
 	o    run.Options
-	f    actions.Flavour
+	f    flavour.Flavour
 	ctx  context.Context
 }
 
@@ -423,7 +423,7 @@ actions:
 }
 
 func TestSomebodyElsesOperationIsWaitedFor(t *testing.T) {
-	for _, f := range []actions.Flavour{actions.Native, actions.Curator5} {
+	for _, f := range []flavour.Flavour{flavour.Native, flavour.Curator5} {
 		b := newBench(t, clustertest.Elasticsearch("6.7.0"))
 		b.f = f
 		b.c.AddIndices("logs-a")
@@ -431,7 +431,7 @@ func TestSomebodyElsesOperationIsWaitedFor(t *testing.T) {
 		b.c.AddRepository(cluster.Repository{Name: "theirs"})
 		b.c.AddOperation(cluster.Operation{Kind: cluster.OpSnapshot, Repository: "theirs", Snapshot: "nightly", Started: now.Add(-time.Hour)}, 6)
 		res, _ := b.run(takeSnapshot)
-		if f == actions.Native {
+		if f == flavour.Native {
 			require.NoError(t, errors.Join(res.Errors()...))
 			continue
 		}

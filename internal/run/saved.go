@@ -191,7 +191,7 @@ func (r *runner) mounts(ctx context.Context, snapshots []*cluster.Snapshot) erro
 // snapshot, where the server would not notice that another folder is mounted there.
 func (r *runner) warnEmptied(ctx context.Context, s plan.Step) {
 	a, ok := s.Action.(*actions.Snapshot)
-	if !ok || r.plan.Flavour != actions.Native || slices.Contains(r.registered, s.Repository()) {
+	if !ok || !r.plan.Behaviour.Cautious || slices.Contains(r.registered, s.Repository()) {
 		return
 	}
 	if server, err := r.c.Server(ctx); err != nil || server.TracksRepositories() || server.Version == (cluster.Version{}) {

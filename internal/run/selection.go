@@ -162,7 +162,7 @@ func (r *runner) list(ctx context.Context, s plan.Step) ([]cluster.Item, error) 
 		if err != nil {
 			return nil, err
 		}
-		list = slices.DeleteFunc(list, func(i *cluster.Index) bool { return r.unlisted(s, i, s.Common.SearchPattern) })
+		list = slices.DeleteFunc(list, func(i *cluster.Index) bool { return !s.Lists(i, s.Common.SearchPattern) })
 		if p := s.Common.SearchPattern; p != "" {
 			var missing []string
 			list, missing = cluster.ExpandIndices([]string{p}, list)
@@ -179,34 +179,6 @@ func (r *runner) list(ctx context.Context, s plan.Step) ([]cluster.Item, error) 
 		return cluster.Items(list), err
 	}
 	return nil, nil
-}
-
-// systemNames are what Curator 8 leaves out of every listing (spec/curator §8.1).
-var systemNames = []string{".kibana*", ".security*", ".watch*", ".triggered_watch*", ".ml*", ".geoip_databases*", ".logstash*", ".tasks*"}
-
-// unlisted says whether Curator would not list the index. esnap's own commands
-// list every index.
-func (r *runner) unlisted(s plan.Step, i *cluster.Index, pattern string) bool {
-	all := s.Common.IncludeHidden != nil && *s.Common.IncludeHidden
-	hidden := (i.Hidden || i.DataStream != "") && !all && !uncovers(pattern, i)
-	switch r.plan.Flavour {
-	case actions.Curator8:
-		asked := all && strings.HasPrefix(pattern, ".")
-		return hidden || !asked && slices.ContainsFunc(systemNames, func(p string) bool { return cluster.MatchName(p, i.Name) })
-	case actions.Curator5:
-		return hidden
-	}
-	return false
-}
-
-// uncovers says whether the server lists a hidden index for a search pattern: when it
-// is named, by an alias, too, and when its name begins with a dot as the pattern does.
-func uncovers(pattern string, i *cluster.Index) bool {
-	return slices.ContainsFunc(strings.Split(pattern, ","), func(part string) bool {
-		part = strings.TrimSpace(part)
-		dotted := strings.HasPrefix(part, ".") && strings.HasPrefix(i.Name, ".") && cluster.MatchName(part, i.Name)
-		return dotted || part == i.Name || i.HasAlias(part)
-	})
 }
 
 func (r *runner) empty(s plan.Step, sel cluster.Selection, listed int) error {
@@ -269,7 +241,7 @@ func (r *runner) slot(ctx context.Context, s plan.Step, chain filters.Chain, of 
 	if err != nil {
 		return nil, err
 	}
-	list = slices.DeleteFunc(list, func(i *cluster.Index) bool { return r.unlisted(s, i, "") })
+	list = slices.DeleteFunc(list, func(i *cluster.Index) bool { return !s.Lists(i, "") })
 	sel, err := chain.Select(ctx, r.o.Now.In(s.Location), cluster.Items(list), facts{reader: of}.fetch)
 	if err == nil {
 		r.obs.Observe(Selected{s, sel, len(list)})
@@ -279,8 +251,8 @@ func (r *runner) slot(ctx context.Context, s plan.Step, chain filters.Chain, of 
 
 // Select lists and filters for one step without acting on what is left in. Nothing
 // left is ErrEmpty.
-func Select(ctx context.Context, s plan.Step, f actions.Flavour, c cluster.Reader, now time.Time) ([]cluster.Item, error) {
-	r := &runner{o: Options{Now: now}, plan: &plan.Plan{Flavour: f}, lister: c, obs: silent{}, step: &s}
+func Select(ctx context.Context, s plan.Step, c cluster.Reader, now time.Time) ([]cluster.Item, error) {
+	r := &runner{o: Options{Now: now}, plan: &plan.Plan{}, lister: c, obs: silent{}, step: &s}
 	sel, _, err := r.choose(ctx, s)
 	return sel.Selected, err
 }

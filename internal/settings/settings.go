@@ -22,6 +22,7 @@ import (
 	"github.com/spf13/pflag"
 	"github.com/spf13/viper"
 
+	"github.com/esnap/esnap/internal/flavour"
 	"github.com/esnap/esnap/internal/strictyaml"
 )
 
@@ -524,6 +525,20 @@ func commaScheme(urls string) []int {
 
 // Has says whether a setting was given, or has a default.
 func (s *Settings) Has(key string) bool { return s.values[key] != "" }
+
+// Flavour is the flavour that --compat or the client file asks for; decided is false
+// where neither does.
+func (s *Settings) Flavour() (f flavour.Flavour, decided bool) {
+	switch {
+	case s.Compat != 0:
+		return flavour.Flavour(s.Compat), true
+	case s.Dialect == Curator5:
+		return flavour.Curator5, true
+	case s.Dialect == Curator8:
+		return flavour.Curator8, true
+	}
+	return flavour.Native, false
+}
 
 // Source says where a setting comes from: a flag, a variable, or a file.
 func (s *Settings) Source(key string) string { return s.source[key] }
