@@ -360,7 +360,7 @@ func (s *shell) command(words []string, in result) result {
 		if !strings.HasPrefix(args[0], "job.batch/") && !regexp.MustCompile(`^esnap-\d+$`).MatchString(args[0]) {
 			s.fail("follow.sh gets %q, not a Job", args[0])
 		}
-	case "esnap":
+	case "../../bin/esnap":
 		for _, a := range args {
 			if strings.HasSuffix(a, ".yml") {
 				s.file(a)
