@@ -48,7 +48,7 @@ func TestFollow(t *testing.T) {
 		"two tries":              {"Job \nJob \nJob \nJob \nJob Complete \n", started + "running p1\nrunning p1 p2\n", 0, "log of p1\nlog of p2\n", "completed"},
 		"has ended before":       {"Job Complete \n", "running p1\n", 0, "log of p1\n", "completed"},
 		"fails without a pod":    {"Job \nJob Failed \n", "\n", 1, "", "no pod yet"},
-		"is deleted":             {"Job \nJob \nJob \n\n", started, 1, "log of p1\n", "was deleted"},
+		"is deleted":             {"Job \nJob \nJob \n\n", started, 1, "log of p1\n", "there is no Job j1"},
 		"the API server is away": {"Job \nJob \nJob \nerror\nJob \nJob Complete \n", started, 0, "log of p1\n", "completed"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -81,6 +81,17 @@ esac
 	}
 }
 
+// TestFollowNothing: where `kubectl create` failed, follow.sh gets no name and does not
+// wait.
+func TestFollowNothing(t *testing.T) {
+	for _, args := range [][]string{{"follow.sh"}, {"follow.sh", ""}} {
+		code, _, stderr := script(t, folder, map[string]string{"kubectl": "echo unexpected >&2; exit 9"}, args...)
+		require.Equal(t, 2, code)
+		require.Contains(t, stderr, "no Job to follow")
+		require.NotContains(t, stderr, "unexpected")
+	}
+}
+
 // TestEsnapInTheCluster: any word gets into the Job as it is.
 func TestEsnapInTheCluster(t *testing.T) {
 	dir := t.TempDir()
@@ -109,9 +120,11 @@ esac
 	require.Zero(t, code, stderr)
 	require.Contains(t, read("patch"), "-f audit-cluster/job.yaml ")
 
-	code, _, stderr = script(t, folder, programs, "esnap.sh")
-	require.Equal(t, 2, code)
-	require.Contains(t, stderr, "usage")
+	for _, args := range [][]string{{"esnap.sh"}, {"esnap.sh", "-f"}, {"esnap.sh", "-f", "audit-cluster/job.yaml"}} {
+		code, _, stderr = script(t, folder, programs, args...)
+		require.Equal(t, 2, code)
+		require.Contains(t, stderr, "usage")
+	}
 }
 
 // TestDryRunInPullRequests: the exit code is that of the new file's dry run, and

@@ -15,11 +15,11 @@ here=$(dirname "$0")
 . "$here/settings.sh"
 
 file=$here/$SET/job.yaml
-if [ "${1-}" = -f ]; then
+if [ "${1-}" = -f ] && [ $# -gt 1 ]; then
     file=$2
     shift 2
 fi
-if [ $# -eq 0 ]; then
+if [ $# -eq 0 ] || [ "$1" = -f ]; then
     echo "usage: $0 [-f FILE] COMMAND [ARGUMENT...]    for example: $0 status" >&2
     exit 2
 fi

@@ -11,7 +11,13 @@ set -eu
 
 # shellcheck source=settings.sh
 . "$(dirname "$0")/settings.sh"
-job=${1#*/}
+# No name, or an empty one: `kubectl create` in the call has failed, and has reported why.
+job=${1-}
+job=${job#*/}
+if [ -z "$job" ]; then
+    echo "no Job to follow. usage: $0 JOB    \`kubectl -n $NS get jobs\` lists them" >&2
+    exit 2
+fi
 
 # state prints Complete, Failed, Deleted or Active.
 state() {
@@ -58,7 +64,7 @@ Failed)
     exit 1
     ;;
 *)
-    echo "$job was deleted before its end was seen" >&2
+    echo "there is no Job $job in $NS: it was deleted, or this is not its name" >&2
     exit 1
     ;;
 esac
