@@ -11,7 +11,7 @@ import (
 )
 
 func newConfig(app *App) *cobra.Command {
-	return groupCommand("config", "Show the effective settings, or make a starter file", newConfigShow(app), newConfigInit(app))
+	return groupCommand("config", "Show the effective settings, or write a starter file", newConfigShow(app), newConfigInit(app))
 }
 
 func newConfigShow(app *App) *cobra.Command {
@@ -43,19 +43,20 @@ func newConfigShow(app *App) *cobra.Command {
 }
 
 // starter is the client file that config init writes.
-const starter = `# esnap client file. Flags win over the environment (ESNAP_…), that over this file.
+const starter = `# esnap client file. Flags override the environment (ESNAP_…), and the environment
+# overrides this file.
 cluster:
   # Address of the cluster; a list for several nodes.
   url: http://127.0.0.1:9200
   # username: esnap
-  # Secrets stand in files of their own, such as mounted Secrets.
+  # Keep secrets in files of their own, such as mounted Kubernetes Secrets.
   # password_file: /etc/esnap/secret/password
   # api_key_file: /etc/esnap/secret/api-key
   # ca_file: /etc/esnap/ca.crt
   # client_cert: /etc/esnap/client.crt
   # client_key: /etc/esnap/client.key
   # timeout: 30s            # of one request
-  # connect_timeout: 10m    # waiting for a cluster that does not answer
+  # connect_timeout: 10m    # how long to wait for a cluster that does not answer
 # logging:
 #   loglevel: INFO
 #   logformat: text         # or json
@@ -73,7 +74,7 @@ func newConfigInit(app *App) *cobra.Command {
 			}
 			f, err := os.OpenFile(args[0], os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 			if err != nil {
-				return usagef("write the client file: %s", err)
+				return usagef("cannot write the client file: %s", err)
 			}
 			if _, err := f.WriteString(starter); err != nil {
 				return err

@@ -9,8 +9,8 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// whole is the value of a flag that takes a whole number, none below its least one:
-// what is out of range is a wrong command line, not a flag that was not given.
+// whole is the value of a flag that takes a whole number with a lower bound. A number
+// below the bound is a usage error; it does not count as a flag that was not given.
 type whole[T int | int64] struct {
 	to    *T
 	least T
@@ -34,15 +34,15 @@ func (w whole[T]) Set(text string) error {
 
 func (w whole[T]) Type() string { return "int" }
 
-// wholeFlag adds a flag that takes a number. Until it is given, it is one less than
-// the least.
+// wholeFlag adds a flag that takes a number. While the flag is not given, its value is
+// the lower bound minus one.
 func wholeFlag[T int | int64](f *pflag.FlagSet, to *T, name string, least T, usage string) {
 	*to = least - 1
 	f.Var(whole[T]{to, least}, name, usage)
 }
 
-// noEmptyFlags refuses a flag that is given without a value, as a script has it whose
-// variable is not set: --older-than "" must not mean all ages, nor --only "" all actions.
+// noEmptyFlags refuses a flag with an empty value. A script passes one when its variable
+// is not set: --older-than "" must not mean all ages, and --only "" not all actions.
 func noEmptyFlags(c *cobra.Command, _ []string) error {
 	var err error
 	c.Flags().Visit(func(f *pflag.Flag) {
@@ -51,7 +51,7 @@ func noEmptyFlags(c *cobra.Command, _ []string) error {
 			empty = len(list.GetSlice()) == 0 || slices.Contains(list.GetSlice(), "")
 		}
 		if empty && err == nil {
-			err = &usageError{text: fmt.Sprintf("the flag --%s has no value", f.Name), hint: "give it one, or leave the flag out"}
+			err = &usageError{text: fmt.Sprintf("the flag --%s has no value", f.Name), hint: "give the flag a value, or omit the flag"}
 		}
 	})
 	return err

@@ -40,7 +40,7 @@ func newIndexList(app *App) *cobra.Command {
 	var stats bool
 	c := &cobra.Command{
 		Use: "list [INDEX...]", Aliases: []string{"ls"}, Short: "List indices",
-		Long: "List indices: all, or those named (names or wildcard patterns) or chosen by\nflags. Documents and sizes are asked of every shard, so only with --stats.",
+		Long: "List indices: all, or those selected by names, wildcard patterns and flags.\n--stats also shows documents and sizes; for that, every shard is queried.",
 		Example: `  esnap index list 'ks-logstash-*' --older-than 7d
   esnap index list --prefix ks-logstash-log- --timestring %Y.%m.%d --older-than 7d -o name`,
 		Args: wantArgs(0, -1, "any number of names or patterns"),
@@ -151,7 +151,7 @@ func writeIndices(app *App, output string, list []*cluster.Index, stats bool) er
 func newIndexShow(app *App) *cobra.Command {
 	var output string
 	c := &cobra.Command{
-		Use: "show INDEX", Short: "Show one index, and the snapshots that hold it",
+		Use: "show INDEX", Short: "Show one index and the snapshots that contain it",
 		Example: "  esnap index show ks-logstash-log-2026.11.03",
 		Args:    wantArgs(1, 1, "one index"),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -160,7 +160,7 @@ func newIndexShow(app *App) *cobra.Command {
 				return err
 			}
 			if len(list) != 1 {
-				return usagef("%s matches %d indices; name one", args[0], len(list))
+				return usagef("%s matches %d indices; name exactly one", args[0], len(list))
 			}
 			i := list[0]
 			if s, err := cl.Stats(c.Context(), []string{i.Name}); err == nil {
@@ -190,7 +190,7 @@ func newIndexShow(app *App) *cobra.Command {
 			if i.Stats != nil {
 				terminal.Fprintf(&b, "documents  %d\nsize       %s\n", i.Stats.Docs, humanize.IBytes(uint64(max(i.Stats.Bytes, 0))))
 			}
-			terminal.Fprintf(&b, "\ngood copies in %s\n", cluster.Count(len(held), "snapshot"))
+			terminal.Fprintf(&b, "\ncomplete copies in %s\n", cluster.Count(len(held), "snapshot"))
 			for _, h := range held {
 				terminal.Fprintf(&b, "  %s\n", h)
 			}
@@ -209,13 +209,13 @@ func newIndexDelete(app *App) *cobra.Command {
 	var protect []string
 	c := &cobra.Command{
 		Use: "delete [INDEX...]", Short: "Delete the named indices",
-		Long: "Delete the indices named (names or wildcard patterns), or chosen by flags, and see\nthat they are gone. Write indices, restored indices that are still to be kept, and\nsystem indices that are not named exactly are spared.",
+		Long: "Delete the indices selected by names, wildcard patterns or flags, and verify that\nthey are deleted. Not deleted are: write indices, restored indices that are still\nprotected, and system indices that are not named exactly.",
 		Example: `  esnap index delete restored-ks-logstash-log-2026.11.03
   esnap index delete --prefix ks-logstash-log- --timestring %Y.%m.%d --older-than 7d --yes`,
 		Args: wantArgs(0, -1, "names or patterns of indices"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) == 0 && !f.given() {
-				return &usageError{text: "nothing says which indices; nothing was sent", hint: "name them, or choose them with flags"}
+				return &usageError{text: "no index was selected; nothing was sent", hint: "name the indices, or select them with flags"}
 			}
 			chain, err := f.chain(cluster.Indices, args)
 			if err != nil {
@@ -229,7 +229,7 @@ func newIndexDelete(app *App) *cobra.Command {
 	}
 	f.add(c, cluster.Indices)
 	deleteFlags(c, &yes, &failOnSpared, &skew)
-	c.Flags().StringSliceVar(&protect, "protect", nil, "wildcard patterns of indices that are never touched")
+	c.Flags().StringSliceVar(&protect, "protect", nil, "wildcard patterns of indices that are never deleted")
 	outputFlag(c, &output, report.Formats...)
 	return c
 }

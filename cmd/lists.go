@@ -21,7 +21,7 @@ import (
 	"github.com/esnap/esnap/internal/terminal"
 )
 
-// selectFlags are the filters that lists take as flags.
+// selectFlags are the flags that stand for filters.
 type selectFlags struct {
 	Prefix, Suffix, Regex, Timestring string
 	OlderThan, YoungerThan            string
@@ -35,17 +35,17 @@ func (f *selectFlags) add(c *cobra.Command, list cluster.ListKind) {
 	fl.StringVar(&f.Prefix, "prefix", "", "only names that start with this")
 	fl.StringVar(&f.Suffix, "suffix", "", "only names that end with this")
 	fl.StringVar(&f.Regex, "regex", "", "only names in which this regular expression matches")
-	fl.StringVar(&f.Timestring, "timestring", "", "take ages from the date in the name, written so: %Y.%m.%d")
-	fl.StringVar(&f.OlderThan, "older-than", "", "only those older than this, such as 45d")
+	fl.StringVar(&f.Timestring, "timestring", "", "read the age from the date in the name, in this format (for example %Y.%m.%d)")
+	fl.StringVar(&f.OlderThan, "older-than", "", "only those older than this (for example 45d)")
 	fl.StringVar(&f.YoungerThan, "younger-than", "", "only those younger than this")
-	wholeFlag(fl, &f.Count, "count", 1, "only the newest so many, by date")
+	wholeFlag(fl, &f.Count, "count", 1, "only the newest N, by date")
 	if list == cluster.Snapshots {
 		fl.StringVar(&f.State, "state", "", "only those in this state: SUCCESS, PARTIAL, FAILED, IN_PROGRESS")
 		fl.BoolVar(&f.Good, "good", false, "only good ones: SUCCESS without a failed shard")
 	}
 }
 
-// chain turns flags and names into the filters a file would have.
+// chain turns flags and names into the filters that a file would have.
 func (f *selectFlags) chain(list cluster.ListKind, names []string) (filters.Chain, error) {
 	var c filters.Chain
 	add := func(kind string, x filters.Filter, exclude bool, given ...string) error {
@@ -67,7 +67,7 @@ func (f *selectFlags) chain(list cluster.ListKind, names []string) (filters.Chai
 	for _, p := range [][2]string{{"prefix", f.Prefix}, {"suffix", f.Suffix}, {"regex", f.Regex}} {
 		kind, value := p[0], p[1]
 		if value != "" {
-			if kind != "regex" { // an operator's text is meant literally
+			if kind != "regex" { // prefix and suffix are literal text
 				value = literalPattern(value)
 			}
 			if err := add("pattern", &filters.Pattern{Kind: kind, Value: value}, false); err != nil {
@@ -98,7 +98,7 @@ func (f *selectFlags) chain(list cluster.ListKind, names []string) (filters.Chai
 		switch cluster.State(state) {
 		case cluster.Success, cluster.Partial, cluster.Failed, cluster.InProgress:
 		default:
-			return nil, usagef("--state: there is no state %s; there are SUCCESS, PARTIAL, FAILED and IN_PROGRESS", f.State)
+			return nil, usagef("--state: %s is not one of SUCCESS, PARTIAL, FAILED, IN_PROGRESS", f.State)
 		}
 		if err := add("state", &filters.State{State: state}, false); err != nil {
 			return nil, err
@@ -117,7 +117,7 @@ func (f *selectFlags) chain(list cluster.ListKind, names []string) (filters.Chai
 	return c, nil
 }
 
-// given says whether any flag narrows.
+// given reports whether any of the flags is given.
 func (f *selectFlags) given() bool { return *f != selectFlags{} }
 
 func literalPattern(s string) string {
@@ -206,14 +206,14 @@ func jsonTime(t time.Time) any {
 	return t.UTC().Format("2006-01-02T15:04:05.000Z")
 }
 
-// confirm asks a question on a terminal. Without one, and without --yes, it is a
-// usage error: nothing was sent, and nothing hangs. An interrupt ends it at once.
+// confirm asks a question on the terminal. Without a terminal and without --yes it
+// returns a usage error instead of waiting. An interrupt ends the question at once.
 func (a *App) confirm(ctx context.Context, yes bool, question string) error {
 	if yes {
 		return nil
 	}
 	if !a.interactive() {
-		return &usageError{text: "this needs a yes, and there is no terminal to ask on; nothing was sent", hint: "pass --yes"}
+		return &usageError{text: "confirmation required, but stdin is not a terminal; nothing was sent", hint: "pass --yes"}
 	}
 	terminal.Fprintf(a.Err, "%s [y/N] ", question)
 	answer, err := terminal.ReadLine(ctx, a.In)
@@ -227,7 +227,7 @@ func (a *App) confirm(ctx context.Context, yes bool, question string) error {
 	return nil
 }
 
-// single is a plan of one action, as commands make it.
+// single returns the plan of a command that runs one action.
 func single(kind, description string, action actions.Action, chain filters.Chain, guards *bool) (*plan.Plan, error) {
 	if err := action.Validate(map[string]bool{}); err != nil {
 		return nil, usagef("%s", err)

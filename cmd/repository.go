@@ -33,7 +33,7 @@ type repositoryJSON struct {
 	Settings   map[string]string `json:"settings"`
 }
 
-// shown masks the settings that hold secrets.
+// shown masks the settings that contain secrets.
 func shown(r cluster.Repository) repositoryJSON {
 	s := maps.Clone(r.Settings)
 	for k, v := range s {
@@ -81,7 +81,7 @@ func newRepositoryList(app *App) *cobra.Command {
 				rows = append(rows, []string{r.Name, r.Type, place, fmt.Sprint(r.ReadOnly()), settingsText(j.Settings)})
 				names, value = append(names, r.Name), append(value, j)
 			}
-			columns := []column{{title: "repository"}, {title: "type"}, {title: "place"}, {title: "readonly"}, {title: "settings", wide: true}}
+			columns := []column{{title: "repository"}, {title: "type"}, {title: "location"}, {title: "readonly"}, {title: "settings", wide: true}}
 			return writeList(app.Out, output, columns, rows, names, map[string]any{"schema_version": report.SchemaVersion, "repositories": value})
 		},
 	}
@@ -92,7 +92,7 @@ func newRepositoryList(app *App) *cobra.Command {
 func newRepositoryShow(app *App) *cobra.Command {
 	var output string
 	c := &cobra.Command{
-		Use: "show REPOSITORY", Short: "Show one repository: settings and what it holds", Args: wantArgs(1, 1, "one repository"),
+		Use: "show REPOSITORY", Short: "Show one repository: its settings and its snapshots", Args: wantArgs(1, 1, "one repository"),
 		Example: "  esnap repository show ks-log-snapshots",
 		RunE: func(c *cobra.Command, args []string) error {
 			_, cl, err := app.reach(c)
@@ -139,9 +139,10 @@ func newRepositoryRegister(app *App) *cobra.Command {
 	var update, readonly, force bool
 	c := &cobra.Command{
 		Use: "register REPOSITORY TYPE KEY=VALUE...", Short: "Register a repository and verify it",
-		Long: `Register a repository of type fs, s3, url, azure, gcs or hdfs, and have every node
-verify it. One that is there already is left as it is, and differences are said;
---update changes its settings. A place that already holds snapshots is said so.`,
+		Long: `Register a repository of type fs, s3, url, azure, gcs or hdfs, and verify it on every
+node. An existing repository is left unchanged and differences are reported. A
+location that already contains snapshots is reported. --update changes the settings
+of an existing repository.`,
 		Example: `  esnap repository register ks-log-snapshots fs location=/usr/share/elasticsearch/backup compress=true
   esnap repository register audit fs location=/backup --readonly
   esnap repository register cold s3 bucket=logs base_path=es endpoint=10.0.0.5:9000 protocol=http`,
@@ -158,7 +159,7 @@ verify it. One that is there already is left as it is, and differences are said;
 			for _, kv := range args[2:] {
 				k, v, ok := strings.Cut(kv, "=")
 				if !ok {
-					return usagef("the setting %q is not of the form key=value", kv)
+					return usagef("setting %q is not of the form key=value", kv)
 				}
 				spec.Settings[k] = v
 			}
@@ -180,9 +181,9 @@ verify it. One that is there already is left as it is, and differences are said;
 		},
 	}
 	f := c.Flags()
-	f.BoolVar(&update, "update", false, "change the settings of a repository that is there already")
-	f.BoolVar(&readonly, "readonly", false, "refuse writes through this cluster")
-	f.BoolVar(&force, "force", false, "also when it then points to another place")
+	f.BoolVar(&update, "update", false, "change the settings of an existing repository")
+	f.BoolVar(&readonly, "readonly", false, "register the repository read-only in this cluster")
+	f.BoolVar(&force, "force", false, "replace a repository even if it then points to another place")
 	settings.AddFlag(f, "dry-run")
 	outputFlag(c, &output, "table", "json", "yaml")
 	return c
@@ -190,7 +191,7 @@ verify it. One that is there already is left as it is, and differences are said;
 
 func newRepositoryVerify(app *App) *cobra.Command {
 	c := &cobra.Command{
-		Use: "verify REPOSITORY...", Short: "Have every node verify repositories", Args: wantArgs(1, -1, "one or more repositories"),
+		Use: "verify REPOSITORY...", Short: "Verify repositories on every node", Args: wantArgs(1, -1, "one or more repositories"),
 		Example: "  esnap repository verify ks-log-snapshots",
 		RunE: func(c *cobra.Command, args []string) error {
 			x, cl, err := app.reach(c)
@@ -224,8 +225,8 @@ func newRepositoryVerify(app *App) *cobra.Command {
 func newRepositoryUnregister(app *App) *cobra.Command {
 	var yes bool
 	c := &cobra.Command{
-		Use: "unregister REPOSITORY", Short: "Take a repository out of the cluster; its snapshots stay",
-		Long:    "Take a repository out of the cluster. No snapshot is removed: they stay where they\nare, and registering the same place again shows them again.",
+		Use: "unregister REPOSITORY", Short: "Unregister a repository; its snapshots are kept",
+		Long:    "Unregister a repository from the cluster. Its snapshots are not deleted: they can\nbe used again after the same place is registered again.",
 		Example: "  esnap repository unregister ks-log-snapshots --yes",
 		Args:    wantArgs(1, 1, "one repository"),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -249,14 +250,14 @@ func newRepositoryUnregister(app *App) *cobra.Command {
 				terminal.Fprintf(app.Out, "would unregister %s\n", r.Name)
 				return nil
 			}
-			if err := app.confirm(c.Context(), yes, fmt.Sprintf("Unregister %s (%s, %s)? Its snapshots stay.", r.Name, r.Type, settingsText(shown(r).Settings))); err != nil {
+			if err := app.confirm(c.Context(), yes, fmt.Sprintf("Unregister %s (%s, %s)? Its snapshots are kept.", r.Name, r.Type, settingsText(shown(r).Settings))); err != nil {
 				return err
 			}
 			if err := repository.Unregister(c.Context(), cl, args[0]); err != nil {
 				return err
 			}
 			back, _ := json.Marshal(shown(r).Settings)
-			terminal.Fprintf(app.Out, "%s is unregistered; its snapshots stay. To register it again: type %s, settings %s\n", r.Name, r.Type, string(back))
+			terminal.Fprintf(app.Out, "%s was unregistered; its snapshots are kept. To register it again: type %s, settings %s\n", r.Name, r.Type, string(back))
 			return nil
 		},
 	}

@@ -47,13 +47,13 @@ type restoreOptions struct {
 func newRestore(app *App) *cobra.Command {
 	o := &restoreOptions{}
 	c := &cobra.Command{
-		Use: "restore INDEX...", Short: "Bring indices back from snapshots",
-		Long: `Bring indices back. For each the best snapshot of all repositories is chosen: the
-newest good one that was started after the day in the index's name had ended. The
-plan is shown before anything is written.
+		Use: "restore INDEX...", Short: "Restore indices from snapshots",
+		Long: `Restore indices. esnap chooses the best snapshot for each index from all
+repositories: the newest one with a complete copy that was started after the day
+in the index's name had ended. The restore plan is shown before anything is changed.
 
-Restored indices that keep their name are marked so that esnap's deletes leave
-them alone for 7 days (--keep-for).`,
+Restored indices that keep their name are protected from esnap's own deletions for
+7 days (--keep-for).`,
 		Example: `  esnap restore ks-logstash-log-2026.11.03
   esnap restore ks-logstash-log-2026.11.03 --rename-prefix restored- --yes
   esnap restore 'ks-logstash-auditing-2026.11.*' --keep-for 30d
@@ -62,23 +62,23 @@ them alone for 7 days (--keep-for).`,
 		RunE: func(c *cobra.Command, args []string) error { return runRestore(c, app, o, args) },
 	}
 	f := c.Flags()
-	f.StringSliceVar(&o.Repositories, "repository", nil, "look only in this repository (may be repeated; default all)")
-	f.StringVar(&o.Snapshot, "snapshot", "", "take this snapshot, or latest for the newest good one")
+	f.StringSliceVar(&o.Repositories, "repository", nil, "use only this repository (may be repeated; default all)")
+	f.StringVar(&o.Snapshot, "snapshot", "", "restore from this snapshot; latest means the newest good one")
 	f.StringVar(&o.Before, "before", "", "only snapshots started before this time")
 	f.StringVar(&o.Rename, "rename", "", "PATTERN=REPLACEMENT: a regular expression on names, split at the last =")
-	f.StringVar(&o.RenamePrefix, "rename-prefix", "", "put this before every name")
-	f.StringVar(&o.OnConflict, "on-conflict", "fail", "when a name is taken: fail, skip, or rename")
+	f.StringVar(&o.RenamePrefix, "rename-prefix", "", "add this in front of every name")
+	f.StringVar(&o.OnConflict, "on-conflict", "fail", "what to do if the name already exists: fail, skip or rename")
 	wholeFlag(f, &o.Replicas, "replicas", 0, "number of replicas of the restored indices (default as in the snapshot)")
 	f.StringArrayVar(&o.Set, "set", nil, "index.x=y: change a setting of the restored indices (may be repeated)")
-	f.StringSliceVar(&o.IgnoreSettings, "ignore-setting", nil, "leave this setting out (may be repeated)")
+	f.StringSliceVar(&o.IgnoreSettings, "ignore-setting", nil, "do not restore this setting (may be repeated)")
 	f.BoolVar(&o.Aliases, "include-aliases", false, "also restore aliases")
 	f.BoolVar(&o.GlobalState, "include-global-state", false, "also restore templates and persistent settings")
-	f.StringSliceVar(&o.Features, "feature-state", nil, "also bring back the system indices of this feature (Elasticsearch 7.12 and later; may be repeated)")
-	f.BoolVar(&o.Partial, "partial", false, "also take copies that lack shards")
-	f.StringVar(&o.KeepFor, "keep-for", "", "mark the indices to be kept so long (default 7d when they keep their name; 0 is no mark)")
+	f.StringSliceVar(&o.Features, "feature-state", nil, "also restore the system indices of this feature (Elasticsearch 7.12 and later; may be repeated)")
+	f.BoolVar(&o.Partial, "partial", false, "also restore copies with missing shards")
+	f.StringVar(&o.KeepFor, "keep-for", "", "protect the restored indices from esnap's deletions for this long (14d; default 7d, 0 for none)")
 	f.BoolVar(&o.KeepLifecycle, "keep-lifecycle", false, "keep lifecycle policies, which may delete the indices again")
-	f.BoolVar(&o.Wait, "wait", true, "wait until every shard is started")
-	f.BoolVar(&o.Force, "force", false, "restore although the disk gets too full or shards run out")
+	f.BoolVar(&o.Wait, "wait", true, "wait until all shards are started")
+	f.BoolVar(&o.Force, "force", false, "restore even if the disks become too full or the shard limit is exceeded")
 	f.BoolVarP(&o.Yes, "yes", "y", false, "do not ask")
 	settings.AddFlag(f, "dry-run")
 	settings.AddFlag(f, "deadline")
@@ -86,7 +86,7 @@ them alone for 7 days (--keep-for).`,
 	return c
 }
 
-// action turns flags into the action they stand for.
+// action turns the flags into an action.
 func (o *restoreOptions) action(names []string, now time.Time) (*actions.Restore, error) {
 	a := actions.Kinds["restore"].New(actions.Own).(*actions.Restore)
 	a.Indices, a.IncludeAliases, a.IncludeGlobalState, a.Partial, a.WaitForCompletion = names, o.Aliases, o.GlobalState, o.Partial, o.Wait
@@ -156,7 +156,7 @@ func runRestore(c *cobra.Command, app *App, o *restoreOptions, names []string) e
 	if err != nil {
 		return err
 	}
-	p, err := single("restore", "bring back "+strings.Join(names, ", "), a, nil, nil)
+	p, err := single("restore", "restore "+strings.Join(names, ", "), a, nil, nil)
 	if err != nil {
 		return err
 	}
@@ -207,8 +207,7 @@ func runRestore(c *cobra.Command, app *App, o *restoreOptions, names []string) e
 	return nil
 }
 
-// sayRestore ends a restore on a terminal: what became of each index, and how to
-// undo it.
+// sayRestore prints the result of each index, and how to undo the restore.
 func (x *session) sayRestore(result run.Result, r *report.Report) {
 	var undo, hints []string
 	for _, act := range r.Actions {
@@ -221,7 +220,7 @@ func (x *session) sayRestore(result run.Result, r *report.Report) {
 				line += ": " + strings.ReplaceAll(o.Error, "\n", "; ")
 			}
 			terminal.Fprintf(x.Out, "%s\n", line)
-			if o.Hint != "" && !slices.Contains(hints, o.Hint) && !x.quietRuns { // then the error comes with it
+			if o.Hint != "" && !slices.Contains(hints, o.Hint) && !x.quietRuns { // otherwise the error is printed with its hint
 				hints = append(hints, o.Hint)
 				terminal.Fprintf(x.Out, "hint: %s\n", o.Hint)
 			}
@@ -238,7 +237,7 @@ func (x *session) sayRestore(result run.Result, r *report.Report) {
 	}
 }
 
-// writePlan shows a restore's plan to people.
+// writePlan prints a restore plan as text.
 func writePlan(w io.Writer, p *restore.Plan) {
 	for _, g := range groupItems(p.Items) {
 		terminal.Fprintf(w, "from %s/%s, started %s\n", g[0].Repository, g[0].Snapshot, stamp(g[0].Started))
@@ -258,7 +257,7 @@ func writePlan(w io.Writer, p *restore.Plan) {
 			case it.Skipped != "":
 				line += "  skipped: " + it.Skipped
 			case it.Attach:
-				line += "  is being restored already; it is waited for"
+				line += "  is already being restored; esnap waits for that restore"
 			}
 			terminal.Fprintf(w, "%s\n", line)
 			if it.Why != why {

@@ -25,7 +25,7 @@ func newSchema(app *App) *cobra.Command {
 	}
 }
 
-// JSONSchema is what the schema of the action file needs of JSON Schema.
+// JSONSchema is the part of JSON Schema that the schema of the action file needs.
 type JSONSchema struct {
 	Version              string                 `json:"$schema,omitempty"`
 	Title                string                 `json:"title,omitempty"`
@@ -42,7 +42,7 @@ type JSONSchema struct {
 	Required             []string               `json:"required,omitempty"`
 }
 
-// Schema describes the action file to editors, from the same tags that the
+// Schema describes the action file for editors. It is made from the same tags that the
 // parser reads.
 func Schema() *JSONSchema {
 	root, defaults := object(), object()
@@ -84,7 +84,7 @@ func Schema() *JSONSchema {
 	addFields(repo, reflect.TypeFor[plan.RepositoryKeys]())
 	repo.Properties["type"] = &JSONSchema{Enum: anys(slices.Sorted(maps.Keys(repository.Kinds)))}
 	root.Properties = map[string]*JSONSchema{
-		"repositories": {Type: "object", Description: "repositories that a run registers and checks", AdditionalProperties: repo},
+		"repositories": {Type: "object", Description: "repositories that a run registers and verifies", AdditionalProperties: repo},
 		"defaults":     defaults,
 		"actions":      {Type: "object", Description: "actions, run in the order of their ids", AdditionalProperties: &JSONSchema{OneOf: anyAction}},
 	}
@@ -116,7 +116,7 @@ func filterList(list cluster.ListKind) *JSONSchema {
 	return &JSONSchema{Type: "array", Items: &JSONSchema{OneOf: kinds}}
 }
 
-// addFields describes the keys of a struct by what strictyaml decodes them from.
+// addFields describes the keys of a struct as strictyaml decodes them.
 func addFields(s *JSONSchema, t reflect.Type) {
 	for _, f := range strictyaml.Fields(t) {
 		s.Properties[f.Name] = value(f)
@@ -126,8 +126,8 @@ func addFields(s *JSONSchema, t reflect.Type) {
 	}
 }
 
-// value describes what strictyaml takes the value of a key from. Numbers and booleans
-// may also be text, and every key may be without a value.
+// value describes the values that strictyaml accepts for a key. Numbers and booleans may
+// also be text, and every key may be without a value.
 func value(f strictyaml.Field) *JSONSchema {
 	typ := f.Type
 	if typ.Kind() == reflect.Pointer {
@@ -150,7 +150,7 @@ func value(f strictyaml.Field) *JSONSchema {
 		p = oneOf("array")
 	case len(f.OneOf) > 0:
 		p.Enum = append(anys(f.OneOf), nil)
-	case f.Scalar: // numbers and dates are taken as they are written
+	case f.Scalar: // numbers and dates are read as text
 		p = oneOf("string", "number")
 	default:
 		p = oneOf("string")
@@ -159,7 +159,7 @@ func value(f strictyaml.Field) *JSONSchema {
 	return p
 }
 
-// oneOf allows values of these types, and null: a key without a value is not given.
+// oneOf allows values of these types, and null: a key without a value counts as not given.
 func oneOf(types ...string) *JSONSchema {
 	s := &JSONSchema{}
 	for _, t := range append(types, "null") {

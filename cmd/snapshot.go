@@ -60,7 +60,7 @@ func newSnapshotList(app *App) *cobra.Command {
 	var output, holding string
 	c := &cobra.Command{
 		Use: "list [REPOSITORY...]", Aliases: []string{"ls"}, Short: "List snapshots, oldest first",
-		Long: "List snapshots of the repositories named, or of all, oldest first.",
+		Long: "List the snapshots of the named repositories, or of all repositories, oldest first.",
 		Example: `  esnap snapshot list
   esnap snapshot list ks-log-snapshots --good --younger-than 7d
   esnap snapshot list --holding ks-logstash-log-2026.11.03`,
@@ -93,7 +93,7 @@ func newSnapshotList(app *App) *cobra.Command {
 		},
 	}
 	f.add(c, cluster.Snapshots)
-	c.Flags().StringVar(&holding, "holding", "", "only those that hold this index or data stream, saying whether its copy is complete")
+	c.Flags().StringVar(&holding, "holding", "", "only snapshots that contain this index or data stream; shows whether the copy is complete")
 	outputFlag(c, &output, "table", "wide", "name", "json", "yaml")
 	return c
 }
@@ -110,7 +110,7 @@ func notHeld(index string, list []*cluster.Snapshot) error {
 	return err
 }
 
-// snapshotsOf lists the snapshots of repositories, all of them when none is named.
+// snapshotsOf lists the snapshots of the named repositories, or of all if none is named.
 func snapshotsOf(ctx context.Context, log *slog.Logger, cl cluster.Cluster, repositories []string, contents bool) ([]*cluster.Snapshot, error) {
 	named := len(repositories) > 0
 	if !named {
@@ -129,7 +129,7 @@ func snapshotsOf(ctx context.Context, log *slog.Logger, cl cluster.Cluster, repo
 			if named {
 				return nil, noRepository(ctx, cl, r, err)
 			}
-			log.Warn("repository is left out", "repository", r, "error", err.Error())
+			log.Warn("repository skipped", "repository", r, "error", err.Error())
 			continue
 		}
 		all = append(all, list...)
@@ -145,7 +145,7 @@ func noRepository(ctx context.Context, cl cluster.Cluster, name string, err erro
 	missing := fmt.Errorf("there is no repository %s: %w", name, cluster.ErrNoRepository)
 	list, lerr := cl.Repositories(ctx)
 	if lerr != nil || len(list) == 0 {
-		return cluster.WithHint(missing, "no repository is registered; esnap repository register makes one")
+		return cluster.WithHint(missing, "no repository is registered; esnap repository register registers one")
 	}
 	var names []string
 	for _, r := range list {
@@ -196,7 +196,7 @@ func writeSnapshots(app *App, output string, list []*cluster.Snapshot, holding s
 func newSnapshotShow(app *App) *cobra.Command {
 	var output string
 	c := &cobra.Command{
-		Use: "show REPOSITORY SNAPSHOT", Short: "Show one snapshot: what it holds and what failed",
+		Use: "show REPOSITORY SNAPSHOT", Short: "Show one snapshot: its contents and failures",
 		Example: "  esnap snapshot show ks-log-snapshots snapshot-20261121010000",
 		Args:    wantArgs(2, 2, "a repository and a snapshot"),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -227,7 +227,7 @@ func noSnapshot(ctx context.Context, cl cluster.Cluster, repository, name string
 		if near := cluster.Nearest(name, names); near != "" {
 			return cluster.WithHint(missing, "the nearest names are %s", near)
 		}
-		return cluster.WithHint(missing, "esnap snapshot list %s lists the %d there are", terminal.Shell(repository), len(names))
+		return cluster.WithHint(missing, "esnap snapshot list %s lists the %d existing snapshots", terminal.Shell(repository), len(names))
 	}
 	return missing
 }
@@ -264,13 +264,13 @@ func newSnapshotCreate(app *App) *cobra.Command {
 	var partial, global, noWait, failOnSpared bool
 	c := &cobra.Command{
 		Use: "create REPOSITORY [INDEX...]", Short: "Take a snapshot of the named indices",
-		Long: "Take a snapshot of the indices named (names or wildcard patterns), or chosen by\nflags, wait for it, and see that it is good.",
+		Long: "Take a snapshot of the indices selected by names, wildcard patterns or flags. Wait\nfor the snapshot and verify that it is good.",
 		Example: `  esnap snapshot create ks-log-snapshots 'ks-logstash-*'
   esnap snapshot create ks-log-snapshots --prefix ks-logstash-log- --name 'manual-%Y%m%d%H%M%S'`,
 		Args: wantArgs(1, -1, "a repository, and names or patterns of indices"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) == 1 && !f.given() {
-				return &usageError{text: "nothing says which indices; nothing was sent", hint: "name them, or '*' for all"}
+				return &usageError{text: "no index was selected; nothing was sent", hint: "name the indices, or '*' for all"}
 			}
 			chain, err := f.chain(cluster.Indices, args[1:])
 			if err != nil {
@@ -291,10 +291,10 @@ func newSnapshotCreate(app *App) *cobra.Command {
 	fl := c.Flags()
 	fl.StringVar(&name, "name", "snapshot-%Y%m%d%H%M%S", "the snapshot's name, with strftime tokens or as <date math>")
 	fl.StringVar(&once, "once-per", "", "adopt this hour's, day's, week's or month's snapshot of the same series if it is good")
-	fl.BoolVar(&partial, "partial", false, "allow a snapshot that lacks shards (exit 5)")
+	fl.BoolVar(&partial, "partial", false, "allow a snapshot with missing shards (exit code 5)")
 	fl.BoolVar(&global, "include-global-state", false, "also store templates and persistent settings")
 	fl.StringSliceVar(&features, "feature-state", nil, "also store the system indices of this feature (Elasticsearch 7.12 and later; may be repeated)")
-	fl.BoolVar(&noWait, "no-wait", false, "do not wait for it to end")
+	fl.BoolVar(&noWait, "no-wait", false, "do not wait until the snapshot has ended")
 	settings.AddFlag(fl, "dry-run")
 	settings.AddFlag(fl, "deadline")
 	outputFlag(c, &output, report.Formats...)
@@ -308,13 +308,13 @@ func newSnapshotDelete(app *App) *cobra.Command {
 	keep := true
 	c := &cobra.Command{
 		Use: "delete REPOSITORY [SNAPSHOT...]", Short: "Delete the named snapshots",
-		Long: "Delete the snapshots named (names or wildcard patterns), or chosen by flags, and\nsee that they are gone. The newest good snapshot of each series is spared.",
+		Long: "Delete the snapshots selected by names, wildcard patterns or flags, and verify that\nthey are deleted. The newest good snapshot of each series is not deleted.",
 		Example: `  esnap snapshot delete ks-log-snapshots snapshot-20261001010000
   esnap snapshot delete ks-log-snapshots --prefix snapshot- --older-than 45d --yes`,
 		Args: wantArgs(1, -1, "a repository, and names or patterns of snapshots"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) == 1 && !f.given() {
-				return &usageError{text: "nothing says which snapshots; nothing was sent", hint: "name them, or choose them with flags"}
+				return &usageError{text: "no snapshot was selected; nothing was sent", hint: "name the snapshots, or select them with flags"}
 			}
 			chain, err := f.chain(cluster.Snapshots, args[1:])
 			if err != nil {
@@ -327,7 +327,7 @@ func newSnapshotDelete(app *App) *cobra.Command {
 	}
 	f.add(c, cluster.Snapshots)
 	deleteFlags(c, &yes, &failOnSpared, &skew)
-	c.Flags().BoolVar(&keep, "keep-newest-good", true, "spare the newest good snapshot of each series")
+	c.Flags().BoolVar(&keep, "keep-newest-good", true, "never delete the newest good snapshot of a series")
 	outputFlag(c, &output, report.Formats...)
 	return c
 }
@@ -335,20 +335,20 @@ func newSnapshotDelete(app *App) *cobra.Command {
 func deleteFlags(c *cobra.Command, yes, failOnSpared, skew *bool) {
 	f := c.Flags()
 	f.BoolVarP(yes, "yes", "y", false, "do not ask")
-	f.BoolVar(failOnSpared, "fail-on-spared", false, "exit 5 when a guard spared something")
-	f.BoolVar(skew, "allow-clock-skew", false, "delete although the clock here and the cluster's differ by more than 15 minutes")
+	f.BoolVar(failOnSpared, "fail-on-spared", false, "exit code 5 if a guard kept something")
+	f.BoolVar(skew, "allow-clock-skew", false, "delete even if the clocks here and in the cluster differ by more than 15 minutes")
 	settings.AddFlag(f, "dry-run")
 	settings.AddFlag(f, "deadline")
 	settings.AddFlag(f, "guards")
 }
 
-// deleteQuestion is what a deleting command asks before it deletes.
+// deleteQuestion is the question that a deleting command asks before it deletes.
 type deleteQuestion struct {
 	yes, skew bool
 	named     []string // names and patterns that were given
 }
 
-// runSingle runs one action as a plan of its own.
+// runSingle runs one action as its own plan.
 func runSingle(c *cobra.Command, app *App, kind string, action actions.Action, chain filters.Chain, output string, failOnSpared bool, q *deleteQuestion) error {
 	x, err := app.open(c)
 	if err != nil {

@@ -32,8 +32,8 @@ func newStatus(app *App) *cobra.Command {
 	var output string
 	var watch bool
 	c := &cobra.Command{
-		Use: "status", Short: "Say what the cluster is doing now", Args: noArgs,
-		Long:    "Say which snapshots, snapshot deletions and restores run now, with shards, bytes\nand the time that is left at the present pace.",
+		Use: "status", Short: "Show running snapshot operations", Args: noArgs,
+		Long:    "Show the snapshots, snapshot deletions and restores that are running, with shards,\nbytes and the estimated remaining time.",
 		Example: "  esnap status\n  esnap status --watch",
 		RunE: func(c *cobra.Command, _ []string) error {
 			_, cl, err := app.reach(c)
@@ -55,7 +55,7 @@ func newStatus(app *App) *cobra.Command {
 			}
 		},
 	}
-	c.Flags().BoolVar(&watch, "watch", false, "look again every 5 seconds")
+	c.Flags().BoolVar(&watch, "watch", false, "repeat every 5 seconds")
 	outputFlag(c, &output, "table", "json", "yaml")
 	return c
 }
@@ -98,10 +98,10 @@ func writeStatus(ctx context.Context, app *App, cl cluster.Cluster, server clust
 	if output == "table" {
 		terminal.Fprintf(app.Out, "%s, cluster %s\n", server, server.Name)
 		if len(ops) == 0 {
-			fmt.Fprintln(app.Out, "no snapshot, deletion or restore is running")
+			fmt.Fprintln(app.Out, "no snapshot, snapshot deletion or restore is running")
 			return nil
 		}
 	}
-	columns := []column{{title: "operation"}, {title: "snapshot"}, {title: "age", right: true}, {title: "progress"}, {title: "left", right: true}}
+	columns := []column{{title: "operation"}, {title: "snapshot"}, {title: "age", right: true}, {title: "progress"}, {title: "time left", right: true}}
 	return writeList(app.Out, output, columns, rows, nil, map[string]any{"schema_version": report.SchemaVersion, "server": server.String(), "cluster_name": server.Name, "operations": value})
 }

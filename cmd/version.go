@@ -13,7 +13,7 @@ import (
 // version and commit are set by the linker.
 var version, commit string
 
-// Version is the version the binary was built as, or what the build recorded.
+// Version is the version set at build time, or else the one that the Go build recorded.
 func Version() string {
 	if version != "" {
 		return version
@@ -27,7 +27,7 @@ func Version() string {
 func newVersion(app *App) *cobra.Command {
 	var output string
 	c := &cobra.Command{
-		Use: "version", Short: "Say which version this is", Args: noArgs,
+		Use: "version", Short: "Print the version", Args: noArgs,
 		Example: "  esnap version\n  esnap version -o json",
 		RunE: func(*cobra.Command, []string) error {
 			if output == "json" {

@@ -31,9 +31,9 @@ func main() {
 	os.Exit(code)
 }
 
-// tuneMemory lets the heap grow to 8 MB before anything is collected: most commands
-// end before, and to collect for them would take a third of their time. From then on
-// what counts is what a small container must hold.
+// tuneMemory lets the heap grow to 8 MB before the first garbage collection. Most
+// commands end before that, and collecting would take a third of their time. After
+// that, the heap must fit into a small container.
 func tuneMemory() {
 	debug.SetGCPercent(200)                                                          // of 4 MB
 	first := new(*int)                                                               // with a pointer in it, it shares its block with nothing

@@ -92,7 +92,7 @@ func newRepoMgr(h Host) *cobra.Command {
 		addRepoFlags(c.Flags(), kind)
 		create.AddCommand(c)
 	}
-	remove := command("delete", "Take a repository out of the cluster; its snapshots stay", (*session).unregister)
+	remove := command("delete", "Unregister a repository; its snapshots are kept", (*session).unregister)
 	repoName(remove.Flags())
 	remove.Flags().Bool("yes", false, "do not ask")
 	all := &cobra.Command{Use: "show-all-options", Short: "Show all options, the hidden ones too", Args: cobra.NoArgs, RunE: func(*cobra.Command, []string) error {
