@@ -9,12 +9,12 @@ import (
 	"github.com/esnap/esnap/internal/strftime"
 )
 
-// AliasAction adds indices to an alias and takes others out, in one step
+// AliasAction adds indices to an alias and removes others from it, in one request
 // (spec/curator §5.5).
 type AliasAction struct {
 	Name            string         `yaml:"name" check:"required" doc:"the alias, with strftime tokens or as <date math>"`
-	ExtraSettings   map[string]any `yaml:"extra_settings" doc:"filter, routing or is_write_index of what is added"`
-	WarnIfNoIndices bool           `yaml:"warn_if_no_indices" doc:"that add or remove selects nothing is no failure"`
+	ExtraSettings   map[string]any `yaml:"extra_settings" doc:"filter, routing or is_write_index for the added indices"`
+	WarnIfNoIndices bool           `yaml:"warn_if_no_indices" doc:"do not fail if add or remove selects nothing"`
 }
 
 func newAliasAction(Behaviour) Action { return &AliasAction{} }
@@ -59,7 +59,7 @@ func (a *AliasAction) Run(ctx context.Context, env *Env) error {
 		if warned {
 			return fmt.Errorf("%w for the alias %s", cluster.ErrEmpty, name)
 		}
-		return fmt.Errorf("there is nothing to do for the alias %s: none of what is to be removed has it", name)
+		return fmt.Errorf("nothing to do for the alias %s: none of the indices to remove has it", name)
 	}
 	if err := env.Cluster.UpdateAliases(ctx, req); err != nil && !errors.Is(err, cluster.ErrLost) {
 		return err
@@ -73,7 +73,7 @@ var (
 	TakeOutOfAlias = cluster.NewVerb("take out of alias", "taken out of alias")
 )
 
-// see says of every index whether it has the alias now, or has it no more.
+// see reports for every index whether the alias was added or removed.
 func (a *AliasAction) see(ctx context.Context, env *Env, name string, req cluster.UpdateAliases) error {
 	list, err := env.Cluster.Indices(ctx)
 	if err != nil {
@@ -83,7 +83,7 @@ func (a *AliasAction) see(ctx context.Context, env *Env, name string, req cluste
 	for _, i := range list {
 		has[i.Name] = i.HasAlias(name)
 	}
-	want := map[string]bool{} // what comes last counts: additions
+	want := map[string]bool{} // the last one counts: additions
 	for _, act := range req.Actions {
 		want[act.Index] = !act.Remove
 	}
@@ -96,7 +96,7 @@ func (a *AliasAction) see(ctx context.Context, env *Env, name string, req cluste
 			o.Verb = TakeOutOfAlias
 		}
 		if has[act.Index] == act.Remove {
-			o.Result, o.Err = cluster.Failure, errors.New("the alias has not changed")
+			o.Result, o.Err = cluster.Failure, errors.New("the alias was not changed")
 		}
 		env.Outcome(o)
 	}

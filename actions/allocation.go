@@ -10,7 +10,7 @@ import (
 // (spec/curator §5.6).
 type Allocation struct {
 	Key            string  `yaml:"key" check:"required" doc:"the node attribute"`
-	Value          *string `yaml:"value" doc:"its value; none removes the rule"`
+	Value          *string `yaml:"value" doc:"value of the attribute; without a value the rule is removed"`
 	AllocationType string  `yaml:"allocation_type" check:"oneof=require|include|exclude" doc:"the kind of rule"`
 	Wait
 }
@@ -39,8 +39,8 @@ func (a *Allocation) Run(ctx context.Context, env *Env) error {
 	return a.relocated(ctx, env)
 }
 
-// allocationRule is a rule of shard allocation as a setting; without a value it
-// removes one.
+// allocationRule is a rule of shard allocation as a setting; without a value the rule
+// is removed.
 func allocationRule(kind, key string, value *string) map[string]any {
 	var to any
 	if value != nil {

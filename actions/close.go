@@ -11,9 +11,9 @@ import (
 
 // Close closes open indices (spec/curator §5.7).
 type Close struct {
-	DeleteAliases      bool `yaml:"delete_aliases" doc:"take their aliases away first"`
-	SkipFlush          bool `yaml:"skip_flush" doc:"do not flush them first"`
-	IgnoreSyncFailures bool `yaml:"ignore_sync_failures" doc:"close them although the request to flush them failed; a shard that cannot be flushed is only a warning anyway"`
+	DeleteAliases      bool `yaml:"delete_aliases" doc:"remove the aliases of the indices first"`
+	SkipFlush          bool `yaml:"skip_flush" doc:"do not flush the indices first"`
+	IgnoreSyncFailures bool `yaml:"ignore_sync_failures" doc:"close the indices even if the flush request failed; a shard that cannot be flushed is only a warning in any case"`
 }
 
 func newClose(Behaviour) Action { return &Close{} }
@@ -37,7 +37,7 @@ func (a *Close) Run(ctx context.Context, env *Env) error {
 		}
 		if len(req.Actions) > 0 {
 			if err := env.Cluster.UpdateAliases(ctx, req); err != nil {
-				env.Warn("the aliases could not be taken away: %s", err)
+				env.Warn("the aliases were not removed: %s", err)
 			}
 		}
 	}
@@ -51,8 +51,8 @@ func (a *Close) Run(ctx context.Context, env *Env) error {
 	}, func(ctx context.Context) (map[string]string, error) { return state(ctx, env, names, true) })
 }
 
-// flush writes what is in memory to disk. That is no condition of closing: what is not
-// flushed is read from the transaction log when the index is opened.
+// flush writes what is in memory to disk. An index can be closed without a flush: the
+// rest is read from the transaction log when the index is opened.
 func (a *Close) flush(ctx context.Context, env *Env, names []string) error {
 	ready, err := a.flushable(ctx, env, names)
 	if err == nil && len(ready) > 0 {
@@ -74,8 +74,8 @@ func (a *Close) flush(ctx context.Context, env *Env, names []string) error {
 	return cluster.WithHint(err, "ignore_sync_failures: true or skip_flush: true closes the indices without a flush")
 }
 
-// flushable are the indices whose primary shards are all started. For one that is on no
-// node the server would wait a minute before it says so.
+// flushable returns the indices whose primary shards are all started. For a shard that
+// is on no node the server would wait a minute before it reports that.
 func (a *Close) flushable(ctx context.Context, env *Env, names []string) ([]string, error) {
 	health, err := env.Cluster.Health(ctx, names)
 	if err != nil {

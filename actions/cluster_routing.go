@@ -10,9 +10,9 @@ import (
 // ClusterRouting switches shard allocation or rebalancing of the cluster, until it
 // is restarted (spec/curator §5.9).
 type ClusterRouting struct {
-	RoutingType string `yaml:"routing_type" check:"required,oneof=allocation|rebalance" doc:"what is switched"`
-	Setting     string `yaml:"setting" check:"required,oneof=enable" doc:"the setting; only enable"`
-	Value       string `yaml:"value" check:"required,oneof=all|primaries|none|new_primaries|replicas" doc:"for which shards; new_primaries with allocation only, replicas with rebalance only"`
+	RoutingType string `yaml:"routing_type" check:"required,oneof=allocation|rebalance" doc:"what to switch"`
+	Setting     string `yaml:"setting" check:"required,oneof=enable" doc:"the setting; must be enable"`
+	Value       string `yaml:"value" check:"required,oneof=all|primaries|none|new_primaries|replicas" doc:"for which shards; new_primaries only with allocation, replicas only with rebalance"`
 	Wait
 }
 
@@ -22,7 +22,7 @@ func newClusterRouting(Behaviour) Action { return &ClusterRouting{Wait: newWait(
 func (a *ClusterRouting) Validate(map[string]bool) error {
 	allowed := []string{"all", "primaries", "none", map[string]string{"allocation": "new_primaries", "rebalance": "replicas"}[a.RoutingType]}
 	if a.Value != "" && a.RoutingType != "" && !slices.Contains(allowed, a.Value) {
-		return optionError("value", "%s does not go with routing_type %s", a.Value, a.RoutingType)
+		return optionError("value", "%s cannot be used with routing_type %s", a.Value, a.RoutingType)
 	}
 	return nil
 }

@@ -11,13 +11,13 @@ import (
 	"github.com/esnap/esnap/internal/cluster"
 )
 
-// Cold2Frozen moves searchable snapshots of the cold tier, which are held whole, to
-// the frozen tier, where they are held in part (spec/curator §5.18). It needs
+// Cold2Frozen moves searchable snapshots from the cold tier, where the nodes have a full
+// copy, to the frozen tier, where they have a part of it (spec/curator §5.18). It needs
 // Elasticsearch 7.12 or later with a licence for searchable snapshots.
 type Cold2Frozen struct {
-	Settings          map[string]any `yaml:"index_settings" doc:"settings of the frozen index; default: a preference for the coldest tier there is"`
-	IgnoreSettings    []string       `yaml:"ignore_index_settings" check:"list" doc:"settings that the frozen index does not take over"`
-	WaitForCompletion bool           `yaml:"wait_for_completion" doc:"have the server wait until the index is there before the old one is deleted"`
+	Settings          map[string]any `yaml:"index_settings" doc:"settings of the frozen index; default: prefer the coldest tier that exists"`
+	IgnoreSettings    []string       `yaml:"ignore_index_settings" check:"list" doc:"settings that are not copied to the frozen index"`
+	WaitForCompletion bool           `yaml:"wait_for_completion" doc:"the server waits until the frozen index exists before the old index is deleted"`
 }
 
 func newCold2Frozen(Behaviour) Action {
@@ -56,8 +56,8 @@ func (a *Cold2Frozen) Run(ctx context.Context, env *Env) error {
 
 func frozen(name string) string { return "partial-" + name }
 
-// tiers is the preference of a frozen index: the frozen tier, or where there is none
-// the tiers that there are, coldest first.
+// tiers is the tier preference of a frozen index: the frozen tier, or without one the
+// tiers that exist, coldest first.
 func tiers(nodes []cluster.Node) string {
 	has := func(role string) bool {
 		return slices.ContainsFunc(nodes, func(n cluster.Node) bool { return n.Has(role) })
@@ -77,17 +77,17 @@ func tiers(nodes []cluster.Node) string {
 	return strings.Join(out, ",")
 }
 
-// move mounts the index's snapshot anew, gives the mount the aliases and deletes the
-// old one.
+// move mounts the snapshot of the index again, moves the aliases to the new mount and
+// deletes the old index.
 func (a *Cold2Frozen) move(ctx context.Context, env *Env, source *cluster.Index, have map[string]string, settings map[string]any) error {
 	target := frozen(source.Name)
 	switch {
 	case source.Lifecycle != "":
-		return fmt.Errorf("the lifecycle policy %s moves it", source.Lifecycle)
+		return fmt.Errorf("the lifecycle policy %s moves the index", source.Lifecycle)
 	case have["index.store.type"] != "snapshot":
-		return errors.New("it is no mounted snapshot")
+		return errors.New("it is not a mounted snapshot")
 	case have["index.store.snapshot.partial"] == "true":
-		return errors.New("it is frozen already")
+		return errors.New("it is already frozen")
 	case source.DataStream != "":
 		return leavesStream(source, target)
 	}
@@ -96,13 +96,13 @@ func (a *Cold2Frozen) move(ctx context.Context, env *Env, source *cluster.Index,
 		Index: have["index.store.snapshot.index_name"], Target: target, Settings: settings, IgnoreSettings: a.IgnoreSettings, Wait: a.WaitForCompletion,
 	}
 	if r.Repository == "" || r.Snapshot == "" || r.Index == "" {
-		return errors.New("its settings do not say which snapshot it is of")
+		return errors.New("its settings do not name the snapshot that it is mounted from")
 	}
 	err := env.Cluster.MountSnapshot(ctx, r)
 	if errors.Is(err, cluster.ErrUnsupported) {
 		return cluster.WithHint(err, "searchable snapshots need Elasticsearch 7.12 or later with x-pack")
 	}
-	if err != nil && !errors.Is(err, cluster.ErrLost) { // never asked for twice: look
+	if err != nil && !errors.Is(err, cluster.ErrLost) { // never sent twice: verify
 		return err
 	}
 	made, lerr := env.Cluster.Settings(ctx, []string{target})
@@ -110,7 +110,7 @@ func (a *Cold2Frozen) move(ctx context.Context, env *Env, source *cluster.Index,
 		return lerr
 	}
 	if made[target]["index.store.snapshot.partial"] != "true" {
-		return errors.Join(fmt.Errorf("%s is not there as a frozen index: the old one stays", target), err)
+		return errors.Join(fmt.Errorf("%s does not exist as a frozen index; the old index is kept", target), err)
 	}
 	if err := a.ready(ctx, env, target); err != nil {
 		return err
@@ -123,13 +123,13 @@ func (a *Cold2Frozen) move(ctx context.Context, env *Env, source *cluster.Index,
 		return err
 	}
 	if now, err := env.Cluster.AliasBodies(ctx, target); err != nil || !slices.Equal(slices.Sorted(maps.Keys(now)), slices.Sorted(maps.Keys(want))) {
-		return errors.Join(errors.New("the aliases of "+target+" are not those that the old index had: the old one stays"), err)
+		return errors.Join(errors.New("the aliases of "+target+" are not those of the old index; the old index is kept"), err)
 	}
 	return deleteReplaced(ctx, env, source)
 }
 
-// ready waits until every primary of the mount is started: until then it stands for
-// nothing.
+// ready waits until every primary shard of the mount is started: before that the mount
+// cannot replace the old index.
 func (a *Cold2Frozen) ready(ctx context.Context, env *Env, target string) error {
 	return newWait(true, 9).poll(ctx, env, "the shards of "+target, func() (bool, error) {
 		h, err := env.Cluster.Health(ctx, []string{target})

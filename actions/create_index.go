@@ -10,11 +10,11 @@ import (
 	"github.com/esnap/esnap/internal/strftime"
 )
 
-// CreateIndex makes an index (spec/curator §5.10).
+// CreateIndex creates an index (spec/curator §5.10).
 type CreateIndex struct {
 	Name           string         `yaml:"name" check:"required" doc:"the index, with strftime tokens or as <date math>"`
 	ExtraSettings  map[string]any `yaml:"extra_settings" doc:"aliases, mappings and settings"`
-	IgnoreExisting bool           `yaml:"ignore_existing" doc:"that it is there already is no failure"`
+	IgnoreExisting bool           `yaml:"ignore_existing" doc:"do not fail if the index exists"`
 }
 
 func newCreateIndex(Behaviour) Action { return &CreateIndex{} }
@@ -34,15 +34,15 @@ func (a *CreateIndex) Run(ctx context.Context, env *Env) error {
 	err = env.Cluster.CreateIndex(ctx, cluster.CreateIndex{Name: name, Body: a.ExtraSettings})
 	switch {
 	case errors.Is(err, cluster.ErrExists) && a.IgnoreExisting:
-		env.Warn("index %s is there already", name)
-		o.Result, o.Detail = cluster.Unchanged, "it existed already"
+		env.Warn("index %s already exists", name)
+		o.Result, o.Detail = cluster.Unchanged, "already exists"
 	case errors.Is(err, cluster.ErrLost), err == nil:
 		list, lerr := env.Cluster.Indices(ctx)
 		if lerr != nil {
 			return lerr
 		}
 		if !hasIndex(list, name) {
-			o.Result, o.Err = cluster.Failure, errors.Join(errors.New("it is not there"), err)
+			o.Result, o.Err = cluster.Failure, errors.Join(errors.New("the index does not exist after the request"), err)
 		}
 	default:
 		o.Result, o.Err = cluster.Failure, typed(err)
@@ -51,8 +51,8 @@ func (a *CreateIndex) Run(ctx context.Context, env *Env) error {
 	return nil
 }
 
-// typed puts the server's own type of an error before its reasons, as Curator's
-// users know it from create_index.
+// typed puts the server's type of an error before its reasons, as Curator does for
+// create_index.
 func typed(err error) error {
 	var e *cluster.Error
 	if errors.As(err, &e) && len(e.Causes) > 0 && e.Causes[0].Type != "" {

@@ -11,7 +11,7 @@ import (
 	"github.com/esnap/esnap/internal/cluster"
 )
 
-// deletion deletes named items in batches and verifies that they are gone. Both
+// deletion deletes named items in batches and verifies that they are deleted. Both
 // deleting actions use it. Right before each request the items are read again and
 // judged again (Env.Revalidate), also after each wait: nothing below it sends a
 // deletion twice.
@@ -21,19 +21,19 @@ type deletion struct {
 	batches  func(names []string) ([][]string, error)
 	send     func(ctx context.Context, names []string) error
 	uuids    map[string]string                                                    // of our items, by name
-	now      func(ctx context.Context, names []string) (map[string]string, error) // the same as the cluster has it now
+	now      func(ctx context.Context, names []string) (map[string]string, error) // reads the present uuids from the cluster
 	patience *patience
 
-	asked   map[string]bool // was sent at least once
-	settled map[string]bool // has its outcome already
-	lost    map[string]bool // the reply of its last request was lost, and it was there until the end of the wait
+	asked   map[string]bool // a request was sent at least once
+	settled map[string]bool // already has its outcome
+	lost    map[string]bool // the reply to its last request was lost, and it existed until the end of the wait
 	waited  time.Duration   // for lost replies, of all batches
 }
 
-// passes is how often what still exists after a deletion is tried again.
+// passes is how often a deletion is tried while the item still exists.
 const passes = 3
 
-// rejections is how often a request is sent that the server refuses as too busy.
+// rejections is how often a request is sent that a busy server rejects.
 const rejections = 5
 
 // run deletes the items and reports what became of each of them.
@@ -51,7 +51,7 @@ func (d *deletion) run(ctx context.Context, env *Env, names []string) error {
 		d.keep(env, n, why)
 	}
 	var there map[string]bool
-	var stopped error // nothing more is asked for
+	var stopped error // no more requests are sent
 	for pass := 0; pass < passes && len(pending) > 0 && stopped == nil; pass++ {
 		var batches [][]string
 		batches, stopped = d.batches(pending)
@@ -70,7 +70,7 @@ func (d *deletion) run(ctx context.Context, env *Env, names []string) error {
 			switch {
 			case d.settled[n]:
 			case !there[n]:
-				delete(failed, n) // gone, whoever did it
+				delete(failed, n) // deleted, by whomever
 			case failed[n] == nil && !d.lost[n]:
 				again = append(again, n)
 			}
@@ -127,18 +127,18 @@ func (d *deletion) outcome(ctx context.Context, name string, there bool, failed,
 	case ctx.Err() != nil:
 		o.Result, o.Detail = cluster.Requested, "the deletion continues in the cluster; "+context.Cause(ctx).Error()
 	case d.lost[name]:
-		o.Result, o.Detail = cluster.Unclear, "it still exists, but the reply to its deletion was lost, and the request may yet arrive"
+		o.Result, o.Detail = cluster.Unclear, "still exists, but the reply to the delete request was lost, and the request may still arrive"
 	case stopped != nil && !d.asked[name]:
 		o.Result, o.Detail = cluster.NotStarted, stopped.Error()
 	case stopped != nil:
-		o.Result, o.Err = cluster.Failure, fmt.Errorf("it still exists after its deletion was asked for; %w", stopped)
+		o.Result, o.Err = cluster.Failure, fmt.Errorf("still exists after the delete request; %w", stopped)
 	default:
-		o.Result, o.Err = cluster.Failure, fmt.Errorf("it still exists after %d delete requests", passes)
+		o.Result, o.Err = cluster.Failure, fmt.Errorf("still exists after %d delete requests", passes)
 	}
 	return o
 }
 
-// unknown reports items of which it cannot be seen whether they still exist.
+// unknown reports items for which it cannot be read whether they still exist.
 func (d *deletion) unknown(ctx context.Context, env *Env, names []string, why error) error {
 	asked := 0
 	for _, n := range names {
@@ -166,8 +166,8 @@ func was(n int, what string) string {
 	return cluster.Count(n, what) + " were"
 }
 
-// batch deletes some items in one request. A refusal that may be about one of
-// them is narrowed down by halves. The error ends the action.
+// batch deletes some items in one request. If the server may have refused the request
+// because of one item, the batch is split into halves. The error ends the action.
 func (d *deletion) batch(ctx context.Context, env *Env, names []string, failed map[string]error) error {
 	var err error
 	for refused := 0; ; {
@@ -194,7 +194,7 @@ func (d *deletion) batch(ctx context.Context, env *Env, names []string, failed m
 	}
 	switch {
 	case err == nil, errors.Is(err, cluster.ErrNoIndex), errors.Is(err, cluster.ErrNoSnapshot):
-		return nil // whether they are gone is seen afterwards
+		return nil // verified afterwards
 	case errors.Is(err, cluster.ErrLost):
 		for _, n := range d.awaitLost(ctx, env, names) {
 			d.lost[n] = true
@@ -216,7 +216,7 @@ func (d *deletion) batch(ctx context.Context, env *Env, names []string, failed m
 	return nil
 }
 
-// revalidate leaves out what must not be deleted any more, with an outcome.
+// revalidate drops the items that must not be deleted any more, with an outcome.
 func (d *deletion) revalidate(ctx context.Context, env *Env, names []string) ([]string, error) {
 	keep, err := env.Revalidate(ctx, names)
 	if err != nil {
@@ -242,19 +242,19 @@ func (d *deletion) revalidate(ctx context.Context, env *Env, names []string) ([]
 	return rest, nil
 }
 
-// pause waits as long as the server asks for, or ever longer.
+// pause waits as long as the server asks for, at least a pause that grows each time.
 func (d *deletion) pause(ctx context.Context, env *Env, err error, refused int) error {
 	wait := firstPause << (2 * refused)
 	var e *cluster.Error
 	if errors.As(err, &e) {
 		wait = max(wait, e.RetryAfter)
 	}
-	env.Waiting(cluster.Waiting{For: "the server, which is too busy to delete", Elapsed: 0})
+	env.Waiting(cluster.Waiting{For: "the server, which is too busy for the delete request", Elapsed: 0})
 	return env.Watch.Sleep(ctx, wait)
 }
 
-// present says which of our items the cluster still has: one with another uuid is a
-// new one of the same name.
+// present returns which of our items still exist. An item with another uuid is a new
+// one of the same name.
 func (d *deletion) present(ctx context.Context, names []string) (map[string]bool, error) {
 	now, err := d.now(ctx, names)
 	there := map[string]bool{}
@@ -266,16 +266,16 @@ func (d *deletion) present(ctx context.Context, names []string) (map[string]bool
 	return there, err
 }
 
-// lostFor is how long a write whose reply was lost is looked for: until the request
-// can no longer arrive behind a gateway that gave up on it.
+// lostFor is how long esnap checks whether a write arrived whose reply was lost: until
+// the request can no longer arrive behind a gateway that timed out.
 const lostFor = 15 * time.Minute
 
 // awaitLost waits for a deletion whose request may still arrive, or that the server may
-// still be carrying out: a second request would be refused or, worse, one of the two
-// would meet a new item of the same name. It waits lostFor in all, however many requests
-// are lost, and returns the names that are there when that time is used up before its own
-// request could no longer arrive: they are not asked for again. What the cluster is
-// seen to delete is waited for longer.
+// still carry out. A second request would be refused or, worse, one of the two would
+// delete a new item of the same name. It waits lostFor in total, for all lost requests.
+// It returns the names that still exist when that time is used up before this request
+// can no longer arrive: no second request is sent for them. While the cluster reports a
+// running deletion, it waits longer.
 func (d *deletion) awaitLost(ctx context.Context, env *Env, names []string) []string {
 	start, pause := env.Watch.Elapsed(), firstPause
 	whole := d.waited == 0
@@ -302,11 +302,12 @@ func (d *deletion) awaitLost(ctx context.Context, env *Env, names []string) []st
 	}
 }
 
-// afterEnd is how long an interrupted run still looks what became of its requests.
+// afterEnd is how long an interrupted run still checks the effect of its requests.
 const afterEnd = 5 * time.Second
 
-// stillThere looks at the end even when the run is being interrupted, for a short
-// while, so that the report is true: a request that was sent may be carried out yet.
+// stillThere checks at the end which items still exist, for a short time also when the
+// run is interrupted, so that the report is true: a request that was sent may still be
+// carried out.
 func (d *deletion) stillThere(ctx context.Context, names []string) (map[string]bool, error) {
 	if ctx.Err() == nil {
 		return d.present(ctx, names)

@@ -10,8 +10,8 @@ import (
 // DeleteIndices deletes indices by name, in as few requests as fit
 // (spec/curator §5.3); leftovers fail the action (D4).
 type DeleteIndices struct {
-	Protect        []string       `yaml:"protect" check:"list" doc:"wildcard patterns of indices that are never touched (esnap's own)"`
-	WaitForRunning *time.Duration `yaml:"wait_for_running" doc:"wait so long for a snapshot of the index that is running; default 30m, 0 in Curator's command lines (esnap's own)"`
+	Protect        []string       `yaml:"protect" check:"list" doc:"wildcard patterns of indices that are never deleted (esnap's own)"`
+	WaitForRunning *time.Duration `yaml:"wait_for_running" doc:"maximum wait for a running snapshot of the index; default 30m, 0 in Curator's command lines (esnap's own)"`
 
 	// Named are indices an operator named one by one.
 	Named []string `yaml:"-"`
@@ -29,8 +29,8 @@ func (a *DeleteIndices) Protection() Protection {
 	return Protection{Protect: a.Protect, NamedExactly: a.Named}
 }
 
-// WaitsForRunning is how long a snapshot of this run is waited for before an index in
-// it is deleted.
+// WaitsForRunning is how long to wait for a snapshot of this run before an index that
+// it contains is deleted.
 func (a *DeleteIndices) WaitsForRunning() time.Duration {
 	env := Env{Behaviour: a.behaviour}
 	return env.waitForRunning(a.WaitForRunning)

@@ -10,14 +10,14 @@ import (
 )
 
 // DeleteSnapshots deletes snapshots, several in one request where the server can
-// (spec/curator §5.2). A running snapshot is waited for, never aborted.
+// (spec/curator §5.2). It waits for a running snapshot and never aborts it.
 type DeleteSnapshots struct {
 	Repository     string         `yaml:"repository" check:"required" doc:"the repository"`
-	RetryInterval  int64          `yaml:"retry_interval" check:"min=1,max=600" doc:"with retry_count: seconds between two tries while another operation runs"`
+	RetryInterval  int64          `yaml:"retry_interval" check:"min=1,max=600" doc:"seconds between two tries while another operation runs; needs retry_count"`
 	RetryCount     int64          `yaml:"retry_count" check:"min=0,max=100" doc:"how often to try while another operation runs"`
 	KeepNewestGood bool           `yaml:"keep_newest_good" doc:"never delete the newest good snapshot of a series (esnap's own)"`
 	Series         []string       `yaml:"series" check:"list" doc:"wildcard patterns, each one series; default: names that differ only in dates (esnap's own)"`
-	WaitForRunning *time.Duration `yaml:"wait_for_running" doc:"wait so long for another operation; default 30m, or retry_count times retry_interval where they are given or in Curator's command lines (esnap's own)"`
+	WaitForRunning *time.Duration `yaml:"wait_for_running" doc:"maximum wait for another operation; default 30m; if retry_count or retry_interval is given, and in Curator's command lines, retry_count times retry_interval (esnap's own)"`
 
 	retriesGiven bool
 }
@@ -40,8 +40,7 @@ func (a *DeleteSnapshots) Protection() Protection {
 	return Protection{KeepNewestGood: a.KeepNewestGood, Series: a.Series}
 }
 
-// Run implements Action: oldest first, so that what an interruption leaves is the
-// youngest.
+// Run implements Action: oldest first, so that an interruption keeps the youngest.
 func (a *DeleteSnapshots) Run(ctx context.Context, env *Env) error {
 	snapshots := cluster.Of[*cluster.Snapshot](env.Selected)
 	slices.SortStableFunc(snapshots, func(x, y *cluster.Snapshot) int { return x.Start.Compare(y.Start) })
@@ -63,7 +62,7 @@ func (a *DeleteSnapshots) Run(ctx context.Context, env *Env) error {
 }
 
 // uuids are those of the repository's snapshots now, by name. The short listing of
-// Elasticsearch 6 lacks snapshots without an index: those of ours are read by name.
+// Elasticsearch 6 omits snapshots without an index: ours among those are read by name.
 func (a *DeleteSnapshots) uuids(ctx context.Context, env *Env, ours []*cluster.Snapshot) (map[string]string, error) {
 	uuids, err := env.Cluster.SnapshotUUIDs(ctx, a.Repository)
 	if err != nil {
@@ -94,9 +93,9 @@ func (a *DeleteSnapshots) patience(env *Env) *patience {
 	return newPatience(env.waitForRunning(a.WaitForRunning))
 }
 
-var errNoRepositoryHint = "register it with esnap repository register; or declare it under repositories: in the file"
+var errNoRepositoryHint = "register the repository with esnap repository register; or declare it under repositories: in the file"
 
-// missingRepository adds advice to an error about a repository that is not there.
+// missingRepository adds advice to an error about a repository that does not exist.
 func missingRepository(err error) error {
 	if errors.Is(err, cluster.ErrNoRepository) {
 		return cluster.WithHint(err, "%s", errNoRepositoryHint)

@@ -23,8 +23,7 @@ func newForcemerge(Behaviour) Action { return &Forcemerge{} }
 // Validate implements Action.
 func (*Forcemerge) Validate(map[string]bool) error { return nil }
 
-// Run implements Action. Indices that have no more segments than asked for are
-// left out.
+// Run implements Action. Indices that already have few enough segments are skipped.
 func (a *Forcemerge) Run(ctx context.Context, env *Env) error {
 	indices, err := openOnly(env.Selected)
 	if err != nil {
@@ -68,13 +67,13 @@ func (a *Forcemerge) Run(ctx context.Context, env *Env) error {
 		}
 	}
 	if merged == 0 {
-		return fmt.Errorf("%w: all that is selected is merged already", cluster.ErrEmpty)
+		return fmt.Errorf("%w: all selected indices are already merged", cluster.ErrEmpty)
 	}
 	return context.Cause(ctx)
 }
 
-// lookForLost waits for a merge whose reply was lost: until the index has no more
-// segments than asked for, or no merge runs any more and the request cannot arrive.
+// lookForLost waits for a merge whose reply was lost: until the index has few enough
+// segments, or no merge runs any more and the request can no longer arrive.
 func (a *Forcemerge) lookForLost(ctx context.Context, env *Env, name string, most int, lost error) error {
 	start, pause, seen := env.Watch.Elapsed(), firstPause, env.Watch.Elapsed()
 	most = max(most, 1)
@@ -91,13 +90,13 @@ func (a *Forcemerge) lookForLost(ctx context.Context, env *Env, name string, mos
 		switch {
 		case err == nil && slices.ContainsFunc(tasks, func(t cluster.RunningTask) bool { return strings.Contains(t.Description, "["+name+"]") }):
 			seen = now
-		case err != nil && !cluster.Transient(err): // what runs may not be asked for: only the segments tell
+		case err != nil && !cluster.Transient(err): // tasks cannot be read: only the segments tell
 			seen = start
 		}
 		if now-seen >= lostFor || env.Timeout > 0 && now-start >= env.Timeout {
 			return fmt.Errorf("the merge did not end within %s: %w", (now - start).Round(time.Second), lost)
 		}
-		env.Waiting(cluster.Waiting{For: "the merge of " + name + ", to the request for which the reply was lost", Elapsed: now - start})
+		env.Waiting(cluster.Waiting{For: "the merge of " + name + " whose reply was lost", Elapsed: now - start})
 		if env.Watch.Sleep(ctx, pause) != nil {
 			return lost
 		}
@@ -105,7 +104,7 @@ func (a *Forcemerge) lookForLost(ctx context.Context, env *Env, name string, mos
 	}
 }
 
-// most is how many segments each index may have to count as merged.
+// most is how many segments each index may have and still count as merged.
 func (a *Forcemerge) most(ctx context.Context, env *Env, names []string) (map[string]int, error) {
 	settings, err := env.Cluster.Settings(ctx, names)
 	most := map[string]int{}

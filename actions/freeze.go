@@ -8,7 +8,7 @@ import (
 	"github.com/esnap/esnap/internal/cluster"
 )
 
-// Freeze freezes or thaws indices (spec/curator §5.12).
+// Freeze freezes or unfreezes indices (spec/curator §5.12).
 type Freeze struct{ thaw bool }
 
 func newFreeze(Behaviour) Action   { return &Freeze{} }
@@ -27,7 +27,7 @@ func (a *Freeze) Run(ctx context.Context, env *Env) error {
 	return inBatches(ctx, env, verb, names, func(batch []string) error {
 		err := env.Cluster.FreezeIndices(ctx, cluster.FreezeIndices{Names: batch, Unfreeze: a.thaw})
 		if errors.Is(err, cluster.ErrUnsupported) {
-			return cluster.WithHint(err, "Elasticsearch 6.6 to 7 with x-pack can freeze; 8 can only unfreeze, 9 and OpenSearch neither")
+			return cluster.WithHint(err, "Elasticsearch 6.6 to 7 with x-pack can freeze and unfreeze; 8 can only unfreeze; 9 and OpenSearch can do neither")
 		}
 		return err
 	}, func(ctx context.Context) (map[string]string, error) {

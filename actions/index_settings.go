@@ -13,8 +13,8 @@ import (
 // IndexSettings changes settings of indices (spec/curator §5.13).
 type IndexSettings struct {
 	Settings          map[string]any `yaml:"index_settings" check:"required" doc:"exactly {index: {…}}"`
-	IgnoreUnavailable bool           `yaml:"ignore_unavailable" doc:"an index that vanished, or static settings on open indices, are no failure"`
-	PreserveExisting  bool           `yaml:"preserve_existing" doc:"keep settings that indices have already"`
+	IgnoreUnavailable bool           `yaml:"ignore_unavailable" doc:"do not fail if an index was deleted meanwhile, or for static settings on open indices"`
+	PreserveExisting  bool           `yaml:"preserve_existing" doc:"do not change settings that an index already has"`
 }
 
 func newIndexSettings(Behaviour) Action { return &IndexSettings{} }
@@ -49,10 +49,10 @@ func (a *IndexSettings) Run(ctx context.Context, env *Env) error {
 		switch {
 		case slices.Contains(staticSettings, first):
 			if !a.IgnoreUnavailable && slices.ContainsFunc(indices, func(i *cluster.Index) bool { return !i.Closed }) {
-				return errors.New("the setting " + n + " is static: it can change on closed indices only, and some that are selected are open")
+				return errors.New("the setting " + n + " is static: it can be changed on closed indices only, but some selected indices are open")
 			}
 		case !slices.Contains(dynamicSettings, first):
-			env.Warn("%s is not among the settings known to be dynamic; the server decides", n)
+			env.Warn("esnap does not know whether the setting %s is dynamic; the server decides", n)
 		}
 	}
 	return putSettings(ctx, env, cluster.VerbChangeSettings, cluster.Names(indices), cluster.PutIndexSettings{

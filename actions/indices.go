@@ -11,11 +11,11 @@ import (
 	"github.com/esnap/esnap/internal/cluster"
 )
 
-// openOnly drops closed indices, as Curator does for actions that need open ones.
+// openOnly drops closed indices, as Curator does for actions that need open indices.
 func openOnly(items []cluster.Item) ([]*cluster.Index, error) {
 	list := slices.DeleteFunc(cluster.Of[*cluster.Index](items), func(i *cluster.Index) bool { return i.Closed })
 	if len(list) == 0 {
-		return nil, fmt.Errorf("%w: all that is selected is closed", cluster.ErrEmpty)
+		return nil, fmt.Errorf("%w: all selected indices are closed", cluster.ErrEmpty)
 	}
 	return list, nil
 }
@@ -63,9 +63,9 @@ func inBatches(ctx context.Context, env *Env, verb cluster.Verb, names []string,
 	return fmt.Errorf("verify the change: %w", unseen)
 }
 
-// halves carries out a request for several names. One that is refused because of some
-// of them is narrowed down. Of names that were not asked for, because the run ended,
-// nothing is told.
+// halves carries out a request for several names. If it is refused because of some of
+// them, each half is tried. Names that were not requested, because the run ended, are not
+// reported.
 func halves(ctx context.Context, names []string, do func([]string) error, told func(name string, err error)) {
 	if ctx.Err() != nil {
 		return
@@ -81,7 +81,7 @@ func halves(ctx context.Context, names []string, do func([]string) error, told f
 	}
 }
 
-// splits says whether a request for several items may have been refused because of
+// splits reports whether a request for several items may have been refused because of
 // some of them.
 func splits(err error) bool {
 	for _, other := range []error{cluster.ErrLost, cluster.ErrNoRepository, cluster.ErrUnauthorized, cluster.ErrUnsupported, cluster.ErrBusy, cluster.ErrOtherCluster} {
@@ -92,8 +92,8 @@ func splits(err error) bool {
 	return !cluster.Transient(err)
 }
 
-// whileEnding looks at the cluster also when the run is being interrupted, for a short
-// while, so that the report is true.
+// whileEnding reads from the cluster, for a short time also when the run is interrupted,
+// so that the report is true.
 func whileEnding[T any](ctx context.Context, look func(context.Context) (T, error)) (T, error) {
 	if ctx.Err() != nil {
 		short, cancel := context.WithTimeout(context.WithoutCancel(ctx), afterEnd)
@@ -103,18 +103,18 @@ func whileEnding[T any](ctx context.Context, look func(context.Context) (T, erro
 	return look(ctx)
 }
 
-// leavesStream is why what a data stream holds is not replaced.
+// leavesStream is why a backing index of a data stream is not replaced.
 func leavesStream(source *cluster.Index, target string) error {
-	return fmt.Errorf("it belongs to the data stream %s, and %s would not: with its deletion its documents would be gone from the stream", source.DataStream, target)
+	return fmt.Errorf("it belongs to the data stream %s, but %s would not; deleting it would remove its documents from the stream", source.DataStream, target)
 }
 
-// putSettings changes settings of indices and sees that they have them.
+// putSettings changes settings of indices and verifies them.
 func putSettings(ctx context.Context, env *Env, verb cluster.Verb, names []string, r cluster.PutIndexSettings) error {
 	put := func(batch []string) error {
 		r.Names = batch
 		return env.Cluster.PutIndexSettings(ctx, r)
 	}
-	if r.PreserveExisting { // what was there may rightly stay
+	if r.PreserveExisting { // the old value may be right
 		return inBatches(ctx, env, verb, names, put, nil)
 	}
 	return inBatches(ctx, env, verb, names, put, func(ctx context.Context) (map[string]string, error) {
@@ -124,7 +124,7 @@ func putSettings(ctx context.Context, env *Env, verb cluster.Verb, names []strin
 			s, there := have[n]
 			if !there {
 				if !r.IgnoreUnavailable {
-					notYet[n] = "it is not there any more"
+					notYet[n] = "it was deleted"
 				}
 				continue
 			}
@@ -138,12 +138,12 @@ func putSettings(ctx context.Context, env *Env, verb cluster.Verb, names []strin
 	})
 }
 
-// state sees which of the indices are not open, or not closed.
+// state returns which of the indices are not open, or not closed.
 func state(ctx context.Context, env *Env, names []string, closed bool) (map[string]string, error) {
 	list, err := env.Cluster.IndicesNamed(ctx, names)
 	notYet := map[string]string{}
 	for _, n := range names {
-		notYet[n] = "it is not there any more"
+		notYet[n] = "it was deleted"
 	}
 	for _, i := range list {
 		if _, ours := notYet[i.Name]; !ours {
@@ -151,14 +151,14 @@ func state(ctx context.Context, env *Env, names []string, closed bool) (map[stri
 		}
 		delete(notYet, i.Name)
 		if i.Closed != closed {
-			notYet[i.Name] = "its state has not changed"
+			notYet[i.Name] = "its state was not changed"
 		}
 	}
 	return notYet, err
 }
 
-// moveAliases moves all aliases of one index to another in one step and sees that
-// they have moved; or it says which ones are lost when the source is deleted.
+// moveAliases moves all aliases of one index to another in one request and verifies
+// that. If move is false, it warns which aliases the target does not get.
 func moveAliases(ctx context.Context, env *Env, source, target string, move bool) error {
 	bodies, err := env.Cluster.AliasBodies(ctx, source)
 	if err != nil || len(bodies) == 0 {
@@ -166,7 +166,7 @@ func moveAliases(ctx context.Context, env *Env, source, target string, move bool
 	}
 	names := slices.Sorted(maps.Keys(bodies))
 	if !move {
-		env.Warn("%s has the aliases %s, which %s does not get (copy_aliases: true moves them)", source, strings.Join(names, ", "), target)
+		env.Warn("the aliases of %s (%s) are not moved to %s; copy_aliases: true moves them", source, strings.Join(names, ", "), target)
 		return nil
 	}
 	var req cluster.UpdateAliases
@@ -179,21 +179,21 @@ func moveAliases(ctx context.Context, env *Env, source, target string, move bool
 	have, err := env.Cluster.AliasBodies(ctx, target)
 	for _, n := range names {
 		if _, there := have[n]; !there && err == nil {
-			return fmt.Errorf("the alias %s has not moved to %s", n, target)
+			return fmt.Errorf("the alias %s was not moved to %s", n, target)
 		}
 	}
 	return err
 }
 
-// deleteReplaced deletes an index that another one now stands for, and sees that it
-// is gone. One that was made anew since it was listed stays.
+// deleteReplaced deletes an index that another index has replaced, and verifies that.
+// An index that was recreated after it was listed is kept.
 func deleteReplaced(ctx context.Context, env *Env, source *cluster.Index) error {
 	now, err := env.Cluster.IndicesNamed(ctx, []string{source.Name})
 	if err != nil {
 		return err
 	}
 	if !slices.ContainsFunc(now, func(i *cluster.Index) bool { return i.Name == source.Name && i.UUID == source.UUID }) {
-		return errors.New("the source was deleted or recreated meanwhile: it is not deleted")
+		return errors.New("the source was deleted or recreated meanwhile; esnap did not delete it")
 	}
 	names := []string{source.Name}
 	err = env.Cluster.DeleteIndices(ctx, cluster.DeleteIndices{Names: names})

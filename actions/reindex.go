@@ -14,45 +14,45 @@ import (
 )
 
 // Reindex copies documents into another index, within the cluster or from a remote
-// one (spec/curator §5.14).
+// cluster (spec/curator §5.14).
 type Reindex struct {
-	RequestBody         reindexBody `yaml:"request_body" check:"required" doc:"the request: source, dest and what goes with them"`
+	RequestBody         reindexBody `yaml:"request_body" check:"required" doc:"the request: source, dest and their options"`
 	Refresh             bool        `yaml:"refresh" doc:"refresh the target at the end"`
-	RequestsPerSecond   int64       `yaml:"requests_per_second" check:"min=-1" doc:"documents per second; -1 is as fast as it goes"`
-	Slices              int64       `yaml:"slices" check:"min=1,max=500" doc:"parallel parts"`
+	RequestsPerSecond   int64       `yaml:"requests_per_second" check:"min=-1" doc:"documents per second; -1: unlimited"`
+	Slices              int64       `yaml:"slices" check:"min=1,max=500" doc:"number of parallel parts"`
 	Timeout             int64       `yaml:"timeout" check:"min=0" doc:"time-out of each bulk request in the server, in seconds"`
-	WaitActive          string      `yaml:"wait_for_active_shards" check:"scalar" doc:"shard copies that must be started, a number or all"`
-	MigrationPrefix     string      `yaml:"migration_prefix" doc:"with dest.index MIGRATION: put before each source's name"`
-	MigrationSuffix     string      `yaml:"migration_suffix" doc:"with dest.index MIGRATION: put after each source's name"`
+	WaitActive          string      `yaml:"wait_for_active_shards" check:"scalar" doc:"number of shard copies that must be started, or all"`
+	MigrationPrefix     string      `yaml:"migration_prefix" doc:"with dest.index MIGRATION: added before each source's name"`
+	MigrationSuffix     string      `yaml:"migration_suffix" doc:"with dest.index MIGRATION: added after each source's name"`
 	RemoteCertificate   string      `yaml:"remote_certificate" doc:"PEM file of the remote cluster's certificate authority"`
 	RemoteClientCert    string      `yaml:"remote_client_cert" doc:"PEM file of a client certificate for the remote cluster"`
-	RemoteClientKey     string      `yaml:"remote_client_key" doc:"PEM file of its key"`
+	RemoteClientKey     string      `yaml:"remote_client_key" doc:"PEM file of the key of the client certificate"`
 	RemoteURLPrefix     string      `yaml:"remote_url_prefix" doc:"path prefix of the remote cluster"`
 	RemoteSSLNoValidate bool        `yaml:"remote_ssl_no_validate" doc:"do not verify the remote cluster's certificate when its indices are listed"`
-	RemoteAWSKey        string      `yaml:"remote_aws_key" doc:"key id, where the remote cluster wants requests signed for Amazon"`
-	RemoteAWSSecretKey  string      `yaml:"remote_aws_secret_key" doc:"the secret of that key"`
+	RemoteAWSKey        string      `yaml:"remote_aws_key" doc:"access key id, if requests to the remote cluster must be signed for Amazon"`
+	RemoteAWSSecretKey  string      `yaml:"remote_aws_secret_key" doc:"secret access key for remote_aws_key"`
 	RemoteAWSRegion     string      `yaml:"remote_aws_region" doc:"region of the remote cluster"`
 	Wait
 }
 
 type reindexBody struct {
 	Conflicts string         `yaml:"conflicts" check:"oneof=proceed|abort" doc:"what to do on a version conflict"`
-	Size      *int64         `yaml:"size" check:"min=1" doc:"copy so many documents at most (servers before 8)"`
-	MaxDocs   *int64         `yaml:"max_docs" check:"min=1" doc:"copy so many documents at most"`
-	Source    reindexSource  `yaml:"source" check:"required" doc:"what is copied"`
-	Dest      reindexDest    `yaml:"dest" check:"required" doc:"where to"`
-	Script    map[string]any `yaml:"script" doc:"changes each document"`
+	Size      *int64         `yaml:"size" check:"min=1" doc:"maximum number of documents (servers before 8)"`
+	MaxDocs   *int64         `yaml:"max_docs" check:"min=1" doc:"maximum number of documents"`
+	Source    reindexSource  `yaml:"source" check:"required" doc:"what to copy"`
+	Dest      reindexDest    `yaml:"dest" check:"required" doc:"where to copy it"`
+	Script    map[string]any `yaml:"script" doc:"script that changes each document"`
 }
 
 type reindexSource struct {
-	Index  []string       `yaml:"index" check:"required,list" doc:"indices, or REINDEX_SELECTION for those that the filters select"`
-	Remote *reindexRemote `yaml:"remote" doc:"the cluster they are in"`
+	Index  []string       `yaml:"index" check:"required,list" doc:"indices, or REINDEX_SELECTION for the indices that the filters select"`
+	Remote *reindexRemote `yaml:"remote" doc:"the remote cluster that has the indices"`
 	Size   *int64         `yaml:"size" check:"min=1" doc:"documents per batch"`
 	Type   any            `yaml:"type" doc:"mapping types (Elasticsearch 6)"`
-	Query  map[string]any `yaml:"query" doc:"which documents"`
-	Sort   any            `yaml:"sort" doc:"in which order"`
-	Fields any            `yaml:"_source" doc:"which fields"`
-	Slice  map[string]any `yaml:"slice" doc:"one part of a copy that is cut up by hand"`
+	Query  map[string]any `yaml:"query" doc:"query that selects the documents"`
+	Sort   any            `yaml:"sort" doc:"order of the documents"`
+	Fields any            `yaml:"_source" doc:"fields to copy"`
+	Slice  map[string]any `yaml:"slice" doc:"one part of a copy that is split manually"`
 }
 
 type reindexRemote struct {
@@ -67,7 +67,7 @@ type reindexRemote struct {
 type reindexDest struct {
 	Index       string `yaml:"index" check:"required" doc:"the index, or MIGRATION for one target per source"`
 	Type        string `yaml:"type" doc:"mapping type (Elasticsearch 6)"`
-	OpType      string `yaml:"op_type" doc:"create: leave existing documents alone"`
+	OpType      string `yaml:"op_type" doc:"create: do not overwrite existing documents"`
 	VersionType string `yaml:"version_type" check:"oneof=internal|external|external_gt|external_gte" doc:"how versions are compared"`
 	Routing     string `yaml:"routing" doc:"keep, discard or =text"`
 	Pipeline    string `yaml:"pipeline" doc:"ingest pipeline"`
@@ -88,25 +88,25 @@ func (a *Reindex) Validate(given map[string]bool) error {
 	wrong := func(format string, args ...any) { errs = append(errs, optionError("request_body", format, args...)) }
 	source := a.RequestBody.Source
 	if slices.Contains(source.Index, "REINDEX_SELECTED") {
-		errs = append(errs, tolerated("request_body", "source.index: REINDEX_SELECTED is taken for the name of an index; %s stands for what the filters select", selection))
+		errs = append(errs, tolerated("request_body", "source.index: REINDEX_SELECTED is read as the name of an index; write %s for the indices that the filters select", selection))
 	}
 	if slices.Contains(source.Index, selection) && len(source.Index) > 1 {
-		wrong("source.index: %s stands alone", selection)
+		wrong("source.index: %s must be the only entry", selection)
 	}
 	if r := source.Remote; r != nil {
 		u, err := url.Parse(r.Host)
 		if err == nil && u.User != nil {
-			wrong("source.remote.host: user and password have keys of their own, username and password")
+			wrong("source.remote.host: must not contain a user or password; write them into the keys username and password")
 		} else if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.Port() == "" {
 			wrong("source.remote.host: expected scheme://host:port, such as https://other:9200")
 		}
 		if a.selects() && !given["remote_filters"] {
-			errs = append(errs, optionError("remote_filters", "is missing: with %s and a remote cluster it says which of its indices are copied", selection))
+			errs = append(errs, optionError("remote_filters", "is required with %s and a remote cluster: it selects the indices to copy", selection))
 		}
 	}
 	if given["remote_aws_key"] || given["remote_aws_secret_key"] || given["remote_aws_region"] {
 		if a.RemoteAWSKey == "" || a.RemoteAWSSecretKey == "" || a.RemoteAWSRegion == "" {
-			errs = append(errs, optionError("remote_aws_key", "remote_aws_key, remote_aws_secret_key and remote_aws_region go together"))
+			errs = append(errs, optionError("remote_aws_key", "remote_aws_key, remote_aws_secret_key and remote_aws_region must be given together"))
 		}
 	}
 	if a.RequestBody.Dest.Index == migration && source.Remote == nil && a.MigrationPrefix+a.MigrationSuffix == "" {
@@ -130,8 +130,8 @@ func (a *Reindex) selects() bool {
 	return slices.Equal(a.RequestBody.Source.Index, []string{selection})
 }
 
-// Unlisted says that the action's filters select nothing: the sources are named, or
-// are in a remote cluster.
+// Unlisted reports whether the action's filters select nothing: the sources are named,
+// or are in a remote cluster.
 func (a *Reindex) Unlisted() bool { return !a.selects() || a.RequestBody.Source.Remote != nil }
 
 // Remote implements Remoted.
@@ -159,7 +159,7 @@ func (a *Reindex) Run(ctx context.Context, env *Env) error {
 		if a.Remote() != nil {
 			sources = cluster.Names(env.Slots[RemoteSlot])
 			if len(sources) == 0 {
-				return errors.New("remote_filters leave none of the remote cluster's indices")
+				return errors.New("remote_filters selected none of the remote cluster's indices")
 			}
 		}
 	}
@@ -177,7 +177,7 @@ func (a *Reindex) Run(ctx context.Context, env *Env) error {
 	return context.Cause(ctx)
 }
 
-// copy runs one request and says what became of it.
+// copy runs one request and reports its outcome.
 func (a *Reindex) copy(ctx context.Context, env *Env, sources []string, dest string) {
 	o := cluster.Outcome{Verb: cluster.VerbReindex, What: "index", Name: dest, Result: cluster.Done}
 	if ctx.Err() != nil {
@@ -199,13 +199,13 @@ func (a *Reindex) one(ctx context.Context, env *Env, sources []string, dest stri
 		id, err = a.lookForLost(ctx, env, dest, err)
 	}
 	if errors.Is(err, cluster.ErrUnsupported) {
-		return "", cluster.WithHint(err, "this server has no _reindex: its distribution is without the module reindex")
+		return "", cluster.WithHint(err, "this server does not have _reindex: its distribution does not contain the module reindex")
 	}
 	if err != nil {
 		return "", err
 	}
 	if !a.WaitForCompletion {
-		env.Warn("reindex into %s is not waited for; it is task %s", dest, id)
+		env.Warn("reindex into %s: not waiting for its end; it continues in the cluster as task %s", dest, id)
 		return "started as task " + id, nil
 	}
 	var task cluster.Task
@@ -217,9 +217,9 @@ func (a *Reindex) one(ctx context.Context, env *Env, sources []string, dest stri
 	case err != nil:
 		return "", err
 	case len(task.Failures) > 0:
-		return "", fmt.Errorf("%s, %d of %d documents done; the first: %s", cluster.Count(len(task.Failures), "failure"), task.Done, task.Total, task.Failures[0])
+		return "", fmt.Errorf("%s; %d of %d documents copied; first failure: %s", cluster.Count(len(task.Failures), "failure"), task.Done, task.Total, task.Failures[0])
 	case task.Conflicts > 0:
-		env.Warn("reindex into %s: %d documents were left as they were, because of version conflicts", dest, task.Conflicts)
+		env.Warn("reindex into %s: %d documents not copied: version conflicts", dest, task.Conflicts)
 	}
 	if task.Total == 0 {
 		return "no documents", nil
@@ -227,20 +227,20 @@ func (a *Reindex) one(ctx context.Context, env *Env, sources []string, dest stri
 	return fmt.Sprintf("%d documents", task.Done), a.there(ctx, env, dest)
 }
 
-// there sees that the target, an index or an alias, is there. A name with a pattern
-// of the server's own is left to the server.
+// there verifies that the target, an index or an alias, exists. A name with date math is
+// resolved by the server and not verified.
 func (a *Reindex) there(ctx context.Context, env *Env, dest string) error {
 	list, err := env.Cluster.Indices(ctx)
 	if err != nil || strings.HasPrefix(dest, "<") {
 		return err
 	}
 	if !slices.ContainsFunc(list, func(i *cluster.Index) bool { return i.Name == dest || i.HasAlias(dest) || i.DataStream == dest }) {
-		return fmt.Errorf("the target %s is not there", dest)
+		return fmt.Errorf("the target %s does not exist", dest)
 	}
 	return nil
 }
 
-// body is the request's, with the sources and the target in their places.
+// body is the body of the request, with the sources and the target filled in.
 func (a *Reindex) body(sources []string, dest string) map[string]any {
 	b := a.RequestBody
 	source := compact(map[string]any{
@@ -284,11 +284,11 @@ func compact(m map[string]any) map[string]any {
 	return m
 }
 
-// arrives is how long the task of a reindex whose reply was lost is looked for: one that
-// has ended is not listed any more.
+// arrives is how long esnap searches for the task of a reindex whose reply was lost: a
+// task that has ended is not listed any more.
 const arrives = time.Minute
 
-// lookForLost looks for the task of a reindex whose reply was lost.
+// lookForLost searches for the task of a reindex whose reply was lost.
 func (a *Reindex) lookForLost(ctx context.Context, env *Env, dest string, lost error) (id string, err error) {
 	start, pause := env.Watch.Elapsed(), firstPause
 	for env.Watch.Elapsed()-start < arrives {
@@ -301,11 +301,11 @@ func (a *Reindex) lookForLost(ctx context.Context, env *Env, dest string, lost e
 		if err != nil && !cluster.Transient(err) {
 			break
 		}
-		env.Waiting(cluster.Waiting{For: "the reindex into " + dest + ", to the request for which the reply was lost", Elapsed: env.Watch.Elapsed() - start})
+		env.Waiting(cluster.Waiting{For: "the reindex into " + dest + " whose reply was lost", Elapsed: env.Watch.Elapsed() - start})
 		if env.Watch.Sleep(ctx, pause) != nil {
 			break
 		}
 		pause = min(pause*2, 5*time.Second)
 	}
-	return "", cluster.WithHint(fmt.Errorf("cannot tell whether the reindex into %s started: %w", dest, lost), "look with GET _tasks?actions=*reindex, and at the documents in %s, before running it again", dest)
+	return "", cluster.WithHint(fmt.Errorf("cannot tell whether the reindex into %s started: %w", dest, lost), "before running it again, check GET _tasks?actions=*reindex and the documents in %s", dest)
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/esnap/esnap/internal/cluster"
 )
 
-// Replicas sets how many replicas open indices have (spec/curator §5.15).
+// Replicas sets the number of replicas of open indices (spec/curator §5.15).
 type Replicas struct {
 	Count int64 `yaml:"count" check:"required,min=0,max=10" doc:"number of replicas"`
 	Wait
@@ -28,8 +28,8 @@ func (a *Replicas) Run(ctx context.Context, env *Env) error {
 	}
 	if env.Behaviour.Cautious && a.WaitForCompletion {
 		if capacity, err := env.Cluster.Capacity(ctx); err == nil && len(capacity.Nodes) > 0 && int(a.Count) >= len(capacity.Nodes) {
-			return cluster.WithHint(fmt.Errorf("%s of each shard need %d data nodes, and the cluster has %d: the wait for green would not end", cluster.Count(int(a.Count), "replica"), a.Count+1, len(capacity.Nodes)),
-				"set count lower, add nodes, or do not wait: wait_for_completion: false")
+			return cluster.WithHint(fmt.Errorf("%s of each shard need %d data nodes, but the cluster has %d: the wait for green would not end", cluster.Count(int(a.Count), "replica"), a.Count+1, len(capacity.Nodes)),
+				"set a lower count, add nodes, or set wait_for_completion: false")
 		}
 	}
 	err = putSettings(ctx, env, changeReplicas, cluster.Names(indices), cluster.PutIndexSettings{Settings: map[string]any{"number_of_replicas": a.Count}})

@@ -14,36 +14,36 @@ import (
 	"github.com/esnap/esnap/internal/restore"
 )
 
-// Restore brings indices back from a snapshot and sees that every shard of them
-// is started (spec/curator §5.4). The command esnap restore fills in what a file
-// cannot say: which indices, from whichever snapshot is best for each.
+// Restore restores indices from a snapshot and verifies that all their shards are
+// started (spec/curator §5.4). The command esnap restore adds what a file cannot ask
+// for: each index from the snapshot that is best for it.
 type Restore struct {
 	Repository         string         `yaml:"repository" check:"required" doc:"the repository"`
-	Name               string         `yaml:"name" doc:"the snapshot, taken literally; filters do not apply to it"`
-	Snapshot           string         `yaml:"snapshot" check:"oneof=latest" doc:"latest: the newest good snapshot that the filters leave; default: the newest in any state (esnap's own)"`
-	Indices            []string       `yaml:"indices" check:"list" doc:"names or wildcard patterns; default: all that the snapshot holds"`
+	Name               string         `yaml:"name" doc:"name of the snapshot, without date tokens; the filters do not apply to it"`
+	Snapshot           string         `yaml:"snapshot" check:"oneof=latest" doc:"latest: the newest good snapshot among the selected ones; default: the newest one in any state (esnap's own)"`
+	Indices            []string       `yaml:"indices" check:"list" doc:"names or wildcard patterns; default: all indices in the snapshot"`
 	IncludeAliases     bool           `yaml:"include_aliases" doc:"also restore aliases"`
-	IgnoreUnavailable  bool           `yaml:"ignore_unavailable" doc:"an index that the snapshot lacks is no failure"`
+	IgnoreUnavailable  bool           `yaml:"ignore_unavailable" doc:"do not fail if the snapshot does not contain an index"`
 	IncludeGlobalState bool           `yaml:"include_global_state" doc:"also restore templates and persistent settings"`
-	Partial            bool           `yaml:"partial" doc:"also take a PARTIAL snapshot, and copies that lack shards"`
-	RenamePattern      string         `yaml:"rename_pattern" doc:"regular expression on index names; what has more than one meaning is refused"`
-	RenameReplacement  string         `yaml:"rename_replacement" doc:"what a match is replaced by; $1 is its first group"`
+	Partial            bool           `yaml:"partial" doc:"also restore from a PARTIAL snapshot, and copies with missing shards"`
+	RenamePattern      string         `yaml:"rename_pattern" doc:"regular expression on index names; an ambiguous expression is refused"`
+	RenameReplacement  string         `yaml:"rename_replacement" doc:"replacement of each match; $1 is the first group"`
 	ExtraSettings      map[string]any `yaml:"extra_settings" doc:"index settings, or index_settings and ignore_index_settings for the request"`
-	SkipRepoFSCheck    bool           `yaml:"skip_repo_fs_check" doc:"do not have every node verify the repository first"`
-	OnConflict         string         `yaml:"on_conflict" check:"oneof=fail|skip|rename" doc:"when a target's name is taken; default fail, in Curator's command lines left to the server (esnap's own)"`
-	FeatureStates      []string       `yaml:"feature_states" check:"list" doc:"names of features whose system indices are brought back; default none, in Curator's command lines as the server does (esnap's own)"`
-	KeepFor            *time.Duration `yaml:"keep_for" doc:"mark the restored indices so that esnap's deletes leave them alone for so long; default 7d when they keep their name, none in Curator's command lines (esnap's own)"`
-	WaitForRunning     *time.Duration `yaml:"wait_for_running" doc:"wait so long for another operation; default 30m, 0 in Curator's command lines (esnap's own)"`
+	SkipRepoFSCheck    bool           `yaml:"skip_repo_fs_check" doc:"do not verify the repository on every node first"`
+	OnConflict         string         `yaml:"on_conflict" check:"oneof=fail|skip|rename" doc:"what to do if the target's name already exists; default fail, in Curator's command lines the server decides (esnap's own)"`
+	FeatureStates      []string       `yaml:"feature_states" check:"list" doc:"names of features whose system indices are restored; default none, in Curator's command lines the server decides (esnap's own)"`
+	KeepFor            *time.Duration `yaml:"keep_for" doc:"protect the restored indices from esnap's own deletions for this long; default 7d when they keep their name, none in Curator's command lines (esnap's own)"`
+	WaitForRunning     *time.Duration `yaml:"wait_for_running" doc:"maximum wait for another operation; default 30m, 0 in Curator's command lines (esnap's own)"`
 	StallWait
 
-	// Choose is set by the command: Indices come each from the best snapshot of all
-	// repositories named, or of all there are.
+	// Choose is set by the command: each index is restored from the best snapshot of the
+	// named repositories, or of all repositories.
 	Choose *Choice `yaml:"-"`
 
 	behaviour Behaviour
 }
 
-// DefaultKeep is how long indices that are restored under their own name are kept.
+// DefaultKeep is how long indices that are restored under their own name are protected.
 const DefaultKeep = 7 * 24 * time.Hour
 
 // Choice is what the command esnap restore adds to an action's options.
@@ -65,7 +65,7 @@ func newRestore(b Behaviour) Action {
 func (a *Restore) Validate(map[string]bool) error {
 	var errs []error
 	if a.Name != "" && a.Snapshot != "" {
-		errs = append(errs, optionError("snapshot", "name says which snapshot already; give one of them"))
+		errs = append(errs, optionError("snapshot", "cannot be given together with name, which already names the snapshot"))
 	}
 	if err := a.Unpredictable(); err != nil && (a.behaviour.PredictableRenames || a.OnConflict != "") {
 		errs = append(errs, optionError("rename_"+err.What, "column %d: %s", err.Column, err.Text))
@@ -73,8 +73,8 @@ func (a *Restore) Validate(map[string]bool) error {
 	return errors.Join(errs...)
 }
 
-// Unpredictable says why the names that the server makes cannot be predicted, or nothing.
-// On Curator's command lines that is not an error.
+// Unpredictable returns why the names that the server makes cannot be predicted, or nil.
+// In Curator's command lines that is not an error.
 func (a *Restore) Unpredictable() *rename.Error {
 	var e *rename.Error
 	if a.renames() {
@@ -84,13 +84,13 @@ func (a *Restore) Unpredictable() *rename.Error {
 	return e
 }
 
-// renames says whether names are changed: a pattern or a replacement alone does nothing.
+// renames reports whether names are changed: a pattern or a replacement alone does nothing.
 func (a *Restore) renames() bool { return a.RenamePattern != "" && a.RenameReplacement != "" }
 
 // Source implements Sourced.
 func (a *Restore) Source() string { return a.Repository }
 
-// Unlisted says that no filters apply: the command chooses among all snapshots.
+// Unlisted reports that no filters apply: the command chooses among all snapshots.
 func (a *Restore) Unlisted() bool { return a.Choose != nil }
 
 // Run implements Action.
@@ -108,13 +108,13 @@ func (a *Restore) Run(ctx context.Context, env *Env) error {
 		env.Warn("%s", w)
 	}
 	if len(plan.Missing) > 0 {
-		return cluster.WithHint(fmt.Errorf("%s: %w", strings.Join(plan.Missing, "\n"), cluster.ErrNoIndex), "nothing was restored; esnap snapshot list --holding INDEX looks for one")
+		return cluster.WithHint(fmt.Errorf("%s: %w", strings.Join(plan.Missing, "\n"), cluster.ErrNoIndex), "nothing was restored; esnap snapshot list --holding INDEX finds the snapshots that contain an index")
 	}
 	if stop := plan.Refusals; len(stop) > 0 {
 		return cluster.WithHint(cluster.Refuse("%s", strings.Join(stop, "\n")), "nothing was restored")
 	}
 	if len(plan.Forcible) > 0 && !env.Force {
-		return cluster.WithHint(cluster.Refuse("%s", strings.Join(plan.Forcible, "\n")), "nothing was restored; --force restores all the same")
+		return cluster.WithHint(cluster.Refuse("%s", strings.Join(plan.Forcible, "\n")), "nothing was restored; --force overrides this refusal")
 	}
 	return a.carryOut(ctx, env, plan)
 }
@@ -141,7 +141,7 @@ func (a *Restore) plan(ctx context.Context, env *Env) (*restore.Plan, error) {
 	switch {
 	case a.KeepFor != nil:
 		keep = *a.KeepFor
-	case r.Pattern == "": // under its own name the next expiry would find it
+	case r.Pattern == "": // the next expiry would delete an index with its own name
 		keep = env.Behaviour.KeepRestored
 	}
 	if keep > 0 {
@@ -178,13 +178,13 @@ func (a *Restore) plan(ctx context.Context, env *Env) (*restore.Plan, error) {
 	}
 	p := restore.Make(r, l)
 	if a.IncludeAliases && env.Behaviour.Cautious {
-		p.Warnings = append(p.Warnings, "a snapshot does not say which aliases its indices have: if one is named like an index that is there, the restore fails")
+		p.Warnings = append(p.Warnings, "esnap cannot read which aliases the indices in the snapshot have; if one of them has the name of an existing index, the restore fails")
 	}
 	return p, nil
 }
 
-// everywhere lists the snapshots of the repositories in question. One that cannot
-// be read is said and left out, unless it was named.
+// everywhere lists the snapshots of the named repositories, or of all. A repository that
+// cannot be read is skipped with a warning, unless it was named.
 func (a *Restore) everywhere(ctx context.Context, env *Env) ([]*cluster.Snapshot, error) {
 	names := a.Choose.Repositories
 	if len(names) == 0 {
@@ -206,7 +206,7 @@ func (a *Restore) everywhere(ctx context.Context, env *Env) ([]*cluster.Snapshot
 			if len(a.Choose.Repositories) > 0 {
 				return nil, missingRepository(err)
 			}
-			env.Warn("repository %s is left out: %s", name, err)
+			env.Warn("repository %s skipped: %s", name, err)
 			continue
 		}
 		all = append(all, list...)
@@ -214,8 +214,8 @@ func (a *Restore) everywhere(ctx context.Context, env *Env) ([]*cluster.Snapshot
 	return all, nil
 }
 
-// pick is Curator's choice: the snapshot named, of the whole repository, or the
-// newest of those the filters left; its state is judged afterwards.
+// pick chooses as Curator does: the named snapshot, out of the whole repository, or the
+// newest selected one. Its state is judged afterwards.
 func (a *Restore) pick(ctx context.Context, env *Env) (*cluster.Snapshot, error) {
 	var s *cluster.Snapshot
 	if a.Name != "" {
@@ -260,15 +260,15 @@ func (a *Restore) pick(ctx context.Context, env *Env) (*cluster.Snapshot, error)
 		return s, nil
 	}
 	return nil, cluster.WithHint(fmt.Errorf("snapshot %s/%s cannot be restored: its state is %s", a.Repository, s.Name, s.State),
-		"a state filter, or snapshot: latest, leaves only good ones; partial: true also takes a PARTIAL one")
+		"a state filter or snapshot: latest selects only good snapshots; partial: true also restores from a PARTIAL one")
 }
 
-// measure asks for sizes and space; what cannot be had is left out of the plan.
+// measure reads sizes and free space; what cannot be read is missing in the plan.
 func (a *Restore) measure(ctx context.Context, env *Env, r restore.Request, l *restore.Listings) {
 	for _, ref := range restore.SizesNeeded(r, *l) {
 		sizes, err := env.Cluster.SnapshotSizes(ctx, ref.Repository, ref.Snapshot)
 		if err != nil {
-			env.Warn("how large the indices in %s/%s are is not known: %s", ref.Repository, ref.Snapshot, err)
+			env.Warn("cannot read the sizes of the indices in %s/%s: %s", ref.Repository, ref.Snapshot, err)
 			continue
 		}
 		l.Sizes[ref] = sizes
@@ -276,12 +276,12 @@ func (a *Restore) measure(ctx context.Context, env *Env, r restore.Request, l *r
 	if c, err := env.Cluster.Capacity(ctx); err == nil {
 		l.Capacity = &c
 	} else {
-		env.Warn("how much space the nodes have is not known: %s", err)
+		env.Warn("cannot read the free space of the nodes: %s", err)
 	}
 }
 
 // owners finds out which repositories this cluster does not write to, and which marked
-// indices are not whole.
+// indices are incomplete.
 func (a *Restore) owners(ctx context.Context, env *Env, l *restore.Listings) error {
 	l.ReadOnly, l.Unready = map[string]bool{}, map[string]bool{}
 	if a.Choose != nil {
@@ -360,18 +360,18 @@ func (a *Restore) carryOut(ctx context.Context, env *Env, plan *restore.Plan) er
 		return context.Cause(ctx)
 	}
 	if !a.WaitForCompletion {
-		env.Warn("the restore continues in the cluster and is not waited for; watch it with esnap status; wait for it by running the same command again")
+		env.Warn("the restore continues in the cluster; watch it with esnap status; wait for it by running the same command again")
 		for _, it := range waitFor {
-			outcome(it, cluster.Requested, nil, "started from %s, not waited for", it.Snapshot)
+			outcome(it, cluster.Requested, nil, "started from %s; the restore continues in the cluster", it.Snapshot)
 		}
 		return a.mark(ctx, env, plan, waitFor)
 	}
 	return a.finish(ctx, env, plan, waitFor, outcome)
 }
 
-// start sends one restore request. The mark that protects the indices goes with it, as a
-// setting: nothing can come between a restore and its mark. The items come back with the
-// names that they have got.
+// start sends one restore request. The mark that protects the indices is a setting in the
+// same request: nothing can happen between a restore and its mark. The returned items
+// have the names that the server gave them.
 func (a *Restore) start(ctx context.Context, env *Env, plan *restore.Plan, g restore.Group) ([]restore.Item, error) {
 	req := cluster.RestoreSnapshot{
 		Repository: g.Repository, Name: g.Snapshot, RenamePattern: g.Pattern, RenameReplacement: g.Replacement,
@@ -393,7 +393,7 @@ func (a *Restore) start(ctx context.Context, env *Env, plan *restore.Plan, g res
 		return nil, err
 	}
 	if env.Behaviour.FeaturesByName && len(req.FeatureStates) == 0 && server.HasFeatureStates() {
-		req.FeatureStates = []string{"none"} // include_global_state alone would bring all of them back
+		req.FeatureStates = []string{"none"} // include_global_state alone would restore all of them
 	}
 	a.settings(&req)
 	if !plan.KeepUntil.IsZero() && len(req.Targets) > 0 {
@@ -416,7 +416,7 @@ func (a *Restore) start(ctx context.Context, env *Env, plan *restore.Plan, g res
 	if err != nil {
 		return nil, err
 	}
-	// Indices that did not exist, or were closed, tell that the restore has begun.
+	// Indices that did not exist, or were closed, show that the restore has begun.
 	appeared := func() ([]string, error) {
 		after, err := list()
 		maps.DeleteFunc(after, func(name string, _ bool) bool { return before[name] })
@@ -432,7 +432,7 @@ func (a *Restore) start(ctx context.Context, env *Env, plan *restore.Plan, g res
 	return g.Items, err
 }
 
-// lookForLost looks for a restore whose reply was lost, for as long as the request can
+// lookForLost searches for a restore whose reply was lost, as long as the request can
 // still arrive.
 func (a *Restore) lookForLost(ctx context.Context, env *Env, targets int, appeared func() ([]string, error), lost error) error {
 	start, pause := env.Watch.Elapsed(), firstPause
@@ -444,7 +444,7 @@ func (a *Restore) lookForLost(ctx context.Context, env *Env, targets int, appear
 		if err != nil && !cluster.Transient(err) || env.Watch.Elapsed()-start >= lostFor {
 			return fmt.Errorf("the restore did not begin within %s: %w", lostFor, lost)
 		}
-		env.Waiting(cluster.Waiting{For: "the restore of " + cluster.Count(targets, "index") + ", to the request for which the reply was lost", Elapsed: env.Watch.Elapsed() - start})
+		env.Waiting(cluster.Waiting{For: "the restore of " + cluster.Count(targets, "index") + " whose reply was lost", Elapsed: env.Watch.Elapsed() - start})
 		if env.Watch.Sleep(ctx, pause) != nil {
 			return lost
 		}
@@ -452,11 +452,11 @@ func (a *Restore) lookForLost(ctx context.Context, env *Env, targets int, appear
 	}
 }
 
-// errUnnamed means that a restore runs, but not to which names.
-var errUnnamed = errors.New("cannot tell which name the server gave it")
+// errUnnamed means that a restore runs, but its target names are unknown.
+var errUnnamed = errors.New("cannot tell which name the server gave the index")
 
-// named gives the items the names that the server made: those of the indices that are new.
-// Which of them is which index is not known, so that all lack shards if one does.
+// named gives the items the names that the server made: those of the new indices. Which
+// new index belongs to which item is unknown, so all count as incomplete if one is.
 func named(ctx context.Context, env *Env, g restore.Group, appeared func() ([]string, error)) ([]restore.Item, error) {
 	names, err := appeared()
 	if err != nil {
@@ -474,7 +474,7 @@ func named(ctx context.Context, env *Env, g restore.Group, appeared func() ([]st
 		})
 	}
 	if len(names) != len(g.Items) {
-		return nil, fmt.Errorf("%w: %d indices were to be restored, new are: %s", errUnnamed, len(g.Items), strings.Join(names, ", "))
+		return nil, fmt.Errorf("%w: %d indices were requested; new indices: %s", errUnnamed, len(g.Items), strings.Join(names, ", "))
 	}
 	items := slices.Clone(g.Items)
 	lacking := slices.ContainsFunc(items, func(it restore.Item) bool { return it.Lacking })
@@ -523,14 +523,13 @@ func (a *Restore) settings(req *cluster.RestoreSnapshot) {
 	}
 }
 
-// finish waits until every shard of every target is started, and judges.
+// finish waits until all shards of all targets are started, and judges the result.
 func (a *Restore) finish(ctx context.Context, env *Env, plan *restore.Plan, items []restore.Item, outcome func(restore.Item, cluster.Result, error, string, ...any)) error {
 	var targets []string
 	for _, it := range items {
 		targets = append(targets, it.Targets()...)
 	}
-	// The mark comes first: a delete that runs before the restore has ended must
-	// see it.
+	// The mark comes first: a deletion that runs before the restore has ended must see it.
 	marked := a.mark(ctx, env, plan, items)
 	var health map[string]cluster.IndexHealth
 	quiet := 0
@@ -559,7 +558,7 @@ func (a *Restore) finish(ctx context.Context, env *Env, plan *restore.Plan, item
 			return false, nil
 		}
 		quiet++
-		return quiet >= absences, nil // no restore runs any more: judge what there is
+		return quiet >= absences, nil // no restore runs any more: judge the result
 	}, func() (cluster.Progress, error) { return env.Cluster.RestoreProgress(ctx, targets) })
 	if err != nil {
 		for _, it := range items {
@@ -583,9 +582,9 @@ func (a *Restore) finish(ctx context.Context, env *Env, plan *restore.Plan, item
 		}
 		switch {
 		case !there:
-			outcome(it, cluster.Failure, errors.New("it does not exist after the restore"), "")
+			outcome(it, cluster.Failure, errors.New("the index does not exist after the restore"), "")
 		case !h.Ready():
-			outcome(it, cluster.Failure, fmt.Errorf("%d of %d primary shards are started: %s", h.ActivePrimary, h.Shards, firstFewOf(unready, "; ", 3)), "")
+			outcome(it, cluster.Failure, fmt.Errorf("only %d of %d primary shards are started: %s", h.ActivePrimary, h.Shards, firstFewOf(unready, "; ", 3)), "")
 		default:
 			detail := fmt.Sprintf("from %s/%s", it.Repository, it.Snapshot)
 			var sum, counted int
@@ -598,11 +597,11 @@ func (a *Restore) finish(ctx context.Context, env *Env, plan *restore.Plan, item
 				detail += fmt.Sprintf(", %s", cluster.Count(sum, "document"))
 			}
 			if !plan.KeepUntil.IsZero() {
-				detail += ", protected until the end of " + plan.KeepUntil.UTC().Format("2006-01-02")
+				detail += ", protected until the end of " + plan.KeepUntil.UTC().Format("2006-01-02") + " (UTC)"
 			}
 			result := cluster.Done
 			if it.Lacking {
-				result, detail = cluster.Less, detail+"; the copy lacked shards"
+				result, detail = cluster.Less, detail+"; the copy has missing shards"
 			}
 			outcome(it, result, nil, "%s", detail)
 		}
@@ -622,7 +621,7 @@ func together(names []string, health map[string]cluster.IndexHealth) (sum cluste
 	return sum, there
 }
 
-// mark gives the restored indices the alias that esnap's deletes honour.
+// mark gives the restored indices the alias that protects them from esnap's deletions.
 func (a *Restore) mark(ctx context.Context, env *Env, plan *restore.Plan, items []restore.Item) error {
 	if plan.KeepUntil.IsZero() {
 		return nil
@@ -640,10 +639,10 @@ func (a *Restore) mark(ctx context.Context, env *Env, plan *restore.Plan, items 
 		return nil
 	}
 	if err := env.Cluster.UpdateAliases(ctx, req); err != nil {
-		env.Warn("the restored indices did not get the alias %s: %s; they are protected all the same, by the setting %s", alias, err, cluster.SettingKeepUntil)
+		env.Warn("the alias %s was not added to the restored indices: %s; the setting %s protects them as well", alias, err, cluster.SettingKeepUntil)
 		return nil
 	}
-	for _, batch := range env.Cluster.IndexBatches(names) { // the alias says it now
+	for _, batch := range env.Cluster.IndexBatches(names) { // the alias protects them now
 		_ = env.Cluster.PutIndexSettings(ctx, cluster.PutIndexSettings{Names: batch, Settings: map[string]any{cluster.SettingKeepUntil: nil, cluster.SettingRestoredFrom: nil}})
 	}
 	return nil

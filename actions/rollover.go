@@ -15,17 +15,17 @@ import (
 // Rollover points an alias to a new index when conditions are met
 // (spec/curator §5.16).
 type Rollover struct {
-	Name                string         `yaml:"name" check:"required" doc:"the alias, taken literally"`
-	Conditions          conditions     `yaml:"conditions" check:"required" doc:"max_age, max_docs, max_size; one of them is enough"`
-	NewIndex            string         `yaml:"new_index" doc:"the new index, with strftime tokens or as <date math>; default: the server counts on"`
-	ExtraSettings       map[string]any `yaml:"extra_settings" doc:"aliases, mappings and settings of the new index; other keys are settings, too"`
-	WaitForActiveShards string         `yaml:"wait_for_active_shards" check:"scalar" doc:"shard copies that must be started, a number or all"`
+	Name                string         `yaml:"name" check:"required" doc:"name of the alias, without date tokens"`
+	Conditions          conditions     `yaml:"conditions" check:"required" doc:"max_age, max_docs, max_size; one that is met is enough"`
+	NewIndex            string         `yaml:"new_index" doc:"the new index, with strftime tokens or as <date math>; default: the server increments the number in the name"`
+	ExtraSettings       map[string]any `yaml:"extra_settings" doc:"aliases, mappings and settings of the new index; any other key is a setting"`
+	WaitForActiveShards string         `yaml:"wait_for_active_shards" check:"scalar" doc:"number of shard copies that must be started, or all"`
 }
 
 type conditions struct {
 	MaxAge  string `yaml:"max_age" doc:"age of the index, such as 7d"`
-	MaxDocs int64  `yaml:"max_docs" check:"min=1" doc:"documents in it"`
-	MaxSize string `yaml:"max_size" doc:"size of its primaries, such as 50gb"`
+	MaxDocs int64  `yaml:"max_docs" check:"min=1" doc:"number of documents in the index"`
+	MaxSize string `yaml:"max_size" doc:"size of the primary shards, such as 50gb"`
 }
 
 func newRollover(Behaviour) Action { return &Rollover{WaitForActiveShards: "0"} }
@@ -56,11 +56,11 @@ func (a *Rollover) conditions() map[string]any {
 	return c
 }
 
-// counts says whether the server can count a name on.
+// counts matches names whose number the server can increment.
 var counts = regexp.MustCompile(`(?:\d\d|-\d)$`)
 
-// Run implements Action. Conditions that are not met, and an index that a
-// lifecycle policy rolls over, are no failure (K16).
+// Run implements Action. It does not fail if the conditions are not met, or if a
+// lifecycle policy rolls the index over (K16).
 func (a *Rollover) Run(ctx context.Context, env *Env) error {
 	list, err := env.Indices(ctx)
 	if err != nil {
@@ -77,14 +77,14 @@ func (a *Rollover) Run(ctx context.Context, env *Env) error {
 	at := slices.IndexFunc(members, func(i *cluster.Index) bool { return slices.Contains(write[i.Name], a.Name) })
 	switch {
 	case at < 0 && len(members) > 1:
-		return fmt.Errorf("the alias %s has %d indices and none is its write index: it cannot be rolled over", a.Name, len(members))
+		return fmt.Errorf("the alias %s cannot be rolled over: it has %d indices, and none is its write index", a.Name, len(members))
 	case at < 0 && !counts.MatchString(members[0].Name):
-		return fmt.Errorf("the index %s behind the alias %s has no number at its end: it cannot be rolled over", members[0].Name, a.Name)
+		return fmt.Errorf("the index %s of the alias %s cannot be rolled over: its name does not end with a number", members[0].Name, a.Name)
 	}
 	current := members[max(at, 0)]
 	o := cluster.Outcome{Verb: cluster.VerbRollOver, What: "alias", Name: a.Name, Result: cluster.Done}
 	if current.Lifecycle != "" && !env.AllowILM {
-		o.Result, o.Detail = cluster.Unchanged, "the lifecycle policy "+current.Lifecycle+" rolls it over (allow_ilm_indices: true does it all the same)"
+		o.Result, o.Detail = cluster.Unchanged, "the lifecycle policy "+current.Lifecycle+" rolls it over (allow_ilm_indices: true overrides that)"
 		env.Outcome(o)
 		return nil
 	}
@@ -105,7 +105,7 @@ func (a *Rollover) Run(ctx context.Context, env *Env) error {
 	}
 	done, err := env.Cluster.Rollover(ctx, req)
 	assumed := err == nil && done.NewIndex == ""
-	if errors.Is(err, cluster.ErrLost) { // never asked for twice: look
+	if errors.Is(err, cluster.ErrLost) { // never sent twice: verify
 		after, lerr := env.Cluster.Indices(ctx)
 		if lerr == nil && hasIndex(after, due.NewIndex) {
 			err = nil
@@ -132,12 +132,12 @@ func (a *Rollover) Run(ctx context.Context, env *Env) error {
 	return nil
 }
 
-// hasAliases sees that an index has the aliases.
+// hasAliases verifies that an index has the aliases.
 func hasAliases(ctx context.Context, env *Env, index string, aliases map[string]any) error {
 	have, err := env.Cluster.AliasBodies(ctx, index)
 	for _, alias := range slices.Sorted(maps.Keys(aliases)) {
 		if _, there := have[alias]; !there && err == nil {
-			return fmt.Errorf("rolled over to %s, which does not have the alias %s", index, alias)
+			return fmt.Errorf("rolled over, but the new index %s does not have the alias %s", index, alias)
 		}
 	}
 	return err
@@ -158,8 +158,8 @@ func checkParts(extra map[string]any) error {
 	return nil
 }
 
-// parts are what extra_settings say of a new index. Keys besides these three are
-// settings, as Curator has them.
+// parts splits the extra_settings of a new index. Keys besides these three are settings,
+// as in Curator.
 func parts(extra map[string]any) (settings, aliases, mappings map[string]any) {
 	part := func(key string) map[string]any { m, _ := extra[key].(map[string]any); return m }
 	settings = maps.Clone(extra)

@@ -12,35 +12,35 @@ import (
 	"github.com/esnap/esnap/internal/cluster"
 )
 
-// Shrink makes indices with fewer primaries out of open indices, one at a time
-// (spec/curator §5.17). What it changes on a source to get there, its routing and
-// a write block, it takes back when it fails; a block that was there before stays,
-// and so does ours where nothing but the deletion of the source failed.
+// Shrink shrinks open indices to fewer primary shards, one at a time (spec/curator
+// §5.17). It changes the routing of the source and blocks its writes. When it fails, it
+// reverts that. A block that existed before is kept, and so is ours if only the deletion
+// of the source failed.
 type Shrink struct {
-	ShrinkNode       string         `yaml:"shrink_node" check:"required" doc:"the node that gets a copy of every shard: its name, or DETERMINISTIC for the one with most space"`
-	NodeFilters      nodeFilters    `yaml:"node_filters" check:"prune" doc:"which nodes may be taken"`
-	NumberOfShards   int64          `yaml:"number_of_shards" check:"min=1,max=99" doc:"primaries of the target; a divisor of the source's"`
+	ShrinkNode       string         `yaml:"shrink_node" check:"required" doc:"node that gets a copy of every shard: its name, or DETERMINISTIC for the node with most free space"`
+	NodeFilters      nodeFilters    `yaml:"node_filters" check:"prune" doc:"which nodes may be used"`
+	NumberOfShards   int64          `yaml:"number_of_shards" check:"min=1,max=99" doc:"primary shards of the target; must divide those of the source"`
 	NumberOfReplicas int64          `yaml:"number_of_replicas" check:"min=0,max=10" doc:"replicas of the target"`
-	ShrinkPrefix     string         `yaml:"shrink_prefix" doc:"put before the source's name"`
-	ShrinkSuffix     string         `yaml:"shrink_suffix" doc:"put after the source's name"`
+	ShrinkPrefix     string         `yaml:"shrink_prefix" doc:"added before the source's name"`
+	ShrinkSuffix     string         `yaml:"shrink_suffix" doc:"added after the source's name"`
 	CopyAliases      bool           `yaml:"copy_aliases" doc:"move the source's aliases to the target"`
-	DeleteAfter      bool           `yaml:"delete_after" doc:"delete the source once the target is seen to hold the same documents"`
+	DeleteAfter      bool           `yaml:"delete_after" doc:"delete the source after the target has been verified to have as many documents"`
 	PostAllocation   postAllocation `yaml:"post_allocation" doc:"a rule of shard allocation for the target"`
-	WaitActive       string         `yaml:"wait_for_active_shards" check:"scalar" doc:"shard copies that must be started, a number or all"`
-	WaitRebalance    bool           `yaml:"wait_for_rebalance" doc:"also wait until no shard of the cluster moves"`
+	WaitActive       string         `yaml:"wait_for_active_shards" check:"scalar" doc:"number of shard copies that must be started, or all"`
+	WaitRebalance    bool           `yaml:"wait_for_rebalance" doc:"also wait until no shard in the cluster is moving"`
 	ExtraSettings    map[string]any `yaml:"extra_settings" doc:"settings and aliases of the target"`
 	Wait
 }
 
 type nodeFilters struct {
-	PermitMasters bool     `yaml:"permit_masters" doc:"also nodes that may be elected master"`
-	ExcludeNodes  []string `yaml:"exclude_nodes" check:"list" doc:"nodes that are not taken"`
+	PermitMasters bool     `yaml:"permit_masters" doc:"also use nodes that may be elected master"`
+	ExcludeNodes  []string `yaml:"exclude_nodes" check:"list" doc:"nodes that are not used"`
 }
 
 type postAllocation struct {
 	AllocationType string  `yaml:"allocation_type" check:"oneof=require|include|exclude" doc:"the kind of rule"`
 	Key            string  `yaml:"key" doc:"the node attribute"`
-	Value          *string `yaml:"value" doc:"its value; none removes the rule"`
+	Value          *string `yaml:"value" doc:"value of the attribute; without a value the rule is removed"`
 }
 
 func newShrink(Behaviour) Action {
@@ -54,7 +54,7 @@ func newShrink(Behaviour) Action {
 func (a *Shrink) Validate(given map[string]bool) error {
 	var errs []error
 	if a.ShrinkPrefix+a.ShrinkSuffix == "" {
-		errs = append(errs, optionError("shrink_suffix", "with neither shrink_prefix nor shrink_suffix the target would have the source's name"))
+		errs = append(errs, optionError("shrink_suffix", "must not be empty if shrink_prefix is empty: the target would have the source's name"))
 	}
 	if why := cluster.InvalidName("index", a.target("x")); why != "" {
 		errs = append(errs, tolerated("shrink_suffix", "the target %q cannot be the name of an index: %s", a.target("SOURCE"), why))
@@ -63,7 +63,7 @@ func (a *Shrink) Validate(given map[string]bool) error {
 		errs = append(errs, optionError("post_allocation", "the key is missing"))
 	}
 	if _, given := a.ExtraSettings["mappings"]; given {
-		errs = append(errs, optionError("extra_settings", "mappings: the target has those of its source; the server takes no others"))
+		errs = append(errs, optionError("extra_settings", "mappings: cannot be changed; the target has the mappings of its source"))
 	}
 	return errors.Join(append(errs, checkParts(a.ExtraSettings), checkAliases(a.ExtraSettings))...)
 }
@@ -71,9 +71,9 @@ func (a *Shrink) Validate(given map[string]bool) error {
 const (
 	requireNode = "index.routing.allocation.require._name"
 	blockWrites = "index.blocks.write"
-	// maxDocs is what one shard can hold (Lucene's limit).
+	// maxDocs is how many documents one shard can have (Lucene's limit).
 	maxDocs = 2147483519
-	// slack is what the server needs besides twice the primaries, in bytes.
+	// slack is the space that the server needs besides twice the primaries, in bytes.
 	slack = 32 << 10
 )
 
@@ -92,7 +92,7 @@ func (a *Shrink) Run(ctx context.Context, env *Env) error {
 		return int64(primaries) <= a.NumberOfShards
 	})
 	if len(indices) == 0 {
-		return fmt.Errorf("%w: nothing that is selected has more than %s", cluster.ErrEmpty, cluster.Count(int(a.NumberOfShards), "primary shard"))
+		return fmt.Errorf("%w: no selected index has more than %s", cluster.ErrEmpty, cluster.Count(int(a.NumberOfShards), "primary shard"))
 	}
 	for _, i := range indices {
 		o := cluster.Outcome{Verb: cluster.VerbShrink, What: "index", Name: i.Name, Result: cluster.Done, Detail: "to " + a.target(i.Name)}
@@ -134,19 +134,19 @@ func (a *Shrink) shrink(ctx context.Context, env *Env, source *cluster.Index, no
 	switch {
 	case a.DeleteAfter:
 		err = deleteReplaced(ctx, env, source)
-	case env.Behaviour.EmptyRouting: // Curator empties the rule, the index's own one, too
+	case env.Behaviour.EmptyRouting: // Curator removes the rule, also the index's own one
 		err = a.release(ctx, env, source.Name, "", before, nil)
 	default:
 		err = a.undo(ctx, env, source.Name, before, nil)
 	}
-	if err == nil { // all is done without it: that it stays does no harm
+	if err == nil { // everything is done: a mark that remains does no harm
 		_ = env.Cluster.PutIndexSettings(ctx, cluster.PutIndexSettings{Names: []string{target}, Settings: map[string]any{cluster.SettingShrink: nil}})
 	}
 	return err
 }
 
-// shrinkMark says on the source what a shrink is to give back to it, so that the next
-// run can when this one is killed.
+// shrinkMark records on the source which settings a shrink must restore, so that the next
+// run can do that when this one is killed.
 func shrinkMark(before map[string]string) string {
 	return fmt.Sprintf("%t:%s", before[blockWrites] == "true", before[requireNode])
 }
@@ -165,8 +165,8 @@ func beforeShrink(now map[string]string) map[string]string {
 	return before
 }
 
-// undo gives the source back the routing it had, and takes away a write block that
-// it did not have.
+// undo restores the routing of the source, and removes a write block that it did not
+// have.
 func (a *Shrink) undo(ctx context.Context, env *Env, source string, before map[string]string, err error) error {
 	return a.release(ctx, env, source, nilIfEmpty(before[requireNode]), before, err)
 }
@@ -176,7 +176,7 @@ func (a *Shrink) release(ctx context.Context, env *Env, source string, routing a
 	if before[blockWrites] != "true" {
 		put.Settings[blockWrites] = nilIfEmpty(before[blockWrites])
 	}
-	// That the run ends is no reason to leave the source blocked.
+	// The source must be unblocked even if the run ends.
 	if uerr := env.Cluster.PutIndexSettings(context.WithoutCancel(ctx), put); uerr != nil {
 		uerr = fmt.Errorf("the source may still have %s and %s: %w", requireNode, blockWrites, uerr)
 		return errors.Join(err, uerr)
@@ -184,19 +184,20 @@ func (a *Shrink) release(ctx context.Context, env *Env, source string, routing a
 	return err
 }
 
-// check says on which node to shrink, or that an earlier run has made the target
-// already. Servers before 8 remember of what; later ones only until the target is whole,
-// and there esnap's own mark says so. Nothing is changed before all is well.
+// check returns the node to shrink on, or that an earlier run has already made the
+// target. Servers before 8 record the source; later ones only until the target is
+// complete, and there esnap's own mark records it. Nothing is changed before all checks
+// have passed.
 func (a *Shrink) check(ctx context.Context, env *Env, source *cluster.Index, now map[string]string, target string) (node cluster.Node, resumed bool, err error) {
 	switch {
 	case source.StreamHead:
 		return node, false, fmt.Errorf("it is the write index of the data stream %s", source.DataStream)
 	case source.DataStream != "" && a.DeleteAfter:
-		return node, false, cluster.WithHint(leavesStream(source, target), "delete_after: false keeps it")
+		return node, false, cluster.WithHint(leavesStream(source, target), "delete_after: false keeps the source")
 	}
 	primaries, _ := cluster.ShardNumbers(now)
 	if int64(primaries)%a.NumberOfShards != 0 {
-		return node, false, fmt.Errorf("number_of_shards: %d is no divisor of its %s", a.NumberOfShards, cluster.Count(primaries, "primary shard"))
+		return node, false, fmt.Errorf("number_of_shards must divide its %s", cluster.Count(primaries, "primary shard"))
 	}
 	made, err := env.Cluster.Settings(ctx, []string{target})
 	if err != nil {
@@ -204,15 +205,15 @@ func (a *Shrink) check(ctx context.Context, env *Env, source *cluster.Index, now
 	}
 	if s, there := made[target]; there {
 		if id := cmp.Or(s["index.resize.source.uuid"], s["index.shrink.source.uuid"], s[cluster.SettingShrink]); id != "" && id == source.UUID {
-			// A run that was cut off leaves both; one that failed took back what it set. The
-			// same number of documents need not be the same documents.
+			// A run that was killed leaves both settings; a run that failed removed them. The same
+			// number of documents need not be the same documents.
 			if now[blockWrites] != "true" || now[requireNode] == "" {
-				return node, false, cluster.WithHint(fmt.Errorf("%s was made of it by an earlier run, and it may have taken writes since", target), "delete %s, then shrink anew", target)
+				return node, false, cluster.WithHint(fmt.Errorf("%s was made by an earlier run and may contain later writes", target), "delete %s and shrink again", target)
 			}
-			env.Warn("%s was made of %s by an earlier run: it goes on from there", target, source.Name)
+			env.Warn("%s was made from %s by an earlier run; esnap continues with it", target, source.Name)
 			return node, true, nil
 		}
-		return node, false, fmt.Errorf("the target index %s is there already", target)
+		return node, false, fmt.Errorf("the target index %s already exists", target)
 	}
 	if err := a.green(ctx, env, source.Name); err != nil {
 		return node, false, err
@@ -224,7 +225,7 @@ func (a *Shrink) check(ctx context.Context, env *Env, source *cluster.Index, now
 	size, known := stats[source.Name]
 	switch {
 	case !known:
-		return node, false, errors.New("the server gives no statistics of it")
+		return node, false, errors.New("the server does not return the statistics of the index")
 	case size.Docs > maxDocs*a.NumberOfShards:
 		return node, false, fmt.Errorf("its %d documents do not fit into %s", size.Docs, cluster.Count(int(a.NumberOfShards), "shard"))
 	}
@@ -240,14 +241,13 @@ func (a *Shrink) check(ctx context.Context, env *Env, source *cluster.Index, now
 	}
 	data := slices.DeleteFunc(slices.Clone(nodes), func(n cluster.Node) bool { return !n.IsData() })
 	if int(a.NumberOfReplicas) >= len(data) {
-		return node, false, cluster.WithHint(fmt.Errorf("number_of_replicas: %d needs %d data nodes and there are %d: the target would never be green", a.NumberOfReplicas, a.NumberOfReplicas+1, len(data)),
+		return node, false, cluster.WithHint(fmt.Errorf("number_of_replicas: %d needs %d data nodes, but the cluster has %d: the target would never be green", a.NumberOfReplicas, a.NumberOfReplicas+1, len(data)),
 			"set number_of_replicas to %d or less", len(data)-1)
 	}
 	return node, false, nil
 }
 
-// green refuses a source with shard copies that are on no node: nothing is on its way
-// that could be waited for.
+// green refuses a source with shard copies that are on no node: waiting would not help.
 func (a *Shrink) green(ctx context.Context, env *Env, source string) error {
 	health, err := env.Cluster.Health(ctx, []string{source})
 	if err != nil {
@@ -256,13 +256,13 @@ func (a *Shrink) green(ctx context.Context, env *Env, source string) error {
 	h := health[source]
 	starting := h.Status == "yellow" && h.Initializing > 0 && h.Unassigned == 0
 	if h.Status != "green" && !starting {
-		return cluster.WithHint(fmt.Errorf("the source is %s, and only a green index can be shrunk", cmp.Or(h.Status, "deleted or closed")), "wait until all its shards are started, or set its number_of_replicas to what the nodes can hold")
+		return cluster.WithHint(fmt.Errorf("the source is %s, but only a green index can be shrunk", cmp.Or(h.Status, "deleted or closed")), "wait until all shards of the source are started, or set its number_of_replicas to a number that the nodes can have")
 	}
 	return nil
 }
 
-// choose picks the node (DETERMINISTIC: the one with most space among those that
-// may be taken).
+// choose picks the node (DETERMINISTIC: the one with most free space among those that
+// may be used).
 func (a *Shrink) choose(nodes []cluster.Node) (cluster.Node, error) {
 	var best *cluster.Node
 	var names []string
@@ -282,9 +282,9 @@ func (a *Shrink) choose(nodes []cluster.Node) (cluster.Node, error) {
 	}
 	switch {
 	case a.ShrinkNode != "DETERMINISTIC":
-		return cluster.Node{}, fmt.Errorf("shrink_node: there is no node %s; there are %s", a.ShrinkNode, strings.Join(names, ", "))
+		return cluster.Node{}, fmt.Errorf("shrink_node: there is no node %s; the nodes are %s", a.ShrinkNode, strings.Join(names, ", "))
 	case best == nil:
-		return cluster.Node{}, cluster.WithHint(errors.New("shrink_node: no node may be taken: each holds no data, can be the master, or is excluded"), "node_filters: {permit_masters: true} also takes nodes that may be elected master")
+		return cluster.Node{}, cluster.WithHint(errors.New("shrink_node: no node can be used: each one has no data, may be elected master, or is excluded"), "node_filters: {permit_masters: true} also allows nodes that may be elected master")
 	}
 	return *best, nil
 }
@@ -294,20 +294,20 @@ func (a *Shrink) unfit(n cluster.Node) string {
 	case slices.Contains(a.NodeFilters.ExcludeNodes, n.Name):
 		return "is among node_filters.exclude_nodes"
 	case !n.IsData():
-		return "holds no data"
+		return "is not a data node"
 	case n.IsMasterEligible() && !a.NodeFilters.PermitMasters:
 		return "may be elected master, and node_filters.permit_masters is not set"
 	}
 	return ""
 }
 
-// make brings the source's shards together, blocks its writes and shrinks it.
+// make moves the source's shards to one node, blocks its writes and shrinks it.
 func (a *Shrink) make(ctx context.Context, env *Env, from *cluster.Index, target string, node cluster.Node, before map[string]string) error {
 	source := from.Name
 	put := func(settings map[string]any) error {
 		err := env.Cluster.PutIndexSettings(ctx, cluster.PutIndexSettings{Names: []string{source}, Settings: settings})
 		if errors.Is(err, cluster.ErrLost) {
-			return nil // what follows sees whether it is so
+			return nil // verified below
 		}
 		return err
 	}
@@ -326,12 +326,12 @@ func (a *Shrink) make(ctx context.Context, env *Env, from *cluster.Index, target
 		return err
 	}
 	err := env.Cluster.ShrinkIndex(ctx, a.request(from, target))
-	if err == nil || errors.Is(err, cluster.ErrLost) { // never asked for twice: look
+	if err == nil || errors.Is(err, cluster.ErrLost) { // never sent twice: verify
 		made, lerr := env.Cluster.Settings(ctx, []string{target})
 		if _, there := made[target]; there || lerr != nil {
 			return lerr
 		}
-		return errors.Join(errors.New("the target "+target+" is not there"), err)
+		return errors.Join(errors.New("the target "+target+" does not exist"), err)
 	}
 	return err
 }
@@ -346,7 +346,7 @@ func (a *Shrink) request(source *cluster.Index, target string) cluster.ShrinkInd
 	return r
 }
 
-// gathered waits until the node has a copy of every shard and nothing moves.
+// gathered waits until the node has a copy of every shard and no shard is moving.
 func (a *Shrink) gathered(ctx context.Context, env *Env, source, node string) error {
 	return a.poll(ctx, env, "a copy of every shard of "+source+" on node "+node, func() (bool, error) {
 		copies, err := env.Cluster.Shards(ctx, []string{source})
@@ -383,11 +383,11 @@ func (a *Shrink) started(ctx context.Context, env *Env, target string) error {
 	})
 }
 
-// same sees that the target holds as many documents as the source, which takes no
-// writes.
+// same verifies that the target has as many documents as the source, whose writes are
+// blocked.
 func (a *Shrink) same(ctx context.Context, env *Env, source, target string) error {
 	if !a.WaitForCompletion && !a.DeleteAfter {
-		env.Warn("%s is not waited for; look whether it is green", target)
+		env.Warn("not waiting for %s; verify that it becomes green", target)
 		return nil
 	}
 	var x, y cluster.IndexStats
@@ -397,31 +397,31 @@ func (a *Shrink) same(ctx context.Context, env *Env, source, target string) erro
 		if err != nil {
 			return false, err
 		}
-		if len(stats) < len(both) { // no number is not zero
+		if len(stats) < len(both) { // a missing number is not zero
 			return false, areOpen(ctx, env, both)
 		}
 		if x, y = stats[source], stats[target]; x.Docs == y.Docs {
 			return true, nil
 		}
-		// A shard that moves at this moment is not counted: what counts is what is
-		// seen between two looks at which none moves.
+		// A shard that is moving is not counted. So the numbers must be read between two
+		// checks at which no shard is moving.
 		before := stayed
 		copies, err := env.Cluster.Shards(ctx, both)
 		stayed = cluster.Settled(copies)
 		return before && stayed, err
 	})
 	if err == nil && x.Docs != y.Docs {
-		err = fmt.Errorf("the target %s holds %d documents and the source %d: the source stays", target, y.Docs, x.Docs)
+		err = fmt.Errorf("the target %s has %d documents, but the source %d; the source is kept", target, y.Docs, x.Docs)
 	}
 	return err
 }
 
-// areOpen is an error when one of the indices is gone or closed.
+// areOpen returns an error if one of the indices was deleted or closed.
 func areOpen(ctx context.Context, env *Env, names []string) error {
 	list, err := env.Cluster.Indices(ctx)
 	for _, n := range names {
 		if err == nil && !slices.ContainsFunc(list, func(i *cluster.Index) bool { return i.Name == n && !i.Closed }) {
-			err = fmt.Errorf("%s is not there any more, or is closed: the source stays", n)
+			err = fmt.Errorf("%s was deleted or closed; the source is kept", n)
 		}
 	}
 	return err

@@ -12,18 +12,18 @@ import (
 	"github.com/esnap/esnap/internal/strftime"
 )
 
-// Snapshot takes a snapshot of the selected indices and sees that it is good
+// Snapshot takes a snapshot of the selected indices and verifies that it is good
 // (spec/curator §5.1).
 type Snapshot struct {
 	Repository         string         `yaml:"repository" check:"required" doc:"the repository"`
 	Name               string         `yaml:"name" doc:"the snapshot's name, with strftime tokens or as <date math>"`
-	IgnoreUnavailable  bool           `yaml:"ignore_unavailable" doc:"an index that vanished meanwhile is no failure"`
+	IgnoreUnavailable  bool           `yaml:"ignore_unavailable" doc:"do not fail if an index was deleted meanwhile"`
 	IncludeGlobalState bool           `yaml:"include_global_state" doc:"also store templates and persistent settings"`
-	Partial            bool           `yaml:"partial" doc:"allow a snapshot that lacks shards; it ends with exit code 5, and in Curator's command lines fails the action"`
-	SkipRepoFSCheck    bool           `yaml:"skip_repo_fs_check" doc:"do not have every node verify the repository first"`
-	OncePer            string         `yaml:"once_per" check:"oneof=hour|day|week|month" doc:"adopt a good or running snapshot of the same series and period that holds every selected index (esnap's own)"`
-	FeatureStates      []string       `yaml:"feature_states" check:"list" doc:"names of features whose system indices are stored, too; default none, in Curator's command lines as the server does (esnap's own)"`
-	WaitForRunning     *time.Duration `yaml:"wait_for_running" doc:"wait so long for another operation; default 30m, 0 in Curator's command lines (esnap's own)"`
+	Partial            bool           `yaml:"partial" doc:"allow a snapshot with missing shards; the exit code is then 5; in Curator's command lines the action fails"`
+	SkipRepoFSCheck    bool           `yaml:"skip_repo_fs_check" doc:"do not verify the repository on every node first"`
+	OncePer            string         `yaml:"once_per" check:"oneof=hour|day|week|month" doc:"adopt a good or running snapshot of the same series and period that contains all selected indices (esnap's own)"`
+	FeatureStates      []string       `yaml:"feature_states" check:"list" doc:"names of features whose system indices are also stored; default none, in Curator's command lines the server decides (esnap's own)"`
+	WaitForRunning     *time.Duration `yaml:"wait_for_running" doc:"maximum wait for another operation; default 30m, 0 in Curator's command lines (esnap's own)"`
 	StallWait
 }
 
@@ -51,7 +51,7 @@ func (a *Snapshot) Run(ctx context.Context, env *Env) error {
 	}
 	if repository.ReadOnly() {
 		return cluster.WithHint(&cluster.Error{Op: "create snapshot " + a.Repository + "/" + name, Kind: cluster.ErrReadOnly, Text: "the repository is readonly: it is registered with readonly: true"},
-			"it is registered read-only here: take the snapshot in a repository that this cluster writes to")
+			"the repository is registered read-only here: take the snapshot in a repository that this cluster writes to")
 	}
 	if !a.SkipRepoFSCheck {
 		err := env.persist(ctx, "the verification of repository "+a.Repository, func() error {
@@ -72,9 +72,9 @@ func (a *Snapshot) Run(ctx context.Context, env *Env) error {
 	return a.create(ctx, env, name, indices)
 }
 
-// adopt looks for this period's snapshot of the same series. A good one that
-// holds every index is taken as done; a running one is waited for. Otherwise it
-// returns a name that is not taken.
+// adopt searches for this period's snapshot of the same series. A good one that contains
+// every index is adopted; for a running one it waits. Otherwise it returns a name that is
+// not used.
 func (a *Snapshot) adopt(ctx context.Context, env *Env, name string, indices []*cluster.Index) (done bool, free string, err error) {
 	list, err := env.Snapshots(ctx, a.Repository, true)
 	if err != nil {
@@ -86,7 +86,7 @@ func (a *Snapshot) adopt(ctx context.Context, env *Env, name string, indices []*
 	}
 	same := a.sameSeries(name)
 	period := strftime.Truncate(env.Now, map[string]string{"hour": "h", "day": "d", "week": "w", "month": "M"}[a.OncePer])
-	// Of a mounted index another snapshot would hold no data either.
+	// Another snapshot of a mounted index would not contain data either.
 	wanted := slices.DeleteFunc(slices.Clone(indices), func(i *cluster.Index) bool { return i.Mount != nil })
 	for _, s := range slices.Backward(list) {
 		if s.Start.Before(period) || !same(s.Name) || s.Foreign(server) || len(s.Missing(wanted)) > 0 || !a.holdsStreams(s, indices) {
@@ -102,7 +102,7 @@ func (a *Snapshot) adopt(ctx context.Context, env *Env, name string, indices []*
 		if s.Good() && len(s.Missing(wanted)) == 0 {
 			env.Outcome(cluster.Outcome{
 				Verb: cluster.VerbCreate, What: "snapshot", Name: s.Name, Repository: a.Repository, Result: cluster.Adopted,
-				Detail: fmt.Sprintf("this %s's snapshot exists already, started %s, and contains all %s", a.OncePer, s.Start.UTC().Format("15:04:05Z"), cluster.Count(len(indices), "index")),
+				Detail: fmt.Sprintf("this %s's snapshot already exists: it was started %s and contains all %s", a.OncePer, s.Start.UTC().Format("15:04:05Z"), cluster.Count(len(indices), "index")),
 			})
 			return true, "", nil
 		}
@@ -110,7 +110,7 @@ func (a *Snapshot) adopt(ctx context.Context, env *Env, name string, indices []*
 	return false, freeName(name, cluster.Names(list)), nil
 }
 
-// freeName is the name, or the name with the first number that is not taken.
+// freeName is the name, or the name with the first number that is not used.
 func freeName(name string, taken []string) string {
 	free := name
 	for n := 2; slices.Contains(taken, free); n++ {
@@ -119,8 +119,8 @@ func freeName(name string, taken []string) string {
 	return free
 }
 
-// holdsStreams says whether a snapshot contains the data streams, as such, of which all
-// backing indices are selected. One that runs does not say so.
+// holdsStreams reports whether a snapshot contains, as data streams, those data streams
+// whose backing indices are all selected. A running snapshot does not show that.
 func (a *Snapshot) holdsStreams(s *cluster.Snapshot, indices []*cluster.Index) bool {
 	if s.State == cluster.InProgress {
 		return true
@@ -129,8 +129,8 @@ func (a *Snapshot) holdsStreams(s *cluster.Snapshot, indices []*cluster.Index) b
 	return !slices.ContainsFunc(streams, func(name string) bool { return !s.HasStream(name) })
 }
 
-// sameSeries says which names this action's own name could have been at another
-// time, a number added after a failed try included.
+// sameSeries matches the names that this action's name could have at another time, also
+// with the number that is added after a failed try.
 func (a *Snapshot) sameSeries(name string) func(string) bool {
 	if strings.HasPrefix(a.Name, "<") {
 		series := cluster.SeriesOfName(name)
@@ -154,8 +154,8 @@ func cutLast(s, sep string) (before, after string, found bool) {
 	return s, "", false
 }
 
-// create starts the snapshot, waits for it and judges how it ended. With once_per one
-// that was lost with a node is taken a second time, under another name.
+// create starts the snapshot, waits for it and judges how it ended. With once_per, a
+// snapshot that was lost with a node is taken a second time, under another name.
 func (a *Snapshot) create(ctx context.Context, env *Env, name string, indices []*cluster.Index) error {
 	req, err := a.request(ctx, env, name, indices)
 	if err != nil {
@@ -178,14 +178,14 @@ func (a *Snapshot) create(ctx context.Context, env *Env, name string, indices []
 		}
 		outcome := cluster.Outcome{Verb: cluster.VerbCreate, What: "snapshot", Name: req.Name, Repository: a.Repository, Result: cluster.Done}
 		if !a.WaitForCompletion {
-			env.Warn("wait_for_completion is false: whether snapshot %s/%s succeeds is not verified; see esnap snapshot show", a.Repository, req.Name)
-			outcome.Result, outcome.Detail = cluster.Requested, "started, not waited for"
+			env.Warn("wait_for_completion is false: the result of snapshot %s/%s is not verified; see esnap snapshot show", a.Repository, req.Name)
+			outcome.Result, outcome.Detail = cluster.Requested, "started; the snapshot continues in the cluster"
 			env.Outcome(outcome)
 			return nil
 		}
 		s, err := a.await(ctx, env, req.Name)
 		if !second && a.OncePer != "" && ctx.Err() == nil && lostWithNode(s, err) {
-			why := "is not there any more, as when a node leaves"
+			why := "does not exist any more, as when a node leaves the cluster"
 			if err == nil {
 				why = "was lost with a node (" + failures(s) + ")"
 			}
@@ -215,8 +215,9 @@ func (a *Snapshot) names(ctx context.Context, env *Env) []string {
 	return names
 }
 
-// request is what the server is asked for. Data streams of which everything is selected
-// are named as such: a snapshot of backing indices alone cannot bring the stream back.
+// request is the request for the server. Data streams of which everything is selected
+// are named as data streams: the stream cannot be restored from a snapshot of its backing
+// indices alone.
 func (a *Snapshot) request(ctx context.Context, env *Env, name string, indices []*cluster.Index) (cluster.CreateSnapshot, error) {
 	req := cluster.CreateSnapshot{
 		Repository: a.Repository, Name: name, IgnoreUnavailable: a.IgnoreUnavailable, GlobalState: a.IncludeGlobalState, Partial: a.Partial,
@@ -229,14 +230,14 @@ func (a *Snapshot) request(ctx context.Context, env *Env, name string, indices [
 	var partly []string
 	req.Streams, req.Plain, partly = cluster.SplitStreams(indices, all)
 	for _, p := range partly {
-		env.Warn("the data stream %s is selected only in part: the snapshot contains those backing indices, but not the stream", p)
+		env.Warn("the data stream %s is selected only in part: the snapshot contains the selected backing indices, but not the stream", p)
 	}
 	server, err := env.Cluster.Server(ctx)
 	if err != nil {
 		return req, err
 	}
 	if env.Behaviour.FeaturesByName && a.FeatureStates == nil && server.HasFeatureStates() {
-		req.FeatureStates = []string{"none"} // include_global_state alone would take all of them along
+		req.FeatureStates = []string{"none"} // include_global_state alone would store all of them
 	}
 	if env.Behaviour.NameCluster && server.HasSnapshotMetadata() && server.UUID != "" {
 		req.Metadata = map[string]any{"esnap": map[string]any{"cluster_uuid": server.UUID}}
@@ -244,7 +245,7 @@ func (a *Snapshot) request(ctx context.Context, env *Env, name string, indices [
 	return req, nil
 }
 
-// start asks for the snapshot until the server has accepted it.
+// start requests the snapshot until the server has accepted it.
 func (a *Snapshot) start(ctx context.Context, env *Env, req cluster.CreateSnapshot) error {
 	before := env.Watch.Elapsed()
 	env.Waiting(cluster.Waiting{For: fmt.Sprintf("snapshot %s/%s of %s", a.Repository, req.Name, cluster.Count(len(req.Indices), "index"))})
@@ -255,13 +256,13 @@ func (a *Snapshot) start(ctx context.Context, env *Env, req cluster.CreateSnapsh
 		err = a.lookForLost(ctx, env, req, env.Now.Add(before))
 	}
 	if errors.Is(err, cluster.ErrExists) {
-		return cluster.WithHint(err, "give the name a date that changes with each run, or set once_per so that a repeated run adopts what is there")
+		return cluster.WithHint(err, "give the name a date that changes with each run, or set once_per so that a repeated run adopts the existing snapshot")
 	}
 	return missingRepository(err)
 }
 
-// lookForLost looks for a snapshot whose reply was lost. Where it does not come, the
-// request is sent again: the name keeps it from being taken twice.
+// lookForLost searches for a snapshot whose reply was lost. If the snapshot does not
+// appear, the request is sent again: because of its name it cannot be taken twice.
 func (a *Snapshot) lookForLost(ctx context.Context, env *Env, req cluster.CreateSnapshot, asked time.Time) error {
 	what := "snapshot " + a.Repository + "/" + req.Name
 	start := env.Watch.Elapsed()
@@ -269,11 +270,11 @@ func (a *Snapshot) lookForLost(ctx context.Context, env *Env, req cluster.Create
 		s, err := env.Cluster.Snapshot(ctx, a.Repository, req.Name)
 		switch {
 		case err == nil && s.Start.Before(asked.Add(-15*time.Minute)):
-			return fmt.Errorf("%s of %s existed before: %w", what, s.Start.UTC().Format(time.RFC3339), cluster.ErrExists)
+			return fmt.Errorf("%s, started %s, existed before the request: %w", what, s.Start.UTC().Format(time.RFC3339), cluster.ErrExists)
 		case err == nil:
 			return nil
 		case env.Watch.Elapsed()-start >= lostFor:
-			return fmt.Errorf("the reply to the request for %s was lost, and the snapshot did not appear within %s: %w", what, lostFor, err)
+			return fmt.Errorf("the reply for %s was lost, and the snapshot did not appear within %s: %w", what, lostFor, err)
 		case errors.Is(err, cluster.ErrNoSnapshot):
 			if try < 3 {
 				break
@@ -288,17 +289,17 @@ func (a *Snapshot) lookForLost(ctx context.Context, env *Env, req cluster.Create
 		case !cluster.Transient(err):
 			return err
 		}
-		env.Waiting(cluster.Waiting{For: what + ", to the request for which the reply was lost", Elapsed: env.Watch.Elapsed() - start})
+		env.Waiting(cluster.Waiting{For: what + ", whose reply was lost", Elapsed: env.Watch.Elapsed() - start})
 		if err := env.Watch.Sleep(ctx, min(time.Second<<min(try, 5), 20*time.Second)); err != nil {
 			return err
 		}
 	}
 }
 
-// errVanished means that a snapshot that had been started is gone.
-var errVanished = errors.New("the snapshot vanished")
+// errVanished means that a snapshot that had been started does not exist any more.
+var errVanished = errors.New("the snapshot does not exist any more")
 
-// lostWithNode says whether a snapshot was lost because a node left the cluster.
+// lostWithNode reports whether a snapshot was lost because a node left the cluster.
 func lostWithNode(s *cluster.Snapshot, err error) bool {
 	if err != nil {
 		return errors.Is(err, errVanished)
@@ -334,7 +335,7 @@ func (a *Snapshot) awaitPrimaries(ctx context.Context, env *Env, indices []*clus
 	})
 }
 
-// nodeReturns is how long shards of a lost node are waited for before the snapshot is
+// nodeReturns is how long to wait for the shards of a lost node before the snapshot is
 // taken a second time.
 const nodeReturns = 15 * time.Minute
 
@@ -356,21 +357,21 @@ func (a *Snapshot) await(ctx context.Context, env *Env, name string) (*cluster.S
 		if cluster.Transient(err) {
 			return false, err
 		}
-		// The repository may be gone from under a running snapshot; not being in
-		// the list of running ones is not the same as being done.
+		// The repository of a running snapshot may become unreadable. A snapshot that is not
+		// in the list of running ones is not necessarily complete.
 		ops, rerr := env.Cluster.Running(ctx)
 		if rerr == nil && !slices.ContainsFunc(ops, func(o cluster.Operation) bool { return o.Repository == a.Repository && o.Snapshot == name }) {
 			if absent++; absent >= absences {
 				if errors.Is(err, cluster.ErrNoSnapshot) {
 					err = errors.Join(errVanished, err)
 				}
-				return false, fmt.Errorf("%s was started, but it is not running any more and cannot be read: %w", what, err)
+				return false, fmt.Errorf("%s was started, but is not running any more and cannot be read: %w", what, err)
 			}
 		}
 		return false, nil
 	}, func() (cluster.Progress, error) { return env.Cluster.SnapshotProgress(ctx, a.Repository, name) })
 	if errors.Is(err, errStalled) {
-		err = cluster.WithHint(err, "a snapshot that runs can keep the server from taking or deleting others; esnap snapshot delete %s %s --guards off ends it", a.Repository, name)
+		err = cluster.WithHint(err, "a running snapshot can block other snapshots and deletions; esnap snapshot delete %s %s --guards off aborts it", a.Repository, name)
 	}
 	if err != nil {
 		return nil, err
@@ -378,9 +379,9 @@ func (a *Snapshot) await(ctx context.Context, env *Env, name string) (*cluster.S
 	return ended, nil
 }
 
-// judge turns how a snapshot ended into an outcome. In Curator's command lines
-// partial: true lets the server take a snapshot that lacks shards, but such a one
-// fails the action: what follows may delete what is not in it (K8).
+// judge turns the end of a snapshot into an outcome. In Curator's command lines
+// partial: true lets the server take a snapshot with missing shards, but such a snapshot
+// fails the action: the next action may delete what it does not contain (K8).
 func (a *Snapshot) judge(env *Env, o *cluster.Outcome, s *cluster.Snapshot, req cluster.CreateSnapshot) {
 	o.Assumed = s.Assumed
 	o.Detail = fmt.Sprintf("%s, %s", s.State, cluster.Count(len(s.Indices), "index"))
@@ -394,13 +395,13 @@ func (a *Snapshot) judge(env *Env, o *cluster.Outcome, s *cluster.Snapshot, req 
 	}
 	switch {
 	case s.Good() && len(streams) > 0:
-		o.Result, o.Err = cluster.Failure, fmt.Errorf("it lacks %s: %s", cluster.Count(len(streams), "data stream"), firstFew(streams))
+		o.Result, o.Err = cluster.Failure, fmt.Errorf("the snapshot does not contain %s: %s", cluster.Count(len(streams), "data stream"), firstFew(streams))
 	case s.Good() && (len(missing) == 0 || a.IgnoreUnavailable):
 		if len(missing) > 0 {
-			o.Detail += fmt.Sprintf("; %s vanished before it began: %s", cluster.Count(len(missing), "index"), firstFew(missing))
+			o.Detail += fmt.Sprintf("; %s deleted before the snapshot began: %s", cluster.Count(len(missing), "index"), firstFew(missing))
 		}
 	case s.Good():
-		o.Result, o.Err = cluster.Failure, fmt.Errorf("it lacks %s that were selected: %s", cluster.Count(len(missing), "index"), firstFew(missing))
+		o.Result, o.Err = cluster.Failure, fmt.Errorf("the snapshot does not contain %s that were selected: %s", cluster.Count(len(missing), "index"), firstFew(missing))
 	case a.Partial && env.Behaviour.PartialAllowed && (s.State == cluster.Partial || s.State == cluster.Success):
 		o.Result = cluster.Less
 		o.Detail += "; " + failures(s)
@@ -409,7 +410,7 @@ func (a *Snapshot) judge(env *Env, o *cluster.Outcome, s *cluster.Snapshot, req 
 	}
 }
 
-// failures lists what a snapshot lacks: index, shard and reason.
+// failures lists the failed shards of a snapshot: index, shard and reason.
 func failures(s *cluster.Snapshot) string {
 	if len(s.Failures) == 0 {
 		if s.Reason != "" {

@@ -10,18 +10,18 @@ import (
 	"github.com/esnap/esnap/internal/cluster"
 )
 
-// Wait are the options of actions that start something and wait for it. Polls
-// come at growing intervals up to wait_interval, the first one at once.
+// Wait are the options of actions that start something and wait for it. They poll at
+// once, and then at growing intervals up to wait_interval.
 type Wait struct {
-	WaitForCompletion bool  `yaml:"wait_for_completion" doc:"wait until it has ended, and judge the result"`
-	WaitInterval      int64 `yaml:"wait_interval" check:"min=1,max=30" doc:"longest pause between two looks, in seconds"`
-	MaxWait           int64 `yaml:"max_wait" check:"min=-1" doc:"give up waiting after so many seconds; -1 is never"`
+	WaitForCompletion bool  `yaml:"wait_for_completion" doc:"wait until the operation has ended, and verify the result"`
+	WaitInterval      int64 `yaml:"wait_interval" check:"min=1,max=30" doc:"maximum pause between two checks, in seconds"`
+	MaxWait           int64 `yaml:"max_wait" check:"min=-1" doc:"maximum wait in seconds; -1: no limit"`
 }
 
-// StallWait is for operations that say how far they have come.
+// StallWait is for operations that report their progress.
 type StallWait struct {
 	Wait
-	Stall time.Duration `yaml:"stall" doc:"give up when nothing has moved for so long; 0 is never (esnap's own)"`
+	Stall time.Duration `yaml:"stall" doc:"maximum wait without progress; 0: no limit (esnap's own)"`
 }
 
 func newWait(wait bool, interval int64) Wait {
@@ -33,22 +33,22 @@ func newStallWait(b Behaviour, interval int64) StallWait {
 	return StallWait{Wait: newWait(true, interval), Stall: b.Stall}
 }
 
-// progressEvery is the least time between two questions for bytes and shards,
-// which cost the server more than the state does.
+// progressEvery is the minimum time between two requests for bytes and shards, which
+// cost the server more than the state.
 const progressEvery = 5 * time.Second
 
-// firstPause is the pause after the first look; each next one is a third longer,
-// up to wait_interval, so that little time is lost when it ends.
+// firstPause is the pause after the first check; each next pause is a third longer, up to
+// wait_interval, so that little time is lost when the operation ends.
 const firstPause = 100 * time.Millisecond
 
-// stallWarning is how often a wait without an end warns that nothing moves.
+// stallWarning is how often a wait without a limit warns that there is no progress.
 const stallWarning = 10 * time.Minute
 
-// errStalled means that an operation did not move for the time of stall.
-var errStalled = errors.New("nothing has moved")
+// errStalled means that an operation made no progress for the time of stall.
+var errStalled = errors.New("no progress")
 
-// poll looks until done says so. Transient errors are tolerated for as long as
-// waiting goes on; progress, if given, feeds the stall watch.
+// poll calls done until it returns true. Transient errors are tolerated while it waits;
+// progress, if given, is used to detect a stall.
 func (w Wait) poll(ctx context.Context, env *Env, what string, done func() (bool, error)) error {
 	return StallWait{Wait: w}.poll(ctx, env, what, done, nil)
 }
@@ -82,30 +82,30 @@ func (w StallWait) poll(ctx context.Context, env *Env, what string, done func() 
 					last, moved, warned = p, env.Watch.Elapsed(), 0
 				}
 				waiting.Progress = &p
-			case errors.Is(err, cluster.ErrForbidden), errors.Is(err, cluster.ErrUnauthorized), errors.Is(err, cluster.ErrUnsupported): // not known, and never will be
+			case errors.Is(err, cluster.ErrForbidden), errors.Is(err, cluster.ErrUnauthorized), errors.Is(err, cluster.ErrUnsupported): // cannot be read, and never will be
 				moved = env.Watch.Elapsed()
 			}
 		}
 		env.Waiting(waiting)
 		if w.MaxWait >= 0 && elapsed-start >= time.Duration(w.MaxWait)*time.Second {
-			return giveUp(trouble, "%s did not end within max_wait, %d seconds; it goes on in the cluster", what, w.MaxWait)
+			return giveUp(trouble, "%s did not end within max_wait (%d seconds); it continues in the cluster", what, w.MaxWait)
 		}
 		if w.Stall == 0 && progress != nil && elapsed-moved >= stallWarning*time.Duration(warned+1) {
 			warned++
-			env.Warn("nothing has moved for %s in %s: shards may be on no node, or the repository's storage may be gone; it is still waited for", (elapsed - moved).Round(time.Minute), what)
+			env.Warn("no progress for %s in %s: shards may be on no node, or the repository's storage may be missing; esnap still waits", (elapsed - moved).Round(time.Minute), what)
 		}
 		if w.Stall > 0 && elapsed-moved >= w.Stall {
-			why := "the repository's storage may be gone"
+			why := "the repository's storage may be missing"
 			switch {
 			case last.ShardsTotal > 0 && last.ShardsFailed >= last.ShardsTotal:
-				why = "all " + cluster.Count(last.ShardsTotal, "shard") + " failed, but the server does not end it"
+				why = "all " + cluster.Count(last.ShardsTotal, "shard") + " failed, but the server does not end the operation"
 			case last.Node != "":
 				why += " (unfinished shards are on node " + last.Node + ")"
 			}
 			return giveUp(trouble, "%w for %s in %s: %s; it continues in the cluster", errStalled, w.Stall, what, why)
 		}
 		if err := env.Watch.Sleep(ctx, pause); err != nil {
-			return fmt.Errorf("%s goes on in the cluster: %w", what, err)
+			return fmt.Errorf("%s continues in the cluster: %w", what, err)
 		}
 		pause = min(pause*4/3, max(time.Duration(w.WaitInterval)*time.Second, firstPause))
 	}
@@ -114,24 +114,24 @@ func (w StallWait) poll(ctx context.Context, env *Env, what string, done func() 
 func giveUp(trouble error, format string, args ...any) error {
 	err := fmt.Errorf(format, args...)
 	if trouble != nil {
-		return fmt.Errorf("%w; last trouble: %w", err, trouble)
+		return fmt.Errorf("%w; last error: %w", err, trouble)
 	}
 	return err
 }
 
-// patience is what is left of the time an action waits for somebody else's
-// operations, over all of its requests.
+// patience is the remaining time that an action waits for other snapshot operations, over
+// all of its requests.
 type patience struct {
 	left  time.Duration
 	total time.Duration
 	pause time.Duration
-	every time.Duration // a fixed pause, where the file asks for one
+	every time.Duration // a fixed pause, if the file sets one
 }
 
 func newPatience(total time.Duration) *patience { return &patience{left: total, total: total} }
 
-// spend waits a little after a request was refused with ErrBusy, or returns an
-// error that names what is in the way when there is no patience left.
+// spend waits a little after a request was refused with ErrBusy. When no time is left it
+// returns an error that names the operation that blocks the request.
 func (p *patience) spend(ctx context.Context, env *Env, busy error) error {
 	ops, err := env.Cluster.Running(ctx)
 	if err != nil && !cluster.Transient(err) {
@@ -142,8 +142,8 @@ func (p *patience) spend(ctx context.Context, env *Env, busy error) error {
 		what = ops[0].Describe(env.Now.Add(env.Watch.Elapsed()))
 	}
 	if p.left <= 0 {
-		return cluster.WithHint(fmt.Errorf("%w; in the way: %s; waited %s", busy, what, p.total),
-			"wait_for_running says how long to wait for it")
+		return cluster.WithHint(fmt.Errorf("%w: %s; waited %s", busy, what, p.total),
+			"wait_for_running sets how long to wait for other operations")
 	}
 	p.pause = min(max(p.pause*2, 200*time.Millisecond), 10*time.Second, max(p.left, 10*time.Millisecond))
 	if p.every > 0 {
@@ -158,8 +158,8 @@ func (p *patience) spend(ctx context.Context, env *Env, busy error) error {
 	return nil
 }
 
-// busy carries out a request until it is not refused because of somebody else's
-// operation, or patience ends.
+// busy repeats a request until it is not refused because of another operation, or no
+// time is left.
 func (p *patience) busy(ctx context.Context, env *Env, do func() error) error {
 	for {
 		err := do()
@@ -172,8 +172,8 @@ func (p *patience) busy(ctx context.Context, env *Env, do func() error) error {
 	}
 }
 
-// persist carries out a request that is harmless to repeat, until the cluster can be
-// reached: a node that restarts must not cost the night.
+// persist repeats a request that is harmless to repeat, until the cluster can be reached:
+// a node that restarts must not fail a nightly run.
 func (e *Env) persist(ctx context.Context, what string, do func() error) error {
 	start, pause := e.Watch.Elapsed(), time.Second
 	for {
@@ -190,8 +190,8 @@ func (e *Env) persist(ctx context.Context, what string, do func() error) error {
 	}
 }
 
-// disconnected says whether a request failed inside the cluster because one node lost
-// another.
+// disconnected reports whether a request failed inside the cluster because one node lost
+// the connection to another.
 func disconnected(err error) bool {
 	var e *cluster.Error
 	if !errors.As(err, &e) {

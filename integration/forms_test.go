@@ -163,7 +163,7 @@ func TestCuratorForms(t *testing.T) {
 		e.call("PUT", "/_cluster/settings", map[string]any{"transient": map[string]any{"cluster.routing.allocation.enable": nil}}, nil)
 
 		e.fill(100, map[string]int{log(100): 5})
-		require.Contains(e, f.form(1, "cold2frozen"), "it is no mounted snapshot")
+		require.Contains(e, f.form(1, "cold2frozen"), "it is not a mounted snapshot")
 		require.Equal(e, 5, e.count(log(100)))
 		f.reindex(log(100))
 		f.freeze(log(100))

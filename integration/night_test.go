@@ -210,7 +210,7 @@ actions:
 		require.Equal(e, 143, c.ProcessState.ExitCode(), "%s\n%s", stdout, stderr)
 		require.Less(e, time.Since(start), 10*time.Second)
 		require.Contains(e, stdout.String(), e.prefix+"night")
-		require.Contains(e, stdout.String(), "goes on in the cluster")
+		require.Contains(e, stdout.String(), "continues in the cluster")
 		require.Contains(e, stdout.String(), "terminated")
 		e.eventually("the snapshot has ended", func() bool { return !e.running(e.prefix+"slow", e.prefix+"night") })
 		require.Equal(e, "SUCCESS", e.snapshots(e.prefix + "slow")[e.prefix+"night"].State)

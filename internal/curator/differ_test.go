@@ -281,7 +281,7 @@ func TestD16AnAliasWithNothingToDoSendsNothing(t *testing.T) {
 			return "actions: {1: {action: alias, options: {name: al" + options + "}, remove: {filters: [" + filter + "]}}}"
 		}
 		out := s.does(1, alias(", ignore_empty_list: true", onX))
-		require.Contains(t, out, "there is nothing to do for the alias al")
+		require.Contains(t, out, "nothing to do for the alias al")
 		none := "{filtertype: pattern, kind: prefix, value: none-}"
 		s.does(1, alias(", warn_if_no_indices: true", none))
 		s.does(0, alias(", warn_if_no_indices: true, ignore_empty_list: true", none))

@@ -317,7 +317,7 @@ func TestReindexSelectedIsAName(t *testing.T) {
 	manners(t, func(t *testing.T, s *shell) {
 		s.c.AddIndices("x-1")
 		out := s.does(1, file)
-		require.Regexp(t, "WARNING .*REINDEX_SELECTED is taken for the name of an index; REINDEX_SELECTION stands for what the filters select", out)
+		require.Regexp(t, "WARNING .*REINDEX_SELECTED is read as the name of an index; write REINDEX_SELECTION for the indices that the filters select", out)
 		require.Equal(t, []string{"REINDEX_SELECTED"}, s.c.CallsOf("Reindex")[0].Request.(cluster.Reindex).Sources)
 	})
 }
@@ -347,7 +347,7 @@ func TestHintsFitTheCommandLine(t *testing.T) {
 		require.NotContains(t, out, "--allow-clock-skew")
 		s.c.AddSnapshot("r", cluster.Snapshot{Name: "s", Indices: []string{"y"}})
 		out = s.does(0, one("restore", "repository: r, wait_for_completion: false", all))
-		require.Contains(t, out, "is not waited for")
+		require.Contains(t, out, "the restore continues in the cluster")
 		require.NotContains(t, out, "esnap status")
 		out = s.does(1, "repositories: {r: {type: fs, settings: {location: /elsewhere}, ensure: update}}\n"+one("open", "", all))
 		require.Contains(t, out, "register the new place under another name)")

@@ -66,11 +66,11 @@ func TestShrinkRefuses(t *testing.T) {
 		set     func(b *bench)
 		want    string
 	}{
-		"no such node":          {"shrink_node: n9", nil, "there are n1, n2, n3"},
-		"a master":              {"shrink_node: n1", nil, "holds no data"},
+		"no such node":          {"shrink_node: n9", nil, "the nodes are n1, n2, n3"},
+		"a master":              {"shrink_node: n1", nil, "is not a data node"},
 		"a node that is out":    {"shrink_node: n2, node_filters: {exclude_nodes: [n2]}", nil, "exclude_nodes"},
-		"no divisor":            {"number_of_shards: 3", nil, "no divisor"},
-		"a target that exists":  {"", func(b *bench) { b.c.AddIndices("logs-a-shrink") }, "is there already"},
+		"no divisor":            {"number_of_shards: 3", nil, "must divide its 4 primary shards"},
+		"a target that exists":  {"", func(b *bench) { b.c.AddIndices("logs-a-shrink") }, "already exists"},
 		"replicas without room": {"number_of_replicas: 2", nil, "3 data nodes"},
 		"no space":              {"", func(b *bench) { b.c.Space.Nodes[1].Free, b.c.Space.Nodes[2].Free = 1000, 1000 }, "bytes free"},
 		"too many documents": {"", func(b *bench) {
@@ -78,16 +78,16 @@ func TestShrinkRefuses(t *testing.T) {
 		}, "do not fit"},
 		"only masters": {"", func(b *bench) {
 			b.c.NodeRoles = map[string][]string{"n1": {"master", "data"}, "n2": {"cluster_manager", "data"}, "n3": {"ingest"}}
-		}, "no node may be taken"},
+		}, "no node can be used"},
 		"the head of a data stream": {"", func(b *bench) {
 			b.c.AddIndex(cluster.Index{Name: "logs-a", Primaries: 4, DataStream: "logs", StreamHead: true})
 		}, "write index of the data stream"},
 		"what a data stream holds": {"", func(b *bench) {
 			b.c.AddIndex(cluster.Index{Name: "logs-a", Primaries: 4, DataStream: "logs"})
 		}, "belongs to the data stream"},
-		"a replica that is on no node": {"", func(b *bench) { b.c.AddIndex(cluster.Index{Name: "logs-a", Primaries: 4, Replicas: 9}) }, "the source is yellow, and only a green index can be shrunk"},
-		"a primary that is on no node": {"", func(b *bench) { b.c.BreakIndex("logs-a", "node left") }, "the source is red"},
-		"no statistics":                {"", func(b *bench) { b.c.NoStats = map[string]bool{"logs-a": true} }, "no statistics"},
+		"a replica that is on no node":   {"", func(b *bench) { b.c.AddIndex(cluster.Index{Name: "logs-a", Primaries: 4, Replicas: 9}) }, "the source is yellow, but only a green index can be shrunk"},
+		"a primary that is on no node":   {"", func(b *bench) { b.c.BreakIndex("logs-a", "node left") }, "the source is red"},
+		"does not return the statistics": {"", func(b *bench) { b.c.NoStats = map[string]bool{"logs-a": true} }, "does not return the statistics"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := wide(t)
@@ -172,11 +172,11 @@ func TestShrinkGoesOnWhereItWasKilled(t *testing.T) {
 	require.Equal(t, []string{"logs-a", "logs-a-shrink", "logs-b"}, b.indices(), "the source stays")
 	b.c.BreakIndex("logs-a-shrink", "")
 	res, _ = b.run(shrink(""))
-	require.ErrorContains(t, errors.Join(res.Errors()...), "may have taken writes since")
+	require.ErrorContains(t, errors.Join(res.Errors()...), "may contain later writes")
 	require.Equal(t, []string{"logs-a", "logs-a-shrink", "logs-b"}, b.indices(), "the source stays")
 	require.NoError(t, b.c.PutIndexSettings(b.ctx, cluster.PutIndexSettings{Names: []string{"logs-a"}, Settings: map[string]any{"index.blocks.write": true}}))
 	res, _ = b.run(shrink(""))
-	require.ErrorContains(t, errors.Join(res.Errors()...), "may have taken writes since", "before somebody blocked it")
+	require.ErrorContains(t, errors.Join(res.Errors()...), "may contain later writes", "before somebody blocked it")
 
 }
 
@@ -235,7 +235,7 @@ func TestShrinkDeletesOnlyWhatIsTheSame(t *testing.T) {
 		return nil
 	}
 	res, _ = b.run(shrink(""))
-	require.ErrorContains(t, errors.Join(res.Errors()...), "is closed", "it is not waited for without end")
+	require.ErrorContains(t, errors.Join(res.Errors()...), "was deleted or closed", "it is not waited for without end")
 	require.Contains(t, b.indices(), "logs-a")
 
 	b = wide(t)
@@ -246,7 +246,7 @@ func TestShrinkDeletesOnlyWhatIsTheSame(t *testing.T) {
 		return nil
 	}
 	res, _ = b.run(shrink(""))
-	require.ErrorContains(t, errors.Join(res.Errors()...), "holds 9 documents and the source 10")
+	require.ErrorContains(t, errors.Join(res.Errors()...), "has 9 documents, but the source 10")
 	require.Contains(t, b.indices(), "logs-a")
 
 	b = wide(t)
@@ -325,7 +325,7 @@ func TestReindexThatFails(t *testing.T) {
 		want  string
 	}{
 		"a document":        {func(t *cluster.Task) { t.Failures = []string{"mapper_parsing_exception"} }, nil, "mapper_parsing"},
-		"nothing was made":  {func(t *cluster.Task) { t.Done = 0 }, nil, "is not there"},
+		"nothing was made":  {func(t *cluster.Task) { t.Done = 0 }, nil, "does not exist"},
 		"the reply is lost": {nil, cluster.ErrLost, "lost"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -385,7 +385,7 @@ func TestReindexFromARemoteCluster(t *testing.T) {
 	require.Contains(t, detail, `"index":["logs-old"]`)
 	b.o.DryRun = false
 	res, _ = b.run(reindex(remote, ", remote_filters: [{filtertype: pattern, kind: prefix, value: nothing}]"))
-	require.ErrorContains(t, errors.Join(res.Errors()...), "remote_filters leave none")
+	require.ErrorContains(t, errors.Join(res.Errors()...), "remote_filters selected none")
 	require.NotErrorIs(t, errors.Join(res.Errors()...), cluster.ErrEmpty)
 }
 

@@ -481,7 +481,7 @@ func TestAStalledSnapshotIsGivenUp(t *testing.T) {
 	b.c.AddIndices("logs-a")
 	b.c.AddRepository(cluster.Repository{Name: "r"})
 	res, _ := b.run(strings.Replace(takeSnapshot, "once_per: day", "stall: 10m", 1))
-	require.ErrorContains(t, errors.Join(res.Errors()...), "nothing has moved for 10m")
+	require.ErrorContains(t, errors.Join(res.Errors()...), "no progress for 10m")
 	require.Less(t, b.time.elapsed, 15*time.Minute)
 }
 
