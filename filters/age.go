@@ -11,21 +11,21 @@ import (
 	"github.com/esnap/esnap/internal/pyregex"
 )
 
-// unitSeconds are the fixed lengths age counts in: a month is 30 days, a year 365
+// unitSeconds are the fixed lengths of the units: a month is 30 days, a year 365
 // (spec/curator §6.2).
 var unitSeconds = map[string]int64{
 	"seconds": 1, "minutes": 60, "hours": 3600, "days": 86400, "weeks": 604800, "months": 2592000, "years": 31536000,
 }
 
-// Age keeps items older or younger than a reference point; an item exactly as old
-// is neither.
+// Age matches items older or younger than a reference point; an item that is exactly as
+// old is neither.
 type Age struct {
-	Source           string `yaml:"source" check:"required,oneof=name|creation_date|field_stats" doc:"where the date is taken from; creation_date is a snapshot's start"`
-	Direction        string `yaml:"direction" check:"required,oneof=older|younger" doc:"which side of the reference point is kept"`
+	Source           string `yaml:"source" check:"required,oneof=name|creation_date|field_stats" doc:"where the date is read; creation_date of a snapshot is its start"`
+	Direction        string `yaml:"direction" check:"required,oneof=older|younger" doc:"which side of the reference point matches"`
 	Unit             string `yaml:"unit" check:"required,oneof=seconds|minutes|hours|days|weeks|months|years" doc:"unit of unit_count; a month is 30 days, a year 365"`
-	UnitCount        int64  `yaml:"unit_count" check:"required" doc:"how many units before now the reference point is"`
-	Epoch            int64  `yaml:"epoch" doc:"counts from this epoch instead of now; 0 is now; milliseconds and finer are scaled"`
-	UnitCountPattern string `yaml:"unit_count_pattern" doc:"a regular expression whose first group, found in an index's name, replaces unit_count"`
+	UnitCount        int64  `yaml:"unit_count" check:"required" doc:"number of units between the reference point and now"`
+	Epoch            int64  `yaml:"epoch" doc:"count from this epoch instead of now; 0 means now; milliseconds and finer are scaled"`
+	UnitCountPattern string `yaml:"unit_count_pattern" doc:"regular expression; its first group, found in the name of an index, replaces unit_count"`
 	Dated
 
 	perName *pyregex.Regexp
@@ -45,7 +45,7 @@ func (f *Age) Validate(list cluster.ListKind, given map[string]bool) error {
 		case err != nil:
 			errs = append(errs, tolerated("unit_count_pattern", err.Error()+noNumber))
 		case re.Groups() == 0:
-			errs = append(errs, tolerated("unit_count_pattern", "needs a group in parentheses that matches the number"+noNumber))
+			errs = append(errs, tolerated("unit_count_pattern", "must have a group in parentheses that matches the number"+noNumber))
 		default:
 			f.perName = re
 		}
@@ -53,7 +53,7 @@ func (f *Age) Validate(list cluster.ListKind, given map[string]bool) error {
 	return errors.Join(errs...)
 }
 
-// noNumber is what a wrong unit_count_pattern means where it is tolerated.
+// noNumber is the effect of an invalid unit_count_pattern where it is tolerated.
 const noNumber = "; as it is written, it matches no name"
 
 // Needs implements Filter.
@@ -71,10 +71,10 @@ func (f *Age) Judge(now time.Time, items []cluster.Item) []cluster.Verdict {
 		}
 		count, ok := f.count(it.ItemName())
 		if !ok {
-			out[i] = no("its name has no number for unit_count_pattern")
+			out[i] = no("unit_count_pattern finds no number in its name")
 			continue
 		}
-		most := math.MaxInt64 / 4 / unitSeconds[f.Unit] // a number found in a name may be any
+		most := math.MaxInt64 / 4 / unitSeconds[f.Unit] // a number found in a name may be very large
 		point := from.Unix() - min(max(count, -most), most)*unitSeconds[f.Unit]
 		match := t.Unix() < point
 		if f.Direction == "younger" {
@@ -89,8 +89,8 @@ func (f *Age) Judge(now time.Time, items []cluster.Item) []cluster.Verdict {
 	return out
 }
 
-// TakesOlder says whether the filter keeps what is older than its point: also by
-// leaving out what is younger.
+// TakesOlder reports whether the filter selects items that are older than its reference
+// point: also by excluding those that are younger.
 func (f *Age) TakesOlder(exclude bool) bool { return (f.Direction == "older") != exclude }
 
 // count is unit_count, or the number in the item's name. -1 as unit_count means

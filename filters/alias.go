@@ -9,14 +9,13 @@ import (
 	"github.com/esnap/esnap/internal/cluster"
 )
 
-// Alias matches indices that are members of an alias (spec/curator §6.7). As on the
-// server, where Curator asks for them, a name may have wildcards, several may stand
-// between commas, and one without a wildcard that no index has keeps everything from
-// matching.
+// Alias matches indices that are members of an alias (spec/curator §6.7). Curator asks
+// the server for them, so the rules are the server's: a name may have wildcards, commas
+// separate several names, and if no index has a name without wildcards, nothing matches.
 type Alias struct {
-	Aliases []string `yaml:"aliases" check:"required,list" doc:"the aliases, * for any characters; one of them is enough, but each without * must exist"`
+	Aliases []string `yaml:"aliases" check:"required,list" doc:"the aliases, * for any characters; one match is enough, but each alias without * must exist"`
 
-	names []string // one by one
+	names []string // split at commas
 }
 
 func newAlias() Filter { return &Alias{} }
@@ -28,7 +27,7 @@ func (f *Alias) Validate(cluster.ListKind, map[string]bool) error {
 		switch a = strings.TrimSpace(a); {
 		case a == "":
 		case strings.HasPrefix(a, "-"): // its meaning depends on the server's version
-			return optionError("aliases", fmt.Sprintf("%s: no alias begins with -; what is to be left out belongs into a filter of its own, with exclude", a))
+			return optionError("aliases", fmt.Sprintf("%s: an alias cannot begin with -; to exclude an alias, write a second filter with exclude", a))
 		case a == "_all":
 			f.names = append(f.names, "*")
 		default:
@@ -44,7 +43,7 @@ func (f *Alias) Validate(cluster.ListKind, map[string]bool) error {
 // Needs implements Filter.
 func (*Alias) Needs() []cluster.Need { return nil }
 
-// Changing says that it judges aliases, which may change while a deletion waits.
+// Changing marks the filter: aliases may change while a deletion waits.
 func (*Alias) Changing() {}
 
 // Judge implements Filter.

@@ -9,7 +9,7 @@ import (
 // Allocated matches indices with a rule of shard allocation (spec/curator §6.7).
 type Allocated struct {
 	Key            string `yaml:"key" check:"required" doc:"the node attribute"`
-	Value          string `yaml:"value" check:"required" doc:"its value"`
+	Value          string `yaml:"value" check:"required" doc:"value of the attribute"`
 	AllocationType string `yaml:"allocation_type" check:"oneof=require|include|exclude" doc:"the kind of rule"`
 }
 

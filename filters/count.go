@@ -11,14 +11,14 @@ import (
 	"github.com/esnap/esnap/internal/pyregex"
 )
 
-// Count sorts the items and matches the first so many. Its exclude is true by
-// default, so it spares the newest (spec/curator §6.4).
+// Count sorts the items and matches the first N. Its exclude is true by default, so it
+// keeps the newest (spec/curator §6.4).
 type Count struct {
-	Count   int64  `yaml:"count" check:"required,min=1" doc:"how many items match"`
+	Count   int64  `yaml:"count" check:"required,min=1" doc:"number of items that match"`
 	UseAge  bool   `yaml:"use_age" doc:"sort by age instead of by name"`
-	Source  string `yaml:"source" check:"oneof=name|creation_date|field_stats" doc:"where the date is taken from, with use_age"`
+	Source  string `yaml:"source" check:"oneof=name|creation_date|field_stats" doc:"where the date is read, with use_age"`
 	Reverse bool   `yaml:"reverse" doc:"last name or youngest first"`
-	Pattern string `yaml:"pattern" doc:"a regular expression, matched at the start of index names, whose one group forms groups that are counted apart"`
+	Pattern string `yaml:"pattern" doc:"regular expression with one group, matched at the start of index names; indices with different text in the group are counted separately"`
 	Dated
 
 	groups *pyregex.Regexp
@@ -44,7 +44,7 @@ func (f *Count) Validate(list cluster.ListKind, given map[string]bool) error {
 		case err != nil:
 			errs = append(errs, optionError("pattern", err.Error()))
 		case re.Groups() != 1:
-			errs = append(errs, optionError("pattern", fmt.Sprintf("needs exactly one group in parentheses, has %d", re.Groups())))
+			errs = append(errs, optionError("pattern", fmt.Sprintf("must have exactly one group in parentheses, but has %d", re.Groups())))
 		}
 		f.groups = re
 	}
@@ -73,7 +73,7 @@ func (f *Count) Judge(now time.Time, items []cluster.Item) []cluster.Verdict {
 		c := counted{at: i, name: it.ItemName()}
 		if f.UseAge {
 			if index, ok := it.(*cluster.Index); ok && index.Closed && f.Source != byName {
-				out[i] = unknown("it is closed: it is not counted by age")
+				out[i] = unknown("it is closed: closed indices are not counted by age")
 				continue
 			}
 			date, none := f.dateOf(f.Source, it, now.Location())
@@ -104,14 +104,14 @@ func (f *Count) Judge(now time.Time, items []cluster.Item) []cluster.Verdict {
 			what += " in the group " + group
 		}
 		for rank, c := range list {
-			out[c.at] = verdict(rank < int(f.Count), fmt.Sprintf("it is number %d of %d %s; the first %d count", rank+1, len(list), what, f.Count))
+			out[c.at] = verdict(rank < int(f.Count), fmt.Sprintf("it is number %d of %d %s; the first %d match", rank+1, len(list), what, f.Count))
 		}
 	}
 	return out
 }
 
-// compare orders by age, ties by name for indices and as listed for snapshots;
-// or by name. Reverse turns both.
+// compare orders by age, with ties by name for indices and as listed for snapshots; or
+// by name. Reverse reverses both.
 func (f *Count) compare(a, b counted, items []cluster.Item) int {
 	c := 0
 	if f.UseAge {

@@ -9,11 +9,11 @@ import (
 	"github.com/esnap/esnap/internal/strftime"
 )
 
-// Dated is where a filter takes an item's date from. Filters embed it.
+// Dated are the options that set where a filter reads an item's date. Filters embed it.
 type Dated struct {
-	Timestring  string `yaml:"timestring" doc:"the date's form in names, for source name"`
+	Timestring  string `yaml:"timestring" doc:"format of the date in names, for source name"`
 	Field       string `yaml:"field" doc:"the date field, for source field_stats"`
-	StatsResult string `yaml:"stats_result" check:"oneof=min_value|max_value" doc:"which end of the field's range counts, for source field_stats"`
+	StatsResult string `yaml:"stats_result" check:"oneof=min_value|max_value" doc:"which end of the field's range to use, for source field_stats"`
 
 	layout *strftime.Layout
 }
@@ -65,8 +65,8 @@ func (d *Dated) needs(source string) []cluster.Need {
 	return nil
 }
 
-// dateOf is an item's date by the source. When there is none the verdict says
-// why, and is Unknown.
+// dateOf is an item's date by the source. Without a date it returns the verdict Unknown
+// with the reason.
 func (d *Dated) dateOf(source string, it cluster.Item, loc *time.Location) (time.Time, *cluster.Verdict) {
 	none := func(warn bool, format string, args ...any) (time.Time, *cluster.Verdict) {
 		return time.Time{}, &cluster.Verdict{Why: fmt.Sprintf(format, args...), Warn: warn}
@@ -78,20 +78,20 @@ func (d *Dated) dateOf(source string, it cluster.Item, loc *time.Location) (time
 		case err != nil:
 			return none(true, "the date in its name cannot be read: %s", err)
 		case !ok:
-			return none(false, "its name has no date of the form %s", d.Timestring)
+			return none(false, "its name does not have a date of the form %s", d.Timestring)
 		}
 		if _, snapshot := it.(*cluster.Snapshot); snapshot && f.Time.Unix() == 0 {
-			return none(false, "the date in its name is 1970-01-01, which counts as none")
+			return none(false, "the date in its name is 1970-01-01, which counts as no date")
 		}
 		return f.Time, nil
 	case byFieldStats:
 		index, ok := it.(*cluster.Index)
 		if !ok || index.Closed {
-			return none(false, "it is closed: its %s cannot be asked for", d.Field)
+			return none(false, "it is closed: its field %s cannot be read", d.Field)
 		}
 		r, ok := index.Fields[d.Field]
 		if !ok || !r.Found {
-			return none(false, "it has no value in the field %s", d.Field)
+			return none(false, "it does not have a value in the field %s", d.Field)
 		}
 		if d.StatsResult == "max_value" {
 			return r.Max, nil
@@ -99,13 +99,13 @@ func (d *Dated) dateOf(source string, it cluster.Item, loc *time.Location) (time
 		return r.Min, nil
 	default:
 		if it.CreatedAt().IsZero() {
-			return none(false, "the cluster does not say when it was created")
+			return none(false, "the cluster does not report its creation date")
 		}
 		return it.CreatedAt(), nil
 	}
 }
 
-// scaleEpoch brings an epoch in milli-, micro- or nanoseconds to seconds
+// scaleEpoch converts an epoch in milli-, micro- or nanoseconds to seconds
 // (spec/curator A.4).
 func scaleEpoch(e int64) int64 {
 	digits := len(fmt.Sprint(max(e, -e)))

@@ -7,8 +7,8 @@ import (
 	"github.com/esnap/esnap/internal/cluster"
 )
 
-// Empty matches open indices without documents. Its exclude is false, so it keeps
-// only those (spec/curator §6.7).
+// Empty matches open indices without documents. Its exclude is false, so it selects only
+// those (spec/curator §6.7).
 type Empty struct{}
 
 func newEmpty() Filter { return &Empty{} }
@@ -23,7 +23,7 @@ func (*Empty) Needs() []cluster.Need { return []cluster.Need{{Fact: cluster.Fact
 func (*Empty) Judge(_ time.Time, items []cluster.Item) []cluster.Verdict {
 	return judgeEach(items, func(i *cluster.Index) cluster.Verdict {
 		if i.Closed || i.Stats == nil {
-			return unknown("it is closed: how much it holds is not known")
+			return unknown("it is closed: its number of documents is unknown")
 		}
 		return verdict(i.Stats.Docs == 0, fmt.Sprintf("it has %d documents", i.Stats.Docs))
 	})

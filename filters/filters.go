@@ -1,6 +1,6 @@
-// Package filters decides what an action is done to. A filter judges the items of
-// a listing, purely; a Chain applies filters in order and says of every item left
-// out which filter spared it, and why.
+// Package filters selects the items of an action. A filter judges the items of a listing
+// as a pure function. A Chain applies filters in order and reports for every item that is
+// not selected which filter kept it, and why.
 //
 // To add one: write filters/x.go with a struct whose tagged fields are its options
 // and the three methods of Filter, put one row in Kinds, use it in a file under
@@ -15,14 +15,14 @@ import (
 	"github.com/esnap/esnap/internal/cluster"
 )
 
-// Filter judges the items of a listing. It never reads the clock or the cluster,
-// and never changes what it is given.
+// Filter judges the items of a listing. It never reads the clock or the cluster, and
+// never changes its arguments.
 type Filter interface {
 	// Validate checks the options against each other, for the kind of list the
 	// filter is used on; given are the keys the file sets. Errors are
 	// *cluster.OptionError, joined.
 	Validate(list cluster.ListKind, given map[string]bool) error
-	// Needs lists the facts Judge reads beyond the listing's own.
+	// Needs lists the facts that Judge reads in addition to the listing.
 	Needs() []cluster.Need
 	// Judge gives one verdict for each item, in the same order. Dates in names are
 	// read in now's location.
@@ -35,50 +35,50 @@ type Kind struct {
 	Indices   bool          // may be used on indices
 	Snapshots bool          // may be used on snapshots
 	Exclude   bool          // the default of exclude
-	NoExclude bool          // exclude is not an option of it
-	Doc       string        // one sentence: what it keeps
+	NoExclude bool          // it does not have the option exclude
+	Doc       string        // one sentence: what it matches
 }
 
-// Kinds is the one list of filters. Names, options and defaults are Curator's
-// (spec/curator §6), but for those marked as esnap's own.
+// Kinds is the list of all filters. Names, options and defaults are Curator's
+// (spec/curator §6), except those marked as esnap's own.
 var Kinds = map[string]Kind{
 	"alias":       {New: newAlias, Indices: true, Doc: "matches members of an alias"},
-	"allocated":   {New: newAllocated, Indices: true, Exclude: true, Doc: "matches indices with a rule of shard allocation; by default it spares them"},
-	"closed":      {New: newClosed, Indices: true, Exclude: true, Doc: "matches closed indices; by default it spares them"},
-	"empty":       {New: newEmpty, Indices: true, Doc: "keeps open indices without documents"},
-	"forcemerged": {New: newForcemerged, Indices: true, Exclude: true, Doc: "matches indices with no more segments than asked for; by default it spares them"},
-	"kibana":      {New: newKibana, Indices: true, Exclude: true, Doc: "matches Kibana's own indices; by default it spares them"},
-	"opened":      {New: newOpened, Indices: true, Exclude: true, Doc: "matches open indices; by default it spares them"},
-	"shards":      {New: newShards, Indices: true, Doc: "keeps indices by their number of primary shards"},
-	"size":        {New: newSize, Indices: true, Doc: "keeps indices by their size"},
-	"space":       {New: newSpace, Indices: true, Doc: "keeps indices that push the sum of sizes over a limit"},
-	"age":         {New: newAge, Indices: true, Snapshots: true, Doc: "keeps items older or younger than a reference point"},
-	"count":       {New: newCount, Indices: true, Snapshots: true, Exclude: true, Doc: "takes the first so many items; by default it spares them and leaves the rest"},
-	"good":        {New: newGood, Snapshots: true, Doc: "keeps good snapshots: SUCCESS, no failed shard, no failures (esnap's own)"},
-	"ilm":         {New: newILM, Indices: true, Exclude: true, Doc: "matches indices that a lifecycle policy manages; by default it spares them"},
-	"none":        {New: newNone, Indices: true, Snapshots: true, NoExclude: true, Doc: "keeps everything"},
-	"pattern":     {New: newPattern, Indices: true, Snapshots: true, Doc: "keeps items by name"},
-	"period":      {New: newPeriod, Indices: true, Snapshots: true, Doc: "keeps items within a span of calendar units"},
-	"state":       {New: newState, Snapshots: true, Doc: "keeps snapshots in one state"},
+	"allocated":   {New: newAllocated, Indices: true, Exclude: true, Doc: "matches indices with a rule of shard allocation; by default they are kept"},
+	"closed":      {New: newClosed, Indices: true, Exclude: true, Doc: "matches closed indices; by default they are kept"},
+	"empty":       {New: newEmpty, Indices: true, Doc: "matches open indices without documents"},
+	"forcemerged": {New: newForcemerged, Indices: true, Exclude: true, Doc: "matches indices that are already merged; by default they are kept"},
+	"kibana":      {New: newKibana, Indices: true, Exclude: true, Doc: "matches Kibana's own indices; by default they are kept"},
+	"opened":      {New: newOpened, Indices: true, Exclude: true, Doc: "matches open indices; by default they are kept"},
+	"shards":      {New: newShards, Indices: true, Doc: "matches indices by their number of primary shards"},
+	"size":        {New: newSize, Indices: true, Doc: "matches indices by their size"},
+	"space":       {New: newSpace, Indices: true, Doc: "matches indices with which the sum of sizes exceeds a limit"},
+	"age":         {New: newAge, Indices: true, Snapshots: true, Doc: "matches items older or younger than a reference point"},
+	"count":       {New: newCount, Indices: true, Snapshots: true, Exclude: true, Doc: "matches the first N items; by default they are kept and the rest is selected"},
+	"good":        {New: newGood, Snapshots: true, Doc: "matches good snapshots: SUCCESS, no failed shard, no failures (esnap's own)"},
+	"ilm":         {New: newILM, Indices: true, Exclude: true, Doc: "matches indices that a lifecycle policy manages; by default they are kept"},
+	"none":        {New: newNone, Indices: true, Snapshots: true, NoExclude: true, Doc: "matches everything"},
+	"pattern":     {New: newPattern, Indices: true, Snapshots: true, Doc: "matches items by name"},
+	"period":      {New: newPeriod, Indices: true, Snapshots: true, Doc: "matches items within a span of calendar units"},
+	"state":       {New: newState, Snapshots: true, Doc: "matches snapshots in one state"},
 }
 
 // Link is one filter in a chain.
 type Link struct {
 	Kind    string
 	Filter  Filter
-	Exclude bool // the filter takes out what it matches
+	Exclude bool // what the filter matches is not selected
 }
 
-// Chain is the filters of an action, in the order of the file.
+// Chain are the filters of an action, in the order of the file.
 type Chain []Link
 
 // Fetch adds facts to items before a filter judges them.
 type Fetch func(ctx context.Context, needs []cluster.Need, items []cluster.Item) error
 
-// Select applies every filter to what the ones before it left in. What a filter
-// cannot judge is spared whichever way it is turned.
+// Select applies every filter to the items that the filters before it selected. An item
+// that a filter cannot judge is not selected, with and without exclude.
 func (c Chain) Select(ctx context.Context, now time.Time, items []cluster.Item, fetch Fetch) (cluster.Selection, error) {
-	in, at := slices.Clone(items), make([]int, len(items)) // what is left, and where it stands in items
+	in, at := slices.Clone(items), make([]int, len(items)) // the selected items, and their places in items
 	for i := range at {
 		at[i] = i
 	}
@@ -117,7 +117,7 @@ func (c Chain) Select(ctx context.Context, now time.Time, items []cluster.Item, 
 	return sel, nil
 }
 
-// judge has a filter judge, or ends with the context: a regular expression may be slow.
+// judge calls a filter, or ends with the context: a regular expression may be slow.
 func judge(ctx context.Context, f Filter, now time.Time, items []cluster.Item) ([]cluster.Verdict, error) {
 	if ctx.Done() == nil {
 		return f.Judge(now, items), nil
@@ -133,8 +133,8 @@ func judge(ctx context.Context, f Filter, now time.Time, items []cluster.Item) (
 	}
 }
 
-// NamesDotted says whether the chain names system indices: a pattern filter
-// whose text starts with a dot.
+// NamesDotted reports whether the chain names system indices: with a pattern filter whose
+// text starts with a dot.
 func (c Chain) NamesDotted() bool {
 	for _, l := range c {
 		if p, ok := l.Filter.(*Pattern); ok && !l.Exclude && p.dotted() {
@@ -144,7 +144,7 @@ func (c Chain) NamesDotted() bool {
 	return false
 }
 
-// AsksFor says whether a state filter selects the state.
+// AsksFor reports whether a state filter selects the state.
 func (c Chain) AsksFor(state cluster.State) bool {
 	for _, l := range c {
 		if s, ok := l.Filter.(*State); ok && !l.Exclude && s.State == string(state) {
@@ -154,7 +154,7 @@ func (c Chain) AsksFor(state cluster.State) bool {
 	return false
 }
 
-// TakesOlder says whether an age filter selects what is older than some point.
+// TakesOlder reports whether an age filter selects what is older than a point in time.
 func (c Chain) TakesOlder() bool {
 	return slices.ContainsFunc(c, func(l Link) bool {
 		a, ok := l.Filter.(*Age)
@@ -162,7 +162,7 @@ func (c Chain) TakesOlder() bool {
 	})
 }
 
-// Timestrings lists the date layouts the chain's filters read names with.
+// Timestrings lists the date layouts with which the chain's filters read names.
 func (c Chain) Timestrings() []string {
 	var list []string
 	for _, l := range c {
@@ -173,7 +173,7 @@ func (c Chain) Timestrings() []string {
 	return list
 }
 
-// TakesAll says whether the chain narrows nothing, but for managed indices.
+// TakesAll reports whether the chain selects everything, except managed indices.
 func (c Chain) TakesAll() bool {
 	for _, l := range c {
 		if l.Kind != "none" && l.Kind != "ilm" {
@@ -189,7 +189,7 @@ func unknown(why string) cluster.Verdict {
 	return cluster.Verdict{Match: cluster.Unknown, Why: why}
 }
 
-// verdict turns a plain answer into a verdict with the same words either way.
+// verdict is a verdict for yes or no, with the same text for both.
 func verdict(match bool, why string) cluster.Verdict {
 	if match {
 		return yes(why)
@@ -199,7 +199,7 @@ func verdict(match bool, why string) cluster.Verdict {
 
 func optionError(key, text string) error { return &cluster.OptionError{Key: key, Text: text} }
 
-// tolerated is an error of an option with which Curator's command lines go on.
+// tolerated is an error of an option that is only a warning in Curator's command lines.
 func tolerated(key, text string) error {
 	return &cluster.OptionError{Key: key, Text: text, Tolerated: true}
 }

@@ -528,7 +528,7 @@ func TestValidate(t *testing.T) {
 		{cluster.Snapshots, age + "source: creation_date, field: f", "field: applies to indices only"},
 		{cluster.Snapshots, age + "source: creation_date, stats_result: min_value", "stats_result: applies to indices only"},
 		{cluster.Snapshots, age + `source: creation_date, unit_count_pattern: '(\d)'`, "unit_count_pattern: applies to indices only"},
-		{cluster.Indices, age + `source: creation_date, unit_count_pattern: '\d'`, "unit_count_pattern: needs a group"},
+		{cluster.Indices, age + `source: creation_date, unit_count_pattern: '\d'`, "unit_count_pattern: must have a group"},
 		{cluster.Indices, age + `source: creation_date, unit_count_pattern: '(\d'`, "unit_count_pattern: regular expression"},
 
 		{both, "filtertype: count, count: 1", ""},
@@ -537,8 +537,8 @@ func TestValidate(t *testing.T) {
 		{both, "filtertype: count, count: 1, use_age: true", "source: is required when use_age is true"},
 		{both, "filtertype: count, count: 1, use_age: true, source: name", "timestring: is required when source is name"},
 		{cluster.Snapshots, "filtertype: count, count: 1, pattern: '(a)'", "pattern: applies to indices only"},
-		{cluster.Indices, "filtertype: count, count: 1, pattern: 'a'", "pattern: needs exactly one group in parentheses, has 0"},
-		{cluster.Indices, "filtertype: count, count: 1, pattern: '(a)(b)'", "pattern: needs exactly one group in parentheses, has 2"},
+		{cluster.Indices, "filtertype: count, count: 1, pattern: 'a'", "pattern: must have exactly one group in parentheses, but has 0"},
+		{cluster.Indices, "filtertype: count, count: 1, pattern: '(a)(b)'", "pattern: must have exactly one group in parentheses, but has 2"},
 		{cluster.Indices, "filtertype: count, count: 1, pattern: '(a'", "pattern: regular expression"},
 		{cluster.Indices, "filtertype: count, count: 1, pattern: '(?:a)(b)'", ""},
 
@@ -554,8 +554,8 @@ func TestValidate(t *testing.T) {
 		{both, per + "source: creation_date, range_to: 0", "range_from: is required for a relative period"},
 		{both, per + "source: creation_date, range_from: 0", "range_to: is required for a relative period"},
 		{both, per + "source: creation_date, range_from: 0, range_to: -1", "range_to: must not be less than range_from"},
-		{both, "filtertype: period, unit: seconds, source: creation_date, range_from: 0, range_to: 0", "unit: seconds applies to absolute periods only"},
-		{both, "filtertype: period, unit: minutes, source: creation_date, range_from: 0, range_to: 0", "unit: minutes applies to absolute periods only"},
+		{both, "filtertype: period, unit: seconds, source: creation_date, range_from: 0, range_to: 0", "unit: seconds can be used with absolute periods only"},
+		{both, "filtertype: period, unit: minutes, source: creation_date, range_from: 0, range_to: 0", "unit: minutes can be used with absolute periods only"},
 		{both, per + "source: name, range_from: 0, range_to: 0", "timestring: is required when source is name"},
 		{both, per + "source: creation_date, range_from: 0, range_to: 0, week_starts_on: Monday", ""},
 		{both, per + "source: creation_date, range_from: 0, range_to: 0, week_starts_on: tuesday", "week_starts_on"},
@@ -566,8 +566,8 @@ func TestValidate(t *testing.T) {
 		{both, abs + "date_from_format: '%Y.%m', date_to: '2017.02', date_to_format: '%Y.%m'", "date_from: is required for an absolute period"},
 		{both, abs + "date_from: '2017.01', date_to: '2017.02', date_to_format: '%Y.%m'", "date_from_format: is required for an absolute period"},
 		{both, abs + "date_from: '2017.01', date_from_format: '%Y.%m', date_to_format: '%Y.%m'", "date_to: is required for an absolute period"},
-		{both, abs + "date_from: '2017.13', date_from_format: '%Y.%m', date_to: '2017.02', date_to_format: '%Y.%m'", `date_from: "2017.13" is no date of the form %Y.%m`},
-		{both, abs + "date_from: '2017', date_from_format: '%Y.%m', date_to: '2017.02', date_to_format: '%Y.%m'", `date_from: "2017" is no date of the form %Y.%m`},
+		{both, abs + "date_from: '2017.13', date_from_format: '%Y.%m', date_to: '2017.02', date_to_format: '%Y.%m'", `date_from: "2017.13" is not a date of the form %Y.%m`},
+		{both, abs + "date_from: '2017', date_from_format: '%Y.%m', date_to: '2017.02', date_to_format: '%Y.%m'", `date_from: "2017" is not a date of the form %Y.%m`},
 		{both, abs + "date_from: '2017.01', date_from_format: '%Y.%m', date_to: '2017.02', date_to_format: 'x'", "date_to_format: "},
 		{both, abs + "date_from: '2017.03', date_from_format: '%Y.%m', date_to: '2017.02', date_to_format: '%Y.%m'", ""}, // matches nothing
 

@@ -6,7 +6,7 @@ import (
 	"github.com/esnap/esnap/internal/cluster"
 )
 
-// Good keeps good snapshots (esnap's own filter).
+// Good matches good snapshots (esnap's own filter).
 type Good struct{}
 
 func newGood() Filter { return &Good{} }
@@ -17,7 +17,7 @@ func (*Good) Validate(cluster.ListKind, map[string]bool) error { return nil }
 // Needs implements Filter.
 func (*Good) Needs() []cluster.Need { return nil }
 
-// Changing says that it judges a snapshot's state, which may change while a deletion waits.
+// Changing marks the filter: the state of a snapshot may change while a deletion waits.
 func (*Good) Changing() {}
 
 // Judge implements Filter.

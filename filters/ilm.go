@@ -6,9 +6,9 @@ import (
 	"github.com/esnap/esnap/internal/cluster"
 )
 
-// ILM matches indices that a lifecycle policy manages; its exclude is true by
-// default. It is also appended to every index action that does not set
-// allow_ilm_indices (spec/curator §3.3).
+// ILM matches indices that a lifecycle policy manages. Its exclude is true by default. It
+// is also added to every action on indices that does not set allow_ilm_indices
+// (spec/curator §3.3).
 type ILM struct{}
 
 func newILM() Filter { return &ILM{} }
@@ -19,14 +19,14 @@ func (*ILM) Validate(cluster.ListKind, map[string]bool) error { return nil }
 // Needs implements Filter.
 func (*ILM) Needs() []cluster.Need { return nil }
 
-// Changing says that it judges whether a policy manages an index, which may change while a deletion waits.
+// Changing marks the filter: the policy of an index may change while a deletion waits.
 func (*ILM) Changing() {}
 
 // Judge implements Filter.
 func (*ILM) Judge(_ time.Time, items []cluster.Item) []cluster.Verdict {
 	return judgeEach(items, func(i *cluster.Index) cluster.Verdict {
 		if i.Lifecycle != "" {
-			return yes("the lifecycle policy " + i.Lifecycle + " manages it (allow_ilm_indices: true takes it all the same)")
+			return yes("the lifecycle policy " + i.Lifecycle + " manages it (allow_ilm_indices: true selects it anyway)")
 		}
 		return no("no lifecycle policy manages it")
 	})

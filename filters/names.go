@@ -7,8 +7,8 @@ import (
 	"github.com/esnap/esnap/internal/cluster"
 )
 
-// Names keeps the items that an operator named, or whose names match one of the
-// wildcard patterns given. It is for commands; files use pattern.
+// Names matches the items that the user named, or whose names match one of the given
+// wildcard patterns. It is used by commands; files use pattern.
 type Names struct{ Patterns []string }
 
 // NamesOrStreams is Names in which the name of a data stream stands for its backing
@@ -42,7 +42,7 @@ func (f *NamesOrStreams) Unmatched(items []cluster.Item) []string {
 func (f *Names) judge(items []cluster.Item, match func(string, cluster.Item) bool) []cluster.Verdict {
 	out := make([]cluster.Verdict, len(items))
 	for i, it := range items {
-		out[i] = verdict(slices.ContainsFunc(f.Patterns, func(p string) bool { return match(p, it) }), "it is not among the names given")
+		out[i] = verdict(slices.ContainsFunc(f.Patterns, func(p string) bool { return match(p, it) }), "it does not match the given names")
 	}
 	return out
 }

@@ -6,7 +6,7 @@ import (
 	"github.com/esnap/esnap/internal/cluster"
 )
 
-// None keeps everything; it is how a file says "all" on purpose.
+// None matches everything; with it a file selects "all" on purpose.
 type None struct{}
 
 func newNone() Filter { return &None{} }

@@ -17,7 +17,7 @@ func (*Opened) Validate(cluster.ListKind, map[string]bool) error { return nil }
 // Needs implements Filter.
 func (*Opened) Needs() []cluster.Need { return nil }
 
-// Changing says that it judges whether an index is closed, which may change while a deletion waits.
+// Changing marks the filter: an index may be opened or closed while a deletion waits.
 func (*Opened) Changing() {}
 
 // Judge implements Filter.

@@ -9,11 +9,11 @@ import (
 	"github.com/esnap/esnap/internal/strftime"
 )
 
-// Pattern keeps items by name. The value is inserted into a regular expression
-// as it is, without escaping, and searched (spec/curator §6.1).
+// Pattern matches items by name. The value is inserted into a regular expression without
+// escaping, and searched (spec/curator §6.1).
 type Pattern struct {
-	Kind  string `yaml:"kind" check:"required,oneof=prefix|suffix|timestring|regex" doc:"how value is read"`
-	Value string `yaml:"value" check:"required" doc:"the text; inserted into a regular expression unescaped"`
+	Kind  string `yaml:"kind" check:"required,oneof=prefix|suffix|timestring|regex" doc:"how to read value"`
+	Value string `yaml:"value" check:"required" doc:"the text; it is inserted into a regular expression without escaping"`
 
 	re *pyregex.Regexp
 }
@@ -23,7 +23,7 @@ func newPattern() Filter { return &Pattern{} }
 // Validate implements Filter and compiles the expression.
 func (f *Pattern) Validate(cluster.ListKind, map[string]bool) error {
 	if f.Value == "" {
-		return optionError("value", "must not be empty: an empty pattern matches everything")
+		return optionError("value", "must not be empty: an empty pattern would match everything")
 	}
 	text := f.Value
 	switch f.Kind {
@@ -70,7 +70,7 @@ func (f *Pattern) timestring() string {
 	return ""
 }
 
-// dotted says whether the pattern names system indices on purpose.
+// dotted reports whether the pattern names system indices on purpose.
 func (f *Pattern) dotted() bool {
 	if f.Kind != "prefix" && f.Kind != "regex" {
 		return false

@@ -9,21 +9,21 @@ import (
 	"github.com/esnap/esnap/internal/strftime"
 )
 
-// Period keeps items whose date falls into a span of calendar units, both ends
-// included (spec/curator §6.3).
+// Period matches items whose date is within a span of calendar units, both ends included
+// (spec/curator §6.3).
 type Period struct {
 	Unit           string `yaml:"unit" check:"required,oneof=seconds|minutes|hours|days|weeks|months|years" doc:"the calendar unit"`
-	Source         string `yaml:"source" check:"required,oneof=name|creation_date|field_stats" doc:"where the date is taken from"`
-	PeriodType     string `yaml:"period_type" check:"oneof=relative|absolute" doc:"counted from now, or between two dates"`
-	RangeFrom      *int64 `yaml:"range_from" doc:"first unit, counted from the current one; -1 is the one before"`
-	RangeTo        *int64 `yaml:"range_to" doc:"last unit"`
+	Source         string `yaml:"source" check:"required,oneof=name|creation_date|field_stats" doc:"where the date is read"`
+	PeriodType     string `yaml:"period_type" check:"oneof=relative|absolute" doc:"relative: counted from now; absolute: between two dates"`
+	RangeFrom      *int64 `yaml:"range_from" doc:"first unit, counted from the current unit; -1 is the unit before"`
+	RangeTo        *int64 `yaml:"range_to" doc:"last unit, counted in the same way"`
 	DateFrom       string `yaml:"date_from" check:"scalar" doc:"first date, for absolute"`
 	DateTo         string `yaml:"date_to" check:"scalar" doc:"last date, for absolute"`
-	DateFromFormat string `yaml:"date_from_format" doc:"form of date_from"`
-	DateToFormat   string `yaml:"date_to_format" doc:"form of date_to"`
+	DateFromFormat string `yaml:"date_from_format" doc:"format of date_from"`
+	DateToFormat   string `yaml:"date_to_format" doc:"format of date_to"`
 	WeekStartsOn   string `yaml:"week_starts_on" check:"oneof=sunday|Sunday|SUNDAY|monday|Monday|MONDAY" doc:"first day of a week, for relative"`
-	Epoch          int64  `yaml:"epoch" doc:"counts from this epoch instead of now"`
-	Intersect      bool   `yaml:"intersect" doc:"with field_stats: the field's whole range must lie within the period"`
+	Epoch          int64  `yaml:"epoch" doc:"count from this epoch instead of now"`
+	Intersect      bool   `yaml:"intersect" doc:"with field_stats: the whole range of the field must be within the period"`
 	Dated
 
 	from, to time.Time // of an absolute period, in UTC
@@ -52,7 +52,7 @@ func (f *Period) Validate(list cluster.ListKind, given map[string]bool) error {
 		errs = append(errs, optionError("range_to", "must not be less than range_from"))
 	}
 	if f.Unit == "seconds" || f.Unit == "minutes" {
-		errs = append(errs, optionError("unit", f.Unit+" applies to absolute periods only"))
+		errs = append(errs, optionError("unit", f.Unit+" can be used with absolute periods only"))
 	}
 	return errors.Join(errs...)
 }
@@ -73,7 +73,7 @@ func (f *Period) readDates() error {
 			}
 			found, ok, err := l.Find(text, time.UTC)
 			if err != nil || !ok {
-				errs = append(errs, optionError(key, fmt.Sprintf("%q is no date of the form %s", text, format)))
+				errs = append(errs, optionError(key, fmt.Sprintf("%q is not a date of the form %s", text, format)))
 			}
 			return found.Time
 		}
@@ -156,7 +156,7 @@ func (f *Period) Judge(now time.Time, items []cluster.Item) []cluster.Verdict {
 		}
 		word := "lies"
 		if !match {
-			word = "does not lie"
+			word = "is not"
 		}
 		out[i] = verdict(match, fmt.Sprintf("its date %s %s between %s and %s", day(t.In(now.Location())), word, day(start), day(end)))
 	}

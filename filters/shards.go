@@ -18,7 +18,7 @@ func newShards() Filter { return &Shards{Behavior: "greater_than"} }
 // Validate implements Filter.
 func (f *Shards) Validate(cluster.ListKind, map[string]bool) error {
 	if f.Behavior == "less_than" && f.NumberOfShards == 1 {
-		return optionError("number_of_shards", "no index has less than 1 shard")
+		return optionError("number_of_shards", "must be 1 or more: every index has a shard")
 	}
 	return nil
 }
@@ -30,7 +30,7 @@ func (*Shards) Needs() []cluster.Need { return []cluster.Need{{Fact: cluster.Fac
 func (f *Shards) Judge(_ time.Time, items []cluster.Item) []cluster.Verdict {
 	return judgeEach(items, func(i *cluster.Index) cluster.Verdict {
 		if i.Primaries == 0 {
-			return unknown("how many shards it has is not known")
+			return unknown("its number of shards is unknown")
 		}
 		n, want := int64(i.Primaries), f.NumberOfShards
 		match := map[string]bool{

@@ -7,14 +7,14 @@ import (
 	"github.com/esnap/esnap/internal/cluster"
 )
 
-// gib is what sizes in filters are counted in.
+// gib is the unit of sizes in filters.
 const gib = 1 << 30
 
 // Size matches indices by their size (spec/curator §6.6).
 type Size struct {
 	SizeThreshold     float64 `yaml:"size_threshold" check:"required,nonzero" doc:"the size to compare with, in GiB"`
-	ThresholdBehavior string  `yaml:"threshold_behavior" check:"oneof=greater_than|less_than" doc:"which side of it matches"`
-	SizeBehavior      string  `yaml:"size_behavior" check:"oneof=primary|total" doc:"count primaries only, or replicas too"`
+	ThresholdBehavior string  `yaml:"threshold_behavior" check:"oneof=greater_than|less_than" doc:"which side of the threshold matches"`
+	SizeBehavior      string  `yaml:"size_behavior" check:"oneof=primary|total" doc:"count primary shards only, or also replicas"`
 }
 
 func newSize() Filter { return &Size{ThresholdBehavior: "greater_than", SizeBehavior: "primary"} }
@@ -29,7 +29,7 @@ func (*Size) Needs() []cluster.Need { return []cluster.Need{{Fact: cluster.FactS
 func (f *Size) Judge(_ time.Time, items []cluster.Item) []cluster.Verdict {
 	return judgeEach(items, func(i *cluster.Index) cluster.Verdict {
 		if i.Closed || i.Stats == nil {
-			return unknown("it is closed: its size is not known")
+			return unknown("it is closed: its size is unknown")
 		}
 		bytes := i.Stats.PrimaryBytes
 		if f.SizeBehavior == "total" {

@@ -9,13 +9,13 @@ import (
 	"github.com/esnap/esnap/internal/cluster"
 )
 
-// Space adds up the sizes of indices, last name or youngest first, and matches
-// those that the sum goes over a limit with (spec/curator §6.5).
+// Space adds up the sizes of indices, last name or youngest first, and matches those with
+// which the sum exceeds a limit (spec/curator §6.5).
 type Space struct {
 	DiskSpace         float64 `yaml:"disk_space" check:"required,nonzero" doc:"the limit, in GiB"`
-	ThresholdBehavior string  `yaml:"threshold_behavior" check:"oneof=greater_than|less_than" doc:"which side of it matches"`
+	ThresholdBehavior string  `yaml:"threshold_behavior" check:"oneof=greater_than|less_than" doc:"which side of the limit matches"`
 	UseAge            bool    `yaml:"use_age" doc:"youngest first, instead of by name"`
-	Source            string  `yaml:"source" check:"oneof=name|creation_date|field_stats" doc:"where the date is taken from, with use_age"`
+	Source            string  `yaml:"source" check:"oneof=name|creation_date|field_stats" doc:"where the date is read, with use_age"`
 	Reverse           bool    `yaml:"reverse" doc:"last name first; with use_age it has no effect"`
 	Dated
 }
@@ -51,7 +51,7 @@ func (f *Space) Judge(now time.Time, items []cluster.Item) []cluster.Verdict {
 	for n, it := range items {
 		i, ok := it.(*cluster.Index)
 		if !ok || i.Closed || i.Stats == nil {
-			out[n] = unknown("it is closed: its size is not known")
+			out[n] = unknown("it is closed: its size is unknown")
 			continue
 		}
 		c := counted{at: n, name: i.Name}
@@ -83,7 +83,7 @@ func (f *Space) Judge(now time.Time, items []cluster.Item) []cluster.Verdict {
 		if f.ThresholdBehavior == "less_than" {
 			match = total < f.DiskSpace
 		}
-		out[c.at] = verdict(match, fmt.Sprintf("with it the sum is %.2f GiB, the limit %g", total, f.DiskSpace))
+		out[c.at] = verdict(match, fmt.Sprintf("with it the sum is %.2f GiB; the limit is %g GiB", total, f.DiskSpace))
 	}
 	return out
 }

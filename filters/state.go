@@ -6,7 +6,7 @@ import (
 	"github.com/esnap/esnap/internal/cluster"
 )
 
-// State keeps snapshots in one state (spec/curator §6.8).
+// State matches snapshots in one state (spec/curator §6.8).
 type State struct {
 	State string `yaml:"state" check:"oneof=SUCCESS|PARTIAL|FAILED|IN_PROGRESS" doc:"the state, in upper case"`
 }
@@ -19,7 +19,7 @@ func (*State) Validate(cluster.ListKind, map[string]bool) error { return nil }
 // Needs implements Filter.
 func (*State) Needs() []cluster.Need { return nil }
 
-// Changing says that it judges a snapshot's state, which may change while a deletion waits.
+// Changing marks the filter: the state of a snapshot may change while a deletion waits.
 func (*State) Changing() {}
 
 // Judge implements Filter.

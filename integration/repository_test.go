@@ -34,7 +34,7 @@ func TestRepositoryCycle(t *testing.T) {
 
 		stdout, _ := e.want(0, "repository", "register", name, "fs", "location="+location, "compress=true")
 		require.Contains(e, stdout, "registered and verified")
-		require.NotContains(e, stdout, "already holds")
+		require.NotContains(e, stdout, "already contains")
 		require.Equal(e, map[string]any{"location": location, "compress": "true"}, e.repository(name))
 
 		// The same again, as people write it: the server says "true" and has no slash at the end.
@@ -48,7 +48,7 @@ func TestRepositoryCycle(t *testing.T) {
 
 		r = e.run(0, file("create", location, "compress: true, chunk_size: 10mb"))
 		require.Len(e, r.Repositories[0].Drift, 1)
-		require.Contains(e, r.Repositories[0].Drift[0], "chunk_size is not set in the cluster, 10mb ")
+		require.Contains(e, r.Repositories[0].Drift[0], "chunk_size is not set in the cluster but 10mb ")
 		require.Len(e, r.Warnings, 1)
 		require.Contains(e, r.Warnings[0], "ensure: update")
 		require.Empty(e, e.writes())
@@ -92,7 +92,7 @@ func TestRepositoryCycle(t *testing.T) {
 
 		again := e.prefix + "again"
 		stdout, _ = e.want(0, "repository", "register", again, "fs", "location="+location)
-		require.Contains(e, stdout, "already holds 2 snapshots, the newest of "+e.now.Format("2006-01-02"))
+		require.Contains(e, stdout, "already contains 2 snapshots, the newest from "+e.now.Format("2006-01-02"))
 		require.Len(e, e.snapshots(again), 2)
 		e.want(0, "repository", "unregister", again, "--yes")
 	})
@@ -104,14 +104,14 @@ func TestRepositoryRefused(t *testing.T) {
 	forEachServer(t, func(e *env) {
 		name := e.prefix + "repo"
 		stdout, _ := e.want(1, "repository", "register", name, "fs", "location=/nowhere/in/path.repo")
-		require.Contains(e, stdout, "/nowhere/in/path.repo lies below no entry of path.repo")
+		require.Contains(e, stdout, "/nowhere/in/path.repo is not below an entry of path.repo")
 		if e.repository(name) != nil {
-			require.Contains(e, stdout, "stays registered all the same")
+			require.Contains(e, stdout, "the repository is registered but not verified")
 			e.want(0, "repository", "unregister", name, "--yes")
 		}
 		stdout, _ = e.want(1, "repository", "register", name, "hdfs", "uri=hdfs://localhost:1/", "path=x")
 		require.Contains(e, stdout, "the plugin repository-hdfs is not installed")
-		require.NotContains(e, stdout, "stays registered")
+		require.NotContains(e, stdout, "is registered but not verified")
 		require.Nil(e, e.repository(name))
 
 		_, stderr := e.want(2, "repository", "register", name, "fsx", "location=/x")
@@ -148,7 +148,7 @@ func TestMissingMount(t *testing.T) {
 			if e.repository(name) == nil {
 				continue
 			}
-			require.Contains(e, stdout, "stays registered all the same")
+			require.Contains(e, stdout, "the repository is registered but not verified")
 			stdout, stderr := e.want(1, "snapshot", "create", name, e.prefix+"a", "--name", "one")
 			require.Contains(e, stdout+stderr, "node "+third)
 			require.Empty(e, e.snapshots(name))
@@ -190,7 +190,7 @@ func TestReadonly(t *testing.T) {
 		e.fill(20, map[string]int{index: 7})
 		e.take(writer, "one", index)
 		stdout, _ := e.want(0, "repository", "register", reader, "fs", "location="+e.location("shared"), "--readonly")
-		require.Contains(e, stdout, "already holds 1 snapshot,")
+		require.Contains(e, stdout, "already contains 1 snapshot,")
 		e.take(writer, "two", index)
 		stdout, _ = e.want(0, "snapshot", "list", reader, "-o", "name")
 		require.Equal(e, "one\ntwo\n", stdout)

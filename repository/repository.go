@@ -1,6 +1,5 @@
-// Package repository knows where snapshots live: the settings of each type of
-// repository, how one is brought into the cluster and kept as the file says, and
-// what the usual failures mean in plain words.
+// Package repository contains the settings of each type of repository, registers
+// repositories as the file declares them, and explains the usual failures.
 //
 // To add a type: write a file with its settings, put one row in Kinds.
 package repository
@@ -19,16 +18,16 @@ import (
 	"github.com/esnap/esnap/internal/cluster"
 )
 
-// Ensure says what a run may do about a declared repository.
+// Ensure is what a run may do with a declared repository.
 type Ensure string
 
-// What may be done. The zero value is Create.
+// The values. The zero value is Create.
 const (
-	// Create registers a repository that is missing and reports drift.
+	// Create registers a missing repository and reports drift.
 	Create Ensure = "create"
-	// Update also changes settings that drifted.
+	// Update also changes settings that differ.
 	Update Ensure = "update"
-	// Verify never registers; it has every node verify what is there.
+	// Verify never registers; it verifies the existing repository on every node.
 	Verify Ensure = "verify"
 )
 
@@ -40,10 +39,10 @@ type Spec struct {
 	Ensure   Ensure
 }
 
-// SettingType is the form of a setting's value.
+// SettingType is the type of a setting's value.
 type SettingType string
 
-// The forms. Bytes is a size such as 40mb, Time a duration such as 30s.
+// The types. Bytes is a size such as 40mb, Time a duration such as 30s.
 const (
 	Text  SettingType = "text"
 	Bool  SettingType = "boolean"
@@ -55,7 +54,7 @@ const (
 // Setting is one setting of a type.
 type Setting struct {
 	Type   SettingType
-	Place  bool     // says where the snapshots are: changing it points to other ones
+	Place  bool     // the place of the snapshots: changing it points to other snapshots
 	Secret bool     // never shown, and not returned by servers
 	Path   bool     // a path: a trailing slash does not matter
 	OneOf  []string // the texts allowed
@@ -64,31 +63,31 @@ type Setting struct {
 
 // Kind is a type of repository.
 type Kind struct {
-	// Settings are all it knows; nil passes everything through.
+	// Settings are all known settings; nil passes everything through.
 	Settings map[string]Setting
 	Required []string
 	Doc      string
 }
 
-// Kinds is the one list of types.
+// Kinds is the list of all types.
 var Kinds = map[string]Kind{
 	"fs":     {Settings: fsSettings, Required: []string{"location"}, Doc: "a folder that every node has mounted"},
 	"s3":     {Settings: s3Settings, Required: []string{"bucket"}, Doc: "a bucket on Amazon S3 or a server that speaks its protocol"},
-	"url":    {Doc: "a read-only place reached by URL; settings are passed on"},
+	"url":    {Doc: "a read-only place with a URL; settings are passed on"},
 	"azure":  {Doc: "Azure Blob Storage; settings are passed on"},
 	"gcs":    {Doc: "Google Cloud Storage; settings are passed on"},
 	"hdfs":   {Doc: "HDFS; settings are passed on"},
 	"source": {Doc: "the documents without their indexes, in a repository of delegate_type; settings are passed on"},
 }
 
-// baseSettings are known to every typed repository.
+// baseSettings are the settings of every typed repository.
 var baseSettings = map[string]Setting{
 	"compress":                        {Type: Bool, Doc: "compress metadata files"},
 	"chunk_size":                      {Type: Bytes, Doc: "split files larger than this"},
-	"max_snapshot_bytes_per_sec":      {Type: Bytes, Doc: "throttle of snapshots, per node"},
-	"max_restore_bytes_per_sec":       {Type: Bytes, Doc: "throttle of restores, per node"},
-	"max_number_of_snapshots":         {Type: Int, Doc: "most snapshots the repository may hold"},
-	"readonly":                        {Type: Bool, Doc: "refuse writes; set it in every cluster but one that shares the place"},
+	"max_snapshot_bytes_per_sec":      {Type: Bytes, Doc: "maximum speed of snapshots, per node"},
+	"max_restore_bytes_per_sec":       {Type: Bytes, Doc: "maximum speed of restores, per node"},
+	"max_number_of_snapshots":         {Type: Int, Doc: "maximum number of snapshots in the repository"},
+	"readonly":                        {Type: Bool, Doc: "refuse writes; set it in all clusters that share the place except one"},
 	"remote_store_index_shallow_copy": {Type: Bool, Doc: "OpenSearch: snapshots of remote-backed indices refer to the remote store"},
 	"shallow_snapshot_v2":             {Type: Bool, Doc: "OpenSearch: shallow snapshots in their second form"},
 }
@@ -124,7 +123,7 @@ func (s Spec) Validate() error {
 	for _, name := range slices.Sorted(maps.Keys(s.Settings)) {
 		known, ok := kind.Settings[name]
 		if !ok {
-			e := &cluster.OptionError{Key: name, Text: fmt.Sprintf("a repository of type %s has no setting %s; the server would keep it silently", s.Type, name)}
+			e := &cluster.OptionError{Key: name, Text: fmt.Sprintf("unknown setting %[2]s for a repository of type %[1]s; the server would store it without an error", s.Type, name)}
 			if near := cluster.Nearest(name, slices.Collect(maps.Keys(kind.Settings))); near != "" {
 				e.Hint = "did you mean " + near + "?"
 			}
@@ -165,14 +164,14 @@ func (k Setting) check(v any) string {
 	return ""
 }
 
-// IsSecret says whether a setting may hold a password or key, also one of a type that
-// is passed through. Its value is shown nowhere.
+// IsSecret reports whether a setting may be a password or key, also for types whose
+// settings are passed on. Its value is never shown.
 func IsSecret(kind, key string) bool {
 	return Kinds[kind].Settings[key].Secret || strings.Contains(key, "secret") || strings.Contains(key, "password") || strings.HasSuffix(key, "token") || strings.HasSuffix(key, "access_key")
 }
 
-// Shown is a setting's value without the user and password that an address in it
-// may have.
+// Shown is a setting's value without the user and password that an address in it may
+// contain.
 func Shown(value string) string {
 	u, err := url.Parse(value)
 	switch {
@@ -193,7 +192,7 @@ type Difference struct {
 	Place bool   `json:"place"`
 }
 
-// String reads as part of a sentence.
+// String is the difference as part of a sentence.
 func (d Difference) String() string {
 	quote := func(s string) string {
 		if s == "" {
@@ -201,7 +200,7 @@ func (d Difference) String() string {
 		}
 		return s
 	}
-	return fmt.Sprintf("%s is %s in the cluster, %s as declared", d.Key, quote(d.Have), quote(d.Want))
+	return fmt.Sprintf("%s is %s in the cluster but %s in the file", d.Key, quote(d.Have), quote(d.Want))
 }
 
 // Drift compares a registered repository with its declaration, after what
@@ -248,18 +247,18 @@ func normal(v string, path bool) string {
 	return strings.ToLower(v)
 }
 
-// State is what Bring found and did.
+// State is the result of Bring.
 type State struct {
 	Spec    Spec
 	Result  cluster.Result
 	Changed bool // registered or updated
 	Drift   []Difference
-	Holds   int       // snapshots a newly registered place already held
+	Holds   int       // number of snapshots that a newly registered place already contained
 	Newest  time.Time // of those
 	Detail  string
 }
 
-// Bring makes the cluster's repository what the file declares, as far as Ensure
+// Bring registers or updates the repository as the file declares it, as far as Ensure
 // allows. A change of place is a refusal unless forced.
 func Bring(ctx context.Context, c cluster.Cluster, s Spec, force bool) (State, error) {
 	st := State{Spec: s, Result: cluster.Done}
@@ -267,7 +266,7 @@ func Bring(ctx context.Context, c cluster.Cluster, s Spec, force bool) (State, e
 	switch {
 	case errors.Is(err, cluster.ErrNoRepository):
 		if s.Ensure == Verify {
-			return st, cluster.WithHint(err, "the file says ensure: verify, so it is not registered; ensure: create registers it")
+			return st, cluster.WithHint(err, "the repository is not registered, because the file has ensure: verify; ensure: create registers it")
 		}
 		return register(ctx, c, st)
 	case err != nil:
@@ -277,7 +276,7 @@ func Bring(ctx context.Context, c cluster.Cluster, s Spec, force bool) (State, e
 	if len(st.Drift) > 0 && (s.Ensure == Update || slices.ContainsFunc(st.Drift, func(d Difference) bool { return d.Place })) {
 		if place := slices.IndexFunc(st.Drift, func(d Difference) bool { return d.Place }); place >= 0 && !force {
 			return st, cluster.WithHint(cluster.Refuse("repository %s points elsewhere: %s", s.Name, st.Drift[place]),
-				"snapshots in the other place would no longer be seen; register the new place under another name; or --force registers it anew")
+				"the snapshots in the present place would no longer be visible; register the new place under another name; or replace the repository with --force")
 		}
 		return register(ctx, c, st)
 	}
@@ -291,7 +290,7 @@ func Bring(ctx context.Context, c cluster.Cluster, s Spec, force bool) (State, e
 	}
 	st.Result, st.Detail = cluster.Unchanged, "as declared"
 	if len(st.Drift) > 0 {
-		st.Detail = "left as it is"
+		st.Detail = "differs from the file"
 	}
 	if s.Ensure == Verify {
 		nodes, err := c.VerifyRepository(ctx, cluster.VerifyRepository{Name: s.Name})
@@ -306,9 +305,9 @@ func Bring(ctx context.Context, c cluster.Cluster, s Spec, force bool) (State, e
 	return st, nil
 }
 
-// Register registers a repository and sees that it is there. Where the reply was lost,
-// what is there may be what was there before, or what no node could verify: both are
-// looked at.
+// Register registers a repository and verifies that. If the reply was lost, the
+// registered repository may be the previous one, or one that no node could verify: both
+// are checked.
 func Register(ctx context.Context, c cluster.Cluster, r cluster.RegisterRepository) error {
 	err := c.RegisterRepository(ctx, r)
 	if err != nil && !errors.Is(err, cluster.ErrLost) {
@@ -316,13 +315,13 @@ func Register(ctx context.Context, c cluster.Cluster, r cluster.RegisterReposito
 	}
 	have, look := c.Repository(ctx, r.Name)
 	if look != nil {
-		return errors.Join(fmt.Errorf("look whether the repository is registered: %w", look), err)
+		return errors.Join(fmt.Errorf("cannot tell whether the repository was registered: %w", look), err)
 	}
 	if err == nil {
 		return nil
 	}
 	if drift := Drift(have, Spec{Type: r.Type, Settings: r.Settings}); len(drift) > 0 {
-		return fmt.Errorf("%w; the repository is not what was asked for: %s", err, drift[0])
+		return fmt.Errorf("%w; the repository differs from the request: %s", err, drift[0])
 	}
 	if r.Verify {
 		_, err = c.VerifyRepository(ctx, cluster.VerifyRepository{Name: r.Name})
@@ -331,8 +330,8 @@ func Register(ctx context.Context, c cluster.Cluster, r cluster.RegisterReposito
 	return nil
 }
 
-// Unregister takes a repository out of the cluster and verifies that. One from which an
-// index is mounted is refused: the index has its only data there.
+// Unregister removes a repository from the cluster and verifies that. It refuses a
+// repository from which an index is mounted: the index has its only data there.
 func Unregister(ctx context.Context, c cluster.Cluster, name string) error {
 	list, err := c.Indices(ctx)
 	if err != nil {
@@ -340,7 +339,7 @@ func Unregister(ctx context.Context, c cluster.Cluster, name string) error {
 	}
 	for _, i := range list {
 		if i.Mount != nil && i.Mount.Repository == name {
-			return cluster.WithHint(cluster.Refuse("the index %s is mounted from repository %s: without it the index has no data", i.Name, name), "delete the mounted index first")
+			return cluster.WithHint(cluster.Refuse("the index %s is mounted from repository %s: without the repository the index would lose its data", i.Name, name), "delete the mounted index first")
 		}
 	}
 	err = c.UnregisterRepository(ctx, cluster.UnregisterRepository{Name: name})
@@ -353,8 +352,8 @@ func Unregister(ctx context.Context, c cluster.Cluster, name string) error {
 	return nil
 }
 
-// register creates or updates, sees that it is there, and looks what the place
-// already holds.
+// register creates or updates a repository, verifies it, and counts the snapshots that
+// the place already contains.
 func register(ctx context.Context, c cluster.Cluster, st State) (State, error) {
 	s := st.Spec
 	settings := maps.Clone(s.Settings)
@@ -363,7 +362,7 @@ func register(ctx context.Context, c cluster.Cluster, st State) (State, error) {
 	if err != nil {
 		err = Explain(err)
 		if _, look := c.Repository(ctx, s.Name); look == nil && len(st.Drift) == 0 {
-			err = &cluster.Hinted{Err: fmt.Errorf("%w; it stays registered all the same, unverified", err), Advice: cluster.Hint(err)}
+			err = &cluster.Hinted{Err: fmt.Errorf("%w; the repository is registered but not verified", err), Advice: cluster.Hint(err)}
 		}
 		return st, err
 	}
@@ -374,11 +373,11 @@ func register(ctx context.Context, c cluster.Cluster, st State) (State, error) {
 	}
 	held, err := c.Snapshots(ctx, s.Name, false)
 	if err != nil {
-		return st, fmt.Errorf("list what the place holds: %w", Explain(err))
+		return st, fmt.Errorf("cannot list the snapshots in the repository: %w", Explain(err))
 	}
 	if st.Holds = len(held); st.Holds > 0 {
 		st.Newest = held[len(held)-1].Start
-		st.Detail += fmt.Sprintf("; the place already holds %s, the newest of %s", cluster.Count(st.Holds, "snapshot"), st.Newest.UTC().Format("2006-01-02 15:04Z"))
+		st.Detail += fmt.Sprintf("; the location already contains %s, the newest from %s", cluster.Count(st.Holds, "snapshot"), st.Newest.UTC().Format("2006-01-02 15:04Z"))
 	}
 	return st, nil
 }

@@ -43,12 +43,12 @@ func TestValidate(t *testing.T) {
 		{"an empty location", repository.Spec{Type: "fs", Settings: settings{"location": ""}}, []string{"location: the setting location is required for type fs"}},
 		{"a null location", repository.Spec{Type: "fs", Settings: settings{"location": nil}}, []string{"location: the setting location is required for type fs"}},
 		{"s3 without bucket", repository.Spec{Type: "s3", Settings: settings{"endpoint": "minio:9000"}}, []string{"bucket: the setting bucket is required for type s3"}},
-		{"unknown setting", fs(settings{"compres": true}), []string{"compres: a repository of type fs has no setting compres; the server would keep it silently; did you mean compress?"}},
-		{"a setting of another type", fs(settings{"bucket": "b"}), []string{"bucket: a repository of type fs has no setting bucket; the server would keep it silently"}},
+		{"unknown setting", fs(settings{"compres": true}), []string{"compres: unknown setting compres for a repository of type fs; the server would store it without an error; did you mean compress?"}},
+		{"a setting of another type", fs(settings{"bucket": "b"}), []string{"bucket: unknown setting bucket for a repository of type fs; the server would store it without an error"}},
 		{"all at once", s3(settings{"regoin": "x", "compress": 1, "protocol": "ftp"}), []string{
 			"compress: expected a boolean",
 			`protocol: "ftp" is not one of http, https`,
-			"regoin: a repository of type s3 has no setting regoin; the server would keep it silently; did you mean region?",
+			"regoin: unknown setting regoin for a repository of type s3; the server would store it without an error; did you mean region?",
 		}},
 		{"yes is no boolean to servers", fs(settings{"compress": "yes"}), []string{"compress: expected a boolean"}},
 		{"True is none either", fs(settings{"compress": "True"}), []string{"compress: expected a boolean"}},
@@ -110,24 +110,24 @@ func TestDrift(t *testing.T) {
 		{"a boolean in quotes", "fs", have{"compress": "true"}, settings{"compress": "true"}, nil},
 		{"a trailing slash", "fs", have{"location": "X/"}, settings{"location": "X"}, nil},
 		{"a trailing slash as declared", "s3", have{"base_path": "a/b"}, settings{"base_path": "a/b/"}, nil},
-		{"the root is no trailing slash", "fs", have{"location": "/"}, settings{"location": "/b"}, []string{"place: location is / in the cluster, /b as declared"}},
+		{"the root is no trailing slash", "fs", have{"location": "/"}, settings{"location": "/b"}, []string{"place: location is / in the cluster but /b in the file"}},
 		{"letter case of a size", "fs", have{"chunk_size": "40mb"}, settings{"chunk_size": "40MB"}, nil},
-		{"letter case of a place", "fs", have{"location": "/B"}, settings{"location": "/b"}, []string{"place: location is /B in the cluster, /b as declared"}},
+		{"letter case of a place", "fs", have{"location": "/B"}, settings{"location": "/b"}, []string{"place: location is /B in the cluster but /b in the file"}},
 		{"false is the same as missing", "fs", have{}, settings{"readonly": false}, nil},
 		{"missing is the same as false", "fs", have{"readonly": "false"}, settings{}, nil},
-		{"true is not", "fs", have{}, settings{"readonly": true}, []string{"readonly is not set in the cluster, true as declared"}},
-		{"nor is compress: false on a server whose default is true", "fs", have{"compress": "true"}, settings{"compress": false}, []string{"compress is true in the cluster, false as declared"}},
+		{"true is not", "fs", have{}, settings{"readonly": true}, []string{"readonly is not set in the cluster but true in the file"}},
+		{"nor is compress: false on a server whose default is true", "fs", have{"compress": "true"}, settings{"compress": false}, []string{"compress is true in the cluster but false in the file"}},
 		{"null as declared", "fs", have{}, settings{"chunk_size": nil}, nil},
-		{"set in the cluster only", "fs", have{"chunk_size": "1gb"}, settings{}, []string{"chunk_size is 1gb in the cluster, not set as declared"}},
-		{"a rate", "fs", have{"max_snapshot_bytes_per_sec": "40mb"}, settings{"max_snapshot_bytes_per_sec": "80mb"}, []string{"max_snapshot_bytes_per_sec is 40mb in the cluster, 80mb as declared"}},
+		{"set in the cluster only", "fs", have{"chunk_size": "1gb"}, settings{}, []string{"chunk_size is 1gb in the cluster but not set in the file"}},
+		{"a rate", "fs", have{"max_snapshot_bytes_per_sec": "40mb"}, settings{"max_snapshot_bytes_per_sec": "80mb"}, []string{"max_snapshot_bytes_per_sec is 40mb in the cluster but 80mb in the file"}},
 		{"secrets are not returned", "s3", have{"bucket": "b"}, settings{"bucket": "b", "access_key": "AKIA", "secret_key": "s", "session_token": "t"}, nil},
-		{"another bucket", "s3", have{"bucket": "b", "client": "x"}, settings{"bucket": "c", "client": "y"}, []string{"place: bucket is b in the cluster, c as declared", "client is x in the cluster, y as declared"}},
+		{"another bucket", "s3", have{"bucket": "b", "client": "x"}, settings{"bucket": "c", "client": "y"}, []string{"place: bucket is b in the cluster but c in the file", "client is x in the cluster but y in the file"}},
 		{"secrets of a type that is passed on", "source", have{"delegate_type": "fs"}, settings{"delegate_type": "fs", "secret_key": "s", "sas_token": "t", "db_password": "p"}, nil},
-		{"an address with a password", "url", have{"url": "ftp://u:old@host/a"}, settings{"url": "ftp://u:new@host/a"}, []string{"place: url is ftp://***@host/a in the cluster, ftp://***@host/a as declared"}},
+		{"an address with a password", "url", have{"url": "ftp://u:old@host/a"}, settings{"url": "ftp://u:new@host/a"}, []string{"place: url is ftp://***@host/a in the cluster but ftp://***@host/a in the file"}},
 		{"nested settings", "s3", have{"proxy.host": "h"}, settings{"proxy": settings{"host": "h"}}, nil},
-		{"a place of a type that is passed on", "azure", have{"container": "a", "base_path": "p/"}, settings{"container": "b", "base_path": "p"}, []string{"place: container is a in the cluster, b as declared"}},
-		{"a URL", "url", have{"url": "file:/a"}, settings{"url": "file:/b"}, []string{"place: url is file:/a in the cluster, file:/b as declared"}},
-		{"in order", "fs", have{"readonly": "true", "chunk_size": "1gb"}, settings{"location": "/b"}, []string{"chunk_size is 1gb in the cluster, not set as declared", "place: location is not set in the cluster, /b as declared", "readonly is true in the cluster, not set as declared"}},
+		{"a place of a type that is passed on", "azure", have{"container": "a", "base_path": "p/"}, settings{"container": "b", "base_path": "p"}, []string{"place: container is a in the cluster but b in the file"}},
+		{"a URL", "url", have{"url": "file:/a"}, settings{"url": "file:/b"}, []string{"place: url is file:/a in the cluster but file:/b in the file"}},
+		{"in order", "fs", have{"readonly": "true", "chunk_size": "1gb"}, settings{"location": "/b"}, []string{"chunk_size is 1gb in the cluster but not set in the file", "place: location is not set in the cluster but /b in the file", "readonly is true in the cluster but not set in the file"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var got []string
@@ -168,23 +168,23 @@ func said(t *testing.T, status int, body string) string {
 }
 
 func TestExplainsFileSystems(t *testing.T) {
-	const empty = "path.repo is not set: add the folder to path.repo in the configuration of every node, and restart them"
+	const empty = "path.repo is not set: add the folder to path.repo in the configuration of every node, and restart the nodes"
 	for file, want := range map[string]string{
 		"path-repo-empty.es670":         empty,
 		"path-repo-empty.es920":         empty,
 		"path-repo-empty.os2110":        empty,
-		"path-repo-outside.es670":       "/outside/x lies below no entry of path.repo: add it there on every node and restart them, or choose a location below an entry",
-		"access-denied.es670":           "the server may not write to /backup/locked/tests-",
-		"access-denied.es71728":         "the server may not write to /backup/locked/tests-",
-		"access-denied.os2110":          "the server may not write to /backup/locked/tests-",
-		"access-denied-list.es670":      "the server may not write to /backup/locked: give the folder to the user the server runs as (uid 1000 in the official images)",
+		"path-repo-outside.es670":       "/outside/x is not below an entry of path.repo: add it to path.repo on every node and restart the nodes, or choose a location below an entry",
+		"access-denied.es670":           "the server is not permitted to write to /backup/locked/tests-",
+		"access-denied.es71728":         "the server is not permitted to write to /backup/locked/tests-",
+		"access-denied.os2110":          "the server is not permitted to write to /backup/locked/tests-",
+		"access-denied-list.es670":      "the server is not permitted to write to /backup/locked: make the user that runs the server the owner of the folder (uid 1000 in the official images)",
 		"node-without-mount.es670":      "node n3 does not see /backup/rel: the same storage must be mounted there on every master and data node",
 		"node-without-mount.os2110":     "node n3 does not see /backup/rel: the same storage must be mounted there on every master and data node",
-		"node-without-repository.es670": "node n3 cannot use the repository: give it the same path.repo and mount as the others, and restart it",
-		"no-plugin.es670":               "the plugin repository-s3 is not installed: install it on every node and restart them (Elasticsearch 8 and later has it built in)",
-		"no-plugin.es920":               "the plugin repository-s3 is not installed: install it on every node and restart them (Elasticsearch 8 and later has it built in)",
-		"no-type.es71728":               "this server has no repositories of type url",
-		"url-not-allowed.es670":         "add the URL to repositories.url.allowed_urls on every node, and restart them",
+		"node-without-repository.es670": "node n3 cannot use the repository: give the node the same path.repo and mount as the others, and restart it",
+		"no-plugin.es670":               "the plugin repository-s3 is not installed: install it on every node and restart the nodes (Elasticsearch 8 and later has it built in)",
+		"no-plugin.es920":               "the plugin repository-s3 is not installed: install it on every node and restart the nodes (Elasticsearch 8 and later has it built in)",
+		"no-type.es71728":               "this server does not support repositories of type url",
+		"url-not-allowed.es670":         "add the URL to repositories.url.allowed_urls on every node, and restart the nodes",
 	} {
 		data, err := os.ReadFile("../internal/es/testdata/errors/" + file + ".json")
 		require.NoError(t, err)
@@ -208,8 +208,8 @@ func TestExplainsFileSystems(t *testing.T) {
 	}
 	require.Equal(t, "the storage is mounted read-only: mount it writable, or register the repository with readonly: true",
 		said(t, 500, frame(`{"type":"file_system_exception","reason":"/backup/tests-x: Read-only file system"}`)))
-	require.Equal(t, "the NFS mount is stale: mount it again on that node", said(t, 500, frame(`{"type":"file_system_exception","reason":"/backup: Stale file handle"}`)))
-	require.Equal(t, "the storage is full: delete old snapshots or make it larger", said(t, 500, frame(`{"type":"i_o_exception","reason":"No space left on device"}`)))
+	require.Equal(t, "the NFS mount is stale: mount the share again on that node", said(t, 500, frame(`{"type":"file_system_exception","reason":"/backup: Stale file handle"}`)))
+	require.Equal(t, "the storage is full: delete old snapshots or enlarge the storage", said(t, 500, frame(`{"type":"i_o_exception","reason":"No space left on device"}`)))
 }
 
 // The bodies of spec/s3 §3: the frame of each server around the innermost cause.
@@ -224,18 +224,18 @@ func TestExplainsS3(t *testing.T) {
 	}
 	const (
 		noBucket = "the bucket does not exist: create it, or correct the setting bucket"
-		badName  = "the setting bucket is missing or is no valid bucket name"
-		noKey    = "the S3 server does not know the access key: set s3.client.NAME.access_key in the keystore of every node, and reload it"
-		badKey   = "the secret key is wrong: set s3.client.NAME.secret_key in the keystore of every node, and reload it"
-		keyless  = "the nodes have no S3 keys for this client: set s3.client.NAME.access_key and secret_key in the keystore of every node"
-		down     = "nothing answers at the S3 endpoint: check the setting endpoint, and that every node can reach it"
-		unknown  = "the nodes cannot resolve the endpoint's name; a bucket name before it means that path-style access is off: use an IP address as endpoint, or s3.client.NAME.path_style_access: true"
+		badName  = "the setting bucket is missing or not a valid bucket name"
+		noKey    = "the S3 server does not know the access key: set s3.client.NAME.access_key in the keystore of every node, and reload the keystore"
+		badKey   = "the secret key is wrong: set s3.client.NAME.secret_key in the keystore of every node, and reload the keystore"
+		keyless  = "the nodes do not have S3 keys for this client: set s3.client.NAME.access_key and secret_key in the keystore of every node"
+		down     = "the S3 endpoint does not answer: check the setting endpoint, and that every node can reach the endpoint"
+		unknown  = "the nodes cannot resolve the name of the endpoint; if the bucket name is in front of it, path-style access is off: use an IP address as endpoint, or set s3.client.NAME.path_style_access: true"
 		noTLS    = "the S3 server does not speak TLS: set protocol: http"
-		noClient = "no s3.client.nope is configured on the nodes: correct the setting client, or configure it"
-		insecure = "keys do not belong in the repository's settings: put them in the keystore of every node"
+		noClient = "no s3.client.nope is configured on the nodes: correct the setting client, or configure the client"
+		insecure = "keys must not be in the repository's settings: put them into the keystore of every node"
 		class    = "choose another storage_class; archives such as glacier cannot be read back"
-		feature  = "the S3 server does not know a feature that is asked for: check server_side_encryption and storage_class"
-		refuses  = "the S3 server refuses: check the keys and the bucket's policy"
+		feature  = "the S3 server does not support a requested feature: check server_side_encryption and storage_class"
+		refuses  = "the S3 server refused the request: check the keys and the policy of the bucket"
 	)
 	const v1, v2 = "(Service: Amazon S3; Status Code: %; Request ID: ...; S3 Extended Request ID: ...)", "(Service: S3, Status Code: %, Request ID: ...)"
 	old := func(status, code string) string { return strings.Replace(v1, "%", status+"; Error Code: "+code, 1) }
@@ -269,7 +269,7 @@ func TestExplainsS3(t *testing.T) {
 		{"create", "blob_store_exception", "`gold` is not a valid S3 Storage Class.", class},
 		{"create", "blob_store_exception", "Glacier storage class is not supported", class},
 		{"2.11 verify", "s3_exception", "The authorization header is malformed; the region is wrong; expecting 'us-east-1'. " + new("400"), "set region to us-east-1"},
-		{"2.11 verify", "sdk_client_exception", "Unable to load region from any of the providers in the chain software.amazon.awssdk", "set region: a server of your own needs one too, such as us-east-1"},
+		{"2.11 verify", "sdk_client_exception", "Unable to load region from any of the providers in the chain software.amazon.awssdk", "set region: an S3 server of your own also needs one, such as us-east-1"},
 		{"6.7 verify", "amazon_s3_exception", "Server side encryption specified but KMS is not configured " + old("501", "NotImplemented"), feature},
 		{"6.7 verify", "amazon_s3_exception", "Access Denied " + old("403", "AccessDenied"), refuses},
 		{"2.11 verify", "s3_exception", "Access Denied " + new("403"), refuses},

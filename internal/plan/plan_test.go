@@ -473,7 +473,7 @@ func TestToleratedOnCuratorsCommandLines(t *testing.T) {
 		fmt.Sprintf(age, "older", "-7"):                           "unit_count: -7 is negative",
 		fmt.Sprintf(age, "younger", "-7, exclude: true"):          "unit_count: -7 is negative",
 		fmt.Sprintf(age, "older", "-1, unit_count_pattern: '(x'"): "unit_count_pattern: regular expression",
-		fmt.Sprintf(age, "older", "-1, unit_count_pattern: x"):    "unit_count_pattern: needs a group",
+		fmt.Sprintf(age, "older", "-1, unit_count_pattern: x"):    "unit_count_pattern: must have a group",
 		"actions:\n  1:\n    action: snapshot\n    options:\n      repository: r\n      name: ${NAME:-x}\n    filters: []\n":           "write ${NAME:default}",
 		"actions: {1: {action: reindex, options: {request_body: {source: {index: REINDEX_SELECTED}, dest: {index: a}}}, filters: []}}": "write REINDEX_SELECTION for",
 		"actions: {1: {action: snapshot, options: {repository: r, name: 'a b'}, filters: []}}":                                         "cannot be the name of the snapshot",
