@@ -111,12 +111,23 @@ func (a *Restore) Run(ctx context.Context, env *Env) error {
 		return cluster.WithHint(fmt.Errorf("%s: %w", strings.Join(plan.Missing, "\n"), cluster.ErrNoIndex), "nothing was restored; esnap snapshot list --holding INDEX finds the snapshots that contain an index")
 	}
 	if stop := plan.Refusals; len(stop) > 0 {
-		return cluster.WithHint(cluster.Refuse("%s", strings.Join(stop, "\n")), "nothing was restored")
+		return cluster.WithHint(cluster.Refuse("%s", strings.Join(stop, "\n")), "%s", a.wayOut(plan))
 	}
 	if len(plan.Forcible) > 0 && !env.Force {
 		return cluster.WithHint(cluster.Refuse("%s", strings.Join(plan.Forcible, "\n")), "nothing was restored; --force overrides this refusal")
 	}
 	return a.carryOut(ctx, env, plan)
+}
+
+// wayOut is what to do about a plan that is refused.
+func (a *Restore) wayOut(p *restore.Plan) string {
+	switch {
+	case !p.Conflict:
+		return "nothing was restored"
+	case a.Choose != nil:
+		return "nothing was restored; --rename-prefix restored- restores under other names, --on-conflict skip leaves these out"
+	}
+	return "nothing was restored; rename_pattern and rename_replacement restore under other names, on_conflict: skip leaves these out"
 }
 
 func (a *Restore) plan(ctx context.Context, env *Env) (*restore.Plan, error) {
@@ -330,11 +341,7 @@ func (a *Restore) carryOut(ctx context.Context, env *Env, plan *restore.Plan) er
 			continue
 		}
 		if !a.SkipRepoFSCheck && !verified[g.Repository] {
-			err := env.persist(ctx, "the verification of repository "+g.Repository, func() error {
-				_, err := env.Cluster.VerifyRepository(ctx, cluster.VerifyRepository{Name: g.Repository})
-				return err
-			})
-			if err != nil {
+			if err := env.verify(ctx, g.Repository, a.WaitForRunning); err != nil {
 				return err
 			}
 			verified[g.Repository] = true

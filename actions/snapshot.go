@@ -53,21 +53,19 @@ func (a *Snapshot) Run(ctx context.Context, env *Env) error {
 		return cluster.WithHint(&cluster.Error{Op: "create snapshot " + a.Repository + "/" + name, Kind: cluster.ErrReadOnly, Text: "the repository is readonly: it is registered with readonly: true"},
 			"the repository is registered read-only here: take the snapshot in a repository that this cluster writes to")
 	}
-	if !a.SkipRepoFSCheck {
-		err := env.persist(ctx, "the verification of repository "+a.Repository, func() error {
-			_, err := env.Cluster.VerifyRepository(ctx, cluster.VerifyRepository{Name: a.Repository})
-			return err
-		})
-		if err != nil {
-			return err
-		}
-	}
+	// A snapshot of this period that runs is waited for before anything else: while it
+	// runs, nodes do not answer a verification.
 	if a.OncePer != "" {
 		adopted, free, err := a.adopt(ctx, env, name, indices)
 		if err != nil || adopted {
 			return err
 		}
 		name = free
+	}
+	if !a.SkipRepoFSCheck {
+		if err := env.verify(ctx, a.Repository, a.WaitForRunning); err != nil {
+			return err
+		}
 	}
 	return a.create(ctx, env, name, indices)
 }
@@ -363,7 +361,7 @@ func (a *Snapshot) await(ctx context.Context, env *Env, name string) (*cluster.S
 		if rerr == nil && !slices.ContainsFunc(ops, func(o cluster.Operation) bool { return o.Repository == a.Repository && o.Snapshot == name }) {
 			if absent++; absent >= absences {
 				if errors.Is(err, cluster.ErrNoSnapshot) {
-					err = errors.Join(errVanished, err)
+					err = fmt.Errorf("%w: %w", errVanished, err)
 				}
 				return false, fmt.Errorf("%s was started, but is not running any more and cannot be read: %w", what, err)
 			}

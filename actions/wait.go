@@ -208,3 +208,50 @@ func disconnected(err error) bool {
 	}
 	return false
 }
+
+// verify has every node verify a repository. The shards of a running snapshot occupy the
+// threads that the verification needs, so that nodes do not answer: it is waited for
+// first, as the option wait_for_running says, where a second operation would be refused
+// anyway; elsewhere the verification is left out with a warning.
+func (e *Env) verify(ctx context.Context, repository string, waitForRunning *time.Duration) error {
+	p := newPatience(e.waitForRunning(waitForRunning))
+	for p.total > 0 {
+		server, err := e.Cluster.Server(ctx)
+		if err != nil || server.Concurrent() {
+			break
+		}
+		if running := e.running(ctx); running == "" {
+			break
+		}
+		if err := p.spend(ctx, e, &cluster.Error{Op: "verify repository " + repository, Kind: cluster.ErrBusy}); err != nil {
+			return err
+		}
+	}
+	err := e.persist(ctx, "the verification of repository "+repository, func() error {
+		_, err := e.Cluster.VerifyRepository(ctx, cluster.VerifyRepository{Name: repository})
+		return err
+	})
+	if err == nil || ctx.Err() != nil || !cluster.Transient(err) && !errors.Is(err, cluster.ErrLost) || p.total == 0 {
+		return err
+	}
+	if running := e.running(ctx); running != "" {
+		e.Warn("repository %s is not verified: the nodes do not answer while this runs: %s", repository, running)
+		return nil
+	}
+	return err
+}
+
+// running describes a snapshot or a deletion of snapshots that runs; empty: none, or it
+// cannot be read.
+func (e *Env) running(ctx context.Context) string {
+	ops, err := e.Cluster.Running(ctx)
+	if err != nil {
+		return ""
+	}
+	for _, o := range ops {
+		if o.Kind != cluster.OpRestore {
+			return o.Describe(e.Now.Add(e.Watch.Elapsed()))
+		}
+	}
+	return ""
+}

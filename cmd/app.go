@@ -83,7 +83,11 @@ func Main(ctx context.Context, app *App, args []string) int {
 	}
 	if err != nil {
 		app.printError(err)
-		job.LeaveWords(app.TerminationLog, app.redact, "esnap: "+err.Error(), hintFor(err))
+		words := []string{"esnap: " + err.Error()}
+		if hint := hintFor(err); hint != "" {
+			words = append(words, "hint: "+hint)
+		}
+		job.LeaveWords(app.TerminationLog, app.redact, words...)
 	}
 	return job.ExitCode(err, false)
 }

@@ -343,6 +343,17 @@ func Unregister(ctx context.Context, c cluster.Cluster, name string) error {
 		}
 	}
 	err = c.UnregisterRepository(ctx, cluster.UnregisterRepository{Name: name})
+	if errors.Is(err, cluster.ErrBusy) {
+		what := "an operation that uses it"
+		if ops, rerr := c.Running(ctx); rerr == nil {
+			for _, o := range ops {
+				if o.Repository == name {
+					what = o.String()
+				}
+			}
+		}
+		return cluster.WithHint(err, "wait until %s has ended; esnap status --watch shows it", what)
+	}
 	if err != nil && !errors.Is(err, cluster.ErrLost) {
 		return err
 	}

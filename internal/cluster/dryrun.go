@@ -118,6 +118,12 @@ func (a assumed) Health(ctx context.Context, names []string) (map[string]IndexHe
 	return out, err
 }
 
+// Running leaves out snapshots and deletions: a dry run does not wait for them.
+func (a assumed) Running(ctx context.Context) ([]Operation, error) {
+	ops, err := a.Reader.Running(ctx)
+	return slices.DeleteFunc(slices.Clone(ops), func(o Operation) bool { return o.Kind != OpRestore }), err
+}
+
 // ClusterHealth is assumed to be what an action would wait for.
 func (a assumed) ClusterHealth(context.Context) (Health, error) {
 	return Health{Status: "green"}, nil

@@ -95,7 +95,7 @@ func (l *lines) Observe(e run.Event) {
 		l.log.Info(l.verb(in.Verb)+" "+in.What, "count", len(in.Names), "repository", in.Repository, "detail", in.Detail)
 	case run.Waiting:
 		level := slog.LevelDebug
-		if l.waits(e.Waiting) {
+		if !l.dry && l.waits(e.Waiting) {
 			level = slog.LevelInfo
 		}
 		attrs := []any{"id", e.Step.ID, "for", e.Waiting.For, "elapsed", e.Waiting.Elapsed.Round(time.Millisecond).String()}
@@ -134,15 +134,26 @@ func (l *lines) Observe(e run.Event) {
 				attrs = append(attrs, "items_"+string(r), l.counts[r])
 			}
 		}
-		if e.Result.Err != nil {
+		switch {
+		case e.Result.Interrupted:
+			l.log.Warn("action interrupted", append(attrs, "error", e.Result.Err.Error())...)
+			return
+		case e.Result.Err != nil:
 			l.log.Error("action failed", append(attrs, "error", e.Result.Err.Error(), "hint", cluster.Hint(e.Result.Err))...)
 			return
 		}
 		l.log.Info("action done", attrs...)
 	case run.Finished:
-		attrs := []any{"actions", len(e.Result.Actions), "failed", len(e.Result.Errors()), "took", e.Result.Duration.Round(time.Millisecond).String()}
+		failed := 0
+		for _, a := range e.Result.Actions {
+			if a.Err != nil && !a.Interrupted {
+				failed++
+			}
+		}
+		attrs := []any{"actions", len(e.Result.Actions), "failed", failed, "took", e.Result.Duration.Round(time.Millisecond).String()}
 		if e.Result.Err != nil {
-			attrs = append(attrs, "error", e.Result.Err.Error())
+			l.log.Error("run finished", append(attrs, "error", e.Result.Err.Error())...)
+			return
 		}
 		l.log.Info("run finished", attrs...)
 	}

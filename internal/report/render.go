@@ -288,13 +288,16 @@ func (r *Report) summary() string {
 		count[a.Status]++
 	}
 	var parts []string
-	for _, s := range []string{"done", "partial", "empty", "disabled", "failed", "refused", "not_run"} {
+	for _, s := range []string{"done", "partial", "empty", "disabled", "failed", "refused", "interrupted", "not_run"} {
 		if count[s] > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", count[s], words(s)))
 		}
 	}
 	text := fmt.Sprintf("%s: %s; %s", cluster.Count(len(r.Actions), "action"), strings.Join(parts, ", "), duration(r.DurationMS))
-	if len(r.Actions) == 0 {
+	switch {
+	case len(r.Actions) == 0 && len(r.Repositories) > 0:
+		text = cluster.Count(len(r.Repositories), "repository") + "; " + duration(r.DurationMS)
+	case len(r.Actions) == 0:
 		text = "no action was run; " + duration(r.DurationMS)
 	}
 	if r.Spared > 0 {

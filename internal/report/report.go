@@ -51,7 +51,7 @@ type Action struct {
 	Action      string    `json:"action"`
 	Description string    `json:"description"`
 	Repository  string    `json:"repository,omitempty"`
-	Status      string    `json:"status"` // done, partial, failed, refused, empty, disabled, not_run
+	Status      string    `json:"status"` // done, partial, failed, refused, interrupted, empty, disabled, not_run
 	Error       string    `json:"error,omitempty"`
 	Hint        string    `json:"hint,omitempty"`
 	Listed      int       `json:"listed"`   // items the filters were applied to
@@ -267,6 +267,8 @@ func Status(r run.ActionResult) string {
 	switch {
 	case r.Err != nil && as(r.Err, &refused):
 		return "refused"
+	case r.Interrupted:
+		return "interrupted"
 	case r.Err != nil:
 		return "failed"
 	case r.Empty:

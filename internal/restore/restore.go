@@ -73,6 +73,8 @@ type Plan struct {
 	Free      int64     `json:"free_bytes"` // on the data nodes, 0 if not asked
 	KeepUntil time.Time `json:"keep_until,omitzero"`
 	Warnings  []string  `json:"warnings"`
+	// Conflict means that a target's name is taken, which is a refusal.
+	Conflict bool `json:"-"`
 	// Refusals stop the plan; those in Forcible only without force.
 	Refusals []string `json:"refusals"`
 	Missing  []string `json:"missing"` // what was named and no snapshot holds
@@ -321,6 +323,7 @@ func (p *Plan) settle(r Request, l Listings) {
 				p.refuse("%s cannot be renamed to %s: %v", it.Index, target, err)
 			}
 		default:
+			p.Conflict = true
 			p.refuse("%s: %s", it.Target, why)
 		}
 	}

@@ -386,3 +386,66 @@ func TestDryRunRefusesWhatTheServerWould(t *testing.T) {
 		require.Empty(t, b.c.Writes())
 	}
 }
+
+// TestVerificationBesideARunningSnapshot: the nodes do not answer a verification while
+// the shards of a snapshot occupy their threads.
+func TestVerificationBesideARunningSnapshot(t *testing.T) {
+	const file = "actions: {1: {action: snapshot, options: {ONCE repository: r, name: 's-%Y.%m.%d'}, filters: [{filtertype: none}]}}"
+	for name, c := range map[string]struct {
+		version string
+		once    string
+		running string // the snapshot that runs
+		want    cluster.Result
+		warns   string
+	}{
+		"today's own is adopted":                     {"6.7.0", "once_per: day,", "s-2026.11.21", cluster.Adopted, ""},
+		"another one is waited for":                  {"6.7.0", "", "other", cluster.Done, ""},
+		"beside another one nothing can be verified": {"8.19.7", "", "other", cluster.Done, "not verified: the nodes do not answer while this runs: "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t, clustertest.Elasticsearch(c.version))
+			b.o.WaitForCluster = time.Minute
+			b.c.AddIndex(cluster.Index{Name: "logs-a", Created: now.AddDate(0, 0, -1)})
+			running := cluster.Snapshot{Name: c.running, State: cluster.InProgress, Indices: []string{"logs-a"}, Start: now.Add(-time.Minute)}
+			b.c.AddSnapshot("r", running)
+			b.c.AddOperation(cluster.Operation{Kind: cluster.OpSnapshot, Repository: "r", Snapshot: c.running, Started: running.Start, Indices: running.Indices}, 300)
+			b.c.Fault = func(m string, _ []string) error {
+				if m != "VerifyRepository" {
+					return nil
+				}
+				if ops, _ := b.c.Running(context.Background()); len(ops) == 0 {
+					return nil
+				}
+				return &cluster.Error{Op: "verify repository r", Kind: cluster.ErrUnreachable, Text: "no answer within 2m0s"}
+			}
+			res, r := b.run(strings.Replace(file, "ONCE", c.once, 1))
+			require.NoError(t, errors.Join(res.Errors()...))
+			require.Equal(t, c.want, r.outcomes()["s-2026.11.21"])
+			require.Contains(t, r.warnings(), c.warns)
+			require.Equal(t, c.warns == "", r.warnings() == "")
+			if c.want == cluster.Done { // what waits is seen
+				require.NotEmpty(t, of[run.Waiting](r))
+			}
+		})
+	}
+}
+
+// TestAnInterruptedActionIsNotDone: what was requested continues, and is not known to end.
+func TestAnInterruptedActionIsNotDone(t *testing.T) {
+	b := newBench(t)
+	b.c.AddRepository(cluster.Repository{Name: "r"})
+	b.c.AddIndices("logs-a")
+	b.c.SnapshotPolls = -1
+	ctx, stop := context.WithCancelCause(context.Background())
+	b.ctx = ctx
+	b.time.onSleep = func() { stop(errors.New("terminated: nothing new was started")) }
+	res, r := b.run(`actions:
+  1: {action: snapshot, options: {repository: r, name: s}, filters: [{filtertype: none}]}
+  2: {action: delete_indices, filters: [{filtertype: none}]}`)
+	require.Equal(t, cluster.Requested, r.outcomes()["s"])
+	require.True(t, res.Actions[0].Interrupted)
+	require.ErrorContains(t, res.Actions[0].Err, "terminated")
+	require.True(t, res.Actions[1].NotRun)
+	require.Equal(t, "not run: the run was interrupted", of[run.ActionSkipped](r)[0].Why)
+	require.Equal(t, run.SkipNotRun, of[run.ActionSkipped](r)[0].Reason)
+}

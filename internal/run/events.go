@@ -138,13 +138,15 @@ func (Finished) event()        {}
 
 // ActionResult is how one action ended.
 type ActionResult struct {
-	Step     plan.Step
-	Err      error // nil: done
-	Empty    bool  // nothing was selected, and that was allowed
-	NotRun   bool  // the run ended before it
-	Partial  bool  // done, but incomplete
-	Guarded  int   // items that guards spared
-	Duration time.Duration
+	Step    plan.Step
+	Err     error // nil: done
+	Empty   bool  // nothing was selected, and that was allowed
+	NotRun  bool  // the run ended before it
+	Partial bool  // done, but incomplete
+	// Interrupted means that a signal or the deadline ended it; Err is which.
+	Interrupted bool
+	Guarded     int // items that guards spared
+	Duration    time.Duration
 }
 
 // Result is how a run ended.

@@ -66,6 +66,7 @@ type runner struct {
 	taken  []taken         // the snapshots that the run's actions took, or were to take
 	// registered are the repositories that this run registered or updated.
 	registered []string
+	notReady   string     // the repository that could not be prepared
 	skew       chan error // of the clocks, once compared; nil until asked for
 	result     Result
 }
@@ -151,17 +152,25 @@ func (r *runner) run(ctx context.Context) {
 	}
 }
 
+// unfinished says whether it is not known how what was done to an item ends.
+func unfinished(o cluster.Outcome) bool {
+	return o.Result == cluster.NotStarted || o.Result == cluster.Requested || o.Result == cluster.Unclear
+}
+
 // notRun is why an action is not run.
 func (r *runner) notRun() string {
 	for _, a := range r.result.Actions {
-		if a.Err != nil {
+		switch {
+		case a.Interrupted:
+			return "not run: the run was interrupted"
+		case a.Err != nil:
 			return "not run: action " + a.Step.ID + " failed"
 		}
 	}
-	if r.result.Err != nil {
-		return "not run: " + r.result.Err.Error()
+	if r.notReady != "" {
+		return "not run: repository " + r.notReady + " is not ready"
 	}
-	return "not run: the run ended before it"
+	return "not run: the run was interrupted"
 }
 
 // UsageError is a wrong choice of actions.
@@ -191,6 +200,7 @@ func (r *runner) repositories(ctx context.Context) error {
 		st, err := repository.Bring(ctx, r.c, spec, r.o.Force)
 		r.obs.Observe(RepositoryReady{st, err})
 		if err != nil {
+			r.notReady = spec.Name
 			return err
 		}
 		if st.Changed {
@@ -242,7 +252,7 @@ func (r *runner) action(ctx context.Context, s plan.Step) ActionResult {
 		res.Empty = true
 		r.obs.Observe(ActionSkipped{s, SkipEmpty, "nothing is selected, and ignore_empty_list is set"})
 	case err != nil:
-		res.Err = repository.Explain(err)
+		res.Err, res.Interrupted = repository.Explain(err), ctx.Err() != nil
 	}
 	res.Duration = r.o.Watch.Elapsed() - start
 	r.obs.Observe(ActionDone{s, res})
@@ -312,6 +322,9 @@ func (r *runner) act(ctx context.Context, s plan.Step, sel cluster.Selection, sl
 	r.warnEmptied(ctx, s)
 	err := s.Action.Run(ctx, env)
 	r.record(s, sel.Selected, all)
+	if err == nil && ctx.Err() != nil && slices.ContainsFunc(all, unfinished) {
+		err = context.Cause(ctx)
+	}
 	if len(failed) == 0 {
 		return err
 	}
