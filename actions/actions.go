@@ -3,7 +3,7 @@
 //
 // An action gets the items that filters and guards left in, changes the cluster
 // through Env.Cluster, and says what became of every item. It does not know
-// whether it is rehearsed: in a dry run Env.Cluster assumes instead of sending.
+// whether the run is a dry run: then Env.Cluster assumes instead of sending.
 //
 // To add one: write actions/x.go with a struct whose tagged fields are its
 // options, Validate and Run; put one row in Kinds; write examples/actions/x.yml
@@ -72,7 +72,7 @@ var Kinds = map[string]Kind{
 // Common are the options that every action takes.
 type Common struct {
 	DisableAction       bool   `yaml:"disable_action" doc:"skip the action; it is still checked"`
-	IgnoreEmptyList     bool   `yaml:"ignore_empty_list" doc:"an empty selection is no failure"`
+	IgnoreEmptyList     bool   `yaml:"ignore_empty_list" doc:"do not fail if nothing is selected"`
 	ContinueIfException bool   `yaml:"continue_if_exception" doc:"after a failure other than an empty selection, go on with the next action"`
 	TimeoutOverride     *int64 `yaml:"timeout_override" doc:"time-out of one request, in seconds"`
 	AllowILMIndices     bool   `yaml:"allow_ilm_indices" doc:"also take indices that a lifecycle policy manages"`

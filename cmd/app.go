@@ -116,7 +116,7 @@ func hintFor(err error) string {
 	return ""
 }
 
-// exit carries an exit code past cobra, for commands that have said everything.
+// exit carries an exit code past cobra, for commands that have printed everything.
 type exit struct{ code int }
 
 func (e *exit) Error() string { return fmt.Sprintf("exit code %d", e.code) }

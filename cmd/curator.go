@@ -64,10 +64,10 @@ func (a *App) curator(ctx context.Context, program string, args []string) int {
 
 // newCurator are Curator's programs as commands; their arguments are their own.
 func newCurator(app *App) []*cobra.Command {
-	const manners = `Its options, defaults, log lines and exit codes are Curator's: 0, 1 for failures,
-2 for a wrong command line. A client file of Curator 5 (client:) brings the manners
-of Curator 5, any other those of Curator 8; --compat overrides. It is also chosen by
-calling the binary `
+	const behaviour = `Its options, defaults, log lines and exit codes are Curator's: 0, 1 for failures,
+2 for a wrong command line. A client file of Curator 5 (client:) selects Curator 5
+behaviour, any other file Curator 8 behaviour; --compat overrides. It is also selected
+by calling the binary `
 	command := func(c cobra.Command, program string) *cobra.Command {
 		c.DisableFlagParsing = true
 		c.RunE = func(c *cobra.Command, args []string) error {
@@ -81,19 +81,19 @@ calling the binary `
 	return []*cobra.Command{
 		command(cobra.Command{
 			Use: "curator [--config FILE] [--dry-run] ACTION_FILE", Short: "Elasticsearch Curator's own command line",
-			Long: "Run an action file with Curator's command line.\n\n" + manners + `curator, and by shape: without a command, but
+			Long: "Run an action file with Curator's command line.\n\n" + behaviour + `curator, and by its form: without a command, but
 with [--config FILE] [--dry-run] ACTION_FILE.`,
 			Example: "  esnap curator --config /etc/es-curator/config.yml --dry-run /etc/es-curator/action_file.yml",
 		}, "curator"),
 		command(cobra.Command{
 			Use: "curator_cli [OPTIONS] COMMAND [ARGS]...", Short: "Curator's command line for single actions",
-			Long: "Run one action, with filters as JSON, or list indices and snapshots.\n\n" + manners + "curator_cli.",
+			Long: "Run one action, with filters as JSON, or list indices and snapshots.\n\n" + behaviour + "curator_cli.",
 			Example: `  esnap curator_cli --host 127.0.0.1 show_indices --verbose --header
   esnap curator_cli --dry-run delete-indices --filter_list '{"filtertype":"pattern","kind":"prefix","value":"logs-"}'`,
 		}, "curator_cli"),
 		command(cobra.Command{
 			Use: "es_repo_mgr [OPTIONS] COMMAND [ARGS]...", Short: "Curator's command line for repositories",
-			Long:    "Show, create and delete repositories.\n\n" + manners + "es_repo_mgr.",
+			Long:    "Show, create and delete repositories.\n\n" + behaviour + "es_repo_mgr.",
 			Example: "  esnap es_repo_mgr create fs --name backups --location /usr/share/elasticsearch/data/backup --verify",
 		}, "es_repo_mgr"),
 	}

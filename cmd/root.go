@@ -19,8 +19,8 @@ func newRoot(app *App) *cobra.Command {
 indices, and brings them back, on Elasticsearch 6.7 to 9 and OpenSearch 1 to 3.
 It reads Elasticsearch Curator's action files as they are.
 
-What it is not sure of it spares, and says why. Success means that the effect
-was seen in the cluster.`,
+When in doubt, esnap keeps the data and reports why. Success means that the effect
+was verified in the cluster.`,
 		Example: `  esnap validate action_file.yml
   esnap run --dry-run action_file.yml
   esnap run action_file.yml

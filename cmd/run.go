@@ -37,7 +37,7 @@ func newRun(app *App) *cobra.Command {
 log lines to stderr. A file may also declare repositories; see the action file
 reference in docs/.`,
 		Example: `  esnap run action_file.yml
-  esnap run -n action_file.yml                 say what would be done
+  esnap run -n action_file.yml                 show what would be done
   esnap run -n -o name action_file.yml         one action/item a line, for diff
   esnap run --only 1,3 action_file.yml
   esnap run -n --now 2026-12-24T01:00:00Z action_file.yml`,
@@ -54,7 +54,7 @@ reference in docs/.`,
 	f.StringSliceVar(&o.Only, "only", nil, "run only the actions with these ids")
 	f.StringSliceVar(&o.Skip, "skip", nil, "leave out the actions with these ids")
 	f.StringVar(&o.Now, "now", "", "judge ages and names as of this time (dry run only)")
-	f.BoolVar(&o.Force, "force", false, "go through refusals: a repository that points elsewhere, a disk that gets too full")
+	f.BoolVar(&o.Force, "force", false, "override refusals: a repository that points to another place, a full disk")
 	f.BoolVar(&o.AllowClockSkew, "allow-clock-skew", false, "delete although the clock here and the cluster's differ by more than 15 minutes")
 	f.BoolVar(&o.FailOnSpared, "fail-on-spared", false, "exit 5 when a guard spared something")
 	outputFlag(c, &o.Output, report.Formats...)

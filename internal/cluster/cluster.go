@@ -62,7 +62,7 @@ type IndexReader interface {
 	Settings(ctx context.Context, names []string) (map[string]map[string]string, error)
 	// Segments counts the segments of all shard copies of the named open indices.
 	Segments(ctx context.Context, names []string) (map[string]int, error)
-	// RolloverDue asks the server to rehearse a rollover.
+	// RolloverDue asks the server for a dry run of a rollover.
 	RolloverDue(ctx context.Context, r Rollover) (RolloverResult, error)
 	// FieldRange asks one index for the least and greatest value of a date field.
 	FieldRange(ctx context.Context, index, field string) (FieldRange, error)
@@ -121,7 +121,7 @@ type Batcher interface {
 }
 
 // Writer is every call that changes the cluster. None is repeated by an
-// implementation unless the server said that it did nothing. ErrLost means that
+// implementation unless the server reported that it did nothing. ErrLost means that
 // the caller has to look.
 type Writer interface {
 	// RegisterRepository creates or replaces a repository. A failed verification

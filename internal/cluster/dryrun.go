@@ -11,10 +11,10 @@ import (
 // Overlay is what a dry run assumes on top of what the cluster really holds.
 type Overlay struct {
 	now          time.Time
-	indices      map[string]*Index // nil: gone
+	indices      map[string]*Index // nil: deleted
 	snapshots    map[string][]*Snapshot
-	gone         map[[2]string]bool
-	repositories map[string]*Repository // nil: gone
+	deleted      map[[2]string]bool
+	repositories map[string]*Repository // nil: deleted
 	aliases      []AliasAction
 	closed       map[string]bool // or opened: false
 	settings     map[string]map[string]string
@@ -28,7 +28,7 @@ type Overlay struct {
 func DryRun(r Reader, now time.Time, fixedNow bool, record func(Op)) Cluster {
 	o := &Overlay{
 		now: now, indices: map[string]*Index{}, snapshots: map[string][]*Snapshot{},
-		gone: map[[2]string]bool{}, repositories: map[string]*Repository{}, closed: map[string]bool{}, settings: map[string]map[string]string{},
+		deleted: map[[2]string]bool{}, repositories: map[string]*Repository{}, closed: map[string]bool{}, settings: map[string]map[string]string{},
 		copies: map[string]string{},
 	}
 	as := assumed{r, o}
@@ -111,7 +111,7 @@ func (a assumed) Health(ctx context.Context, names []string) (map[string]IndexHe
 		return out, nil
 	}
 	more, err := a.Reader.Health(ctx, really)
-	for n, h := range more { // what is being restored is assumed to end well: a rehearsal does not wait
+	for n, h := range more { // what is being restored is assumed to end well: a dry run does not wait
 		h.ActivePrimary = h.Shards
 		out[n] = h
 	}
@@ -174,7 +174,7 @@ func (a assumed) Snapshots(ctx context.Context, repository string, contents bool
 	if err != nil && (r == nil || !errors.Is(err, ErrNoRepository)) {
 		return nil, err // a repository that is only assumed is empty
 	}
-	list = slices.DeleteFunc(slices.Clone(list), func(s *Snapshot) bool { return a.o.gone[[2]string{repository, s.Name}] })
+	list = slices.DeleteFunc(slices.Clone(list), func(s *Snapshot) bool { return a.o.deleted[[2]string{repository, s.Name}] })
 	return append(list, a.o.snapshots[repository]...), nil
 }
 
@@ -201,11 +201,11 @@ func (a assumed) Snapshot(ctx context.Context, repository, name string) (*Snapsh
 			return s, nil
 		}
 	}
-	if a.o.gone[[2]string{repository, name}] {
+	if a.o.deleted[[2]string{repository, name}] {
 		return nil, missing
 	}
 	s, err := a.Reader.Snapshot(ctx, repository, name)
-	if err == nil && s.State == InProgress { // assumed to end well: a rehearsal does not wait
+	if err == nil && s.State == InProgress { // assumed to end well: a dry run does not wait
 		ended := *s
 		ended.State, ended.Assumed = Success, true
 		ended.Shards, ended.Failures = ShardCount{}, nil
@@ -246,7 +246,7 @@ func (a assumed) noRepository(name string) error {
 	return &Error{Op: "read repository " + name, Kind: ErrNoRepository}
 }
 
-// Task of a rehearsal has ended well.
+// Task of a dry run has ended well.
 func (a assumed) Task(ctx context.Context, id string) (Task, error) {
 	if id == "" {
 		return Task{Completed: true}, nil

@@ -6,7 +6,7 @@ import (
 	"slices"
 )
 
-// Op is a request to change the cluster: what is asked of a Writer, said in a
+// Op is a request to change the cluster: what is asked of a Writer, in a
 // form that can be shown, and the effect a dry run assumes it has.
 type Op interface {
 	// Intent is the op in words and names.

@@ -116,7 +116,7 @@ func (r DeleteSnapshots) Intent() Intent {
 // Assume implements Op.
 func (r DeleteSnapshots) Assume(o *Overlay) {
 	for _, n := range r.Names {
-		o.gone[[2]string{r.Repository, n}] = true
+		o.deleted[[2]string{r.Repository, n}] = true
 	}
 	o.snapshots[r.Repository] = slices.DeleteFunc(o.snapshots[r.Repository], func(s *Snapshot) bool { return slices.Contains(r.Names, s.Name) })
 }

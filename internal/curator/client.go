@@ -203,7 +203,7 @@ func load(f *pflag.FlagSet, h Host, program string) (*settings.Settings, map[str
 			continue
 		}
 		given[o.name] = v
-		if _, ok := truth(v); o.boolean && !ok { // a rehearsal that is misspelt must not be the night itself
+		if _, ok := truth(v); o.boolean && !ok { // a misspelt dry run must not be a real one
 			return nil, nil, notBoolean(o.name, v)
 		}
 		switch {

@@ -88,7 +88,7 @@ func Main(ctx context.Context, h Host, name string, args []string) int {
 	return 1
 }
 
-// newRoot is what the programs have in common: their options and their manners.
+// newRoot is what the programs have in common: their options and their behaviour.
 func newRoot(h Host, name, use, short string) *cobra.Command {
 	c := &cobra.Command{
 		Use: use, Short: short, SilenceErrors: true, SilenceUsage: true, DisableFlagsInUseLine: true,

@@ -77,7 +77,7 @@ func (o *observer) Observe(e run.Event) {
 			}
 		}
 		if o.dryRun {
-			o.rehearsed(e)
+			o.wouldDo(e)
 		}
 	case run.Intended:
 		o.intended(e)
@@ -109,8 +109,8 @@ func (o *observer) skipped(e run.ActionSkipped) {
 	}
 }
 
-// rehearsed writes what a dry run would do, one line for each item, sorted.
-func (o *observer) rehearsed(e run.Selected) {
+// wouldDo writes what a dry run would do, one line for each item, sorted.
+func (o *observer) wouldDo(e run.Selected) {
 	args := arguments(e.Step, o.flavour)
 	if args == "" {
 		return
@@ -165,7 +165,7 @@ func arguments(s plan.Step, f flavour.Flavour) string {
 	return ""
 }
 
-// intended writes the steps of a rehearsed action that has several, in their order.
+// intended writes the steps of a dry run of an action that has several, in their order.
 func (o *observer) intended(e run.Intended) {
 	if e.Step == nil {
 		return
@@ -198,7 +198,7 @@ func (o *observer) intended(e run.Intended) {
 // shrinkNode is the setting that moves the shards of an index to one node.
 const shrinkNode = "index.routing.allocation.require._name"
 
-// hasSteps says whether the steps of a rehearsed action tell what it would do.
+// hasSteps says whether the steps of a dry run of an action tell what it would do.
 func hasSteps(kind string) bool {
 	return kind == "reindex" || kind == "shrink" || kind == "cold2frozen"
 }

@@ -119,7 +119,7 @@ func (r *Report) table(w io.Writer, wide bool) error {
 		}
 		p("%s at %s%s\n", r.Server, r.Now.Format("2006-01-02 15:04:05Z"), mode)
 	} else if r.Error == "" {
-		p("%s: there is nothing to do, and no cluster was asked%s\n", r.File, mode)
+		p("%s: nothing to do; the cluster was not contacted%s\n", r.File, mode)
 	}
 	for _, x := range r.Repositories {
 		p("\nrepository %s (%s)  %s\n", x.Name, x.Type, x.Result)
@@ -178,7 +178,11 @@ func (a *Action) table(b *strings.Builder, dryRun, wide bool) {
 	a.spared(b, wide)
 	a.outcomes(b, wide)
 	for _, w := range a.Warnings {
-		p("   note: %s\n", w)
+		if slices.Contains([]string{"not_run", "disabled", "empty"}, a.Status) { // why it was not run
+			p("   %s\n", w)
+			continue
+		}
+		p("   warning: %s\n", w)
 	}
 	if a.Error != "" {
 		var inner strings.Builder

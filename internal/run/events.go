@@ -9,13 +9,13 @@ import (
 )
 
 // Event is something that happened in a run. Reports, log lines and progress are
-// observers of events; nothing else tells what a run did.
+// observers of events; nothing else reports what a run did.
 type Event interface{ event() }
 
-// Observer is told of every event, in order, from one goroutine.
+// Observer hears every event, in order, from one goroutine.
 type Observer interface{ Observe(Event) }
 
-// Observers tells several observers.
+// Observers are several observers.
 type Observers []Observer
 
 // Observe implements Observer.

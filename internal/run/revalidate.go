@@ -131,7 +131,7 @@ func (r *runner) filterAgain(ctx context.Context, s plan.Step, was map[string]cl
 	return rest, nil
 }
 
-// changed says whether something that a filter may judge is no longer as it was.
+// changed says whether something that a filter may judge has changed.
 func changed(was, now cluster.Item) bool {
 	switch was := was.(type) {
 	case *cluster.Index:

@@ -65,7 +65,7 @@ func (r *runner) warnNeverSaved() {
 	for _, f := range slices.Sorted(maps.Keys(r.never)) {
 		parts = append(parts, fmt.Sprintf("%s (%d)", f, r.never[f]))
 	}
-	r.warn("the file deletes indices that none of its snapshot actions takes: %s", strings.Join(parts, ", "))
+	r.warn("the file deletes indices that none of its snapshot actions selects: %s", strings.Join(parts, ", "))
 }
 
 // saved finds out, of indices that are to be deleted, which a snapshot action of this

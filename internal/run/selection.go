@@ -29,11 +29,11 @@ func (r *runner) choose(ctx context.Context, s plan.Step) (cluster.Selection, in
 	if err != nil {
 		return cluster.Selection{}, 0, err
 	}
-	said := map[string]bool{} // a reason that is not about one name is warned of once
+	warned := map[string]bool{} // a reason that is not about one name is warned of once
 	for _, sp := range sel.Spared {
-		if sp.Warn && !said[sp.Why] {
-			said[sp.Why] = true
-			r.warn("%s is left out: %s", sp.Item.ItemName(), sp.Why)
+		if sp.Warn && !warned[sp.Why] {
+			warned[sp.Why] = true
+			r.warn("%s is skipped: %s", sp.Item.ItemName(), sp.Why)
 		}
 	}
 	if err := unmatched(s, all); err != nil {
@@ -44,7 +44,7 @@ func (r *runner) choose(ctx context.Context, s plan.Step) (cluster.Selection, in
 		return sel, 0, r.empty(s, sel, len(all))
 	}
 	if s.Deletes() && s.Chain.TakesAll() {
-		r.warn("no filter narrows %s: it takes everything that is listed", s.Kind)
+		r.warn("%s has no filter that narrows the selection: it selects everything", s.Kind)
 	}
 	kept, spared, err := r.guard(ctx, s, sel.Selected, all)
 	if err != nil {
