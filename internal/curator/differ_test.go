@@ -254,7 +254,7 @@ func TestD14WhatIsNoDateIsLeftOutWithAWarning(t *testing.T) {
 				s.c.AddIndices(name)
 				out := s.does(0, one("delete_indices", "ignore_empty_list: true", onX, "{"+filter+", source: name, timestring: '"+timestring+"', exclude: "+exclude+"}"))
 				require.Equal(t, []string{name}, s.indices(), "%s, exclude: %s", filter, exclude)
-				require.Regexp(t, "WARNING +"+name+" is left out: the date in its name cannot be read", out)
+				require.Regexp(t, "WARNING +"+name+" is skipped: the date in its name cannot be read", out)
 			}
 		}
 	}
