@@ -255,7 +255,7 @@ func TestRestoreEndToEnd(t *testing.T) {
 	require.Contains(t, out, "To undo: esnap index delete --guards off "+day)
 	code, out, _ = k.run("restore", day, "--yes")
 	require.Equal(t, 4, code)
-	require.Contains(t, out, "an index of that name is there")
+	require.Contains(t, out, "an index with that name exists")
 	code, _, errs = k.run("index", "delete", day, "--yes", "--fail-on-spared")
 	require.Equal(t, 4, code, errs)
 	require.Contains(t, errs, "--guards off deletes it all the same", "what is named exactly is not passed over in silence")
@@ -265,7 +265,7 @@ func TestRestoreEndToEnd(t *testing.T) {
 	require.Equal(t, 0, code, errs)
 	code, out, _ = k.run("restore", day, "-n", "-o", "json", "--snapshot", "snapshot-20261103010000")
 	require.Equal(t, 0, code)
-	require.Contains(t, out, "before the index's period ended")
+	require.Contains(t, out, "before the index's day had ended")
 }
 
 // What the plan shows is what the server makes of the names, also where a closed index
@@ -282,7 +282,7 @@ func TestRestoreUnderAnotherName(t *testing.T) {
 	require.Contains(t, out, "logs-1 as alogs-l2")
 	code, out, _ = k.run("restore", "logs-1", "--rename", "^(.)=a$1", "--yes")
 	require.Equal(t, 4, code)
-	require.Contains(t, out, "alogs-1: an index of that name is there")
+	require.Contains(t, out, "alogs-1: an index with that name exists")
 	code, _, errs = k.run("restore", "logs-1", "--rename", "(?<x>.+)=a${x}", "--yes")
 	require.Equal(t, 2, code)
 	require.Contains(t, errs, "--rename: pattern, column 1: named groups are not supported: write (…), and $1 in the replacement")

@@ -47,7 +47,7 @@ func TestRestoreDay(t *testing.T) {
 		// Its name is taken.
 		before := e.uuids()
 		stdout, stderr := e.want(4, "restore", day, "--yes")
-		require.Contains(e, stdout+stderr, "an index of that name is there")
+		require.Contains(e, stdout+stderr, "an index with that name exists")
 		require.Empty(e, e.writes())
 		require.Equal(e, before, e.uuids())
 		stdout, _ = e.want(0, "restore", day, "--yes", "--on-conflict", "skip")
@@ -76,7 +76,7 @@ actions:
 		spared := r.Actions[0].Spared[slices.IndexFunc(r.Actions[0].Spared, func(s report.Spared) bool { return s.Guard })]
 		require.Equal(e, day, *spared.Name)
 		require.Equal(e, "restore_mark", spared.By)
-		require.Contains(e, spared.Why, "it was restored and is kept until the end of "+e.now.AddDate(0, 0, 7).Format("2006-01-02"))
+		require.Contains(e, spared.Why, "restored; protected until the end of "+e.now.AddDate(0, 0, 7).Format("2006-01-02"))
 		after := e.uuids()
 		require.Equal(e, marked, after[day])
 		require.NotContains(e, after, other)
@@ -116,22 +116,22 @@ func TestChoice(t *testing.T) {
 		e.take(repository, "copy-1", today, past, tomorrow)
 		p := planned(e, today)
 		require.Equal(e, "copy-1", p.Items[0].Snapshot)
-		require.Contains(e, p.Items[0].Why, "taken before its period ended")
+		require.Contains(e, p.Items[0].Why, "made before the index's day had ended")
 		require.Len(e, p.Warnings, 1)
-		require.Contains(e, p.Warnings[0], "it can hold at most")
+		require.Contains(e, p.Warnings[0], "it can contain at most")
 		p = planned(e, tomorrow)
-		require.Contains(e, strings.Join(p.Warnings, "\n"), "it can hold at most nothing")
+		require.Contains(e, strings.Join(p.Warnings, "\n"), "it can contain at most nothing")
 
 		p = planned(e, past)
 		require.Equal(e, "copy-1", p.Items[0].Snapshot)
-		require.Contains(e, p.Items[0].Why, "the only good copy taken after its period ended")
+		require.Contains(e, p.Items[0].Why, "the only complete copy made after the index's day had ended")
 		require.Empty(e, p.Warnings)
 
 		// The next snapshot of the whole index is the better one.
 		e.take(repository, "copy-2", past)
 		p = planned(e, past)
 		require.Equal(e, "copy-2", p.Items[0].Snapshot)
-		require.Contains(e, p.Items[0].Why, "the newest good copy")
+		require.Contains(e, p.Items[0].Why, "the newest complete copy")
 		require.Positive(e, p.Items[0].Bytes)
 
 		// A late flush made the index anew after it was deleted.
@@ -140,7 +140,7 @@ func TestChoice(t *testing.T) {
 		e.take(repository, "copy-3", past)
 		p = planned(e, past)
 		require.Equal(e, "copy-1", p.Items[0].Snapshot)
-		require.Contains(e, p.Items[0].Why, "the index was deleted and created again")
+		require.Contains(e, p.Items[0].Why, "the index was deleted and recreated")
 		require.Contains(e, p.Items[0].Why, "copy-3")
 		e.want(0, "restore", past, "--rename-prefix", e.prefix+"x-", "--yes")
 		require.Equal(e, 300, e.count(e.prefix+"x-"+past))

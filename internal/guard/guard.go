@@ -1,5 +1,5 @@
-// Package guard spares what must not be touched, after the filters have selected
-// it. Guards are on by default; what each protects, and when, is one file here.
+// Package guard keeps what must not be deleted although the filters have selected it.
+// Guards are on by default. Each guard has a file here.
 //
 // To add one: write a file with a Guard, put it in For.
 package guard
@@ -10,7 +10,7 @@ import (
 	"github.com/esnap/esnap/internal/cluster"
 )
 
-// Options say what one deleting action guards.
+// Options are what the guards need to know about one deleting action.
 type Options struct {
 	Off             bool // of the guards only what protect says stays
 	Lenient         bool // system indices and explicit write indices are deleted, with a warning
@@ -20,17 +20,17 @@ type Options struct {
 	InProgressNamed bool     // a state filter asks for running snapshots
 	SystemNamed     bool     // a filter names dotted indices
 	Protect         []string // wildcard patterns of indices never touched
-	NamedExactly    []string // indices named one by one, by an operator
+	NamedExactly    []string // indices that the user named one by one
 }
 
-// Guard spares items.
+// Guard keeps items that the filters selected.
 type Guard interface {
-	// Name is said with the reason.
+	// Name is reported with the reason.
 	Name() string
 	// Needs lists the facts it reads.
 	Needs() []cluster.Need
-	// Judge says Yes for each selected item that must be spared, with the reason;
-	// all is the whole listing. No with Warn lets the item go with a warning.
+	// Judge returns Yes for each selected item that must be kept, with the reason; all is
+	// the whole listing. No with Warn lets the item be deleted, with a warning.
 	Judge(now time.Time, selected, all []cluster.Item) []cluster.Verdict
 }
 
@@ -67,7 +67,7 @@ func For(list cluster.ListKind, o Options) []Guard {
 	return guards
 }
 
-// each judges items of one type one by one; a non-empty reason spares.
+// each judges items of one type one by one; an item with a reason is kept.
 func each[T cluster.Item](items []cluster.Item, why func(T) string) []cluster.Verdict {
 	out := make([]cluster.Verdict, len(items))
 	for i, it := range items {

@@ -8,7 +8,7 @@ import (
 	"github.com/esnap/esnap/internal/cluster"
 )
 
-// streamHead spares the write index of a data stream.
+// streamHead keeps the write index of a data stream.
 type streamHead struct{}
 
 func (streamHead) Name() string          { return "write_index" }
@@ -23,7 +23,7 @@ func (streamHead) Judge(_ time.Time, selected, _ []cluster.Item) []cluster.Verdi
 	})
 }
 
-// writeIndex spares an index that is explicitly an alias's write index.
+// writeIndex keeps an index that is explicitly the write index of an alias.
 type writeIndex struct{}
 
 func (writeIndex) Name() string { return "write_index" }
@@ -39,7 +39,7 @@ func (writeIndex) Judge(_ time.Time, selected, _ []cluster.Item) []cluster.Verdi
 	})
 }
 
-// systemIndex spares system indices that nothing names; or only warns.
+// systemIndex keeps system indices that are not named on purpose; or only warns.
 type systemIndex struct {
 	exact    []string
 	warnOnly bool
@@ -51,21 +51,21 @@ func (systemIndex) Needs() []cluster.Need { return nil }
 func (g systemIndex) Judge(_ time.Time, selected, _ []cluster.Item) []cluster.Verdict {
 	out := each(selected, func(i *cluster.Index) string {
 		if i.System && !slices.Contains(g.exact, i.Name) {
-			return "it is a system index and no filter names it (a pattern that starts with a dot does)"
+			return "it is a system index, and no filter names it (with a pattern that starts with a dot)"
 		}
 		return ""
 	})
 	if g.warnOnly {
 		for i := range out {
 			if out[i].Match == cluster.Yes {
-				out[i] = cluster.Verdict{Match: cluster.No, Warn: true, Why: "it is a system index that no filter names; it goes because Curator deletes it"}
+				out[i] = cluster.Verdict{Match: cluster.No, Warn: true, Why: "it is a system index that no filter names; it will be deleted, as Curator does"}
 			}
 		}
 	}
 	return out
 }
 
-// restoreMark spares indices that a restore marked to be kept for a while.
+// restoreMark keeps indices that a restore has marked as protected.
 type restoreMark struct{}
 
 func (restoreMark) Name() string          { return "restore_mark" }
@@ -74,13 +74,13 @@ func (restoreMark) Needs() []cluster.Need { return nil }
 func (restoreMark) Judge(now time.Time, selected, _ []cluster.Item) []cluster.Verdict {
 	return each(selected, func(i *cluster.Index) string {
 		if until := i.KeepUntil(); until.After(now) {
-			return "it was restored and is kept until the end of " + until.AddDate(0, 0, -1).Format("2006-01-02") + " (alias " + cluster.KeepPrefix + "…)"
+			return "restored; protected until the end of " + until.AddDate(0, 0, -1).Format("2006-01-02") + " (UTC)"
 		}
 		return ""
 	})
 }
 
-// protect spares what the action's protect option names.
+// protect keeps what the option protect of the action names.
 type protect struct{ patterns []string }
 
 func (protect) Name() string          { return "protect" }

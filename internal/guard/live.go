@@ -8,14 +8,14 @@ import (
 	"github.com/esnap/esnap/internal/cluster"
 )
 
-// Periods reads the periods of indices: from the dates in their names, and from what
-// timestrings find there.
+// Periods reads the periods of indices: from the dates in their names, and from those
+// that timestrings find there.
 type Periods struct {
 	Zone *time.Location // of the action, in which dates are read, beside UTC
 	Read []func(name string, loc *time.Location) (cluster.Span, bool)
 }
 
-// of is the period of an index by its name.
+// of returns the period of an index by its name.
 func (p Periods) of(name string) cluster.NamePeriod {
 	var spans []cluster.Span
 	for _, read := range p.Read {
@@ -28,11 +28,11 @@ func (p Periods) of(name string) cluster.NamePeriod {
 	return cluster.PeriodWith(name, spans, p.Zone)
 }
 
-// live spares indices that an age filter took for old although their own period, the
-// day, week or month that their name says, has not ended: they are still written to.
+// live keeps indices that an age filter selected as old although their own period, the
+// day, week or month in their name, has not ended: they are still written to.
 type live struct {
 	periods  Periods
-	warnOnly bool // of names that disagree with themselves, as Curator takes them
+	warnOnly bool // for names whose dates disagree, as Curator deletes them
 	exact    []string
 }
 
@@ -66,7 +66,7 @@ func (g live) Judge(now time.Time, selected, all []cluster.Item) []cluster.Verdi
 		case p.End.After(now):
 			out[n] = cluster.Verdict{Match: cluster.Yes, Why: "its own period has not ended: it ends " + p.End.UTC().Format("2006-01-02 15:04 UTC")}
 		case p.Disagree && g.warnOnly:
-			out[n] = cluster.Verdict{Match: cluster.No, Warn: true, Why: "its name has dates that disagree; it is deleted by the first one, as Curator does"}
+			out[n] = cluster.Verdict{Match: cluster.No, Warn: true, Why: "its name has dates that disagree; it will be deleted by the first one, as Curator does"}
 		case p.Disagree:
 			out[n] = cluster.Verdict{Match: cluster.Yes, Why: "its name has dates that disagree"}
 		}
@@ -74,8 +74,8 @@ func (g live) Judge(now time.Time, selected, all []cluster.Item) []cluster.Verdi
 	return out
 }
 
-// notRolled says why an index that a rollover counts up may still be written to; empty
-// when it was rolled over to the next one.
+// notRolled is the reason why an index with a rollover number may still be written to;
+// empty if it was rolled over to the next index.
 func notRolled(i, next *cluster.Index, now time.Time) string {
 	at := i.Rolled
 	if at.IsZero() && next != nil {
@@ -89,7 +89,7 @@ func notRolled(i, next *cluster.Index, now time.Time) string {
 	case at.IsZero():
 		return "cannot tell whether it was rolled over: the next index does not exist"
 	case at.After(now):
-		return "it is rolled over only at " + at.UTC().Format("2006-01-02 15:04 UTC")
+		return "it was rolled over later, at " + at.UTC().Format("2006-01-02 15:04 UTC")
 	}
 	return ""
 }

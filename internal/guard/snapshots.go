@@ -7,7 +7,7 @@ import (
 	"github.com/esnap/esnap/internal/cluster"
 )
 
-// inProgress spares running snapshots: deleting one aborts it.
+// inProgress keeps running snapshots: deleting one aborts it.
 type inProgress struct{}
 
 func (inProgress) Name() string          { return "in_progress" }
@@ -16,13 +16,13 @@ func (inProgress) Needs() []cluster.Need { return nil }
 func (inProgress) Judge(_ time.Time, selected, _ []cluster.Item) []cluster.Verdict {
 	return each(selected, func(s *cluster.Snapshot) string {
 		if s.State == cluster.InProgress {
-			return "it is still running; deleting it would abort it (a state filter for IN_PROGRESS selects it on purpose)"
+			return "it is still running; deleting it would abort it (to select it on purpose, use a state filter for IN_PROGRESS)"
 		}
 		return ""
 	})
 }
 
-// mounted spares snapshots from which an index of the cluster is mounted: the index has
+// mounted keeps snapshots from which an index of the cluster is mounted: the index has
 // its only data there. OpenSearch refuses such a deletion, Elasticsearch does not.
 type mounted struct{}
 
@@ -33,17 +33,17 @@ func (mounted) Judge(_ time.Time, selected, _ []cluster.Item) []cluster.Verdict 
 	return each(selected, func(s *cluster.Snapshot) string {
 		switch n := len(s.Mounted); {
 		case n == 1:
-			return "the index " + s.Mounted[0] + " is mounted from it"
+			return "the index " + s.Mounted[0] + " is mounted from this snapshot"
 		case n > 1:
-			return fmt.Sprintf("%d indices are mounted from it, such as %s", n, s.Mounted[0])
+			return fmt.Sprintf("%d indices are mounted from this snapshot, such as %s", n, s.Mounted[0])
 		}
 		return ""
 	})
 }
 
-// newestGood spares the newest good snapshot of each series, so that expiry can
-// never take the last one that can be relied on. Where the series is a guess, it spares
-// the newest good snapshot of each family of indices in it, too.
+// newestGood keeps the newest good snapshot of each series, so that expiry never deletes
+// the last good one. If the series is a guess, it also keeps the newest good snapshot of
+// each family of indices in it.
 type newestGood struct {
 	series func(*cluster.Snapshot) cluster.Series
 }
@@ -51,7 +51,7 @@ type newestGood struct {
 func (newestGood) Name() string          { return "keep_newest_good" }
 func (newestGood) Needs() []cluster.Need { return nil }
 
-// NeedsOf says that contents are needed where a series is a guess.
+// NeedsOf reports that contents are needed if a series is a guess.
 func (g newestGood) NeedsOf(selected, all []cluster.Item) []cluster.Need {
 	touched := g.touched(selected)
 	for key := range g.guesses(all) {
@@ -62,7 +62,7 @@ func (g newestGood) NeedsOf(selected, all []cluster.Item) []cluster.Need {
 	return nil
 }
 
-// touched are the series of what is selected.
+// touched are the series of the selected snapshots.
 func (g newestGood) touched(selected []cluster.Item) map[string]bool {
 	keys := map[string]bool{}
 	for _, s := range cluster.Of[*cluster.Snapshot](selected) {
@@ -71,7 +71,7 @@ func (g newestGood) touched(selected []cluster.Item) map[string]bool {
 	return keys
 }
 
-// guesses are the series of which a member's name is a guess.
+// guesses are the series with a member whose name is a guess.
 func (g newestGood) guesses(all []cluster.Item) map[string]bool {
 	keys := map[string]bool{}
 	for _, s := range cluster.Of[*cluster.Snapshot](all) {
@@ -82,7 +82,7 @@ func (g newestGood) guesses(all []cluster.Item) map[string]bool {
 	return keys
 }
 
-// newest are the newest good snapshots that are spared, each with the reason.
+// newest are the newest good snapshots that are kept, each with the reason.
 func (g newestGood) newest(all []cluster.Item) map[string]string {
 	type group struct{ series, family string }
 	newest, members := map[group]*cluster.Snapshot{}, map[string]int{}
@@ -113,21 +113,21 @@ func (g newestGood) newest(all []cluster.Item) map[string]string {
 		case k.family == "":
 			why[s.Name] = "it is the newest good snapshot of the series " + k.series
 		case why[s.Name] == "":
-			why[s.Name] = "it is the newest good snapshot with indices " + k.family + " of what may be several series (" + k.series + "); the option series tells them apart"
+			why[s.Name] = "it is the newest good snapshot with indices " + k.family + " in what may be several series (" + k.series + "); the option series separates them"
 		}
 	}
 	return why
 }
 
-// Alone begins the reason why a snapshot is spared that is the only one of its series,
-// and so is never deleted.
+// Alone begins the reason for a snapshot that is kept as the only one of its series, and
+// so is never deleted.
 const Alone = "it is the only snapshot of the series "
 
 func newer(a, b *cluster.Snapshot) bool {
 	return a.Start.After(b.Start) || a.Start.Equal(b.Start) && a.Name > b.Name
 }
 
-// Rests are the newest good snapshots of the series of what is selected.
+// Rests are the newest good snapshots of the series of the selected snapshots.
 func (g newestGood) Rests(selected, all []cluster.Item) []cluster.Item {
 	touched := g.touched(selected)
 	why := g.newest(all)

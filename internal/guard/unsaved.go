@@ -6,8 +6,8 @@ import (
 	"github.com/esnap/esnap/internal/cluster"
 )
 
-// unsaved spares indices that a snapshot action of this run selected, if that snapshot
-// does not contain a complete copy of them, and no earlier one does.
+// unsaved keeps indices that a snapshot action of this run selected, if neither that
+// snapshot nor an earlier one contains a complete copy of them.
 type unsaved struct{}
 
 func (unsaved) Name() string          { return "unsaved" }

@@ -18,7 +18,7 @@ import (
 
 func typeOf(v any) reflect.Type { return reflect.TypeOf(v).Elem() }
 
-// lintUnset warns of what is not given because a variable is not set.
+// lintUnset warns of options that are not given because a variable is not set.
 func (p *parser) lintUnset(n *strictyaml.Node) {
 	if n == nil {
 		return
@@ -34,7 +34,7 @@ func (p *parser) lintUnset(n *strictyaml.Node) {
 	}
 }
 
-// lint finds what is valid but probably not meant.
+// lint finds what is valid but probably not intended.
 func (p *parser) lint(root *strictyaml.Node) {
 	p.lintUnset(root.Get("defaults"))
 	p.lintUnset(root.Get("actions"))
@@ -49,7 +49,7 @@ func (p *parser) lint(root *strictyaml.Node) {
 		case *actions.Snapshot:
 			for _, earlier := range deletions {
 				if overlaps(earlier.Chain, s.Chain) {
-					p.p.Warn(at, "the snapshot comes after delete_indices (action %s): what that deletes is not in it", earlier.ID)
+					p.p.Warn(at, "the snapshot comes after delete_indices (action %s): it does not contain the deleted indices", earlier.ID)
 					break
 				}
 			}
@@ -61,7 +61,7 @@ func (p *parser) lint(root *strictyaml.Node) {
 			p.lintSeries(at, a.Repository, s.Chain)
 		case *actions.Restore:
 			if a.IncludeGlobalState {
-				p.p.Warn(at, "include_global_state on restore brings back templates and persistent settings of that night over today's")
+				p.p.Warn(at, "include_global_state on restore replaces today's templates and persistent settings with those in the snapshot")
 			}
 		case *actions.AliasAction:
 			p.lintName(at, "name", a.Name)
@@ -82,7 +82,7 @@ func (p *parser) lint(root *strictyaml.Node) {
 		}
 		p.lintFilters(at.Get("options").Get(actions.RemoteSlot), s, s.Slots[actions.RemoteSlot])
 		if r := s.Repository(); r != "" && p.declared != nil && !p.declared[r] {
-			p.p.Warn(at, "repository %s is not among those declared under repositories: it must be registered already", r)
+			p.p.Warn(at, "repository %s is not declared under repositories: it must already be registered", r)
 		}
 	}
 	for _, value := range []bool{false, true} {
@@ -90,13 +90,13 @@ func (p *parser) lint(root *strictyaml.Node) {
 		if len(at) == 0 {
 			continue
 		}
-		p.p.Warn(at[0], "exclude is empty: the filter's default counts, which is %t%s", value, alsoIn(at))
+		p.p.Warn(at[0], "exclude is empty: the filter's default is used, which is %t%s", value, alsoIn(at))
 	}
 	p.lintFlavours(root)
 }
 
-// lintUnsaved warns of a deletion of what the file's snapshots do not wait for, or would
-// never take.
+// lintUnsaved warns of a deletion of indices whose snapshot the file does not wait for, or
+// that no snapshot of the file contains.
 func (p *parser) lintUnsaved(at *strictyaml.Node, s Step) {
 	for _, o := range p.plan.Steps {
 		a, ok := o.Action.(*actions.Snapshot)
@@ -104,21 +104,21 @@ func (p *parser) lintUnsaved(at *strictyaml.Node, s Step) {
 			continue
 		}
 		if !a.WaitForCompletion && overlaps(o.Chain, s.Chain) {
-			p.p.Warn(at, "the snapshot of action %s is not waited for (wait_for_completion: false), and this deletes what it takes: the deletion waits for it (wait_for_running), and keeps what it does not contain", o.ID)
+			p.p.Warn(at, "action %s does not wait for its snapshot (wait_for_completion: false), and this action deletes the same indices: the deletion waits for the snapshot (wait_for_running), and keeps the indices that the snapshot does not contain", o.ID)
 		}
 	}
 	if s.Common.DisableAction {
 		return
 	}
-	// What is deleted is tried on names made from the deletion's own prefixes and dates.
+	// The deletion is tried on names made from its own prefixes and dates.
 	deleted := cluster.Of[*cluster.Index](takes(s, samplesOf(s)))
 	if never := p.plan.NeverSaved(deleted); len(never) > 0 {
-		p.p.Warn(at, "it also deletes names such as %s, which no snapshot action of the file takes: they are in no snapshot of this file's", never[0].Name)
+		p.p.Warn(at, "it also deletes indices such as %s, which are in no snapshot of this file", never[0].Name)
 	}
 }
 
-// NeverSaved lists those of the indices that no snapshot action of the plan would take,
-// by their names; none where the plan takes no snapshot.
+// NeverSaved lists those of the indices that no snapshot action of the plan would select
+// by their names; none if the plan has no snapshot action.
 func (p *Plan) NeverSaved(indices []*cluster.Index) []*cluster.Index {
 	taking := false
 	rest := slices.Clone(indices)
@@ -139,8 +139,8 @@ func (p *Plan) NeverSaved(indices []*cluster.Index) []*cluster.Index {
 	return rest
 }
 
-// samplesOf are names that a deletion by prefix may meet: with the date that its filters
-// read, and with something before or behind it.
+// samplesOf are names that a deletion by prefix may select: with the date that its filters
+// read, and with other text before or after it.
 func samplesOf(s Step) []*cluster.Index {
 	var prefix string
 	for _, l := range s.Chain {
@@ -164,8 +164,8 @@ func samplesOf(s Step) []*cluster.Index {
 	return list
 }
 
-// lintPeriods warns of a timestring whose unit is longer than the age that is asked for:
-// the running month is older than a month by its first day.
+// lintPeriods warns of a timestring whose unit is as long as the age of the filter: the
+// current month is older than a month by its first day.
 func (p *parser) lintPeriods(at *strictyaml.Node, s Step) {
 	for _, l := range s.Chain {
 		f, ok := l.Filter.(*filters.Age)
@@ -176,7 +176,7 @@ func (p *parser) lintPeriods(at *strictyaml.Node, s Step) {
 		if long == "" || !strings.ContainsAny(f.Timestring, strings.ReplaceAll(long, "%", "")) {
 			continue
 		}
-		p.p.Warn(at, "age counts from the first day of the unit that %s names: %d %s after it the unit has just ended, or has not; esnap keeps what has not (guard live)", f.Timestring, f.UnitCount, f.Unit)
+		p.p.Warn(at, "age is counted from the first day of the unit in %s: %d %s after it the unit may not have ended; esnap keeps indices whose unit has not ended (guard live)", f.Timestring, f.UnitCount, f.Unit)
 	}
 }
 
@@ -197,8 +197,8 @@ func alsoIn(nodes []*strictyaml.Node) string {
 	return "; also in lines " + strings.Join(lines, ", ")
 }
 
-// broad says whether an action takes indices out of service that no filter by name
-// chose.
+// broad reports whether an action deletes or closes indices that no filter selected by
+// name.
 func broad(s Step) bool {
 	if s.Kind != "delete_indices" && s.Kind != "close" || s.Common.DisableAction {
 		return false
@@ -211,23 +211,23 @@ func broad(s Step) bool {
 	return len(takes(s, foreignSamples)) == len(foreignSamples) && !slices.ContainsFunc(s.Chain, otherwise)
 }
 
-// lintBroad warns of indices of others and of the system that an action is done
-// to although nobody meant them.
+// lintBroad warns of indices of others and of system indices that an action selects
+// without intention.
 func (p *parser) lintBroad(at *strictyaml.Node, s Step) {
-	verb, also := "takes", ""
+	verb, also := "closes", ""
 	if s.Deletes() {
 		verb = "deletes"
 	}
 	if takes(s, systemSamples) != nil {
-		also = ", and system indices, whose names begin with a dot"
+		also = " and system indices, whose names begin with a dot"
 		if p.o.LintBothGenerations && !asksForSystem(s) {
 			also += "; in Curator's command lines version 5 lists those, version 8 does not: " + decides
 		}
 	}
-	p.p.Warn(at, "no filter narrows %s by name: on a shared cluster it %s the indices of others, too%s", s.Kind, verb, also)
+	p.p.Warn(at, "no filter of %s selects by name: on a shared cluster it also %s indices of others%s", s.Kind, verb, also)
 }
 
-// everySecond says whether a name is another one a second later.
+// everySecond reports whether a name changes every second.
 func everySecond(name string) bool {
 	now := time.Date(2026, 11, 21, 1, 2, 3, 0, time.UTC)
 	a, errA := strftime.Resolve(name, now)
@@ -235,18 +235,18 @@ func everySecond(name string) bool {
 	return errA == nil && errB == nil && a != b
 }
 
-// lintName warns of tokens in a name that are none.
+// lintName warns of unknown date tokens in a name.
 func (p *parser) lintName(at *strictyaml.Node, key, name string) {
 	if strings.Contains(name, "<") {
 		return
 	}
 	for _, c := range strftime.Unknown(name) {
-		p.p.Warn(cmp.Or(at.Get("options").Get(key), at), "%s: %%%c is no token of dates: it becomes the letter %c", key, c, c)
+		p.p.Warn(cmp.Or(at.Get("options").Get(key), at), "%s: %%%c is not a date token; it is read as the letter %c", key, c, c)
 	}
 }
 
-// lintSeries warns when the date that a filter reads is not in the names that the
-// file's own snapshots get.
+// lintSeries warns when the date that a filter reads is not in the names that the file's
+// own snapshots get.
 func (p *parser) lintSeries(at *strictyaml.Node, repository string, c filters.Chain) {
 	now := time.Date(2026, 11, 21, 1, 2, 3, 0, time.UTC)
 	for _, s := range p.plan.Steps {
@@ -260,7 +260,7 @@ func (p *parser) lintSeries(at *strictyaml.Node, repository string, c filters.Ch
 		}
 		for _, link := range c {
 			if _, pattern := link.Filter.(*filters.Pattern); pattern && link.Exclude {
-				continue // it leaves in what has no such date
+				continue // it selects names without such a date
 			}
 			for _, t := range (filters.Chain{link}).Timestrings() {
 				l, err := strftime.NewLayout(t)
@@ -275,11 +275,10 @@ func (p *parser) lintSeries(at *strictyaml.Node, repository string, c filters.Ch
 	}
 }
 
-// foreignSamples are unlike names: no filter that narrows takes them all.
+// foreignSamples are different names: no filter by name selects all of them.
 var foreignSamples = []*cluster.Index{{Name: "somebody-elses"}, {Name: "x"}, {Name: "invoices_v2"}, {Name: "web.2026"}}
 
-// takes are the indices that search_pattern and the filters which judge by name alone
-// leave in.
+// takes returns the indices that search_pattern and the filters by name select.
 func takes(s Step, list []*cluster.Index) []cluster.Item {
 	if pattern := s.Common.SearchPattern; pattern != "" {
 		list, _ = cluster.ExpandIndices([]string{pattern}, list)
@@ -287,7 +286,7 @@ func takes(s Step, list []*cluster.Index) []cluster.Item {
 	return named(s.Chain, cluster.Items(list))
 }
 
-// named are the items that the filters which judge by name alone leave in.
+// named returns the items that the filters by name select.
 func named(c filters.Chain, items []cluster.Item) []cluster.Item {
 	var byName filters.Chain
 	for _, l := range c {
@@ -307,8 +306,8 @@ func named(c filters.Chain, items []cluster.Item) []cluster.Item {
 	return sel.Selected
 }
 
-// overlaps guesses whether two chains may select the same names: not when both
-// have different prefixes.
+// overlaps guesses whether two chains may select the same names: not if they have
+// different prefixes.
 func overlaps(a, b filters.Chain) bool {
 	prefix := func(c filters.Chain) string {
 		for _, l := range c {

@@ -12,9 +12,9 @@ import (
 
 const decides = "a client file or --compat decides"
 
-// lintFlavours warns where Curator's command line refuses what esnap run takes, and
-// where those of both generations do different things with the file, so that it
-// matters which client file it is run with: once for each difference.
+// lintFlavours warns where Curator's command line refuses what esnap run accepts, and
+// where the two generations behave differently, so that the client file matters. It warns
+// once for each difference.
 func (p *parser) lintFlavours(root *strictyaml.Node) {
 	var unfiltered, unverified, dotted []Step
 	var sample string
@@ -55,10 +55,10 @@ func (p *parser) lintFlavours(root *strictyaml.Node) {
 		return
 	}
 	warn(unverified, "skip_repo_fs_check is not given (%s): in Curator's command lines version 5 verifies the repository first, version 8 does not; %s", decides)
-	warn(dotted, "the filters leave in system indices such as %[2]s (%[1]s): in Curator's command lines version 5 lists them, version 8 does not; %[3]s", sample, decides)
+	warn(dotted, "the filters select system indices such as %[2]s (%[1]s): in Curator's command lines version 5 lists them, version 8 does not; %[3]s", sample, decides)
 }
 
-// asksForSystem says whether Curator 8 lists system indices for the action.
+// asksForSystem reports whether Curator 8 lists system indices for the action.
 func asksForSystem(s Step) bool {
 	return s.Common.IncludeHidden != nil && *s.Common.IncludeHidden && strings.HasPrefix(s.Common.SearchPattern, ".")
 }
@@ -66,8 +66,8 @@ func asksForSystem(s Step) bool {
 // systemSamples are names that Curator 8 never lists, and Curator 5 does.
 var systemSamples = []*cluster.Index{{Name: ".kibana_1"}, {Name: ".security-7"}, {Name: ".tasks"}, {Name: ".ml-config"}, {Name: ".watches"}}
 
-// own says whether the file uses something that Curator does not know, so that
-// its command lines are not what it is for.
+// own reports whether the file uses something that Curator does not know, so that it is
+// not for Curator's command lines.
 func (p *parser) own(root *strictyaml.Node) bool {
 	if root.Get("repositories") != nil || root.Get("defaults") != nil {
 		return true

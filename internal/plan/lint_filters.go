@@ -15,7 +15,7 @@ func (p *parser) lintFilters(nodes *strictyaml.Node, s Step, c filters.Chain) {
 		return
 	}
 	if len(nodes.Items) == 0 && s.Deletes() {
-		p.p.Warn(nodes, "filters is empty: %s takes everything", s.Kind)
+		p.p.Warn(nodes, "filters is empty: %s selects everything", s.Kind)
 	}
 	for n, node := range nodes.Items {
 		if n >= len(c) {
@@ -38,7 +38,7 @@ var (
 	nested   = regexp.MustCompile(`\\.|\[[^]]*\]|\([^()]*\)`)
 )
 
-// lintPattern warns of texts that match more than they look like.
+// lintPattern warns of patterns that match more than expected.
 func (p *parser) lintPattern(at *strictyaml.Node, f *filters.Pattern, deletes bool) {
 	outside := f.Value
 	for inner := ""; inner != outside; {
@@ -47,17 +47,17 @@ func (p *parser) lintPattern(at *strictyaml.Node, f *filters.Pattern, deletes bo
 	switch {
 	case f.Kind == "timestring":
 	case wildcard.MatchString(f.Value):
-		p.p.Warn(at, "in the %s %s, a regular expression, * is no wildcard: it repeats the letter before it", f.Kind, f.Value)
+		p.p.Warn(at, "%s %s: this is a regular expression: * is not a wildcard, it repeats the letter before it", f.Kind, f.Value)
 	case f.Kind == "regex":
 	case strings.Contains(outside, "|"):
-		p.p.Warn(at, "in the %s %s, a regular expression, what stands after | is looked for anywhere in a name; (a|b) keeps both together", f.Kind, f.Value)
+		p.p.Warn(at, "%s %s: this is a regular expression: the text after | matches anywhere in a name; write (a|b)", f.Kind, f.Value)
 	case f.Kind == "prefix" && deletes && unended.MatchString(f.Value):
-		p.p.Warn(at, "the prefix %s has no separator at its end: it also matches %sother-…", f.Value, f.Value)
+		p.p.Warn(at, "the prefix %s does not end with a separator: it also matches %sother-…", f.Value, f.Value)
 	}
 }
 
-// lintTimestrings warns of timestrings that can match no name, or none of those
-// that the other filters leave.
+// lintTimestrings warns of timestrings that cannot match any name, or none of those that
+// the other filters select.
 func (p *parser) lintTimestrings(node *strictyaml.Node, c filters.Chain) {
 	for _, key := range []string{"timestring", "date_from_format", "date_to_format", "value"} {
 		v := node.Get(key)
@@ -65,7 +65,7 @@ func (p *parser) lintTimestrings(node *strictyaml.Node, c filters.Chain) {
 			continue
 		}
 		for _, u := range strftime.Unknown(v.Text) {
-			p.p.Warn(v, "%s: %%%c is no token of dates: it stands for the letter %c, so that names with a date are not found", key, u, u)
+			p.p.Warn(v, "%s: %%%c is not a date token; it is read as the letter %c, and names with a date do not match", key, u, u)
 		}
 		want := dateIn.FindStringSubmatch(v.Text)
 		if want == nil || key != "timestring" {
@@ -77,7 +77,7 @@ func (p *parser) lintTimestrings(node *strictyaml.Node, c filters.Chain) {
 				continue
 			}
 			if have := dateIn.FindStringSubmatch(f.Value); have != nil && have[1] != want[1] {
-				p.p.Warn(v, "timestring: the %s %s is about names with dates like %s, in which %s finds none", f.Kind, f.Value, "2026"+have[1]+"01", v.Text)
+				p.p.Warn(v, "timestring: the %s %s matches names with dates like %s, in which %s finds no date", f.Kind, f.Value, "2026"+have[1]+"01", v.Text)
 			}
 		}
 	}

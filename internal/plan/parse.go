@@ -16,8 +16,8 @@ import (
 	"github.com/esnap/esnap/repository"
 )
 
-// literal exempts what has its own meaning for $ and {: regular expressions,
-// rename replacements, scripts; and what is said to people only.
+// literal exempts values that have their own meaning for $ and {: regular expressions,
+// rename replacements, scripts; and descriptions.
 func literal(key string, in *strictyaml.Node) bool {
 	switch key {
 	case "rename_pattern", "rename_replacement", "script", "unit_count_pattern", "pattern", "source", "description":
@@ -35,7 +35,7 @@ type parser struct {
 	plan     *Plan
 	defaults *strictyaml.Node
 	declared map[string]bool
-	unsaid   map[bool][]*strictyaml.Node // where exclude is empty, by the default that counts
+	unsaid   map[bool][]*strictyaml.Node // where exclude is empty, by the default that is used
 }
 
 func (p *parser) file(root *strictyaml.Node) {
@@ -50,7 +50,7 @@ func (p *parser) file(root *strictyaml.Node) {
 	}
 	for _, e := range root.Entries {
 		if slices.Contains(clients, e.Key.Text) {
-			p.p.AddHint(e.Key, "it belongs into the client file, which --config names", "unknown key %q", e.Key.Text)
+			p.p.AddHint(e.Key, "move it into the client file, which --config names", "unknown key %q", e.Key.Text)
 		}
 	}
 	p.repositories(root.Get("repositories"))
@@ -59,7 +59,7 @@ func (p *parser) file(root *strictyaml.Node) {
 	switch {
 	case list == nil && !root.Get("repositories").Absent():
 	case list == nil:
-		p.p.AddHint(root, "an action file reads: actions: {1: {action: snapshot, options: …, filters: …}}", "the key actions is missing")
+		p.p.AddHint(root, "an action file has the form: actions: {1: {action: snapshot, options: …, filters: …}}", "the key actions is missing")
 	case list.Kind != strictyaml.Map:
 		p.p.Add(list, "actions: expected a map of numbered actions, got %s", list.Kind)
 	default:
@@ -120,8 +120,8 @@ func (p *parser) optionErrors(err error, at func(key string) *strictyaml.Node) {
 	}
 }
 
-// readDefaults keeps the defaults for the actions that know them; a key that no
-// action knows is an error.
+// readDefaults keeps the defaults for the actions that have the option; a key that is an
+// option of no action is an error.
 func (p *parser) readDefaults(n *strictyaml.Node) {
 	if n == nil || n.Kind == strictyaml.Null {
 		return
@@ -142,7 +142,7 @@ func (p *parser) readDefaults(n *strictyaml.Node) {
 	}
 	for _, e := range n.Entries {
 		if !known[e.Key.Text] {
-			p.p.AddHint(e.Key, strictyaml.DidYouMean(e.Key.Text, slices.Collect(maps.Keys(known))), "defaults: no action has an option %q", e.Key.Text)
+			p.p.AddHint(e.Key, strictyaml.DidYouMean(e.Key.Text, slices.Collect(maps.Keys(known))), "defaults: unknown option %q: no action has it", e.Key.Text)
 		}
 	}
 }
@@ -150,7 +150,7 @@ func (p *parser) readDefaults(n *strictyaml.Node) {
 func (p *parser) actions(list *strictyaml.Node) {
 	entries := slices.Clone(list.Entries)
 	if len(entries) == 0 {
-		p.p.Add(list, "actions: there is no action in it")
+		p.p.Add(list, "actions: must contain an action")
 	}
 	numbers, texts := 0, 0
 	for _, e := range entries {
@@ -164,7 +164,7 @@ func (p *parser) actions(list *strictyaml.Node) {
 		}
 	}
 	if numbers > 0 && texts > 0 {
-		p.p.Add(list, "the ids of actions must be all numbers or all text: there is no order between both")
+		p.p.Add(list, "the ids of actions must be all numbers or all text: numbers and text have no common order")
 	}
 	slices.SortStableFunc(entries, func(a, b strictyaml.Entry) int {
 		x, okX := a.Key.Value.(int64)
@@ -253,7 +253,7 @@ func (p *parser) options(step *Step, kind actions.Kind, at, options *strictyaml.
 	elsewhere := names(common)
 	for _, e := range merged.Entries {
 		if beside := append([]string{"action", "description", "filters", "options"}, kind.Slots...); slices.Contains(beside, e.Key.Text) {
-			p.p.AddHint(e.Key, "it stands beside options, not in them", "unknown %s %q", what, e.Key.Text)
+			p.p.AddHint(e.Key, "move it out of options, to the same level as options", "unknown %s %q", what, e.Key.Text)
 			elsewhere = append(elsewhere, e.Key.Text)
 		}
 	}
@@ -275,11 +275,11 @@ func (p *parser) options(step *Step, kind actions.Kind, at, options *strictyaml.
 	}
 }
 
-// dropUnset takes entries of lists out whose variable is not set. In an action that
-// runs they are errors: an empty list may mean everything.
+// dropUnset removes entries of lists whose variable is not set. In an action that runs
+// they are errors: an empty list may mean everything.
 func (p *parser) dropUnset(options *strictyaml.Node) {
 	for i, e := range options.Entries {
-		given := *e.Value // the file's defaults are other actions', too
+		given := *e.Value // the file's defaults also belong to other actions
 		given.Items = slices.DeleteFunc(slices.Clone(given.Items), func(it *strictyaml.Node) bool {
 			unset := it.Kind == strictyaml.Null && it.From != ""
 			if unset {
@@ -299,7 +299,7 @@ func names(fields []strictyaml.Field) []string {
 	return out
 }
 
-// finish settles what follows from options and filters together.
+// finish checks options and filters together.
 func (p *parser) finish(step *Step, kind actions.Kind, options *strictyaml.Node) {
 	if step.Common.TimeoutOverride != nil && *step.Common.TimeoutOverride > 0 {
 		step.Timeout = time.Duration(*step.Common.TimeoutOverride) * time.Second
@@ -310,7 +310,7 @@ func (p *parser) finish(step *Step, kind actions.Kind, options *strictyaml.Node)
 	if zone := step.Common.Timezone; zone != "" {
 		loc, err := time.LoadLocation(zone)
 		if err != nil || zone == "Local" {
-			p.p.Add(options.Get("timezone"), "timezone: there is no time zone %q; names are like Europe/Berlin", zone)
+			p.p.Add(options.Get("timezone"), "timezone: unknown time zone %q; example: Europe/Berlin", zone)
 			loc = time.UTC
 		}
 		step.Location = loc

@@ -24,7 +24,7 @@ func (p *parser) filters(step *Step, kind actions.Kind, at *strictyaml.Node) {
 		}
 		return
 	case n == nil && (kind.Deletes || p.o.Flavour != flavour.Native):
-		p.p.AddHint(at, "to take everything on purpose, write filters: [{filtertype: none}]", "the key filters is missing: %s must say what it is done to", step.Kind)
+		p.p.AddHint(at, "to select everything on purpose, write filters: [{filtertype: none}]", "the key filters is missing: %s needs filters that select its items", step.Kind)
 		return
 	case n == nil:
 		return
@@ -35,7 +35,7 @@ func (p *parser) filters(step *Step, kind actions.Kind, at *strictyaml.Node) {
 	step.Chain = p.chain(kind.List, step.Kind, n)
 }
 
-// slots reads the blocks of an action that hold filters of their own.
+// slots reads the blocks of an action that have their own filters.
 func (p *parser) slots(step *Step, kind actions.Kind, at *strictyaml.Node) {
 	for _, name := range kind.Slots {
 		n := at.Get(name)
@@ -58,7 +58,7 @@ func (p *parser) slots(step *Step, kind actions.Kind, at *strictyaml.Node) {
 		}
 	}
 	if len(kind.Slots) > 0 && len(step.Slots) == 0 {
-		p.p.Add(at, "%s needs one of %s", step.Kind, strings.Join(kind.Slots, ", "))
+		p.p.Add(at, "%s requires one of %s", step.Kind, strings.Join(kind.Slots, ", "))
 	}
 }
 
@@ -70,7 +70,7 @@ func (p *parser) remoteFilters(step *Step, options *strictyaml.Node, given map[s
 		return
 	}
 	if action.Remote() == nil {
-		p.p.Warn(n, "%s has no effect: it chooses what REINDEX_SELECTION takes from the cluster in source.remote", actions.RemoteSlot)
+		p.p.Warn(n, "%s has no effect: it is used only with REINDEX_SELECTION and source.remote", actions.RemoteSlot)
 	}
 	given[actions.RemoteSlot] = true
 	if n.Kind != strictyaml.List {
@@ -107,7 +107,7 @@ func (p *parser) filter(list cluster.ListKind, action string, n *strictyaml.Node
 		return link, false
 	}
 	if list == cluster.Indices && !fk.Indices || list == cluster.Snapshots && !fk.Snapshots {
-		p.p.Add(typ, "filtertype: %s does not apply to %s, which %s works on", typ.Text, list, action)
+		p.p.Add(typ, "filtertype: %s cannot be used here: %[3]s works on %[2]s", typ.Text, list, action)
 		return link, false
 	}
 	f := fk.New()
@@ -131,8 +131,8 @@ func (p *parser) filter(list cluster.ListKind, action string, n *strictyaml.Node
 	return filters.Link{Kind: typ.Text, Filter: f, Exclude: exclude.Exclude}, true
 }
 
-// inFuture finds an age that is older than a time to come: that takes everything, what
-// is being written, too. -1 with unit_count_pattern means something else.
+// inFuture finds an age that is older than a time in the future: it selects everything,
+// also what is being written. -1 with unit_count_pattern has another meaning.
 func inFuture(f filters.Filter, exclude bool) error {
 	age, ok := f.(*filters.Age)
 	if !ok || age.UnitCount >= 0 || !age.TakesOlder(exclude) || age.UnitCountPattern != "" {
@@ -143,7 +143,7 @@ func inFuture(f filters.Filter, exclude bool) error {
 		direction += " and exclude"
 	}
 	return &cluster.OptionError{
-		Key: "unit_count", Tolerated: true, Hint: "write a number without the minus",
+		Key: "unit_count", Tolerated: true, Hint: "write the number without the minus sign",
 		Text: fmt.Sprintf("%d is negative: with direction %s everything is older than a time in the future", age.UnitCount, direction),
 	}
 }

@@ -1,5 +1,5 @@
-// Package plan turns the bytes of an action file into a validated Plan. It is the
-// only parser of action files, does no I/O, and finds all that is wrong at once.
+// Package plan turns the bytes of an action file into a validated Plan. It is the only
+// parser of action files, does no I/O, and reports all errors at once.
 package plan
 
 import (
@@ -18,25 +18,25 @@ import (
 	"github.com/esnap/esnap/repository"
 )
 
-// Options say how a file is read.
+// Options control how a file is read.
 type Options struct {
 	Flavour flavour.Flavour
 	// Env looks up environment variables; nil substitutes none.
 	Env func(string) (string, bool)
-	// Secret says of a variable that it is a secret of the connection, which files
-	// must not read: they may send it elsewhere.
+	// Secret reports whether a variable is a secret of the connection. Files must not
+	// read those: they may send them elsewhere.
 	Secret func(string) bool
-	// Guards turns the guards of every action on or off; nil leaves it to the file.
+	// Guards turns the guards of every action on or off; nil: as the file sets them.
 	Guards *bool
-	// LintBothGenerations says that the file may be run in either of Curator's manners: what
-	// would differ is a finding.
+	// LintBothGenerations: the file may be run with the behaviour of Curator 5 or of
+	// Curator 8; each difference is a finding.
 	LintBothGenerations bool
-	// Curators says that Curator's command lines may be used with the file, which are
-	// stricter in one point.
+	// LintCuratorStrictness: Curator's command lines, which are stricter in one point, may be used
+	// with the file.
 	LintCuratorStrictness bool
 }
 
-// Plan is what a file asks for. Once there is one, it is valid.
+// Plan is a parsed action file. It is always valid.
 type Plan struct {
 	File string
 	// Behaviour is what its actions do where their options do not say.
@@ -47,7 +47,7 @@ type Plan struct {
 	Findings []strictyaml.Problem
 }
 
-// Step is one action with what it is done to.
+// Step is one action with its filters.
 type Step struct {
 	ID          string
 	Kind        string
@@ -55,7 +55,7 @@ type Step struct {
 	Common      actions.Common
 	Action      actions.Action
 	Chain       filters.Chain
-	Slots       map[string]filters.Chain // of an action whose filters stand in blocks of their own
+	Slots       map[string]filters.Chain // of an action whose filters are in separate blocks
 	Guards      []guard.Guard
 	Location    *time.Location
 	Timeout     time.Duration // of one request; 0: the client's
@@ -80,16 +80,16 @@ func (s Step) Source() string {
 	return ""
 }
 
-// Idle says whether there is nothing to do, so that no cluster is needed.
+// Idle reports whether there is nothing to do, so that no cluster is needed.
 func (p *Plan) Idle(steps []Step) bool {
 	return len(p.Repositories) == 0 && !slices.ContainsFunc(steps, func(s Step) bool { return !s.Common.DisableAction })
 }
 
-// Deletes says whether the step deletes what it selects.
+// Deletes reports whether the step deletes what it selects.
 func (s Step) Deletes() bool { return actions.Kinds[s.Kind].Deletes }
 
-// Parse reads a file. The error is a *strictyaml.Error with every problem, in
-// file order; with it there is no plan.
+// Parse reads a file. The error is a *strictyaml.Error with every problem, in file order;
+// the plan is then nil.
 func Parse(name string, data []byte, o Options) (*Plan, error) {
 	p := &parser{o: o, p: &strictyaml.Problems{File: name}, plan: &Plan{File: name, Behaviour: Behaviour(o.Flavour)}, unsaid: map[bool][]*strictyaml.Node{}}
 	root := strictyaml.Parse(data, strictyaml.Options{
@@ -108,8 +108,8 @@ func Parse(name string, data []byte, o Options) (*Plan, error) {
 	return p.plan, nil
 }
 
-// Complete adds to a step what every step has: the filter that spares managed
-// indices, and the guards. Commands that build steps of their own call it too.
+// Complete adds to a step what every step has: the filter that keeps managed indices, and
+// the guards. Commands that build steps call it too.
 func Complete(step *Step, o Options) {
 	kind := actions.Kinds[step.Kind]
 	step.listing = listings[o.Flavour]

@@ -287,8 +287,8 @@ func TestOrderOfIDs(t *testing.T) {
 // A file with everything in it is told where its other parts belong.
 func TestClientSectionsInAnActionFile(t *testing.T) {
 	_, err := plan.Parse("f.yml", []byte("client: {hosts: a}\nlogging: {}\nactions: {1: {action: open, filters: []}}"), options(flavour.Native))
-	require.EqualError(t, err, `f.yml:1:1: unknown key "client"; it belongs into the client file, which --config names`+"\n"+
-		`f.yml:2:1: unknown key "logging"; it belongs into the client file, which --config names`)
+	require.EqualError(t, err, `f.yml:1:1: unknown key "client"; move it into the client file, which --config names`+"\n"+
+		`f.yml:2:1: unknown key "logging"; move it into the client file, which --config names`)
 }
 
 // Keys of the action in its options are errors also without a value: what they were
@@ -296,7 +296,7 @@ func TestClientSectionsInAnActionFile(t *testing.T) {
 func TestFiltersAmongTheOptions(t *testing.T) {
 	for _, value := range []string{"", "[]", "[{filtertype: none}]"} {
 		_, err := plan.Parse("f.yml", []byte("actions: {1: {action: close, options: {ignore_empty_list: true, filters: "+value+"}}}"), options(flavour.Native))
-		require.EqualError(t, err, `f.yml:1:65: unknown option of close "filters"; it stands beside options, not in them`)
+		require.EqualError(t, err, `f.yml:1:65: unknown option of close "filters"; move it out of options, to the same level as options`)
 	}
 }
 
@@ -313,17 +313,17 @@ func TestFindings(t *testing.T) {
 		want []string
 	}{
 		{"nothing to say", file(remove("1", logs)), nil},
-		{"by age only", file(remove("1", "{filtertype: age, source: creation_date, direction: older, unit: days, unit_count: 7}")), []string{"no filter narrows delete_indices by name"}},
-		{"empty filters", file(remove("1", "")), []string{"no filter narrows delete_indices by name", "filters is empty: delete_indices takes everything"}},
-		{"a prefix without a separator", file(remove("1", "{filtertype: pattern, kind: prefix, value: logstash}")), []string{"the prefix logstash has no separator at its end"}},
-		{"a prefix that takes everything", file(remove("1", "{filtertype: pattern, kind: prefix, value: '.*'}")), []string{"no filter narrows delete_indices by name"}},
-		{"a prefix with a wildcard", file(remove("1", "{filtertype: pattern, kind: prefix, value: 'logs-*'}")), []string{"in the prefix logs-*, a regular expression, * is no wildcard: it repeats the letter before it"}},
+		{"by age only", file(remove("1", "{filtertype: age, source: creation_date, direction: older, unit: days, unit_count: 7}")), []string{"no filter of delete_indices selects by name"}},
+		{"empty filters", file(remove("1", "")), []string{"no filter of delete_indices selects by name", "filters is empty: delete_indices selects everything"}},
+		{"a prefix without a separator", file(remove("1", "{filtertype: pattern, kind: prefix, value: logstash}")), []string{"the prefix logstash does not end with a separator"}},
+		{"a prefix that takes everything", file(remove("1", "{filtertype: pattern, kind: prefix, value: '.*'}")), []string{"no filter of delete_indices selects by name"}},
+		{"a prefix with a wildcard", file(remove("1", "{filtertype: pattern, kind: prefix, value: 'logs-*'}")), []string{"prefix logs-*: this is a regular expression: * is not a wildcard, it repeats the letter before it"}},
 		{"a prefix that is a regular expression", file(remove("1", `{filtertype: pattern, kind: prefix, value: '(logs|web\d*)-.*'}`)), nil},
-		{"an expression with a wildcard", file(remove("1", "{filtertype: pattern, kind: regex, value: '^logs-*'}")), []string{"in the regex ^logs-*, a regular expression, * is no wildcard"}},
-		{"a prefix with two sides", file(remove("1", "{filtertype: pattern, kind: prefix, value: 'logs-|metrics-'}")), []string{"in the prefix logs-|metrics-, a regular expression, what stands after |"}},
+		{"an expression with a wildcard", file(remove("1", "{filtertype: pattern, kind: regex, value: '^logs-*'}")), []string{"regex ^logs-*: this is a regular expression: * is not a wildcard"}},
+		{"a prefix with two sides", file(remove("1", "{filtertype: pattern, kind: prefix, value: 'logs-|metrics-'}")), []string{"prefix logs-|metrics-: this is a regular expression: the text after |"}},
 		{"a prefix with two sides in parentheses", file(remove("1", "{filtertype: pattern, kind: prefix, value: '(logs-|metrics-)'}")), nil},
-		{"parentheses without a separator", file(remove("1", "{filtertype: pattern, kind: prefix, value: '(logs|metrics)'}")), []string{"has no separator at its end"}},
-		{"a star without a separator", file(remove("1", "{filtertype: pattern, kind: prefix, value: 'logs.*'}")), []string{"has no separator at its end"}},
+		{"parentheses without a separator", file(remove("1", "{filtertype: pattern, kind: prefix, value: '(logs|metrics)'}")), []string{"does not end with a separator"}},
+		{"a star without a separator", file(remove("1", "{filtertype: pattern, kind: prefix, value: 'logs.*'}")), []string{"does not end with a separator"}},
 		{"a digit at the end", file(remove("1", `{filtertype: pattern, kind: prefix, value: 'logs-\d'}`)), nil},
 		{"a wide expression", file(remove("1", `{filtertype: pattern, kind: regex, value: '^.+-\w+$'}`)), nil},
 		{"by alias", file(remove("1", "{filtertype: alias, aliases: old, exclude: false}")), nil},
@@ -331,31 +331,31 @@ func TestFindings(t *testing.T) {
 		{"by age only, disabled", file("1: {action: delete_indices, options: {disable_action: true}, filters: [{filtertype: none}]}"), nil},
 		{"an exclude that none has not", file(remove("1", logs+", {filtertype: none, exclude: }")), []string{`unknown option of the filter none "exclude"`}},
 		{"a default whose variable is not set", "defaults:\n  timeout_override: ${NOT_SET}\nactions: {1: {action: open, filters: [" + logs + "]}}\n", []string{"timeout_override has no value"}},
-		{"a suffix with a wildcard", file("1: {action: open, filters: [{filtertype: pattern, kind: suffix, value: 'x*-old'}]}"), []string{"in the suffix x*-old, a regular expression"}},
-		{"all but some", file(remove("1", "{filtertype: pattern, kind: regex, value: '^(a|b)$', exclude: true}")), []string{"no filter narrows delete_indices by name"}},
+		{"a suffix with a wildcard", file("1: {action: open, filters: [{filtertype: pattern, kind: suffix, value: 'x*-old'}]}"), []string{"suffix x*-old: this is a regular expression"}},
+		{"all but some", file(remove("1", "{filtertype: pattern, kind: regex, value: '^(a|b)$', exclude: true}")), []string{"no filter of delete_indices selects by name"}},
 		{"dates in the names", file(remove("1", "{filtertype: pattern, kind: timestring, value: '%Y.%m.%d'}")), nil},
 		{"an unknown option without a value", file("1: {action: close, options: {extra_settings: , ignore_empty_lst: None}, filters: [" + logs + "]}"), []string{`unknown option of close "extra_settings"; it has no value and counts as not given`, `unknown option of close "ignore_empty_lst"; it has no value and counts as not given; did you mean "ignore_empty_list"?`}},
 		{"an unknown option of a filter without a value", file(remove("1", "{filtertype: pattern, kind: prefix, value: logs-, bogus: }")), []string{`unknown option of the filter pattern "bogus"; it has no value`}},
 		{"a variable that is not set", "actions:\n  1:\n    action: close\n    options:\n      timeout_override: ${NOT_SET}\n    filters: [" + logs + "]\n", []string{"timeout_override has no value: the environment variable NOT_SET is not set"}},
 		{"a variable of a list that is not set, in a disabled action", "actions:\n  1:\n    action: restore\n    options:\n      repository: r\n      disable_action: true\n      indices:\n      - ${NOT_SET}\n", []string{"indices: an entry counts as not given, as the action is disabled: the environment variable NOT_SET is not set"}},
 		{"a variable in a description", file("1: {action: close, description: 'older than ${NOT_SET} days', filters: [" + logs + "]}"), nil},
-		{"an empty exclude", file(remove("1", "{filtertype: pattern, kind: prefix, value: logs-, exclude: }")), []string{"exclude is empty: the filter's default counts, which is false"}},
+		{"an empty exclude", file(remove("1", "{filtertype: pattern, kind: prefix, value: logs-, exclude: }")), []string{"exclude is empty: the filter's default is used, which is false"}},
 		{"a snapshot after the deletion", file(remove("1", logs), "2: "+takes+logs+"]}"), []string{"the snapshot comes after delete_indices (action 1)"}},
-		{"a snapshot of something else after it", file(remove("1", logs), "2: "+takes+"{filtertype: pattern, kind: prefix, value: metrics-}]}"), []string{"it also deletes names such as logs-2026.10.01"}},
+		{"a snapshot of something else after it", file(remove("1", logs), "2: "+takes+"{filtertype: pattern, kind: prefix, value: metrics-}]}"), []string{"it also deletes indices such as logs-2026.10.01"}},
 		{"a snapshot before it", file("1: "+takes+logs+"]}", remove("2", logs)), nil},
 		{"a name of every second", file("1: {action: snapshot, options: {repository: r, name: 'a-%S'}}"), []string{"the snapshot's name changes every second"}},
 		{"once_per answers that", file("1: {action: snapshot, options: {repository: r, name: 'a-%S', once_per: day}}"), nil},
 		{"global state on restore", file("1: {action: restore, options: {repository: r, include_global_state: true}}"), []string{"include_global_state on restore"}},
 		{"by age only, with the dotted ones named out", file(remove("1", "{filtertype: kibana}, {filtertype: age, source: creation_date, direction: older, unit: days, unit_count: 7}")), []string{"and system indices"}},
-		{"closing by age only", file("1: {action: close, filters: [{filtertype: age, source: creation_date, direction: older, unit: days, unit_count: 7}]}"), []string{"no filter narrows close by name: on a shared cluster it takes the indices of others, too, and system indices"}},
-		{"an exclude of None, and one of a block of alias", file("1: {action: alias, options: {name: al}, add: {filters: [{filtertype: kibana, exclude: None}]}, remove: {filters: [{filtertype: none}, {filtertype: closed, exclude: }]}}"), []string{"exclude is empty: the filter's default counts, which is true"}},
-		{"empty excludes of both defaults", file(remove("1", logs+", {filtertype: kibana, exclude: },\n {filtertype: shards, number_of_shards: 2, exclude: },\n {filtertype: space, disk_space: 1, exclude: }")), []string{"f.yml:1:130: exclude is empty: the filter's default counts, which is true", "f.yml:2:53: exclude is empty: the filter's default counts, which is false; also in line 3"}},
+		{"closing by age only", file("1: {action: close, filters: [{filtertype: age, source: creation_date, direction: older, unit: days, unit_count: 7}]}"), []string{"no filter of close selects by name: on a shared cluster it also closes indices of others and system indices"}},
+		{"an exclude of None, and one of a block of alias", file("1: {action: alias, options: {name: al}, add: {filters: [{filtertype: kibana, exclude: None}]}, remove: {filters: [{filtertype: none}, {filtertype: closed, exclude: }]}}"), []string{"exclude is empty: the filter's default is used, which is true"}},
+		{"empty excludes of both defaults", file(remove("1", logs+", {filtertype: kibana, exclude: },\n {filtertype: shards, number_of_shards: 2, exclude: },\n {filtertype: space, disk_space: 1, exclude: }")), []string{"f.yml:1:130: exclude is empty: the filter's default is used, which is true", "f.yml:2:53: exclude is empty: the filter's default is used, which is false; also in line 3"}},
 		{"an exclude of None on a remote cluster", file("1: {action: reindex, options: {request_body: {source: {index: REINDEX_SELECTION, remote: {host: 'http://a:9200'}}, dest: {index: b}}, remote_filters: [{filtertype: kibana, exclude: None}]}, filters: [{filtertype: none}]}"), []string{"exclude is empty"}},
-		{"two deletions before the snapshot", file(remove("1", "{filtertype: pattern, kind: prefix, value: metrics-}"), remove("2", logs), remove("3", logs), "4: "+takes+logs+"]}"), []string{"it also deletes names such as metrics-2026.10.01", "the snapshot comes after delete_indices (action 2)"}},
+		{"two deletions before the snapshot", file(remove("1", "{filtertype: pattern, kind: prefix, value: metrics-}"), remove("2", logs), remove("3", logs), "4: "+takes+logs+"]}"), []string{"it also deletes indices such as metrics-2026.10.01", "the snapshot comes after delete_indices (action 2)"}},
 		{"date math of every second", file("1: {action: snapshot, options: {repository: r, name: '<a-{now{yyyyMMddHHmmss}}>'}}"), []string{"the snapshot's name changes every second"}},
 		{"date math of every day", file("1: {action: snapshot, options: {repository: r, name: '<a-{now/d}>'}}"), nil},
 		{"the default name", file("1: {action: snapshot, options: {repository: r}}"), []string{"the snapshot's name changes every second"}},
-		{"dots, and a prefix with dashes", file(remove("1", "{filtertype: pattern, kind: prefix, value: logs-2026-01-}, "+byDots)), []string{"timestring: the prefix logs-2026-01- is about names with dates like 2026-01, in which %Y.%m.%d finds none"}},
+		{"dots, and a prefix with dashes", file(remove("1", "{filtertype: pattern, kind: prefix, value: logs-2026-01-}, "+byDots)), []string{"timestring: the prefix logs-2026-01- matches names with dates like 2026-01, in which %Y.%m.%d finds no date"}},
 		{"dots, and a suffix with dashes", file(remove("1", byDots+", {filtertype: pattern, kind: suffix, value: '-2026-01-02'}")), []string{"timestring: the suffix -2026-01-02"}},
 		{"dots, and a regex with dashes", file(remove("1", `{filtertype: pattern, kind: regex, value: '^logs-\d{4}-\d{2}-\d{2}$'}, `+byDots)), []string{"timestring: the regex ^logs-"}},
 		{"dots, and a regex with escaped dashes", file(remove("1", `{filtertype: pattern, kind: regex, value: '^logs-[0-9]{4}\-[0-9]{2}'}, `+byDots)), []string{"timestring: the regex ^logs-"}},
@@ -363,15 +363,15 @@ func TestFindings(t *testing.T) {
 		{"dots, and a regex with dots", file(remove("1", `{filtertype: pattern, kind: regex, value: '^logs-\d{4}\.\d{2}\.\d{2}$'}, `+byDots)), nil},
 		{"dots, and what is no date", file(remove("1", "{filtertype: pattern, kind: prefix, value: logs-1234-5678-}, "+byDots)), nil},
 		{"dots, and dashes that are left out", file(remove("1", logs+", {filtertype: pattern, kind: suffix, value: '-2026-01-02', exclude: true}, "+byDots)), nil},
-		{"a token that is none", file(remove("1", logs+", {filtertype: age, source: name, timestring: '%Y.%b.%d', direction: older, unit: days, unit_count: 7}")), []string{"timestring: %b is no token of dates"}},
-		{"a token that is none, in a pattern", file(remove("1", "{filtertype: pattern, kind: timestring, value: '%Y%%m%F'}")), []string{"value: %F is no token of dates"}},
-		{"a token that is none, in a name", file("1: {action: snapshot, options: {repository: r, name: 'a-%Y-%s%'}}", "2: {action: create_index, options: {name: 'a-%é'}}"), []string{"name: %s is no token of dates: it becomes the letter s", "name: %é is no token"}},
+		{"a token that is none", file(remove("1", logs+", {filtertype: age, source: name, timestring: '%Y.%b.%d', direction: older, unit: days, unit_count: 7}")), []string{"timestring: %b is not a date token"}},
+		{"a token that is none, in a pattern", file(remove("1", "{filtertype: pattern, kind: timestring, value: '%Y%%m%F'}")), []string{"value: %F is not a date token"}},
+		{"a token that is none, in a name", file("1: {action: snapshot, options: {repository: r, name: 'a-%Y-%s%'}}", "2: {action: create_index, options: {name: 'a-%é'}}"), []string{"name: %s is not a date token; it is read as the letter s", "name: %é is not a date token"}},
 		{"snapshots without the date that is looked for", file("1: {action: snapshot, options: {repository: r, name: 'nightly-%Y%m%d'}}", "2: {action: delete_snapshots, options: {repository: r}, filters: [{filtertype: pattern, kind: prefix, value: nightly-}, "+byDots+"]}"),
 			[]string{"snapshots of action 1 get names like nightly-20261121, in which %Y.%m.%d finds no date"}},
 		{"of another repository, or with another prefix", file("1: {action: snapshot, options: {repository: q, name: 'nightly-%Y%m%d'}}", "2: {action: snapshot, options: {repository: r, name: 'weekly-%Y%m%d'}}",
 			"3: {action: delete_snapshots, options: {repository: r}, filters: [{filtertype: pattern, kind: prefix, value: nightly-}, "+byDots+"]}"), nil},
 		{"with the date", file("1: {action: snapshot, options: {repository: r, name: 'nightly-%Y.%m.%d'}}", "2: {action: delete_snapshots, options: {repository: r}, filters: [{filtertype: pattern, kind: prefix, value: nightly-}, "+byDots+"]}"), nil},
-		{"a repository that is not declared", "repositories: {q: {type: fs, settings: {location: /b}}}\n" + file("1: {action: restore, options: {repository: r}}"), []string{"repository r is not among those declared"}},
+		{"a repository that is not declared", "repositories: {q: {type: fs, settings: {location: /b}}}\n" + file("1: {action: restore, options: {repository: r}}"), []string{"repository r is not declared under repositories"}},
 		{"one that is", "repositories: {r: {type: fs, settings: {location: /b}}}\n" + file("1: {action: restore, options: {repository: r}}"), nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -389,7 +389,7 @@ func TestFindings(t *testing.T) {
 // Where both generations of Curator would do different things with a file, as long
 // as nothing says which one's manners count.
 func TestFindingsOfUndecidedFiles(t *testing.T) {
-	const repository, system = "skip_repo_fs_check is not given", "the filters leave in system indices"
+	const repository, system = "skip_repo_fs_check is not given", "the filters select system indices"
 	for file, want := range map[string][]string{
 		"actions: {1: {action: snapshot, options: {repository: r, name: s}, filters: [{filtertype: none}]}}":                                                                   {repository, system},
 		"actions: {1: {action: snapshot, options: {repository: r, name: s, skip_repo_fs_check: false}, filters: [{filtertype: pattern, kind: prefix, value: logs-}]}}":         nil,
@@ -424,7 +424,7 @@ func TestFindingsOfUndecidedFiles(t *testing.T) {
 // What Curator 8 would not list is said with the warning that there is anyway.
 func TestBroadAndUndecided(t *testing.T) {
 	const file = "actions: {1: {action: close, filters: [{filtertype: closed}]}}"
-	const broad = "it takes the indices of others, too, and system indices, whose names begin with a dot"
+	const broad = "it also closes indices of others and system indices, whose names begin with a dot"
 	for undecided, want := range map[bool]string{
 		true:  broad + "; in Curator's command lines version 5 lists those, version 8 does not: a client file or --compat decides",
 		false: broad,
@@ -434,7 +434,7 @@ func TestBroadAndUndecided(t *testing.T) {
 		p, err := plan.Parse("f.yml", []byte(file), o)
 		require.NoError(t, err)
 		require.Len(t, p.Findings, 1)
-		require.Equal(t, "no filter narrows close by name: on a shared cluster "+want, p.Findings[0].Text)
+		require.Equal(t, "no filter of close selects by name: on a shared cluster "+want, p.Findings[0].Text)
 	}
 }
 
@@ -443,7 +443,7 @@ func TestBroadAndUndecided(t *testing.T) {
 func TestFindingOfTheStockFile(t *testing.T) {
 	p := good(t, stock+"2.1/action_file.yml", flavour.Curator5)
 	require.Len(t, p.Findings, 1)
-	require.Contains(t, p.Findings[0].Error(), "2.1/action_file.yml:4:5: no filter narrows delete_indices by name")
+	require.Contains(t, p.Findings[0].Error(), "2.1/action_file.yml:4:5: no filter of delete_indices selects by name")
 }
 
 // Whatever the bytes: a plan or an error, never both, and no panic.

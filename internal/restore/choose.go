@@ -10,7 +10,7 @@ import (
 	"github.com/esnap/esnap/internal/cluster"
 )
 
-// eligible narrows the snapshots to those the request allows.
+// eligible returns the snapshots that the request allows.
 func (r Request) eligible(list []*cluster.Snapshot) []*cluster.Snapshot {
 	var out []*cluster.Snapshot
 	for _, s := range list {
@@ -28,7 +28,7 @@ func (r Request) eligible(list []*cluster.Snapshot) []*cluster.Snapshot {
 	return out
 }
 
-// copies are the good copies of an index that this server can restore, oldest first:
+// copies are the complete copies of an index that this server can restore, oldest first:
 // those of its own cluster, in repositories that it writes to, if there are any.
 func (r Request) copies(index string, eligible []*cluster.Snapshot, l Listings) []*cluster.Snapshot {
 	var own, others []*cluster.Snapshot
@@ -51,8 +51,8 @@ func (r Request) copies(index string, eligible []*cluster.Snapshot, l Listings) 
 	return others
 }
 
-// rivals are the first and the newest good copy of an index taken after its
-// period ended; both nil when there is none.
+// rivals are the first and the newest complete copy of an index made after its period had
+// ended; both are nil if there is none.
 func (r Request) rivals(index string, copies []*cluster.Snapshot) (first, newest *cluster.Snapshot) {
 	_, end, dated := cluster.Period(index)
 	for _, s := range copies {
@@ -67,8 +67,8 @@ func (r Request) rivals(index string, copies []*cluster.Snapshot) (first, newest
 	return first, newest
 }
 
-// SizesNeeded lists the snapshots whose index sizes decide between copies, or are
-// restored: those Make should know.
+// SizesNeeded lists the snapshots whose index sizes Make needs: to choose between copies,
+// and for the size of the restore.
 func SizesNeeded(r Request, l Listings) []Ref {
 	var refs []Ref
 	add := func(s *cluster.Snapshot) {
@@ -91,13 +91,14 @@ func SizesNeeded(r Request, l Listings) []Ref {
 	return refs
 }
 
-// shrunk is how much smaller a newer copy may be than the first before it counts
-// as the stub of an index that was made anew.
+// shrunk is how much smaller a newer copy may be than the first one before it counts as a
+// copy of a recreated, nearly empty index.
 const shrunk = 0.95
 
-// choose picks the snapshot of one index; why is empty when there is none.
+// choose picks the snapshot of one index; why is empty if there is none.
 func (r Request) choose(index string, eligible []*cluster.Snapshot, l Listings) (s *cluster.Snapshot, why string, warning string) {
 	start, end, dated := cluster.Period(index)
+	unit := unitOf(start, end)
 	if r.Snapshot != "" && r.Snapshot != Latest {
 		return r.named(index, eligible)
 	}
@@ -107,41 +108,41 @@ func (r Request) choose(index string, eligible []*cluster.Snapshot, l Listings) 
 	if newest != nil {
 		switch {
 		case !dated:
-			return newest, "the newest good copy", ""
+			return newest, "the newest complete copy", ""
 		case first == newest:
-			return newest, fmt.Sprintf("the only good copy taken after its period ended (%s)", stamp(end)), ""
+			return newest, fmt.Sprintf("the only complete copy made after the index's %s had ended (%s)", unit, stamp(end)), ""
 		case r.Snapshot != Latest && size(first) > 0 && size(newest) > 0 && float64(size(newest)) < shrunk*float64(size(first)):
-			return first, fmt.Sprintf("the first good copy taken after its period ended (%s); the newest, in %s, has only %s of %s bytes: the index was deleted and created again meanwhile",
-				stamp(end), newest.Name, group(size(newest)), group(size(first))), ""
+			return first, fmt.Sprintf("the first complete copy made after the index's %s had ended (%s); the newest one, in %s, has only %s of %s bytes: the index was deleted and recreated meanwhile",
+				unit, stamp(end), newest.Name, group(size(newest)), group(size(first))), ""
 		default:
-			return newest, fmt.Sprintf("the newest good copy taken after its period ended (%s)", stamp(end)), ""
+			return newest, fmt.Sprintf("the newest complete copy made after the index's %s had ended (%s)", unit, stamp(end)), ""
 		}
 	}
 	for _, s := range slices.Backward(copies) {
-		part := "nothing"
+		part := "0 % of that " + unit
 		if held := s.Start.Sub(start); held > 0 {
-			part = fmt.Sprintf("%d %% of its period", int64(100*held/end.Sub(start)))
+			part = fmt.Sprintf("%d %% of that %s", int64(100*held/end.Sub(start)), unit)
 		}
-		return s, "the newest good copy there is, though taken before its period ended",
-			fmt.Sprintf("%s: the best copy was taken %s, before the index's period ended (%s); it can hold at most %s", index, stamp(s.Start), stamp(end), part)
+		return s, fmt.Sprintf("the newest complete copy, but made before the index's %s had ended", unit),
+			fmt.Sprintf("%s: the best copy was made %s, before the index's %s had ended (%s); it can contain at most %s", index, stamp(s.Start), unit, stamp(end), part)
 	}
 	if r.Partial {
 		for _, s := range slices.Backward(eligible) {
 			if s.Holds(index) && restorable(s) {
-				return s, "the newest copy there is; it lacks shards", fmt.Sprintf("%s: every copy lacks shards; the newest is taken because partial copies are allowed", index)
+				return s, "the newest copy; shards are missing", fmt.Sprintf("%s: every copy has missing shards; the newest one is used because partial copies are allowed", index)
 			}
 		}
 	}
 	return nil, "", ""
 }
 
-// restorable says whether servers restore from the snapshot at all: they refuse
-// FAILED ones, whatever they hold.
+// restorable reports whether servers restore from the snapshot: they refuse every FAILED
+// one.
 func restorable(s *cluster.Snapshot) bool {
 	return s.State == cluster.Success || s.State == cluster.Partial
 }
 
-// named is the index in the snapshot an operator named.
+// named returns the snapshot that the user named.
 func (r Request) named(index string, eligible []*cluster.Snapshot) (*cluster.Snapshot, string, string) {
 	start, end, dated := cluster.Period(index)
 	for _, s := range slices.Backward(eligible) {
@@ -153,11 +154,11 @@ func (r Request) named(index string, eligible []*cluster.Snapshot) (*cluster.Sna
 		case !s.HoldsGood(index) && !(r.Partial && restorable(s)):
 			continue
 		case !s.HoldsGood(index):
-			warning = fmt.Sprintf("%s: its copy in %s lacks shards", index, s.Name)
+			warning = fmt.Sprintf("%s: its copy in %s has missing shards", index, s.Name)
 		case dated && s.Start.Before(end):
 			held := max(s.Start.Sub(start), 0)
-			warning = fmt.Sprintf("%s: snapshot %s was taken %s, before the index's period ended (%s); it can hold at most %.0f %% of it; only one taken after that can hold all",
-				index, s.Name, stamp(s.Start), stamp(end), 100*held.Hours()/end.Sub(start).Hours())
+			warning = fmt.Sprintf("%s: snapshot %s was started %s, before the index's %s had ended (%s); it can contain at most %.0f %% of that %[4]s; only a snapshot started after that can contain all of it",
+				index, s.Name, stamp(s.Start), unitOf(start, end), stamp(end), 100*held.Hours()/end.Sub(start).Hours())
 		case s.State == cluster.Partial:
 			warning = fmt.Sprintf("snapshot %s is PARTIAL; its copy of %s is complete", s.Name, index)
 		}
@@ -166,20 +167,20 @@ func (r Request) named(index string, eligible []*cluster.Snapshot) (*cluster.Sna
 	return nil, "", ""
 }
 
-// copies says what there is of an index that no snapshot holds well.
+// copies describes the copies of an index of which no snapshot contains a complete one.
 func copies(index string, list []*cluster.Snapshot) string {
 	var bad []string
 	hint := ""
 	for _, s := range list {
 		if s.Holds(index) {
-			bad = append(bad, fmt.Sprintf("in %s it lacks shards (%s)", s.Name, s.State))
+			bad = append(bad, fmt.Sprintf("in %s shards are missing (%s)", s.Name, s.State))
 			if restorable(s) {
-				hint = "; --partial takes such a copy"
+				hint = "; --partial restores such a copy"
 			}
 		}
 	}
 	if len(bad) == 0 {
-		return "no snapshot of those in question contains it"
+		return "none of the searched snapshots contains it"
 	}
 	return strings.Join(bad, "; ") + hint
 }
@@ -198,4 +199,19 @@ func allIndices(list []*cluster.Snapshot) []string {
 	return names
 }
 
-func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04Z") }
+// unitOf is the word for the period of an index.
+func unitOf(start, end time.Time) string {
+	switch d := end.Sub(start); {
+	case d <= time.Hour:
+		return "hour"
+	case d <= 24*time.Hour:
+		return "day"
+	case d <= 7*24*time.Hour:
+		return "week"
+	case d <= 31*24*time.Hour:
+		return "month"
+	}
+	return "year"
+}
+
+func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }

@@ -1,6 +1,6 @@
-// Package restore decides, before anything is written, what a restore would do:
-// which snapshot each index is taken from and why, what it will be called, what is
-// in the way. It is pure: listings, a request and the time go in, a Plan comes out.
+// Package restore makes a restore plan before anything is written: from which snapshot
+// each index is restored and why, its new name, and its conflicts. It is pure: listings, a
+// request and the time go in, a Plan comes out.
 package restore
 
 import (
@@ -13,10 +13,10 @@ import (
 	"github.com/esnap/esnap/internal/rename"
 )
 
-// Conflict says what to do when a target's name is taken.
+// Conflict is what to do if the target's name exists.
 type Conflict string
 
-// The ways out of a conflict. Server leaves it to the server, as Curator does.
+// The values. Server: the server decides, as with Curator.
 const (
 	Fail   Conflict = "fail"
 	Skip   Conflict = "skip"
@@ -27,34 +27,34 @@ const (
 // Latest as a snapshot's name means the newest good one.
 const Latest = "latest"
 
-// DefaultPrefix names restored indices whose own name is taken.
+// DefaultPrefix is added to the names of restored indices whose own name exists.
 const DefaultPrefix = "restored-"
 
-// Request is what is asked for.
+// Request is what to restore.
 type Request struct {
-	Indices       []string  // names or patterns; empty means all of the snapshot named
+	Indices       []string  // names or patterns; empty means all of the named snapshot
 	Snapshot      string    // a name, Latest, or empty: the best for each index
 	Before        time.Time // only snapshots started before; zero is no bound
 	Pattern       string    // rename pattern in the server's syntax; empty keeps names
 	Replacement   string
 	OnConflict    Conflict
-	Partial       bool // also take copies that lack shards
+	Partial       bool // also restore copies with missing shards
 	GlobalState   bool
-	KeepUntil     time.Time // mark the indices to be kept; zero is no mark
+	KeepUntil     time.Time // protect the restored indices until then; zero: do not protect them
 	IgnoreMissing bool
-	Dotted        bool     // all means dotted indices, too, but for those of features, as with Curator
-	FeatureStates []string // features whose system indices are asked for
-	Replicas      int      // that the targets will have, for the space they need
+	Dotted        bool     // all includes dotted indices, except those of features, as with Curator
+	FeatureStates []string // features whose system indices are restored
+	Replicas      int      // of the targets, for the space that they need
 }
 
-// Listings is what the cluster holds.
+// Listings is what was read from the cluster.
 type Listings struct {
-	Snapshots []*cluster.Snapshot // of every repository in question, with contents
+	Snapshots []*cluster.Snapshot // of every repository searched, with contents
 	Indices   []*cluster.Index
 	Running   []cluster.Operation
 	Server    cluster.Server
 	Capacity  *cluster.Capacity // nil: not asked
-	// Sizes are the bytes of each index in a snapshot, by Ref; nil entries are not known.
+	// Sizes are the bytes of each index in a snapshot, by Ref; nil entries are unknown.
 	Sizes map[Ref]map[string]int64
 	// Unready are marked indices whose primary shards are not all started.
 	Unready map[string]bool
@@ -65,10 +65,10 @@ type Listings struct {
 // Ref names a snapshot in its repository.
 type Ref struct{ Repository, Snapshot string }
 
-// Plan is what would be done.
+// Plan is the restore plan.
 type Plan struct {
 	Items     []Item    `json:"items"`
-	Bytes     int64     `json:"bytes"`      // of the items whose size is known
+	Bytes     int64     `json:"bytes"`      // of the items with a known size
 	SizeKnown bool      `json:"size_known"` // all are known
 	Free      int64     `json:"free_bytes"` // on the data nodes, 0 if not asked
 	KeepUntil time.Time `json:"keep_until,omitzero"`
@@ -77,7 +77,7 @@ type Plan struct {
 	Conflict bool `json:"-"`
 	// Refusals stop the plan; those in Forcible only without force.
 	Refusals []string `json:"refusals"`
-	Missing  []string `json:"missing"` // what was named and no snapshot holds
+	Missing  []string `json:"missing"` // named, but in no snapshot
 	Forcible []string `json:"forcible"`
 }
 
@@ -88,17 +88,17 @@ type Item struct {
 	Repository  string    `json:"repository"`
 	Snapshot    string    `json:"snapshot"`
 	Started     time.Time `json:"snapshot_started"`
-	Bytes       int64     `json:"bytes"` // 0 if not known
+	Bytes       int64     `json:"bytes"` // 0 if unknown
 	Why         string    `json:"why"`   // this snapshot
 	Skipped     string    `json:"skipped,omitempty"`
-	Lacking     bool      `json:"lacking,omitempty"` // the copy lacks shards
-	Attach      bool      `json:"attach,omitempty"`  // it is being restored already, or was: only wait
+	Lacking     bool      `json:"lacking,omitempty"` // the copy has missing shards
+	Attach      bool      `json:"attach,omitempty"`  // it is already being restored, or was: only wait
 	Kind        ItemKind  `json:"kind,omitempty"`    // an index if empty
 	Members     []string  `json:"members,omitempty"` // the indices of a data stream or feature
 	Pattern     string    `json:"-"`
 	Replacement string    `json:"-"`
-	// Unpredicted: the server makes the target's name by a pattern that has more than one
-	// meaning; Target only describes it.
+	// Unpredicted: the server makes the target's name by an ambiguous pattern; Target only
+	// describes it.
 	Unpredicted bool `json:"-"`
 }
 
@@ -119,7 +119,7 @@ func (p *Plan) Groups() []Group {
 		}
 		at := slices.IndexFunc(groups, func(g Group) bool {
 			return g.Repository == it.Repository && g.Snapshot == it.Snapshot && g.Pattern == it.Pattern && g.Replacement == it.Replacement &&
-				(g.Items[0].Kind == Feature) == (it.Kind == Feature) // a feature takes no mark
+				(g.Items[0].Kind == Feature) == (it.Kind == Feature) // a feature cannot be marked
 		})
 		if at < 0 {
 			groups = append(groups, Group{Ref: Ref{it.Repository, it.Snapshot}, Pattern: it.Pattern, Replacement: it.Replacement, Unpredicted: it.Unpredicted})
@@ -130,8 +130,8 @@ func (p *Plan) Groups() []Group {
 	return groups
 }
 
-// Make plans. Names that nothing holds, copies that cannot be used and conflicts
-// become refusals: the plan says all of them at once.
+// Make makes the plan. Names that no snapshot contains, copies that cannot be used and
+// conflicts become refusals; the plan lists all of them at once.
 func Make(r Request, l Listings) *Plan {
 	p := &Plan{SizeKnown: true, KeepUntil: r.KeepUntil, Warnings: []string{}, Refusals: []string{}, Missing: []string{}, Forcible: []string{}}
 	eligible := r.eligible(l.Snapshots)
@@ -171,7 +171,7 @@ func Make(r Request, l Listings) *Plan {
 		if s.HasStream(index) {
 			it.Kind, it.Members = DataStream, s.Backing(index)
 			if r.Pattern != "" {
-				p.refuse("the data stream %s can be restored under its own name only: leave it out, or do not rename", index)
+				p.refuse("the data stream %s can be restored under its own name only: omit it, or do not rename", index)
 				continue
 			}
 		}
@@ -197,7 +197,7 @@ func Make(r Request, l Listings) *Plan {
 	p.leftOut(r, eligible)
 	p.settle(r, l)
 	if r.GlobalState {
-		p.Warnings = append(p.Warnings, "include_global_state brings back templates and persistent settings of the night of the snapshot over today's")
+		p.Warnings = append(p.Warnings, "include_global_state replaces today's templates and persistent settings with those in the snapshot")
 	}
 	p.space(r, l)
 	p.Refusals, p.Warnings = slices.Compact(p.Refusals), slices.Compact(p.Warnings)
@@ -212,15 +212,15 @@ func (p *Plan) refuse(format string, args ...any) {
 	p.Refusals = append(p.Refusals, fmt.Sprintf(format, args...))
 }
 
-// rename gives the target its name: what the server will make of the index by the rule.
+// rename gives the target its name: the one that the server will make by the rule.
 func (it *Item) rename(rule *rename.Rule) (err error) {
 	it.Pattern, it.Replacement = rule.Pattern, rule.Replacement
 	it.Target, err = rule.Apply(it.Index)
 	return err
 }
 
-// unpredicted leaves the new names to the server, which gets the pattern as it is written.
-// That is refused where the restore might overwrite a closed index.
+// unpredicted lets the server make the new names; the pattern is sent as written. That is
+// refused if the restore might overwrite a closed index.
 func (p *Plan) unpredicted(r Request, l Listings, why error) {
 	restored := map[string]bool{}
 	for n := range p.Items {
@@ -231,25 +231,25 @@ func (p *Plan) unpredicted(r Request, l Listings, why error) {
 	}
 	for _, i := range l.Indices {
 		if i.Closed && !restored[i.Name] && rename.Possible(r.Replacement, i.Name) {
-			p.refuse("the closed index %s could be overwritten: which names the restored indices get cannot be predicted (%s); change the pattern, or open or delete that index", i.Name, why)
+			p.refuse("the closed index %s could be overwritten: the names of the restored indices cannot be predicted (%s); change the pattern, or open or delete that index", i.Name, why)
 		}
 	}
 	if len(p.Refusals) > 0 {
 		return
 	}
-	p.Warnings = append(p.Warnings, fmt.Sprintf("which names the restored indices get cannot be predicted (%s): the pattern is sent as it is written", why))
+	p.Warnings = append(p.Warnings, fmt.Sprintf("the names of the restored indices cannot be predicted (%s); the pattern is sent as written", why))
 }
 
-// settle finds what is in the way of each target and resolves it as asked.
+// settle finds the conflicts of each target and resolves them as requested.
 func (p *Plan) settle(r Request, l Listings) {
 	taken := map[string]string{}
 	for _, i := range l.Indices {
-		taken[i.Name] = "an index of that name is there"
+		taken[i.Name] = "an index with that name exists"
 		for _, a := range i.Aliases {
-			taken[a] = "an alias of that name is there, on " + i.Name
+			taken[a] = "an alias with that name exists, on " + i.Name
 		}
 		if i.DataStream != "" {
-			taken[i.DataStream] = "a data stream of that name is there"
+			taken[i.DataStream] = "a data stream with that name exists"
 		}
 	}
 	byName := map[string]*cluster.Index{}
@@ -272,7 +272,7 @@ func (p *Plan) settle(r Request, l Listings) {
 		}
 		there := byName[it.Target]
 		if restoring(it.Target) || it.Kind == DataStream && slices.ContainsFunc(it.Members, restoring) || there != nil && there.RestoredFrom == From(Ref{it.Repository, it.Snapshot}) {
-			it.Attach = true // an earlier run began it, and was cut off before the index got its mark
+			it.Attach = true // an earlier run began the restore, and was killed before the index got its mark
 			continue
 		}
 		if other := ours[it.Target]; other != "" {
@@ -282,14 +282,14 @@ func (p *Plan) settle(r Request, l Listings) {
 		why := taken[it.Target]
 		for _, m := range it.Members {
 			if byName[m] != nil && why == "" {
-				why = "its backing index " + m + " is there"
+				why = "its backing index " + m + " exists"
 			}
 		}
 		if why == "" {
 			continue
 		}
 		if l.Unready[it.Target] {
-			why += "; not all of its shards are started: an earlier restore may have been cut off. To begin again, delete it: esnap index delete --guards off " + it.Target
+			why += "; not all of its shards are started: an earlier restore may have been interrupted; to begin again, delete it: esnap index delete --guards off " + it.Target
 		}
 		switch r.OnConflict {
 		case Server:
@@ -312,7 +312,7 @@ func (p *Plan) settle(r Request, l Listings) {
 			ours[target] = it.Index
 			p.Warnings = append(p.Warnings, fmt.Sprintf("%s is restored as %s: %s", it.Index, target, why))
 			pattern, replacement := rename.Prefix(prefix)
-			if it.Pattern != "" { // the pattern may stand for a part of the name: the prefix goes before the whole
+			if it.Pattern != "" { // the pattern may match a part of the name: the prefix is added before the whole name
 				pattern, replacement = rename.Exactly(it.Index, target)
 			}
 			rule, err := rename.Compile(pattern, replacement)
@@ -329,7 +329,7 @@ func (p *Plan) settle(r Request, l Listings) {
 	}
 }
 
-// space compares what the plan needs with what the data nodes have.
+// space compares the space that the plan needs with the free space of the data nodes.
 func (p *Plan) space(r Request, l Listings) {
 	shards := 0
 	for _, it := range p.Items {
@@ -349,15 +349,15 @@ func (p *Plan) space(r Request, l Listings) {
 	need := p.Bytes * int64(1+r.Replicas)
 	limit := watermark(l.Capacity.HighWatermark, total)
 	if total > 0 && l.Capacity.WatermarkOn && need > 0 && p.Free-need < limit {
-		p.Forcible = append(p.Forcible, fmt.Sprintf("it needs %s bytes of %s free: that goes over the high disk watermark (%s)", group(need), group(p.Free), l.Capacity.HighWatermark))
+		p.Forcible = append(p.Forcible, fmt.Sprintf("the restore needs %s bytes of %s free bytes: that exceeds the high disk watermark (%s)", group(need), group(p.Free), l.Capacity.HighWatermark))
 	}
 	if l.Capacity.ShardLimit > 0 && l.Capacity.Shards+shards > l.Capacity.ShardLimit {
-		p.Forcible = append(p.Forcible, fmt.Sprintf("the cluster has %d of at most %d shards; there is no room for %d more", l.Capacity.Shards, l.Capacity.ShardLimit, shards))
+		p.Forcible = append(p.Forcible, fmt.Sprintf("the cluster has %d of at most %d shards; the restore needs %d more", l.Capacity.Shards, l.Capacity.ShardLimit, shards))
 	}
 }
 
-// watermark is how many bytes must stay free, from "90%", "0.9" or an absolute
-// free size.
+// watermark is how many bytes must remain free, from "90%", "0.9" or an absolute free
+// size.
 func watermark(text string, total int64) int64 {
 	if pct, ok := strings.CutSuffix(text, "%"); ok {
 		var f float64
@@ -374,7 +374,7 @@ func watermark(text string, total int64) int64 {
 	return int64(f * scale)
 }
 
-// group writes a number with thousands apart.
+// group writes a number with separated thousands.
 func group(n int64) string {
 	s := fmt.Sprint(n)
 	for i := len(s) - 3; i > 0; i -= 3 {

@@ -72,38 +72,38 @@ func TestWhichSnapshot(t *testing.T) {
 		why       string // or the refusal
 		warning   string
 	}{
-		{"the only one after the period", Request{}, []*cluster.Snapshot{own, first}, nil, "first", "the only good copy taken after its period ended (2026-11-04 00:00Z)", ""},
-		{"the newest after the period", Request{}, []*cluster.Snapshot{own, first, second, third}, nil, "third", "the newest good copy taken after its period ended", ""},
+		{"the only one after the period", Request{}, []*cluster.Snapshot{own, first}, nil, "first", "the only complete copy made after the index's day had ended (2026-11-04 00:00 UTC)", ""},
+		{"the newest after the period", Request{}, []*cluster.Snapshot{own, first, second, third}, nil, "third", "the newest complete copy made after the index's day had ended", ""},
 		{"the order of the listing does not count", Request{}, []*cluster.Snapshot{third, own, second, first}, nil, "third", "newest", ""},
-		{"as the period ends", Request{}, []*cluster.Snapshot{own, exact}, nil, "exact", "the only good copy", ""},
-		{"taken at 01:00 of its own day", Request{}, []*cluster.Snapshot{own}, nil, "own-day", "though taken before its period ended", "it can hold at most 4 % of its period"},
-		{"before its day", Request{}, []*cluster.Snapshot{snap("early", "2026-11-02 01:00", logs)}, nil, "early", "though taken before", "it can hold at most nothing"},
-		{"a late stub is smaller", Request{}, []*cluster.Snapshot{first, second, third}, map[string]int64{"first": 1000000, "third": 949999}, "first", "the newest, in third, has only 949,999 of 1,000,000 bytes: the index was deleted and created again meanwhile", ""},
+		{"as the period ends", Request{}, []*cluster.Snapshot{own, exact}, nil, "exact", "the only complete copy", ""},
+		{"taken at 01:00 of its own day", Request{}, []*cluster.Snapshot{own}, nil, "own-day", "but made before the index's day had ended", "it can contain at most 4 % of that day"},
+		{"before its day", Request{}, []*cluster.Snapshot{snap("early", "2026-11-02 01:00", logs)}, nil, "early", "but made before", "it can contain at most 0 % of that day"},
+		{"a late stub is smaller", Request{}, []*cluster.Snapshot{first, second, third}, map[string]int64{"first": 1000000, "third": 949999}, "first", "the newest one, in third, has only 949,999 of 1,000,000 bytes: the index was deleted and recreated meanwhile", ""},
 		{"5 % smaller is no stub", Request{}, []*cluster.Snapshot{first, third}, map[string]int64{"first": 1000, "third": 950}, "third", "newest", ""},
 		{"equal sizes", Request{}, []*cluster.Snapshot{first, third}, map[string]int64{"first": 1000, "third": 1000}, "third", "newest", ""},
 		{"larger", Request{}, []*cluster.Snapshot{first, third}, map[string]int64{"first": 1000, "third": 1100}, "third", "newest", ""},
 		{"unknown size of the newest", Request{}, []*cluster.Snapshot{first, third}, map[string]int64{"first": 1000}, "third", "newest", ""},
 		{"unknown size of the first", Request{}, []*cluster.Snapshot{first, third}, map[string]int64{"third": 10}, "third", "newest", ""},
 		{"latest asks for the newest, stub or not", Request{Snapshot: Latest}, []*cluster.Snapshot{first, third}, map[string]int64{"first": 1000, "third": 10}, "third", "newest", ""},
-		{"one that is not good does not count", Request{}, []*cluster.Snapshot{first, holed("holes", "2026-11-07 01:00", logs)}, nil, "first", "the only good copy", ""},
+		{"one that is not good does not count", Request{}, []*cluster.Snapshot{first, holed("holes", "2026-11-07 01:00", logs)}, nil, "first", "the only complete copy", ""},
 		{"PARTIAL, but whole for this index", Request{}, []*cluster.Snapshot{first, holed("holes", "2026-11-07 01:00", "other", logs)}, nil, "holes", "newest", ""},
-		{"FAILED and running ones do not count", Request{}, []*cluster.Snapshot{first, failed("f", "2026-11-07 01:00", logs), running("p", "2026-11-08 01:00", logs)}, nil, "first", "only good copy", ""},
-		{"one that lacks it", Request{}, []*cluster.Snapshot{first, snap("others", "2026-11-07 01:00", "other")}, nil, "first", "only good copy", ""},
-		{"before", Request{Before: at("2026-11-05 01:00")}, []*cluster.Snapshot{first, second, third}, nil, "first", "only good copy", ""},
+		{"FAILED and running ones do not count", Request{}, []*cluster.Snapshot{first, failed("f", "2026-11-07 01:00", logs), running("p", "2026-11-08 01:00", logs)}, nil, "first", "only complete copy", ""},
+		{"one that lacks it", Request{}, []*cluster.Snapshot{first, snap("others", "2026-11-07 01:00", "other")}, nil, "first", "only complete copy", ""},
+		{"before", Request{Before: at("2026-11-05 01:00")}, []*cluster.Snapshot{first, second, third}, nil, "first", "only complete copy", ""},
 		{"before, the bound itself is out", Request{Before: at("2026-11-05 01:01")}, []*cluster.Snapshot{first, second, third}, nil, "second", "newest", ""},
-		{"before everything", Request{Before: at("2026-11-01 00:00")}, []*cluster.Snapshot{first}, nil, "", "contains the index " + logs + "; r/first, started 2026-11-04 01:00Z, does", ""},
-		{"nothing good", Request{}, []*cluster.Snapshot{holed("holes", "2026-11-07 01:00", logs)}, nil, "", "no snapshot contains a complete copy of " + logs + ": in holes it lacks shards (PARTIAL); --partial takes such a copy", ""},
-		{"nothing good, partial", Request{Partial: true}, []*cluster.Snapshot{holed("h1", "2026-11-07 01:00", logs), holed("h2", "2026-11-08 01:00", logs)}, nil, "h2", "it lacks shards", "every copy lacks shards"},
-		{"partial prefers what is complete", Request{Partial: true}, []*cluster.Snapshot{first, holed("h2", "2026-11-08 01:00", logs)}, nil, "first", "only good copy", ""},
-		{"partial never takes FAILED", Request{Partial: true}, []*cluster.Snapshot{holed("h1", "2026-11-07 01:00", logs), failed("f", "2026-11-08 01:00", logs)}, nil, "h1", "it lacks shards", "every copy lacks shards"},
-		{"only FAILED", Request{Partial: true}, []*cluster.Snapshot{failed("f", "2026-11-08 01:00", logs)}, nil, "", "in f it lacks shards (FAILED)", ""},
+		{"before everything", Request{Before: at("2026-11-01 00:00")}, []*cluster.Snapshot{first}, nil, "", "contains the index " + logs + "; r/first, started 2026-11-04 01:00 UTC, contains it", ""},
+		{"nothing good", Request{}, []*cluster.Snapshot{holed("holes", "2026-11-07 01:00", logs)}, nil, "", "no snapshot contains a complete copy of " + logs + ": in holes shards are missing (PARTIAL); --partial restores such a copy", ""},
+		{"nothing good, partial", Request{Partial: true}, []*cluster.Snapshot{holed("h1", "2026-11-07 01:00", logs), holed("h2", "2026-11-08 01:00", logs)}, nil, "h2", "shards are missing", "every copy has missing shards"},
+		{"partial prefers what is complete", Request{Partial: true}, []*cluster.Snapshot{first, holed("h2", "2026-11-08 01:00", logs)}, nil, "first", "only complete copy", ""},
+		{"partial never takes FAILED", Request{Partial: true}, []*cluster.Snapshot{holed("h1", "2026-11-07 01:00", logs), failed("f", "2026-11-08 01:00", logs)}, nil, "h1", "shards are missing", "every copy has missing shards"},
+		{"only FAILED", Request{Partial: true}, []*cluster.Snapshot{failed("f", "2026-11-08 01:00", logs)}, nil, "", "in f shards are missing (FAILED)", ""},
 		{"named", Request{Snapshot: "second"}, []*cluster.Snapshot{first, second, third}, nil, "second", "the snapshot was named", ""},
-		{"named, earlier", Request{Snapshot: "own-day"}, []*cluster.Snapshot{own, first}, nil, "own-day", "named", "snapshot own-day was taken 2026-11-03 01:00Z, before the index's period ended (2026-11-04 00:00Z); it can hold at most 4 % of it"},
+		{"named, earlier", Request{Snapshot: "own-day"}, []*cluster.Snapshot{own, first}, nil, "own-day", "named", "snapshot own-day was started 2026-11-03 01:00 UTC, before the index's day had ended (2026-11-04 00:00 UTC); it can contain at most 4 % of that day"},
 		{"named, PARTIAL but whole for it", Request{Snapshot: "holes"}, []*cluster.Snapshot{holed("holes", "2026-11-07 01:00", "other", logs)}, nil, "holes", "named", "snapshot holes is PARTIAL; its copy of " + logs + " is complete"},
-		{"named, lacks shards of it", Request{Snapshot: "holes"}, []*cluster.Snapshot{first, holed("holes", "2026-11-07 01:00", logs)}, nil, "", "no snapshot contains a complete copy of " + logs + ": in holes it lacks shards", ""},
-		{"named, lacks shards of it, partial", Request{Snapshot: "holes", Partial: true}, []*cluster.Snapshot{first, holed("holes", "2026-11-07 01:00", logs)}, nil, "holes", "named", "its copy in holes lacks shards"},
-		{"named, FAILED", Request{Snapshot: "f", Partial: true}, []*cluster.Snapshot{first, failed("f", "2026-11-07 01:00", logs)}, nil, "", "in f it lacks shards (FAILED)", ""},
-		{"named, lacks the index", Request{Snapshot: "others"}, []*cluster.Snapshot{first, snap("others", "2026-11-07 01:00", "logs-2026.11.04")}, nil, "", "contains the index " + logs + "; r/first, started 2026-11-04 01:00Z, does; the nearest names are logs-2026.11.04", ""},
+		{"named, lacks shards of it", Request{Snapshot: "holes"}, []*cluster.Snapshot{first, holed("holes", "2026-11-07 01:00", logs)}, nil, "", "no snapshot contains a complete copy of " + logs + ": in holes shards are missing", ""},
+		{"named, lacks shards of it, partial", Request{Snapshot: "holes", Partial: true}, []*cluster.Snapshot{first, holed("holes", "2026-11-07 01:00", logs)}, nil, "holes", "named", "its copy in holes has missing shards"},
+		{"named, FAILED", Request{Snapshot: "f", Partial: true}, []*cluster.Snapshot{first, failed("f", "2026-11-07 01:00", logs)}, nil, "", "in f shards are missing (FAILED)", ""},
+		{"named, lacks the index", Request{Snapshot: "others"}, []*cluster.Snapshot{first, snap("others", "2026-11-07 01:00", "logs-2026.11.04")}, nil, "", "contains the index " + logs + "; r/first, started 2026-11-04 01:00 UTC, contains it; the nearest names are logs-2026.11.04", ""},
 		{"named, not there", Request{Snapshot: "frist"}, []*cluster.Snapshot{first, second}, nil, "", "there is no finished snapshot frist; the nearest names are first", ""},
 		{"named, still running", Request{Snapshot: "p"}, []*cluster.Snapshot{running("p", "2026-11-08 01:00", logs)}, nil, "", "there is no finished snapshot p", ""},
 	} {
@@ -139,7 +139,7 @@ func TestUndatedIndex(t *testing.T) {
 		Sizes:     map[Ref]map[string]int64{{"r", "a"}: {"orders": 100}, {"r", "b"}: {"orders": 1}},
 	})
 	require.Equal(t, "b", p.Items[0].Snapshot)
-	require.Equal(t, "the newest good copy", p.Items[0].Why)
+	require.Equal(t, "the newest complete copy", p.Items[0].Why)
 	require.Empty(t, p.Warnings)
 }
 
@@ -149,7 +149,7 @@ func TestRolloverIndex(t *testing.T) {
 		snap("after", "2026-11-04 01:00", logs+"-000001"), snap("own-day", "2026-11-03 01:00", logs+"-000001"),
 	}})
 	require.Equal(t, "after", p.Items[0].Snapshot)
-	require.Contains(t, p.Items[0].Why, "the only good copy")
+	require.Contains(t, p.Items[0].Why, "the only complete copy")
 }
 
 func TestWanted(t *testing.T) {
@@ -205,11 +205,11 @@ func TestConflicts(t *testing.T) {
 		warnings int
 	}{
 		{"nothing there", Fail, []*cluster.Index{index("x")}, []string{logs}, "", "", 0},
-		{"fail", Fail, []*cluster.Index{index(logs)}, []string{logs}, logs + ": an index of that name is there", "", 0},
-		{"nothing said is fail", "", []*cluster.Index{index(logs)}, []string{logs}, logs + ": an index of that name is there", "", 0},
-		{"an alias of that name", Fail, []*cluster.Index{index("x", logs)}, []string{logs}, logs + ": an alias of that name is there, on x", "", 0},
-		{"a data stream of that name", Fail, []*cluster.Index{{Name: ".ds-1", DataStream: logs}}, []string{logs}, logs + ": a data stream of that name is there", "", 0},
-		{"skip", Skip, []*cluster.Index{index(logs)}, []string{logs}, "", "an index of that name is there", 0},
+		{"fail", Fail, []*cluster.Index{index(logs)}, []string{logs}, logs + ": an index with that name exists", "", 0},
+		{"nothing said is fail", "", []*cluster.Index{index(logs)}, []string{logs}, logs + ": an index with that name exists", "", 0},
+		{"an alias of that name", Fail, []*cluster.Index{index("x", logs)}, []string{logs}, logs + ": an alias with that name exists, on x", "", 0},
+		{"a data stream of that name", Fail, []*cluster.Index{{Name: ".ds-1", DataStream: logs}}, []string{logs}, logs + ": a data stream with that name exists", "", 0},
+		{"skip", Skip, []*cluster.Index{index(logs)}, []string{logs}, "", "an index with that name exists", 0},
 		{"the server's business", Server, []*cluster.Index{index(logs)}, []string{logs}, "", "", 0},
 		{"rename", Rename, []*cluster.Index{index(logs)}, []string{"restored-" + logs}, "", "", 1},
 		{"rename, that one is taken too", Rename, []*cluster.Index{index(logs), index("restored-" + logs)}, []string{"restored-2-" + logs}, "", "", 1},
@@ -260,7 +260,7 @@ func TestRename(t *testing.T) {
 		{"all of the name", []string{"a-1"}, "^(.+)$", "old-$1", Fail, nil, []string{"old-a-1"}, ""},
 		{"a part of the name", []string{"a-1", "b-1"}, "a-", "c-", Fail, nil, []string{"c-1", "b-1"}, ""},
 		{"the old name may be taken", []string{"a-1"}, "^(.+)$", "old-$1", Fail, []string{"a-1"}, []string{"old-a-1"}, ""},
-		{"the new one may not", []string{"a-1"}, "^(.+)$", "old-$1", Fail, []string{"old-a-1"}, []string{"old-a-1"}, "old-a-1: an index of that name is there"},
+		{"the new one may not", []string{"a-1"}, "^(.+)$", "old-$1", Fail, []string{"old-a-1"}, []string{"old-a-1"}, "old-a-1: an index with that name exists"},
 		{"two become one", []string{"a-1", "b-1"}, "^.+-", "c-", Fail, nil, []string{"c-1", "c-1"}, "a-1 and b-1 would both be restored as c-1"},
 		{"no pattern at all", []string{"a-1"}, "(", "x", Fail, nil, nil, "rename pattern, column 1: the group that begins here has no end"},
 		{"a group that the server reads otherwise", []string{"a-1"}, "(?<n>.+)", "x-${n}", Fail, nil, nil, "rename pattern, column 1: named groups are not supported"},
@@ -395,8 +395,8 @@ func TestSpace(t *testing.T) {
 		forcible  string
 	}{
 		{"fits", 200, 0, "90%", false, ""},
-		{"one byte too many", 201, 0, "90%", false, "it needs 201 bytes of 300 free: that goes over the high disk watermark (90%)"},
-		{"replicas count", 101, 1, "90%", false, "it needs 202 bytes"},
+		{"one byte too many", 201, 0, "90%", false, "the restore needs 201 bytes of 300 free bytes: that exceeds the high disk watermark (90%)"},
+		{"replicas count", 101, 1, "90%", false, "the restore needs 202 bytes"},
 		{"replicas fit", 100, 1, "90%", false, ""},
 		{"ratio", 202, 0, "0.9", false, "watermark (0.9)"},
 		{"ratio fits", 200, 0, "0.9", false, ""},

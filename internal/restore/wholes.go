@@ -9,8 +9,8 @@ import (
 	"github.com/esnap/esnap/internal/cluster"
 )
 
-// A snapshot contains more than indices: data streams, whose backing indices come back
-// with the stream, and features, whose system indices come back with the feature.
+// A snapshot contains more than indices: data streams, whose backing indices are restored
+// with the stream, and features, whose system indices are restored with the feature.
 
 // names lists what the snapshots contain under the names that a request may use:
 // indices and data streams, without backing indices of these. System indices are those
@@ -54,7 +54,7 @@ func names(list []*cluster.Snapshot, dotted bool) (known, system []string) {
 	return known, system
 }
 
-// asksFor says whether a request names a dotted index: exactly, or by a pattern that
+// asksFor reports whether a request names a dotted index: exactly, or by a pattern that
 // begins with a dot.
 func (r Request) asksFor(name string) bool {
 	for _, t := range r.Indices {
@@ -67,10 +67,10 @@ func (r Request) asksFor(name string) bool {
 	return false
 }
 
-// Wanted lists the indices and data streams a request means, out of all that the
-// snapshots contain; missing are the names, and the patterns, that match nothing.
-// System indices are meant only if they are named: a server restores them with the
-// feature that they belong to, and refuses everything because of one of them.
+// Wanted lists the indices and data streams that a request selects out of the snapshots;
+// missing are the names and patterns that match nothing. System indices are selected only
+// if they are named: a server restores them with their feature, and refuses the whole
+// request because of one of them.
 func Wanted(r Request, snapshots []*cluster.Snapshot) (wanted, missing []string) {
 	eligible := r.eligible(snapshots)
 	known, _ := names(eligible, r.Dotted)
@@ -97,7 +97,7 @@ func Wanted(r Request, snapshots []*cluster.Snapshot) (wanted, missing []string)
 	return wanted, missing
 }
 
-// leftOut warns of system indices that the request would have meant, were they not.
+// leftOut warns of system indices that match the request but are not restored.
 func (p *Plan) leftOut(r Request, eligible []*cluster.Snapshot) {
 	_, system := names(eligible, r.Dotted)
 	var left []string
@@ -109,7 +109,7 @@ func (p *Plan) leftOut(r Request, eligible []*cluster.Snapshot) {
 	if len(left) == 0 || len(r.FeatureStates) > 0 {
 		return
 	}
-	p.Warnings = append(p.Warnings, fmt.Sprintf("%s left out, such as %s: feature_states (--feature-state) brings back the features that they belong to; naming one exactly asks for it alone",
+	p.Warnings = append(p.Warnings, fmt.Sprintf("%s not restored, such as %s: feature_states (--feature-state) restores the features that they belong to; an exact name restores one of them",
 		are(len(left), "system index"), left[0]))
 }
 
@@ -120,8 +120,8 @@ func are(n int, what string) string {
 	return fmt.Sprintf("%d system indices are", n)
 }
 
-// features adds the features that are asked for, each from the newest good snapshot
-// that contains it.
+// features adds the requested features, each from the newest good snapshot that contains
+// it.
 func (p *Plan) features(r Request, eligible []*cluster.Snapshot) {
 	for _, f := range r.FeatureStates {
 		if f == "none" {
@@ -145,7 +145,7 @@ func (p *Plan) features(r Request, eligible []*cluster.Snapshot) {
 	}
 }
 
-// ItemKind tells what an item of a plan is.
+// ItemKind is the kind of an item of a plan.
 type ItemKind string
 
 // The kinds; an index is the zero value.
@@ -155,7 +155,7 @@ const (
 	Feature    ItemKind = "feature"
 )
 
-// What names the kind for people.
+// What is the kind as text.
 func (k ItemKind) What() string {
 	if k == Index {
 		return "index"
@@ -163,7 +163,7 @@ func (k ItemKind) What() string {
 	return string(k)
 }
 
-// Targets are the indices that the item will be in the cluster.
+// Targets are the indices that the item will have in the cluster.
 func (it Item) Targets() []string {
 	if it.Kind != Index {
 		return it.Members
@@ -171,7 +171,7 @@ func (it Item) Targets() []string {
 	return []string{it.Target}
 }
 
-// noSnapshot says that a name is in no snapshot in question, or only in others.
+// noSnapshot is the message that no searched snapshot contains a name, or only others do.
 func (r Request) noSnapshot(name string, all []*cluster.Snapshot) string {
 	what := "the index " + name
 	if strings.Contains(name, "*") {
@@ -180,7 +180,7 @@ func (r Request) noSnapshot(name string, all []*cluster.Snapshot) string {
 	if r.Snapshot != "" || !r.Before.IsZero() {
 		for _, s := range slices.Backward(all) {
 			if i := slices.IndexFunc(slices.Concat(s.Indices, s.DataStreams), func(n string) bool { return cluster.MatchName(name, n) }); i >= 0 {
-				return fmt.Sprintf("no snapshot within --snapshot and --before contains %s; %s/%s, started %s, does", what, s.Repository, s.Name, stamp(s.Start))
+				return fmt.Sprintf("no snapshot allowed by --snapshot and --before contains %s; %s/%s, started %s, contains it", what, s.Repository, s.Name, stamp(s.Start))
 			}
 		}
 	}
@@ -190,7 +190,7 @@ func (r Request) noSnapshot(name string, all []*cluster.Snapshot) string {
 	return "no snapshot contains " + what
 }
 
-// sources are the indices of the snapshot that the item is made of.
+// sources are the indices of the snapshot that the item consists of.
 func (it Item) sources() []string {
 	if it.Kind != Index {
 		return it.Members
@@ -198,12 +198,12 @@ func (it Item) sources() []string {
 	return []string{it.Index}
 }
 
-// From is a snapshot as the setting cluster.SettingRestoredFrom names it; a comma would
-// make a list of it.
+// From is a snapshot as it is written in the setting cluster.SettingRestoredFrom; a comma
+// would make it a list.
 func From(r Ref) string { return strings.ReplaceAll(r.Repository+"/"+r.Snapshot, ",", "_") }
 
-// unreadable refuses an index of which every good copy was taken by a server that this
-// one does not read; false if there is none.
+// unreadable refuses an index if every complete copy was made by a server whose snapshots
+// this server cannot read; false if there is none.
 func (p *Plan) unreadable(index string, eligible []*cluster.Snapshot, l Listings) (found bool) {
 	for _, s := range slices.Backward(eligible) {
 		if can, why := l.Server.CanRead(s.Version); !can && s.HoldsGood(index) {
