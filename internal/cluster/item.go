@@ -67,6 +67,7 @@ type Verdict struct {
 	Match Match
 	Why   string
 	Warn  bool // an operator should hear of it: a date that is none, say
+	Sole  bool // it is kept as the only one of its series, and so is never deleted
 }
 
 // Spared is an item that an action will not touch, by whom it was taken out, and
@@ -78,6 +79,8 @@ type Spared struct {
 	// Guard is true when a guard spared what the filters had selected.
 	Guard bool
 	Warn  bool
+	// Sole is that of the guard's verdict.
+	Sole bool
 }
 
 // Selection is the outcome of filters and guards over one listing. Selected and

@@ -1,7 +1,7 @@
 // Package guard keeps what must not be deleted although the filters have selected it.
 // Guards are on by default. Each guard has a file here.
 //
-// To add one: write a file with a Guard, put it in For.
+// To add one: write a file with a Guard and its constructor, put a row in guards.
 package guard
 
 import (
@@ -34,37 +34,37 @@ type Guard interface {
 	Judge(now time.Time, selected, all []cluster.Item) []cluster.Verdict
 }
 
+// guards is the one list of guards, in the order in which they judge. Each makes its
+// guard from the options, or nil where they give it nothing to do.
+var guards = []struct {
+	list   cluster.ListKind
+	always bool // also with guards off: it is asked for by name
+	make   func(Options) Guard
+}{
+	{list: cluster.Snapshots, make: newInProgress},
+	{list: cluster.Snapshots, make: newMounted},
+	{list: cluster.Snapshots, make: newNewestGood},
+	{list: cluster.Indices, make: newDataStreamWriteIndex},
+	{list: cluster.Indices, make: newRestoreMark},
+	{list: cluster.Indices, make: newUnsaved},
+	{list: cluster.Indices, make: newLive},
+	{list: cluster.Indices, make: newWriteIndex},
+	{list: cluster.Indices, make: newSystemIndex},
+	{list: cluster.Indices, make: newProtect, always: true},
+}
+
 // For lists the guards of an action that deletes from a list.
 func For(list cluster.ListKind, o Options) []Guard {
-	var guards []Guard
-	if list == cluster.Snapshots {
-		if !o.Off {
-			if !o.InProgressNamed {
-				guards = append(guards, inProgress{})
-			}
-			guards = append(guards, mounted{})
-			if o.KeepNewestGood {
-				guards = append(guards, newestGood{o.Series})
-			}
+	var chosen []Guard
+	for _, g := range guards {
+		if g.list != list || o.Off && !g.always {
+			continue
 		}
-		return guards
-	}
-	if !o.Off {
-		guards = append(guards, streamHead{}, restoreMark{}, unsaved{})
-		if o.Periods != nil {
-			guards = append(guards, live{*o.Periods, o.Lenient, o.NamedExactly})
-		}
-		if !o.Lenient {
-			guards = append(guards, writeIndex{})
-		}
-		if !o.SystemNamed {
-			guards = append(guards, systemIndex{exact: o.NamedExactly, warnOnly: o.Lenient})
+		if made := g.make(o); made != nil {
+			chosen = append(chosen, made)
 		}
 	}
-	if len(o.Protect) > 0 {
-		guards = append(guards, protect{o.Protect})
-	}
-	return guards
+	return chosen
 }
 
 // each judges items of one type one by one; an item with a reason is kept.

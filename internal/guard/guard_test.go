@@ -34,10 +34,10 @@ func TestFor(t *testing.T) {
 		{"snapshots, off", cluster.Snapshots, with(keep, func(o *Options) { o.Off = true }), []string{}},
 		{"snapshots, keep_newest_good: false", cluster.Snapshots, Options{}, []string{"in_progress", "mounted"}},
 		{"snapshots, a state filter names running ones", cluster.Snapshots, with(keep, func(o *Options) { o.InProgressNamed = true }), []string{"mounted", "keep_newest_good"}},
-		{"indices", cluster.Indices, Options{}, []string{"write_index", "restore_mark", "unsaved", "write_index", "system_index"}},
-		{"indices, Curator", cluster.Indices, Options{Lenient: true}, []string{"write_index", "restore_mark", "unsaved", "system_index"}},
-		{"indices, system ones named", cluster.Indices, Options{SystemNamed: true}, []string{"write_index", "restore_mark", "unsaved", "write_index"}},
-		{"indices, older ones", cluster.Indices, Options{Lenient: true, Periods: &Periods{Zone: time.UTC}}, []string{"write_index", "restore_mark", "unsaved", "live", "system_index"}},
+		{"indices", cluster.Indices, Options{}, []string{"data_stream_write_index", "restore_mark", "unsaved", "write_index", "system_index"}},
+		{"indices, Curator", cluster.Indices, Options{Lenient: true}, []string{"data_stream_write_index", "restore_mark", "unsaved", "system_index"}},
+		{"indices, system ones named", cluster.Indices, Options{SystemNamed: true}, []string{"data_stream_write_index", "restore_mark", "unsaved", "write_index"}},
+		{"indices, older ones", cluster.Indices, Options{Lenient: true, Periods: &Periods{Zone: time.UTC}}, []string{"data_stream_write_index", "restore_mark", "unsaved", "live", "system_index"}},
 		{"indices, off", cluster.Indices, Options{Off: true}, []string{}},
 		{"indices, off, protect is no guess", cluster.Indices, Options{Off: true, Protect: []string{"a"}}, []string{"protect"}},
 	} {
@@ -217,14 +217,14 @@ func TestIndices(t *testing.T) {
 		spared, warned map[string]string
 	}{
 		{"on", Options{Protect: []string{"x", "prot*"}}, map[string]string{
-			"ds-000002": "write_index", "written": "write_index", ".kibana_1": "system_index", "system": "system_index", "restored": "restore_mark", "protected-1": "protect", "unsaved": "unsaved",
+			"ds-000002": "data_stream_write_index", "written": "write_index", ".kibana_1": "system_index", "system": "system_index", "restored": "restore_mark", "protected-1": "protect", "unsaved": "unsaved",
 		}, map[string]string{}},
-		{"system indices named by a filter", Options{SystemNamed: true}, map[string]string{"ds-000002": "write_index", "written": "write_index", "restored": "restore_mark", "unsaved": "unsaved"}, map[string]string{}},
+		{"system indices named by a filter", Options{SystemNamed: true}, map[string]string{"ds-000002": "data_stream_write_index", "written": "write_index", "restored": "restore_mark", "unsaved": "unsaved"}, map[string]string{}},
 		{"a system index named exactly", Options{NamedExactly: []string{".kibana_1", "plain"}}, map[string]string{
-			"ds-000002": "write_index", "written": "write_index", "system": "system_index", "restored": "restore_mark", "unsaved": "unsaved",
+			"ds-000002": "data_stream_write_index", "written": "write_index", "system": "system_index", "restored": "restore_mark", "unsaved": "unsaved",
 		}, map[string]string{}},
-		{"Curator", Options{Lenient: true}, map[string]string{"ds-000002": "write_index", "restored": "restore_mark", "unsaved": "unsaved"}, map[string]string{".kibana_1": "system_index", "system": "system_index"}},
-		{"Curator, named", Options{Lenient: true, SystemNamed: true}, map[string]string{"ds-000002": "write_index", "restored": "restore_mark", "unsaved": "unsaved"}, map[string]string{}},
+		{"Curator", Options{Lenient: true}, map[string]string{"ds-000002": "data_stream_write_index", "restored": "restore_mark", "unsaved": "unsaved"}, map[string]string{".kibana_1": "system_index", "system": "system_index"}},
+		{"Curator, named", Options{Lenient: true, SystemNamed: true}, map[string]string{"ds-000002": "data_stream_write_index", "restored": "restore_mark", "unsaved": "unsaved"}, map[string]string{}},
 		{"off", Options{Off: true, Protect: []string{"prot*"}}, map[string]string{"protected-1": "protect"}, map[string]string{}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -263,7 +263,7 @@ func TestReasonsNameWhatTheyAreAbout(t *testing.T) {
 		item cluster.Item
 		want string
 	}{
-		{streamHead{}, &cluster.Index{StreamHead: true, DataStream: "ds"}, "data stream ds"},
+		{dataStreamWriteIndex{}, &cluster.Index{StreamHead: true, DataStream: "ds"}, "data stream ds"},
 		{writeIndex{}, &cluster.Index{WriteAliases: []string{"a", "b"}}, "alias a, b"},
 		{restoreMark{}, &cluster.Index{Aliases: []string{"esnap-keep-until-2026.11.30"}}, "until the end of 2026-11-30"},
 		{protect{[]string{"x*"}}, &cluster.Index{Name: "xy"}, "pattern x*"},

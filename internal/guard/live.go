@@ -36,6 +36,13 @@ type live struct {
 	exact    []string
 }
 
+func newLive(o Options) Guard {
+	if o.Periods == nil {
+		return nil
+	}
+	return live{*o.Periods, o.Lenient, o.NamedExactly}
+}
+
 func (live) Name() string          { return "live" }
 func (live) Needs() []cluster.Need { return nil }
 

@@ -10,6 +10,8 @@ import (
 // snapshot nor an earlier one contains a complete copy of them.
 type unsaved struct{}
 
+func newUnsaved(Options) Guard { return unsaved{} }
+
 func (unsaved) Name() string          { return "unsaved" }
 func (unsaved) Needs() []cluster.Need { return []cluster.Need{{Fact: cluster.FactSaved}} }
 

@@ -142,9 +142,9 @@ func TestKubeSphereBackup(t *testing.T) {
 		guards  []string // of delete_snapshots
 		indices []string // of delete_indices
 	}{
-		{flavour.Native, []string{"in_progress", "mounted", "keep_newest_good"}, []string{"write_index", "restore_mark", "unsaved", "live", "write_index", "system_index"}},
-		{flavour.Curator5, []string{"in_progress", "mounted", "keep_newest_good"}, []string{"write_index", "restore_mark", "unsaved", "live", "system_index"}},
-		{flavour.Curator8, []string{"in_progress", "mounted", "keep_newest_good"}, []string{"write_index", "restore_mark", "unsaved", "live", "system_index"}},
+		{flavour.Native, []string{"in_progress", "mounted", "keep_newest_good"}, []string{"data_stream_write_index", "restore_mark", "unsaved", "live", "write_index", "system_index"}},
+		{flavour.Curator5, []string{"in_progress", "mounted", "keep_newest_good"}, []string{"data_stream_write_index", "restore_mark", "unsaved", "live", "system_index"}},
+		{flavour.Curator8, []string{"in_progress", "mounted", "keep_newest_good"}, []string{"data_stream_write_index", "restore_mark", "unsaved", "live", "system_index"}},
 	} {
 		p := good(t, "kubesphere-backup.yml", c.flavour)
 		require.Len(t, p.Steps, 3)
@@ -223,13 +223,13 @@ func TestGuards(t *testing.T) {
 		o    plan.Options
 		want []string
 	}{
-		{"all", file("", ""), plan.Options{}, []string{"write_index", "restore_mark", "unsaved", "write_index", "system_index"}},
+		{"all", file("", ""), plan.Options{}, []string{"data_stream_write_index", "restore_mark", "unsaved", "write_index", "system_index"}},
 		{"off in the file", file("guards: off", ""), plan.Options{}, nil},
 		{"off from outside", file("", ""), plan.Options{Guards: &off}, nil},
-		{"on from outside", file("guards: off", ""), plan.Options{Guards: &on}, []string{"write_index", "restore_mark", "unsaved", "write_index", "system_index"}},
-		{"a dotted prefix names system indices", file("", "{filtertype: pattern, kind: prefix, value: .kibana}"), plan.Options{}, []string{"write_index", "restore_mark", "unsaved", "write_index"}},
-		{"so does an escaped dot", file("", `{filtertype: pattern, kind: regex, value: '^\.ml'}`), plan.Options{}, []string{"write_index", "restore_mark", "unsaved", "write_index"}},
-		{"one taken out names none", file("", "{filtertype: pattern, kind: prefix, value: .kibana, exclude: true}"), plan.Options{}, []string{"write_index", "restore_mark", "unsaved", "write_index", "system_index"}},
+		{"on from outside", file("guards: off", ""), plan.Options{Guards: &on}, []string{"data_stream_write_index", "restore_mark", "unsaved", "write_index", "system_index"}},
+		{"a dotted prefix names system indices", file("", "{filtertype: pattern, kind: prefix, value: .kibana}"), plan.Options{}, []string{"data_stream_write_index", "restore_mark", "unsaved", "write_index"}},
+		{"so does an escaped dot", file("", `{filtertype: pattern, kind: regex, value: '^\.ml'}`), plan.Options{}, []string{"data_stream_write_index", "restore_mark", "unsaved", "write_index"}},
+		{"one taken out names none", file("", "{filtertype: pattern, kind: prefix, value: .kibana, exclude: true}"), plan.Options{}, []string{"data_stream_write_index", "restore_mark", "unsaved", "write_index", "system_index"}},
 		{"running snapshots asked for", "actions: {1: {action: delete_snapshots, options: {repository: r}, filters: [{filtertype: state, state: IN_PROGRESS}]}}", plan.Options{}, []string{"mounted", "keep_newest_good"}},
 		{"keep_newest_good: false", "actions: {1: {action: delete_snapshots, options: {repository: r, keep_newest_good: false}, filters: []}}", plan.Options{}, []string{"in_progress", "mounted"}},
 	} {

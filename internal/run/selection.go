@@ -11,7 +11,6 @@ import (
 	"github.com/esnap/esnap/actions"
 	"github.com/esnap/esnap/filters"
 	"github.com/esnap/esnap/internal/cluster"
-	"github.com/esnap/esnap/internal/guard"
 	"github.com/esnap/esnap/internal/plan"
 )
 
@@ -96,7 +95,7 @@ func unmatched(s plan.Step, all []cluster.Item) error {
 func (r *runner) warnAlone(s plan.Step, spared []cluster.Spared) {
 	var alone []string
 	for _, sp := range spared {
-		if strings.HasPrefix(sp.Why, guard.Alone) {
+		if sp.Sole {
 			alone = append(alone, sp.Item.ItemName())
 		}
 	}
@@ -142,7 +141,7 @@ func (r *runner) guard(ctx context.Context, s plan.Step, selected, all []cluster
 		rest := let[:0:0]
 		for i, v := range g.Judge(now, items, all) {
 			if v.Match == cluster.Yes {
-				spared = append(spared, cluster.Spared{Item: items[i], By: g.Name(), Why: v.Why, Guard: true})
+				spared = append(spared, cluster.Spared{Item: items[i], By: g.Name(), Why: v.Why, Guard: true, Sole: v.Sole})
 				continue
 			}
 			if v.Warn {

@@ -1,51 +1,23 @@
 package guard
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/esnap/esnap/internal/cluster"
 )
-
-// inProgress keeps running snapshots: deleting one aborts it.
-type inProgress struct{}
-
-func (inProgress) Name() string          { return "in_progress" }
-func (inProgress) Needs() []cluster.Need { return nil }
-
-func (inProgress) Judge(_ time.Time, selected, _ []cluster.Item) []cluster.Verdict {
-	return each(selected, func(s *cluster.Snapshot) string {
-		if s.State == cluster.InProgress {
-			return "it is still running; deleting it would abort it (to select it on purpose, use a state filter for IN_PROGRESS)"
-		}
-		return ""
-	})
-}
-
-// mounted keeps snapshots from which an index of the cluster is mounted: the index has
-// its only data there. OpenSearch refuses such a deletion, Elasticsearch does not.
-type mounted struct{}
-
-func (mounted) Name() string          { return "mounted" }
-func (mounted) Needs() []cluster.Need { return []cluster.Need{{Fact: cluster.FactMounts}} }
-
-func (mounted) Judge(_ time.Time, selected, _ []cluster.Item) []cluster.Verdict {
-	return each(selected, func(s *cluster.Snapshot) string {
-		switch n := len(s.Mounted); {
-		case n == 1:
-			return "the index " + s.Mounted[0] + " is mounted from this snapshot"
-		case n > 1:
-			return fmt.Sprintf("%d indices are mounted from this snapshot, such as %s", n, s.Mounted[0])
-		}
-		return ""
-	})
-}
 
 // newestGood keeps the newest good snapshot of each series, so that expiry never deletes
 // the last good one. If the series is a guess, it also keeps the newest good snapshot of
 // each family of indices in it.
 type newestGood struct {
 	series func(*cluster.Snapshot) cluster.Series
+}
+
+func newNewestGood(o Options) Guard {
+	if !o.KeepNewestGood {
+		return nil
+	}
+	return newestGood{o.Series}
 }
 
 func (newestGood) Name() string          { return "keep_newest_good" }
@@ -82,8 +54,8 @@ func (g newestGood) guesses(all []cluster.Item) map[string]bool {
 	return keys
 }
 
-// newest are the newest good snapshots that are kept, each with the reason.
-func (g newestGood) newest(all []cluster.Item) map[string]string {
+// newest are the newest good snapshots that are kept, each with the verdict.
+func (g newestGood) newest(all []cluster.Item) map[string]cluster.Verdict {
 	type group struct{ series, family string }
 	newest, members := map[group]*cluster.Snapshot{}, map[string]int{}
 	guesses := g.guesses(all)
@@ -105,23 +77,23 @@ func (g newestGood) newest(all []cluster.Item) map[string]string {
 			}
 		}
 	}
-	why := map[string]string{}
+	kept := map[string]cluster.Verdict{}
 	for k, s := range newest {
+		v := cluster.Verdict{Match: cluster.Yes}
 		switch {
 		case k.family == "" && members[k.series] == 1:
-			why[s.Name] = Alone + k.series
+			v.Sole, v.Why = true, "it is the only snapshot of the series "+k.series
 		case k.family == "":
-			why[s.Name] = "it is the newest good snapshot of the series " + k.series
-		case why[s.Name] == "":
-			why[s.Name] = "it is the newest good snapshot with indices " + k.family + " in what may be several series (" + k.series + "); the option series separates them"
+			v.Why = "it is the newest good snapshot of the series " + k.series
+		case kept[s.Name].Why == "":
+			v.Why = "it is the newest good snapshot with indices " + k.family + " in what may be several series (" + k.series + "); the option series separates them"
+		default:
+			continue
 		}
+		kept[s.Name] = v
 	}
-	return why
+	return kept
 }
-
-// Alone begins the reason for a snapshot that is kept as the only one of its series, and
-// so is never deleted.
-const Alone = "it is the only snapshot of the series "
 
 func newer(a, b *cluster.Snapshot) bool {
 	return a.Start.After(b.Start) || a.Start.Equal(b.Start) && a.Name > b.Name
@@ -130,10 +102,10 @@ func newer(a, b *cluster.Snapshot) bool {
 // Rests are the newest good snapshots of the series of the selected snapshots.
 func (g newestGood) Rests(selected, all []cluster.Item) []cluster.Item {
 	touched := g.touched(selected)
-	why := g.newest(all)
+	kept := g.newest(all)
 	var rests []cluster.Item
 	for _, s := range cluster.Of[*cluster.Snapshot](all) {
-		if why[s.Name] != "" && touched[g.series(s).Key] {
+		if kept[s.Name].Match == cluster.Yes && touched[g.series(s).Key] {
 			rests = append(rests, s)
 		}
 	}
@@ -141,6 +113,13 @@ func (g newestGood) Rests(selected, all []cluster.Item) []cluster.Item {
 }
 
 func (g newestGood) Judge(_ time.Time, selected, all []cluster.Item) []cluster.Verdict {
-	why := g.newest(all)
-	return each(selected, func(s *cluster.Snapshot) string { return why[s.Name] })
+	kept := g.newest(all)
+	out := make([]cluster.Verdict, len(selected))
+	for i, it := range selected {
+		out[i] = cluster.Verdict{Match: cluster.No}
+		if v, ok := kept[it.ItemName()]; ok {
+			out[i] = v
+		}
+	}
+	return out
 }

@@ -1,0 +1,24 @@
+package guard
+
+import (
+	"time"
+
+	"github.com/esnap/esnap/internal/cluster"
+)
+
+// dataStreamWriteIndex keeps the write index of a data stream.
+type dataStreamWriteIndex struct{}
+
+func newDataStreamWriteIndex(Options) Guard { return dataStreamWriteIndex{} }
+
+func (dataStreamWriteIndex) Name() string          { return "data_stream_write_index" }
+func (dataStreamWriteIndex) Needs() []cluster.Need { return nil }
+
+func (dataStreamWriteIndex) Judge(_ time.Time, selected, _ []cluster.Item) []cluster.Verdict {
+	return each(selected, func(i *cluster.Index) string {
+		if i.StreamHead {
+			return "it is the write index of the data stream " + i.DataStream
+		}
+		return ""
+	})
+}
