@@ -313,7 +313,7 @@ func TestOptionsByVersion(t *testing.T) {
 			row, ok := rows[action][f.Name]
 			require.True(t, ok, "%s of %s is not there", f.Name, action)
 			delete(rows[action], f.Name)
-			own := strings.Contains(f.Doc, "(esnap's own)")
+			own := f.Own
 			for i, o := range options[:2] {
 				column, listed := only[action+" "+f.Name]
 				unknown := own || listed && column == i

@@ -78,8 +78,8 @@ type Common struct {
 	AllowILMIndices     bool   `yaml:"allow_ilm_indices" doc:"also take indices that a lifecycle policy manages"`
 	IncludeHidden       *bool  `yaml:"include_hidden" doc:"also list hidden indices; esnap's own commands always do"`
 	SearchPattern       string `yaml:"search_pattern" doc:"names and wildcard patterns of the indices to list, with commas between"`
-	Guards              *bool  `yaml:"guards" doc:"off: do exactly what Curator did, sparing nothing (esnap's own)"`
-	Timezone            string `yaml:"timezone" doc:"time zone of dates in names and of calendar units, such as Europe/Berlin (esnap's own)"`
+	Guards              *bool  `yaml:"guards" check:"own" doc:"off: do exactly what Curator did, sparing nothing"`
+	Timezone            string `yaml:"timezone" check:"own" doc:"time zone of dates in names and of calendar units, such as Europe/Berlin"`
 }
 
 // Sourced is an action whose filters apply to the snapshots of a repository.

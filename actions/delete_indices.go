@@ -10,8 +10,8 @@ import (
 // DeleteIndices deletes indices by name, in as few requests as fit
 // (spec/curator §5.3); leftovers fail the action (D4).
 type DeleteIndices struct {
-	Protect        []string       `yaml:"protect" check:"list" doc:"wildcard patterns of indices that are never deleted (esnap's own)"`
-	WaitForRunning *time.Duration `yaml:"wait_for_running" doc:"maximum wait for a running snapshot of the index; default 30m, 0 in Curator's command lines (esnap's own)"`
+	Protect        []string       `yaml:"protect" check:"list,own" doc:"wildcard patterns of indices that are never deleted"`
+	WaitForRunning *time.Duration `yaml:"wait_for_running" check:"own" doc:"maximum wait for a running snapshot of the index; default 30m, 0 in Curator's command lines"`
 
 	// Named are indices an operator named one by one.
 	Named []string `yaml:"-"`

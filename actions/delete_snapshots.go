@@ -15,9 +15,9 @@ type DeleteSnapshots struct {
 	Repository     string         `yaml:"repository" check:"required" doc:"the repository"`
 	RetryInterval  int64          `yaml:"retry_interval" check:"min=1,max=600" doc:"seconds between two tries while another operation runs; needs retry_count"`
 	RetryCount     int64          `yaml:"retry_count" check:"min=0,max=100" doc:"how often to try while another operation runs"`
-	KeepNewestGood bool           `yaml:"keep_newest_good" doc:"never delete the newest good snapshot of a series (esnap's own)"`
-	Series         []string       `yaml:"series" check:"list" doc:"wildcard patterns, each one series; default: names that differ only in dates (esnap's own)"`
-	WaitForRunning *time.Duration `yaml:"wait_for_running" doc:"maximum wait for another operation; default 30m; if retry_count or retry_interval is given, and in Curator's command lines, retry_count times retry_interval (esnap's own)"`
+	KeepNewestGood bool           `yaml:"keep_newest_good" check:"own" doc:"never delete the newest good snapshot of a series"`
+	Series         []string       `yaml:"series" check:"list,own" doc:"wildcard patterns, each one series; default: names that differ only in dates"`
+	WaitForRunning *time.Duration `yaml:"wait_for_running" check:"own" doc:"maximum wait for another operation; default 30m; if retry_count or retry_interval is given, and in Curator's command lines, retry_count times retry_interval"`
 
 	retriesGiven bool
 }

@@ -20,7 +20,7 @@ import (
 type Restore struct {
 	Repository         string         `yaml:"repository" check:"required" doc:"the repository"`
 	Name               string         `yaml:"name" doc:"name of the snapshot, without date tokens; the filters do not apply to it"`
-	Snapshot           string         `yaml:"snapshot" check:"oneof=latest" doc:"latest: the newest good snapshot among the selected ones; default: the newest one in any state (esnap's own)"`
+	Snapshot           string         `yaml:"snapshot" check:"oneof=latest,own" doc:"latest: the newest good snapshot among the selected ones; default: the newest one in any state"`
 	Indices            []string       `yaml:"indices" check:"list" doc:"names or wildcard patterns; default: all indices in the snapshot"`
 	IncludeAliases     bool           `yaml:"include_aliases" doc:"also restore aliases"`
 	IgnoreUnavailable  bool           `yaml:"ignore_unavailable" doc:"do not fail if the snapshot does not contain an index"`
@@ -30,10 +30,10 @@ type Restore struct {
 	RenameReplacement  string         `yaml:"rename_replacement" doc:"replacement of each match; $1 is the first group"`
 	ExtraSettings      map[string]any `yaml:"extra_settings" doc:"index settings, or index_settings and ignore_index_settings for the request"`
 	SkipRepoFSCheck    bool           `yaml:"skip_repo_fs_check" doc:"do not verify the repository on every node first"`
-	OnConflict         string         `yaml:"on_conflict" check:"oneof=fail|skip|rename" doc:"what to do if the target's name already exists; default fail, in Curator's command lines the server decides (esnap's own)"`
-	FeatureStates      []string       `yaml:"feature_states" check:"list" doc:"names of features whose system indices are restored; default none, in Curator's command lines the server decides (esnap's own)"`
-	KeepFor            *time.Duration `yaml:"keep_for" doc:"protect the restored indices from esnap's own deletions for this long; default 7d when they keep their name, none in Curator's command lines (esnap's own)"`
-	WaitForRunning     *time.Duration `yaml:"wait_for_running" doc:"maximum wait for another operation; default 30m, 0 in Curator's command lines (esnap's own)"`
+	OnConflict         string         `yaml:"on_conflict" check:"oneof=fail|skip|rename,own" doc:"what to do if the target's name already exists; default fail, in Curator's command lines the server decides"`
+	FeatureStates      []string       `yaml:"feature_states" check:"list,own" doc:"names of features whose system indices are restored; default none, in Curator's command lines the server decides"`
+	KeepFor            *time.Duration `yaml:"keep_for" check:"own" doc:"protect the restored indices from esnap's own deletions for this long; default 7d when they keep their name, none in Curator's command lines"`
+	WaitForRunning     *time.Duration `yaml:"wait_for_running" check:"own" doc:"maximum wait for another operation; default 30m, 0 in Curator's command lines"`
 	StallWait
 
 	// Choose is set by the command: each index is restored from the best snapshot of the

@@ -21,9 +21,9 @@ type Snapshot struct {
 	IncludeGlobalState bool           `yaml:"include_global_state" doc:"also store templates and persistent settings"`
 	Partial            bool           `yaml:"partial" doc:"allow a snapshot with missing shards; the exit code is then 5; in Curator's command lines the action fails"`
 	SkipRepoFSCheck    bool           `yaml:"skip_repo_fs_check" doc:"do not verify the repository on every node first"`
-	OncePer            string         `yaml:"once_per" check:"oneof=hour|day|week|month" doc:"adopt a good or running snapshot of the same series and period that contains all selected indices (esnap's own)"`
-	FeatureStates      []string       `yaml:"feature_states" check:"list" doc:"names of features whose system indices are also stored; default none, in Curator's command lines the server decides (esnap's own)"`
-	WaitForRunning     *time.Duration `yaml:"wait_for_running" doc:"maximum wait for another operation; default 30m, 0 in Curator's command lines (esnap's own)"`
+	OncePer            string         `yaml:"once_per" check:"oneof=hour|day|week|month,own" doc:"adopt a good or running snapshot of the same series and period that contains all selected indices"`
+	FeatureStates      []string       `yaml:"feature_states" check:"list,own" doc:"names of features whose system indices are also stored; default none, in Curator's command lines the server decides"`
+	WaitForRunning     *time.Duration `yaml:"wait_for_running" check:"own" doc:"maximum wait for another operation; default 30m, 0 in Curator's command lines"`
 	StallWait
 }
 

@@ -21,7 +21,7 @@ type Wait struct {
 // StallWait is for operations that report their progress.
 type StallWait struct {
 	Wait
-	Stall time.Duration `yaml:"stall" doc:"maximum wait without progress; 0: no limit (esnap's own)"`
+	Stall time.Duration `yaml:"stall" check:"own" doc:"maximum wait without progress; 0: no limit"`
 }
 
 func newWait(wait bool, interval int64) Wait {

@@ -103,7 +103,7 @@ func filterList(list cluster.ListKind) *JSONSchema {
 			continue
 		}
 		s := object()
-		s.Description = kind.Doc
+		s.Description = described(kind.Doc, kind.Own)
 		s.Properties["filtertype"] = &JSONSchema{Const: name}
 		if !kind.NoExclude {
 			s.Properties["exclude"] = oneOf("boolean", "string")
@@ -126,6 +126,14 @@ func addFields(s *JSONSchema, t reflect.Type) {
 	}
 }
 
+// described is a description that tells what Curator does not know.
+func described(doc string, own bool) string {
+	if own {
+		doc += " (esnap's own)"
+	}
+	return doc
+}
+
 // value describes the values that strictyaml accepts for a key. Numbers and booleans may
 // also be text, and every key may be without a value.
 func value(f strictyaml.Field) *JSONSchema {
@@ -134,7 +142,7 @@ func value(f strictyaml.Field) *JSONSchema {
 		typ = typ.Elem()
 	}
 	p := &JSONSchema{}
-	doc := f.Doc
+	doc := described(f.Doc, f.Own)
 	switch {
 	case typ == reflect.TypeFor[time.Duration]():
 		doc += "; a duration such as 30m, 2h or 7d, with its unit"

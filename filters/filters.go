@@ -35,6 +35,7 @@ type Kind struct {
 	Indices   bool          // may be used on indices
 	Snapshots bool          // may be used on snapshots
 	Exclude   bool          // the default of exclude
+	Own       bool          // esnap's own: Curator does not know it
 	NoExclude bool          // it does not have the option exclude
 	Doc       string        // one sentence: what it matches
 }
@@ -54,7 +55,7 @@ var Kinds = map[string]Kind{
 	"space":       {New: newSpace, Indices: true, Doc: "matches indices with which the sum of sizes exceeds a limit"},
 	"age":         {New: newAge, Indices: true, Snapshots: true, Doc: "matches items older or younger than a reference point"},
 	"count":       {New: newCount, Indices: true, Snapshots: true, Exclude: true, Doc: "matches the first N items; by default they are kept and the rest is selected"},
-	"good":        {New: newGood, Snapshots: true, Doc: "matches good snapshots: SUCCESS, no failed shard, no failures (esnap's own)"},
+	"good":        {New: newGood, Snapshots: true, Own: true, Doc: "matches good snapshots: SUCCESS, no failed shard, no failures"},
 	"ilm":         {New: newILM, Indices: true, Exclude: true, Doc: "matches indices that a lifecycle policy manages; by default they are kept"},
 	"none":        {New: newNone, Indices: true, Snapshots: true, NoExclude: true, Doc: "matches everything"},
 	"pattern":     {New: newPattern, Indices: true, Snapshots: true, Doc: "matches items by name"},

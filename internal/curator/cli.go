@@ -158,7 +158,7 @@ func (s singleton) docs() map[string]string {
 	}
 	for _, v := range holders {
 		for _, f := range strictyaml.Fields(v.Type()) {
-			out[f.Name] = strings.TrimSuffix(f.Doc, " (esnap's own)")
+			out[f.Name] = f.Doc
 			if def := v.FieldByIndex(f.Index); !def.IsZero() && (def.Kind() == reflect.Bool || def.CanInt() || def.Kind() == reflect.String) {
 				out[f.Name] += fmt.Sprintf(" (default %v)", def)
 			}

@@ -75,12 +75,12 @@ func (p *parser) own(root *strictyaml.Node) bool {
 	for _, s := range p.plan.Steps {
 		options := p.nodeOf(root, s).Get("options")
 		for _, f := range slices.Concat(strictyaml.Fields(typeOf(&s.Common)), strictyaml.Fields(typeOf(s.Action))) {
-			if strings.HasSuffix(f.Doc, "(esnap's own)") && options.Get(f.Name) != nil {
+			if f.Own && options.Get(f.Name) != nil {
 				return true
 			}
 		}
 		for _, l := range s.Chain {
-			if strings.HasSuffix(filters.Kinds[l.Kind].Doc, "(esnap's own)") {
+			if filters.Kinds[l.Kind].Own {
 				return true
 			}
 		}

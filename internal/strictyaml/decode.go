@@ -35,6 +35,7 @@ type Field struct {
 	Scalar   bool
 	List     bool
 	NonZero  bool
+	Own      bool // esnap's own: Curator does not know it
 	Prune    bool
 	Min, Max *float64
 	OneOf    []string
@@ -68,6 +69,8 @@ func Fields(t reflect.Type) []Field {
 				f.List = true
 			case "nonzero":
 				f.NonZero = true
+			case "own":
+				f.Own = true
 			case "prune":
 				f.Prune = true
 			case "oneof":
