@@ -26,12 +26,23 @@ import (
 
 // Action is one configured action.
 type Action interface {
-	// Validate checks the options against each other; given are the keys the file
-	// sets. Errors are *cluster.OptionError, joined.
-	Validate(given map[string]bool) error
 	// Run does it. The error is about the action as a whole; what became of single
 	// items goes to env.Outcome.
 	Run(ctx context.Context, env *Env) error
+}
+
+// Validator is an action whose options can be wrong beside each other; given are the keys
+// the file sets. Errors are *cluster.OptionError, joined.
+type Validator interface {
+	Validate(given map[string]bool) error
+}
+
+// Validate checks an action's options, if it has some that can be wrong.
+func Validate(a Action, given map[string]bool) error {
+	if v, ok := a.(Validator); ok {
+		return v.Validate(given)
+	}
+	return nil
 }
 
 // Kind describes one kind of action.

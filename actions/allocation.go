@@ -19,9 +19,6 @@ func newAllocation(Behaviour) Action {
 	return &Allocation{AllocationType: "require", Wait: newWait(false, 3)}
 }
 
-// Validate implements Action.
-func (*Allocation) Validate(map[string]bool) error { return nil }
-
 var changeAllocation = cluster.NewVerb("change allocation of", "changed allocation of")
 
 // Run implements Action.

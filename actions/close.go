@@ -18,9 +18,6 @@ type Close struct {
 
 func newClose(Behaviour) Action { return &Close{} }
 
-// Validate implements Action.
-func (*Close) Validate(map[string]bool) error { return nil }
-
 // Run implements Action.
 func (a *Close) Run(ctx context.Context, env *Env) error {
 	indices, err := openOnly(env.Selected)

@@ -24,9 +24,6 @@ func newCold2Frozen(Behaviour) Action {
 	return &Cold2Frozen{IgnoreSettings: []string{"index.refresh_interval"}, WaitForCompletion: true}
 }
 
-// Validate implements Action.
-func (*Cold2Frozen) Validate(map[string]bool) error { return nil }
-
 // Run implements Action.
 func (a *Cold2Frozen) Run(ctx context.Context, env *Env) error {
 	indices := cluster.Of[*cluster.Index](env.Selected)

@@ -21,9 +21,6 @@ type DeleteIndices struct {
 
 func newDeleteIndices(b Behaviour) Action { return &DeleteIndices{behaviour: b} }
 
-// Validate implements Action.
-func (*DeleteIndices) Validate(map[string]bool) error { return nil }
-
 // Protection implements Guarded.
 func (a *DeleteIndices) Protection() Protection {
 	return Protection{Protect: a.Protect, NamedExactly: a.Named}

@@ -20,9 +20,6 @@ type Forcemerge struct {
 
 func newForcemerge(Behaviour) Action { return &Forcemerge{} }
 
-// Validate implements Action.
-func (*Forcemerge) Validate(map[string]bool) error { return nil }
-
 // Run implements Action. Indices that already have few enough segments are skipped.
 func (a *Forcemerge) Run(ctx context.Context, env *Env) error {
 	indices, err := openOnly(env.Selected)

@@ -14,9 +14,6 @@ type Freeze struct{ thaw bool }
 func newFreeze(Behaviour) Action   { return &Freeze{} }
 func newUnfreeze(Behaviour) Action { return &Freeze{thaw: true} }
 
-// Validate implements Action.
-func (*Freeze) Validate(map[string]bool) error { return nil }
-
 // Run implements Action.
 func (a *Freeze) Run(ctx context.Context, env *Env) error {
 	verb := cluster.VerbFreeze

@@ -11,9 +11,6 @@ type Open struct{}
 
 func newOpen(Behaviour) Action { return &Open{} }
 
-// Validate implements Action.
-func (*Open) Validate(map[string]bool) error { return nil }
-
 // Run implements Action.
 func (*Open) Run(ctx context.Context, env *Env) error {
 	names := cluster.Names(env.Selected)

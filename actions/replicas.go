@@ -15,9 +15,6 @@ type Replicas struct {
 
 func newReplicas(Behaviour) Action { return &Replicas{Wait: newWait(false, 3)} }
 
-// Validate implements Action.
-func (*Replicas) Validate(map[string]bool) error { return nil }
-
 var changeReplicas = cluster.NewVerb("change replicas of", "changed replicas of")
 
 // Run implements Action.

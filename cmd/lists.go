@@ -53,7 +53,7 @@ func (f *selectFlags) chain(list cluster.ListKind, names []string) (filters.Chai
 		for _, k := range given {
 			g[k] = true
 		}
-		if err := x.Validate(list, g); err != nil {
+		if err := filters.Validate(x, list, g); err != nil {
 			return usagef("%s", err)
 		}
 		c = append(c, filters.Link{Kind: kind, Filter: x, Exclude: exclude})
@@ -229,7 +229,7 @@ func (a *App) confirm(ctx context.Context, yes bool, question string) error {
 
 // single returns the plan of a command that runs one action.
 func single(kind, description string, action actions.Action, chain filters.Chain, guards *bool) (*plan.Plan, error) {
-	if err := action.Validate(map[string]bool{}); err != nil {
+	if err := actions.Validate(action, map[string]bool{}); err != nil {
 		return nil, usagef("%s", err)
 	}
 	step := plan.Step{ID: "1", Kind: kind, Description: description, Action: action, Chain: chain, Timeout: actions.Kinds[kind].Timeout}

@@ -40,9 +40,6 @@ func (f *Alias) Validate(cluster.ListKind, map[string]bool) error {
 	return nil
 }
 
-// Needs implements Filter.
-func (*Alias) Needs() []cluster.Need { return nil }
-
 // Changing marks the filter: aliases may change while a deletion waits.
 func (*Alias) Changing() {}
 

@@ -15,9 +15,6 @@ type Allocated struct {
 
 func newAllocated() Filter { return &Allocated{AllocationType: "require"} }
 
-// Validate implements Filter.
-func (*Allocated) Validate(cluster.ListKind, map[string]bool) error { return nil }
-
 // Needs implements Filter.
 func (*Allocated) Needs() []cluster.Need { return []cluster.Need{{Fact: cluster.FactSettings}} }
 

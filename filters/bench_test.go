@@ -23,7 +23,7 @@ func BenchmarkKubeSphere(b *testing.B) {
 	prefix := &filters.Pattern{Kind: "prefix", Value: "ks-logstash-log"}
 	age := &filters.Age{Source: "name", Direction: "older", Unit: "days", UnitCount: 7, Dated: filters.Dated{Timestring: "%Y.%m.%d"}}
 	for _, f := range []filters.Filter{prefix, age} {
-		if err := f.Validate(cluster.Indices, nil); err != nil {
+		if err := filters.Validate(f, cluster.Indices, nil); err != nil {
 			b.Fatal(err)
 		}
 	}

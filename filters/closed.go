@@ -11,12 +11,6 @@ type Closed struct{}
 
 func newClosed() Filter { return &Closed{} }
 
-// Validate implements Filter.
-func (*Closed) Validate(cluster.ListKind, map[string]bool) error { return nil }
-
-// Needs implements Filter.
-func (*Closed) Needs() []cluster.Need { return nil }
-
 // Changing marks the filter: an index may be opened or closed while a deletion waits.
 func (*Closed) Changing() {}
 

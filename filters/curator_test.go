@@ -42,7 +42,7 @@ func decodeFilter(t *testing.T, text string) filters.Link {
 	f := kind.New()
 	given := strictyaml.Decode(n, f, strictyaml.How{What: "option", Prune: true, Also: []string{"filtertype", "exclude"}}, p)
 	require.NoError(t, p.Err())
-	require.NoError(t, f.Validate(cluster.Indices, given))
+	require.NoError(t, filters.Validate(f, cluster.Indices, given))
 	l := filters.Link{Kind: n.Get("filtertype").Text, Filter: f, Exclude: kind.Exclude}
 	if e := n.Get("exclude"); e != nil {
 		l.Exclude, _ = strictyaml.AsBool(e)

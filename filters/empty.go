@@ -13,9 +13,6 @@ type Empty struct{}
 
 func newEmpty() Filter { return &Empty{} }
 
-// Validate implements Filter.
-func (*Empty) Validate(cluster.ListKind, map[string]bool) error { return nil }
-
 // Needs implements Filter.
 func (*Empty) Needs() []cluster.Need { return []cluster.Need{{Fact: cluster.FactStats}} }
 

@@ -18,15 +18,35 @@ import (
 // Filter judges the items of a listing. It never reads the clock or the cluster, and
 // never changes its arguments.
 type Filter interface {
-	// Validate checks the options against each other, for the kind of list the
-	// filter is used on; given are the keys the file sets. Errors are
-	// *cluster.OptionError, joined.
-	Validate(list cluster.ListKind, given map[string]bool) error
-	// Needs lists the facts that Judge reads in addition to the listing.
-	Needs() []cluster.Need
 	// Judge gives one verdict for each item, in the same order. Dates in names are
 	// read in now's location.
 	Judge(now time.Time, items []cluster.Item) []cluster.Verdict
+}
+
+// Validator is a filter whose options can be wrong beside each other, for the kind of
+// list it is used on; given are the keys the file sets. Errors are *cluster.OptionError,
+// joined.
+type Validator interface {
+	Validate(list cluster.ListKind, given map[string]bool) error
+}
+
+// Validate checks a filter's options, if it has some that can be wrong.
+func Validate(f Filter, list cluster.ListKind, given map[string]bool) error {
+	if v, ok := f.(Validator); ok {
+		return v.Validate(list, given)
+	}
+	return nil
+}
+
+// Needy is a filter whose Judge reads facts beside the listing.
+type Needy interface{ Needs() []cluster.Need }
+
+// Needs lists the facts that a filter reads in addition to the listing.
+func Needs(f Filter) []cluster.Need {
+	if n, ok := f.(Needy); ok {
+		return n.Needs()
+	}
+	return nil
 }
 
 // Kind describes one kind of filter.
@@ -85,7 +105,7 @@ func (c Chain) Select(ctx context.Context, now time.Time, items []cluster.Item, 
 	}
 	spared := make([]*cluster.Spared, len(items))
 	for _, l := range c {
-		if needs := l.Filter.Needs(); len(needs) > 0 && len(in) > 0 {
+		if needs := Needs(l.Filter); len(needs) > 0 && len(in) > 0 {
 			if err := fetch(ctx, needs, in); err != nil {
 				return cluster.Selection{}, err
 			}

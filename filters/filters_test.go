@@ -39,7 +39,7 @@ func link(list cluster.ListKind, text string) (Link, error) {
 	if e := n.Get("exclude"); e != nil {
 		l.Exclude, _ = strictyaml.AsBool(e)
 	}
-	return l, l.Filter.Validate(list, given)
+	return l, Validate(l.Filter, list, given)
 }
 
 func chain(t *testing.T, list cluster.ListKind, texts ...string) Chain {
@@ -343,7 +343,7 @@ func TestUnitCountPattern(t *testing.T) {
 	for _, pattern := range []string{`(\d`, `\d+`} {
 		for count, want := range map[int64]cluster.Match{-1: cluster.No, 5: cluster.Yes, 40: cluster.No} {
 			f := &Age{Source: "creation_date", Direction: "older", Unit: "days", UnitCount: count, UnitCountPattern: pattern}
-			err := f.Validate(cluster.Indices, nil)
+			err := Validate(f, cluster.Indices, nil)
 			var wrong *cluster.OptionError
 			require.ErrorAs(t, err, &wrong)
 			require.True(t, wrong.Tolerated)

@@ -15,9 +15,6 @@ type Forcemerged struct {
 
 func newForcemerged() Filter { return &Forcemerged{} }
 
-// Validate implements Filter.
-func (*Forcemerged) Validate(cluster.ListKind, map[string]bool) error { return nil }
-
 // Needs implements Filter.
 func (*Forcemerged) Needs() []cluster.Need {
 	return []cluster.Need{{Fact: cluster.FactSettings}, {Fact: cluster.FactSegments}}

@@ -11,12 +11,6 @@ type Good struct{}
 
 func newGood() Filter { return &Good{} }
 
-// Validate implements Filter.
-func (*Good) Validate(cluster.ListKind, map[string]bool) error { return nil }
-
-// Needs implements Filter.
-func (*Good) Needs() []cluster.Need { return nil }
-
 // Changing marks the filter: the state of a snapshot may change while a deletion waits.
 func (*Good) Changing() {}
 

@@ -13,12 +13,6 @@ type ILM struct{}
 
 func newILM() Filter { return &ILM{} }
 
-// Validate implements Filter.
-func (*ILM) Validate(cluster.ListKind, map[string]bool) error { return nil }
-
-// Needs implements Filter.
-func (*ILM) Needs() []cluster.Need { return nil }
-
 // Changing marks the filter: the policy of an index may change while a deletion waits.
 func (*ILM) Changing() {}
 

@@ -13,12 +13,6 @@ type Kibana struct{}
 
 func newKibana() Filter { return &Kibana{} }
 
-// Validate implements Filter.
-func (*Kibana) Validate(cluster.ListKind, map[string]bool) error { return nil }
-
-// Needs implements Filter.
-func (*Kibana) Needs() []cluster.Need { return nil }
-
 // Judge implements Filter.
 func (*Kibana) Judge(_ time.Time, items []cluster.Item) []cluster.Verdict {
 	return judgeEach(items, func(i *cluster.Index) cluster.Verdict {

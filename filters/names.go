@@ -15,12 +15,6 @@ type Names struct{ Patterns []string }
 // indices.
 type NamesOrStreams struct{ Names }
 
-// Validate implements Filter.
-func (*Names) Validate(cluster.ListKind, map[string]bool) error { return nil }
-
-// Needs implements Filter.
-func (*Names) Needs() []cluster.Need { return nil }
-
 // Judge implements Filter.
 func (f *Names) Judge(_ time.Time, items []cluster.Item) []cluster.Verdict {
 	return f.judge(items, matchesItem)

@@ -11,12 +11,6 @@ type Opened struct{}
 
 func newOpened() Filter { return &Opened{} }
 
-// Validate implements Filter.
-func (*Opened) Validate(cluster.ListKind, map[string]bool) error { return nil }
-
-// Needs implements Filter.
-func (*Opened) Needs() []cluster.Need { return nil }
-
 // Changing marks the filter: an index may be opened or closed while a deletion waits.
 func (*Opened) Changing() {}
 

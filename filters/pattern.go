@@ -42,9 +42,6 @@ func (f *Pattern) Validate(cluster.ListKind, map[string]bool) error {
 	return nil
 }
 
-// Needs implements Filter.
-func (*Pattern) Needs() []cluster.Need { return nil }
-
 // Judge implements Filter.
 func (f *Pattern) Judge(_ time.Time, items []cluster.Item) []cluster.Verdict {
 	out := make([]cluster.Verdict, len(items))

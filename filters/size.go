@@ -19,9 +19,6 @@ type Size struct {
 
 func newSize() Filter { return &Size{ThresholdBehavior: "greater_than", SizeBehavior: "primary"} }
 
-// Validate implements Filter.
-func (*Size) Validate(cluster.ListKind, map[string]bool) error { return nil }
-
 // Needs implements Filter.
 func (*Size) Needs() []cluster.Need { return []cluster.Need{{Fact: cluster.FactStats}} }
 

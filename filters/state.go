@@ -13,12 +13,6 @@ type State struct {
 
 func newState() Filter { return &State{State: string(cluster.Success)} }
 
-// Validate implements Filter.
-func (*State) Validate(cluster.ListKind, map[string]bool) error { return nil }
-
-// Needs implements Filter.
-func (*State) Needs() []cluster.Need { return nil }
-
 // Changing marks the filter: the state of a snapshot may change while a deletion waits.
 func (*State) Changing() {}
 

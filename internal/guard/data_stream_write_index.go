@@ -11,9 +11,7 @@ type dataStreamWriteIndex struct{}
 
 func newDataStreamWriteIndex(Options) Guard { return dataStreamWriteIndex{} }
 
-func (dataStreamWriteIndex) Name() string          { return "data_stream_write_index" }
-func (dataStreamWriteIndex) Needs() []cluster.Need { return nil }
-
+func (dataStreamWriteIndex) Name() string { return "data_stream_write_index" }
 func (dataStreamWriteIndex) Judge(_ time.Time, selected, _ []cluster.Item) []cluster.Verdict {
 	return each(selected, func(i *cluster.Index) string {
 		if i.StreamHead {

@@ -27,11 +27,20 @@ type Options struct {
 type Guard interface {
 	// Name is reported with the reason.
 	Name() string
-	// Needs lists the facts it reads.
-	Needs() []cluster.Need
 	// Judge returns Yes for each selected item that must be kept, with the reason; all is
 	// the whole listing. No with Warn lets the item be deleted, with a warning.
 	Judge(now time.Time, selected, all []cluster.Item) []cluster.Verdict
+}
+
+// Needy is a guard that reads facts beside the listing.
+type Needy interface{ Needs() []cluster.Need }
+
+// Needs lists the facts that a guard reads.
+func Needs(g Guard) []cluster.Need {
+	if n, ok := g.(Needy); ok {
+		return n.Needs()
+	}
+	return nil
 }
 
 // guards is the one list of guards, in the order in which they judge. Each makes its

@@ -277,12 +277,12 @@ func TestReasonsNameWhatTheyAreAbout(t *testing.T) {
 func TestNeeds(t *testing.T) {
 	var facts []cluster.Need
 	for _, g := range For(cluster.Indices, Options{Protect: []string{"x"}}) {
-		facts = append(facts, g.Needs()...)
+		facts = append(facts, Needs(g)...)
 	}
 	require.Equal(t, []cluster.Need{{Fact: cluster.FactSaved}, {Fact: cluster.FactWriteIndex}}, facts)
 	facts = nil
 	for _, g := range append(For(cluster.Snapshots, Options{KeepNewestGood: true}), For(cluster.Indices, Options{Lenient: true})...) {
-		facts = append(facts, g.Needs()...)
+		facts = append(facts, Needs(g)...)
 	}
 	require.Equal(t, []cluster.Need{{Fact: cluster.FactMounts}, {Fact: cluster.FactSaved}}, facts, "nothing that asks the cluster on Curator's command line, but for snapshots")
 	dated, guess := cluster.Items([]*cluster.Snapshot{{Name: "a-2026.11.01"}}), cluster.Items([]*cluster.Snapshot{{Name: "b-1"}})

@@ -16,9 +16,7 @@ func newInProgress(o Options) Guard {
 	return inProgress{}
 }
 
-func (inProgress) Name() string          { return "in_progress" }
-func (inProgress) Needs() []cluster.Need { return nil }
-
+func (inProgress) Name() string { return "in_progress" }
 func (inProgress) Judge(_ time.Time, selected, _ []cluster.Item) []cluster.Verdict {
 	return each(selected, func(s *cluster.Snapshot) string {
 		if s.State == cluster.InProgress {

@@ -43,9 +43,7 @@ func newLive(o Options) Guard {
 	return live{*o.Periods, o.Lenient, o.NamedExactly}
 }
 
-func (live) Name() string          { return "live" }
-func (live) Needs() []cluster.Need { return nil }
-
+func (live) Name() string { return "live" }
 func (g live) Judge(now time.Time, selected, all []cluster.Item) []cluster.Verdict {
 	var byName map[string]*cluster.Index
 	out := make([]cluster.Verdict, len(selected))

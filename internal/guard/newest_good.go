@@ -20,8 +20,7 @@ func newNewestGood(o Options) Guard {
 	return newestGood{o.Series}
 }
 
-func (newestGood) Name() string          { return "keep_newest_good" }
-func (newestGood) Needs() []cluster.Need { return nil }
+func (newestGood) Name() string { return "keep_newest_good" }
 
 // NeedsOf reports that contents are needed if a series is a guess.
 func (g newestGood) NeedsOf(selected, all []cluster.Item) []cluster.Need {

@@ -16,9 +16,7 @@ func newProtect(o Options) Guard {
 	return protect{o.Protect}
 }
 
-func (protect) Name() string          { return "protect" }
-func (protect) Needs() []cluster.Need { return nil }
-
+func (protect) Name() string { return "protect" }
 func (g protect) Judge(_ time.Time, selected, _ []cluster.Item) []cluster.Verdict {
 	return each(selected, func(i *cluster.Index) string {
 		for _, p := range g.patterns {

@@ -11,9 +11,7 @@ type restoreMark struct{}
 
 func newRestoreMark(Options) Guard { return restoreMark{} }
 
-func (restoreMark) Name() string          { return "restore_mark" }
-func (restoreMark) Needs() []cluster.Need { return nil }
-
+func (restoreMark) Name() string { return "restore_mark" }
 func (restoreMark) Judge(now time.Time, selected, _ []cluster.Item) []cluster.Verdict {
 	return each(selected, func(i *cluster.Index) string {
 		if until := i.KeepUntil(); until.After(now) {

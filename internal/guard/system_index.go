@@ -20,9 +20,7 @@ func newSystemIndex(o Options) Guard {
 	return systemIndex{exact: o.NamedExactly, warnOnly: o.Lenient}
 }
 
-func (systemIndex) Name() string          { return "system_index" }
-func (systemIndex) Needs() []cluster.Need { return nil }
-
+func (systemIndex) Name() string { return "system_index" }
 func (g systemIndex) Judge(_ time.Time, selected, _ []cluster.Item) []cluster.Verdict {
 	out := each(selected, func(i *cluster.Index) string {
 		if i.System && !slices.Contains(g.exact, i.Name) {

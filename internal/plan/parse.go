@@ -269,7 +269,7 @@ func (p *parser) options(step *Step, kind actions.Kind, at, options *strictyaml.
 	}
 	given := strictyaml.Decode(merged, step.Action, strictyaml.How{What: what, Prune: true, Empty: true, Also: elsewhere}, p.p)
 	p.remoteFilters(step, merged, given)
-	p.optionErrors(step.Action.Validate(given), func(key string) *strictyaml.Node { return cmp.Or(merged.Get(key), merged) })
+	p.optionErrors(actions.Validate(step.Action, given), func(key string) *strictyaml.Node { return cmp.Or(merged.Get(key), merged) })
 	if v := options.Get("search_pattern"); !v.Absent() && kind.List != cluster.Indices {
 		p.p.Add(v, "search_pattern: %s does not list indices", step.Kind)
 	}

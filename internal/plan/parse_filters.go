@@ -126,7 +126,7 @@ func (p *parser) filter(list cluster.ListKind, action string, n *strictyaml.Node
 	before := len(p.p.List)
 	given := strictyaml.Decode(n, f, strictyaml.How{What: "option of the filter " + typ.Text, Prune: true, Empty: true, Also: also}, p.p)
 	if len(p.p.List) == before {
-		p.optionErrors(errors.Join(f.Validate(list, given), inFuture(f, exclude.Exclude)), func(key string) *strictyaml.Node { return cmp.Or(n.Get(key), n) })
+		p.optionErrors(errors.Join(filters.Validate(f, list, given), inFuture(f, exclude.Exclude)), func(key string) *strictyaml.Node { return cmp.Or(n.Get(key), n) })
 	}
 	return filters.Link{Kind: typ.Text, Filter: f, Exclude: exclude.Exclude}, true
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/esnap/esnap/actions"
 	"github.com/esnap/esnap/filters"
 	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/guard"
 	"github.com/esnap/esnap/internal/plan"
 )
 
@@ -130,7 +131,7 @@ func (r *runner) guard(ctx context.Context, s plan.Step, selected, all []cluster
 		if len(items) == 0 {
 			break
 		}
-		if err := r.facts(s).fetch(ctx, g.Needs(), items); err != nil {
+		if err := r.facts(s).fetch(ctx, guard.Needs(g), items); err != nil {
 			return nil, nil, err
 		}
 		if g, ok := g.(needing); ok {
