@@ -46,7 +46,7 @@ func TestOtherVariables(t *testing.T) {
 		file := k.file("actions:\n  1:\n    action: open\n    options: {ignore_empty_list: true}\n    filters:\n    - filtertype: pattern\n      kind: prefix\n      value: ${ESNAP_URLS}\n")
 		code, out, errs := k.run(program, file)
 		require.Zero(t, code, out+errs)
-		require.Contains(t, out+errs, "the environment variable ESNAP_CUSTOMER is not a setting of esnap, and no file names it")
+		require.Contains(t, out+errs, "the environment variable ESNAP_CUSTOMER is not a setting of esnap, and no file uses it")
 		require.Contains(t, out+errs, "the environment variable ESNAP_BACKUP_LOCATON is")
 		require.NotContains(t, out+errs, "ESNAP_PORT")
 		require.NotContains(t, out+errs, "ESNAP_URLS")
@@ -85,13 +85,13 @@ actions:
 				code, out, errs := k.run(args...)
 				require.Equal(t, map[string]int{"run": 2, "validate": 2, "curator": 1}[args[0]], code, "%v %s", args, out+errs)
 				require.Contains(t, errs, "${"+name+"} cannot be used here: it is a secret of esnap's own connection to the cluster")
-				require.Contains(t, errs, "a variable of another name")
+				require.Contains(t, errs, "a variable with another name")
 				require.NotContains(t, out+errs, "geheim")
 				require.Empty(t, k.c.Calls())
 			}
 		}
 	}
-	k := newConsole(t) // a variable of another name, and an address without a password
+	k := newConsole(t) // a variable with another name, and an address without a password
 	k.env["REMOTE_PASSWORD"], k.env["ESNAP_URL"] = "x", "http://es:9200"
 	code, out, errs := k.run("validate", k.file(strings.ReplaceAll(strings.ReplaceAll(remote, "${NAME}", "${REMOTE_PASSWORD}"), "http://evil:9200", "${ESNAP_URL}")))
 	require.Zero(t, code, out+errs)
@@ -122,7 +122,7 @@ func TestAdviceIsShownWhereItIsAskedFor(t *testing.T) {
 		}
 		code, out, errs := k.run(args...)
 		require.Zero(t, code, out+errs)
-		require.Equal(t, args[0] != "run", strings.Contains(errs, "warning: the password is sent to es:9200 over plain http"), "%v: %s", args, errs)
+		require.Equal(t, args[0] != "run", strings.Contains(errs, "warning: the password is sent to es:9200 over http without encryption"), "%v: %s", args, errs)
 		require.NotContains(t, out+errs, "geheim")
 	}
 }

@@ -1,5 +1,5 @@
-// Package connect makes connections out of settings, for both of the program's
-// faces: neither can forget what the other has.
+// Package connect makes connections from settings, for esnap's own commands and for
+// Curator's command lines, so that both use the same settings.
 package connect
 
 import (
@@ -14,13 +14,13 @@ import (
 	"github.com/esnap/esnap/internal/settings"
 )
 
-// Purpose is what a connection is for.
+// Purpose is the purpose of a connection.
 type Purpose struct {
-	Unattended bool // a file is run with nobody waiting at a terminal
+	Unattended bool // a file is run, and nobody waits at a terminal
 	DryRun     bool
 }
 
-// Options is what the settings say of the connection.
+// Options are the options of the connection that the settings give.
 func Options(s *settings.Settings, version string, purpose Purpose) es.Options {
 	o := es.Options{
 		URLs: s.URLs, Username: s.Username, Password: s.Password, APIKey: s.APIKey, BearerToken: s.BearerToken, Header: s.Header,
@@ -41,25 +41,26 @@ func Options(s *settings.Settings, version string, purpose Purpose) es.Options {
 }
 
 // CheckVariables refuses an environment with a variable that looks like a misspelt
-// setting: who sets ESNAP_DRYRUN does not want a real run. Any other that nothing
-// reads is a warning. Action files must have been read: what they name is read.
+// setting: a user who sets ESNAP_DRYRUN does not want a real run. Every other variable of
+// esnap that nothing reads is a warning. Call it after the action files were read, because
+// they may name variables.
 func CheckVariables(s *settings.Settings, environ []string) (warnings []string, err error) {
 	for _, name := range s.Unread(environ) {
 		near := nearVariable(name)
 		if near != "" {
 			return nil, &settings.Error{Text: "the environment variable " + name + " is not a setting of esnap", Hint: "did you mean " + near + "?"}
 		}
-		if !strings.HasPrefix(name, "ESNAP_") { // another program's
+		if !strings.HasPrefix(name, "ESNAP_") { // of another program
 			continue
 		}
-		warnings = append(warnings, "the environment variable "+name+" is not a setting of esnap, and no file names it")
+		warnings = append(warnings, "the environment variable "+name+" is not a setting of esnap, and no file uses it")
 	}
 	return warnings, nil
 }
 
-// nearVariable is the variable that was most likely meant; empty if none is near. One
-// that does not begin with ESNAP_ may be another program's: it must differ in nothing but
-// underscores and the case of letters.
+// nearVariable is the most similar variable; empty if none is similar. A variable that
+// does not begin with ESNAP_ may belong to another program: it may differ in underscores
+// and letter case only.
 func nearVariable(name string) string {
 	known := settings.Variables()
 	if !strings.HasPrefix(name, "ESNAP_") {
@@ -78,9 +79,9 @@ func nearVariable(name string) string {
 	return near
 }
 
-// Patience is how long a cluster that does not answer yet is waited for, unless the
-// settings say: a night outlasts a cluster's restart, a dry run in CI need not, and
-// who typed a command wants to know.
+// Patience is how long to wait for a cluster that does not answer yet, unless a setting
+// gives it: a nightly run waits for the restart of a cluster, a dry run in CI need not,
+// and a user at a terminal wants the answer soon.
 func Patience(s *settings.Settings, u Purpose) time.Duration {
 	switch {
 	case s.Has("connect-timeout"):
@@ -95,11 +96,11 @@ func Patience(s *settings.Settings, u Purpose) time.Duration {
 
 func userAgent(version string) string { return "esnap/" + version }
 
-// OnMaster says whether the one host named is the elected master; another node is
-// no failure, and nothing is done (spec/curator D7).
+// OnMaster reports whether the named host is the elected master. Another node is not a
+// failure, but nothing is done (spec/curator D7).
 func OnMaster(ctx context.Context, cl cluster.Cluster, s *settings.Settings) (bool, error) {
 	if len(s.URLs) > 1 {
-		return false, &settings.Error{Text: "master_only needs a single host, since another one might answer", Hint: "name this node only"}
+		return false, &settings.Error{Text: "master_only requires a single host, because another host might answer", Hint: "name this node only"}
 	}
 	if _, err := cl.Server(ctx); err != nil {
 		return false, err
@@ -110,7 +111,7 @@ func OnMaster(ctx context.Context, cl cluster.Cluster, s *settings.Settings) (bo
 // remoteTimeout is Curator's for remote clusters (spec/curator §5.14).
 const remoteTimeout = 3 * time.Minute
 
-// Remote reaches the clusters that a reindex copies from.
+// Remote connects to the clusters from which a reindex copies.
 func Remote(version string) func(cluster.Remote) (cluster.IndexReader, error) {
 	return func(r cluster.Remote) (cluster.IndexReader, error) {
 		header := http.Header{}

@@ -41,7 +41,7 @@ func TestCheckVariables(t *testing.T) {
 			require.Equal(t, "did you mean "+c.near+"?", wrong.Hint)
 		case c.warning != "":
 			require.NoError(t, err, c.pair)
-			require.Equal(t, []string{"the environment variable " + c.warning + " is not a setting of esnap, and no file names it"}, warnings)
+			require.Equal(t, []string{"the environment variable " + c.warning + " is not a setting of esnap, and no file uses it"}, warnings)
 		default:
 			require.NoError(t, err, c.pair)
 			require.Empty(t, warnings, c.pair)

@@ -275,7 +275,7 @@ func TestMasterOnly(t *testing.T) {
 	two := s.file("c.yml", "client: {hosts: [a, b], master_only: true}\n")
 	code, _, errs := s.run("--config", two, s.file("a.yml", stockAction))
 	require.Equal(t, 1, code)
-	require.Contains(t, errs, "master_only needs a single host")
+	require.Contains(t, errs, "master_only requires a single host")
 	code, _, _ = s.run("--config", two, s.file("disabled.yml", "actions: {1: {action: delete_indices, options: {disable_action: true}, filters: []}}"))
 	require.Equal(t, 0, code, "for disabled actions nobody is asked")
 	one := s.file("c.yml", "client: {hosts: [a], master_only: true}\n")

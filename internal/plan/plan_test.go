@@ -361,7 +361,7 @@ func TestFindings(t *testing.T) {
 		{"dots, and a regex with escaped dashes", file(remove("1", `{filtertype: pattern, kind: regex, value: '^logs-[0-9]{4}\-[0-9]{2}'}, `+byDots)), []string{"timestring: the regex ^logs-"}},
 		{"dots, and another timestring", file(remove("1", "{filtertype: pattern, kind: timestring, value: '%Y-%m-%d'}, "+byDots)), []string{"timestring: the timestring %Y-%m-%d"}},
 		{"dots, and a regex with dots", file(remove("1", `{filtertype: pattern, kind: regex, value: '^logs-\d{4}\.\d{2}\.\d{2}$'}, `+byDots)), nil},
-		{"dots, and what is no date", file(remove("1", "{filtertype: pattern, kind: prefix, value: logs-1234-5678-}, "+byDots)), nil},
+		{"dots, and what is not a date", file(remove("1", "{filtertype: pattern, kind: prefix, value: logs-1234-5678-}, "+byDots)), nil},
 		{"dots, and dashes that are left out", file(remove("1", logs+", {filtertype: pattern, kind: suffix, value: '-2026-01-02', exclude: true}, "+byDots)), nil},
 		{"a token that is none", file(remove("1", logs+", {filtertype: age, source: name, timestring: '%Y.%b.%d', direction: older, unit: days, unit_count: 7}")), []string{"timestring: %b is not a date token"}},
 		{"a token that is none, in a pattern", file(remove("1", "{filtertype: pattern, kind: timestring, value: '%Y%%m%F'}")), []string{"value: %F is not a date token"}},

@@ -1,7 +1,7 @@
-// Package pyregex compiles Python regular expressions, which Curator's files are
-// written in. They have look-around and back references, so they run on a
-// backtracking engine, with a time-out; a small translation covers what the engine
-// spells differently, and what it cannot express is an error with its column.
+// Package pyregex compiles Python regular expressions, which Curator's files use. They
+// have look-around and back references, so they run on a backtracking engine, with a
+// time-out. A small translation covers the differences in syntax; what the engine does not
+// support is an error with its column.
 package pyregex
 
 import (
@@ -17,25 +17,25 @@ import (
 	"github.com/dlclark/regexp2"
 )
 
-// matchTimeout bounds one match: a name is 255 bytes, so an honest pattern needs
+// matchTimeout bounds one match: a name has at most 255 bytes, so a normal pattern needs
 // microseconds.
 const matchTimeout = time.Second
 
-// giveUpAfter is how many matches of one expression may take too long before it is not
-// tried any more: a listing has thousands of names.
+// giveUpAfter is how many matches of one expression may time out before it is not tried
+// any more: a listing has thousands of names.
 const giveUpAfter = 3
 
 // Regexp is a compiled pattern.
 type Regexp struct {
 	re      *regexp2.Regexp
-	text    string // as it was written
+	text    string // as written
 	groups  int
 	atStart bool
 	slow    *atomic.Int32 // matches that took too long
 }
 
-// Match is the first match in a text, in byte offsets. Groups[0] is the whole
-// match; a group that took no part is empty.
+// Match is the first match in a text, in byte offsets. Groups[0] is the whole match; a
+// group that did not match is empty.
 type Match struct {
 	Start, End int
 	Groups     []string
@@ -64,8 +64,8 @@ func compile(pattern string, atStart bool) (*Regexp, error) {
 // Groups is the number of capturing groups.
 func (r *Regexp) Groups() int { return r.groups }
 
-// Search finds the first match; ok is false when there is none, and when the
-// match took so long that it was given up, which err then says.
+// Search finds the first match; ok is false if there is none, or if the match timed out;
+// err is then set.
 func (r *Regexp) Search(s string) (m Match, ok bool, err error) {
 	if err := r.givenUp(); err != nil {
 		return Match{}, false, err
@@ -90,7 +90,7 @@ func (r *Regexp) tooLong(s string) error {
 	return fmt.Errorf("matching %q took more than %s: simplify the regular expression %s", s, matchTimeout, r.text)
 }
 
-// givenUp says that the expression is not tried any more.
+// givenUp is the error that the expression is not tried any more.
 func (r *Regexp) givenUp() error {
 	if r.slow.Load() < giveUpAfter {
 		return nil
@@ -98,7 +98,7 @@ func (r *Regexp) givenUp() error {
 	return fmt.Errorf("the regular expression %s took more than %s for %d names and is not tried on others: simplify it", r.text, matchTimeout, giveUpAfter)
 }
 
-// Match says whether the text matches.
+// Match reports whether the text matches.
 func (r *Regexp) Match(s string) (bool, error) {
 	if r.atStart {
 		_, ok, err := r.Search(s)
@@ -128,9 +128,9 @@ type translator struct {
 	out    strings.Builder
 	groups int
 	names  map[string]int
-	begun  bool // something other than flags and comments came
+	begun  bool // something other than flags and comments was read
 	spaced bool // (?x): spaces and # comments do not count
-	anchor bool // what came last is a place, such as ^, and cannot be repeated
+	anchor bool // the last element is a place, such as ^, and cannot be repeated
 }
 
 func (t *translator) fail(at int, format string, args ...any) error {
@@ -182,7 +182,7 @@ func (t *translator) translate() (string, error) {
 // repeat is a quantifier in braces; anything else in them is text.
 var repeat = regexp.MustCompile(`^\{(?:\d+(?:,\d*)?|,\d*)\}`)
 
-// repeats says whether a quantifier stands at i.
+// repeats reports whether there is a quantifier at i.
 func (t *translator) repeats(i int) bool {
 	switch t.in[i] {
 	case '*', '+', '?':
@@ -191,14 +191,13 @@ func (t *translator) repeats(i int) bool {
 	return repeat.MatchString(string(t.in[i:]))
 }
 
-// skipped says whether what stands at i counts for nothing: a comment, or with
-// (?x) a space.
+// skipped reports whether the text at i is ignored: a comment, or with (?x) a space.
 func (t *translator) skipped(i int) bool {
 	return strings.HasPrefix(string(t.in[i:]), "(?#") || t.spaced && (unicode.IsSpace(t.in[i]) || t.in[i] == '#')
 }
 
-// quantifierEnd says whether the character at i ends a quantifier (and is not an
-// escaped or literal one).
+// quantifierEnd reports whether the character at i ends a quantifier (and is not an
+// escaped or literal character).
 func (t *translator) quantifierEnd(i int) bool {
 	if t.in[i] != '}' {
 		return true
@@ -249,7 +248,7 @@ func (t *translator) escape(i int, inClass bool) (int, error) {
 	return 2, nil
 }
 
-// char writes a character that stands for itself, also in a set.
+// char writes an ordinary character, also in a set.
 func (t *translator) char(c rune) {
 	if c > 0xffff {
 		t.out.WriteRune(c)
@@ -268,7 +267,7 @@ func (t *translator) number(i int, inClass bool) (int, error) {
 	if t.in[i+1] == '0' || octal == 3 || inClass {
 		code, err := strconv.ParseUint(string(t.in[i+1:i+1+octal]), 8, 32)
 		if err != nil || code > 0o377 {
-			return 0, t.fail(i, `\%c starts no character in octal`, t.in[i+1])
+			return 0, t.fail(i, `\%c does not start a character in octal`, t.in[i+1])
 		}
 		t.char(rune(code))
 		return 1 + octal, nil
@@ -328,7 +327,7 @@ func (t *translator) group(i int) (int, error) {
 			return 0, t.fail(i, "the group has no name")
 		}
 		if !isIdentifier(name) {
-			return 0, t.fail(i, "%q is no name for a group", name)
+			return 0, t.fail(i, "%q is not a valid name for a group", name)
 		}
 		if t.names[name] != 0 {
 			return 0, t.fail(i, "there are two groups named %q", name)
@@ -378,11 +377,11 @@ func (t *translator) group(i int) (int, error) {
 			return 0, t.fail(i, "the group (?%s is not supported", rest[2:end])
 		}
 		if rest[end] == ')' && (t.begun || both) {
-			return 0, t.fail(i, "flags for all of the expression (?%s) must stand at its start", rest[2:end])
+			return 0, t.fail(i, "flags for the whole expression (?%s) must be at its start", rest[2:end])
 		}
 		if strings.ContainsRune(rest[2:end], 'x') {
 			if rest[end] == ':' {
-				return 0, t.fail(i, "the flag x is supported for all of the expression only, as (?x) at its start")
+				return 0, t.fail(i, "the flag x is supported for the whole expression only, as (?x) at its start")
 			}
 			t.spaced = true
 		}
@@ -403,7 +402,7 @@ func (t *translator) group(i int) (int, error) {
 	return 1, nil
 }
 
-// isIdentifier says whether Python takes the name for a group's.
+// isIdentifier reports whether Python accepts the name for a group.
 func isIdentifier(name string) bool {
 	for i, c := range name {
 		if c != '_' && !unicode.IsLetter(c) && (i == 0 || !unicode.IsDigit(c)) {

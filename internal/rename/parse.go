@@ -34,10 +34,10 @@ func (p *parser) fail(at int, format string, args ...any) *Error {
 	return &Error{What: p.what, Column: at + 1, Text: fmt.Sprintf(format, args...)}
 }
 
-// check reports what is allowed nowhere.
+// check reports characters that are never allowed.
 func (p *parser) check() error {
 	if len(p.in) > longest {
-		return p.fail(longest, "it is longer than %d characters", longest)
+		return p.fail(longest, "the text is longer than %d characters", longest)
 	}
 	for i, c := range p.in {
 		if unclear(c) || c == utf8.RuneError {
@@ -137,7 +137,7 @@ func (p *parser) quantified() (node, error) {
 		return n, nil
 	}
 	if n.empty {
-		return node{}, p.fail(start, "what is repeated here can be empty: write it so that it always has a character")
+		return node{}, p.fail(start, "the repeated part can be empty: write it so that it always matches a character")
 	}
 	if p.next() == '?' { // as few as possible
 		p.at++
@@ -152,7 +152,7 @@ func (p *parser) quantified() (node, error) {
 	case '+':
 		return node{}, p.fail(p.at, "possessive quantifiers are not supported: leave out this +")
 	case '*', '?', '{':
-		return node{}, p.fail(p.at, `a quantifier of a quantifier is not supported: write \%c for the character, or put what is repeated into (?:…)`, p.next())
+		return node{}, p.fail(p.at, `a quantifier of a quantifier is not supported: write \%c for the character, or put the repeated part into (?:…)`, p.next())
 	}
 	return n, nil
 }
@@ -198,7 +198,7 @@ func (p *parser) group() (node, error) {
 	case strings.HasPrefix(rest, "(?:"):
 		open = "(?:"
 	case strings.HasPrefix(rest, "(?=") || strings.HasPrefix(rest, "(?!") || strings.HasPrefix(rest, "(?<=") || strings.HasPrefix(rest, "(?<!"):
-		return node{}, p.fail(start, "look-around is not supported: match the text itself, and put it back with a group in the replacement")
+		return node{}, p.fail(start, "look-around is not supported: match the text itself, and insert it with a group in the replacement")
 	case strings.HasPrefix(rest, "(?<") || strings.HasPrefix(rest, "(?P"):
 		return node{}, p.fail(start, "named groups are not supported: write (…), and $1 in the replacement for the first group")
 	case strings.HasPrefix(rest, "(?>"):
@@ -237,7 +237,7 @@ func (p *parser) escape() (class string, literal rune, err error) {
 	case c == 'Q' || c == 'E':
 		return "", 0, p.fail(start, `\Q and \E are not supported: put a backslash before each punctuation character`)
 	case c >= '1' && c <= '9' || c == 'k':
-		return "", 0, p.fail(start, `back references (\%c) are not supported: repeat what the group has`, c)
+		return "", 0, p.fail(start, `back references (\%c) are not supported: repeat the pattern of the group`, c)
 	case c == 'p' || c == 'P':
 		return "", 0, p.fail(start, `classes of characters by name (\%c) are not supported: list the characters in [ ]`, c)
 	case strings.ContainsRune("bBAzZG", c):
@@ -246,7 +246,7 @@ func (p *parser) escape() (class string, literal rune, err error) {
 	return "", 0, p.fail(start, `\%c is not supported: write the character itself, or one of \d \D \w \W \s \S`, c)
 }
 
-// punctuation says whether c is a character of ASCII that is neither letter nor digit.
+// punctuation reports whether c is an ASCII character that is neither letter nor digit.
 func punctuation(c rune) bool {
 	return c >= ' ' && c < 0x7f && !letterOrDigit(c)
 }
@@ -255,7 +255,7 @@ func letterOrDigit(c rune) bool {
 	return c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
 }
 
-// set is what stands in [ ].
+// set is the content of [ ].
 func (p *parser) set() (node, error) {
 	start := p.at
 	p.at++
@@ -306,16 +306,16 @@ func (p *parser) member(set int, first bool) (class string, literal rune, err er
 	case c == '[' || c == ']':
 		return "", 0, p.fail(p.at, `a set within a set is not supported: write \%c for the character`, c)
 	case strings.HasPrefix(p.rest(), "&&"):
-		return "", 0, p.fail(p.at, `&& (what two sets share) is not supported: list the characters, or write \& for the character`)
+		return "", 0, p.fail(p.at, `&& (the intersection of two sets) is not supported: list the characters, or write \& for the character`)
 	case c == '-' && !first && !strings.HasPrefix(p.rest(), "-]"):
-		return "", 0, p.fail(p.at, `- stands for itself only at the beginning or the end of a set: write \- for the character`)
+		return "", 0, p.fail(p.at, `- is an ordinary character only at the beginning or the end of a set: write \- for the character`)
 	}
 	p.at++
 	return "", c, nil
 }
 
-// parseReplacement reads Java's replacement: $1 is a group, with as many digits as make a
-// group that exists; \ takes the meaning from the next character.
+// parseReplacement reads Java's replacement: $1 is a group, with as many digits as form
+// the number of an existing group; \ makes the next character ordinary.
 func parseReplacement(text string, groups int, repeated map[int]bool) ([]part, error) {
 	p := &parser{what: "replacement", in: []rune(text)}
 	if err := p.check(); err != nil {
@@ -343,7 +343,7 @@ func parseReplacement(text string, groups int, repeated map[int]bool) ([]part, e
 			fixed.WriteRune(p.next())
 			p.at++
 		case c == '\\':
-			return nil, p.fail(start, `a backslash stands before $ or \ only: leave it out, or write \\ for the character`)
+			return nil, p.fail(start, `a backslash is allowed before $ or \ only: omit it, or write \\ for the character`)
 		case c == '$' && p.next() == '{':
 			return nil, p.fail(start, `named groups are not supported: write $1 for the first group, \$ for the character`)
 		case c == '$':
@@ -352,13 +352,13 @@ func parseReplacement(text string, groups int, repeated map[int]bool) ([]part, e
 				return nil, p.fail(start, `$ begins the number of a group, such as $1: write \$ for the character`)
 			}
 			if group > groups {
-				return nil, p.fail(start, `the pattern has no group %d: write ( ) around the part that is meant, or \$ for the character`, group)
+				return nil, p.fail(start, `the pattern has no group %d: write ( ) around the intended part, or \$ for the character`, group)
 			}
 			for p.at++; digit() >= 0 && group*10+digit() <= groups; p.at++ {
 				group = group*10 + digit()
 			}
 			if repeated[group] {
-				return nil, p.fail(start, "group %d is repeated in the pattern, and which of its matches counts is not clear: write ((?:…)+), with the repetition within the group", group)
+				return nil, p.fail(start, "group %d is repeated in the pattern, so it is ambiguous which match counts: write ((?:…)+), with the repetition inside the group", group)
 			}
 			flush()
 			parts = append(parts, part{group: group})

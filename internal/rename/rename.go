@@ -1,7 +1,7 @@
-// Package rename says which name an index gets when a restore renames it. The server
-// computes that with Java's String.replaceAll. This package does the same for the part of
-// Java's syntax that has one meaning only, and refuses the rest with its column: a name
-// that was guessed wrong may be that of an index which the restore then overwrites.
+// Package rename computes the name of an index that a restore renames. The server uses
+// Java's String.replaceAll. This package does the same for the unambiguous part of Java's
+// syntax, and refuses the rest with its column: with a wrong guess the restore may
+// overwrite another index.
 package rename
 
 import (
@@ -15,9 +15,9 @@ import (
 // at most 255 bytes.
 const longest = 1000
 
-// Rule is a pattern and a replacement that were understood.
+// Rule is a valid pattern with its replacement.
 type Rule struct {
-	Pattern, Replacement string // as they are sent
+	Pattern, Replacement string // as sent
 
 	// RE2 has no place to start from within a text, so that ^ must be told: rest is the
 	// pattern behind the beginning, where ^ never holds.
@@ -32,7 +32,7 @@ type part struct {
 	group int // 0 is the whole match; -1: a text
 }
 
-// Error is something in a pattern or a replacement that is not understood.
+// Error is an unsupported part of a pattern or a replacement.
 type Error struct {
 	What   string // pattern or replacement
 	Column int    // in characters, from 1
@@ -61,14 +61,14 @@ func Compile(pattern, replacement string) (*Rule, error) {
 	return r, nil
 }
 
-// Apply is the name that the server gives. Names that a pattern may treat differently
-// than this package does are errors.
+// Apply returns the name that the server makes. It is an error if the server may treat the
+// name differently than this package.
 func (r *Rule) Apply(name string) (string, error) {
 	switch {
 	case !utf8.ValidString(name) || strings.ContainsFunc(name, unclear):
-		return "", fmt.Errorf("the name %q has a character that cannot be renamed safely: restore the index under its own name", name)
+		return "", fmt.Errorf("the name %q contains a character that cannot be renamed safely: restore the index under its own name", name)
 	case !r.anchored && strings.ContainsFunc(name, beyond):
-		return "", fmt.Errorf("the name %q has a character beyond U+FFFF: it can only be renamed by a pattern that begins with ^", name)
+		return "", fmt.Errorf("the name %q contains a character beyond U+FFFF: it can only be renamed with a pattern that begins with ^", name)
 	}
 	var out strings.Builder
 	copied := 0
@@ -96,30 +96,30 @@ func (r *Rule) Apply(name string) (string, error) {
 	return out.String(), nil
 }
 
-// unclear are control characters and line ends, which . $ and \s treat in their own way.
+// unclear are control characters and line ends, which . $ and \s treat differently.
 func unclear(c rune) bool {
 	return c < ' ' || c >= 0x7f && c < 0xa0 || c == '\u2028' || c == '\u2029'
 }
 
-// beyond are the characters that Java keeps as two: a match may begin between them.
+// beyond are the characters that Java stores as two: a match may begin between them.
 func beyond(c rune) bool { return c > 0xffff }
 
-// Prefix puts a text before every name.
+// Prefix is the rule that adds a text before every name.
 func Prefix(prefix string) (pattern, replacement string) {
 	return "^(.+)$", Quote(prefix) + "$1"
 }
 
-// Exactly gives one index another name.
+// Exactly is the rule that gives one index another name.
 func Exactly(name, target string) (pattern, replacement string) {
 	return "^" + regexp.QuoteMeta(name) + "$", Quote(target)
 }
 
-// Quote writes a text so that it stands for itself in a replacement.
+// Quote quotes a text for a replacement.
 func Quote(text string) string { return strings.NewReplacer(`\`, `\\`, `$`, `\$`).Replace(text) }
 
-// Possible says whether the server could give a name by a rule that Compile refuses. A
-// replaced match leaves every fixed text of the replacement in the name, in order; what is
-// between them is unknown.
+// Possible reports whether the server could make a name by a rule that Compile refuses.
+// Every fixed text of the replacement is then in the name, in order; the text between them
+// is unknown.
 func Possible(replacement, name string) bool {
 	fixed := ""
 	for _, t := range replacementTokens.FindAllString(replacement+"$", -1) {

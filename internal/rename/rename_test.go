@@ -272,7 +272,7 @@ func TestErrorsNameTheColumn(t *testing.T) {
 		{`a(?>b)`, `x`, `pattern, column 2: atomic groups are not supported: write (?:…)`},
 		{`ab*+`, `x`, `pattern, column 4: possessive quantifiers are not supported: leave out this +`},
 		{`a\Qb.c\E`, `x`, `pattern, column 2: \Q and \E are not supported: put a backslash before each punctuation character`},
-		{`[a&&[^b]]`, `x`, `pattern, column 3: && (what two sets share) is not supported: list the characters`},
+		{`[a&&[^b]]`, `x`, `pattern, column 3: && (the intersection of two sets) is not supported: list the characters`},
 		{`[a[b]]`, `x`, `pattern, column 3: a set within a set is not supported: write \[`},
 		{`日[z-a]`, `x`, `pattern, column 4: this is not a range`},
 		{`\p{L}`, `x`, `pattern, column 1: classes of characters by name (\p) are not supported: list the characters`},
@@ -281,7 +281,7 @@ func TestErrorsNameTheColumn(t *testing.T) {
 		{`a\x61`, `x`, `pattern, column 2: \x is not supported: write the character itself`},
 		{`a{,2}`, `x`, `pattern, column 2: { begins a number of repetitions`},
 		{`a{3,2}`, `x`, `pattern, column 2: repetitions are counted`},
-		{`(a*)+`, `x`, `pattern, column 5: what is repeated here can be empty`},
+		{`(a*)+`, `x`, `pattern, column 5: the repeated part can be empty`},
 		{`a**`, `x`, `pattern, column 3: a quantifier of a quantifier`},
 		{`*a`, `x`, `pattern, column 1: there is nothing to repeat: write \* for the character`},
 		{`ab(c`, `x`, `pattern, column 3: the group that begins here has no end`},
@@ -292,7 +292,7 @@ func TestErrorsNameTheColumn(t *testing.T) {
 		{`(a)`, `éx$2`, `replacement, column 3: the pattern has no group 2`},
 		{`(a)`, `x$`, `replacement, column 2: $ begins the number of a group, such as $1: write \$`},
 		{`(a)`, `x${y}`, `replacement, column 2: named groups are not supported: write $1`},
-		{`(a)`, `x\y`, `replacement, column 2: a backslash stands before $ or \ only: leave it out, or write \\`},
+		{`(a)`, `x\y`, `replacement, column 2: a backslash is allowed before $ or \ only: omit it, or write \\`},
 		{`(a|b)+`, `x$1`, `replacement, column 2: group 1 is repeated in the pattern`},
 	} {
 		_, err := Compile(c[0], c[1])

@@ -314,7 +314,7 @@ func TestRenameOfUnusualNames(t *testing.T) {
 	for _, r := range []Request{{OnConflict: Rename}, {Pattern: "^(.+)$", Replacement: "x-$1"}} {
 		p := Make(r, Listings{Snapshots: []*cluster.Snapshot{snap("s", "2026-11-10 01:00", "a\nb")}, Indices: []*cluster.Index{{Name: "a\nb"}}})
 		require.Len(t, p.Refusals, 1)
-		require.Contains(t, p.Refusals[0], `"a\nb" has a character that cannot be renamed safely`)
+		require.Contains(t, p.Refusals[0], `"a\nb" contains a character that cannot be renamed safely`)
 	}
 }
 

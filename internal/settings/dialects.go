@@ -13,8 +13,8 @@ import (
 	"github.com/esnap/esnap/internal/strictyaml"
 )
 
-// secretsIn are keys that every dialect takes besides its own, so that secrets
-// can leave the file.
+// secretsIn are keys that every dialect accepts besides its own, so that secrets can be
+// moved out of the file.
 type secretsIn struct {
 	PasswordFile    string `yaml:"password_file"`
 	APIKeyFile      string `yaml:"api_key_file"`
@@ -65,22 +65,23 @@ type curator5File struct {
 // curator5Key is the header in which Curator 5 sends api_key.
 const curator5Key = "X-Api-Key"
 
-// UnreadKeyAdvice is said of that key.
-const UnreadKeyAdvice = "the client file's api_key is sent as the header x-api-key, as Curator 5 does it, and Elasticsearch does not read that header; give an API key of Elasticsearch in ESNAP_API_KEY (id:key, or base64 of that)"
+// UnreadKeyAdvice is the warning about that key.
+const UnreadKeyAdvice = "the client file's api_key is sent as the header x-api-key, as in Curator 5, but Elasticsearch does not read that header; set an API key of Elasticsearch in ESNAP_API_KEY (id:key, or base64 of that)"
 
-// UnreadKey says whether the only credentials are a key that Elasticsearch does not read.
+// UnreadKey reports whether the only credentials are a key that Elasticsearch does not
+// read.
 func (s *Settings) UnreadKey() bool {
 	return s.Header.Get(curator5Key) != "" && s.APIKey == "" && s.BearerToken == "" && s.Password == ""
 }
 
-// meaning is which settings a key of Curator 5's client section decides.
+// meaning lists the settings that each key of Curator 5's client section sets.
 var meaning = map[string][]string{
 	"hosts": {"url"}, "port": {"url"}, "use_ssl": {"url"}, "url_prefix": {"url"}, "certificate": {"ca-file"}, "client_cert": {"client-cert"},
 	"client_key": {"client-key"}, "ssl_no_validate": {"insecure"}, "http_auth": {"username", "password"}, "username": {"username"},
 	"password": {"password"}, "timeout": {"timeout"}, "master_only": nil,
 }
 
-// override puts what the command line gives over the keys of the section.
+// override replaces the keys of the section by those of the command line.
 func (s *Settings) override(n *strictyaml.Node) *strictyaml.Node {
 	if len(s.client) == 0 {
 		return n
@@ -126,8 +127,8 @@ type curator8File struct {
 	} `yaml:"-"`
 }
 
-// notBuilt are keys of Curator 8's client section that tune its Python client;
-// they are accepted with a warning.
+// notBuilt are keys of Curator 8's client section that configure its Python client. They
+// are accepted with a warning.
 var notBuilt = []string{
 	"http_compress", "ssl_show_warn", "retry_on_timeout", "randomize_nodes_in_pool", "sniff_on_start", "sniff_before_requests", "sniff_on_node_failure", "meta_header",
 	"ssl_version", "ssl_context", "connections_per_node", "max_retries", "sniff_timeout", "min_delay_between_sniffing", "dead_node_backoff_factor", "max_dead_node_backoff",
@@ -142,8 +143,7 @@ type loggingIn struct {
 	Blacklist []string `yaml:"blacklist" check:"list"`
 }
 
-// lenient is a boolean that takes numbers by their truth, as Curator's client
-// files do.
+// lenient is a boolean that also accepts numbers, as in Curator's client files.
 type lenient bool
 
 // DecodeYAML implements strictyaml.Unmarshaler.
@@ -159,7 +159,7 @@ func (l *lenient) DecodeYAML(n *strictyaml.Node, p *strictyaml.Problems) {
 	p.Add(n, "expected a boolean (true or false), got %s", n.Kind)
 }
 
-// decode reads a client file in whichever dialect it has, as settings by key.
+// decode reads a client file in any dialect, as settings by key.
 func (s *Settings) decode(name string, data []byte) (map[string]any, error) {
 	// Curator substitutes only whole scalars; esnap's own dialect also inside them.
 	own := strictyaml.Parse(data, strictyaml.Options{LastWins: true}, &strictyaml.Problems{}).Get("cluster") != nil
@@ -171,7 +171,7 @@ func (s *Settings) decode(name string, data []byte) (map[string]any, error) {
 		own, c5, c8 := root.Get("cluster"), root.Get("client"), root.Get("elasticsearch")
 		switch {
 		case btoi(own != nil)+btoi(c5 != nil)+btoi(c8 != nil) > 1:
-			p.Add(root, "the file has more than one of cluster, client and elasticsearch: it must be in one dialect")
+			p.Add(root, "the file has more than one of the keys cluster, client and elasticsearch: only one is allowed")
 		case own != nil:
 			s.Dialect = Own
 			s.own(own, out, p)
@@ -261,12 +261,12 @@ func (s *Settings) curator5(n *strictyaml.Node, out map[string]any, p *strictyam
 		}
 		urls = append(urls, u)
 	}
-	if given["hosts"] || given["port"] || given["use_ssl"] || given["url_prefix"] { // else it is the default
+	if given["hosts"] || given["port"] || given["use_ssl"] || given["url_prefix"] { // otherwise the default is used
 		put(out, "url", strings.Join(urls, ","))
 	}
 	if user, pass, ok := strings.Cut(f.HTTPAuth, ":"); ok {
 		f.Username, f.Password = user, pass
-	} else if strings.Trim(f.HTTPAuth, `'"`) != "" { // quotes alone are what ${NAME:''} leaves when the variable is not set
+	} else if strings.Trim(f.HTTPAuth, `'"`) != "" { // ${NAME:''} gives only quotes if the variable is not set
 		p.Add(n.Get("http_auth"), "http_auth: expected user:password")
 	}
 	put(out, "username", f.Username)
@@ -300,16 +300,16 @@ func (s *Settings) curator5(n *strictyaml.Node, out map[string]any, p *strictyam
 	}
 }
 
-// aws reads how requests are signed: a region and either a whole key or none.
+// aws reads how requests are signed: a region, and either a complete key or none.
 func (s *Settings) aws(f curator5File, n *strictyaml.Node, p *strictyaml.Problems) {
 	given := f.AWSKey + f.AWSSecretKey + f.AWSToken
 	switch {
 	case given == "" && !bool(f.AWSSign):
 		return
 	case f.AWSRegion == "":
-		p.Add(n, "aws_region is missing: requests cannot be signed for Amazon without it")
+		p.Add(n, "aws_region is required to sign requests for Amazon")
 	case (f.AWSKey == "") != (f.AWSSecretKey == ""):
-		p.Add(n, "aws_key and aws_secret_key go together")
+		p.Add(n, "aws_key and aws_secret_key must be given together")
 	}
 	s.AWS = &AWS{Region: f.AWSRegion, Key: f.AWSKey, Secret: f.AWSSecretKey, Token: f.AWSToken}
 	s.other("aws_region", f.AWSRegion)
@@ -333,7 +333,7 @@ func (f curator5File) url(host string) (string, error) {
 	if strings.Contains(host, "://") {
 		u, err := url.Parse(host)
 		if err != nil || u.Host == "" {
-			return "", fmt.Errorf("an entry cannot be read as a URL")
+			return "", fmt.Errorf("an entry is not a valid URL")
 		}
 		if u.Scheme == "http" && bool(f.UseSSL) {
 			u.Scheme = "https"
@@ -371,7 +371,7 @@ func (s *Settings) curator8(n *strictyaml.Node, out map[string]any, p *strictyam
 		strictyaml.Decode(c, &f.Client, strictyaml.How{What: "client setting", Prune: true, Empty: true, Also: notBuilt}, p)
 		for _, key := range notBuilt {
 			if v := c.Get(key); !v.Absent() {
-				p.Warn(v, "%s tunes Curator's Python client and has no effect here", key)
+				p.Warn(v, "%s configures Curator's Python client and has no effect in esnap", key)
 			}
 		}
 	}
@@ -422,7 +422,7 @@ func (s *Settings) curator8(n *strictyaml.Node, out map[string]any, p *strictyam
 		s.Header.Set("X-Opaque-Id", f.Client.OpaqueID)
 		s.other("opaque_id", f.Client.OpaqueID)
 	}
-	for _, k := range slices.Sorted(maps.Keys(f.Client.Headers)) { // they may hold credentials
+	for _, k := range slices.Sorted(maps.Keys(f.Client.Headers)) { // they may contain credentials
 		s.Header.Set(k, fmt.Sprint(f.Client.Headers[k]))
 		s.other("header "+k, "***")
 	}
@@ -432,7 +432,7 @@ func (s *Settings) curator8(n *strictyaml.Node, out map[string]any, p *strictyam
 	case k.ID != "" && k.APIKey != "":
 		out["api-key"] = base64.StdEncoding.EncodeToString([]byte(k.ID + ":" + k.APIKey))
 	case k.ID != "" || k.APIKey != "":
-		p.Add(n.Get("other_settings").Get("api_key"), "api_key: id and api_key go together")
+		p.Add(n.Get("other_settings").Get("api_key"), "api_key: id and api_key must be given together")
 	}
 	s.MasterOnly, s.SkipVersionTest, s.Fingerprint = bool(f.Other.MasterOnly), bool(f.Other.SkipVersionTest), f.Client.Fingerprint
 	s.other("ssl_assert_fingerprint", s.Fingerprint)
@@ -444,14 +444,14 @@ func (s *Settings) curator8(n *strictyaml.Node, out map[string]any, p *strictyam
 	f.Client.secretsIn.put(out)
 }
 
-// curator8Keys is where the settings stand in Curator 8's dialect.
+// curator8Keys are the places of the settings in Curator 8's dialect.
 var curator8Keys = map[string][2]string{
 	"url": {"client", "hosts"}, "bearer-token": {"client", "bearer_auth"}, "ca-file": {"client", "ca_certs"}, "client-cert": {"client", "client_cert"},
 	"client-key": {"client", "client_key"}, "server-name": {"client", "ssl_assert_hostname"}, "timeout": {"client", "request_timeout"}, "insecure": {"client", "verify_certs"},
 	"username": {"other_settings", "username"}, "password": {"other_settings", "password"},
 }
 
-// through notes the variable that a value of the file comes from.
+// through records the variable that a value of the file comes from.
 func (s *Settings) through(n *strictyaml.Node, keys ...string) {
 	if n == nil || n.From == "" {
 		return
@@ -467,7 +467,7 @@ func (s *Settings) throughFiles(n *strictyaml.Node) {
 	}
 }
 
-// CloudHost reads the address out of an Elastic Cloud id: name:base64 of
+// CloudHost reads the address from an Elastic Cloud id: name:base64 of
 // host$elasticsearch-uuid$….
 func CloudHost(id string) (string, error) {
 	_, encoded, found := strings.Cut(id, ":")
@@ -476,11 +476,11 @@ func CloudHost(id string) (string, error) {
 	}
 	data, err := base64.StdEncoding.DecodeString(encoded)
 	if err != nil {
-		return "", fmt.Errorf("it is not of the form name:base64")
+		return "", fmt.Errorf("the id is not of the form name:base64")
 	}
 	parts := strings.Split(string(data), "$")
 	if len(parts) < 2 || parts[0] == "" || parts[1] == "" {
-		return "", fmt.Errorf("it names no Elasticsearch")
+		return "", fmt.Errorf("the id does not contain an Elasticsearch")
 	}
 	host, port := parts[0], "443"
 	if h, p, err := net.SplitHostPort(host); err == nil {

@@ -14,9 +14,8 @@ import (
 	"github.com/esnap/esnap/internal/strictyaml"
 )
 
-// OpenLog opens where log lines go: the file, or for - standard output. It is nil
-// where nothing is set. A new file is for its owner only: it names what the cluster
-// holds.
+// OpenLog opens the log file, or standard output for -. It is nil if none is set. A new
+// file is readable by its owner only, because it names indices and snapshots.
 func (s *Settings) OpenLog(stdout io.Writer) (w io.Writer, done func(), err error) {
 	switch s.LogFile {
 	case "":
@@ -26,7 +25,7 @@ func (s *Settings) OpenLog(stdout io.Writer) (w io.Writer, done func(), err erro
 	}
 	f, err := os.OpenFile(s.LogFile, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
-		return nil, nil, &Error{Text: fmt.Sprintf("open the log file: %s", err), Hint: "in a container without a writable volume, leave log-file out"}
+		return nil, nil, &Error{Text: fmt.Sprintf("cannot open the log file: %s", err), Hint: "in a container without a writable volume, do not set log-file"}
 	}
 	return f, func() { _ = f.Close() }, nil
 }
@@ -34,8 +33,8 @@ func (s *Settings) OpenLog(stdout io.Writer) (w io.Writer, done func(), err erro
 // secretKeys are the keys of client files whose values are secrets, in all dialects.
 var secretKeys = []string{"password", "http_auth", "api_key", "bearer_token", "bearer_auth", "token", "aws_secret_key", "aws_token"}
 
-// holdsSecret says whether a secret stands in a client file itself. One that comes
-// from a variable does not.
+// holdsSecret reports whether a client file itself contains a secret. A secret that comes
+// from a variable does not count.
 func holdsSecret(n *strictyaml.Node, key string) bool {
 	if n == nil {
 		return false
@@ -47,7 +46,7 @@ func holdsSecret(n *strictyaml.Node, key string) bool {
 		slices.ContainsFunc(n.Items, func(it *strictyaml.Node) bool { return holdsSecret(it, key) })
 }
 
-// secretFiles are the files that hold secrets, with what each is.
+// secretFiles are the files that contain secrets, with their kind.
 func (s *Settings) secretFiles() (list [][2]string) {
 	add := func(what, file string) {
 		if file != "" {
@@ -66,8 +65,8 @@ func (s *Settings) secretFiles() (list [][2]string) {
 	return list
 }
 
-// mode is the permissions of a file, or none where they say nothing: Kubernetes
-// mounts Secrets through the link ..data, with modes of its own.
+// mode are the permissions of a file, or none if they are not meaningful: Kubernetes
+// mounts Secrets through the link ..data, with its own modes.
 func mode(file string) (fs.FileMode, bool) {
 	real, err := filepath.EvalSymlinks(file)
 	if err != nil {
@@ -85,23 +84,23 @@ func mode(file string) (fs.FileMode, bool) {
 	return st.Mode().Perm(), true
 }
 
-// writable warns of files with secrets that others may change: they could have the
-// credentials sent elsewhere, or put their own in.
+// writable warns of files with secrets that other users may change: they could send the
+// credentials elsewhere, or replace them.
 func (s *Settings) writable() (warnings []string) {
 	for _, f := range s.secretFiles() {
 		if m, ok := mode(f[1]); ok && m&0o022 != 0 {
-			warnings = append(warnings, fmt.Sprintf("the %s %s holds a secret, and other users may change it (mode %04o); chmod 600 protects it", f[0], f[1], m))
+			warnings = append(warnings, fmt.Sprintf("the %s %s contains a secret, but other users may change it (mode %04o); chmod 600 protects it", f[0], f[1], m))
 		}
 	}
 	return warnings
 }
 
-// Advice is what validate and config show warn of besides Warnings: files with
-// secrets that others may read, and credentials on an open line.
+// Advice are the additional warnings of validate and config show: files with secrets that
+// other users may read, and credentials that are sent without encryption.
 func (s *Settings) Advice() (warnings []string) {
 	for _, f := range s.secretFiles() {
 		if m, ok := mode(f[1]); ok && m&0o044 != 0 && m&0o022 == 0 {
-			warnings = append(warnings, fmt.Sprintf("the %s %s holds a secret, and other users may read it (mode %04o); chmod 600 protects it", f[0], f[1], m))
+			warnings = append(warnings, fmt.Sprintf("the %s %s contains a secret, but other users may read it (mode %04o); chmod 600 protects it", f[0], f[1], m))
 		}
 	}
 	for _, raw := range s.URLs {
@@ -120,12 +119,12 @@ func (s *Settings) Advice() (warnings []string) {
 		default:
 			continue
 		}
-		warnings = append(warnings, fmt.Sprintf("%s is sent to %s over plain http, where it can be read on the way; use https", what, u.Host))
+		warnings = append(warnings, fmt.Sprintf("%s is sent to %s over http without encryption; use https", what, u.Host))
 	}
 	return warnings
 }
 
-// local says whether an address is of this machine.
+// local reports whether an address is on this machine.
 func local(host string) bool {
 	ip := net.ParseIP(host)
 	return host == "localhost" || strings.HasSuffix(host, ".localhost") || ip != nil && ip.IsLoopback()

@@ -37,10 +37,10 @@ func TestModesOfFilesWithSecrets(t *testing.T) {
 	}{
 		{name: "own", env: with("ESNAP_PASSWORD_FILE", file("own", "p", 0o600))},
 		{name: "read-only", env: with("ESNAP_PASSWORD_FILE", file("ro", "p", 0o400))},
-		{name: "others write", env: with("ESNAP_PASSWORD_FILE", file("w", "p", 0o606)), warning: "the password-file " + dir + "/w holds a secret, and other users may change it (mode 0606)"},
-		{name: "the group writes", env: with("ESNAP_API_KEY_FILE", file("g", "p", 0o660)), warning: "the api-key-file " + dir + "/g holds a secret, and other users may change it"},
+		{name: "others write", env: with("ESNAP_PASSWORD_FILE", file("w", "p", 0o606)), warning: "the password-file " + dir + "/w contains a secret, but other users may change it (mode 0606)"},
+		{name: "the group writes", env: with("ESNAP_API_KEY_FILE", file("g", "p", 0o660)), warning: "the api-key-file " + dir + "/g contains a secret, but other users may change it"},
 		{name: "behind a link", env: with("ESNAP_PASSWORD_FILE", linked), warning: "the password-file " + linked},
-		{name: "others read", env: with("ESNAP_BEARER_TOKEN_FILE", file("r", "p", 0o644)), advice: "the bearer-token-file " + dir + "/r holds a secret, and other users may read it (mode 0644)"},
+		{name: "others read", env: with("ESNAP_BEARER_TOKEN_FILE", file("r", "p", 0o644)), advice: "the bearer-token-file " + dir + "/r contains a secret, but other users may read it (mode 0644)"},
 		{name: "the group reads", env: with("ESNAP_CLIENT_KEY", file("k", "p", 0o640)), advice: "the client-key " + dir + "/k"},
 		{name: "certificate and key in one file", env: with("ESNAP_CLIENT_CERT", file("ck", "p", 0o666)), warning: "the client-cert " + dir + "/ck"},
 		{name: "Kubernetes", env: with("ESNAP_PASSWORD_FILE", mounted)},
@@ -73,7 +73,7 @@ func TestCredentialsOnAnOpenLine(t *testing.T) {
 		url, want string
 		env       map[string]string
 	}{
-		{"http://es:9200", "the password is sent to es:9200 over plain http, where it can be read on the way; use https", both},
+		{"http://es:9200", "the password is sent to es:9200 over http without encryption; use https", both},
 		{"http://u:geheim@es:9200", "the password is sent to es:9200", nil},
 		{"https://a:9200,http://b:9200", "the password is sent to b:9200", both},
 		{"http://es:9200", "the API key is sent to es:9200", map[string]string{"ESNAP_API_KEY": "geheim"}},

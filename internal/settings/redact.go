@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// Redact takes the secrets of the connection out of a text that leaves esnap by
-// another way than its streams. Very short ones stay: they are part of any text.
+// Redact removes the secrets of the connection from a text that does not go through
+// esnap's own streams. Very short secrets are not removed: they occur in any text.
 func (s *Settings) Redact(text string) string {
 	var secrets []string
 	for _, raw := range s.URLs {

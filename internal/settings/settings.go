@@ -1,7 +1,7 @@
-// Package settings finds out how a cluster is reached and how esnap talks: flags
-// win over the environment, that over a file, that over defaults. It is the only
-// user of viper, and viper never reads a file's text: the strict decoder does, so
-// that a misspelt key in a client file is an error with its line.
+// Package settings reads the settings of the connection, the log and the run. Flags
+// override the environment, the environment overrides the file, and the file overrides the
+// defaults. It is the only user of viper. Viper never reads a file's text: the strict
+// decoder does, so that a misspelt key in a client file is an error with its line.
 package settings
 
 import (
@@ -26,7 +26,7 @@ import (
 	"github.com/esnap/esnap/internal/strictyaml"
 )
 
-// DefaultURL is tried when nothing says where the cluster is.
+// DefaultURL is the address if no setting gives one.
 const DefaultURL = "http://127.0.0.1:9200"
 
 // Settings are the effective settings of one invocation.
@@ -44,10 +44,10 @@ type Settings struct {
 	Insecure    bool
 
 	Timeout        time.Duration // of one request
-	ConnectTimeout time.Duration // waiting for a cluster that does not answer
-	Deadline       time.Duration // of the whole run; 0 is none
+	ConnectTimeout time.Duration // how long to wait for a cluster that does not answer
+	Deadline       time.Duration // of the whole run; 0: none
 	DryRun         bool
-	Guards         *bool // nil: as the file says
+	Guards         *bool // nil: as the action file sets it
 	Compat         int   // 5 or 8; 0: by the client file
 
 	LogLevel  string
@@ -58,28 +58,28 @@ type Settings struct {
 	SkipVersionTest bool
 	Fingerprint     string // of the server's certificate; empty: any
 	Blacklist       []string
-	HasBlacklist    bool // the file gives one, maybe an empty one
+	HasBlacklist    bool // the file has one, perhaps empty
 	AWS             *AWS // sign requests for Amazon; nil: do not
 
 	File     string   // the client file that was read; empty if none
 	Dialect  Dialect  // of that file
 	Warnings []string // about the file
 	env      Env      // the environment
-	// fileHasSecret: one stands in the client file itself.
+	// fileHasSecret: the client file itself contains a secret.
 	fileHasSecret bool
 	named         map[string]bool // variables that files name
 	entries       []entry
-	client        map[string]string // keys of Curator 5's client section that the command line gives
-	over          map[string]any    // the settings they stand for
+	client        map[string]string // keys of Curator 5's client section from the command line
+	over          map[string]any    // the settings that these keys set
 	values        map[string]string // effective, as text
 	source        map[string]string
 	via           map[string]string // the variable that the file's value comes from, by setting
-	from          string            // what named the client file
-	others        []Shown           // what the client file sets that is no setting of its own
+	from          string            // where the name of the client file comes from
+	others        []Shown           // values in the client file that are not settings
 }
 
-// AWS says how requests are signed for Amazon's OpenSearch service. Without a key
-// the credentials are those of the environment, as Amazon's tools find them.
+// AWS is how requests are signed for Amazon's OpenSearch service. Without a key the
+// credentials are read from the environment, as Amazon's tools do.
 type AWS struct {
 	Region      string
 	Key, Secret string
@@ -89,8 +89,8 @@ type AWS struct {
 // Dialect is the form of a client file.
 type Dialect int
 
-// The dialects, told apart by the root key. NoFile also stands for a file without
-// one of them.
+// The dialects, distinguished by the root key. NoFile is also the dialect of a file
+// without one of them.
 const (
 	NoFile   Dialect = 0
 	Curator5 Dialect = 5 // client:
@@ -105,37 +105,37 @@ type entry struct {
 	usage   string
 	secret  bool
 	boolean bool
-	noFlag  bool // a secret must not stand on a command line
+	noFlag  bool // secrets must not be on a command line
 }
 
-// entries is the one list of settings.
+// entries is the list of all settings.
 var entries = []entry{
-	{key: "url", def: DefaultURL, usage: "address of the cluster; several with commas between"},
+	{key: "url", def: DefaultURL, usage: "address of the cluster; separate several with commas"},
 	{key: "username", usage: "user name for basic authentication"},
 	{key: "password", secret: true, noFlag: true, usage: "password"},
-	{key: "password-file", usage: "file that holds the password"},
+	{key: "password-file", usage: "file with the password"},
 	{key: "api-key", secret: true, noFlag: true, usage: "API key, base64 of id:key"},
-	{key: "api-key-file", usage: "file that holds an API key (base64 of id:key)"},
+	{key: "api-key-file", usage: "file with the API key (base64 of id:key)"},
 	{key: "bearer-token", secret: true, noFlag: true, usage: "bearer token"},
-	{key: "bearer-token-file", usage: "file that holds a bearer token"},
+	{key: "bearer-token-file", usage: "file with the bearer token"},
 	{key: "ca-file", usage: "PEM file of the certificate authority to trust"},
 	{key: "client-cert", usage: "PEM file of a client certificate"},
-	{key: "client-key", usage: "PEM file of its key"},
-	{key: "server-name", usage: "name the server's certificate must have"},
-	{key: "insecure", def: "false", boolean: true, usage: "do not verify the server's certificate (warns)"},
+	{key: "client-key", usage: "PEM file of the key of the client certificate"},
+	{key: "server-name", usage: "name that the server's certificate must have"},
+	{key: "insecure", def: "false", boolean: true, usage: "do not verify the server's certificate (logs a warning)"},
 	{key: "timeout", def: "30s", usage: "time-out of one request"},
 	{key: "connect-timeout", usage: "how long to wait for a cluster that does not answer or is starting (default 10m in run, 30s in dry runs, 10s on a terminal)"},
-	{key: "deadline", usage: "end the run after so long, starting nothing new"},
-	{key: "dry-run", def: "false", boolean: true, usage: "say what would be done, send nothing that changes the cluster"},
-	{key: "guards", usage: "off: do exactly what Curator did, sparing nothing"},
-	{key: "compat", usage: "Curator generation whose defaults count, 5 or 8"},
+	{key: "deadline", usage: "stop starting new work after this time (for example 5h30m)"},
+	{key: "dry-run", def: "false", boolean: true, usage: "show what would be done; send nothing that changes the cluster"},
+	{key: "guards", usage: "on or off; off disables all protections (newest good snapshot, restored indices, …)"},
+	{key: "compat", usage: "Curator generation whose defaults are used, 5 or 8"},
 	{key: "log-level", usage: "debug, info, warning or error (default info, on a terminal warning)"},
 	{key: "log-format", def: "text", usage: "text or json"},
 	{key: "log-file", usage: "write log lines to this file instead of stderr; - is stdout"},
 }
 
-// Flags adds the flags of all settings but those of the run itself, which only
-// some commands have.
+// Flags adds the flags of all settings except those of the run, which only some commands
+// have.
 func Flags(fs *pflag.FlagSet) {
 	for _, e := range entries {
 		if e.noFlag || e.key == "dry-run" || e.key == "deadline" || e.key == "guards" || e.key == "compat" {
@@ -146,8 +146,8 @@ func Flags(fs *pflag.FlagSet) {
 	fs.String("config", "", "client file (default: the first of "+strings.Join(DefaultFiles(func(string) string { return "" })[:2], ", ")+", …)")
 }
 
-// AddFlag adds the flag of one setting. Its default is shown, not set: whether a
-// flag was given tells a file's value apart.
+// AddFlag adds the flag of one setting. Its default is shown but not set, because a flag
+// that is not given must not override the file.
 func AddFlag(fs *pflag.FlagSet, key string) {
 	for _, e := range entries {
 		if e.key != key {
@@ -169,9 +169,9 @@ func AddFlag(fs *pflag.FlagSet, key string) {
 	}
 }
 
-// DefaultFiles lists where a client file is looked for when none is named. The
-// current folder is not among them: it may be somebody else's, and the credentials
-// of the environment would go to the address in its file.
+// DefaultFiles lists the places of a client file if none is named. The current folder is
+// not one of them: it may belong to another user, and the credentials of the environment
+// would be sent to the address in that file.
 func DefaultFiles(getenv func(string) string) []string {
 	home := getenv("HOME")
 	xdg := getenv("XDG_CONFIG_HOME")
@@ -200,12 +200,12 @@ type Error struct {
 
 func (e *Error) Error() string { return e.Text }
 
-// Load layers flags, environment, file and defaults. A file named must be there;
-// of the default places the first that is.
+// Load combines flags, environment, file and defaults. A named file must exist; without a
+// name, the first existing default file is read.
 func Load(flags *pflag.FlagSet, env Env) (*Settings, error) { return LoadOver(flags, env, nil) }
 
-// LoadOver is Load with keys of Curator 5's client section that its command line
-// gives: each replaces the file's, and then counts as a flag (spec/curator §1.2).
+// LoadOver is Load with keys of Curator 5's client section from its command line: each
+// replaces the key of the file, and then counts as a flag (spec/curator §1.2).
 func LoadOver(flags *pflag.FlagSet, env Env, client map[string]string) (*Settings, error) {
 	v := viper.New()
 	s := &Settings{env: env, named: map[string]bool{}, entries: entries, client: client, over: map[string]any{}, values: map[string]string{}, source: map[string]string{}, via: map[string]string{}, Header: http.Header{}}
@@ -222,7 +222,7 @@ func LoadOver(flags *pflag.FlagSet, env Env, client map[string]string) (*Setting
 	if file != "" {
 		data, err := os.ReadFile(file)
 		if err != nil {
-			return nil, &Error{Text: fmt.Sprintf("read the client file: %s", err)}
+			return nil, &Error{Text: fmt.Sprintf("cannot read the client file: %s", err)}
 		}
 		s.File = file
 		if fromFile, err = s.decode(file, data); err != nil {
@@ -277,12 +277,12 @@ func (s *Settings) findFile(flags *pflag.FlagSet, env Env) (string, error) {
 	s.from = cmp.Or(map[string]string{"--config": "flag --config", "ESNAP_CONFIG": "environment ESNAP_CONFIG"}[from], "default place")
 	if named != "" {
 		if st, err := os.Stat(named); err != nil || st.IsDir() {
-			return "", &Error{Text: fmt.Sprintf("the client file %s (from %s) cannot be read", named, from), Hint: "name a file that is there, or leave it out to use flags and environment"}
+			return "", &Error{Text: fmt.Sprintf("the client file %s (from %s) cannot be read", named, from), Hint: "name an existing file, or omit it to use only flags and environment"}
 		}
 		return named, nil
 	}
 	for _, f := range DefaultFiles(env.get) {
-		if !filepath.IsAbs(f) { // HOME or XDG_CONFIG_HOME is unset or relative: that is the current folder
+		if !filepath.IsAbs(f) { // HOME or XDG_CONFIG_HOME is unset or relative: that would be the current folder
 			continue
 		}
 		if st, err := os.Stat(f); err == nil && !st.IsDir() {
@@ -294,7 +294,7 @@ func (s *Settings) findFile(flags *pflag.FlagSet, env Env) (string, error) {
 	return "", nil
 }
 
-// resolve turns texts into typed settings and reads the files that hold secrets.
+// resolve turns texts into typed settings and reads the files with secrets.
 func (s *Settings) resolve() error {
 	get := func(key string) string { return s.values[key] }
 	for u := range strings.SplitSeq(get("url"), ",") {
@@ -309,8 +309,8 @@ func (s *Settings) resolve() error {
 		to  *string
 	}{{"password", &s.Password}, {"api-key", &s.APIKey}, {"bearer-token", &s.BearerToken}} {
 		*secret.to = get(secret.key)
-		// A file given nearer than the value wins over it; the other of both is not in
-		// effect, and not shown.
+		// A file from a source of higher rank overrides the value. The other one has no effect
+		// and is not shown.
 		inFile := secret.key + "-file"
 		switch file := get(inFile); {
 		case file == "":
@@ -327,9 +327,9 @@ func (s *Settings) resolve() error {
 		s.APIKey = base64.StdEncoding.EncodeToString([]byte(s.APIKey))
 	}
 	if s.Password != "" && s.Username == "" && !hasUser(s.URLs) {
-		return &Error{Text: "a password is given but no user name", Hint: "set ESNAP_USERNAME or --username"}
+		return &Error{Text: "a password is set, but no user name", Hint: "set ESNAP_USERNAME or --username"}
 	}
-	if !slices.ContainsFunc(s.URLs, func(u string) bool { return !hasUser([]string{u}) }) { // each address has its own
+	if !slices.ContainsFunc(s.URLs, func(u string) bool { return !hasUser([]string{u}) }) { // each address contains its own
 		delete(s.values, "username")
 		delete(s.values, "password")
 		delete(s.values, "password-file")
@@ -386,7 +386,7 @@ func hasUser(urls []string) bool {
 	return slices.ContainsFunc(urls, func(raw string) bool { u, err := url.Parse(raw); return err == nil && u.User != nil })
 }
 
-// rank orders sources: default, file, environment, flag.
+// rank orders the sources: default, file, environment, flag.
 func rank(source string) int {
 	return slices.IndexFunc([]string{"default", "file", "environment", "flag"}, func(p string) bool { return strings.HasPrefix(source, p) })
 }
@@ -424,23 +424,23 @@ func (s *Settings) wrong(key, want string) error {
 func readSecret(file string) (string, error) {
 	data, err := os.ReadFile(file)
 	if err != nil {
-		return "", &Error{Text: fmt.Sprintf("read the secret: %s", err), Hint: "mount the secret, or take the setting out"}
+		return "", &Error{Text: fmt.Sprintf("cannot read the secret: %s", err), Hint: "mount the secret, or remove the setting"}
 	}
 	text := strings.TrimRight(string(data), "\r\n")
 	if text == "" {
-		return "", &Error{Text: fmt.Sprintf("the file %s that should hold a secret is empty", file)}
+		return "", &Error{Text: fmt.Sprintf("the secret file %s is empty", file)}
 	}
 	return text, nil
 }
 
-// Shown is one effective setting for people, secrets masked.
+// Shown is one effective setting as it is shown, secrets masked.
 type Shown struct {
 	Key    string `json:"key"`
 	Value  string `json:"value"`
 	Source string `json:"source"`
 }
 
-// masked is a value as people may see it.
+// masked is a value as it may be shown.
 func (e entry) masked(value string) string {
 	switch {
 	case e.secret && value != "":
@@ -464,7 +464,8 @@ func (s *Settings) Show() []Shown {
 	return append(out, s.others...)
 }
 
-// ClientFile is the client file that was read and what named it, as Show lists.
+// ClientFile is the client file that was read and where its name comes from, as Show
+// lists it.
 func (s *Settings) ClientFile() []Shown {
 	if s.File == "" {
 		return nil
@@ -472,7 +473,7 @@ func (s *Settings) ClientFile() []Shown {
 	return []Shown{{"config", s.File, s.from}}
 }
 
-// inFile is the client file as the source of a setting.
+// inFile names the client file as the source of a setting.
 func (s *Settings) inFile(key string) string {
 	source := "file " + s.File
 	if v := s.via[key]; v != "" {
@@ -481,15 +482,15 @@ func (s *Settings) inFile(key string) string {
 	return source
 }
 
-// other shows what the client file sets besides the settings.
+// other adds a value of the client file that is not a setting.
 func (s *Settings) other(key, value string) {
 	if value != "" {
 		s.others = append(s.others, Shown{key, value, s.inFile("")})
 	}
 }
 
-// Mask hides user information in addresses. A comma may be part of a password: an
-// address begins only where a scheme follows the comma.
+// Mask hides user information in addresses. A comma may be part of a password: the next
+// address begins only if a scheme follows the comma.
 func Mask(urls string) string {
 	starts := append([]int{0}, commaScheme(urls)...)
 	var parts []string
@@ -523,11 +524,11 @@ func commaScheme(urls string) []int {
 	return starts
 }
 
-// Has says whether a setting was given, or has a default.
+// Has reports whether a setting is given or has a default.
 func (s *Settings) Has(key string) bool { return s.values[key] != "" }
 
-// Flavour is the flavour that --compat or the client file asks for; decided is false
-// where neither does.
+// Flavour is the flavour that --compat or the client file selects; decided is false if
+// neither does.
 func (s *Settings) Flavour() (f flavour.Flavour, decided bool) {
 	switch {
 	case s.Compat != 0:
@@ -540,8 +541,8 @@ func (s *Settings) Flavour() (f flavour.Flavour, decided bool) {
 	return flavour.Native, false
 }
 
-// Source says where a setting comes from: a flag, a variable, or a file.
+// Source is where a setting comes from: a flag, a variable or a file.
 func (s *Settings) Source(key string) string { return s.source[key] }
 
-// IsDefaultURL says whether nothing said where the cluster is.
+// IsDefaultURL reports whether no setting gives the address of the cluster.
 func (s *Settings) IsDefaultURL() bool { return s.source["url"] == "default" }

@@ -198,7 +198,7 @@ func TestCurator8(t *testing.T) {
 	require.Equal(t, []any{1500 * time.Millisecond, true, "ca", "c", "k", "n", "tok", "u", "p", true, "debug", "json"}, []any{s.Timeout, s.Insecure, s.CAFile, s.ClientCert, s.ClientKey, s.ServerName, s.BearerToken, s.Username, s.Password, s.MasterOnly, s.LogLevel, s.LogFormat})
 	require.Equal(t, http.Header{"X-Opaque-Id": {"night"}, "X-A": {"1"}}, s.Header)
 	require.Len(t, s.Warnings, 1)
-	require.Contains(t, s.Warnings[0], "max_retries tunes Curator's Python client")
+	require.Contains(t, s.Warnings[0], "max_retries configures Curator's Python client")
 }
 
 // A file with every key of Curator 8's documentation, most of them without a value.
@@ -228,7 +228,7 @@ func TestAPIKeyForms(t *testing.T) {
 // What is wrong in a client file, with line, column and suggestion.
 func TestClientFileErrors(t *testing.T) {
 	for _, c := range []struct{ file, want string }{
-		{"client:\n  hosts: es\nelasticsearch: {}\n", "client.yml:1:1: the file has more than one of cluster, client and elasticsearch: it must be in one dialect"},
+		{"client:\n  hosts: es\nelasticsearch: {}\n", "client.yml:1:1: the file has more than one of the keys cluster, client and elasticsearch: only one is allowed"},
 		{"logging:\n  logfomat: json\n", `client.yml:2:3: unknown logging setting "logfomat"; did you mean "logformat"?`},
 		{"client:\n  host: es\n", `client.yml:2:3: unknown client setting "host"; did you mean "hosts"?`},
 		{"elasticsearch:\n  client:\n    host: http://es\n", `client.yml:3:5: unknown client setting "host"; did you mean "hosts"?`},
@@ -240,11 +240,11 @@ func TestClientFileErrors(t *testing.T) {
 		{"client:\n  use_ssl: maybe\n", "client.yml:2:12: expected a boolean (true or false), got text"},
 		{"elasticsearch:\n  client:\n    hosts: es:9200\n", "client.yml:3:12: hosts: an entry is not of the form http://host:port or https://host:port"},
 		{"elasticsearch:\n  client:\n    hosts: http://es\n    cloud_id: name:eCR5\n", "client.yml:4:15: cloud_id and hosts exclude each other"},
-		{"elasticsearch:\n  client:\n    cloud_id: '%%'\n", "client.yml:3:15: cloud_id: it is not of the form name:base64"},
-		{"elasticsearch:\n  other_settings:\n    api_key: {id: x}\n", "client.yml:3:14: api_key: id and api_key go together"},
+		{"elasticsearch:\n  client:\n    cloud_id: '%%'\n", "client.yml:3:15: cloud_id: the id is not of the form name:base64"},
+		{"elasticsearch:\n  other_settings:\n    api_key: {id: x}\n", "client.yml:3:14: api_key: id and api_key must be given together"},
 		{"logging:\n  loglevel: LOUD\n", `client.yml:2:13: loglevel: "LOUD" is not one of DEBUG, INFO, WARNING, ERROR, CRITICAL`},
 		{"- client\n", "client.yml:1:1: expected a map, got a list"},
-		{"client: {}\n---\nclient: {}\n", "client.yml:2:1: a second document starts here; one file holds one document"},
+		{"client: {}\n---\nclient: {}\n", "client.yml:2:1: a second document starts here; a file must contain only one document"},
 	} {
 		_, err := load(t, given{file: c.file})
 		require.EqualError(t, err, c.want, c.file)
@@ -313,11 +313,11 @@ func TestSecretFiles(t *testing.T) {
 	require.Equal(t, base64.StdEncoding.EncodeToString([]byte("id:key")), mustLoad(t, given{flags: []string{"--api-key-file", key}}).APIKey)
 	require.Equal(t, "from file ", mustLoad(t, given{env: map[string]string{"ESNAP_BEARER_TOKEN_FILE": pw}}).BearerToken)
 	_, err := load(t, given{flags: []string{"--api-key-file", empty}})
-	require.EqualError(t, err, "the file "+empty+" that should hold a secret is empty")
+	require.EqualError(t, err, "the secret file "+empty+" is empty")
 	_, err = load(t, given{flags: []string{"--api-key-file", "/nowhere/key"}})
-	require.EqualError(t, err, "read the secret: open /nowhere/key: no such file or directory")
+	require.EqualError(t, err, "cannot read the secret: open /nowhere/key: no such file or directory")
 	_, err = load(t, given{env: map[string]string{"ESNAP_PASSWORD": "p"}})
-	require.EqualError(t, err, "a password is given but no user name")
+	require.EqualError(t, err, "a password is set, but no user name")
 	require.NotNil(t, mustLoad(t, given{env: map[string]string{"ESNAP_PASSWORD": "p", "ESNAP_URL": "http://u@es"}}))
 	for _, secret := range []string{"--password=x", "--api-key=x", "--bearer-token=x"} {
 		fs := pflag.NewFlagSet("test", pflag.ContinueOnError)
@@ -428,9 +428,9 @@ func TestAWS(t *testing.T) {
 	require.Equal(t, &AWS{Region: "eu-west-1"}, s.AWS, "credentials are found in the environment")
 	require.Nil(t, mustLoad(t, given{file: "client: {hosts: x, aws_region: eu-west-1, aws_sign_request: False}\n"}).AWS)
 	for file, want := range map[string]string{
-		"client: {aws_sign_request: true}":                                 "aws_region is missing",
-		"client: {aws_key: k, aws_region: r}":                              "go together",
-		"client: {aws_secret_key: geheim, aws_region: r}":                  "go together",
+		"client: {aws_sign_request: true}":                                 "aws_region is required",
+		"client: {aws_key: k, aws_region: r}":                              "must be given together",
+		"client: {aws_secret_key: geheim, aws_region: r}":                  "must be given together",
 		"client: {aws_sing_request: true}":                                 `did you mean "aws_sign_request"`,
 		"elasticsearch: {client: {hosts: 'http://x:9200', aws_region: r}}": "unknown client setting",
 	} {

@@ -2,7 +2,7 @@ package settings
 
 import "strings"
 
-// prefix begins the variables that are esnap's.
+// prefix begins the names of esnap's variables.
 const prefix = "ESNAP_"
 
 // variable is the environment variable of a setting.
@@ -19,15 +19,15 @@ func Variables() []string {
 	return list
 }
 
-// Lookup reads a variable that a file names. What a file names is not a misspelt
-// setting, so its name is kept.
+// Lookup reads a variable that a file names, and records the name: such a variable is not
+// a misspelt setting.
 func (s *Settings) Lookup(name string) (string, bool) {
 	s.named[name] = true
 	return s.env(name)
 }
 
-// Secret says whether a variable holds a secret of the connection to the cluster,
-// so that an action file must not read it.
+// Secret reports whether a variable is a secret of the connection to the cluster. An
+// action file must not read it.
 func (s *Settings) Secret(name string) bool {
 	for _, e := range entries {
 		if variable(e.key) == name {
@@ -37,13 +37,12 @@ func (s *Settings) Secret(name string) bool {
 	return false
 }
 
-// injected begin variables that others set: Kubernetes for a Service called esnap,
-// and esnap's own tests.
+// injected are the prefixes of variables that others set: Kubernetes for a Service called
+// esnap, and esnap's own tests.
 var injected = []string{prefix + "PORT", prefix + "SERVICE_", prefix + "TEST_"}
 
-// Unread lists the variables of an environment that begin as esnap's do, in
-// whatever letters, and that
-// neither a setting nor a file has read.
+// Unread lists the variables of an environment that begin with esnap's prefix, in any
+// letter case, and that neither a setting nor a file has read.
 func (s *Settings) Unread(environ []string) []string {
 	known := map[string]bool{}
 	for _, v := range Variables() {

@@ -9,21 +9,21 @@ import (
 	"time"
 )
 
-// Resolve renders a name: strftime tokens, or Elasticsearch date math when the
-// name is written <…>, evaluated here in the way the server would.
+// Resolve renders a name: strftime tokens, or Elasticsearch date math if the name has the
+// form <…>, evaluated as the server would.
 func Resolve(name string, now time.Time) (string, error) {
 	open, closed := strings.HasPrefix(name, "<"), strings.HasSuffix(name, ">")
 	switch {
 	case len(name) > 1 && open && closed:
 		return dateMath(name, now)
 	case open != closed:
-		return "", fmt.Errorf("the name %q has only one of < and >: date math is written <prefix-{now/d}>", name)
+		return "", fmt.Errorf("the name %q has only one of < and >; date math has the form <prefix-{now/d}>", name)
 	}
 	return Render(name, now), nil
 }
 
 // dateMath evaluates <text{expression{format|zone}}text…>, part by part, as the server
-// does: a backslash makes the brace after it an ordinary character.
+// does: a brace after a backslash is an ordinary character.
 func dateMath(name string, now time.Time) (string, error) {
 	wrong := func(what string) (string, error) { return "", fmt.Errorf("the date math %q %s", name, what) }
 	var out strings.Builder
@@ -38,13 +38,13 @@ func dateMath(name string, now time.Time) (string, error) {
 		case depth == 0 && !brace:
 			out.WriteRune(c)
 		case depth == 1 && !brace && part.formatted:
-			return wrong("has something after the format of an expression; the format must end the expression")
+			return wrong("has text after the format of an expression; the format must end the expression")
 		case depth == 1 && !brace:
 			part.expr.WriteRune(c)
 		case !brace:
 			part.format.WriteRune(c)
 		case c == '{' && (depth == 2 || part.formatted):
-			return wrong("has one { too many; an ordinary one is written \\{")
+			return wrong("has one { too many; write \\{ for the character")
 		case c == '{':
 			depth++
 			part.formatted = depth == 2
@@ -67,12 +67,12 @@ func dateMath(name string, now time.Time) (string, error) {
 	case depth > 0:
 		return wrong("has a { without }")
 	case parts == 0:
-		return wrong("has no {expression}")
+		return wrong("does not contain an {expression}")
 	}
 	return out.String(), nil
 }
 
-// mathPart is what stands in one pair of braces.
+// mathPart is the text in one pair of braces.
 type mathPart struct {
 	expr, format strings.Builder
 	formatted    bool
@@ -131,7 +131,7 @@ func evaluateMath(expr string, now time.Time) (time.Time, error) {
 	} else {
 		anchor, r, ok := strings.Cut(expr, "||")
 		if !ok {
-			return t, fmt.Errorf("%q starts neither with now nor with a date and ||", expr)
+			return t, fmt.Errorf("%q must start with now, or with a date and ||", expr)
 		}
 		rest = r
 		parsed := false
@@ -142,7 +142,7 @@ func evaluateMath(expr string, now time.Time) (time.Time, error) {
 			}
 		}
 		if !parsed {
-			return t, fmt.Errorf("%q is no date", anchor)
+			return t, fmt.Errorf("%q is not a date", anchor)
 		}
 	}
 	for rest != "" {
@@ -167,8 +167,8 @@ func evaluateMath(expr string, now time.Time) (time.Time, error) {
 	return t, nil
 }
 
-// Truncate rounds down to a unit of date math (y M w d h m s), in t's location;
-// weeks start on Monday.
+// Truncate rounds down to a unit of date math (y M w d h m s), in t's location. Weeks
+// start on Monday.
 func Truncate(t time.Time, unit string) time.Time {
 	y, mo, d := t.Date()
 	switch unit {
@@ -208,7 +208,7 @@ func add(t time.Time, n int, unit string) time.Time {
 	}
 }
 
-// addMonths keeps to the last day of a shorter month, as the server does.
+// addMonths uses the last day of a shorter month, as the server does.
 func addMonths(t time.Time, n int) time.Time {
 	first := time.Date(t.Year(), t.Month()+time.Month(n), 1, t.Hour(), t.Minute(), t.Second(), t.Nanosecond(), t.Location())
 	lastDay := first.AddDate(0, 1, -1).Day()
@@ -258,7 +258,7 @@ func formatJava(format string, t time.Time) (string, error) {
 		case c == '\'':
 			end := strings.IndexByte(format[i+1:], '\'')
 			if end < 0 {
-				return "", fmt.Errorf("the quote in the format %q has no end", format)
+				return "", fmt.Errorf("the quote in the format %q is not closed", format)
 			}
 			out.WriteString(format[i+1 : i+1+end])
 			n = end + 2

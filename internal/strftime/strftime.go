@@ -1,5 +1,5 @@
-// Package strftime writes and reads the dates in names: strftime tokens as
-// Curator takes them, and Elasticsearch's date math. Nothing here reads the clock.
+// Package strftime writes and reads the dates in names: strftime tokens as in Curator,
+// and Elasticsearch's date math. Nothing here reads the clock.
 package strftime
 
 import (
@@ -11,14 +11,14 @@ import (
 	"github.com/esnap/esnap/internal/pyregex"
 )
 
-// digits is how many digits each token stands for; no other token is known.
+// digits is the number of digits of each token; other tokens are unknown.
 var digits = map[byte]int{
 	'Y': 4, 'G': 4, 'V': 2, 'y': 2, 'm': 2, 'W': 2, 'M': 2, 'S': 2, 'H': 2, 'd': 2, 'U': 2, 'j': 3,
 }
 
-// Render replaces the tokens in a name by parts of now, in now's location. An
-// unknown %x becomes x, %% and a trailing % vanish; a name with < in it is date
-// math and is returned as it is (spec/curator §7.2).
+// Render replaces the tokens in a name by parts of now, in now's location. An unknown %x
+// becomes x; %% and a trailing % are removed. A name with < is date math and is returned
+// unchanged (spec/curator §7.2).
 func Render(name string, now time.Time) string {
 	if strings.Contains(name, "<") {
 		return name
@@ -34,7 +34,7 @@ func Render(name string, now time.Time) string {
 	return out.String()
 }
 
-// Names matches exactly the names that Render could give the name at any time.
+// Names matches exactly the names that Render can make from the name at any time.
 func Names(name string) *regexp.Regexp {
 	var out strings.Builder
 	for _, p := range pieces(name) {
@@ -84,9 +84,9 @@ type Layout struct {
 	tokens []byte
 }
 
-// NewLayout compiles a timestring such as %Y.%m.%d. Errors: no token at all, %V
-// without %G or the reverse, and what is no regular expression, since everything
-// but tokens, dots and dashes is one.
+// NewLayout compiles a timestring such as %Y.%m.%d. It is an error if it has no token, or
+// %V without %G or the reverse, or is not a regular expression: everything except tokens,
+// dots and dashes is one.
 func NewLayout(timestring string) (*Layout, error) {
 	l := &Layout{text: timestring}
 	var pattern strings.Builder
@@ -116,8 +116,8 @@ func (l *Layout) String() string { return l.text }
 
 func (l *Layout) has(c byte) bool { return strings.IndexByte(string(l.tokens), c) >= 0 }
 
-// Regexp is the regular expression, in Python's syntax, that a timestring stands
-// for (spec/curator §7.1).
+// Regexp is the regular expression, in Python's syntax, of a timestring (spec/curator
+// §7.1).
 func Regexp(timestring string) string {
 	var out strings.Builder
 	for _, p := range pieces(timestring) {
@@ -130,8 +130,8 @@ func Regexp(timestring string) string {
 	return out.String()
 }
 
-// Unknown lists the letters that stand after a percent sign and are no token:
-// neither read nor written, but letters as they are.
+// Unknown lists the letters after a percent sign that are not a token: they are read and
+// written as letters.
 func Unknown(text string) []rune {
 	var list []rune
 	percent := false
@@ -151,7 +151,7 @@ type piece struct {
 }
 
 // raw is a byte of text in a timestring's regular expression: dots and dashes are
-// escaped, everything else is inserted as it is.
+// escaped, everything else is inserted unchanged.
 func (p piece) raw() string {
 	if p.char == '.' || p.char == '-' {
 		return `\` + string([]byte{p.char})
@@ -159,8 +159,8 @@ func (p piece) raw() string {
 	return string([]byte{p.char})
 }
 
-// pieces takes a name or timestring apart: % and a known letter are a token, any
-// other % vanishes.
+// pieces splits a name or timestring: % and a known letter are a token, any other % is
+// removed.
 func pieces(text string) []piece {
 	var list []piece
 	percent := false
@@ -182,14 +182,14 @@ func pieces(text string) []piece {
 
 // Found is a date found in a name.
 type Found struct {
-	Time       time.Time // start of the unit the date names
-	Start, End int       // where it stands, in bytes
+	Time       time.Time // start of the unit that the date names
+	Start, End int       // its place in the name, in bytes
 	Text       string
 }
 
-// Find reads the first date in a name. It returns false when there is none, and
-// an error when the digits are there but name no date (month 13, 30 February, an
-// ISO week the year does not have).
+// Find reads the first date in a name. It returns false if there is none, and an error if
+// the digits are not a date (month 13, 30 February, an ISO week that the year does not
+// have).
 func (l *Layout) Find(name string, loc *time.Location) (Found, bool, error) {
 	m, ok, err := l.re.Search(name)
 	if err != nil || !ok {
@@ -200,8 +200,8 @@ func (l *Layout) Find(name string, loc *time.Location) (Found, bool, error) {
 	for i, c := range l.tokens {
 		n := 0
 		for _, d := range m.Groups[i+1] {
-			if d < '0' || d > '9' { // \d takes other scripts' digits too
-				return Found{}, false, fmt.Errorf("%q is no date of the form %s", f.Text, l.text)
+			if d < '0' || d > '9' { // \d also matches digits of other scripts
+				return Found{}, false, fmt.Errorf("%q is not a date of the form %s", f.Text, l.text)
 			}
 			n = n*10 + int(d-'0')
 		}
@@ -209,7 +209,7 @@ func (l *Layout) Find(name string, loc *time.Location) (Found, bool, error) {
 	}
 	t, ok := evaluate(values, loc)
 	if !ok {
-		return Found{}, false, fmt.Errorf("%q is no date of the form %s", f.Text, l.text)
+		return Found{}, false, fmt.Errorf("%q is not a date of the form %s", f.Text, l.text)
 	}
 	f.Time = t
 	return f, true, nil
@@ -278,8 +278,8 @@ func yearWeek(year, week int, c byte, at func(int, time.Month, int) time.Time) (
 	return t, week <= 53 && t.Year() <= year
 }
 
-// Span is the length of the smallest unit that the layout names, counted from a
-// date it read: a day for %Y.%m.%d, a month for %Y.%m.
+// Span is the smallest unit of the layout, counted from a date that it read: a day for
+// %Y.%m.%d, a month for %Y.%m.
 func (l *Layout) Span(start time.Time) time.Time {
 	switch {
 	case l.has('S'):

@@ -13,7 +13,7 @@ import (
 	"github.com/agext/levenshtein"
 )
 
-// Unmarshaler is a type that reads itself from a node. It adds what is wrong to p.
+// Unmarshaler is a type that reads itself from a node. It adds its errors to p.
 type Unmarshaler interface {
 	DecodeYAML(n *Node, p *Problems)
 }
@@ -22,10 +22,10 @@ type Unmarshaler interface {
 //
 //	`yaml:"name" check:"required,min=1,max=9,oneof=a|b,scalar,list" doc:"meaning"`
 //
-// required: must be given. min, max: bounds of a number. oneof: the texts allowed.
-// scalar: numbers and dates are taken as the text they are written as. list: a
-// single text is taken as a list of one. nonzero: zero is refused. prune: keys of a
-// map that have no value count as not given.
+// required: must be given. min, max: bounds of a number. oneof: the allowed texts.
+// scalar: numbers and dates are read as text. list: a single text is read as a list with
+// one entry. nonzero: zero is refused. prune: keys of a map without a value count as not
+// given.
 type Field struct {
 	Name     string
 	Doc      string
@@ -107,16 +107,16 @@ func number(s string) *float64 {
 	return &f
 }
 
-// How says how a map is decoded into a struct.
+// How are the options for decoding a map into a struct.
 type How struct {
-	What  string   // what the map is, for messages: "option of delete_indices"
+	What  string   // name of a key of the map in messages: "option of delete_indices"
 	Prune bool     // keys that are null or None count as not given
-	Empty bool     // then also keys that are not known, with a warning: Curator takes what is empty out before it looks
+	Empty bool     // also unknown keys, with a warning: Curator removes empty keys before it checks
 	Also  []string // keys that are allowed and read elsewhere
 }
 
-// Decode fills the struct that into points to. Values that are not given keep
-// what into holds: its defaults. It returns the keys that were given.
+// Decode fills the struct that into points to. Values that are not given keep the defaults
+// in into. It returns the keys that were given.
 func Decode(n *Node, into any, how How, p *Problems) (given map[string]bool) {
 	v := reflect.ValueOf(into).Elem()
 	fields := Fields(v.Type())
@@ -167,7 +167,7 @@ func Decode(n *Node, into any, how How, p *Problems) (given map[string]bool) {
 	return given
 }
 
-// DidYouMean suggests the nearest of the names, or nothing when none is near.
+// DidYouMean suggests the most similar name, or nothing if none is similar.
 func DidYouMean(given string, names []string) string {
 	best, bestDistance := "", max(2, len(given)/3)+1
 	for _, n := range names {
@@ -321,8 +321,8 @@ func (f Field) inBounds(x float64, n *Node, p *Problems) bool {
 	return true
 }
 
-// AsBool reads a boolean or its text forms, as Curator does: 1 true yes on enable
-// and 0 false no off disable in any case. Numbers are not booleans.
+// AsBool reads a boolean or its text forms, as Curator does: 1 true yes on enable and
+// 0 false no off disable, in any letter case. Numbers are not booleans.
 func AsBool(n *Node) (value, ok bool) {
 	switch n.Kind {
 	case Bool:
@@ -340,8 +340,8 @@ func AsBool(n *Node) (value, ok bool) {
 
 var intString = regexp.MustCompile(`^\s*[-+]?\d+(?:_\d+)*\s*$`)
 
-// AsInt reads a whole number as Python's int() does: digits as text too, floats
-// cut towards zero, booleans as 0 and 1.
+// AsInt reads a whole number as Python's int() does: digits also as text, floats
+// truncated towards zero, booleans as 0 and 1.
 func AsInt(n *Node) (int64, bool) {
 	switch n.Kind {
 	case Int:
@@ -381,7 +381,7 @@ func AsFloat(n *Node) (float64, bool) {
 
 var (
 	durationPart = regexp.MustCompile(`^(\d+(?:\.\d+)?)(ms|mo|s|m|h|d|w|y)`)
-	// durationUnits has months and years as the age filter counts them.
+	// durationUnits has months and years as the age filter has them.
 	durationUnits = map[string]time.Duration{
 		"ms": time.Millisecond, "s": time.Second, "m": time.Minute, "h": time.Hour,
 		"d": day, "w": 7 * day, "mo": 30 * day, "y": 365 * day,
@@ -416,10 +416,10 @@ func ParseDuration(s string) (time.Duration, bool) {
 	return total, true
 }
 
-// durationForms ends what is said of a text that is no duration.
+// durationForms ends the error about an invalid duration.
 const durationForms = "; write 14d, 12h or 30m"
 
-// InvalidDuration is what is said of a text that ParseDuration refuses.
+// InvalidDuration is the error about a text that ParseDuration refuses.
 func InvalidDuration(text string) string {
 	return "invalid duration " + strconv.Quote(text) + durationForms
 }
@@ -431,7 +431,7 @@ func (n *Node) invalidDuration() string {
 	return InvalidDuration(n.Text)
 }
 
-// times refuses what is negative, no number, or more than a duration holds.
+// times refuses a number that is negative, not a number, or too large for a duration.
 func times(f float64, unit time.Duration) (time.Duration, bool) {
 	if ns := f * float64(unit); ns >= 0 && ns < math.MaxInt64 {
 		return time.Duration(ns), true

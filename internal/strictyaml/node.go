@@ -1,8 +1,8 @@
-// Package strictyaml reads YAML as PyYAML does (version 1.1) but forgives nothing:
-// every value knows its line and column, unknown and duplicate keys and values of
-// the wrong type are errors with a suggestion, and all errors come at once.
+// Package strictyaml reads YAML as PyYAML does (version 1.1), but strictly: every value
+// knows its line and column; unknown and duplicate keys and values of the wrong type are
+// errors with a suggestion; all errors are reported at once.
 //
-// A text becomes a tree of Nodes (Parse), a tree becomes structs (Decode).
+// Parse turns a text into a tree of Nodes, Decode turns a tree into structs.
 package strictyaml
 
 import (
@@ -66,7 +66,7 @@ func (n *Node) Get(key string) *Node {
 	return nil
 }
 
-// Absent says whether a value counts as not given: null or the text None.
+// Absent reports whether a value counts as not given: null or the text None.
 func (n *Node) Absent() bool {
 	return n == nil || n.Kind == Null || n.Kind == String && n.Value == "None"
 }
@@ -93,8 +93,7 @@ func (n *Node) Interface() any {
 	}
 }
 
-// Shown is the value for an error message: as written, or the variable it came
-// from.
+// Shown is the value in an error message: as written, or the variable that it came from.
 func (n *Node) Shown() string {
 	switch {
 	case n.From != "" && n.Kind == Null:
@@ -203,18 +202,18 @@ func sexagesimal(s string) float64 {
 	return total
 }
 
-// Problem is one thing wrong in a file, at its place.
+// Problem is one error or warning in a file, with its place.
 type Problem struct {
 	File string
 	Line int // 0: the file as a whole
 	Col  int
 	Text string
 	Hint string // a suggestion; may be empty
-	// Tolerated marks a warning of what is an error elsewhere: a run shows it, too.
+	// Tolerated marks a warning that is an error elsewhere: a run also shows it.
 	Tolerated bool
 }
 
-// Error reads file:line:column: what is wrong; did you mean ….
+// Error has the form file:line:column: what is wrong; did you mean ….
 func (p Problem) Error() string {
 	at := p.File
 	if p.Line > 0 && p.File != "" { // a command line has no lines
@@ -230,31 +229,31 @@ func (p Problem) Error() string {
 	return s
 }
 
-// Problems collects what is wrong in one file. The zero value is ready to use.
+// Problems collects the errors and warnings of one file. The zero value is ready to use.
 type Problems struct {
 	File     string
 	List     []Problem
 	Warnings []Problem
 }
 
-// Add notes an error at a node; a nil node means the file as a whole.
+// Add adds an error at a node; a nil node means the file as a whole.
 func (p *Problems) Add(n *Node, format string, args ...any) { p.AddHint(n, "", format, args...) }
 
-// AddHint notes an error with a suggestion.
+// AddHint adds an error with a suggestion.
 func (p *Problems) AddHint(n *Node, hint, format string, args ...any) {
 	p.List = append(p.List, p.problem(n, hint, format, args...))
 }
 
-// Warn notes something valid but doubtful.
+// Warn adds a warning: valid, but probably not intended.
 func (p *Problems) Warn(n *Node, format string, args ...any) { p.WarnHint(n, "", format, args...) }
 
-// WarnHint notes something valid but doubtful, with a suggestion.
+// WarnHint adds a warning with a suggestion.
 func (p *Problems) WarnHint(n *Node, hint, format string, args ...any) {
 	p.Warnings = append(p.Warnings, p.problem(n, hint, format, args...))
 }
 
-// Tolerate notes an error, or where the file is read as Curator reads it a warning
-// that a run shows, too.
+// Tolerate adds an error. Where the file is read as Curator reads it, it adds a warning
+// that a run also shows.
 func (p *Problems) Tolerate(n *Node, asCurator bool, hint, format string, args ...any) {
 	pr := p.problem(n, hint, format, args...)
 	if !asCurator {
@@ -284,10 +283,10 @@ func (p *Problems) Err() error {
 	return &Error{List: sorted(p.List)}
 }
 
-// Error is all that is wrong in a file.
+// Error are all errors in a file.
 type Error struct{ List []Problem }
 
-// Error writes one problem a line.
+// Error writes one problem per line.
 func (e *Error) Error() string {
 	lines := make([]string, len(e.List))
 	for i, p := range e.List {

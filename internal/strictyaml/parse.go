@@ -17,13 +17,13 @@ import (
 // maxNodes bounds a document after its aliases are expanded.
 const maxNodes = 10_000
 
-// Options say how a file is read.
+// Options control how a file is read.
 type Options struct {
-	// Env looks up an environment variable for ${VAR} and ${VAR:default}; nil
-	// leaves them as they are.
+	// Env looks up an environment variable for ${VAR} and ${VAR:default}; nil: they are
+	// not substituted.
 	Env func(name string) (string, bool)
-	// Secret says of a variable that the file must not read it: naming it is an
-	// error. nil allows all.
+	// Secret reports whether the file must not read a variable: naming it is an error. nil
+	// allows all.
 	Secret func(name string) bool
 	// Embedded also substitutes inside longer and quoted text, where an unset
 	// variable is an error and $${ is a literal ${. Without it only whole unquoted
@@ -37,8 +37,8 @@ type Options struct {
 	LastWins bool
 }
 
-// Parse reads one document. Errors are collected in p; the tree is what could be
-// read, or nil.
+// Parse reads one document. Errors are collected in p; the tree contains what could be
+// read, or is nil.
 func Parse(data []byte, o Options, p *Problems) *Node {
 	dec := yaml.NewDecoder(bytes.NewReader(bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))))
 	var doc yaml.Node
@@ -52,7 +52,7 @@ func Parse(data []byte, o Options, p *Problems) *Node {
 	var second yaml.Node
 	switch err := dec.Decode(&second); {
 	case err == nil:
-		p.List = append(p.List, Problem{File: p.File, Line: second.Line, Col: max(second.Column, 1), Text: "a second document starts here; one file holds one document"})
+		p.List = append(p.List, Problem{File: p.File, Line: second.Line, Col: max(second.Column, 1), Text: "a second document starts here; a file must contain only one document"})
 	case !errors.Is(err, io.EOF):
 		p.List = append(p.List, syntaxError(p.File, err))
 		return nil
@@ -60,7 +60,7 @@ func Parse(data []byte, o Options, p *Problems) *Node {
 	b := builder{o: o, p: p}
 	n := b.build(&doc, nil)
 	if b.count > maxNodes {
-		p.Add(nil, "the document has more than %d values once its aliases are expanded", maxNodes)
+		p.Add(nil, "the document has more than %d values after its aliases are expanded", maxNodes)
 		return nil
 	}
 	b.substitute(n, "", nil)
@@ -76,7 +76,7 @@ func syntaxError(file string, err error) Problem {
 		line, _ = strconv.Atoi(m[1])
 		text = m[2]
 	}
-	return Problem{File: file, Line: line, Col: min(line, 1), Text: "not YAML: " + text}
+	return Problem{File: file, Line: line, Col: min(line, 1), Text: "invalid YAML: " + text}
 }
 
 type builder struct {
@@ -180,8 +180,8 @@ var (
 	someVar  = regexp.MustCompile(`\$?\$\{[^{}]*\}|\$\$\{`)
 )
 
-// substitute replaces variables in the values below n. Nodes that an alias shares
-// were built once for each use, so each is visited once.
+// substitute replaces variables in the values below n. Nodes that an alias shares were
+// built once for each use, so each one is visited once.
 func (b *builder) substitute(n *Node, key string, in *Node) {
 	if n == nil || b.o.Env == nil {
 		return
@@ -230,7 +230,7 @@ func (b *builder) substitute(n *Node, key string, in *Node) {
 		if strings.Contains(ref, ":") {
 			return m[2]
 		}
-		b.p.AddHint(n, "set it, give a default as in ${"+m[1]+":default}, or write $${ for a literal ${", "the environment variable %s is not set", m[1])
+		b.p.AddHint(n, "set the variable, write a default as in ${"+m[1]+":default}, or write $${ for a literal ${", "the environment variable %s is not set", m[1])
 		return ""
 	})
 	n.Value, n.Text, n.From = text, text, strings.Join(from, ", ")
@@ -239,14 +239,14 @@ func (b *builder) substitute(n *Node, key string, in *Node) {
 // lookup reads a variable that the value n names.
 func (b *builder) lookup(n *Node, name string) (string, bool) {
 	if b.o.Secret != nil && b.o.Secret(name) {
-		b.p.AddHint(n, "set the value also in a variable of another name, and use that", "${%s} cannot be used here: it is a secret of esnap's own connection to the cluster", name)
+		b.p.AddHint(n, "set the value also in a variable with another name, and use that variable", "${%s} cannot be used here: it is a secret of esnap's own connection to the cluster", name)
 		return "", true
 	}
 	return b.o.Env(name)
 }
 
-// checkDefault finds defaults as shells write them: after the colon all is the value,
-// so that ${DAYS:-7} is minus seven.
+// checkDefault finds defaults in the form of shells. Everything after the colon is the
+// value, so ${DAYS:-7} is minus seven.
 func (b *builder) checkDefault(n *Node, name, fallback string) {
 	value, shell := strings.CutPrefix(fallback, "-")
 	if !shell {
@@ -255,7 +255,7 @@ func (b *builder) checkDefault(n *Node, name, fallback string) {
 	if !digits.MatchString(value) { // it may be a secret
 		value = "default"
 	}
-	b.p.Tolerate(n, !b.o.Embedded, "write ${"+name+":"+value+"}", "the default of the variable %s begins with a hyphen, which belongs to the value: ${%s:-…} is a shell's form", name, name)
+	b.p.Tolerate(n, !b.o.Embedded, "write ${"+name+":"+value+"}", "the default of the variable %s begins with a hyphen, which is part of the value; ${%s:-…} is the form of shells", name, name)
 }
 
 var digits = regexp.MustCompile(`^[0-9.]+$`)

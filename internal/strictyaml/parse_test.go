@@ -35,13 +35,13 @@ func TestParseRefuses(t *testing.T) {
 		{"duplicate key, nested", "a:\n  b: 1\n  b: 1\n", `f.yml:3:3: the key "b" is given twice, first in line 2`},
 		{"duplicate key in other quotes", "a: 1\n'a': 2\n", `f.yml:2:1: the key "a" is given twice, first in line 1`},
 		{"duplicate key in flow style", "m: {a: 1, a: 2}\n", `f.yml:1:11: the key "a" is given twice, first in line 1`},
-		{"second document", "a: 1\n---\nb: 2\n", "f.yml:2:1: a second document starts here; one file holds one document"},
-		{"second document, empty", "a: 1\n---\n", "f.yml:2:1: a second document starts here; one file holds one document"},
-		{"second document, broken", "a: 1\n---\nb: [\n", "f.yml:3:1: not YAML"},
-		{"tab", "a:\n\tb: 1\n", "f.yml:2:1: not YAML: found character that cannot start any token"},
-		{"open list", "x: 1\na: [1, 2\n", "not YAML: did not find expected ',' or ']'"},
-		{"variable in flow style", "x: 1\na: {b: ${X}}\n", "not YAML: did not find expected ',' or '}'"},
-		{"unknown alias", "a: *nowhere\n", "not YAML: unknown anchor 'nowhere' referenced"},
+		{"second document", "a: 1\n---\nb: 2\n", "f.yml:2:1: a second document starts here; a file must contain only one document"},
+		{"second document, empty", "a: 1\n---\n", "f.yml:2:1: a second document starts here; a file must contain only one document"},
+		{"second document, broken", "a: 1\n---\nb: [\n", "f.yml:3:1: invalid YAML"},
+		{"tab", "a:\n\tb: 1\n", "f.yml:2:1: invalid YAML: found character that cannot start any token"},
+		{"open list", "x: 1\na: [1, 2\n", "invalid YAML: did not find expected ',' or ']'"},
+		{"variable in flow style", "x: 1\na: {b: ${X}}\n", "invalid YAML: did not find expected ',' or '}'"},
+		{"unknown alias", "a: *nowhere\n", "invalid YAML: unknown anchor 'nowhere' referenced"},
 		{"alias of itself", "a: &x\n  b: *x\n", "f.yml:2:6: the alias *x contains itself"},
 		{"alias of itself, in a list", "a: &x [1, [*x]]\n", "f.yml:1:12: the alias *x contains itself"},
 		{"merge of itself", "a: &x\n  <<: *x\n", "f.yml:2:7: the alias *x contains itself"},
@@ -50,7 +50,7 @@ func TestParseRefuses(t *testing.T) {
 		{"list as key", "? [a, b]\n: c\n", "f.yml:1:3: a key must be a single value"},
 		{"merge of a number", "a: {<<: 3}\n", "f.yml:1:9: << takes a map or a list of maps, not a number"},
 		{"merge of a list of texts", "a:\n  <<: [b]\n", "f.yml:2:8: << takes a map or a list of maps, not text"},
-		{"control character", "a: \x01\n", "not YAML: control characters are not allowed"},
+		{"control character", "a: \x01\n", "invalid YAML: control characters are not allowed"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, p := parse(t, c.text)
@@ -106,7 +106,7 @@ func TestAliasesAreBounded(t *testing.T) {
 	}
 	n, p := parse(t, bomb.String())
 	require.Nil(t, n)
-	require.ErrorContains(t, p.Err(), "more than 10000 values once its aliases are expanded")
+	require.ErrorContains(t, p.Err(), "more than 10000 values after its aliases are expanded")
 
 	n, p = parse(t, "l:\n"+strings.Repeat("- x\n", 9000))
 	require.NoError(t, p.Err())

@@ -1,6 +1,6 @@
-// Package terminal is what stands between esnap and a terminal. Names, reasons and
-// pages come from servers, and may hold control characters: what is written is made
-// safe here, and a question can be interrupted.
+// Package terminal makes output safe for a terminal, and asks questions that can be
+// interrupted. Names, reasons and pages come from servers and may contain control
+// characters.
 package terminal
 
 import (
@@ -12,8 +12,8 @@ import (
 	"unicode/utf8"
 )
 
-// unsafe says whether a character would steer a terminal instead of being shown:
-// control characters, and those that turn or break the line.
+// unsafe reports whether a character would control the terminal instead of being shown:
+// control characters, and those that reverse or break the line.
 func unsafe(r rune) bool {
 	switch {
 	case unicode.IsControl(r):
@@ -24,11 +24,11 @@ func unsafe(r rune) bool {
 	return false
 }
 
-// Line makes a foreign text fit for one line: characters that would steer the
-// terminal are written as Go writes them, \n and \x1b.
+// Line makes a foreign text safe for one line: characters that would control the terminal
+// are written as in Go, \n and \x1b.
 func Line(s string) string { return escape(s, "") }
 
-// Text does the same but keeps the line breaks and tabs of esnap's own texts.
+// Text does the same, but keeps the line breaks and tabs of esnap's own texts.
 func Text(s string) string { return escape(s, "\n\t") }
 
 func escape(s, keep string) string {
@@ -65,8 +65,8 @@ func escape(s, keep string) string {
 	return b.String()
 }
 
-// Encoded makes encoded JSON, or YAML whose unsafe texts stand in double quotes, fit
-// for a terminal. It stays exactly what it was: both read \u202e as the character.
+// Encoded makes encoded JSON, or YAML whose unsafe texts are in double quotes, safe for a
+// terminal. The meaning does not change: both read \u202e as the character.
 func Encoded(data []byte) []byte {
 	s := string(data)
 	if strings.IndexFunc(s, func(r rune) bool { return unsafe(r) && r != '\n' && r != '\t' }) < 0 {
@@ -83,7 +83,7 @@ func Encoded(data []byte) []byte {
 	return []byte(b.String())
 }
 
-// Unsafe says whether a text holds characters that Line would escape.
+// Unsafe reports whether a text contains characters that Line would escape.
 func Unsafe(s string) bool { return strings.IndexFunc(s, unsafe) >= 0 }
 
 // Fprintf formats a line: every text, error and fmt.Stringer among the arguments is
@@ -105,10 +105,10 @@ func Fprintf(w io.Writer, format string, args ...any) {
 	fmt.Fprintf(w, format, safe...)
 }
 
-// Writer is a stream that a person may see: what is written to it passes Text.
+// Writer is a stream that may be a terminal: all text written to it passes Text.
 type Writer struct{ w io.Writer }
 
-// NewWriter makes one of a stream; a Writer stays itself.
+// NewWriter makes a Writer of a stream; a Writer is returned unchanged.
 func NewWriter(w io.Writer) io.Writer {
 	if _, is := w.(Writer); is || w == nil {
 		return w
@@ -124,8 +124,8 @@ func (w Writer) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// ReadLine reads the answer to a question. It ends with the context: a person who
-// interrupts does not have to answer first.
+// ReadLine reads the answer to a question. It ends with the context: a user who interrupts
+// does not have to answer first.
 func ReadLine(ctx context.Context, in io.Reader) (string, error) {
 	if in == nil {
 		return "", nil
@@ -133,7 +133,7 @@ func ReadLine(ctx context.Context, in io.Reader) (string, error) {
 	answer := make(chan string, 1)
 	go func() {
 		var line []byte
-		for b := make([]byte, 1); ; { // no more than the line: what follows is not ours
+		for b := make([]byte, 1); ; { // no more than the line
 			n, err := in.Read(b)
 			if n == 0 && err != nil || n > 0 && b[0] == '\n' {
 				break
@@ -150,7 +150,7 @@ func ReadLine(ctx context.Context, in io.Reader) (string, error) {
 	}
 }
 
-// Shell writes words so that a shell reads them as they are.
+// Shell quotes words for a shell.
 func Shell(words ...string) string {
 	quoted := make([]string, len(words))
 	for i, w := range words {
