@@ -51,6 +51,7 @@ type Choice struct {
 	Repositories   []string
 	Snapshot       string // a name, latest, or empty
 	Before         time.Time
+	Window         *restore.Window // only indices of this time; nil: any
 	IndexSettings  map[string]any
 	IgnoreSettings []string
 	KeepLifecycle  bool
@@ -161,7 +162,7 @@ func (a *Restore) plan(ctx context.Context, env *Env) (*restore.Plan, error) {
 	l := restore.Listings{Sizes: map[restore.Ref]map[string]int64{}}
 	var err error
 	if a.Choose != nil {
-		r.Snapshot, r.Before, r.Replicas = a.Choose.Snapshot, a.Choose.Before, a.Choose.Replicas
+		r.Snapshot, r.Before, r.Replicas, r.Window = a.Choose.Snapshot, a.Choose.Before, a.Choose.Replicas, a.Choose.Window
 		l.Snapshots, err = a.everywhere(ctx, env)
 	} else {
 		var s *cluster.Snapshot

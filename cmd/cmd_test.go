@@ -252,7 +252,7 @@ func TestRestoreEndToEnd(t *testing.T) {
 	require.Equal(t, 0, code, errs)
 	require.Contains(t, out, "snapshot-20261104010000")
 	require.Contains(t, out, "restored "+day)
-	require.Contains(t, out, "To undo: esnap index delete --guards off "+day)
+	require.Contains(t, out, "To undo: esnap mark --remove "+day+" && esnap index delete "+day)
 	code, out, _ = k.run("restore", day, "--yes")
 	require.Equal(t, 4, code)
 	require.Contains(t, out, "an index with that name exists")

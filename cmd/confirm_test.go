@@ -58,5 +58,5 @@ func TestUndoIsQuotedForShells(t *testing.T) {
 	k.c.AddSnapshot("r", cluster.Snapshot{Name: "s", Indices: []string{"plain-1", "it's-$home"}})
 	code, out, errs := k.run("restore", "plain-1", "it's-$home", "--yes")
 	require.Zero(t, code, out+errs)
-	require.Contains(t, out, `To undo: esnap index delete --guards off 'it'\''s-$home' plain-1`+"\n")
+	require.Contains(t, out, `To undo: esnap mark --remove 'it'\''s-$home' plain-1 && esnap index delete 'it'\''s-$home' plain-1`+"\n")
 }

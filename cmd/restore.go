@@ -26,6 +26,10 @@ type restoreOptions struct {
 	Repositories   []string
 	Snapshot       string
 	Before         string
+	Day            string
+	From, To       string
+	Family         string
+	Timezone       string
 	Rename         string
 	RenamePrefix   string
 	OnConflict     string
@@ -47,7 +51,7 @@ type restoreOptions struct {
 func newRestore(app *App) *cobra.Command {
 	o := &restoreOptions{}
 	c := &cobra.Command{
-		Use: "restore INDEX...", Short: "Restore indices from snapshots",
+		Use: "restore [INDEX...]", Short: "Restore indices from snapshots",
 		Long: `Restore indices. esnap chooses the best snapshot for each index from all
 repositories: the newest one with a complete copy that was started after the day
 in the index's name had ended. The restore plan is shown before anything is changed.
@@ -57,14 +61,28 @@ Restored indices that keep their name are protected from esnap's own deletions f
 		Example: `  esnap restore ks-logstash-log-2026.11.03
   esnap restore ks-logstash-log-2026.11.03 --rename-prefix restored- --yes
   esnap restore 'ks-logstash-auditing-2026.11.*' --keep-for 30d
+  esnap restore --day 2026-11-12 --family ks-logstash-log --timezone Asia/Shanghai
   esnap restore ks-logstash-log-2026.11.03 -n -o json      the plan as JSON`,
-		Args: wantArgs(1, -1, "names or wildcard patterns of indices"),
-		RunE: func(c *cobra.Command, args []string) error { return runRestore(c, app, o, args) },
+		Args: wantArgs(0, -1, "names or wildcard patterns of indices"),
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) == 0 && o.Day+o.From+o.To == "" {
+				if !app.interactive() {
+					return &usageError{text: "nothing says which indices; nothing was sent", hint: "name them, or give --day 2026-11-12"}
+				}
+				return chooseDay(c, app, o)
+			}
+			return runRestore(c, app, o, args)
+		},
 	}
 	f := c.Flags()
 	f.StringSliceVar(&o.Repositories, "repository", nil, "use only this repository (may be repeated; default all)")
 	f.StringVar(&o.Snapshot, "snapshot", "", "restore from this snapshot; latest means the newest good one")
 	f.StringVar(&o.Before, "before", "", "only snapshots started before this time")
+	f.StringVar(&o.Day, "day", "", "the indices of this day, such as 2026-11-12, by the date in their names")
+	f.StringVar(&o.From, "from", "", "with --to: the indices from this day or time on")
+	f.StringVar(&o.To, "to", "", "up to this day, which is part of it, or time")
+	f.StringVar(&o.Family, "family", "", "with --day or --from: only indices of this name without its date, such as ks-logstash-log")
+	f.StringVar(&o.Timezone, "timezone", "", "time zone of --day, --from and --to, such as Asia/Shanghai (default UTC); a local day can lie in two indices")
 	f.StringVar(&o.Rename, "rename", "", "PATTERN=REPLACEMENT: a regular expression on names, split at the last =")
 	f.StringVar(&o.RenamePrefix, "rename-prefix", "", "add this in front of every name")
 	f.StringVar(&o.OnConflict, "on-conflict", "fail", "what to do if the name already exists: fail, skip or rename")
@@ -129,6 +147,10 @@ func (o *restoreOptions) action(names []string, now time.Time) (*actions.Restore
 		}
 		choice.Before = t
 	}
+	var err error
+	if choice.Window, err = o.window(); err != nil {
+		return nil, err
+	}
 	if o.Replicas >= 0 {
 		choice.IndexSettings["index.number_of_replicas"], choice.Replicas = o.Replicas, o.Replicas
 	}
@@ -146,6 +168,57 @@ func (o *restoreOptions) action(names []string, now time.Time) (*actions.Restore
 	return a, nil
 }
 
+// window is the time of --day, or of --from and --to; nil if none is given.
+func (o *restoreOptions) window() (*restore.Window, error) {
+	from, to := o.From, o.To
+	switch {
+	case o.Day != "" && from+to != "":
+		return nil, usagef("--day and --from, --to exclude each other")
+	case o.Day != "":
+		from, to = o.Day, o.Day
+	case from+to == "" && o.Family+o.Timezone != "":
+		return nil, usagef("--family and --timezone need --day, or --from and --to")
+	case from+to == "":
+		return nil, nil
+	case from == "" || to == "":
+		return nil, usagef("--from and --to need each other")
+	}
+	zone := time.UTC
+	if o.Timezone != "" {
+		var err error
+		if zone, err = time.LoadLocation(o.Timezone); err != nil {
+			return nil, usagef("--timezone: %q is not a time zone; write a name such as Europe/Berlin", o.Timezone)
+		}
+	}
+	start, _, err := dayOrTime(from, zone)
+	if err != nil {
+		return nil, err
+	}
+	_, end, err := dayOrTime(to, zone)
+	if err != nil {
+		return nil, err
+	}
+	if !end.After(start) {
+		return nil, usagef("--from %s is not before --to %s", from, to)
+	}
+	return &restore.Window{From: start, To: end, Family: o.Family}, nil
+}
+
+// dayOrTime reads a day, with its end, or a time, which ends where it starts.
+func dayOrTime(text string, zone *time.Location) (start, end time.Time, err error) {
+	for _, layout := range []string{"2006-01-02", "2006.01.02"} {
+		if t, err := time.ParseInLocation(layout, text, zone); err == nil {
+			return t, t.AddDate(0, 0, 1), nil
+		}
+	}
+	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04", "2006-01-02 15:04", "2006-01-02T15:04:05", "2006-01-02 15:04:05"} {
+		if t, err := time.ParseInLocation(layout, text, zone); err == nil {
+			return t, t, nil
+		}
+	}
+	return start, end, usagef("invalid day %q; write 2026-11-12, or a time such as 2026-11-12T09:00", text)
+}
+
 func runRestore(c *cobra.Command, app *App, o *restoreOptions, names []string) error {
 	x, err := app.open(c)
 	if err != nil {
@@ -156,7 +229,11 @@ func runRestore(c *cobra.Command, app *App, o *restoreOptions, names []string) e
 	if err != nil {
 		return err
 	}
-	p, err := single("restore", "restore "+strings.Join(names, ", "), a, nil, nil)
+	what := strings.Join(names, ", ")
+	if len(names) == 0 {
+		what = "the indices " + a.Choose.Window.String()
+	}
+	p, err := single("restore", "restore "+what, a, nil, nil)
 	if err != nil {
 		return err
 	}
@@ -232,10 +309,18 @@ func (x *session) sayRestore(result run.Result, r *report.Report) {
 	if r.DryRun {
 		fmt.Fprintln(x.Out, "dry run: nothing was changed")
 	}
-	if len(undo) > 0 && result.Err == nil {
-		terminal.Fprintf(x.Out, "\nTo undo: esnap index delete --guards off %s\n", terminal.Shell(undo...))
+	if len(undo) == 0 || result.Err != nil {
+		return
 	}
+	names := terminal.Shell(undo...)
+	if slices.ContainsFunc(undo, func(n string) bool { return restore.InFamily(n, kubeSphereLogs) }) && len(x.s.URLs) > 0 {
+		terminal.Fprintf(x.Out, "\nTo read the logs of one namespace: curl -s '%s/%s/_search?q=kubernetes.namespace_name:NAMESPACE&size=20&pretty'\n", strings.TrimSuffix(x.s.URLs[0], "/"), strings.Join(undo, ","))
+	}
+	terminal.Fprintf(x.Out, "\nTo undo: esnap mark --remove %s && esnap index delete %s\n", names, names)
 }
+
+// kubeSphereLogs is the family of KubeSphere's container logs.
+const kubeSphereLogs = "ks-logstash-log"
 
 // writePlan prints a restore plan as text.
 func writePlan(w io.Writer, p *restore.Plan) {

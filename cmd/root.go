@@ -51,7 +51,7 @@ was verified in the cluster.`,
 		return &usageError{text: err.Error(), hint: c.CommandPath() + " --help lists the flags"}
 	})
 	root.AddCommand(
-		newRun(app), newValidate(app), newRestore(app),
+		newRun(app), newValidate(app), newRestore(app), newMark(app),
 		newSnapshot(app), newRepository(app), newIndex(app),
 		newStatus(app), newConfig(app), newSchema(app), newVersion(app),
 	)

@@ -33,6 +33,7 @@ const DefaultPrefix = "restored-"
 // Request is what to restore.
 type Request struct {
 	Indices       []string  // names or patterns; empty means all of the named snapshot
+	Window        *Window   // only indices of this time; nil: any
 	Snapshot      string    // a name, Latest, or empty: the best for each index
 	Before        time.Time // only snapshots started before; zero is no bound
 	Pattern       string    // rename pattern in the server's syntax; empty keeps names

@@ -74,6 +74,12 @@ func (r Request) asksFor(name string) bool {
 func Wanted(r Request, snapshots []*cluster.Snapshot) (wanted, missing []string) {
 	eligible := r.eligible(snapshots)
 	known, _ := names(eligible, r.Dotted)
+	if r.Window != nil {
+		known = slices.DeleteFunc(known, func(n string) bool { return !r.Window.Holds(n) })
+		if len(known) == 0 {
+			return nil, []string{r.Window.String()}
+		}
+	}
 	if len(r.Indices) == 0 {
 		return known, nil
 	}
@@ -173,6 +179,9 @@ func (it Item) Targets() []string {
 
 // noSnapshot is the message that no searched snapshot contains a name, or only others do.
 func (r Request) noSnapshot(name string, all []*cluster.Snapshot) string {
+	if r.Window != nil && name == r.Window.String() {
+		return "no snapshot contains an index " + name
+	}
 	what := "the index " + name
 	if strings.Contains(name, "*") {
 		what = "an index " + name
