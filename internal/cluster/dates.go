@@ -11,8 +11,8 @@ type DateFinder func(name string) (start, end int, ok bool)
 // Span is a period of time: from Start until just before End.
 type Span struct{ Start, End time.Time }
 
-// dateShape is a form in which a date or time stands in a name: 9 is a digit, - a dot
-// or dash, : a dot, colon or dash, T one of t T . _ -, _ one of t T _ -, W one of w W.
+// dateShape is a form of a date or time in a name: 9 is a digit, - a dot or dash, : a dot,
+// colon or dash, T one of t T . _ -, _ one of t T _ -, W one of w W.
 type dateShape struct {
 	shape  string
 	layout string // of the digits alone; empty means an epoch
@@ -48,7 +48,7 @@ type NameDate struct {
 	Start, End int    // the half-open byte range it covers
 	digits     string // of it
 	layout     string
-	counted    bool // what looks like a time may be the number that a rollover counts up
+	counted    bool // what looks like a time may be the number of a rollover
 }
 
 // FindDates finds all runs in a name that parse as a date or time, in the usual forms:
@@ -88,7 +88,7 @@ func dateAt(name string, at int) (NameDate, bool) {
 			continue
 		case strings.Contains(d.shape, "T9999") && fits(rest, "-99") > 0: // not the minute 20:26 but another date
 			continue
-		case d.layout == "200601" && fits(rest, "-9") > 0 && rest[0] == '.': // a version, or a date that is none
+		case d.layout == "200601" && fits(rest, "-9") > 0 && rest[0] == '.': // a version, or an invalid date
 			continue
 		}
 		return NameDate{at, at + n, onlyDigits(text), d.layout, countedUp(text)}, true
@@ -179,9 +179,9 @@ func atoi(digits string) (n int) {
 	return n
 }
 
-// mayBeNumber says whether the digits of the date, or its time, may just as well be a
-// number: an epoch, a month, and what follows a day behind a dash or a dot, unless it has
-// seconds. Beside daily names, monthly ones are most likely a series of their own.
+// mayBeNumber reports whether the digits of the date, or its time, may also be a number:
+// an epoch, a month, and digits after a day and a dash or dot, unless they have seconds.
+// Monthly names beside daily ones are most likely a separate series.
 func (d NameDate) mayBeNumber(name string) bool {
 	switch text := name[d.Start:d.End]; {
 	case d.layout == "", d.layout == "200601", d.layout == isoWeek:
@@ -193,8 +193,8 @@ func (d NameDate) mayBeNumber(name string) bool {
 	}
 }
 
-// countedUp says whether a date is followed by four or six bare digits: a time, or the
-// number that a rollover counts up.
+// countedUp reports whether a date is followed by four or six digits: a time, or the
+// number of a rollover.
 func countedUp(text string) bool {
 	for _, shape := range []string{"9999-99-99_9999", "9999-99-99_999999", "9999-99-99.9999", "9999-99-99.999999", "99999999_9999", "99999999_999999", "99999999.9999", "99999999.999999"} {
 		if len(text) == len(shape) && fits(text, shape) > 0 {
@@ -204,10 +204,10 @@ func countedUp(text string) bool {
 	return false
 }
 
-// Span is the time that the date stands for, in a time zone: the day of 2026.11.03, the
-// hour of 2026.11.03.14, the month of 2026.11. What may be a time or the number of a
-// rollover, as in 2026.11.03-000001, counts as the number: the day is the longer period,
-// and so the safe one. An epoch stands for no period.
+// Span is the period of the date, in a time zone: the day of 2026.11.03, the hour of
+// 2026.11.03.14, the month of 2026.11. If digits may be a time or the number of a
+// rollover, as in 2026.11.03-000001, they count as the number: the day is the longer
+// period, and so the safe one. An epoch does not have a period.
 func (d NameDate) Span(loc *time.Location) (Span, bool) {
 	digits, layout := d.digits, d.layout
 	switch {
@@ -237,8 +237,8 @@ func (d NameDate) Span(loc *time.Location) (Span, bool) {
 	return Span{t, t.AddDate(0, 0, 1)}, true
 }
 
-// Period is the span of time that an index's name stands for, in UTC: the last to end
-// of those that its dates name. Names without a date have none.
+// Period is the period of an index by the dates in its name, in UTC: the one that ends
+// last. Names without a date do not have a period.
 func Period(name string) (start, end time.Time, ok bool) {
 	p := PeriodOf(name)
 	return p.Start, p.End, !p.End.IsZero()
@@ -247,12 +247,12 @@ func Period(name string) (start, end time.Time, ok bool) {
 // NamePeriod is the period of an index by its name.
 type NamePeriod struct {
 	Span
-	// Disagree says that the name has dates that have no time in common.
+	// Disagree: the dates in the name have no time in common.
 	Disagree bool
 }
 
-// PeriodOf is the period that the dates in a name stand for, in each of the time zones,
-// and in UTC: the one that ends last. The spans given, of a timestring, count, too.
+// PeriodOf is the period of the dates in a name, in each of the time zones and in UTC: the
+// one that ends last. The given spans, of a timestring, also count.
 func PeriodOf(name string, zones ...*time.Location) NamePeriod { return periodOf(name, zones, nil) }
 
 // PeriodWith is PeriodOf with a span that a timestring reads in the name.
@@ -281,8 +281,8 @@ func periodOf(name string, zones []*time.Location, spans []Span) NamePeriod {
 	return p
 }
 
-// Generation is the number that a rollover counts up at the end of an index's name: of
-// logs-000007 it is 7, and the next index is logs-000008.
+// Generation is the number of a rollover at the end of an index's name: for logs-000007 it
+// is 7, and the next index is logs-000008.
 func Generation(name string) (next string, ok bool) {
 	at := len(name) - 6
 	if at < 2 || name[at-1] != '-' {

@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// What can go wrong, by kind. Implementations map a server's reply onto these by
-// the type of the error in its body, never by the status alone: 404 stands for a
-// missing snapshot and for a missing repository.
+// The kinds of errors. Implementations map a server's reply onto these by the type of the
+// error in its body, never by the status alone: 404 means a missing snapshot or a missing
+// repository.
 var (
 	ErrNoIndex      = errors.New("no such index")
 	ErrNoSnapshot   = errors.New("no such snapshot")
@@ -24,23 +24,23 @@ var (
 	ErrUnreachable  = errors.New("cluster cannot be reached")
 	ErrUnavailable  = errors.New("cluster is not ready")
 	ErrRejected     = errors.New("server is overloaded")
-	ErrUnsupported  = errors.New("this server does not have it")
-	// ErrLost means that a write was sent and no answer came: it may or may not
-	// have been carried out. Look before doing it again.
+	ErrUnsupported  = errors.New("this server does not support it")
+	// ErrLost means that a write was sent but not answered: it may have been carried out
+	// or not. Verify before sending it again.
 	ErrLost = errors.New("the reply was lost")
 	// ErrShards means that the request was carried out, but not on all shards.
 	ErrShards = errors.New("not all shards took part")
-	// ErrOtherCluster means that an address does not lead to the cluster that was
-	// read before, or does not say whether it does: nothing is written.
+	// ErrOtherCluster means that an address does not lead to the cluster that was read
+	// before, or does not show whether it does: nothing is written.
 	ErrOtherCluster = errors.New("another cluster answers")
 	// ErrServer is any other failure a server reported.
 	ErrServer = errors.New("server error")
 )
 
 // ErrReplaced is the ErrRepository of a repository whose storage does not contain what
-// this cluster last wrote there (Elasticsearch 7.6 and OpenSearch): another place is
-// mounted, or something else writes to it. The server refuses the repository until it is
-// registered again.
+// this cluster last wrote (Elasticsearch 7.6 and OpenSearch): another place is mounted, or
+// something else writes to it. The server refuses the repository until it is registered
+// again.
 var ErrReplaced = fmt.Errorf("%w: its contents were replaced", ErrRepository)
 
 // Cause is one link in the chain of a server's reasons, outermost first.
@@ -59,7 +59,7 @@ type Error struct {
 	RetryAfter time.Duration // what the server asks to wait before another try; 0: nothing
 }
 
-// Error says what was tried and what the server answered.
+// Error is what was tried and what the server answered.
 func (e *Error) Error() string {
 	var b strings.Builder
 	b.WriteString(e.Op)
@@ -109,7 +109,7 @@ func (e *Error) Innermost() Cause {
 	return e.Causes[len(e.Causes)-1]
 }
 
-// Has says whether any cause in the chain has the type.
+// Has reports whether any cause in the chain has the type.
 func (e *Error) Has(causeType string) bool {
 	for _, c := range e.Causes {
 		if c.Type == causeType {
@@ -138,7 +138,7 @@ func WithHint(err error, format string, args ...any) error {
 	return &Hinted{Err: err, Advice: fmt.Sprintf(format, args...)}
 }
 
-// Hint finds the advice that goes with an error, the outermost first.
+// Hint returns the advice of an error, the outermost first.
 func Hint(err error) string {
 	var h *Hinted
 	if errors.As(err, &h) {
@@ -151,8 +151,8 @@ func Hint(err error) string {
 	return ""
 }
 
-// Unjoin lists the errors that errors.Join has joined, at any depth; another error
-// is the only one.
+// Unjoin lists the errors that errors.Join has joined, at any depth; any other error is
+// returned as the only one.
 func Unjoin(err error) []error {
 	if err == nil {
 		return nil
@@ -167,13 +167,13 @@ func Unjoin(err error) []error {
 	return []error{err}
 }
 
-// Transient says whether trying the same read again may succeed.
+// Transient reports whether the same read may succeed when it is tried again.
 func Transient(err error) bool {
 	return errors.Is(err, ErrUnreachable) || errors.Is(err, ErrUnavailable) || errors.Is(err, ErrRejected)
 }
 
-// Refused marks an error as a refusal of a brake, a guard or the planner: the
-// action changed nothing, and the cluster could have.
+// Refused marks an error as a refusal by a safety limit, a guard or the restore plan: the
+// action changed nothing, although the cluster would have carried it out.
 type Refused struct{ Err error }
 
 func (r *Refused) Error() string { return r.Err.Error() }

@@ -11,10 +11,10 @@ import (
 type Index struct {
 	Name      string
 	UUID      string
-	Created   time.Time // zero when the cluster does not say
+	Created   time.Time // zero if the cluster does not report it
 	Closed    bool
 	Hidden    bool
-	System    bool     // the server says so, or the name starts with a dot
+	System    bool     // the server reports it as such, or the name starts with a dot
 	Primaries int      // FactSettings
 	Replicas  int      // FactSettings
 	Lifecycle string   // policy name, empty when not managed
@@ -29,23 +29,23 @@ type Index struct {
 	Stats        *IndexStats
 	Fields       map[string]FieldRange
 
-	Rolled time.Time // when an alias or data stream was rolled over to the next index; zero: not, or not known
-	Mount  *Mount    // it is mounted from a snapshot and holds no data of its own
-	// RestoredFrom is the repository/snapshot that esnap restored it from and
-	// KeepMark the last day of its protection, as the restore's own request set
-	// them; both are gone once the alias says the same.
+	Rolled time.Time // when an alias or data stream was rolled over to the next index; zero: never, or unknown
+	Mount  *Mount    // it is mounted from a snapshot and does not have its own data
+	// RestoredFrom is the repository/snapshot from which esnap restored it, and KeepMark
+	// the last day of its protection, as the restore request set them. Both are removed
+	// when the alias has replaced them.
 	RestoredFrom, KeepMark string
 	Blocks                 []string // that keep it from being changed: read_only, write, …; sorted
 
-	Unsaved string // FactSaved: why a snapshot of this run that was to hold it does not; empty: it does, or none was
+	Unsaved string // FactSaved: why a snapshot of this run does not contain it although it should; empty: it does, or there is none
 
-	Assumed bool // it is there only by the assumed effect of a dry run
+	Assumed bool // it exists only by the assumed effect of a dry run
 }
 
 // Mount is the snapshot that an index is mounted from (searchable snapshots).
 type Mount struct{ Repository, Snapshot, UUID string }
 
-// changeBlocks applies changed settings to the blocks; the list of another stays as it is.
+// changeBlocks applies changed settings to the blocks, on a copy of the list.
 func (i *Index) changeBlocks(changed map[string]string) {
 	i.Blocks = slices.Clone(i.Blocks)
 	for k, v := range changed {
@@ -61,8 +61,8 @@ func (i *Index) changeBlocks(changed map[string]string) {
 	slices.Sort(i.Blocks)
 }
 
-// Of says whether it is the snapshot: by its uuid where both are known, for the same
-// place may be registered under another name.
+// Of reports whether the index is mounted from the snapshot: by its uuid if both are
+// known, because the same place may be registered under another name.
 func (m *Mount) Of(s *Snapshot) bool {
 	if m.UUID != "" && s.UUID != "" {
 		return m.UUID == s.UUID
@@ -70,18 +70,17 @@ func (m *Mount) Of(s *Snapshot) bool {
 	return m.Repository == s.Repository && m.Snapshot == s.Name
 }
 
-// Settings of esnap's own: they name an attribute that no node has, and so exclude none.
-// Two travel with a restore request, so that a restored index is protected from its first
-// moment on; a listing reads them. The third is a shrink's, as long as it runs: on the
-// source what is to be given back to it, on the target the uuid of the source.
+// Settings of esnap's own: they name an attribute that no node has, and so exclude no
+// node. Two are part of a restore request, so that a restored index is protected from the
+// beginning; a listing reads them. The third exists while a shrink runs: on the source it
+// contains the settings to restore, on the target the uuid of the source.
 const (
 	SettingShrink       = "index.routing.allocation.exclude.esnap_shrink"
 	SettingKeepUntil    = "index.routing.allocation.exclude.esnap_keep_until"
 	SettingRestoredFrom = "index.routing.allocation.exclude.esnap_restored_from"
 )
 
-// ReadSettings takes what a listing tells of an index from its settings, flat names
-// and text.
+// ReadSettings reads what a listing needs from an index's settings, flat names and text.
 func (i *Index) ReadSettings(s map[string]string) {
 	i.KeepMark, i.RestoredFrom = s[SettingKeepUntil], s[SettingRestoredFrom]
 	switch s["index.store.type"] {
@@ -108,26 +107,26 @@ func (i *Index) ItemUUID() string { return i.UUID }
 // CreatedAt implements Item.
 func (i *Index) CreatedAt() time.Time { return i.Created }
 
-// IndexStats is what an open index holds.
+// IndexStats are the contents of an open index.
 type IndexStats struct {
 	Docs         int64 // documents in primaries, without deleted ones
 	Bytes        int64 // store size of all copies
 	PrimaryBytes int64
 }
 
-// FieldRange is the least and greatest value of a date field; Found is false for
-// an index without a value.
+// FieldRange is the minimum and maximum of a date field; Found is false for an index
+// without a value.
 type FieldRange struct {
 	Min, Max time.Time
 	Found    bool
 }
 
-// KeepPrefix starts the name of the alias that marks a restored index; the date
-// until which it is kept follows as YYYY.MM.DD.
+// KeepPrefix begins the name of the alias that marks a restored index; the last day of its
+// protection follows as YYYY.MM.DD.
 const KeepPrefix = "esnap-keep-until-"
 
-// KeepUntil is the end of the day until which a restore mark keeps the index,
-// the latest of several marks; zero without a mark.
+// KeepUntil is the end of the last day on which a restore mark protects the index, the
+// latest of several marks; zero without a mark.
 func (i *Index) KeepUntil() time.Time {
 	var until time.Time
 	days := []string{i.KeepMark}
@@ -148,11 +147,11 @@ func (i *Index) KeepUntil() time.Time {
 	return until
 }
 
-// HasAlias says whether the index is a member of the alias.
+// HasAlias reports whether the index is a member of the alias.
 func (i *Index) HasAlias(name string) bool { return slices.Contains(i.Aliases, name) }
 
-// MatchesAlias says whether the index is a member of an alias that the wildcard
-// pattern matches.
+// MatchesAlias reports whether the index is a member of an alias that the wildcard pattern
+// matches.
 func (i *Index) MatchesAlias(pattern string) bool {
 	return slices.ContainsFunc(i.Aliases, func(a string) bool { return MatchName(pattern, a) })
 }
@@ -167,7 +166,7 @@ type IndexHealth struct {
 	Unassigned    int
 }
 
-// Ready says whether every primary is started.
+// Ready reports whether every primary is started.
 func (h IndexHealth) Ready() bool { return h.Shards > 0 && h.ActivePrimary == h.Shards }
 
 // ShardProblem is a shard copy that is not started, with the server's reason.

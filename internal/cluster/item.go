@@ -11,27 +11,27 @@ import (
 type Item interface {
 	// ItemName is the name as the cluster knows it.
 	ItemName() string
-	// ItemUUID tells it from another one of the same name.
+	// ItemUUID distinguishes it from another one of the same name.
 	ItemUUID() string
-	// CreatedAt is the index's creation date or the snapshot's start time; zero
-	// when the cluster did not say.
+	// CreatedAt is the index's creation date or the snapshot's start time; zero if the
+	// cluster did not report it.
 	CreatedAt() time.Time
 }
 
-// Fact is a kind of information about items that a listing does not carry and
-// that has to be asked for.
+// Fact is information about items that a listing does not contain and that needs another
+// request.
 type Fact int
 
 // The facts. Each filter and guard says which it needs; the runner fetches only
 // those, and only for the items still in question.
 const (
-	// FactStats is documents and bytes, asked of every shard of open indices.
+	// FactStats is documents and bytes, read from every shard of open indices.
 	FactStats Fact = iota
-	// FactFieldRange is the least and greatest value of one date field.
+	// FactFieldRange is the minimum and maximum of one date field.
 	FactFieldRange
-	// FactWriteIndex tells for which aliases an index is the explicit write index.
+	// FactWriteIndex is for which aliases an index is the explicit write index.
 	FactWriteIndex
-	// FactSettings is the settings of an index, its shards and replicas among them.
+	// FactSettings is the settings of an index, including its shards and replicas.
 	FactSettings
 	// FactSegments is how many segments the copies of an open index's shards have.
 	FactSegments
@@ -50,41 +50,41 @@ type Need struct {
 	Field string
 }
 
-// Match is what a filter says of one item.
+// Match is a filter's answer for one item.
 type Match int
 
-// The verdicts. Unknown, the zero value, means the item lacks what the filter
-// needs: it is spared whichever way the filter is turned.
+// The verdicts. Unknown, the zero value, means that the item does not have what the filter
+// needs: it is kept, with and without exclude.
 const (
 	Unknown Match = iota
 	No
 	Yes
 )
 
-// Verdict is a filter's or guard's answer for one item, with the reason in words
-// that read after the item's name.
+// Verdict is a filter's or guard's answer for one item. The reason is a text that follows
+// the item's name.
 type Verdict struct {
 	Match Match
 	Why   string
-	Warn  bool // an operator should hear of it: a date that is none, say
+	Warn  bool // worth a warning, for example an invalid date
 	Sole  bool // it is kept as the only one of its series, and so is never deleted
 }
 
-// Spared is an item that an action will not touch, by whom it was taken out, and
-// why.
+// Spared is an item that an action does not touch, the filter or guard that kept it, and
+// the reason.
 type Spared struct {
 	Item Item
 	By   string
 	Why  string
-	// Guard is true when a guard spared what the filters had selected.
+	// Guard is true if a guard kept what the filters had selected.
 	Guard bool
 	Warn  bool
 	// Sole is that of the guard's verdict.
 	Sole bool
 }
 
-// Selection is the outcome of filters and guards over one listing. Selected and
-// Spared together are the listing; both keep its order.
+// Selection is the result of filters and guards on one listing. Selected and Spared
+// together are the listing; both keep its order.
 type Selection struct {
 	Selected []Item
 	Spared   []Spared
@@ -114,7 +114,7 @@ func SnapshotNames(ctx context.Context, r SnapshotReader, repository string) ([]
 	return slices.Sorted(maps.Keys(uuids)), err
 }
 
-// Items widens a typed listing.
+// Items converts a typed listing to items.
 func Items[T Item](list []T) []Item {
 	items := make([]Item, len(list))
 	for i, it := range list {
@@ -123,7 +123,7 @@ func Items[T Item](list []T) []Item {
 	return items
 }
 
-// Of narrows items back to their type; items of another type are left out.
+// Of converts items back to their type; items of another type are dropped.
 func Of[T Item](items []Item) []T {
 	list := make([]T, 0, len(items))
 	for _, it := range items {
@@ -134,31 +134,31 @@ func Of[T Item](items []Item) []T {
 	return list
 }
 
-// ListKind is what a listing lists.
+// ListKind is the kind of items in a listing.
 type ListKind string
 
-// The listings that actions take.
+// The listings that actions use.
 const (
 	Indices   ListKind = "indices"
 	Snapshots ListKind = "snapshots"
 )
 
-// Item is the word for one of the list.
+// Item is the word for one item of the list.
 func (k ListKind) Item() string {
 	return map[ListKind]string{Indices: "index", Snapshots: "snapshot"}[k]
 }
 
-// OptionError is something wrong with one option of an action or filter, found
-// before the cluster is touched.
+// OptionError is an error in one option of an action or filter, found before the cluster
+// is contacted.
 type OptionError struct {
 	Key  string // the option; empty: the action or filter as a whole
 	Text string
 	Hint string
-	// Tolerated means that Curator goes on: its command lines warn and go on, too.
+	// Tolerated means that Curator continues: its command lines also warn and continue.
 	Tolerated bool
 }
 
-// Error names the option and what is wrong with it.
+// Error names the option and the error.
 func (e *OptionError) Error() string {
 	if e.Key == "" {
 		return e.Text

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// MatchName says whether a name matches an Elasticsearch wildcard pattern, in
-// which * stands for any run of characters and everything else for itself.
+// MatchName reports whether a name matches an Elasticsearch wildcard pattern, in which *
+// matches any number of characters and every other character matches itself.
 func MatchName(pattern, name string) bool {
 	first, rest, wild := strings.Cut(pattern, "*")
 	if !wild {
@@ -30,16 +30,16 @@ func MatchName(pattern, name string) bool {
 	}
 }
 
-// ExpandNames applies Elasticsearch's multi-target syntax to known names: names
-// and * patterns, comma lists, a leading - that takes out what came before, _all.
-// A list of exclusions only starts from everything. Names that match nothing are
-// returned in missing (concrete ones only). The result keeps the order of known.
+// ExpandNames applies Elasticsearch's multi-target syntax to known names: names and *
+// patterns, comma lists, a leading - that excludes from what came before, _all. A list
+// with only exclusions starts from everything. Names that match nothing are returned in
+// missing (only names, not patterns). The result keeps the order of known.
 func ExpandNames(targets, known []string) (matched, missing []string) {
 	return expand(targets, known, func(pattern, name string, _ bool) bool { return MatchName(pattern, name) })
 }
 
-// ExpandIndices does the same with indices, which an alias stands for as well as
-// their name. As on the server a plain alias is not taken out with -, only a pattern.
+// ExpandIndices does the same with indices, which are named by an alias as well as by
+// their name. As on the server, - does not exclude a plain alias, only a pattern.
 func ExpandIndices(targets []string, known []*Index) (matched []*Index, missing []string) {
 	return expand(targets, known, func(pattern string, i *Index, exclude bool) bool {
 		return MatchName(pattern, i.Name) || (!exclude || strings.Contains(pattern, "*")) &&
@@ -85,8 +85,8 @@ func expand[T comparable](targets []string, known []T, match func(pattern string
 	return matched, missing
 }
 
-// InvalidName says why servers refuse a name, or nothing. What it is for is index,
-// alias or snapshot; the rules are those of all servers that esnap knows.
+// InvalidName returns why servers refuse a name, or nothing. what is index, alias or
+// snapshot; the rules are those of all supported servers.
 func InvalidName(what, name string) string {
 	forbidden, first := " \"*\\<|,>/?#:", "-_+"
 	if what == "snapshot" {
@@ -96,26 +96,26 @@ func InvalidName(what, name string) string {
 	case name == "":
 		return "the name is empty"
 	case len(name) > 255:
-		return fmt.Sprintf("the name has %d bytes; 255 is the most", len(name))
+		return fmt.Sprintf("the name has %d bytes; the maximum is 255", len(name))
 	case what != "alias" && name != strings.ToLower(name):
-		return "names are lower case"
+		return "names must be lower case"
 	case at >= 0:
-		return fmt.Sprintf("the name has a character that names must not have: %q", name[at:at+1])
+		return fmt.Sprintf("the name contains a character that is not allowed: %q", name[at:at+1])
 	case strings.ContainsAny(name[:1], first) && first == "_":
-		return "names do not start with _"
+		return "names must not start with _"
 	case strings.ContainsAny(name[:1], first):
-		return "names do not start with - _ or +"
+		return "names must not start with - _ or +"
 	case what != "snapshot" && IsDots(name):
-		return "names are not . or .."
+		return "names must not be . or .."
 	}
 	return ""
 }
 
-// IsDots says whether a name, as a part of a path, means the folder itself or the one
-// above it: proxies take it out together with the part before it.
+// IsDots reports whether a name, as a part of a path, means the folder itself or its
+// parent: proxies remove it together with the part before it.
 func IsDots(name string) bool { return name == "." || name == ".." }
 
-// invalid is the error of a server that refuses a name.
+// invalid is the error for a name that servers refuse.
 func invalid(op, what, name string) error {
 	why := InvalidName(what, name)
 	if why == "" {

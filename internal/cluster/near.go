@@ -8,8 +8,8 @@ import (
 	"github.com/agext/levenshtein"
 )
 
-// Nearest lists up to three of the names that are most like a misspelt one,
-// nearest first; empty when none is near.
+// Nearest lists up to three names that are most similar to a misspelt one, the most
+// similar first; empty if none is similar.
 func Nearest(name string, names []string) string {
 	type near struct {
 		name     string

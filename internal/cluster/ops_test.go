@@ -289,11 +289,11 @@ func TestDryRunRefusesNames(t *testing.T) {
 		return c.UpdateAliases(ctx, UpdateAliases{Actions: []AliasAction{act}})
 	}
 	for name, refused := range map[string]error{
-		"an index of that name is there":  update(AliasAction{Index: "a", Alias: "b"}),
-		"names do not start with - _ or":  update(AliasAction{Index: "a", Alias: "_a"}),
-		"snapshot: names are lower case":  c.CreateSnapshot(ctx, CreateSnapshot{Repository: "r", Name: "Upper"}),
-		"an index: names are lower case":  c.CreateIndex(ctx, CreateIndex{Name: "Upper"}),
-		"a character that names must not": c.ShrinkIndex(ctx, ShrinkIndex{Source: "a", Target: "a shrunk"}),
+		"an index of that name is there":           update(AliasAction{Index: "a", Alias: "b"}),
+		"names must not start with - _ or":         update(AliasAction{Index: "a", Alias: "_a"}),
+		"snapshot: names must be lower case":       c.CreateSnapshot(ctx, CreateSnapshot{Repository: "r", Name: "Upper"}),
+		"an index: names must be lower case":       c.CreateIndex(ctx, CreateIndex{Name: "Upper"}),
+		"contains a character that is not allowed": c.ShrinkIndex(ctx, ShrinkIndex{Source: "a", Target: "a shrunk"}),
 	} {
 		require.ErrorIs(t, refused, ErrInvalid, name)
 		require.ErrorContains(t, refused, name)

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Result is what became of one item of an action.
+// Result is the result for one item of an action.
 type Result string
 
 // The results.
@@ -21,7 +21,7 @@ const (
 	Unclear    Result = "unknown"     // asked for; the cluster could not be asked what became of it
 )
 
-// Outcome is what an action did to one item.
+// Outcome is what an action did with one item.
 type Outcome struct {
 	Verb       Verb
 	What       string // index, snapshot, repository

@@ -5,19 +5,19 @@ import (
 	"strings"
 )
 
-// Series is the group of a repository's snapshots of which each replaces an older one.
+// Series is a group of a repository's snapshots in which each one replaces an older one.
 type Series struct {
 	Key string
-	// Guess says that what looks like one series may be several: only a number tells the
-	// names apart, or what may be a number instead of a time.
+	// Guess: the series may be several ones: the names differ only in a number, or in
+	// something that may be a number instead of a time.
 	Guess bool
 }
 
-// SeriesOfName is the series a snapshot belongs to by its name: the name with every
-// date taken out. All else stays part of the key, other digits too. In a name without a
-// date the last number counts as what grows: a guess, and so is what may be a date and
-// may be a number. Finders given, of the action's own timestrings, are tried beside the
-// usual forms; what they find takes along the digits of the time that follow.
+// SeriesOfName is the series of a snapshot by its name: the name without its dates.
+// Everything else is part of the key, also other digits. In a name without a date the last
+// number counts as the changing part: a guess, and so is a part that may be a date or a
+// number. The given finders, of the action's timestrings, are tried in addition to the
+// usual forms; the digits of a time that follow are part of what they find.
 func SeriesOfName(name string, finders ...DateFinder) Series {
 	covered := make([]bool, len(name))
 	cover := func(from, to int) {
@@ -47,7 +47,7 @@ func SeriesOfName(name string, finders ...DateFinder) Series {
 	dated := slices.Contains(covered, true)
 	if n := added(name[last:]); dated && n > 0 {
 		cover(last, last+n)
-		guess = true // it may be somebody's own number
+		guess = true // it may be a number with another meaning
 	}
 	if !dated {
 		from, to := lastNumber(name)
@@ -68,7 +68,7 @@ func SeriesOfName(name string, finders ...DateFinder) Series {
 	return Series{Key: key, Guess: guess || !dated && key != name}
 }
 
-// found says whether a timestring of the action reads the date from its start.
+// found reports whether a timestring of the action reads the date from its start.
 func found(finders []DateFinder, name string, d NameDate) bool {
 	return slices.ContainsFunc(finders, func(find DateFinder) bool {
 		from, to, ok := find(name[d.Start:d.End])
@@ -76,7 +76,7 @@ func found(finders []DateFinder, name string, d NameDate) bool {
 	})
 }
 
-// timeAfter is how many digits of a time directly follow a date: two, four or six.
+// timeAfter is the number of digits of a time directly after a date: two, four or six.
 func timeAfter(rest string) int {
 	n := 0
 	for digitAt(rest, n) {
@@ -93,8 +93,8 @@ func timeAfter(rest string) int {
 	return n
 }
 
-// added is the length of the -2, -3, … that esnap adds to a name that is taken, at the
-// end of the name.
+// added is the length of the -2, -3, … that esnap adds at the end of a name that is
+// already used.
 func added(rest string) int {
 	if len(rest) < 2 || len(rest) > 3 || rest[0] != '-' || rest[1] < '1' || rest == "-1" {
 		return 0
@@ -107,7 +107,7 @@ func added(rest string) int {
 	return len(rest)
 }
 
-// lastNumber is where the last run of digits in a name stands.
+// lastNumber is the place of the last digits in a name.
 func lastNumber(name string) (from, to int) {
 	to = len(name)
 	for to > 0 && !digitAt(name, to-1) {
@@ -120,10 +120,10 @@ func lastNumber(name string) (from, to int) {
 	return from, to
 }
 
-// SeriesOf returns the function that tells a snapshot's series: by the first of
-// the given patterns that matches its name, by the lifecycle policy that took
-// it, or else by its name without dates. Guards ask again before each deletion: what is
-// read in a name is remembered, so the function is not for several goroutines.
+// SeriesOf returns the function that finds a snapshot's series: by the first of the given
+// patterns that matches its name, by the lifecycle policy that took it, or else by its
+// name without dates. Guards ask again before each deletion, so names are cached: the
+// function is not for several goroutines.
 func SeriesOf(patterns []string, finders ...DateFinder) func(*Snapshot) Series {
 	byName := map[string]Series{}
 	return func(s *Snapshot) Series {
@@ -144,8 +144,8 @@ func SeriesOf(patterns []string, finders ...DateFinder) func(*Snapshot) Series {
 	}
 }
 
-// Family is the group an index's name belongs to: the name without its dates, or the
-// whole name.
+// Family is the group of an index by its name: the name without its dates, or the whole
+// name.
 func Family(name string) string {
 	if len(FindDates(name)) == 0 {
 		return name

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Server is what answers: distribution and version. A version that could not be
-// read is zero and is treated as the oldest supported one.
+// Server is the distribution and version of a cluster. A version that could not be read
+// is zero and is treated as the oldest supported one.
 type Server struct {
 	OpenSearch bool
 	Version    Version
@@ -43,7 +43,7 @@ func (v Version) Less(o Version) bool {
 // String writes major.minor.patch.
 func (v Version) String() string { return fmt.Sprintf("%d.%d.%d", v[0], v[1], v[2]) }
 
-// String names the server for people.
+// String names the server in texts.
 func (s Server) String() string {
 	if s.Text == "" {
 		return "a server of unknown version"
@@ -56,34 +56,34 @@ func (s Server) String() string {
 
 func (s Server) since(v Version) bool { return s.OpenSearch || !s.Version.Less(v) }
 
-// DeletesMany says whether one request may name several snapshots to delete
-// (Elasticsearch 7.8 and OpenSearch).
+// DeletesMany reports whether one request can delete several snapshots (Elasticsearch 7.8
+// and OpenSearch).
 func (s Server) DeletesMany() bool { return s.since(Version{7, 8, 0}) }
 
-// Concurrent says whether snapshot operations may overlap (Elasticsearch 7.9 and
-// OpenSearch); before, the server refuses a second one.
+// Concurrent reports whether snapshot operations may overlap (Elasticsearch 7.9 and
+// OpenSearch); older servers refuse a second one.
 func (s Server) Concurrent() bool { return s.since(Version{7, 9, 0}) }
 
-// SnapshotsClosed says whether a snapshot may name closed indices (Elasticsearch 7.2
+// SnapshotsClosed reports whether a snapshot may contain closed indices (Elasticsearch 7.2
 // and OpenSearch).
 func (s Server) SnapshotsClosed() bool { return s.since(Version{7, 2, 0}) }
 
-// TracksRepositories says whether the cluster remembers what it last wrote to a
-// repository, and refuses one whose contents are others (Elasticsearch 7.6 and
+// TracksRepositories reports whether the cluster remembers what it last wrote to a
+// repository, and refuses a repository with other contents (Elasticsearch 7.6 and
 // OpenSearch).
 func (s Server) TracksRepositories() bool { return s.since(Version{7, 6, 0}) }
 
-// HasFeatureStates says whether snapshots and restores name features (Elasticsearch
+// HasFeatureStates reports whether snapshots and restores can name features (Elasticsearch
 // 7.12).
 func (s Server) HasFeatureStates() bool { return !s.OpenSearch && !s.Version.Less(Version{7, 12, 0}) }
 
-// HasSnapshotMetadata says whether a snapshot takes metadata of the caller's
+// HasSnapshotMetadata reports whether a snapshot can have metadata of the caller
 // (Elasticsearch 7.3 and OpenSearch).
 func (s Server) HasSnapshotMetadata() bool { return s.since(Version{7, 3, 0}) }
 
-// CanRead says whether this server can restore what the given version of the
-// same distribution wrote, and why not. OpenSearch 1 reads
-// Elasticsearch 6.8 to 7.10, OpenSearch 2 only 7. An unknown version is allowed; the server has the last word.
+// CanRead reports whether this server can restore snapshots of the given version of the
+// same distribution, and why not. OpenSearch 1 reads Elasticsearch 6.8 to 7.10, OpenSearch
+// 2 only 7. An unknown version is allowed; then the server decides.
 func (s Server) CanRead(snapshotVersion string) (ok bool, why string) {
 	v := ParseVersion(snapshotVersion)
 	if snapshotVersion == "" || v == (Version{}) || s.Version == (Version{}) {
@@ -91,12 +91,12 @@ func (s Server) CanRead(snapshotVersion string) (ok bool, why string) {
 	}
 	if s.OpenSearch && v[0] >= 6 && v[0] <= 7 { // written by Elasticsearch
 		if v[0]-5 < s.Version[0] { // OpenSearch 1 reads 6 and 7, 2 reads 7, 3 none of them
-			return false, fmt.Sprintf("it was taken by Elasticsearch %s, which %s does not read", snapshotVersion, s)
+			return false, fmt.Sprintf("it was taken by Elasticsearch %s, which %s cannot read", snapshotVersion, s)
 		}
 		return true, ""
 	}
 	if s.Version.Less(v) {
-		return false, fmt.Sprintf("it was taken by version %s, newer than this %s", snapshotVersion, s)
+		return false, fmt.Sprintf("it was taken by version %s, which is newer than this %s", snapshotVersion, s)
 	}
 	if s.Version[0]-v[0] > 1 {
 		return false, fmt.Sprintf("it was taken by version %s; %s reads only indices of the previous major version", snapshotVersion, s)
@@ -104,12 +104,12 @@ func (s Server) CanRead(snapshotVersion string) (ok bool, why string) {
 	return true, ""
 }
 
-// Capacity is what the data nodes can take.
+// Capacity is the space and the shard limit of the data nodes.
 type Capacity struct {
 	Nodes         []Disk
 	HighWatermark string // as set: "90%" or an absolute free size such as "10gb"
 	WatermarkOn   bool
-	ShardLimit    int // cluster.max_shards_per_node times data nodes; 0 when the server has none
+	ShardLimit    int // cluster.max_shards_per_node times data nodes; 0 if the server does not have the setting
 	Shards        int // open shards now, replicas included
 }
 
@@ -119,7 +119,7 @@ type Disk struct {
 	Total, Free int64 // bytes
 }
 
-// Age is now minus t in whole units people read: 3h, 45d.
+// Age is now minus t in whole units: 3h, 45d.
 func Age(now, t time.Time) string {
 	if t.IsZero() {
 		return "-"

@@ -9,13 +9,13 @@ import (
 	"strings"
 )
 
-// Flatten writes nested settings as dotted keys with text values, the form in
-// which servers return them. Null values are left out.
+// Flatten writes nested settings as dotted keys with text values, as servers return them.
+// Null values are omitted.
 func Flatten(settings map[string]any) map[string]string {
 	out := make(map[string]string, len(settings))
 	for k, v := range Dotted(settings) {
 		switch v := v.(type) {
-		case nil, map[string]any: // a map that is left is empty
+		case nil, map[string]any: // a remaining map is empty
 		case []any:
 			parts := make([]string, len(v))
 			for i, e := range v {
@@ -46,8 +46,8 @@ func dotted(prefix string, in, out map[string]any) {
 	}
 }
 
-// knownValues are the values that servers of all versions take for the usual index
-// settings; of others the server decides.
+// knownValues are the values that servers of all versions accept for the usual index
+// settings; for other settings the server decides.
 var knownValues = map[string]*regexp.Regexp{
 	"index.number_of_replicas":   regexp.MustCompile(`^\d+$`),
 	"index.number_of_shards":     regexp.MustCompile(`^[1-9]\d*$`),
@@ -57,8 +57,8 @@ var knownValues = map[string]*regexp.Regexp{
 	"index.blocks":               regexp.MustCompile(`^(?:true|false)$`),
 }
 
-// badSetting says which of the settings no server would take; keys are full names. A
-// setting that is removed, its value empty, is always taken.
+// badSetting returns the first setting that every server would refuse; keys are full
+// names. A removed setting, with an empty value, is always accepted.
 func badSetting(flat map[string]string) (text string) {
 	for _, k := range slices.Sorted(maps.Keys(flat)) {
 		name := k
@@ -72,15 +72,15 @@ func badSetting(flat map[string]string) (text string) {
 	return ""
 }
 
-// ShardNumbers are the primaries of an index and the replicas of each, by its
-// settings; 0 where they do not say.
+// ShardNumbers are the primaries of an index and the replicas of each, by its settings; 0
+// if the settings do not contain them.
 func ShardNumbers(settings map[string]string) (primaries, replicas int) {
 	primaries, _ = strconv.Atoi(settings["index.number_of_shards"])
 	replicas, _ = strconv.Atoi(settings["index.number_of_replicas"])
 	return primaries, replicas
 }
 
-// IsDotted says whether a name is a system name by convention.
+// IsDotted reports whether a name is a system name by convention.
 func IsDotted(name string) bool { return strings.HasPrefix(name, ".") }
 
 func compareNames(a, b string) int { return strings.Compare(a, b) }

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// State is a snapshot's state as the server names it.
+// State is a snapshot's state as the server reports it.
 type State string
 
 // The states that all supported servers know.
@@ -24,32 +24,32 @@ type Snapshot struct {
 	Name        string
 	UUID        string
 	State       State
-	Start, End  time.Time // zero when the server does not say
+	Start, End  time.Time // zero if the server does not report it
 	Shards      ShardCount
 	Failures    []ShardFailure
-	Reason      string // why a FAILED snapshot failed, where the server says
+	Reason      string // why a FAILED snapshot failed, if the server reports it
 	Version     string // of the server that took it
 	GlobalState bool
-	Policy      string // of the lifecycle policy that took it, where the server says
+	Policy      string // of the lifecycle policy that took it, if the server reports it
 
 	Indices     []string // sorted; nil unless HasContents
 	DataStreams []string
 	Features    map[string][]string // feature to its system indices (Elasticsearch 7.12)
-	HasContents bool                // Indices was asked for
+	HasContents bool                // Indices was read
 
-	// Cluster is the uuid of the cluster that took it, where esnap did and the server
-	// keeps that; empty: not known.
+	// Cluster is the uuid of the cluster that took it, if esnap took it and the server
+	// stores metadata; empty: unknown.
 	Cluster string
 
 	Mounted []string // FactMounts: indices that are mounted from it
 
-	Assumed bool // it is there only by the assumed effect of a dry run
+	Assumed bool // it exists only by the assumed effect of a dry run
 }
 
 // ShardCount counts a snapshot's shards.
 type ShardCount struct{ Total, Failed, Successful int }
 
-// ShardFailure is one shard that a snapshot lacks.
+// ShardFailure is one failed shard of a snapshot.
 type ShardFailure struct {
 	Index  string `json:"index"`
 	Shard  int    `json:"shard"`
@@ -57,17 +57,17 @@ type ShardFailure struct {
 	Reason string `json:"reason"`
 }
 
-// String reads as one line of a report.
+// String is the failure as one line of a report.
 func (f ShardFailure) String() string { return fmt.Sprintf("%s[%d]: %s", f.Index, f.Shard, f.Reason) }
 
-// Foreign says whether another cluster is known to have taken it.
+// Foreign reports whether another cluster is known to have taken it.
 func (s *Snapshot) Foreign(here Server) bool {
 	return s.Cluster != "" && here.UUID != "" && s.Cluster != here.UUID
 }
 
-// SplitStreams tells data streams of which every backing index is selected from the
-// other indices, and names those that are selected only in part; all is every index of
-// the cluster, nil where nothing is known beyond the selected ones.
+// SplitStreams separates the data streams whose backing indices are all selected from the
+// other indices, and names the data streams that are selected only in part. all is every
+// index of the cluster, or nil if only the selected ones are known.
 func SplitStreams(selected, all []*Index) (streams, plain, partly []string) {
 	have, of := map[string]int{}, map[string]int{}
 	for _, i := range selected {
@@ -105,13 +105,12 @@ func (s *Snapshot) ItemUUID() string { return s.UUID }
 // CreatedAt implements Item: the time the snapshot started.
 func (s *Snapshot) CreatedAt() time.Time { return s.Start }
 
-// Good says whether the snapshot can be relied on as a whole: it succeeded, holds
-// something, and every shard of it succeeded. Servers report SUCCESS with failed shards,
-// with none at all, and for a snapshot of nothing.
+// Good reports whether the snapshot is complete: it succeeded, it contains something, and
+// all its shards succeeded. Servers report SUCCESS also with failed shards, without
+// shards, and for an empty snapshot.
 func (s *Snapshot) Good() bool { return s.WhyNotGood() == "" }
 
-// WhyNotGood says in words what keeps the snapshot from being good; empty for a
-// good one.
+// WhyNotGood is the reason why the snapshot is not good; empty for a good one.
 func (s *Snapshot) WhyNotGood() string {
 	n := s.Shards
 	switch {
@@ -119,7 +118,7 @@ func (s *Snapshot) WhyNotGood() string {
 		return fmt.Sprintf("state is %s", s.State)
 	case s.HasContents && len(s.Indices) == 0:
 		return "state is SUCCESS but it contains no index"
-	case s.Assumed: // of a dry run: nothing has counted its shards
+	case s.Assumed: // of a dry run: its shards are not counted
 		return ""
 	case n.Total == 0:
 		return "state is SUCCESS but it contains no shard"
@@ -133,7 +132,7 @@ func (s *Snapshot) WhyNotGood() string {
 	return ""
 }
 
-// HasStream says whether the snapshot contains a data stream of that name.
+// HasStream reports whether the snapshot contains a data stream of that name.
 func (s *Snapshot) HasStream(name string) bool { return slices.Contains(s.DataStreams, name) }
 
 // BackingNames matches the names that servers give the backing indices of a data stream.
@@ -141,8 +140,8 @@ func BackingNames(stream string) *regexp.Regexp {
 	return regexp.MustCompile(`^\.ds-` + regexp.QuoteMeta(stream) + `-(?:\d{4}\.\d{2}\.\d{2}-)?\d{6}$`)
 }
 
-// Backing lists the backing indices of a data stream that the snapshot contains. The
-// snapshot does not say which they are: BackingNames finds them.
+// Backing lists the backing indices of a data stream that the snapshot contains. They are
+// found by name with BackingNames.
 func (s *Snapshot) Backing(stream string) []string {
 	are := BackingNames(stream)
 	var list []string
@@ -154,18 +153,18 @@ func (s *Snapshot) Backing(stream string) []string {
 	return list
 }
 
-// Holds says whether the snapshot lists the index or data stream, whole or not. It
+// Holds reports whether the snapshot lists the index or data stream, complete or not. It
 // needs HasContents.
 func (s *Snapshot) Holds(name string) bool {
 	_, found := slices.BinarySearch(s.Indices, name)
 	return found || s.HasStream(name)
 }
 
-// HoldsGood says whether the snapshot contains a complete copy of the index, or of every
-// backing index of the data stream, with data: it ended SUCCESS or PARTIAL, shards of it
-// succeeded, and none of that index is among the failures. A snapshot whose failed
-// shards are not named is trusted for no index. That a mounted index has no data in a
-// snapshot is for HoldsGoodOf to know.
+// HoldsGood reports whether the snapshot contains a complete copy of the index, or of
+// every backing index of the data stream: it ended SUCCESS or PARTIAL, some shards
+// succeeded, and no shard of that index failed. If the failed shards are not named, no
+// index counts as complete. A mounted index does not have data in a snapshot:
+// HoldsGoodOf checks that.
 func (s *Snapshot) HoldsGood(name string) bool {
 	if !s.HasStream(name) {
 		return s.holdsGoodIndex(name)
@@ -184,15 +183,15 @@ func (s *Snapshot) holdsGoodIndex(index string) bool {
 	return !slices.ContainsFunc(s.Failures, func(f ShardFailure) bool { return f.Index == index })
 }
 
-// HoldsGoodOf says whether the snapshot contains a complete copy of this very index, as
-// the cluster has it now: not of an earlier one of its name, and not of one that is
-// mounted from a snapshot, of which a snapshot holds no data.
+// HoldsGoodOf reports whether the snapshot contains a complete copy of this index as it is
+// in the cluster now: not of an earlier index with its name, and not of one that is mounted
+// from a snapshot, because a snapshot of it does not contain data.
 func (s *Snapshot) HoldsGoodOf(i *Index) bool {
 	return i.Mount == nil && s.HoldsGood(i.Name) && !i.Created.After(s.Start)
 }
 
-// Missing lists those of the indices that the snapshot does not contain a complete copy
-// of, or, while it runs, does not take.
+// Missing lists the indices of which the snapshot does not contain a complete copy or,
+// while it runs, will not contain one.
 func (s *Snapshot) Missing(indices []*Index) []string {
 	var missing []string
 	for _, i := range indices {
@@ -207,8 +206,8 @@ func (s *Snapshot) Missing(indices []*Index) []string {
 	return missing
 }
 
-// Progress is how far a running snapshot or restore has come. Node names the
-// node that holds the first unfinished shard, where the server says.
+// Progress is the progress of a running snapshot or restore. Node is the node with the
+// first unfinished shard, if the server reports it.
 type Progress struct {
 	State        string
 	ShardsDone   int
@@ -219,8 +218,8 @@ type Progress struct {
 	Node         string
 }
 
-// Repository is a registered snapshot repository; settings are text, as the
-// server returns them.
+// Repository is a registered snapshot repository; settings are text, as the server returns
+// them.
 type Repository struct {
 	Name     string
 	Type     string
@@ -229,7 +228,7 @@ type Repository struct {
 	Assumed  bool
 }
 
-// ReadOnly says whether the repository refuses writes.
+// ReadOnly reports whether the repository refuses writes.
 func (r Repository) ReadOnly() bool { return r.Settings["readonly"] == "true" || r.Type == "url" }
 
 // Operation is a snapshot, deletion or restore that runs in the cluster.
@@ -238,10 +237,10 @@ type Operation struct {
 	Repository string
 	Snapshot   string
 	Indices    []string
-	Started    time.Time // zero when the server does not say
+	Started    time.Time // zero if the server does not report it
 }
 
-// OperationKind tells operations apart.
+// OperationKind is the kind of an operation.
 type OperationKind string
 
 // The operations that exclude each other on servers before 7.9.

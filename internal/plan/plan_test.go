@@ -477,7 +477,7 @@ func TestToleratedOnCuratorsCommandLines(t *testing.T) {
 		"actions:\n  1:\n    action: snapshot\n    options:\n      repository: r\n      name: ${NAME:-x}\n    filters: []\n":           "write ${NAME:default}",
 		"actions: {1: {action: reindex, options: {request_body: {source: {index: REINDEX_SELECTED}, dest: {index: a}}}, filters: []}}": "write REINDEX_SELECTION for",
 		"actions: {1: {action: snapshot, options: {repository: r, name: 'a b'}, filters: []}}":                                         "cannot be the name of the snapshot",
-		"actions: {1: {action: create_index, options: {name: Upper}}}":                                                                 "names are lower case",
+		"actions: {1: {action: create_index, options: {name: Upper}}}":                                                                 "names must be lower case",
 	} {
 		_, err := plan.Parse("f", []byte(text), options(flavour.Native))
 		require.ErrorContains(t, err, says)

@@ -268,9 +268,9 @@ func TestRename(t *testing.T) {
 		{"an escaped dollar", []string{"a-1"}, "^(.+)$", `x\$y-$1`, Fail, nil, []string{"x$y-a-1"}, ""},
 		{"all matches, also empty ones", []string{"a-1"}, "(.*)", "x-$1", Fail, nil, []string{"x-a-1x-"}, ""},
 		{"empty", []string{"a-1"}, "^.+$", "", Fail, nil, []string{""}, `a-1 would be restored as "": the name is empty`},
-		{"upper case", []string{"a-1"}, "^a", "A", Fail, nil, []string{"A-1"}, "names are lower case"},
-		{"forbidden characters", []string{"a-1"}, "-", "#", Fail, nil, []string{"a#1"}, "a character that names must not have"},
-		{"leading underscore", []string{"a-1"}, "^a", "_", Fail, nil, []string{"_-1"}, "do not start with"},
+		{"upper case", []string{"a-1"}, "^a", "A", Fail, nil, []string{"A-1"}, "names must be lower case"},
+		{"forbidden characters", []string{"a-1"}, "-", "#", Fail, nil, []string{"a#1"}, "contains a character that is not allowed"},
+		{"leading underscore", []string{"a-1"}, "^a", "_", Fail, nil, []string{"_-1"}, "must not start with"},
 		{"too long", []string{"a-1"}, "^a", strings.Repeat("é", 127), Fail, nil, []string{strings.Repeat("é", 127) + "-1"}, "the name has 256 bytes"},
 		{"longest", []string{"a-1"}, "^a", strings.Repeat("x", 253), Fail, nil, []string{strings.Repeat("x", 253) + "-1"}, ""},
 		{"pattern and conflict", []string{"a-1"}, "1", "9", Rename, []string{"a-9"}, []string{"restored-a-9"}, ""},
@@ -453,7 +453,7 @@ func TestServerThatCannotRead(t *testing.T) {
 	p := Make(Request{Indices: []string{logs}}, Listings{
 		Snapshots: []*cluster.Snapshot{snap("s", "2026-11-04 01:00", logs)}, Server: cluster.Server{Text: "6.7.0", Version: cluster.Version{6, 7, 0}},
 	})
-	require.Equal(t, []string{"snapshot s cannot be restored here: it was taken by version 7.17.28, newer than this Elasticsearch 6.7.0"}, p.Refusals)
+	require.Equal(t, []string{"snapshot s cannot be restored here: it was taken by version 7.17.28, which is newer than this Elasticsearch 6.7.0"}, p.Refusals)
 }
 
 func TestGlobalStateWarns(t *testing.T) {
