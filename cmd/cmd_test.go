@@ -410,8 +410,8 @@ func TestAWSWithoutCredentials(t *testing.T) {
 		var stdout, stderr bytes.Buffer
 		app := &App{In: strings.NewReader(deleteLogs), Out: &stdout, Err: &stderr, Env: func(string) (string, bool) { return "", false }, Now: time.Now}
 		require.Equal(t, 3, Main(context.Background(), app, append(args, "--config", file)), "%s", stderr.String())
-		require.Contains(t, stderr.String(), "no AWS credentials could be had: aws_access_key_id and aws_secret_access_key go together")
-		require.Contains(t, stderr.String(), "hint: give aws_key")
+		require.Contains(t, stderr.String(), "no AWS credentials found: aws_access_key_id and aws_secret_access_key must be set together")
+		require.Contains(t, stderr.String(), "hint: set aws_key")
 	}
 }
 

@@ -71,7 +71,7 @@ func (r CreateSnapshot) refused(ctx context.Context, c Reader) error {
 		}
 		for _, i := range list {
 			if i.Closed {
-				return &Error{Op: op, Kind: ErrInvalid, Text: "index " + i.Name + " is closed, and " + server.String() + " cannot take closed indices", Hint: "leave them out with a filter {filtertype: closed}"}
+				return &Error{Op: op, Kind: ErrInvalid, Text: "index " + i.Name + " is closed, and " + server.String() + " cannot take closed indices", Hint: "exclude them with a filter {filtertype: closed}"}
 			}
 		}
 	}

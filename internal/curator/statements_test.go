@@ -358,7 +358,7 @@ func TestHintsFitTheCommandLine(t *testing.T) {
 	_, help, _ := s.program(repoMgr, "create", "fs", "--help")
 	require.Contains(t, help, "--force")
 	for _, c := range []struct{ program, text, want string }{
-		{program, "give the certificate authority with --ca-file", "give the certificate authority with --ca_certs"},
+		{program, "set the certificate authority with --ca-file", "set the certificate authority with --ca_certs"},
 		{cli, "use a name that it has; or say with --server-name which", "use a name that it has; or say with --ssl_assert_hostname which"},
 		{program, "delete it; or leave out --include-aliases; and wait", "delete it; and wait"},
 		{cli, "delete it; or leave out --include-aliases", "delete it; or leave out --include_aliases"},

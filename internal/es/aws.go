@@ -18,7 +18,7 @@ import (
 	"github.com/esnap/esnap/internal/cluster"
 )
 
-// AWS is what signing needs. Without a key the credentials are found as Amazon's
+// AWS are the settings for signing. Without a key the credentials are found as Amazon's
 // own tools find them: finder.
 type AWS struct {
 	Region string
@@ -36,14 +36,14 @@ type signer struct {
 	now         func() time.Time
 }
 
-var errNoCredentials = errors.New("no AWS credentials could be had")
+var errNoCredentials = errors.New("no AWS credentials found")
 
 const (
-	hintCredentials = "give aws_key and aws_secret_key, or a role that the machine or the pod has"
-	expiryWindow    = 5 * time.Minute // credentials are renewed so long before they expire
+	hintCredentials = "set aws_key and aws_secret_key, or give the machine or the pod a role"
+	expiryWindow    = 5 * time.Minute // how long before they expire the credentials are renewed
 )
 
-// newSigner finds out where credentials come from, without asking for any.
+// newSigner finds the source of the credentials, without requesting any.
 func newSigner(a AWS, next http.RoundTripper) (*signer, error) {
 	s := &signer{next: next, region: a.Region, sign: v4.NewSigner(), now: time.Now}
 	if a.Key != "" {
@@ -78,7 +78,7 @@ func (s *signer) RoundTrip(r *http.Request) (*http.Response, error) {
 	hash := hex.EncodeToString(sum[:])
 	r.Header.Set("X-Amz-Content-Sha256", hash)
 	if err := s.sign.SignHTTP(r.Context(), creds, r, hash, "es", s.region, s.now()); err != nil {
-		return nil, fmt.Errorf("sign the request: %w", err)
+		return nil, fmt.Errorf("cannot sign the request: %w", err)
 	}
 	return s.next.RoundTrip(r)
 }

@@ -24,11 +24,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 )
 
-// The chain of Amazon's SDK would find more (sso, assumed roles, processes), but it
-// brings the clients of five services into the binary. This is the part of it that
-// machines and pods use.
+// The chain of Amazon's SDK would find more (sso, assumed roles, processes), but it adds
+// the clients of five services to the binary. This is the part that machines and pods use.
 
-// finder looks for credentials where Amazon's own tools do.
+// finder searches for credentials in the same places as Amazon's own tools.
 type finder struct {
 	env    func(string) string
 	region string
@@ -38,13 +37,13 @@ type finder struct {
 func newFinder(region string) finder {
 	return finder{env: os.Getenv, region: region, client: &http.Client{
 		Timeout: 10 * time.Second,
-		// What is sent are secrets: they go to one address only.
+		// The requests contain secrets: they are sent to one address only.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
 }
 
-// find picks the source of credentials, in the order of Amazon's own tools. It asks
-// none yet. An error means that what is set cannot be used, now or later.
+// find chooses the source of the credentials, in the order of Amazon's own tools. It does
+// not send a request yet. An error means that what is set can never be used.
 func (f finder) find() (aws.CredentialsProvider, error) {
 	fromEnv, err := pair("the environment", cmp.Or(f.env("AWS_ACCESS_KEY_ID"), f.env("AWS_ACCESS_KEY")), cmp.Or(f.env("AWS_SECRET_ACCESS_KEY"), f.env("AWS_SECRET_KEY")), f.env("AWS_SESSION_TOKEN"))
 	if fromEnv != nil || err != nil {
@@ -66,18 +65,18 @@ func (f finder) find() (aws.CredentialsProvider, error) {
 		}
 	}
 	if strings.EqualFold(f.env("AWS_EC2_METADATA_DISABLED"), "true") {
-		return nil, errors.New("none are set in the environment or in a profile, and AWS_EC2_METADATA_DISABLED rules out the machine's role")
+		return nil, errors.New("none are set in the environment or in a profile, and AWS_EC2_METADATA_DISABLED forbids the machine's role")
 	}
 	return source{"none are set in the environment or in a profile; the machine's role", f.instance}, nil
 }
 
-// pair is a key that is given as it is; nil if none is.
+// pair is a key that is set directly; nil if none is.
 func pair(where, key, secret, token string) (aws.CredentialsProvider, error) {
 	switch {
 	case key == "" && secret == "":
 		return nil, nil
 	case key == "" || secret == "":
-		return nil, fmt.Errorf("aws_access_key_id and aws_secret_access_key go together, and %s has only one of them", where)
+		return nil, fmt.Errorf("aws_access_key_id and aws_secret_access_key must be set together, but %s has only one of them", where)
 	}
 	return credentials.NewStaticCredentialsProvider(key, secret, token), nil
 }
@@ -92,7 +91,7 @@ type source struct {
 func (s source) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	c, err := s.ask(ctx)
 	if err == nil && !c.HasKeys() {
-		err = errors.New("the reply has no key")
+		err = errors.New("the reply does not contain a key")
 	}
 	if err != nil {
 		return aws.Credentials{}, fmt.Errorf("%s: %w", s.name, err)
@@ -101,12 +100,12 @@ func (s source) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	return c, nil
 }
 
-// passing marks what may be over a moment later.
+// passing marks an error that may be temporary.
 type passing struct{ error }
 
 func (p passing) Unwrap() error { return p.error }
 
-// maxCredentials bounds a reply; those of Amazon have about 2 kB.
+// maxCredentials bounds a reply; Amazon's replies have about 2 kB.
 const maxCredentials = 1 << 16
 
 // send returns the status and the body of a reply. Errors show nothing of the
@@ -128,7 +127,7 @@ func (f finder) send(r *http.Request) (status int, body []byte, err error) {
 	return resp.StatusCode, body, nil
 }
 
-// refusal is the error for a status that is no success.
+// refusal is the error for a status other than success.
 func refusal(status int, code, message string) error {
 	var text strings.Builder
 	fmt.Fprintf(&text, "HTTP %d", status)
@@ -139,14 +138,14 @@ func refusal(status int, code, message string) error {
 	}
 	err := errors.New(text.String())
 	if status >= 500 || status == http.StatusTooManyRequests || slices.Contains([]string{"Throttling", "ThrottlingException", "IDPCommunicationError", "InvalidIdentityToken"}, code) {
-		return passing{err} // Amazon knows a new identity only after a while
+		return passing{err} // Amazon accepts a new identity only after some time
 	}
 	return err
 }
 
-// webIdentity changes the token of a Kubernetes service account, or of another
-// provider of identities, for a role's credentials. The token's file is read each
-// time: the kubelet writes it anew.
+// webIdentity exchanges the token of a Kubernetes service account, or of another provider
+// of identities, for a role's credentials. The token's file is read each time, because the
+// kubelet replaces it.
 func (f finder) webIdentity(ctx context.Context, file, role string) (aws.Credentials, error) {
 	token, err := os.ReadFile(file)
 	if err != nil {
@@ -168,11 +167,11 @@ func (f finder) webIdentity(ctx context.Context, file, role string) (aws.Credent
 	reply := elements(body)
 	if status != http.StatusOK {
 		message := strings.ReplaceAll(reply["Message"], form.Get("WebIdentityToken"), "…")
-		return aws.Credentials{}, fmt.Errorf("%s gives no credentials for %s: %w", r.URL.Host, role, refusal(status, reply["Code"], message))
+		return aws.Credentials{}, fmt.Errorf("%s did not return credentials for %s: %w", r.URL.Host, role, refusal(status, reply["Code"], message))
 	}
 	c := aws.Credentials{AccessKeyID: reply["AccessKeyId"], SecretAccessKey: reply["SecretAccessKey"], SessionToken: reply["SessionToken"]}
 	if c.Expires, err = time.Parse(time.RFC3339, reply["Expiration"]); err != nil {
-		return aws.Credentials{}, errors.New("the reply does not say until when its credentials are valid")
+		return aws.Credentials{}, errors.New("the reply does not contain the expiry time of the credentials")
 	}
 	return c, nil
 }
@@ -208,11 +207,11 @@ func elements(document []byte) map[string]string {
 	}
 }
 
-// container asks what hands out the role of a task on ECS or of a pod on EKS.
+// container asks the service that provides the role of a task on ECS or of a pod on EKS.
 func (f finder) container(ctx context.Context, uri string) (aws.Credentials, error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, uri, nil)
 	if err != nil || r.URL.Host == "" {
-		return aws.Credentials{}, errors.New("the variable cannot be read as a URL")
+		return aws.Credentials{}, errors.New("the variable is not a valid URL")
 	}
 	if r.URL.Scheme != "https" && !nearby(r.URL.Hostname()) {
 		return aws.Credentials{}, fmt.Errorf("http is allowed to this machine and to the addresses of ECS and EKS only, not to %s", r.URL.Hostname())
@@ -231,7 +230,7 @@ func (f finder) container(ctx context.Context, uri string) (aws.Credentials, err
 	return f.role(r)
 }
 
-// nearby says whether a host may be asked without TLS.
+// nearby reports whether a host may be asked without TLS.
 func nearby(host string) bool {
 	if host == "localhost" {
 		return true
@@ -240,7 +239,7 @@ func nearby(host string) bool {
 	return ip.IsLoopback() || slices.ContainsFunc([]string{"169.254.170.2", "169.254.170.23", "fd00:ec2::23"}, func(a string) bool { return ip.Equal(net.ParseIP(a)) })
 }
 
-// role reads a role's credentials in the form that containers and machines get them.
+// role reads a role's credentials in the form for containers and machines.
 func (f finder) role(r *http.Request) (aws.Credentials, error) {
 	status, body, err := f.send(r)
 	if err != nil {
@@ -256,7 +255,7 @@ func (f finder) role(r *http.Request) (aws.Credentials, error) {
 	case status != http.StatusOK:
 		return aws.Credentials{}, refusal(status, reply.Code, reply.Message)
 	case err != nil:
-		return aws.Credentials{}, errors.New("the reply is not the JSON that was expected")
+		return aws.Credentials{}, errors.New("the reply is not the expected JSON")
 	case reply.AccessKeyID == "" && reply.Code != "":
 		return aws.Credentials{}, refusal(status, reply.Code, reply.Message)
 	}
@@ -265,7 +264,7 @@ func (f finder) role(r *http.Request) (aws.Credentials, error) {
 
 // instance asks the metadata service of an EC2 machine, in its second version.
 func (f finder) instance(ctx context.Context) (aws.Credentials, error) {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second) // who is not on such a machine should not wait
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second) // on other machines nobody should wait
 	defer cancel()
 	base := cmp.Or(f.env("AWS_EC2_METADATA_SERVICE_ENDPOINT"), "http://169.254.169.254")
 	if base == "http://169.254.169.254" && strings.EqualFold(f.env("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE"), "IPv6") {
@@ -274,7 +273,7 @@ func (f finder) instance(ctx context.Context) (aws.Credentials, error) {
 	request := func(method, path string) (*http.Request, error) {
 		r, err := http.NewRequestWithContext(ctx, method, strings.TrimRight(base, "/")+"/latest/"+path, nil)
 		if err != nil {
-			return nil, errors.New("AWS_EC2_METADATA_SERVICE_ENDPOINT cannot be read as a URL")
+			return nil, errors.New("AWS_EC2_METADATA_SERVICE_ENDPOINT is not a valid URL")
 		}
 		return r, nil
 	}
@@ -284,11 +283,11 @@ func (f finder) instance(ctx context.Context) (aws.Credentials, error) {
 	}
 	r.Header.Set("X-Aws-Ec2-Metadata-Token-Ttl-Seconds", "60")
 	status, token, err := f.send(r)
-	if err != nil { // this is no such machine: it does not pass
+	if err != nil { // this is not such a machine: not temporary
 		return aws.Credentials{}, fmt.Errorf("there is no metadata service of EC2: %w", errors.Unwrap(err))
 	}
 	if status != http.StatusOK {
-		return aws.Credentials{}, fmt.Errorf("the metadata service gives no token: %w", refusal(status, "", ""))
+		return aws.Credentials{}, fmt.Errorf("the metadata service did not return a token: %w", refusal(status, "", ""))
 	}
 	const roles = "meta-data/iam/security-credentials/"
 	if r, err = request(http.MethodGet, roles); err != nil {
@@ -301,7 +300,7 @@ func (f finder) instance(ctx context.Context) (aws.Credentials, error) {
 	case err != nil:
 		return aws.Credentials{}, err
 	case status == http.StatusNotFound, status == http.StatusOK && name == "":
-		return aws.Credentials{}, errors.New("this machine has no role")
+		return aws.Credentials{}, errors.New("this machine does not have a role")
 	case status != http.StatusOK:
 		return aws.Credentials{}, refusal(status, "", "")
 	}
@@ -313,7 +312,7 @@ func (f finder) instance(ctx context.Context) (aws.Credentials, error) {
 	return f.role(of)
 }
 
-// foreign are the keys of a profile that ask for something other than its own key.
+// foreign are the keys of a profile that use something other than its own key.
 var foreign = []string{"role_arn", "source_profile", "credential_source", "web_identity_token_file", "sso_session", "sso_start_url", "sso_account_id", "credential_process", "login_session"}
 
 // profile reads the key of a profile; nil if there is none.
@@ -346,14 +345,14 @@ func (f finder) profile() (aws.CredentialsProvider, error) {
 	key, secret := p["aws_access_key_id"], p["aws_secret_access_key"]
 	for _, k := range foreign {
 		if p[k] != "" && (p["role_arn"] != "" || key+secret == "") {
-			return nil, fmt.Errorf("%s has %s, which esnap does not support: of a profile it reads aws_access_key_id, aws_secret_access_key and aws_session_token only", where, k)
+			return nil, fmt.Errorf("%s has %s, which esnap does not support: from a profile it reads only aws_access_key_id, aws_secret_access_key and aws_session_token", where, k)
 		}
 	}
 	return pair(where, key, secret, p["aws_session_token"])
 }
 
-// readProfile adds the keys of a section of a file; a file that does not exist has
-// none. In the configuration file the section default may go without its prefix.
+// readProfile adds the keys of a section of a file; a file that does not exist has none.
+// In the configuration file the section default may be without its prefix.
 func readProfile(into map[string]string, file, section string, plainDefault bool) (found bool, err error) {
 	if file == "" {
 		return false, nil
@@ -363,7 +362,7 @@ func readProfile(into map[string]string, file, section string, plainDefault bool
 	case errors.Is(err, fs.ErrNotExist):
 		return false, nil
 	case err != nil:
-		return false, fmt.Errorf("read Amazon's profiles: %w", err)
+		return false, fmt.Errorf("cannot read Amazon's profiles: %w", err)
 	}
 	in := false
 	for lines := bufio.NewScanner(bytes.NewReader(data)); lines.Scan(); {

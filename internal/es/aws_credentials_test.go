@@ -134,9 +134,9 @@ func TestAWSFromTheEnvironment(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, [3]string{"AK", "s", "t"}, [3]string{c.AccessKeyID, c.SecretAccessKey, c.SessionToken})
 	_, err = newAmazon(t, map[string]string{"AWS_SECRET_ACCESS_KEY": canarySecret}).credentials()
-	require.EqualError(t, err, "aws_access_key_id and aws_secret_access_key go together, and the environment has only one of them")
+	require.EqualError(t, err, "aws_access_key_id and aws_secret_access_key must be set together, but the environment has only one of them")
 	_, err = newAmazon(t, map[string]string{"AWS_EC2_METADATA_DISABLED": "TRUE"}).credentials()
-	require.ErrorContains(t, err, "AWS_EC2_METADATA_DISABLED rules out the machine's role")
+	require.ErrorContains(t, err, "AWS_EC2_METADATA_DISABLED forbids the machine's role")
 }
 
 func TestAWSWebIdentity(t *testing.T) {
@@ -164,13 +164,13 @@ func TestAWSWebIdentity(t *testing.T) {
 		reply, text string
 		again       bool
 	}{
-		{"403 " + fmt.Sprintf(stsRefusal, "AccessDenied", "Not authorized with "+canarySecret), "sts.test gives no credentials for " + role + ": HTTP 403: AccessDenied: Not authorized with …", false},
+		{"403 " + fmt.Sprintf(stsRefusal, "AccessDenied", "Not authorized with "+canarySecret), "sts.test did not return credentials for " + role + ": HTTP 403: AccessDenied: Not authorized with …", false},
 		{"400 " + fmt.Sprintf(stsRefusal, "IDPCommunicationError", "try later"), "HTTP 400: IDPCommunicationError: try later", true},
 		{"400 " + fmt.Sprintf(stsRefusal, "InvalidIdentityToken", "no provider"), "HTTP 400: InvalidIdentityToken: no provider", true},
 		{"503 <html>" + canarySecret, "HTTP 503", true},
 		{"307 http://elsewhere.test/", "HTTP 307", false},
-		{"<html>" + canarySecret, "the reply does not say until when its credentials are valid", false},
-		{`<R><Expiration>2026-11-21T02:00:00Z</Expiration></R>`, "the reply has no key", false},
+		{"<html>" + canarySecret, "the reply does not contain the expiry time of the credentials", false},
+		{`<R><Expiration>2026-11-21T02:00:00Z</Expiration></R>`, "the reply does not contain a key", false},
 	} {
 		a.requests, a.replies["POST /"] = nil, c.reply
 		_, err := a.credentials()
@@ -235,14 +235,14 @@ func TestAWSContainer(t *testing.T) {
 	}{
 		{"http to elsewhere", "http://8.8.8.8/" + canarySecret, "", "not to 8.8.8.8", false},
 		{"http to a name", "http://metadata.test/", "", "not to metadata.test", false},
-		{"no URL", "127.0.0.1:80/" + canarySecret, "", "cannot be read as a URL", false},
-		{"no host", "http:///" + canarySecret, "", "cannot be read as a URL", false},
+		{"no URL", "127.0.0.1:80/" + canarySecret, "", "is not a valid URL", false},
+		{"no host", "http:///" + canarySecret, "", "is not a valid URL", false},
 		{"refused", uri, `403 {"code":"AccessDenied","message":"no such role"}`, "HTTP 403: AccessDenied: no such role", false},
 		{"refused in another way", uri, `{"Code":"AssumeRoleUnauthorizedAccess","Message":"no"}`, "AssumeRoleUnauthorizedAccess: no", false},
 		{"overloaded", uri, "429 " + canarySecret, "HTTP 429", true},
-		{"not JSON", uri, "<html>", "not the JSON that was expected", false},
-		{"null", uri, "null", "the reply has no key", false},
-		{"endless", uri, `{"AccessKeyId":"` + strings.Repeat("a", 2*maxCredentials) + `"}`, "not the JSON that was expected", false},
+		{"not JSON", uri, "<html>", "not the expected JSON", false},
+		{"null", uri, "null", "the reply does not contain a key", false},
+		{"endless", uri, `{"AccessKeyId":"` + strings.Repeat("a", 2*maxCredentials) + `"}`, "not the expected JSON", false},
 		{"a redirection", uri, "307 http://8.8.8.8/", "HTTP 307", false},
 	} {
 		a := newAmazon(t, map[string]string{"AWS_CONTAINER_CREDENTIALS_FULL_URI": c.uri, "AWS_CONTAINER_AUTHORIZATION_TOKEN": canarySecret})
@@ -279,10 +279,10 @@ func TestAWSInstance(t *testing.T) {
 		{name: "the usual address", host: "169.254.169.254"},
 		{name: "IPv6", env: map[string]string{"AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE": "ipv6"}, host: "[fd00:ec2::254]"},
 		{name: "an address of one's own", env: map[string]string{"AWS_EC2_METADATA_SERVICE_ENDPOINT": "http://imds.test/", "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE": "IPv6"}, host: "imds.test"},
-		{name: "no role", change: map[string]string{roles: ""}, text: "this machine has no role"},
-		{name: "no role, said otherwise", change: map[string]string{roles: "404 not found"}, text: "this machine has no role"},
+		{name: "no role", change: map[string]string{roles: ""}, text: "this machine does not have a role"},
+		{name: "no role, said otherwise", change: map[string]string{roles: "404 not found"}, text: "this machine does not have a role"},
 		{name: "a role without credentials", change: map[string]string{roles + "my-role": `{"Code":"AssumeRoleUnauthorizedAccess","Message":"EC2 cannot assume the role"}`}, text: "AssumeRoleUnauthorizedAccess: EC2 cannot assume the role"},
-		{name: "no token", change: map[string]string{"PUT /latest/api/token": "403 no"}, text: "the metadata service gives no token: HTTP 403"},
+		{name: "no token", change: map[string]string{"PUT /latest/api/token": "403 no"}, text: "the metadata service did not return a token: HTTP 403"},
 		{name: "overloaded", change: map[string]string{roles + "my-role": "503 later"}, text: "HTTP 503", passing: true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -415,7 +415,7 @@ func TestAWSHiccup(t *testing.T) {
 		r, err := http.NewRequestWithContext(t.Context(), http.MethodDelete, "http://es:9200/a", nil)
 		require.NoError(t, err)
 		_, err = s.RoundTrip(r)
-		require.EqualError(t, err, "no AWS credentials could be had: web identity: "+c.err.Error())
+		require.EqualError(t, err, "no AWS credentials found: web identity: "+c.err.Error())
 		write := call{op: "delete index a", write: true}
 		err = (&Client{o: Options{URLs: []string{"http://es"}}}).transportError(t.Context(), write, 0, err)
 		require.ErrorIs(t, err, cluster.ErrUnauthorized)
@@ -431,6 +431,6 @@ func TestAWSUnusable(t *testing.T) {
 	t.Setenv("AWS_SECRET_KEY", "")
 	_, err := New(Options{URLs: []string{"http://es:9200"}, AWS: &AWS{Region: "eu-west-1"}})
 	require.ErrorIs(t, err, cluster.ErrUnauthorized)
-	require.EqualError(t, err, "connect: no AWS credentials could be had: aws_access_key_id and aws_secret_access_key go together, and the environment has only one of them")
+	require.EqualError(t, err, "connect: no AWS credentials found: aws_access_key_id and aws_secret_access_key must be set together, but the environment has only one of them")
 	require.Contains(t, cluster.Hint(err), "aws_key")
 }

@@ -77,7 +77,7 @@ func TestAWSWithoutAnyKey(t *testing.T) {
 	})})
 	require.NoError(t, err)
 	_, err = c.Server(t.Context())
-	require.ErrorContains(t, err, "no AWS credentials could be had")
+	require.ErrorContains(t, err, "no AWS credentials found")
 	require.ErrorIs(t, err, cluster.ErrUnauthorized, "waiting for the cluster would not help")
 	require.NotErrorIs(t, err, cluster.ErrUnreachable)
 }

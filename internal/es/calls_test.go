@@ -275,7 +275,7 @@ func TestForcemergeOfWhichShardsFailed(t *testing.T) {
 	client, _ = play(t, Options{}, exchange{line: line, reply: `{"_shards":{"total":2,"successful":1,"failed":1,"failures":[{"shard":1,"index":"a","status":"INTERNAL_SERVER_ERROR","reason":{"type":"i_o_exception","reason":"No space left on device"}}]}}`})
 	err := client.ForcemergeIndex(context.Background(), cluster.ForcemergeIndex{Name: "a", MaxNumSegments: 1})
 	require.ErrorIs(t, err, cluster.ErrServer)
-	require.ErrorContains(t, err, "1 of its shard copies")
+	require.ErrorContains(t, err, "1 shard copies")
 	require.ErrorContains(t, err, "shard 1: No space left on device")
 }
 

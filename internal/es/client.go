@@ -1,7 +1,7 @@
 // Package es implements the cluster interfaces over HTTP. It is the only user of
-// go-elasticsearch, of which it takes the request types and the transport but not
-// the client: the client refuses every server that does not send Elastic's product
-// header, which is all of OpenSearch and Elasticsearch before 7.14.
+// go-elasticsearch. It uses its request types and transport, but not its client: the
+// client refuses every server that does not send Elastic's product header, such as
+// OpenSearch and Elasticsearch before 7.14.
 package es
 
 import (
@@ -31,9 +31,9 @@ import (
 	"github.com/esnap/esnap/internal/cluster"
 )
 
-// Options say how a cluster is reached.
+// Options are the options of a connection.
 type Options struct {
-	URLs        []string // at least one; user information in them wins over Username
+	URLs        []string // at least one; user information in them overrides Username
 	Username    string
 	Password    string
 	APIKey      string // base64 of id:key
@@ -45,31 +45,31 @@ type Options struct {
 	ClientKey          string
 	ServerName         string
 	InsecureSkipVerify bool
-	// Fingerprint, SHA-1 or SHA-256 in hexadecimal with or without colons, is what
-	// the server's own certificate must have; empty accepts any that is trusted.
+	// Fingerprint is the required fingerprint of the server's own certificate, SHA-1 or
+	// SHA-256 in hexadecimal with or without colons; empty: any trusted certificate.
 	Fingerprint string
 	// AWS, if set, signs every request for Amazon's OpenSearch service.
 	AWS *AWS
 
-	// RefusedHint is advice on refused credentials; empty: the usual.
+	// RefusedHint is advice on refused credentials; empty: the usual advice.
 	RefusedHint string
 	// URLSource says where the addresses come from, for messages; empty: nothing is said.
 	URLSource string
 	// UnreachableHint is advice on a cluster that cannot be reached; empty: none.
 	UnreachableHint string
 
-	// Timeout bounds one request, ConnectTimeout waiting for a cluster that does
-	// not answer, or answers that it is not ready.
+	// Timeout bounds one request. ConnectTimeout bounds the wait for a cluster that does
+	// not answer, or that is not ready.
 	Timeout        time.Duration
 	ConnectTimeout time.Duration
 	UserAgent      string
 
-	// Trace, if set, is told of every request and its reply: for debug logs, tests
-	// and benchmarks. It sees no credentials.
+	// Trace, if set, is called for every request and its reply: for debug logs, tests and
+	// benchmarks. It does not get credentials.
 	Trace func(Exchange)
-	// Wait is told while an unreachable cluster is waited for.
+	// Wait, if set, is called during the wait for an unreachable cluster.
 	Wait func(err error, elapsed time.Duration)
-	// Warn, if set, is told what an operator should know of the connection.
+	// Warn, if set, is called with warnings about the connection.
 	Warn func(text string)
 	// Transport replaces the network in tests.
 	Transport http.RoundTripper
@@ -86,8 +86,8 @@ type Exchange struct {
 	Body   []byte // of the request; none where it may hold keys
 }
 
-// maxLine is the most bytes a request line may have, from method to protocol;
-// servers refuse longer ones by default.
+// maxLine is the maximum length of a request line in bytes, from method to protocol;
+// servers refuse longer lines by default.
 const maxLine = 4096
 
 // Client is a cluster over HTTP.
@@ -132,7 +132,7 @@ func New(o Options) (*Client, error) {
 		urls = append(urls, u)
 	}
 	if len(urls) == 0 {
-		return nil, errors.New("no cluster address is given")
+		return nil, errors.New("no cluster address is set")
 	}
 	var err error
 	transport := o.Transport
@@ -150,7 +150,7 @@ func New(o Options) (*Client, error) {
 	for _, u := range urls {
 		t, err := elastictransport.NewClient(append(options, elastictransport.WithURLs(u))...)
 		if err != nil {
-			return nil, fmt.Errorf("set up the connection: %w", err)
+			return nil, fmt.Errorf("cannot set up the connection: %w", err)
 		}
 		c.hosts.list = append(c.hosts.list, t)
 	}
@@ -162,34 +162,34 @@ type call struct {
 	op      string               // for errors: "delete snapshot r/s"
 	request func() esapi.Request // made again for every try
 	write   bool                 // may change something: not repeated
-	private bool                 // the body may hold keys: Trace does not see it
-	least   time.Duration        // of the time-out, whatever the client's is
+	private bool                 // the body may contain keys: Trace does not get it
+	least   time.Duration        // minimum of the time-out
 	decode  func(*stream) error  // of a successful reply; nil: it must acknowledge a write
-	accept  []int                // statuses that are no failure, besides 2xx
-	absent  []int                // statuses that say that there is nothing: no failure, and nothing to decode
-	deletes bool                 // data: the address says right before which cluster it leads to
+	accept  []int                // statuses besides 2xx that are not a failure
+	absent  []int                // statuses that mean that nothing exists: not a failure, and nothing to decode
+	deletes bool                 // deletes data: directly before it, the address must show its cluster
 	which   bool                 // asks which cluster answers: sent before that is known
 	resend  resend
 }
 
-// resend says when a call may be sent again by this package. The zero value is the usual:
-// a read while a reply says so or none comes, a write only when the server said that it
-// did nothing, or was never reached.
+// resend is when this package may send a call again. The zero value: a read if its reply
+// allows it or is missing; a write only if the server reported that it did nothing, or was
+// not reached.
 type resend int
 
 const (
 	// harmless is a write that does the same the second time: it is sent again like a read.
 	harmless resend = iota + 1
-	// never: the caller waits by itself, or the second time would be another deed, or
-	// what it rests on must be read again first.
+	// never: the caller waits itself, or a second call would do something else, or the
+	// conditions must be read again first.
 	never
 )
 
-// tries bounds how often one read is sent.
+// tries is the maximum number of times that one read is sent.
 const tries = 5
 
-// do makes a call to the address in use. After a failure that another address may
-// not have, the next one is used.
+// do makes a call to the present address. After a failure that another address may not
+// have, it uses the next one.
 func (c *Client) do(ctx context.Context, k call) error {
 	pause := 100 * time.Millisecond
 	for try := 1; ; try++ {
@@ -218,7 +218,7 @@ func (c *Client) do(ctx context.Context, k call) error {
 	}
 }
 
-// again says whether a failed call may be sent once more.
+// again reports whether a failed call may be sent again.
 func again(k call, err error) bool {
 	switch {
 	case errors.Is(err, errNotSent), errors.Is(err, cluster.ErrRejected):
@@ -232,9 +232,9 @@ func again(k call, err error) bool {
 var (
 	errNotSent  = errors.New("the request was not sent")
 	errNoReply  = errors.New("the connection was lost")
-	errTimedOut = errors.New("no answer came in time")
+	errTimedOut = errors.New("no answer within the time-out")
 	errTooLong  = errors.New("the request line is too long")
-	errDots     = errors.New("this name cannot be used in a request, since it stands for another path")
+	errDots     = errors.New("this name cannot be used in a request, because it means another path")
 
 	errNotRecovered = errors.New("the cluster has not recovered its state")
 )
@@ -267,7 +267,7 @@ func (c *Client) once(ctx context.Context, k call, host int) (retryAfter time.Du
 			return nil, fmt.Errorf("%w: %q", errDots, name)
 		}
 		if n := len(r.Method) + c.prefix + len(uri) + len("  HTTP/1.1"); n > maxLine {
-			return nil, fmt.Errorf("%w: it would have %d bytes; servers accept %d", errTooLong, n, maxLine)
+			return nil, fmt.Errorf("%w: it has %d bytes; servers accept %d", errTooLong, n, maxLine)
 		}
 		if r.Body != nil && c.o.Trace != nil && !k.private {
 			ex.Body, _ = io.ReadAll(r.Body)
@@ -310,7 +310,7 @@ func (c *Client) once(ctx context.Context, k call, host int) (retryAfter time.Du
 		return 0, said
 	}
 	if err != nil {
-		e := &cluster.Error{Op: k.op, Kind: cluster.ErrUnreachable, Status: resp.StatusCode, Err: errors.Join(errNoReply, err), Text: "the reply broke off or is not what this server should send: " + err.Error()}
+		e := &cluster.Error{Op: k.op, Kind: cluster.ErrUnreachable, Status: resp.StatusCode, Err: errors.Join(errNoReply, err), Text: "the reply is incomplete or not valid for this request: " + err.Error()}
 		switch {
 		case k.write:
 			e.Kind = cluster.ErrLost
@@ -343,7 +343,7 @@ func parseRetryAfter(v string) (time.Duration, bool) {
 	return 0, false
 }
 
-// transportError is what a request without a reply means.
+// transportError is the error for a request without a reply.
 func (c *Client) transportError(ctx context.Context, k call, host int, err error) error {
 	e := &cluster.Error{Op: k.op, Kind: cluster.ErrUnreachable, Err: err, Text: plainTransport(err)}
 	var dial *net.OpError
@@ -355,16 +355,16 @@ func (c *Client) transportError(ctx context.Context, k call, host int, err error
 		if over := (passing{}); errors.As(err, &over) {
 			e.Err = errors.Join(errNotSent, err)
 		}
-	case errors.Is(err, errTooLong), errors.Is(err, errDots): // nothing was sent, and nothing like it will be
+	case errors.Is(err, errTooLong), errors.Is(err, errDots): // nothing was sent, and it will never be sent
 		e.Kind = cluster.ErrInvalid
 	case errors.As(err, &cert):
 		e.Text = "the server's certificate is not trusted: " + cert.Err.Error()
-		e.Hint = "give the certificate authority with --ca-file"
+		e.Hint = "set the certificate authority with --ca-file"
 		if host := (x509.HostnameError{}); errors.As(err, &host) {
-			e.Hint = "use a name that the certificate has; or say with --server-name which one it must have"
+			e.Hint = "use a host name of the certificate; or set the expected name with --server-name"
 		}
 	case errors.As(err, &record), strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
-		e.Text, e.Hint = "the server does not speak TLS on this port", "write http:// in the address, or the port that has TLS"
+		e.Text, e.Hint = "the server does not speak TLS on this port", "use http:// in the address, or the port for TLS"
 	case errors.As(err, &dial) && dial.Op == "dial", errors.Is(err, syscall.ECONNREFUSED):
 		e.Hint, e.Err = c.o.UnreachableHint, errors.Join(errNotSent, err)
 		if dial != nil {
@@ -404,8 +404,8 @@ func (c *Client) address(host int) string {
 	return text
 }
 
-// plainTransport is the last part of a transport's error: what happened, without
-// the method and URL that every layer puts before it.
+// plainTransport is the last part of a transport's error: what happened, without the
+// method and URL that every layer adds.
 func plainTransport(err error) string {
 	var u *url.Error
 	if errors.As(err, &u) {
@@ -422,9 +422,9 @@ func jsonBody(v any) io.Reader {
 	return bytes.NewReader(b)
 }
 
-// dots finds a part of a path that proxies take out, together with the part before
-// it: deleting the snapshot ".." of a repository would be deleting the repository.
-// Every request comes by here, so no name can get there.
+// dots finds a part of a path that proxies remove together with the part before it:
+// deleting the snapshot ".." of a repository would delete the repository. Every request is
+// checked here, so such a name is never sent.
 func dots(path string) string {
 	for part := range strings.SplitSeq(path, "/") {
 		if cluster.IsDots(part) {
@@ -434,7 +434,7 @@ func dots(path string) string {
 	return ""
 }
 
-// esc makes a name fit for a path: the request types put it there as it is.
+// esc escapes a name for a path: the request types insert it unchanged.
 func esc(name string) string { return url.PathEscape(name) }
 
 func escAll(names []string) []string {
@@ -445,8 +445,8 @@ func escAll(names []string) []string {
 	return out
 }
 
-// batches splits names so that each batch, comma-joined and encoded, leaves room
-// for the rest of the request line.
+// batches splits names so that each batch, comma-joined and encoded, fits into the request
+// line.
 func (c *Client) batches(names []string, rest int) [][]string {
 	room := maxLine - 96 - c.prefix - rest
 	var out [][]string

@@ -261,7 +261,7 @@ func TestAddresses(t *testing.T) {
 		require.Contains(t, err.Error(), "http://", "%q: says how it is written", url)
 	}
 	_, err := New(Options{})
-	require.EqualError(t, err, "no cluster address is given")
+	require.EqualError(t, err, "no cluster address is set")
 }
 
 // Exactly one Authorization header, in the form servers expect.

@@ -27,7 +27,7 @@ func (c *Client) ShrinkIndex(ctx context.Context, r cluster.ShrinkIndex) error {
 	}})
 }
 
-// Reindex implements cluster.Writer. Its body may hold the password of a remote
+// Reindex implements cluster.Writer. Its body may contain the password of a remote
 // cluster.
 func (c *Client) Reindex(ctx context.Context, r cluster.Reindex) (task string, err error) {
 	err = c.do(ctx, call{op: "reindex into " + r.Dest, write: true, resend: never, private: true, decode: fields(field{"task", &task}), request: func() esapi.Request {
@@ -75,10 +75,10 @@ func (c *Client) Task(ctx context.Context, id string) (cluster.Task, error) {
 		t.Failures = append(t.Failures, reasonOf(f))
 	}
 	if n.Canceled != "" {
-		t.Failures = append(t.Failures, "it was cancelled: "+n.Canceled)
+		t.Failures = append(t.Failures, "the task was cancelled: "+n.Canceled)
 	}
 	if n.TimedOut {
-		t.Failures = append(t.Failures, "a request of it timed out")
+		t.Failures = append(t.Failures, "a request of the task timed out")
 	}
 	if len(reply.Error) > 0 {
 		t.Failures = append(t.Failures, reasonOf(reply.Error))
@@ -106,8 +106,8 @@ func (c *Client) Tasks(ctx context.Context, action string) ([]cluster.RunningTas
 	return list, err
 }
 
-// reasonOf is the reason in an error of a task, however deep: one of a document
-// stands below cause, one of the whole task at its top.
+// reasonOf is the reason in an error of a task, at any depth: for a document it is below
+// cause, for the whole task at the top.
 func reasonOf(raw json.RawMessage) string {
 	var e struct {
 		Index  string          `json:"index"`
@@ -132,8 +132,8 @@ func reasonOf(raw json.RawMessage) string {
 	return string(raw)
 }
 
-// MountSnapshot implements cluster.Writer. It is sent once. Servers without it
-// answer that there is no such path.
+// MountSnapshot implements cluster.Writer. It is sent once. Servers without it answer that
+// the path does not exist.
 func (c *Client) MountSnapshot(ctx context.Context, r cluster.MountSnapshot) error {
 	op := "mount index " + r.Index + " of snapshot " + r.Repository + "/" + r.Snapshot
 	if err := concrete(op, r.Index, r.Target); err != nil {

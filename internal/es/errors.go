@@ -23,8 +23,8 @@ type errorBody struct {
 	Extra     json.RawMessage `json:"-"`
 }
 
-// replyError maps a failed reply onto the cluster's errors, by the types in its
-// body; the status decides only where the body says nothing.
+// replyError maps a failed reply onto the cluster's errors by the types in its body; the
+// status decides only if the body does not contain a type.
 func replyError(k call, status int, body io.Reader) error {
 	e := &cluster.Error{Op: k.op, Status: status}
 	raw, _ := io.ReadAll(io.LimitReader(body, maxErrorBody))
@@ -35,7 +35,7 @@ func replyError(k call, status int, body io.Reader) error {
 	var eb errorBody
 	switch {
 	case json.Unmarshal(raw, &reply) == nil && reply.Tagline != "":
-		e.Text = "it has no master yet, or has not recovered its state"
+		e.Text = "the cluster does not have a master yet, or has not recovered its state"
 	case json.Unmarshal(raw, &reply) != nil || len(reply.Error) == 0:
 		e.Text = plainText(string(raw))
 	case json.Unmarshal(reply.Error, &e.Text) == nil:
@@ -51,7 +51,7 @@ func replyError(k call, status int, body io.Reader) error {
 	return e
 }
 
-// oneLine puts a reason of several lines, or one that ends a line, into one.
+// oneLine puts a reason with line ends into one line.
 func oneLine(s string) string {
 	return strings.TrimSpace(strings.NewReplacer("\r\n", " ", "\n", " ").Replace(s))
 }
@@ -119,7 +119,7 @@ func kindOf(e *cluster.Error, write bool) error {
 		return cluster.ErrNoSnapshot
 	case has("match its expected state"), has("concurrent modification of the index-"):
 		return cluster.ErrReplaced
-	case e.Has("snapshot_missing_exception") && has("indices/"): // a shard's file is missing
+	case e.Has("snapshot_missing_exception") && has("indices/"): // the file of a shard is missing
 		return cluster.ErrRepository
 	case e.Has("snapshot_missing_exception"): // the cluster knows the snapshot, but its file is missing
 		return cluster.ErrReplaced
@@ -137,7 +137,7 @@ func kindOf(e *cluster.Error, write bool) error {
 		return cluster.ErrForbidden
 	case has("not initialized"):
 		return cluster.ErrUnavailable
-	case has("no handler found for uri"), has("request body is required"): // 6.x takes _freeze for a type of documents
+	case has("no handler found for uri"), has("request body is required"): // 6.x reads _freeze as a type of documents
 		return cluster.ErrUnsupported
 	}
 	for _, c := range e.Causes {
@@ -172,7 +172,7 @@ var (
 	privilege = regexp.MustCompile(`granted by the (?:cluster|index) privileges \[([^\]]+)\]`)
 )
 
-// hint is advice on a failed reply, where there is any to give.
+// hint is advice on a failed reply, or nothing.
 func hint(e *cluster.Error) string {
 	text := e.Text
 	for _, c := range e.Causes {
@@ -189,17 +189,17 @@ func hint(e *cluster.Error) string {
 			return fmt.Sprintf("give the user the privilege for %s%s", m[1], privilegeFor(m[1]))
 		}
 		if strings.Contains(text, "read-only-allow-delete") || strings.Contains(text, "read-only / allow delete") {
-			return "a node's disk is over the flood-stage watermark: free space, then lift index.blocks.read_only_allow_delete"
+			return "a node's disk is over the flood-stage watermark: free space, then remove index.blocks.read_only_allow_delete"
 		}
 	case errors.Is(e.Kind, cluster.ErrInvalid):
 		if strings.Contains(text, "index closed") {
-			return "this server cannot take closed indices; leave them out with a filter {filtertype: closed}"
+			return "this server cannot take snapshots of closed indices; exclude them with a filter {filtertype: closed}"
 		}
 	}
 	return ""
 }
 
-// privilegeFor names the usual role privilege behind an action.
+// privilegeFor names the usual role privilege for an action.
 func privilegeFor(action string) string {
 	for prefix, name := range map[string]string{
 		"cluster:admin/snapshot":   "create_snapshot or manage",

@@ -14,30 +14,30 @@ import (
 	"github.com/esnap/esnap/internal/cluster"
 )
 
-// hosts are the addresses of one cluster. One of them is used until it fails. What
-// is read from one is never written to another cluster: an address says which cluster
-// it belongs to before it is written to, and again when it comes into use.
+// hosts are the addresses of one cluster. One of them is used until it fails. What is read
+// from one cluster is never written to another: each address must show its cluster before
+// a write, and again when it comes into use.
 type hosts struct {
 	list []*elastictransport.Client
 	warn func(string)
 
 	mu      sync.Mutex
-	at      int               // the one in use
-	uuid    string            // of the cluster; empty until an address has said it
-	known   map[int]time.Time // when addresses last said it, since they came into use
-	hidden  map[int]bool      // addresses that do not say it
+	at      int               // the present one
+	uuid    string            // of the cluster; empty until an address has reported it
+	known   map[int]time.Time // when addresses last reported it, since they came into use
+	hidden  map[int]bool      // addresses that do not report it
 	other   error             // an address belongs to another cluster: nothing is sent any more
 	checked bool              // the other addresses were asked, before the first write
 }
 
-// justNow is how long before a deletion the address must have said which cluster it
-// leads to: what a name stands for may change meanwhile.
+// justNow is how long before a deletion the address must have reported its cluster: a name
+// may lead to another cluster meanwhile.
 const justNow = 2 * time.Second
 
-// unrecovered is the uuid that a cluster gives before it has recovered its state.
+// unrecovered is the uuid that a cluster reports before it has recovered its state.
 const unrecovered = "_na_"
 
-// learn takes note of the cluster that an address says it belongs to.
+// learn records the cluster that an address reports.
 func (h *hosts) learn(host int, uuid string) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -49,10 +49,10 @@ func (h *hosts) learn(host int, uuid string) error {
 	case h.uuid == "" || h.uuid == uuid:
 		h.uuid, h.known[host] = uuid, time.Now()
 	case len(h.list) > 1:
-		h.other = otherCluster(fmt.Sprintf("address number %d belongs to another cluster than the one that was read; nothing is written", host+1), "name hosts of one cluster only")
+		h.other = otherCluster(fmt.Sprintf("address number %d belongs to another cluster than the one that was read; nothing is written", host+1), "set only addresses of one cluster")
 		return h.other
 	default:
-		h.other = otherCluster("the address now leads to another cluster than the one that was read; nothing more is written", "give the address of one cluster, not of something that chooses between several")
+		h.other = otherCluster("the address now leads to another cluster than the one that was read; nothing more is written", "set the address of one cluster, not of a proxy for several clusters")
 		return h.other
 	}
 	return nil
@@ -62,7 +62,7 @@ func otherCluster(text, hint string) error {
 	return &cluster.Error{Op: "read the cluster's uuid", Kind: cluster.ErrOtherCluster, Text: text, Hint: hint}
 }
 
-// leave goes on to the next address when this one cannot be reached or is not ready.
+// leave switches to the next address if this one cannot be reached or is not ready.
 func (h *hosts) leave(host int, err error) (moved bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -80,8 +80,8 @@ func (h *hosts) leave(host int, err error) (moved bool) {
 	return true
 }
 
-// ready is the address for a call. Before a write, and before anything that is asked
-// of another address than the first, it is known which cluster the address belongs to.
+// ready is the address for a call. Before a write, and before any call to another address
+// than the first, the cluster of the address is known.
 func (c *Client) ready(ctx context.Context, k call) (host int, err error) {
 	h := &c.hosts
 	h.mu.Lock()
@@ -111,8 +111,8 @@ func (c *Client) ready(ctx context.Context, k call) (host int, err error) {
 	return host, err
 }
 
-// settle says what is done about an address that does not say which cluster it is: with
-// several addresses nothing is written.
+// settle handles an address that does not report its cluster: with several addresses
+// nothing is written.
 func (h *hosts) settle(host int, write bool) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -129,16 +129,16 @@ func (h *hosts) settle(host int, write bool) error {
 	case len(h.list) > 1:
 		return &cluster.Error{
 			Op: "read the cluster's uuid", Kind: cluster.ErrOtherCluster,
-			Text: fmt.Sprintf("address number %d does not tell which cluster it belongs to; with several addresses nothing is written then", host+1),
-			Hint: "give one address, or give the user the privilege cluster:monitor/state (monitor)",
+			Text: fmt.Sprintf("address number %d does not report its cluster; with several addresses nothing is written then", host+1),
+			Hint: "set one address only, or give the user the privilege cluster:monitor/state (monitor)",
 		}
 	case first && h.warn != nil:
-		h.warn("the cluster does not tell its uuid: esnap cannot tell whether the address leads to another cluster meanwhile")
+		h.warn("the cluster does not report its uuid: esnap cannot tell whether the address leads to another cluster meanwhile")
 	}
 	return nil
 }
 
-// askWhich asks an address which cluster it belongs to. That it does not say is no
+// askWhich asks an address for its cluster. An address that does not report it is not an
 // error here.
 func (c *Client) askWhich(ctx context.Context, host int) error {
 	ask := call{op: "read the cluster's uuid", which: true, decode: identity(), request: func() esapi.Request {
@@ -155,7 +155,7 @@ func (c *Client) askWhich(ctx context.Context, host int) error {
 	return err
 }
 
-// silent says whether a server that was reached does not tell its uuid.
+// silent reports whether a server that was reached does not report its uuid.
 func silent(err error) bool {
 	if err == nil || errors.Is(err, cluster.ErrOtherCluster) {
 		return false
@@ -164,7 +164,7 @@ func silent(err error) bool {
 	return errors.As(err, &e) && (e.Status >= http.StatusBadRequest && !cluster.Transient(err) && !errors.Is(err, cluster.ErrUnauthorized) || e.Status == http.StatusOK)
 }
 
-// identity decodes a reply that says which cluster it comes from, and maybe more.
+// identity decodes a reply that names its cluster, and further fields.
 func identity(others ...field) func(*stream) error {
 	return func(s *stream) error {
 		var uuid string
@@ -178,19 +178,19 @@ func identity(others ...field) func(*stream) error {
 	}
 }
 
-// hostTimeout is how long each of several addresses is given to say which cluster it
-// belongs to, before the first write.
+// hostTimeout is how long to wait for the cluster of each of several addresses, before the
+// first write.
 const hostTimeout = 3 * time.Second
 
-// askOthers asks the addresses that are not in use which cluster they belong to. One
-// that does not answer is not waited for: it is asked again before it is used.
+// askOthers asks the other addresses for their cluster. It does not wait for one that does
+// not answer: that one is asked again before it is used.
 func (c *Client) askOthers(ctx context.Context, used int) {
 	ctx, cancel := context.WithTimeout(ctx, min(hostTimeout, c.o.Timeout))
 	defer cancel()
 	var all sync.WaitGroup
 	for host := range c.hosts.list {
 		if host != used {
-			all.Go(func() { _ = c.askWhich(ctx, host) }) // what they say is in hosts.other
+			all.Go(func() { _ = c.askWhich(ctx, host) }) // the result is in hosts.other
 		}
 	}
 	all.Wait()

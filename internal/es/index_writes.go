@@ -12,13 +12,13 @@ import (
 	"github.com/esnap/esnap/internal/cluster"
 )
 
-// masterPatience is how long a look at the cluster's health waits for the master.
+// masterPatience is how long a request for the cluster's health waits for the master.
 const masterPatience = 10 * time.Second
 
 // ClusterHealth implements cluster.ServerReader.
 //
-// Between one shard that has moved and the next there is a moment in which none moves:
-// the answer is asked for once the master has done all that it has to do.
+// Between the moves of two shards there is a moment without a moving shard. So the server
+// answers only after the master has completed its tasks.
 func (c *Client) ClusterHealth(ctx context.Context) (cluster.Health, error) {
 	var h cluster.Health
 	timedOut := false
@@ -29,7 +29,7 @@ func (c *Client) ClusterHealth(ctx context.Context) (cluster.Health, error) {
 		}
 	}})
 	if err == nil && timedOut {
-		err = &cluster.Error{Op: op, Kind: cluster.ErrUnavailable, Text: "the master has not done what it has to do"}
+		err = &cluster.Error{Op: op, Kind: cluster.ErrUnavailable, Text: "the master has not completed its pending tasks"}
 	}
 	return h, err
 }
@@ -81,8 +81,8 @@ func (c *Client) FlushIndices(ctx context.Context, r cluster.FlushIndices) error
 	}})
 }
 
-// FreezeIndices implements cluster.Writer. Elasticsearch 6.6 to 7 has it with
-// x-pack; thawing is there until 8.
+// FreezeIndices implements cluster.Writer. Elasticsearch 6.6 to 7 supports it with x-pack;
+// version 8 only unfreezes.
 func (c *Client) FreezeIndices(ctx context.Context, r cluster.FreezeIndices) error {
 	verb, path := "freeze", "/_freeze"
 	if r.Unfreeze {
@@ -97,7 +97,7 @@ func (c *Client) FreezeIndices(ctx context.Context, r cluster.FreezeIndices) err
 	}})
 }
 
-// bare is a request that the request types lack.
+// bare is a request without a request type.
 type bare struct {
 	method, path string // path and query, encoded
 	body         io.Reader
@@ -131,7 +131,7 @@ func (c *Client) ForcemergeIndex(ctx context.Context, r cluster.ForcemergeIndex)
 	}})
 }
 
-// shardsDone decodes a reply that counts shard copies: those that failed are an error.
+// shardsDone decodes a reply that counts shard copies: failed ones are an error.
 func shardsDone(op string, kind error, not string) func(*stream) error {
 	return func(s *stream) error {
 		var shards struct {
@@ -145,7 +145,7 @@ func shardsDone(op string, kind error, not string) func(*stream) error {
 		if err := fields(field{"_shards", &shards})(s); err != nil || shards.Failed == 0 {
 			return err
 		}
-		e := &cluster.Error{Op: op, Kind: kind, Causes: []cluster.Cause{{Reason: fmt.Sprintf("%d of its shard copies were %s", shards.Failed, not)}}}
+		e := &cluster.Error{Op: op, Kind: kind, Causes: []cluster.Cause{{Reason: fmt.Sprintf("%d shard copies of the index were %s", shards.Failed, not)}}}
 		for _, f := range shards.Failures {
 			e.Causes = append(e.Causes, cluster.Cause{Type: f.Reason.Type, Reason: fmt.Sprintf("shard %d: %s", f.Shard, oneLine(f.Reason.Reason))})
 		}

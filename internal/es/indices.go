@@ -16,9 +16,9 @@ import (
 	"github.com/esnap/esnap/internal/cluster"
 )
 
-// indexFields is all that a listing asks of the cluster's metadata. The metadata
-// comes from the master alone; _cat/indices asks every shard. Flat settings cost
-// the server less than half of what it needs to nest them.
+// indexFields are the fields that a listing reads from the cluster's metadata. The
+// metadata comes from the master alone; _cat/indices asks every shard. Flat settings cost
+// the server less than half of nested ones.
 var indexFields = []string{
 	"metadata.indices.*.state", "metadata.indices.*.aliases", "metadata.indices.*.system",
 	`metadata.indices.*.settings.index\.uuid`, `metadata.indices.*.settings.index\.creation_date`,
@@ -29,16 +29,16 @@ var indexFields = []string{
 	"metadata.data_stream.data_stream.*.indices.index_name",
 }
 
-// metadata reads the cluster's metadata, of all indices or of those named, and gives
-// it to read, key by key. A cluster that has not recovered its state yet answers with
-// none at all: that is waited for like a cluster that does not answer, and is never an
-// empty list. Nor is a reply that does not say which cluster it comes from.
+// metadata reads the cluster's metadata, of all indices or of the named ones, and passes
+// it to read, key by key. A cluster that has not recovered its state answers without
+// metadata: metadata waits as for a cluster that does not answer, and never returns an
+// empty list. A reply that does not name its cluster is not an empty list either.
 func (c *Client) metadata(ctx context.Context, op string, names, filterPath []string, reset func(), read func(s *stream, key string) error) error {
 	return c.patiently(ctx, func(err error) bool { return errors.Is(err, errNotRecovered) }, func() error {
 		return c.do(ctx, call{op: op, request: func() esapi.Request {
 			reset()
 			q := esapi.ClusterStateRequest{Metric: []string{"metadata", "blocks"}, FlatSettings: flag(true), FilterPath: append([]string{"cluster_uuid", "blocks.global"}, filterPath...)}
-			if names != nil { // a name is never a pattern, and one that is gone is no error
+			if names != nil { // a name is never a pattern, and a deleted index is not an error
 				q.Index, q.ExpandWildcards, q.IgnoreUnavailable = escAll(names), "none", flag(true)
 			}
 			return q
@@ -53,7 +53,7 @@ func (c *Client) metadata(ctx context.Context, op string, names, filterPath []st
 				case "blocks":
 					return s.object(func(string) error { return s.object(func(id string) error { return recovered(s, op, id) }) })
 				case "error":
-					return fmt.Errorf("%w: it carries an error", errLacks)
+					return fmt.Errorf("%w: it contains an error", errLacks)
 				}
 				return s.skip()
 			})
@@ -209,7 +209,7 @@ func (c *Client) Stats(ctx context.Context, names []string) (map[string]cluster.
 	return out, nil
 }
 
-// lenientStats adds the parameter that the request type lacks.
+// lenientStats adds a parameter that the request type does not have.
 type lenientStats struct{ esapi.IndicesStatsRequest }
 
 // Do implements esapi.Request.
@@ -296,9 +296,9 @@ func (c *Client) FieldRange(ctx context.Context, index, name string) (cluster.Fi
 	return cluster.FieldRange{Min: time.UnixMilli(int64(*lo)).UTC(), Max: time.UnixMilli(int64(*hi)).UTC(), Found: true}, nil
 }
 
-// WriteAliases implements cluster.IndexReader. Aliases in the cluster's metadata
-// are bare names, so this is a request of its own. Asked by name, the server names
-// each index, also one without an alias: a reply that lacks one is no reply.
+// WriteAliases implements cluster.IndexReader. The cluster's metadata contains only the
+// names of aliases, so this needs another request. The server lists each named index, also
+// one without an alias: a reply without one of them is not valid.
 func (c *Client) WriteAliases(ctx context.Context, names []string) (map[string][]string, error) {
 	out := map[string][]string{}
 	for _, batch := range c.batches(names, 100) {
@@ -315,11 +315,11 @@ func (c *Client) WriteAliases(ctx context.Context, names []string) (map[string][
 			return nil, err
 		}
 		if len(reply) == 0 && err == nil {
-			return nil, &cluster.Error{Op: op, Kind: cluster.ErrServer, Text: "the reply names none of the indices that were asked for"}
+			return nil, &cluster.Error{Op: op, Kind: cluster.ErrServer, Text: "the reply does not contain the requested indices"}
 		}
 		for index, r := range reply {
 			if !slices.Contains(batch, index) {
-				return nil, &cluster.Error{Op: op, Kind: cluster.ErrServer, Text: "the reply names " + strconv.Quote(index) + ", which was not asked for"}
+				return nil, &cluster.Error{Op: op, Kind: cluster.ErrServer, Text: "the reply names " + strconv.Quote(index) + ", which was not requested"}
 			}
 			for alias, a := range r.Aliases {
 				if a.Write {
@@ -332,8 +332,8 @@ func (c *Client) WriteAliases(ctx context.Context, names []string) (map[string][
 	return out, nil
 }
 
-// Health implements cluster.IndexReader. It asks for all indices: a missing name
-// in the path would keep the server waiting for it.
+// Health implements cluster.IndexReader. It reads all indices: with a missing name in the
+// path the server would wait for it.
 func (c *Client) Health(ctx context.Context, names []string) (map[string]cluster.IndexHealth, error) {
 	var reply map[string]struct {
 		Status       string `json:"status"`
@@ -411,8 +411,8 @@ func (c *Client) shards(ctx context.Context, names []string, columns ...string) 
 	return out, nil
 }
 
-// shardBatch asks for one batch. Servers refuse all of it for one name that is
-// gone and have no way to ignore it here: then each half is asked for by itself.
+// shardBatch reads one batch. Servers refuse the whole batch because of one deleted index,
+// and have no parameter to ignore it: then each half is read separately.
 func (c *Client) shardBatch(ctx context.Context, names, columns []string) ([]shardRow, error) {
 	var rows []shardRow
 	err := c.do(ctx, call{op: "read shard states", decode: whole(&rows), request: func() esapi.Request {
@@ -450,9 +450,8 @@ func (c *Client) AliasBodies(ctx context.Context, index string) (map[string]map[
 // IndexBatches implements cluster.Batcher.
 func (c *Client) IndexBatches(names []string) [][]string { return c.batches(names, 100) }
 
-// DeleteIndices implements cluster.Writer. expand_wildcards=none keeps a name
-// from ever being taken for a pattern, and an index that is gone already is what
-// was wanted.
+// DeleteIndices implements cluster.Writer. With expand_wildcards=none a name is never read
+// as a pattern. An index that is already deleted is not an error.
 func (c *Client) DeleteIndices(ctx context.Context, r cluster.DeleteIndices) error {
 	op := describe("delete", "index ", "indices", r.Names)
 	if err := concrete(op, r.Names...); err != nil {
@@ -482,7 +481,7 @@ func (c *Client) UpdateAliases(ctx context.Context, r cluster.UpdateAliases) err
 	}})
 }
 
-// describe names what a request is about: one by name, many by number.
+// describe names the target of a request: one by name, several by number.
 func describe(verb, one, many string, names []string) string {
 	if len(names) == 1 {
 		return verb + " " + one + names[0]
@@ -490,15 +489,15 @@ func describe(verb, one, many string, names []string) string {
 	return verb + " " + strconv.Itoa(len(names)) + " " + many
 }
 
-// concrete refuses what would delete more than is named: a pattern, a list, or
-// nothing, which makes the path that of what holds the named things.
+// concrete refuses names that would delete more than one item: a pattern, a list, or an
+// empty name, with which the path would be that of the container.
 func concrete(op string, names ...string) error {
 	bad := len(names) == 0
 	for _, n := range names {
 		bad = bad || n == "" || n == "_all" || strings.ContainsAny(n, "*,")
 	}
 	if bad {
-		return &cluster.Error{Op: op, Kind: cluster.ErrInvalid, Text: strconv.Quote(strings.Join(names, " ")) + " does not name what to delete"}
+		return &cluster.Error{Op: op, Kind: cluster.ErrInvalid, Text: strconv.Quote(strings.Join(names, " ")) + " is not the name of one item to delete"}
 	}
 	return nil
 }

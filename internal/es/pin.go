@@ -18,7 +18,7 @@ func pinned(fingerprint string) (func(tls.ConnectionState) error, error) {
 	}
 	return func(c tls.ConnectionState) error {
 		if len(c.PeerCertificates) == 0 {
-			return errors.New("the server shows no certificate")
+			return errors.New("the server does not send a certificate")
 		}
 		raw := c.PeerCertificates[0].Raw
 		long, short := sha256.Sum256(raw), sha1.Sum(raw) //nolint:gosec // see above
@@ -27,7 +27,7 @@ func pinned(fingerprint string) (func(tls.ConnectionState) error, error) {
 			have = short[:]
 		}
 		if subtle.ConstantTimeCompare(have, want) != 1 {
-			return errors.New("the server's certificate has the fingerprint " + hex.EncodeToString(have) + ", not the one that is asked for")
+			return errors.New("the server's certificate has the fingerprint " + hex.EncodeToString(have) + ", not the expected one")
 		}
 		return nil
 	}, nil

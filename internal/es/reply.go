@@ -9,8 +9,8 @@ import (
 	"github.com/esnap/esnap/internal/cluster"
 )
 
-// Bounds of a successful reply. The largest genuine one, a listing of 400 snapshots
-// of 5,000 indices with their contents, has some 60 MB and no value above 200 kB.
+// Bounds of a successful reply. The largest real one, a listing of 400 snapshots of 5,000
+// indices with their contents, has about 60 MB and no value above 200 kB.
 const (
 	maxReply   = 512 << 20 // bytes in all
 	maxValue   = 32 << 20  // bytes that wait to be decoded: of one name or one value
@@ -24,7 +24,7 @@ type stream struct {
 	*json.Decoder
 	r     io.Reader
 	read  int64
-	learn func(uuid string) error // takes note of the cluster that the reply names
+	learn func(uuid string) error // records the cluster that the reply names
 }
 
 // Read implements io.Reader for the decoder: it bounds what is read.
@@ -51,15 +51,15 @@ func decodeReply(r io.Reader, learn func(uuid string) error, decode func(*stream
 	return err
 }
 
-// field is a member of a reply's object, and where its value goes.
+// field is a member of a reply's object, and the variable for its value.
 type field struct {
 	key string
 	to  any
 }
 
-// fields decodes members of a reply. The first one is always there in a reply to this
-// request: what lacks it, such as {} or the error or log-in page that something in
-// between sends with status 200, is no reply.
+// fields decodes members of a reply. The first one is in every reply to this request: a
+// body without it, such as {} or an error or log-in page that a proxy sends with status
+// 200, is not a valid reply.
 func fields(first field, others ...field) func(*stream) error {
 	return func(s *stream) error {
 		found := false
@@ -82,12 +82,12 @@ func fields(first field, others ...field) func(*stream) error {
 	}
 }
 
-// errLacks means that a reply has not what every reply to its request has.
+// errLacks means that a reply does not contain what every reply to its request contains.
 var errLacks = errors.New("it is not a reply to this request")
 
-func lacks(key string) error { return fmt.Errorf("%w: it lacks %q", errLacks, key) }
+func lacks(key string) error { return fmt.Errorf("%w: %q is missing", errLacks, key) }
 
-// whole decodes a reply whose members are not known before.
+// whole decodes a reply with unknown members.
 func whole(v any) func(*stream) error {
 	return func(s *stream) error {
 		var raw json.RawMessage
@@ -101,8 +101,8 @@ func whole(v any) func(*stream) error {
 	}
 }
 
-// acknowledged wants a reply that says that a write is or will be carried out. One
-// that says no more than that the server did not see it done is a lost reply.
+// acknowledged requires a reply that a write is or will be carried out. If the server only
+// reports that it did not see the end in time, the reply counts as lost.
 func acknowledged(s *stream) error {
 	said, yes := false, false
 	err := s.object(func(key string) error {
@@ -121,7 +121,7 @@ func acknowledged(s *stream) error {
 	case !said:
 		return lacks("acknowledged")
 	case !yes:
-		return &cluster.Error{Kind: cluster.ErrLost, Text: "the server did not see it done in time"}
+		return &cluster.Error{Kind: cluster.ErrLost, Text: "the server did not confirm the change in time"}
 	}
 	return nil
 }

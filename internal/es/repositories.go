@@ -13,11 +13,11 @@ import (
 )
 
 const (
-	// masterWait is the least time-out of a request that servers before 7.9 hold
-	// back for up to half a minute while another snapshot operation runs.
+	// masterWait is the minimum time-out of a request that servers before 7.9 delay for up to
+	// half a minute while another snapshot operation runs.
 	masterWait = 90 * time.Second
-	// sizesTimeout is the least time-out of reading a snapshot shard by shard, and
-	// of a verification that waits for slow storage.
+	// sizesTimeout is the minimum time-out for reading a snapshot shard by shard, and for a
+	// verification that waits for slow storage.
 	sizesTimeout = 2 * time.Minute
 )
 
@@ -31,7 +31,8 @@ func (r repositoryReply) repository(name string) cluster.Repository {
 	return cluster.Repository{Name: name, Type: r.Type, UUID: r.UUID, Settings: cluster.Flatten(r.Settings)}
 }
 
-// repositories decodes a list of repositories; what has no type is none.
+// repositories decodes a list of repositories; an entry without a type is not a
+// repository.
 func repositories(to *map[string]repositoryReply) func(*stream) error {
 	return func(s *stream) error {
 		if err := s.Decode(to); err != nil {
@@ -72,7 +73,7 @@ func (c *Client) Repository(ctx context.Context, name string) (cluster.Repositor
 	}
 	r, ok := reply[name]
 	if !ok { // one that is not registered is a 404
-		return cluster.Repository{}, &cluster.Error{Op: op, Kind: cluster.ErrServer, Text: "the reply does not name the repository"}
+		return cluster.Repository{}, &cluster.Error{Op: op, Kind: cluster.ErrServer, Text: "the reply does not contain the repository"}
 	}
 	return r.repository(name), nil
 }

@@ -250,7 +250,7 @@ func TestRepliesThatAreNone(t *testing.T) {
 				list, err := client.Indices(t.Context())
 				requireKind(t, cluster.ErrUnreachable, err, reply)
 				require.Nil(t, list)
-				require.True(t, strings.HasPrefix(err.Error(), "list indices: the reply broke off or is not what this server should send: "), err)
+				require.True(t, strings.HasPrefix(err.Error(), "list indices: the reply is incomplete or not valid for this request: "), err)
 			})
 		})
 	}

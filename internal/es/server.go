@@ -19,8 +19,8 @@ import (
 // askVersion is what the first request is for.
 const askVersion = "ask the cluster for its version"
 
-// Server implements cluster.ServerReader. The first call waits for a cluster that
-// does not answer yet, up to ConnectTimeout; the answer is remembered.
+// Server implements cluster.ServerReader. The first call waits for a cluster that does not
+// answer yet, up to ConnectTimeout; the answer is cached.
 func (c *Client) Server(ctx context.Context) (cluster.Server, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -42,7 +42,7 @@ func (c *Client) Server(ctx context.Context) (cluster.Server, error) {
 	return c.identified(), nil
 }
 
-// identified is the server with the cluster's uuid, as far as something has said it.
+// identified is the server with the cluster's uuid, if it is known.
 func (c *Client) identified() cluster.Server {
 	s := *c.server
 	c.hosts.mu.Lock()
@@ -51,7 +51,7 @@ func (c *Client) identified() cluster.Server {
 	return s
 }
 
-// patiently asks again while what fails may pass by waiting, up to ConnectTimeout.
+// patiently asks again while the failure may be temporary, up to ConnectTimeout.
 func (c *Client) patiently(ctx context.Context, passes func(error) bool, ask func() error) error {
 	start, again := time.Now(), time.Duration(0)
 	for {
@@ -72,13 +72,13 @@ func (c *Client) patiently(ctx context.Context, passes func(error) bool, ask fun
 	}
 }
 
-// untrusted failures do not pass by waiting.
+// untrusted failures are not temporary.
 func untrusted(err error) bool {
 	return slices.ContainsFunc([]string{"--ca-file", "--server-name", "http://"}, func(s string) bool { return strings.Contains(cluster.Hint(err), s) })
 }
 
-// probe asks GET /, which some users may not and some servers cannot answer, and
-// falls back to the answering node's own description.
+// probe asks GET /. Some users are not permitted to send it, and some servers cannot
+// answer it: then it reads the description of the answering node.
 func (c *Client) probe(ctx context.Context) (cluster.Server, error) {
 	var root struct {
 		ClusterName string
@@ -125,7 +125,7 @@ func (c *Client) probe(ctx context.Context) (cluster.Server, error) {
 	case err != nil:
 		return cluster.Server{}, err
 	case local.ClusterName == "" && len(local.Nodes) == 0:
-		return cluster.Server{}, noCluster(errors.New("the reply has neither a version nor a node"))
+		return cluster.Server{}, noCluster(errors.New("the reply does not contain a version or a node"))
 	}
 	s := cluster.Server{Name: local.ClusterName}
 	for _, n := range local.Nodes {
@@ -135,24 +135,24 @@ func (c *Client) probe(ctx context.Context) (cluster.Server, error) {
 	return s, nil
 }
 
-// errNoCluster means that something answers that is no cluster: a page of a proxy,
-// or a cluster under a path that it does not have. It does not pass by waiting.
+// errNoCluster means that the answer is not from a cluster: a page of a proxy, or a wrong
+// path of a cluster. It is not temporary.
 var errNoCluster = errors.New("this is not Elasticsearch or OpenSearch")
 
-// page decodes a reply that may be a page, or that of another program, instead.
+// page decodes a reply that may be a page or come from another program.
 func page(decode func(*stream) error) func(*stream) error {
 	return func(r *stream) error {
 		err := decode(r)
 		var syntax *json.SyntaxError
 		var other *json.UnmarshalTypeError
 		if errors.As(err, &syntax) || errors.As(err, &other) || errors.Is(err, errLacks) {
-			return &cluster.Error{Op: askVersion, Kind: cluster.ErrUnreachable, Err: errNoCluster, Text: "the reply is not what a cluster sends"}
+			return &cluster.Error{Op: askVersion, Kind: cluster.ErrUnreachable, Err: errNoCluster, Text: "the reply is not from a cluster"}
 		}
 		return err
 	}
 }
 
-// notACluster says whether a cluster that is asked what it is would not answer so.
+// notACluster reports whether the reply cannot be from a cluster.
 func notACluster(err error) bool {
 	s := status(err)
 	return errors.Is(err, errNoCluster) || s >= 400 && s < 500 && (errors.Is(err, cluster.ErrNoIndex) || errors.Is(err, cluster.ErrInvalid) ||
@@ -167,10 +167,10 @@ func status(err error) int {
 	return 0
 }
 
-// noCluster is what is said of such an address.
+// noCluster is the error for such an address.
 func noCluster(err error) error {
 	return &cluster.Error{
-		Op: askVersion, Kind: cluster.ErrUnreachable, Err: errNoCluster, Text: "what answers at this address is not Elasticsearch or OpenSearch: " + err.Error(),
+		Op: askVersion, Kind: cluster.ErrUnreachable, Err: errNoCluster, Text: "this address is not Elasticsearch or OpenSearch: " + err.Error(),
 		Hint: "check the host, the port and the path in the address of the cluster",
 	}
 }
@@ -191,7 +191,7 @@ func (c *Client) Clock(ctx context.Context) (time.Time, error) {
 	for _, n := range reply {
 		return time.UnixMilli(n.Timestamp), nil
 	}
-	return time.Time{}, &cluster.Error{Op: op, Kind: cluster.ErrServer, Text: "no node says what time it is"}
+	return time.Time{}, &cluster.Error{Op: op, Kind: cluster.ErrServer, Text: "the reply does not contain the time of a node"}
 }
 
 // OnMaster implements cluster.ServerReader.
@@ -211,7 +211,7 @@ func (c *Client) OnMaster(ctx context.Context) (bool, error) {
 	return is, err
 }
 
-// customs is what the cluster state says of running operations.
+// customs are the running operations in the cluster state.
 type customs struct {
 	Snapshots struct {
 		Snapshots []struct {
@@ -353,8 +353,8 @@ func (c *Client) Nodes(ctx context.Context) ([]cluster.Node, error) {
 	return out, err
 }
 
-// clusterSettings reads settings below the given names; transient win over
-// persistent, those over defaults.
+// clusterSettings reads settings below the given names; transient settings override
+// persistent ones, and persistent ones override defaults.
 func (c *Client) clusterSettings(ctx context.Context, names ...string) (map[string]string, error) {
 	var reply map[string]map[string]any
 	var paths []string

@@ -15,7 +15,7 @@ import (
 	"github.com/esnap/esnap/internal/cluster"
 )
 
-// snapshotFields is what a listing asks of every snapshot, besides its indices.
+// snapshotFields are the fields of every snapshot in a listing, besides its indices.
 var snapshotFields = []string{
 	"snapshots.snapshot", "snapshots.uuid", "snapshots.version", "snapshots.state", "snapshots.reason", "snapshots.include_global_state",
 	"snapshots.start_time_in_millis", "snapshots.end_time_in_millis", "snapshots.shards", "snapshots.failures",
@@ -121,9 +121,9 @@ func (s snapshotReply) snapshot(repository string, contents bool) *cluster.Snaps
 	return out
 }
 
-// listSnapshots reads some or all snapshots of a repository. The path of the filter
-// makes {} of an empty list, and so of anything that is no list: where nothing comes,
-// the list is asked for as a whole.
+// listSnapshots reads some or all snapshots of a repository. The filter path turns an empty
+// list, and also a reply without a list, into {}: if the reply is empty, the list is read
+// again without a filter path.
 func (c *Client) listSnapshots(ctx context.Context, op, repository string, names []string, verbose bool, filterPath []string, reset func(), take func(snapshotReply)) error {
 	count := 0
 	ask := func(filterPath []string, decode func(*stream) error) error {
@@ -187,8 +187,8 @@ func (c *Client) Snapshots(ctx context.Context, repository string, contents bool
 	return list, nil
 }
 
-// SnapshotUUIDs implements cluster.SnapshotReader: without times and shards the
-// server reads one file for the whole repository.
+// SnapshotUUIDs implements cluster.SnapshotReader. Without times and shards the server
+// reads one file for the whole repository.
 func (c *Client) SnapshotUUIDs(ctx context.Context, repository string) (map[string]string, error) {
 	uuids := map[string]string{}
 	op := "list the snapshots of repository " + repository
@@ -242,14 +242,14 @@ type bytesOf struct {
 	Bytes int64 `json:"size_in_bytes"`
 }
 
-// unfinished is the node that holds the first unfinished shard of a running
-// snapshot, or nothing.
+// unfinished is the node with the first unfinished shard of a running snapshot, or
+// nothing.
 func (c *Client) unfinished(ctx context.Context, repository, name string) string {
 	var state customs
 	var nodes map[string]struct {
 		Name string `json:"name"`
 	}
-	err := c.do(ctx, call{op: "look which node a snapshot waits for", decode: state.fields(field{"nodes", &nodes}), request: func() esapi.Request {
+	err := c.do(ctx, call{op: "find the node that a snapshot waits for", decode: state.fields(field{"nodes", &nodes}), request: func() esapi.Request {
 		return esapi.ClusterStateRequest{Metric: []string{"customs", "nodes"}, FilterPath: []string{
 			"cluster_uuid", "snapshots.snapshots.repository", "snapshots.snapshots.snapshot", "snapshots.snapshots.shards.state", "snapshots.snapshots.shards.node", "nodes.*.name",
 		}}
@@ -270,11 +270,11 @@ func (c *Client) unfinished(ctx context.Context, repository, name string) string
 	return ""
 }
 
-// detailsSince is when listings began to carry sizes (Elasticsearch only).
+// detailsSince is the first version whose listings contain sizes (Elasticsearch only).
 var detailsSince = cluster.Version{7, 13, 0}
 
-// SnapshotSizes implements cluster.SnapshotReader: from the listing's details
-// where the server has them, else from the status, which reads every shard.
+// SnapshotSizes implements cluster.SnapshotReader: from the details of the listing if the
+// server has them, otherwise from the status, which reads every shard.
 func (c *Client) SnapshotSizes(ctx context.Context, repository, name string) (map[string]int64, error) {
 	op := "read the sizes in snapshot " + repository + "/" + name
 	server, err := c.Server(ctx)

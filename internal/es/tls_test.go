@@ -157,11 +157,11 @@ func TestCertificateFiles(t *testing.T) {
 		o    Options
 		text string
 	}{
-		{Options{CAFile: "/nowhere/ca.pem"}, "read the CA file: open /nowhere/ca.pem: no such file or directory"},
-		{Options{CAFile: junk}, "the CA file " + junk + " holds no PEM certificate"},
-		{Options{CAFile: ca, ClientCert: "/nowhere/c.pem"}, "read the client certificate /nowhere/c.pem and key: open /nowhere/c.pem: no such file or directory"},
-		{Options{ClientCert: ca, ClientKey: junk}, "read the client certificate " + ca + " and key: "},
-		{Options{ClientKey: ca}, "read the client certificate"},
+		{Options{CAFile: "/nowhere/ca.pem"}, "cannot read the CA file: open /nowhere/ca.pem: no such file or directory"},
+		{Options{CAFile: junk}, "the CA file " + junk + " does not contain a PEM certificate"},
+		{Options{CAFile: ca, ClientCert: "/nowhere/c.pem"}, "cannot read the client certificate /nowhere/c.pem and its key: open /nowhere/c.pem: no such file or directory"},
+		{Options{ClientCert: ca, ClientKey: junk}, "cannot read the client certificate " + ca + " and its key: "},
+		{Options{ClientKey: ca}, "cannot read the client certificate"},
 	} {
 		c.o.URLs = []string{"https://es"}
 		_, err := New(c.o)

@@ -18,14 +18,14 @@ import (
 func ParseURL(raw string) (*url.URL, error) {
 	u, err := url.Parse(strings.TrimSpace(raw))
 	if err != nil {
-		return nil, errors.New("a cluster address cannot be read as a URL; it is written http://host:9200 or https://[::1]:9200/prefix")
+		return nil, errors.New("a cluster address is not a valid URL; examples: http://host:9200, https://[::1]:9200/prefix")
 	}
 	if u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 		shown := ""
-		if u.User == nil && u.Opaque == "" && !strings.Contains(raw, "@") { // what may hold a password is not shown
+		if u.User == nil && u.Opaque == "" && !strings.Contains(raw, "@") { // an address that may contain a password is not shown
 			shown = " " + u.String()
 		}
-		return nil, fmt.Errorf("the cluster address%s must start with http:// or https:// and name a host", shown)
+		return nil, fmt.Errorf("the cluster address%s must start with http:// or https:// and contain a host", shown)
 	}
 	u.Path = strings.TrimRight(u.Path, "/")
 	return u, nil
@@ -38,17 +38,17 @@ func httpTransport(o Options) (http.RoundTripper, error) {
 		IdleConnTimeout: 90 * time.Second, TLSHandshakeTimeout: 10 * time.Second, DisableCompression: true,
 	}
 	if !slices.ContainsFunc(o.URLs, func(u string) bool { return strings.HasPrefix(strings.ToLower(strings.TrimSpace(u)), "https:") }) {
-		return t, nil // files of certificates need not be there
+		return t, nil // the certificate files need not exist
 	}
 	cfg := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: o.ServerName, InsecureSkipVerify: o.InsecureSkipVerify} //nolint:gosec // the user's own --insecure, warned about
 	if o.CAFile != "" {
 		pem, err := os.ReadFile(o.CAFile)
 		if err != nil {
-			return nil, fmt.Errorf("read the CA file: %w", err)
+			return nil, fmt.Errorf("cannot read the CA file: %w", err)
 		}
 		cfg.RootCAs = x509.NewCertPool()
 		if !cfg.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("the CA file %s holds no PEM certificate", o.CAFile)
+			return nil, fmt.Errorf("the CA file %s does not contain a PEM certificate", o.CAFile)
 		}
 	}
 	if o.ClientCert != "" || o.ClientKey != "" {
@@ -58,7 +58,7 @@ func httpTransport(o Options) (http.RoundTripper, error) {
 		}
 		pair, err := tls.LoadX509KeyPair(o.ClientCert, key)
 		if err != nil {
-			return nil, fmt.Errorf("read the client certificate %s and key: %w", o.ClientCert, err)
+			return nil, fmt.Errorf("cannot read the client certificate %s and its key: %w", o.ClientCert, err)
 		}
 		cfg.Certificates = []tls.Certificate{pair}
 	}
