@@ -1,17 +1,25 @@
 package esnap_test
 
 import (
+	"bytes"
 	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"io/fs"
 	"os"
 	"path"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 	"unicode"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/esnap/esnap/cmd"
 )
 
 // documents are the Markdown files for users and contributors.
@@ -75,6 +83,81 @@ func TestHardWords(t *testing.T) {
 		}
 		for i, line := range proseOf(t, name) {
 			require.Empty(t, hardWord(line), "%s:%d: write it plainly: %s", name, i+1, line)
+		}
+	}
+}
+
+// TestHardWordsInTexts: the texts of the program are as plain as its documentation. Texts
+// of internal/curator imitate Curator.
+func TestHardWordsInTexts(t *testing.T) {
+	tried := 0
+	var found []string
+	require.NoError(t, fs.WalkDir(os.DirFS("."), ".", func(name string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && (strings.HasPrefix(d.Name(), ".") && name != "." || d.Name() == "testdata" || name == "internal/curator"):
+			return fs.SkipDir
+		case d.IsDir(), path.Ext(name) != ".go", strings.HasSuffix(name, "_test.go"):
+			return nil
+		}
+		files := token.NewFileSet()
+		file, err := parser.ParseFile(files, name, nil, parser.SkipObjectResolution)
+		if err != nil {
+			return err
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			if text, ok := n.(*ast.BasicLit); ok && text.Kind == token.STRING {
+				value, err := strconv.Unquote(text.Value)
+				require.NoError(t, err)
+				if hardWord(value) != "" {
+					found = append(found, fmt.Sprintf("%s: %s", files.Position(n.Pos()), value))
+				}
+				tried++
+			}
+			return true
+		})
+		return nil
+	}))
+	require.Empty(t, found, "write it plainly")
+	require.Greater(t, tried, 3000)
+}
+
+// helpOf is the help of a command, and of all commands below it.
+func helpOf(t *testing.T, args ...string) map[string]string {
+	t.Helper()
+	var out bytes.Buffer
+	app := &cmd.App{In: &out, Out: &out, Err: &out, Env: func(string) (string, bool) { return "", false }, Now: time.Now}
+	require.Zero(t, cmd.Main(t.Context(), app, append(args, "--help")), "%s", args)
+	all := map[string]string{strings.Join(append([]string{"esnap"}, args...), " "): out.String()}
+	_, commands, _ := strings.Cut(out.String(), "Available Commands:\n")
+	for line := range strings.Lines(commands) {
+		name, _, found := strings.Cut(strings.TrimLeft(line, " "), " ")
+		if !found || !strings.HasPrefix(line, "  ") {
+			break
+		}
+		for c, text := range helpOf(t, append(slices.Clone(args), name)...) {
+			all[c] = text
+		}
+	}
+	return all
+}
+
+// TestHardWordsInHelp: texts that are put together, and those of libraries, are not
+// literals of the program. The schema has the documentation of all options.
+func TestHardWordsInHelp(t *testing.T) {
+	all := helpOf(t)
+	for _, c := range []string{"esnap", "esnap restore", "esnap repository register", "esnap snapshot delete", "esnap config show"} {
+		require.Contains(t, all, c)
+	}
+	var out bytes.Buffer
+	app := &cmd.App{In: &out, Out: &out, Err: &out, Env: func(string) (string, bool) { return "", false }, Now: time.Now}
+	require.Zero(t, cmd.Main(t.Context(), app, []string{"schema"}))
+	require.Contains(t, out.String(), `"description"`)
+	all["esnap schema, its output"] = out.String()
+	for c, text := range all {
+		for line := range strings.Lines(text) {
+			require.Empty(t, hardWord(line), "%s: write it plainly: %s", c, line)
 		}
 	}
 }

@@ -146,7 +146,7 @@ func (c contract) testDeleteIndices() {
 	remove := func(names ...string) error {
 		return c.Cluster.DeleteIndices(c.ctx, cluster.DeleteIndices{Names: names})
 	}
-	require.NoError(c, remove(a, c.name("gone"), b), "one that is gone is no error and keeps none of the others")
+	require.NoError(c, remove(a, c.name("gone"), b), "a deleted index is not an error, and the others are read")
 	require.Equal(c, []string{kept}, c.indices())
 	require.NoError(c, remove(a))
 	_ = remove(alias) // refused or not, by server

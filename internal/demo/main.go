@@ -133,7 +133,7 @@ func (s *stage) fill() error {
 
 // night is the CronJob of 01:00.
 func (s *stage) night() error {
-	say("The night: first checked, then rehearsed, then run")
+	say("The night: first validated, then as a dry run, then for real")
 	for _, args := range [][]string{{"validate", actionFile}, {"run", "--dry-run", actionFile}, {"run", actionFile}, {"snapshot", "list"}} {
 		if err := s.run(args...); err != nil {
 			return err
