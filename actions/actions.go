@@ -93,12 +93,12 @@ type Common struct {
 	Timezone            string `yaml:"timezone" check:"own" doc:"time zone of dates in names and of calendar units, such as Europe/Berlin"`
 }
 
-// Sourced is an action whose filters apply to the snapshots of a repository.
-type Sourced interface{ Source() string }
+// SnapshotSource is an action whose filters apply to the snapshots of a repository.
+type SnapshotSource interface{ Source() string }
 
-// Remoted is an action that may take indices of a remote cluster, which the filters
+// RemoteSource is an action that may take indices of a remote cluster, which the filters
 // in its option remote_filters select: they are in Env.Slots[RemoteSlot].
-type Remoted interface {
+type RemoteSource interface {
 	// Remote is that cluster; nil if the action takes nothing from one.
 	Remote() *cluster.Remote
 }

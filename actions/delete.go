@@ -16,13 +16,13 @@ import (
 // judged again (Env.Revalidate), also after each wait: nothing below it sends a
 // deletion twice.
 type deletion struct {
-	what     string // "snapshot" or "index"
-	in       string // the repository, if any
-	batches  func(names []string) ([][]string, error)
-	send     func(ctx context.Context, names []string) error
-	uuids    map[string]string                                                    // of our items, by name
-	now      func(ctx context.Context, names []string) (map[string]string, error) // reads the present uuids from the cluster
-	patience *patience
+	what         string // "snapshot" or "index"
+	in           string // the repository, if any
+	batches      func(names []string) ([][]string, error)
+	send         func(ctx context.Context, names []string) error
+	uuids        map[string]string                                                    // of our items, by name
+	currentUUIDs func(ctx context.Context, names []string) (map[string]string, error) // reads the present uuids from the cluster
+	patience     *waitBudget
 
 	asked   map[string]bool // a request was sent at least once
 	settled map[string]bool // already has its outcome
@@ -256,7 +256,7 @@ func (d *deletion) pause(ctx context.Context, env *Env, err error, refused int) 
 // present returns which of our items still exist. An item with another uuid is a new
 // one of the same name.
 func (d *deletion) present(ctx context.Context, names []string) (map[string]bool, error) {
-	now, err := d.now(ctx, names)
+	now, err := d.currentUUIDs(ctx, names)
 	there := map[string]bool{}
 	for _, n := range names {
 		if id, is := now[n]; is && (id == d.uuids[n] || id == "") {

@@ -42,8 +42,8 @@ func (a *DeleteIndices) Run(ctx context.Context, env *Env) error {
 		send: func(ctx context.Context, names []string) error {
 			return env.Cluster.DeleteIndices(ctx, cluster.DeleteIndices{Names: names, MasterTimeout: a.masterTimeout(env)})
 		},
-		uuids: cluster.UUIDs(indices), now: indexUUIDs(env),
-		patience: newPatience(env.waitForRunning(a.WaitForRunning)),
+		uuids: cluster.UUIDs(indices), currentUUIDs: indexUUIDs(env),
+		patience: newWaitBudget(env.waitForRunning(a.WaitForRunning)),
 	}
 	return d.run(ctx, env, cluster.Names(indices))
 }

@@ -32,7 +32,7 @@ func (a *DeleteSnapshots) Validate(given map[string]bool) error {
 	return nil
 }
 
-// Source implements Sourced.
+// Source implements SnapshotSource.
 func (a *DeleteSnapshots) Source() string { return a.Repository }
 
 // Protection implements Guarded.
@@ -53,7 +53,7 @@ func (a *DeleteSnapshots) Run(ctx context.Context, env *Env) error {
 		send: func(ctx context.Context, names []string) error {
 			return env.Cluster.DeleteSnapshots(ctx, cluster.DeleteSnapshots{Repository: a.Repository, Names: names})
 		},
-		uuids: cluster.UUIDs(snapshots), now: func(ctx context.Context, _ []string) (map[string]string, error) {
+		uuids: cluster.UUIDs(snapshots), currentUUIDs: func(ctx context.Context, _ []string) (map[string]string, error) {
 			return a.uuids(ctx, env, snapshots)
 		},
 		patience: a.patience(env),
@@ -84,13 +84,13 @@ func (a *DeleteSnapshots) uuids(ctx context.Context, env *Env, ours []*cluster.S
 	return uuids, err
 }
 
-func (a *DeleteSnapshots) patience(env *Env) *patience {
+func (a *DeleteSnapshots) patience(env *Env) *waitBudget {
 	if a.WaitForRunning == nil && (a.retriesGiven || env.Behaviour.RetriesWait) {
-		p := newPatience(time.Duration(a.RetryCount*a.RetryInterval) * time.Second)
+		p := newWaitBudget(time.Duration(a.RetryCount*a.RetryInterval) * time.Second)
 		p.every = time.Duration(a.RetryInterval) * time.Second
 		return p
 	}
-	return newPatience(env.waitForRunning(a.WaitForRunning))
+	return newWaitBudget(env.waitForRunning(a.WaitForRunning))
 }
 
 var errNoRepositoryHint = "register the repository with esnap repository register; or declare it under repositories: in the file"

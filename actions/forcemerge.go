@@ -27,7 +27,7 @@ func (a *Forcemerge) Run(ctx context.Context, env *Env) error {
 		return err
 	}
 	names := cluster.Names(indices)
-	most, err := a.most(ctx, env, names)
+	most, err := a.segmentTarget(ctx, env, names)
 	if err != nil {
 		return err
 	}
@@ -101,8 +101,8 @@ func (a *Forcemerge) lookForLost(ctx context.Context, env *Env, name string, mos
 	}
 }
 
-// most is how many segments each index may have and still count as merged.
-func (a *Forcemerge) most(ctx context.Context, env *Env, names []string) (map[string]int, error) {
+// segmentTarget is how many segments each index may have and still count as merged.
+func (a *Forcemerge) segmentTarget(ctx context.Context, env *Env, names []string) (map[string]int, error) {
 	settings, err := env.Cluster.Settings(ctx, names)
 	most := map[string]int{}
 	for n, s := range settings {

@@ -197,7 +197,7 @@ func deleteReplaced(ctx context.Context, env *Env, source *cluster.Index) error 
 	}
 	names := []string{source.Name}
 	err = env.Cluster.DeleteIndices(ctx, cluster.DeleteIndices{Names: names})
-	d := deletion{what: "index", uuids: map[string]string{source.Name: source.UUID}, now: indexUUIDs(env)}
+	d := deletion{what: "index", uuids: map[string]string{source.Name: source.UUID}, currentUUIDs: indexUUIDs(env)}
 	if errors.Is(err, cluster.ErrLost) {
 		d.awaitLost(ctx, env, names)
 	} else if err != nil {

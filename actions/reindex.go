@@ -130,11 +130,11 @@ func (a *Reindex) selects() bool {
 	return slices.Equal(a.RequestBody.Source.Index, []string{selection})
 }
 
-// Unlisted reports whether the action's filters select nothing: the sources are named,
+// SkipsListing reports whether the action's filters select nothing: the sources are named,
 // or are in a remote cluster.
-func (a *Reindex) Unlisted() bool { return !a.selects() || a.RequestBody.Source.Remote != nil }
+func (a *Reindex) SkipsListing() bool { return !a.selects() || a.RequestBody.Source.Remote != nil }
 
-// Remote implements Remoted.
+// Remote implements RemoteSource.
 func (a *Reindex) Remote() *cluster.Remote {
 	r := a.RequestBody.Source.Remote
 	if r == nil || !a.selects() {

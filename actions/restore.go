@@ -88,11 +88,11 @@ func (a *Restore) Unpredictable() *rename.Error {
 // renames reports whether names are changed: a pattern or a replacement alone does nothing.
 func (a *Restore) renames() bool { return a.RenamePattern != "" && a.RenameReplacement != "" }
 
-// Source implements Sourced.
+// Source implements SnapshotSource.
 func (a *Restore) Source() string { return a.Repository }
 
-// Unlisted reports that no filters apply: the command chooses among all snapshots.
-func (a *Restore) Unlisted() bool { return a.Choose != nil }
+// SkipsListing reports that no filters apply: the command chooses among all snapshots.
+func (a *Restore) SkipsListing() bool { return a.Choose != nil }
 
 // Run implements Action.
 func (a *Restore) Run(ctx context.Context, env *Env) error {
@@ -188,7 +188,7 @@ func (a *Restore) plan(ctx context.Context, env *Env) (*restore.Plan, error) {
 	if a.Choose != nil {
 		a.measure(ctx, env, r, &l)
 	}
-	p := restore.Make(r, l)
+	p := restore.NewPlan(r, l)
 	if a.IncludeAliases && env.Behaviour.Cautious {
 		p.Warnings = append(p.Warnings, "esnap cannot read which aliases the indices in the snapshot have; if one of them has the name of an existing index, the restore fails")
 	}
@@ -430,7 +430,7 @@ func (a *Restore) start(ctx context.Context, env *Env, plan *restore.Plan, g res
 		maps.DeleteFunc(after, func(name string, _ bool) bool { return before[name] })
 		return slices.Sorted(maps.Keys(after)), err
 	}
-	err = newPatience(env.waitForRunning(a.WaitForRunning)).busy(ctx, env, func() error { return env.Cluster.RestoreSnapshot(ctx, req) })
+	err = newWaitBudget(env.waitForRunning(a.WaitForRunning)).busy(ctx, env, func() error { return env.Cluster.RestoreSnapshot(ctx, req) })
 	if errors.Is(err, cluster.ErrLost) {
 		err = a.lookForLost(ctx, env, len(req.Targets), appeared, err)
 	}
@@ -609,7 +609,7 @@ func (a *Restore) finish(ctx context.Context, env *Env, plan *restore.Plan, item
 			}
 			result := cluster.Done
 			if it.Lacking {
-				result, detail = cluster.Less, detail+"; the copy has missing shards"
+				result, detail = cluster.PartlyDone, detail+"; the copy has missing shards"
 			}
 			outcome(it, result, nil, "%s", detail)
 		}

@@ -125,7 +125,7 @@ func (a *Shrink) shrink(ctx context.Context, env *Env, source *cluster.Index, no
 			return a.undo(ctx, env, source.Name, before, err)
 		}
 	}
-	if err := a.same(ctx, env, source.Name, target); err != nil {
+	if err := a.stillSame(ctx, env, source.Name, target); err != nil {
 		return a.undo(ctx, env, source.Name, before, err)
 	}
 	if err := a.settle(ctx, env, source.Name, target); err != nil {
@@ -190,7 +190,7 @@ func (a *Shrink) release(ctx context.Context, env *Env, source string, routing a
 // have passed.
 func (a *Shrink) check(ctx context.Context, env *Env, source *cluster.Index, now map[string]string, target string) (node cluster.Node, resumed bool, err error) {
 	switch {
-	case source.StreamHead:
+	case source.DataStreamWriteIndex:
 		return node, false, fmt.Errorf("it is the write index of the data stream %s", source.DataStream)
 	case source.DataStream != "" && a.DeleteAfter:
 		return node, false, cluster.WithHint(leavesStream(source, target), "delete_after: false keeps the source")
@@ -383,9 +383,9 @@ func (a *Shrink) started(ctx context.Context, env *Env, target string) error {
 	})
 }
 
-// same verifies that the target has as many documents as the source, whose writes are
+// stillSame verifies that the target has as many documents as the source, whose writes are
 // blocked.
-func (a *Shrink) same(ctx context.Context, env *Env, source, target string) error {
+func (a *Shrink) stillSame(ctx context.Context, env *Env, source, target string) error {
 	if !a.WaitForCompletion && !a.DeleteAfter {
 		env.Warn("not waiting for %s; verify that it becomes green", target)
 		return nil

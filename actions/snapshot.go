@@ -248,7 +248,7 @@ func (a *Snapshot) start(ctx context.Context, env *Env, req cluster.CreateSnapsh
 	before := env.Watch.Elapsed()
 	env.Waiting(cluster.Waiting{For: fmt.Sprintf("snapshot %s/%s of %s", a.Repository, req.Name, cluster.Count(len(req.Indices), "index"))})
 	err := env.persist(ctx, "the request for snapshot "+a.Repository+"/"+req.Name, func() error {
-		return newPatience(env.waitForRunning(a.WaitForRunning)).busy(ctx, env, func() error { return env.Cluster.CreateSnapshot(ctx, req) })
+		return newWaitBudget(env.waitForRunning(a.WaitForRunning)).busy(ctx, env, func() error { return env.Cluster.CreateSnapshot(ctx, req) })
 	})
 	if errors.Is(err, cluster.ErrLost) {
 		err = a.lookForLost(ctx, env, req, env.Now.Add(before))
@@ -401,7 +401,7 @@ func (a *Snapshot) judge(env *Env, o *cluster.Outcome, s *cluster.Snapshot, req 
 	case s.Good():
 		o.Result, o.Err = cluster.Failure, fmt.Errorf("the snapshot does not contain %s that were selected: %s", cluster.Count(len(missing), "index"), firstFew(missing))
 	case a.Partial && env.Behaviour.PartialAllowed && (s.State == cluster.Partial || s.State == cluster.Success):
-		o.Result = cluster.Less
+		o.Result = cluster.PartlyDone
 		o.Detail += "; " + failures(s)
 	default:
 		o.Result, o.Err = cluster.Failure, fmt.Errorf("the snapshot is not good: %s; %s", s.WhyNotGood(), failures(s))

@@ -119,20 +119,20 @@ func giveUp(trouble error, format string, args ...any) error {
 	return err
 }
 
-// patience is the remaining time that an action waits for other snapshot operations, over
+// waitBudget is the remaining time that an action waits for other snapshot operations, over
 // all of its requests.
-type patience struct {
+type waitBudget struct {
 	left  time.Duration
 	total time.Duration
 	pause time.Duration
 	every time.Duration // a fixed pause, if the file sets one
 }
 
-func newPatience(total time.Duration) *patience { return &patience{left: total, total: total} }
+func newWaitBudget(total time.Duration) *waitBudget { return &waitBudget{left: total, total: total} }
 
 // spend waits a little after a request was refused with ErrBusy. When no time is left it
 // returns an error that names the operation that blocks the request.
-func (p *patience) spend(ctx context.Context, env *Env, busy error) error {
+func (p *waitBudget) spend(ctx context.Context, env *Env, busy error) error {
 	ops, err := env.Cluster.Running(ctx)
 	if err != nil && !cluster.Transient(err) {
 		ops = nil
@@ -160,7 +160,7 @@ func (p *patience) spend(ctx context.Context, env *Env, busy error) error {
 
 // busy repeats a request until it is not refused because of another operation, or no
 // time is left.
-func (p *patience) busy(ctx context.Context, env *Env, do func() error) error {
+func (p *waitBudget) busy(ctx context.Context, env *Env, do func() error) error {
 	for {
 		err := do()
 		if !errors.Is(err, cluster.ErrBusy) {
@@ -214,7 +214,7 @@ func disconnected(err error) bool {
 // first, as the option wait_for_running says, where a second operation would be refused
 // anyway; elsewhere the verification is left out with a warning.
 func (e *Env) verify(ctx context.Context, repository string, waitForRunning *time.Duration) error {
-	p := newPatience(e.waitForRunning(waitForRunning))
+	p := newWaitBudget(e.waitForRunning(waitForRunning))
 	for p.total > 0 {
 		server, err := e.Cluster.Server(ctx)
 		if err != nil || server.Concurrent() {

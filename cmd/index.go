@@ -112,7 +112,7 @@ func indexToJSON(i *cluster.Index) indexJSON {
 	}
 	j := indexJSON{
 		Index: i.Name, UUID: i.UUID, Status: status, Created: jsonTime(i.Created), Aliases: i.Aliases, Lifecycle: i.Lifecycle,
-		DataStream: i.DataStream, WriteIndex: i.StreamHead, Hidden: i.Hidden, System: i.System,
+		DataStream: i.DataStream, WriteIndex: i.DataStreamWriteIndex, Hidden: i.Hidden, System: i.System,
 	}
 	if j.Aliases == nil {
 		j.Aliases = []string{}

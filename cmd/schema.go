@@ -56,7 +56,7 @@ func Schema() *JSONSchema {
 		addFields(options, reflect.TypeFor[actions.Common]())
 		addFields(options, reflect.TypeOf(action).Elem())
 		addFields(defaults, reflect.TypeOf(action).Elem())
-		if _, ok := action.(actions.Remoted); ok {
+		if _, ok := action.(actions.RemoteSource); ok {
 			options.Properties[actions.RemoteSlot] = filterList(cluster.Indices)
 		}
 		a := object()

@@ -373,7 +373,7 @@ func runSingle(c *cobra.Command, app *App, kind string, action actions.Action, c
 			for _, f := range report.Families(names) {
 				terminal.Fprintf(app.Err, "  %s\n", f.Line())
 			}
-			return app.confirm(c.Context(), q.yes, fmt.Sprintf("Delete %s?", cluster.Count(len(names), step.List().Item())))
+			return app.confirm(c.Context(), q.yes, fmt.Sprintf("Delete %s?", cluster.Count(len(names), step.Selects().Item())))
 		}
 	}
 	j := x.job(p, o)

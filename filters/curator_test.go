@@ -40,7 +40,7 @@ func decodeFilter(t *testing.T, text string) filters.Link {
 	kind := filters.Kinds[n.Get("filtertype").Text]
 	require.NotNil(t, kind.New, text)
 	f := kind.New()
-	given := strictyaml.Decode(n, f, strictyaml.How{What: "option", Prune: true, Also: []string{"filtertype", "exclude"}}, p)
+	given := strictyaml.Decode(n, f, strictyaml.DecodeOptions{Subject: "option", IgnoreNull: true, ExtraKeys: []string{"filtertype", "exclude"}}, p)
 	require.NoError(t, p.Err())
 	require.NoError(t, filters.Validate(f, cluster.Indices, given))
 	l := filters.Link{Kind: n.Get("filtertype").Text, Filter: f, Exclude: kind.Exclude}

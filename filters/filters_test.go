@@ -32,7 +32,7 @@ func link(list cluster.ListKind, text string) (Link, error) {
 	if !kind.NoExclude {
 		also = append(also, "exclude")
 	}
-	given := strictyaml.Decode(n, l.Filter, strictyaml.How{What: "option", Prune: true, Also: also}, p)
+	given := strictyaml.Decode(n, l.Filter, strictyaml.DecodeOptions{Subject: "option", IgnoreNull: true, ExtraKeys: also}, p)
 	if err := p.Err(); err != nil {
 		return Link{}, err
 	}

@@ -18,17 +18,17 @@ import (
 	"github.com/esnap/esnap/internal/cluster"
 )
 
-// Ensure is what a run may do with a declared repository.
-type Ensure string
+// Mode is what a run may do with a declared repository.
+type Mode string
 
 // The values. The zero value is Create.
 const (
 	// Create registers a missing repository and reports drift.
-	Create Ensure = "create"
+	Create Mode = "create"
 	// Update also changes settings that differ.
-	Update Ensure = "update"
+	Update Mode = "update"
 	// Verify never registers; it verifies the existing repository on every node.
-	Verify Ensure = "verify"
+	Verify Mode = "verify"
 )
 
 // Spec is a repository as a file declares it.
@@ -36,7 +36,7 @@ type Spec struct {
 	Name     string
 	Type     string
 	Settings map[string]any
-	Ensure   Ensure
+	Ensure   Mode
 }
 
 // SettingType is the type of a setting's value.
@@ -247,7 +247,7 @@ func normal(v string, path bool) string {
 	return strings.ToLower(v)
 }
 
-// State is the result of Bring.
+// State is the result of Ensure.
 type State struct {
 	Spec    Spec
 	Result  cluster.Result
@@ -258,9 +258,9 @@ type State struct {
 	Detail  string
 }
 
-// Bring registers or updates the repository as the file declares it, as far as Ensure
+// Ensure registers or updates the repository as the file declares it, as far as Ensure
 // allows. A change of place is a refusal unless forced.
-func Bring(ctx context.Context, c cluster.Cluster, s Spec, force bool) (State, error) {
+func Ensure(ctx context.Context, c cluster.Cluster, s Spec, force bool) (State, error) {
 	st := State{Spec: s, Result: cluster.Done}
 	have, err := c.Repository(ctx, s.Name)
 	switch {

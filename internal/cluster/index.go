@@ -20,8 +20,8 @@ type Index struct {
 	Lifecycle string   // policy name, empty when not managed
 	Aliases   []string // sorted
 
-	DataStream string // the data stream whose backing index this is
-	StreamHead bool   // the newest backing index of DataStream: its write index
+	DataStream           string // the data stream whose backing index this is
+	DataStreamWriteIndex bool   // the newest backing index of DataStream: its write index
 
 	Settings     map[string]string // FactSettings: flat names, such as index.number_of_replicas
 	Segments     *int              // FactSegments: of all copies of all shards

@@ -14,7 +14,7 @@ const (
 	Done       Result = "done"        // and verified in the cluster
 	Adopted    Result = "adopted"     // a snapshot of another run is taken as done
 	Unchanged  Result = "unchanged"   // nothing was to be done, or must not be done any more; the detail says why
-	Less       Result = "partial"     // done, but incomplete, as the options allow
+	PartlyDone Result = "partial"     // done, but incomplete, as the options allow
 	Failure    Result = "failed"      //
 	NotStarted Result = "not_started" // nothing was asked for: deadline or interruption
 	Requested  Result = "requested"   // asked for; it continues in the cluster, and how it ends is not known

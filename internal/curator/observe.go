@@ -122,7 +122,7 @@ func (o *observer) wouldDo(e run.Selected) {
 	case "delete_snapshots":
 		label = "delete_snapshot"
 	}
-	if e.Step.List() == cluster.Indices && !o.noted {
+	if e.Step.Selects() == cluster.Indices && !o.noted {
 		o.noted = true
 		o.log.Info("(CLOSED) indices may be shown that will not be acted on by action \"" + e.Step.Kind + "\".")
 	}

@@ -154,7 +154,7 @@ func (c *Client) indices(ctx context.Context, op string, names []string) ([]*clu
 		for n, name := range names { // the last one is the write index
 			at, found := slices.BinarySearchFunc(list, name, func(i *cluster.Index, s string) int { return strings.Compare(i.Name, s) })
 			if found {
-				list[at].DataStream, list[at].StreamHead = stream, n == len(names)-1
+				list[at].DataStream, list[at].DataStreamWriteIndex = stream, n == len(names)-1
 			}
 		}
 	}

@@ -265,7 +265,7 @@ func TestATryThatBrokeOffLeavesNothing(t *testing.T) {
 			exchange{line: line, reply: `{"metadata":{"data_stream":{"data_stream":{"d":{"indices":[{"index_name":"a"},{"index_name":"b"}]}}},"indices":{"a":{"state":"open"},"b":{"state":"open"}}}}`})
 		list, err := client.Indices(t.Context())
 		require.NoError(t, err)
-		require.Equal(t, []*cluster.Index{{Name: "a", DataStream: "d"}, {Name: "b", DataStream: "d", StreamHead: true}}, list)
+		require.Equal(t, []*cluster.Index{{Name: "a", DataStream: "d"}, {Name: "b", DataStream: "d", DataStreamWriteIndex: true}}, list)
 
 		line = "GET /_snapshot/r/_all?filter_path=snapshots.snapshot,snapshots.uuid,failures&verbose=false"
 		client, _ = play(t, Options{}, exchange{line: line, reply: `{"snapshots":[{"snapshot":"a"},`, broken: true}, exchange{line: line, reply: `{"snapshots":[{"snapshot":"a"}]}`})

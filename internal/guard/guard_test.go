@@ -201,7 +201,7 @@ func TestIndices(t *testing.T) {
 	list := cluster.Items([]*cluster.Index{
 		{Name: "plain"},
 		{Name: "ds-000001", DataStream: "ds"},
-		{Name: "ds-000002", DataStream: "ds", StreamHead: true},
+		{Name: "ds-000002", DataStream: "ds", DataStreamWriteIndex: true},
 		{Name: "written", WriteAliases: []string{"logs"}},
 		{Name: "in-alias", Aliases: []string{"logs"}}, // implicit write index: not guarded
 		{Name: ".kibana_1", System: true},
@@ -263,7 +263,7 @@ func TestReasonsNameWhatTheyAreAbout(t *testing.T) {
 		item cluster.Item
 		want string
 	}{
-		{dataStreamWriteIndex{}, &cluster.Index{StreamHead: true, DataStream: "ds"}, "data stream ds"},
+		{dataStreamWriteIndex{}, &cluster.Index{DataStreamWriteIndex: true, DataStream: "ds"}, "data stream ds"},
 		{writeIndex{}, &cluster.Index{WriteAliases: []string{"a", "b"}}, "alias a, b"},
 		{restoreMark{}, &cluster.Index{Aliases: []string{"esnap-keep-until-2026.11.30"}}, "until the end of 2026-11-30"},
 		{protect{[]string{"x*"}}, &cluster.Index{Name: "xy"}, "pattern x*"},

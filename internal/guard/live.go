@@ -87,7 +87,7 @@ func notRolled(i, next *cluster.Index, now time.Time) string {
 		at = next.Created
 	}
 	switch {
-	case i.StreamHead:
+	case i.DataStreamWriteIndex:
 		return fmt.Sprintf("it is the write index of the data stream %s", i.DataStream)
 	case i.DataStream != "":
 		return "" // only the newest one is written to

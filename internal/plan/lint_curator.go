@@ -20,13 +20,13 @@ func (p *parser) lintFlavours(root *strictyaml.Node) {
 	var sample string
 	for _, s := range p.plan.Steps {
 		at := p.nodeOf(root, s)
-		if s.List() != "" && at.Get("filters") == nil {
+		if s.Selects() != "" && at.Get("filters") == nil {
 			unfiltered = append(unfiltered, s)
 		}
 		if (s.Kind == "snapshot" || s.Kind == "restore") && at.Get("options").Get("skip_repo_fs_check").Absent() && p.defaults.Get("skip_repo_fs_check").Absent() {
 			unverified = append(unverified, s)
 		}
-		if s.List() != cluster.Indices || asksForSystem(s) || broad(s) {
+		if s.Selects() != cluster.Indices || asksForSystem(s) || broad(s) {
 			continue
 		}
 		if left := takes(s, systemSamples); left != nil {

@@ -27,7 +27,7 @@ func (p *parser) lintFilters(nodes *strictyaml.Node, s Step, c filters.Chain) {
 		}
 		p.lintTimestrings(node, c)
 		if f, ok := c[n].Filter.(*filters.Pattern); ok {
-			p.lintPattern(node.Get("value"), f, s.Deletes() && s.List() == cluster.Indices && !c[n].Exclude)
+			p.lintPattern(node.Get("value"), f, s.Deletes() && s.Selects() == cluster.Indices && !c[n].Exclude)
 		}
 	}
 }

@@ -44,7 +44,7 @@ func (p *parser) file(root *strictyaml.Node) {
 		Repositories *strictyaml.Node `yaml:"-"`
 	}
 	ours, clients := []string{"actions", "repositories", "defaults"}, []string{"client", "elasticsearch", "cluster", "logging"}
-	strictyaml.Decode(root, &known, strictyaml.How{What: "key", Also: append(ours, clients...)}, p.p)
+	strictyaml.Decode(root, &known, strictyaml.DecodeOptions{Subject: "key", ExtraKeys: append(ours, clients...)}, p.p)
 	if root.Kind != strictyaml.Map {
 		return
 	}
@@ -79,7 +79,7 @@ func (p *parser) repositories(n *strictyaml.Node) {
 	for _, e := range n.Entries {
 		spec := RepositoryKeys{Ensure: "create", Settings: map[string]any{}}
 		before := len(p.p.List)
-		strictyaml.Decode(e.Value, &spec, strictyaml.How{What: "key of a repository", Prune: true}, p.p)
+		strictyaml.Decode(e.Value, &spec, strictyaml.DecodeOptions{Subject: "key of a repository", IgnoreNull: true}, p.p)
 		p.declared[e.Key.Text] = true
 		if len(p.p.List) > before {
 			continue
@@ -87,7 +87,7 @@ func (p *parser) repositories(n *strictyaml.Node) {
 		if spec.ReadOnly != nil {
 			spec.Settings["readonly"] = *spec.ReadOnly
 		}
-		s := repository.Spec{Name: e.Key.Text, Type: spec.Type, Settings: spec.Settings, Ensure: repository.Ensure(spec.Ensure)}
+		s := repository.Spec{Name: e.Key.Text, Type: spec.Type, Settings: spec.Settings, Ensure: repository.Mode(spec.Ensure)}
 		settings := e.Value.Get("settings")
 		p.optionErrors(s.Validate(), func(key string) *strictyaml.Node {
 			if key == "type" {
@@ -192,7 +192,7 @@ func (p *parser) action(e strictyaml.Entry) {
 	if name := n.Get("action"); name != nil {
 		slots = actions.Kinds[name.Text].Slots
 	}
-	strictyaml.Decode(n, &keys, strictyaml.How{What: "key of an action", Also: append([]string{"options", "filters"}, slots...), Prune: true}, p.p)
+	strictyaml.Decode(n, &keys, strictyaml.DecodeOptions{Subject: "key of an action", ExtraKeys: append([]string{"options", "filters"}, slots...), IgnoreNull: true}, p.p)
 	if n.Kind != strictyaml.Map || keys.Action == "" {
 		return
 	}
@@ -257,17 +257,17 @@ func (p *parser) options(step *Step, kind actions.Kind, at, options *strictyaml.
 			elsewhere = append(elsewhere, e.Key.Text)
 		}
 	}
-	if _, ok := step.Action.(actions.Remoted); ok {
+	if _, ok := step.Action.(actions.RemoteSource); ok {
 		elsewhere = append(elsewhere, actions.RemoteSlot)
 	}
-	strictyaml.Decode(merged, &step.Common, strictyaml.How{What: what, Prune: true, Also: append(names(own), elsewhere...)}, &strictyaml.Problems{})
+	strictyaml.Decode(merged, &step.Common, strictyaml.DecodeOptions{Subject: what, IgnoreNull: true, ExtraKeys: append(names(own), elsewhere...)}, &strictyaml.Problems{})
 	commonOnly := *merged
 	commonOnly.Entries = slices.DeleteFunc(slices.Clone(merged.Entries), func(e strictyaml.Entry) bool { return !slices.Contains(names(common), e.Key.Text) })
-	strictyaml.Decode(&commonOnly, &step.Common, strictyaml.How{What: what, Prune: true}, p.p)
+	strictyaml.Decode(&commonOnly, &step.Common, strictyaml.DecodeOptions{Subject: what, IgnoreNull: true}, p.p)
 	if step.Common.DisableAction {
 		p.dropUnset(merged)
 	}
-	given := strictyaml.Decode(merged, step.Action, strictyaml.How{What: what, Prune: true, Empty: true, Also: elsewhere}, p.p)
+	given := strictyaml.Decode(merged, step.Action, strictyaml.DecodeOptions{Subject: what, IgnoreNull: true, TolerateEmptyUnknown: true, ExtraKeys: elsewhere}, p.p)
 	p.remoteFilters(step, merged, given)
 	p.optionErrors(actions.Validate(step.Action, given), func(key string) *strictyaml.Node { return cmp.Or(merged.Get(key), merged) })
 	if v := options.Get("search_pattern"); !v.Absent() && kind.List != cluster.Indices {

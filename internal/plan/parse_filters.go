@@ -42,7 +42,7 @@ func (p *parser) slots(step *Step, kind actions.Kind, at *strictyaml.Node) {
 		if n == nil {
 			continue
 		}
-		strictyaml.Decode(n, &struct{}{}, strictyaml.How{What: "key of " + name, Also: []string{"filters"}}, p.p)
+		strictyaml.Decode(n, &struct{}{}, strictyaml.DecodeOptions{Subject: "key of " + name, ExtraKeys: []string{"filters"}}, p.p)
 		list := n.Get("filters")
 		switch {
 		case n.Kind != strictyaml.Map:
@@ -65,7 +65,7 @@ func (p *parser) slots(step *Step, kind actions.Kind, at *strictyaml.Node) {
 // remoteFilters reads the filters on a remote cluster's indices.
 func (p *parser) remoteFilters(step *Step, options *strictyaml.Node, given map[string]bool) {
 	n := options.Get(actions.RemoteSlot)
-	action, ok := step.Action.(actions.Remoted)
+	action, ok := step.Action.(actions.RemoteSource)
 	if !ok || n.Absent() {
 		return
 	}
@@ -120,11 +120,11 @@ func (p *parser) filter(list cluster.ListKind, action string, n *strictyaml.Node
 		if v := n.Get("exclude"); v != nil {
 			one := &strictyaml.Node{Kind: strictyaml.Map, Line: v.Line, Col: v.Col, Entries: []strictyaml.Entry{{Key: v, Value: v}}}
 			one.Entries[0].Key = &strictyaml.Node{Kind: strictyaml.String, Text: "exclude", Line: v.Line, Col: v.Col}
-			strictyaml.Decode(one, &exclude, strictyaml.How{What: "option", Prune: true}, p.p)
+			strictyaml.Decode(one, &exclude, strictyaml.DecodeOptions{Subject: "option", IgnoreNull: true}, p.p)
 		}
 	}
 	before := len(p.p.List)
-	given := strictyaml.Decode(n, f, strictyaml.How{What: "option of the filter " + typ.Text, Prune: true, Empty: true, Also: also}, p.p)
+	given := strictyaml.Decode(n, f, strictyaml.DecodeOptions{Subject: "option of the filter " + typ.Text, IgnoreNull: true, TolerateEmptyUnknown: true, ExtraKeys: also}, p.p)
 	if len(p.p.List) == before {
 		p.optionErrors(errors.Join(filters.Validate(f, list, given), inFuture(f, exclude.Exclude)), func(key string) *strictyaml.Node { return cmp.Or(n.Get(key), n) })
 	}

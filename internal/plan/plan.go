@@ -64,9 +64,9 @@ type Step struct {
 	listing listing
 }
 
-// List is the kind of list the step's filters apply to; empty for none.
-func (s Step) List() cluster.ListKind {
-	if a, ok := s.Action.(interface{ Unlisted() bool }); ok && a.Unlisted() {
+// Selects is the kind of list the step's filters apply to; empty for none.
+func (s Step) Selects() cluster.ListKind {
+	if a, ok := s.Action.(interface{ SkipsListing() bool }); ok && a.SkipsListing() {
 		return ""
 	}
 	return actions.Kinds[s.Kind].List
@@ -74,7 +74,7 @@ func (s Step) List() cluster.ListKind {
 
 // Source is the repository whose snapshots the step's filters apply to.
 func (s Step) Source() string {
-	if a, ok := s.Action.(actions.Sourced); ok {
+	if a, ok := s.Action.(actions.SnapshotSource); ok {
 		return a.Source()
 	}
 	return ""
@@ -104,7 +104,7 @@ func Parse(name string, data []byte, o Options) (*Plan, error) {
 		return nil, err
 	}
 	p.lint(root)
-	p.plan.Findings = p.p.Doubts()
+	p.plan.Findings = p.p.SortedWarnings()
 	return p.plan, nil
 }
 
@@ -168,7 +168,7 @@ func (s Step) Repository() string {
 	switch a := s.Action.(type) {
 	case *actions.Snapshot:
 		return a.Repository
-	case actions.Sourced:
+	case actions.SnapshotSource:
 		return a.Source()
 	}
 	return ""

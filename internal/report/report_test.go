@@ -60,7 +60,7 @@ func night(dryRun bool) []run.Event {
 			Selected: slices.Concat(days("ks-logstash-log-", 1, 5), days("b-", 7, 7), []cluster.Item{index("orders")}),
 			Spared:   []cluster.Spared{{Item: index(".kibana"), By: "pattern", Why: "its name does not match the prefix ks"}, {Item: index("managed"), By: "ilm", Why: "the lifecycle policy p manages it"}},
 		}},
-		run.Outcome{Step: take, Outcome: cluster.Outcome{Verb: cluster.VerbCreate, What: "snapshot", Name: "snap-1", Repository: "nightly", Result: cluster.Less, Detail: "PARTIAL, 7 indices", Assumed: dryRun}},
+		run.Outcome{Step: take, Outcome: cluster.Outcome{Verb: cluster.VerbCreate, What: "snapshot", Name: "snap-1", Repository: "nightly", Result: cluster.PartlyDone, Detail: "PARTIAL, 7 indices", Assumed: dryRun}},
 		run.Warning{Step: &take, Text: "a note of the action"},
 		run.ActionDone{Step: take, Result: run.ActionResult{Step: take, Partial: true, Duration: 1234 * time.Millisecond}},
 		run.ActionStarting{Step: remove},

@@ -131,9 +131,9 @@ func (p *Plan) Groups() []Group {
 	return groups
 }
 
-// Make makes the plan. Names that no snapshot contains, copies that cannot be used and
+// NewPlan makes the plan. Names that no snapshot contains, copies that cannot be used and
 // conflicts become refusals; the plan lists all of them at once.
-func Make(r Request, l Listings) *Plan {
+func NewPlan(r Request, l Listings) *Plan {
 	p := &Plan{SizeKnown: true, KeepUntil: r.KeepUntil, Warnings: []string{}, Refusals: []string{}, Missing: []string{}, Forcible: []string{}}
 	eligible := r.eligible(l.Snapshots)
 	if r.Snapshot != "" && r.Snapshot != Latest && len(eligible) == 0 {

@@ -109,7 +109,7 @@ func TestWhichSnapshot(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			c.r.Indices = []string{logs}
-			p := Make(c.r, Listings{Snapshots: c.snapshots, Sizes: sizes(c.sizes)})
+			p := NewPlan(c.r, Listings{Snapshots: c.snapshots, Sizes: sizes(c.sizes)})
 			if c.want == "" {
 				require.Empty(t, p.Items)
 				stops := slices.Concat(p.Missing, p.Refusals)
@@ -134,7 +134,7 @@ func TestWhichSnapshot(t *testing.T) {
 
 // An index without a date has no period: the newest good copy is the one.
 func TestUndatedIndex(t *testing.T) {
-	p := Make(Request{Indices: []string{"orders"}}, Listings{
+	p := NewPlan(Request{Indices: []string{"orders"}}, Listings{
 		Snapshots: []*cluster.Snapshot{snap("a", "2026-11-01 01:00", "orders"), snap("b", "2026-11-02 01:00", "orders")},
 		Sizes:     map[Ref]map[string]int64{{"r", "a"}: {"orders": 100}, {"r", "b"}: {"orders": 1}},
 	})
@@ -145,7 +145,7 @@ func TestUndatedIndex(t *testing.T) {
 
 // Rollover numbers are no times of day: the day must be over.
 func TestRolloverIndex(t *testing.T) {
-	p := Make(Request{Indices: []string{logs + "-000001"}}, Listings{Snapshots: []*cluster.Snapshot{
+	p := NewPlan(Request{Indices: []string{logs + "-000001"}}, Listings{Snapshots: []*cluster.Snapshot{
 		snap("after", "2026-11-04 01:00", logs+"-000001"), snap("own-day", "2026-11-03 01:00", logs+"-000001"),
 	}})
 	require.Equal(t, "after", p.Items[0].Snapshot)
@@ -174,10 +174,10 @@ func TestWanted(t *testing.T) {
 
 func TestMissingNames(t *testing.T) {
 	l := Listings{Snapshots: []*cluster.Snapshot{snap("a", "2026-11-10 01:00", logs, "logs-2026.11.04")}}
-	p := Make(Request{Indices: []string{"lgos-2026.11.03", logs, "zzz"}}, l)
+	p := NewPlan(Request{Indices: []string{"lgos-2026.11.03", logs, "zzz"}}, l)
 	require.Equal(t, []string{"no snapshot contains the index lgos-2026.11.03; the nearest names are " + logs + ", logs-2026.11.04", "no snapshot contains the index zzz"}, p.Missing)
 	require.Len(t, p.Items, 1, "the plan says all at once")
-	p = Make(Request{Indices: []string{"lgos-2026.11.03", logs}, IgnoreMissing: true}, l)
+	p = NewPlan(Request{Indices: []string{"lgos-2026.11.03", logs}, IgnoreMissing: true}, l)
 	require.Empty(t, p.Missing)
 	require.Len(t, p.Items, 1)
 }
@@ -217,7 +217,7 @@ func TestConflicts(t *testing.T) {
 		{"rename, nothing in the way", Rename, nil, []string{logs}, "", "", 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			p := Make(Request{Indices: []string{logs}, OnConflict: c.how}, Listings{Snapshots: []*cluster.Snapshot{snap("s", "2026-11-04 01:00", logs)}, Indices: c.there})
+			p := NewPlan(Request{Indices: []string{logs}, OnConflict: c.how}, Listings{Snapshots: []*cluster.Snapshot{snap("s", "2026-11-04 01:00", logs)}, Indices: c.there})
 			require.Equal(t, c.refusal != "", len(p.Refusals) == 1, p.Refusals)
 			require.Contains(t, strings.Join(p.Refusals, "\n"), c.refusal)
 			var targets []string
@@ -281,7 +281,7 @@ func TestRename(t *testing.T) {
 			for _, n := range c.there {
 				l.Indices = append(l.Indices, &cluster.Index{Name: n})
 			}
-			p := Make(Request{Indices: c.indices, Pattern: c.pattern, Replacement: c.replacement, OnConflict: c.how}, l)
+			p := NewPlan(Request{Indices: c.indices, Pattern: c.pattern, Replacement: c.replacement, OnConflict: c.how}, l)
 			var targets []string
 			for _, it := range p.Items {
 				targets = append(targets, it.Target)
@@ -305,14 +305,14 @@ func TestRenameOfUnusualNames(t *testing.T) {
 			if pattern != "" {
 				r.Replacement, target = `x\$$1`, "restored-x$"+name
 			}
-			p := Make(r, Listings{Snapshots: []*cluster.Snapshot{snap("s", "2026-11-10 01:00", name)}, Indices: there})
+			p := NewPlan(r, Listings{Snapshots: []*cluster.Snapshot{snap("s", "2026-11-10 01:00", name)}, Indices: there})
 			require.Empty(t, p.Refusals, name)
 			require.Equal(t, target, p.Items[0].Target)
 			require.Equal(t, target, renamed(t, p.Items[0]))
 		}
 	}
 	for _, r := range []Request{{OnConflict: Rename}, {Pattern: "^(.+)$", Replacement: "x-$1"}} {
-		p := Make(r, Listings{Snapshots: []*cluster.Snapshot{snap("s", "2026-11-10 01:00", "a\nb")}, Indices: []*cluster.Index{{Name: "a\nb"}}})
+		p := NewPlan(r, Listings{Snapshots: []*cluster.Snapshot{snap("s", "2026-11-10 01:00", "a\nb")}, Indices: []*cluster.Index{{Name: "a\nb"}}})
 		require.Len(t, p.Refusals, 1)
 		require.Contains(t, p.Refusals[0], `"a\nb" contains a character that cannot be renamed safely`)
 	}
@@ -336,7 +336,7 @@ func TestUnpredictedNames(t *testing.T) {
 		{"a closed index that is restored itself", "${n}", []*cluster.Index{{Name: "a-1", Closed: true}}, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			p := Make(Request{Pattern: "a-(?<n>.+)", Replacement: c.replacement, OnConflict: Server, Snapshot: "s"}, Listings{Snapshots: all, Indices: c.there})
+			p := NewPlan(Request{Pattern: "a-(?<n>.+)", Replacement: c.replacement, OnConflict: Server, Snapshot: "s"}, Listings{Snapshots: all, Indices: c.there})
 			require.Equal(t, c.refused == "", len(p.Refusals) == 0, p.Refusals)
 			require.Contains(t, strings.Join(p.Refusals, "\n"), c.refused)
 			require.Contains(t, strings.Join(append(p.Warnings, p.Refusals...), "\n"), "cannot be predicted (pattern, column 3: named groups are not supported")
@@ -347,7 +347,7 @@ func TestUnpredictedNames(t *testing.T) {
 			require.Equal(t, []string{"a-(?<n>.+)", c.replacement}, []string{groups[0].Pattern, groups[0].Replacement})
 		})
 	}
-	p := Make(Request{Pattern: "^(.+)$", Replacement: "x-$1", OnConflict: Server}, Listings{Snapshots: []*cluster.Snapshot{snap("s", "2026-11-10 01:00", "a", "a\nb")}})
+	p := NewPlan(Request{Pattern: "^(.+)$", Replacement: "x-$1", OnConflict: Server}, Listings{Snapshots: []*cluster.Snapshot{snap("s", "2026-11-10 01:00", "a", "a\nb")}})
 	require.Empty(t, p.Refusals)
 	require.Len(t, p.Warnings, 1)
 	require.Len(t, p.Groups(), 1, "one request, as Curator sends it")
@@ -375,7 +375,7 @@ func TestAttach(t *testing.T) {
 		{"under the name that a conflict gave it", Rename, []*cluster.Index{{Name: logs}, {Name: "restored-" + logs}}, []cluster.Operation{op(cluster.OpRestore, "r", "s", "restored-"+logs)}, true, "restored-" + logs, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			p := Make(Request{Indices: []string{logs}, OnConflict: c.how}, Listings{Snapshots: []*cluster.Snapshot{snap("s", "2026-11-04 01:00", logs)}, Indices: c.there, Running: c.running})
+			p := NewPlan(Request{Indices: []string{logs}, OnConflict: c.how}, Listings{Snapshots: []*cluster.Snapshot{snap("s", "2026-11-04 01:00", logs)}, Indices: c.there, Running: c.running})
 			require.Equal(t, c.attach, p.Items[0].Attach)
 			require.Equal(t, c.target, p.Items[0].Target)
 			require.Equal(t, c.refused, len(p.Refusals) > 0)
@@ -411,7 +411,7 @@ func TestSpace(t *testing.T) {
 			if c.size > 0 {
 				l.Sizes = sizes(map[string]int64{"s": c.size})
 			}
-			p := Make(Request{Indices: []string{logs}, Replicas: c.replicas}, l)
+			p := NewPlan(Request{Indices: []string{logs}, Replicas: c.replicas}, l)
 			require.Empty(t, p.Refusals, "it can be forced")
 			require.Equal(t, c.forcible == "", len(p.Forcible) == 0, p.Forcible)
 			require.Contains(t, strings.Join(p.Forcible, "\n"), c.forcible)
@@ -432,7 +432,7 @@ func TestShardLimit(t *testing.T) {
 	}{
 		{10, 8, 0, false}, {10, 9, 0, true}, {10, 7, 1, true}, {10, 6, 1, false}, {0, 99, 0, false},
 	} {
-		p := Make(Request{Indices: []string{"a", "b"}, Replicas: c.replicas}, Listings{
+		p := NewPlan(Request{Indices: []string{"a", "b"}, Replicas: c.replicas}, Listings{
 			Snapshots: []*cluster.Snapshot{snap("s", "2026-11-04 01:00", "a", "b")}, Capacity: &cluster.Capacity{ShardLimit: c.limit, Shards: c.now},
 		})
 		require.Equal(t, c.refused, len(p.Forcible) == 1, "%+v", c)
@@ -441,7 +441,7 @@ func TestShardLimit(t *testing.T) {
 
 // What is skipped or attached to needs no room.
 func TestSpaceOfWhatIsLeftOut(t *testing.T) {
-	p := Make(Request{Indices: []string{logs}, OnConflict: Skip}, Listings{
+	p := NewPlan(Request{Indices: []string{logs}, OnConflict: Skip}, Listings{
 		Snapshots: []*cluster.Snapshot{snap("s", "2026-11-04 01:00", logs)}, Indices: []*cluster.Index{{Name: logs}}, Sizes: sizes(map[string]int64{"s": 500}),
 		Capacity: &cluster.Capacity{Nodes: []cluster.Disk{{Total: 100, Free: 1}}, HighWatermark: "90%", WatermarkOn: true, ShardLimit: 1, Shards: 1},
 	})
@@ -450,14 +450,14 @@ func TestSpaceOfWhatIsLeftOut(t *testing.T) {
 }
 
 func TestServerThatCannotRead(t *testing.T) {
-	p := Make(Request{Indices: []string{logs}}, Listings{
+	p := NewPlan(Request{Indices: []string{logs}}, Listings{
 		Snapshots: []*cluster.Snapshot{snap("s", "2026-11-04 01:00", logs)}, Server: cluster.Server{Text: "6.7.0", Version: cluster.Version{6, 7, 0}},
 	})
 	require.Equal(t, []string{"snapshot s cannot be restored here: it was taken by version 7.17.28, which is newer than this Elasticsearch 6.7.0"}, p.Refusals)
 }
 
 func TestGlobalStateWarns(t *testing.T) {
-	p := Make(Request{Indices: []string{logs}, GlobalState: true, KeepUntil: at("2026-12-01 00:00")}, Listings{Snapshots: []*cluster.Snapshot{snap("s", "2026-11-04 01:00", logs)}})
+	p := NewPlan(Request{Indices: []string{logs}, GlobalState: true, KeepUntil: at("2026-12-01 00:00")}, Listings{Snapshots: []*cluster.Snapshot{snap("s", "2026-11-04 01:00", logs)}})
 	require.Len(t, p.Warnings, 1)
 	require.Contains(t, p.Warnings[0], "include_global_state")
 	require.Equal(t, at("2026-12-01 00:00"), p.KeepUntil)

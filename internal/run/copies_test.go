@@ -80,7 +80,7 @@ func TestShrinkRefuses(t *testing.T) {
 			b.c.NodeRoles = map[string][]string{"n1": {"master", "data"}, "n2": {"cluster_manager", "data"}, "n3": {"ingest"}}
 		}, "no node can be used"},
 		"the head of a data stream": {"", func(b *bench) {
-			b.c.AddIndex(cluster.Index{Name: "logs-a", Primaries: 4, DataStream: "logs", StreamHead: true})
+			b.c.AddIndex(cluster.Index{Name: "logs-a", Primaries: 4, DataStream: "logs", DataStreamWriteIndex: true})
 		}, "write index of the data stream"},
 		"what a data stream holds": {"", func(b *bench) {
 			b.c.AddIndex(cluster.Index{Name: "logs-a", Primaries: 4, DataStream: "logs"})

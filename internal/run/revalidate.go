@@ -72,7 +72,7 @@ func (r *runner) revalidate(ctx context.Context, s plan.Step, selected []cluster
 // judge them: read again as a whole only if something changed on which they rest.
 func (r *runner) readAgain(ctx context.Context, s plan.Step, ours []cluster.Item) (now map[string]cluster.Item, all []cluster.Item, err error) {
 	now, all = map[string]cluster.Item{}, r.all
-	if s.List() == cluster.Indices {
+	if s.Selects() == cluster.Indices {
 		list, err := r.c.IndicesNamed(ctx, cluster.Names(ours))
 		for _, i := range list {
 			now[i.Name] = i

@@ -197,7 +197,7 @@ func (r *runner) chosen() ([]plan.Step, error) {
 // be prepared ends the run: what follows may delete what was to be saved there.
 func (r *runner) repositories(ctx context.Context) error {
 	for _, spec := range r.plan.Repositories {
-		st, err := repository.Bring(ctx, r.c, spec, r.o.Force)
+		st, err := repository.Ensure(ctx, r.c, spec, r.o.Force)
 		r.obs.Observe(RepositoryReady{st, err})
 		if err != nil {
 			r.notReady = spec.Name
@@ -233,7 +233,7 @@ func (r *runner) action(ctx context.Context, s plan.Step) ActionResult {
 			slots[name], err = r.slot(ctx, s, chain, r.lister)
 		}
 	}
-	if a, ok := s.Action.(actions.Remoted); ok && err == nil && a.Remote() != nil {
+	if a, ok := s.Action.(actions.RemoteSource); ok && err == nil && a.Remote() != nil {
 		slots[actions.RemoteSlot], err = r.remote(ctx, s, *a.Remote())
 	}
 	if err == nil && len(slots) > 0 {
@@ -297,7 +297,7 @@ func (r *runner) act(ctx context.Context, s plan.Step, sel cluster.Selection, sl
 			case cluster.Failure:
 				o.Err = repository.Explain(o.Err)
 				failed = append(failed, o)
-			case cluster.Less:
+			case cluster.PartlyDone:
 				res.Partial = true
 			}
 			r.obs.Observe(Outcome{s, o})

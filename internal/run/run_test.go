@@ -312,7 +312,7 @@ func TestPartialAndFailedSnapshots(t *testing.T) {
 		want          cluster.Result
 	}{
 		{"partial is a failure", "", clustertest.EndPartial("logs-a"), cluster.Failure},
-		{"partial allowed", ", partial: true", clustertest.EndPartial("logs-a"), cluster.Less},
+		{"partial allowed", ", partial: true", clustertest.EndPartial("logs-a"), cluster.PartlyDone},
 		{"failed", ", partial: true", clustertest.EndFailed("disk full"), cluster.Failure},
 		{"success with failed shards", "", func(s *cluster.Snapshot) { s.Shards.Failed = 1 }, cluster.Failure},
 		{"an index is missing from it", "", func(s *cluster.Snapshot) { s.Indices = []string{"logs-a"} }, cluster.Failure},
@@ -325,7 +325,7 @@ func TestPartialAndFailedSnapshots(t *testing.T) {
 			res, r := b.run(strings.Replace(takeSnapshot, ", once_per: day", c.options, 1))
 			require.Equal(t, c.want, r.outcomes()["snap-20261121010008"])
 			require.Equal(t, c.want == cluster.Failure, len(res.Errors()) > 0)
-			require.Equal(t, c.want == cluster.Less, res.Actions[0].Partial)
+			require.Equal(t, c.want == cluster.PartlyDone, res.Actions[0].Partial)
 		})
 	}
 }

@@ -36,7 +36,7 @@ func (r *runner) record(s plan.Step, selected []cluster.Item, outcomes []cluster
 	for _, o := range outcomes {
 		if o.What == "snapshot" {
 			t.name, t.good = o.Name, o.Result == cluster.Done || o.Result == cluster.Adopted
-			t.partial = o.Result == cluster.Less
+			t.partial = o.Result == cluster.PartlyDone
 		}
 	}
 	r.taken = append(r.taken, t)

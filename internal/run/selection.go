@@ -17,7 +17,7 @@ import (
 
 // choose lists, filters and guards.
 func (r *runner) choose(ctx context.Context, s plan.Step) (cluster.Selection, int, error) {
-	if s.List() == "" {
+	if s.Selects() == "" {
 		return cluster.Selection{}, 0, nil
 	}
 	now := r.o.Now.In(s.Location)
@@ -75,9 +75,9 @@ func unmatched(s plan.Step, all []cluster.Item) error {
 			continue
 		}
 		for _, n := range names.Unmatched(all) {
-			err := fmt.Errorf("no %s is called %s; nothing was sent", s.List().Item(), n)
+			err := fmt.Errorf("no %s is called %s; nothing was sent", s.Selects().Item(), n)
 			if strings.Contains(n, "*") {
-				err = fmt.Errorf("no %s matches %s; nothing was sent", s.List().Item(), n)
+				err = fmt.Errorf("no %s matches %s; nothing was sent", s.Selects().Item(), n)
 			}
 			switch near := cluster.Nearest(n, cluster.Names(all)); {
 			case strings.ContainsAny(n, "?["):
@@ -156,7 +156,7 @@ func (r *runner) guard(ctx context.Context, s plan.Step, selected, all []cluster
 }
 
 func (r *runner) list(ctx context.Context, s plan.Step) ([]cluster.Item, error) {
-	switch s.List() {
+	switch s.Selects() {
 	case cluster.Indices:
 		list, err := r.lister.Indices(ctx)
 		if err != nil {
@@ -182,8 +182,8 @@ func (r *runner) list(ctx context.Context, s plan.Step) ([]cluster.Item, error) 
 }
 
 func (r *runner) empty(s plan.Step, sel cluster.Selection, listed int) error {
-	what := string(s.List())
-	if s.List() == cluster.Snapshots {
+	what := string(s.Selects())
+	if s.Selects() == cluster.Snapshots {
 		what = "snapshots of repository " + s.Source()
 	}
 	if listed == 0 {

@@ -74,8 +74,8 @@ func (s *Settings) UnreadKey() bool {
 	return s.Header.Get(curator5Key) != "" && s.APIKey == "" && s.BearerToken == "" && s.Password == ""
 }
 
-// meaning lists the settings that each key of Curator 5's client section sets.
-var meaning = map[string][]string{
+// curator5Keys lists the settings that each key of Curator 5's client section sets.
+var curator5Keys = map[string][]string{
 	"hosts": {"url"}, "port": {"url"}, "use_ssl": {"url"}, "url_prefix": {"url"}, "certificate": {"ca-file"}, "client_cert": {"client-cert"},
 	"client_key": {"client-key"}, "ssl_no_validate": {"insecure"}, "http_auth": {"username", "password"}, "username": {"username"},
 	"password": {"password"}, "timeout": {"timeout"}, "master_only": nil,
@@ -83,12 +83,12 @@ var meaning = map[string][]string{
 
 // override replaces the keys of the section by those of the command line.
 func (s *Settings) override(n *strictyaml.Node) *strictyaml.Node {
-	if len(s.client) == 0 {
+	if len(s.clientOverrides) == 0 {
 		return n
 	}
 	merged := *n
-	merged.Entries = slices.DeleteFunc(slices.Clone(n.Entries), func(e strictyaml.Entry) bool { _, ours := s.client[e.Key.Text]; return ours })
-	for k, v := range s.client {
+	merged.Entries = slices.DeleteFunc(slices.Clone(n.Entries), func(e strictyaml.Entry) bool { _, ours := s.clientOverrides[e.Key.Text]; return ours })
+	for k, v := range s.clientOverrides {
 		text := func(t string) *strictyaml.Node {
 			return &strictyaml.Node{Kind: strictyaml.String, Text: t, Value: t, Line: n.Line, Col: n.Col}
 		}
@@ -182,7 +182,7 @@ func (s *Settings) decode(name string, data []byte) (map[string]any, error) {
 			s.Dialect = Curator8
 			s.curator8(c8, out, p)
 		}
-		strictyaml.Decode(root, &struct{}{}, strictyaml.How{What: "key", Also: []string{"cluster", "client", "elasticsearch", "logging"}}, p)
+		strictyaml.Decode(root, &struct{}{}, strictyaml.DecodeOptions{Subject: "key", ExtraKeys: []string{"cluster", "client", "elasticsearch", "logging"}}, p)
 		s.logging(root.Get("logging"), out, p)
 	} else if root != nil && root.Kind != strictyaml.Null {
 		p.Add(root, "expected a map, got %s", root.Kind)
@@ -217,7 +217,7 @@ func (s *Settings) own(n *strictyaml.Node, out map[string]any, p *strictyaml.Pro
 	if n.Kind == strictyaml.Null {
 		return
 	}
-	given := strictyaml.Decode(n, &f, strictyaml.How{What: "setting", Prune: true}, p)
+	given := strictyaml.Decode(n, &f, strictyaml.DecodeOptions{Subject: "setting", IgnoreNull: true}, p)
 	for _, e := range entries {
 		s.through(n.Get(strings.ReplaceAll(e.key, "-", "_")), e.key)
 	}
@@ -240,15 +240,15 @@ func (s *Settings) own(n *strictyaml.Node, out map[string]any, p *strictyaml.Pro
 
 func (s *Settings) curator5(n *strictyaml.Node, out map[string]any, p *strictyaml.Problems) {
 	f := curator5File{Hosts: []string{"127.0.0.1"}, Port: 9200, Timeout: 30}
-	if n.Kind == strictyaml.Null && len(s.client) == 0 {
+	if n.Kind == strictyaml.Null && len(s.clientOverrides) == 0 {
 		return
 	}
 	if n.Kind == strictyaml.Null {
 		n = &strictyaml.Node{Kind: strictyaml.Map, Line: n.Line, Col: n.Col}
 	}
 	n = s.override(n)
-	given := strictyaml.Decode(n, &f, strictyaml.How{What: "client setting", Prune: true, Empty: true}, p)
-	for k, keys := range meaning {
+	given := strictyaml.Decode(n, &f, strictyaml.DecodeOptions{Subject: "client setting", IgnoreNull: true, TolerateEmptyUnknown: true}, p)
+	for k, keys := range curator5Keys {
 		s.through(n.Get(k), keys...)
 	}
 	s.throughFiles(n)
@@ -291,10 +291,10 @@ func (s *Settings) curator5(n *strictyaml.Node, out map[string]any, p *strictyam
 	}
 	f.secretsIn.put(out)
 	s.aws(f, n, p)
-	for k := range s.client {
-		for _, key := range meaning[k] {
+	for k := range s.clientOverrides {
+		for _, key := range curator5Keys[k] {
 			if v, ok := out[key]; ok {
-				s.over[key] = v
+				s.overrides[key] = v
 			}
 		}
 	}
@@ -366,9 +366,9 @@ func (s *Settings) curator8(n *strictyaml.Node, out map[string]any, p *strictyam
 	if n.Kind == strictyaml.Null {
 		return
 	}
-	strictyaml.Decode(n, &struct{}{}, strictyaml.How{What: "key of elasticsearch", Also: []string{"client", "other_settings"}}, p)
+	strictyaml.Decode(n, &struct{}{}, strictyaml.DecodeOptions{Subject: "key of elasticsearch", ExtraKeys: []string{"client", "other_settings"}}, p)
 	if c := n.Get("client"); c != nil && c.Kind != strictyaml.Null {
-		strictyaml.Decode(c, &f.Client, strictyaml.How{What: "client setting", Prune: true, Empty: true, Also: notBuilt}, p)
+		strictyaml.Decode(c, &f.Client, strictyaml.DecodeOptions{Subject: "client setting", IgnoreNull: true, TolerateEmptyUnknown: true, ExtraKeys: notBuilt}, p)
 		for _, key := range notBuilt {
 			if v := c.Get(key); !v.Absent() {
 				p.Warn(v, "%s configures Curator's Python client and has no effect in esnap", key)
@@ -376,7 +376,7 @@ func (s *Settings) curator8(n *strictyaml.Node, out map[string]any, p *strictyam
 		}
 	}
 	if o := n.Get("other_settings"); o != nil && o.Kind != strictyaml.Null {
-		strictyaml.Decode(o, &f.Other, strictyaml.How{What: "other setting", Prune: true, Empty: true}, p)
+		strictyaml.Decode(o, &f.Other, strictyaml.DecodeOptions{Subject: "other setting", IgnoreNull: true, TolerateEmptyUnknown: true}, p)
 	}
 	hosts := f.Client.Hosts
 	if f.Client.CloudID != "" {
@@ -494,7 +494,7 @@ func (s *Settings) logging(n *strictyaml.Node, out map[string]any, p *strictyaml
 		return
 	}
 	var f loggingIn
-	strictyaml.Decode(n, &f, strictyaml.How{What: "logging setting", Prune: true, Empty: true}, p)
+	strictyaml.Decode(n, &f, strictyaml.DecodeOptions{Subject: "logging setting", IgnoreNull: true, TolerateEmptyUnknown: true}, p)
 	if _, err := level(f.Level); err != nil {
 		p.Add(n.Get("loglevel"), "loglevel: %s is not one of DEBUG, INFO, WARNING, ERROR, CRITICAL", n.Get("loglevel").Shown())
 	}

@@ -66,16 +66,16 @@ type Settings struct {
 	Warnings []string // about the file
 	env      Env      // the environment
 	// fileHasSecret: the client file itself contains a secret.
-	fileHasSecret bool
-	named         map[string]bool // variables that files name
-	entries       []entry
-	client        map[string]string // keys of Curator 5's client section from the command line
-	over          map[string]any    // the settings that these keys set
-	values        map[string]string // effective, as text
-	source        map[string]string
-	via           map[string]string // the variable that the file's value comes from, by setting
-	from          string            // where the name of the client file comes from
-	others        []Shown           // values in the client file that are not settings
+	fileHasSecret   bool
+	named           map[string]bool // variables that files name
+	entries         []entry
+	clientOverrides map[string]string // keys of Curator 5's client section from the command line
+	overrides       map[string]any    // the settings that these keys set
+	values          map[string]string // effective, as text
+	source          map[string]string
+	via             map[string]string // the variable that the file's value comes from, by setting
+	from            string            // where the name of the client file comes from
+	others          []Shown           // values in the client file that are not settings
 }
 
 // AWS is how requests are signed for Amazon's OpenSearch service. Without a key the
@@ -208,7 +208,7 @@ func Load(flags *pflag.FlagSet, env Env) (*Settings, error) { return LoadOver(fl
 // replaces the key of the file, and then counts as a flag (spec/curator §1.2).
 func LoadOver(flags *pflag.FlagSet, env Env, client map[string]string) (*Settings, error) {
 	v := viper.New()
-	s := &Settings{env: env, named: map[string]bool{}, entries: entries, client: client, over: map[string]any{}, values: map[string]string{}, source: map[string]string{}, via: map[string]string{}, Header: http.Header{}}
+	s := &Settings{env: env, named: map[string]bool{}, entries: entries, clientOverrides: client, overrides: map[string]any{}, values: map[string]string{}, source: map[string]string{}, via: map[string]string{}, Header: http.Header{}}
 	for _, e := range entries {
 		if e.def != "" {
 			v.SetDefault(e.key, e.def)
@@ -245,8 +245,8 @@ func LoadOver(flags *pflag.FlagSet, env Env, client map[string]string) (*Setting
 		case flags != nil && flags.Lookup(e.key) != nil && flags.Changed(e.key):
 			v.Set(e.key, flags.Lookup(e.key).Value.String())
 			s.source[e.key] = "flag --" + e.key
-		case s.over[e.key] != nil:
-			v.Set(e.key, s.over[e.key])
+		case s.overrides[e.key] != nil:
+			v.Set(e.key, s.overrides[e.key])
 			s.source[e.key] = "flag"
 		case set && value != "":
 			v.Set(e.key, value)

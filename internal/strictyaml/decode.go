@@ -107,17 +107,17 @@ func number(s string) *float64 {
 	return &f
 }
 
-// How are the options for decoding a map into a struct.
-type How struct {
-	What  string   // name of a key of the map in messages: "option of delete_indices"
-	Prune bool     // keys that are null or None count as not given
-	Empty bool     // also unknown keys, with a warning: Curator removes empty keys before it checks
-	Also  []string // keys that are allowed and read elsewhere
+// DecodeOptions are the options for decoding a map into a struct.
+type DecodeOptions struct {
+	Subject              string   // name of a key of the map in messages: "option of delete_indices"
+	IgnoreNull           bool     // keys that are null or None count as not given
+	TolerateEmptyUnknown bool     // also unknown keys, with a warning: Curator removes empty keys before it checks
+	ExtraKeys            []string // keys that are allowed and read elsewhere
 }
 
 // Decode fills the struct that into points to. Values that are not given keep the defaults
 // in into. It returns the keys that were given.
-func Decode(n *Node, into any, how How, p *Problems) (given map[string]bool) {
+func Decode(n *Node, into any, how DecodeOptions, p *Problems) (given map[string]bool) {
 	v := reflect.ValueOf(into).Elem()
 	fields := Fields(v.Type())
 	given = make(map[string]bool)
@@ -131,20 +131,20 @@ func Decode(n *Node, into any, how How, p *Problems) (given map[string]bool) {
 	for _, e := range n.Entries {
 		at := slices.IndexFunc(fields, func(f Field) bool { return f.Name == e.Key.Text })
 		if at < 0 {
-			if !slices.Contains(how.Also, e.Key.Text) {
-				names := slices.Clone(how.Also)
+			if !slices.Contains(how.ExtraKeys, e.Key.Text) {
+				names := slices.Clone(how.ExtraKeys)
 				for _, f := range fields {
 					names = append(names, f.Name)
 				}
-				if hint := DidYouMean(e.Key.Text, names); how.Empty && e.Value.Absent() {
-					p.WarnHint(e.Key, hint, "unknown %s %q; it has no value and counts as not given", how.What, e.Key.Text)
+				if hint := DidYouMean(e.Key.Text, names); how.TolerateEmptyUnknown && e.Value.Absent() {
+					p.WarnHint(e.Key, hint, "unknown %s %q; it has no value and counts as not given", how.Subject, e.Key.Text)
 				} else {
-					p.AddHint(e.Key, hint, "unknown %s %q", how.What, e.Key.Text)
+					p.AddHint(e.Key, hint, "unknown %s %q", how.Subject, e.Key.Text)
 				}
 			}
 			continue
 		}
-		if how.Prune && e.Value.Absent() {
+		if how.IgnoreNull && e.Value.Absent() {
 			continue
 		}
 		given[e.Key.Text] = true
@@ -158,9 +158,9 @@ func Decode(n *Node, into any, how How, p *Problems) (given map[string]bool) {
 				if v.Kind != Null {
 					why += " is None"
 				}
-				p.Add(v, "the %s %q is required, and %s", how.What, f.Name, why)
+				p.Add(v, "the %s %q is required, and %s", how.Subject, f.Name, why)
 			} else {
-				p.Add(n, "the %s %q is required", how.What, f.Name)
+				p.Add(n, "the %s %q is required", how.Subject, f.Name)
 			}
 		}
 	}
@@ -269,7 +269,7 @@ func (f Field) set(v reflect.Value, n *Node, p *Problems) {
 			wrong("a map")
 			return
 		}
-		Decode(n, v.Addr().Interface(), How{What: "key of " + f.Name, Prune: f.Prune}, p)
+		Decode(n, v.Addr().Interface(), DecodeOptions{Subject: "key of " + f.Name, IgnoreNull: f.Prune}, p)
 	case v.Kind() == reflect.Interface:
 		if x := n.Interface(); x != nil {
 			v.Set(reflect.ValueOf(x))

@@ -57,7 +57,7 @@ type Base struct {
 	Timestring string `yaml:"timestring" check:"required" doc:"form of dates"`
 }
 
-func decode(t *testing.T, text string, into any, how How) (map[string]bool, *Problems) {
+func decode(t *testing.T, text string, into any, how DecodeOptions) (map[string]bool, *Problems) {
 	t.Helper()
 	p := &Problems{File: "f.yml"}
 	env := func(name string) (string, bool) {
@@ -119,7 +119,7 @@ func TestDecode(t *testing.T) {
 		{"{}", all{}},
 	} {
 		var got all
-		_, p := decode(t, c.text, &got, How{What: "option"})
+		_, p := decode(t, c.text, &got, DecodeOptions{Subject: "option"})
 		require.NoError(t, p.Err(), c.text)
 		require.Equal(t, c.want, got, c.text)
 	}
@@ -181,7 +181,7 @@ func TestDecodeRefuses(t *testing.T) {
 		{"a", `f.yml:1:1: expected a map, got text`},
 	} {
 		got := all{Text: "default"}
-		_, p := decode(t, c.text, &got, How{What: "option"})
+		_, p := decode(t, c.text, &got, DecodeOptions{Subject: "option"})
 		require.ErrorContains(t, p.Err(), c.want, c.text)
 		require.Equal(t, "default", got.Text, "%s: a wrong value leaves the default", c.text)
 	}
@@ -189,7 +189,7 @@ func TestDecodeRefuses(t *testing.T) {
 
 func TestDecodeSaysAllAtOnce(t *testing.T) {
 	var got all
-	_, p := decode(t, "int: x\nbool: 3\ntxet: a\nkind: z\n", &got, How{What: "option"})
+	_, p := decode(t, "int: x\nbool: 3\ntxet: a\nkind: z\n", &got, DecodeOptions{Subject: "option"})
 	require.EqualError(t, p.Err(), `f.yml:1:6: int: expected a whole number, got the text "x"
 f.yml:2:7: bool: expected a boolean (true or false), got a number (3)
 f.yml:3:1: unknown option "txet"; did you mean "text"?
@@ -201,12 +201,12 @@ func TestErrorsNeverShowAVariablesValue(t *testing.T) {
 		"int: ${SECRET}", "bool: ${SECRET}", "kind: ${SECRET}", "float: 'x${SECRET}'", "duration: ${SECRET}", "list: ${SECRET}", "map: ${SECRET}", "inner: ${SECRET}", "list: [['${SECRET}']]", "number: ${SECRET}",
 	} {
 		var got all
-		_, p := decode(t, text, &got, How{What: "option"})
+		_, p := decode(t, text, &got, DecodeOptions{Subject: "option"})
 		require.Error(t, p.Err(), text)
 		require.NotContains(t, p.Err().Error(), "s3cr3t", text)
 	}
 	var got all
-	_, p := decode(t, "int: ${SECRET}", &got, How{What: "option"})
+	_, p := decode(t, "int: ${SECRET}", &got, DecodeOptions{Subject: "option"})
 	require.ErrorContains(t, p.Err(), "int: expected a whole number, got the text the value of ${SECRET}")
 }
 
@@ -227,7 +227,7 @@ func TestDecodePrunesAndReportsWhatWasGiven(t *testing.T) {
 		{"map: {a: ~}", true, map[string]bool{"map": true}, false}, // only the top level is pruned
 	} {
 		got := all{Int: 5}
-		given, p := decode(t, c.text, &got, How{What: "option", Prune: c.prune})
+		given, p := decode(t, c.text, &got, DecodeOptions{Subject: "option", IgnoreNull: c.prune})
 		require.Equal(t, c.err, p.Err() != nil, "%s: %v", c.text, p.Err())
 		require.Equal(t, c.given, given, c.text)
 		if !given["int"] {
@@ -238,27 +238,27 @@ func TestDecodePrunesAndReportsWhatWasGiven(t *testing.T) {
 
 func TestDecodeRequiredAndAlso(t *testing.T) {
 	var got inner
-	_, p := decode(t, "size: 3\nname: ~\n", &got, How{What: "option of x", Prune: true})
+	_, p := decode(t, "size: 3\nname: ~\n", &got, DecodeOptions{Subject: "option of x", IgnoreNull: true})
 	require.EqualError(t, p.Err(), `f.yml:1:1: the option of x "name" is required`)
 
-	given, p := decode(t, "name: a\nfiltertype: age\n", &got, How{What: "option", Also: []string{"filtertype"}})
+	given, p := decode(t, "name: a\nfiltertype: age\n", &got, DecodeOptions{Subject: "option", ExtraKeys: []string{"filtertype"}})
 	require.NoError(t, p.Err())
 	require.Equal(t, map[string]bool{"name": true}, given)
 
-	_, p = decode(t, "name: a\nfiltertyp: age\n", &got, How{What: "option", Also: []string{"filtertype"}})
+	_, p = decode(t, "name: a\nfiltertyp: age\n", &got, DecodeOptions{Subject: "option", ExtraKeys: []string{"filtertype"}})
 	require.ErrorContains(t, p.Err(), `did you mean "filtertype"?`)
 
 	p = &Problems{File: "f.yml"}
-	Decode(nil, &got, How{What: "option"}, p)
+	Decode(nil, &got, DecodeOptions{Subject: "option"}, p)
 	require.ErrorContains(t, p.Err(), `the option "name" is required`)
 }
 
 func TestFieldsOfEmbedded(t *testing.T) {
 	var got withEmbedded
-	_, p := decode(t, "timestring: '%Y'\nown: x\n", &got, How{What: "option"})
+	_, p := decode(t, "timestring: '%Y'\nown: x\n", &got, DecodeOptions{Subject: "option"})
 	require.NoError(t, p.Err())
 	require.Equal(t, withEmbedded{Base{"%Y"}, "x"}, got)
-	_, p = decode(t, "own: x\n", &got, How{What: "option"})
+	_, p = decode(t, "own: x\n", &got, DecodeOptions{Subject: "option"})
 	require.ErrorContains(t, p.Err(), `"timestring" is required`)
 }
 

@@ -272,8 +272,8 @@ func (p *Problems) problem(n *Node, hint, format string, args ...any) Problem {
 	return pr
 }
 
-// Doubts are the warnings in file order.
-func (p *Problems) Doubts() []Problem { return sorted(p.Warnings) }
+// SortedWarnings are the warnings in file order.
+func (p *Problems) SortedWarnings() []Problem { return sorted(p.Warnings) }
 
 // Err returns the problems as one error, in file order, or nil.
 func (p *Problems) Err() error {
