@@ -637,7 +637,7 @@ func (a *Restore) mark(ctx context.Context, env *Env, plan *restore.Plan, items 
 	alias := cluster.KeepPrefix + plan.KeepUntil.UTC().Format("2006.01.02")
 	var req cluster.UpdateAliases
 	var names []string
-	for _, it := range items { // an index of a data stream takes no alias: its mark stays in its settings
+	for _, it := range items { // a backing index cannot have an alias: its mark remains in its settings
 		if it.Kind == restore.Index {
 			names = append(names, it.Target)
 			req.Actions = append(req.Actions, cluster.AliasAction{Index: it.Target, Alias: alias})

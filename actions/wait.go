@@ -211,7 +211,7 @@ func disconnected(err error) bool {
 
 // verify has every node verify a repository. The shards of a running snapshot occupy the
 // threads that the verification needs, so that nodes do not answer: it is waited for
-// first, as the option wait_for_running says, where a second operation would be refused
+// first, as the option wait_for_running sets, where a second operation would be refused
 // anyway; elsewhere the verification is left out with a warning.
 func (e *Env) verify(ctx context.Context, repository string, waitForRunning *time.Duration) error {
 	p := newWaitBudget(e.waitForRunning(waitForRunning))

@@ -134,7 +134,7 @@ func (c contract) create(n string, s Setup) string {
 	return c.name(n)
 }
 
-// eventually looks until done says so.
+// eventually calls done until it returns true.
 func (c contract) eventually(what string, done func() (bool, error)) {
 	c.Helper()
 	deadline := time.Now().Add(patience)
@@ -239,7 +239,7 @@ func (c contract) ready(name string) {
 	})
 }
 
-// kind requires a *cluster.Error of one kind that says what was tried.
+// kind requires a *cluster.Error of one kind that names what was tried.
 func (c contract) kind(err, kind error, what string) {
 	c.Helper()
 	require.ErrorIs(c, err, kind, what)
@@ -401,7 +401,7 @@ func (c contract) testLongNames() {
 	require.Empty(c, c.indices())
 }
 
-// testBatches sends every batch, with names that are not there.
+// testBatches sends every batch, with names that do not exist.
 func (c contract) testBatches() {
 	repository := c.register(strings.Repeat("r", 60))
 	var names []string

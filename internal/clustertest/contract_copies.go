@@ -46,7 +46,7 @@ func (c contract) testAliasBodies() {
 	require.NoError(c, err)
 	require.Equal(c, map[string]map[string]any{c.name("plain"): {}, c.name("write"): {"is_write_index": true}}, bodies)
 	var move cluster.UpdateAliases
-	for name, body := range bodies { // what it says can be said back
+	for name, body := range bodies { // what was read can be written again
 		move.Actions = append(move.Actions, cluster.AliasAction{Remove: true, Index: a, Alias: name}, cluster.AliasAction{Index: b, Alias: name, Extra: body})
 	}
 	require.NoError(c, c.Cluster.UpdateAliases(c.ctx, move))
@@ -90,7 +90,7 @@ func (c contract) testShrink() {
 	server, err := c.Cluster.Server(c.ctx)
 	require.NoError(c, err)
 	if from := settings[target]["index.resize.source.uuid"]; from != "" || server.OpenSearch || server.Version[0] < 8 {
-		require.Equal(c, c.index(source).UUID, from) // later servers forget it when the target is whole
+		require.Equal(c, c.index(source).UUID, from) // later servers remove it when the target is complete
 	}
 	c.kind(c.Cluster.ShrinkIndex(c.ctx, shrink), cluster.ErrExists, "the target is there")
 	for _, bad := range []cluster.ShrinkIndex{{Source: c.name("*"), Target: target}, {Source: source, Target: ""}} {
@@ -106,7 +106,7 @@ func (c contract) testReindex() {
 	}
 	id, err := c.Cluster.Reindex(c.ctx, r)
 	if errors.Is(err, cluster.ErrUnsupported) {
-		return // trimmed distributions lack it
+		return // trimmed distributions do not have it
 	}
 	require.NoError(c, err)
 	require.NotEmpty(c, id)

@@ -226,8 +226,8 @@ func (c contract) testDeleteSnapshots() {
 	c.kind(remove(names[0]), cluster.ErrNoSnapshot, "deleted already")
 }
 
-// testDeletePattern has nothing deleted that is not named, not even by mistake: a
-// list without a name would be the address of the repository itself.
+// testDeletePattern verifies that only named snapshots are deleted: a list without a name
+// would be the address of the repository itself.
 func (c contract) testDeletePattern() {
 	repository := c.register("r")
 	s := c.snapshot(repository, "s", c.create("i", Setup{Documents: 1}))
@@ -307,7 +307,7 @@ func (c contract) testRestoreRefused() {
 	require.Equal(c, before.UUID, c.index(a).UUID)
 }
 
-// testRenames sees that the names are those that the package rename says.
+// testRenames verifies that the names are those that the package rename computes.
 func (c contract) testRenames() {
 	repository := c.register("r")
 	index := c.create("a1-b22", Setup{})

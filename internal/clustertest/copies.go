@@ -108,7 +108,7 @@ func (m *Memory) ShrinkIndex(ctx context.Context, r cluster.ShrinkIndex) error {
 			made.broken = m.ShrinkEnds(r.Target)
 		}
 		if made.broken == "" && m.since(8) && !m.server.OpenSearch {
-			delete(made.Index.Settings, "index.resize.source.uuid") // it is whole
+			delete(made.Index.Settings, "index.resize.source.uuid") // the target is complete
 		}
 		m.indices[r.Target] = made
 		return nil
@@ -116,7 +116,7 @@ func (m *Memory) ShrinkIndex(ctx context.Context, r cluster.ShrinkIndex) error {
 }
 
 // Reindex implements cluster.Writer: the target holds the documents of all its
-// sources, at once. ReindexEnds, if set, says what the task ends as.
+// sources, at once. ReindexEnds, if set, returns how the task ends.
 func (m *Memory) Reindex(ctx context.Context, r cluster.Reindex) (task string, err error) {
 	c := write("Reindex", "reindex into "+r.Dest, r, append(slices.Clone(r.Sources), r.Dest)...)
 	err = m.do(ctx, c, func() error {

@@ -10,9 +10,9 @@ import (
 	"github.com/esnap/esnap/internal/cluster"
 )
 
-// Memory is a cluster in memory. It behaves like a server of its version as far
-// as esnap can see, is safe for concurrent use, and remembers what it was asked.
-// Set the exported fields before its first use.
+// Memory is a cluster in memory. For esnap it behaves like a server of its version. It is
+// safe for concurrent use, and it records all calls. Set the exported fields before its
+// first use.
 type Memory struct {
 	// Fault, if set, is called before every method, with the name of the method
 	// and what it is about: indices, aliases, a repository, a snapshot or several; a
@@ -30,7 +30,7 @@ type Memory struct {
 	// RestorePolls is how many calls of Health or Running see a new restore going on.
 	RestorePolls int
 	// DeletePolls, if not 0, makes DeleteSnapshots outlast its request: it returns
-	// cluster.ErrLost, and so many calls of Running see the deletion going on.
+	// cluster.ErrLost, and this many calls of Running see the running deletion.
 	DeletePolls int
 
 	// HidesEmpty makes SnapshotUUIDs leave out snapshots without an index, as the short
@@ -40,16 +40,16 @@ type Memory struct {
 	// SnapshotEnds, if set, may change what a snapshot ends as; see EndPartial and
 	// EndFailed. It must not call the Memory.
 	SnapshotEnds func(s *cluster.Snapshot)
-	// RestoreEnds, if set, says why a restored index's primaries cannot be started,
-	// or nothing for one that is well. It must not call the Memory.
+	// RestoreEnds, if set, returns why a restored index's primaries cannot be started, or
+	// nothing. It must not call the Memory.
 	RestoreEnds func(index string) (reason string)
-	// Renames, if set, says what a restore makes of a name, for patterns that the package
-	// rename does not accept.
+	// Renames, if set, returns the new name of a restored index, for patterns that the
+	// package rename does not accept.
 	Renames func(pattern, replacement, name string) (string, error)
 
 	// NodeRoles are the roles of nodes of Space, by name; left out, data and master.
 	NodeRoles map[string][]string
-	// ShrinkEnds, if set, says why a shrunken index cannot be started, or nothing.
+	// ShrinkEnds, if set, returns why a shrunk index cannot be started, or nothing.
 	ShrinkEnds func(target string) (reason string)
 	// NoStats are indices whose shards do not answer when they are counted.
 	NoStats map[string]bool
@@ -73,7 +73,7 @@ type Memory struct {
 
 var _ cluster.Cluster = (*Memory)(nil)
 
-// index is an index with what cluster.Index does not say.
+// index is an index with additional fields.
 type index struct {
 	cluster.Index
 	restoring bool
@@ -139,7 +139,7 @@ func New(options ...Option) *Memory {
 	return m
 }
 
-// since says whether it has what came with this major version of Elasticsearch.
+// since reports whether its version is this major version of Elasticsearch or later.
 func (m *Memory) since(major int) bool { return m.server.OpenSearch || m.server.Version[0] >= major }
 
 // SetClock makes the clock stand still at another time.
@@ -295,9 +295,8 @@ func (m *Memory) AddSnapshot(repository string, s cluster.Snapshot, held ...clus
 	m.stores[place(m.repositories[repository])][s.Name] = in
 }
 
-// AddOperation has something of somebody else's run until so many polls have seen
-// it; -1 is until Finish. A snapshot that AddSnapshot put in IN_PROGRESS ends with
-// its operation.
+// AddOperation adds a foreign operation that ends after this many polls; -1: it runs until
+// Finish. A snapshot that AddSnapshot added as IN_PROGRESS ends with its operation.
 func (m *Memory) AddOperation(o cluster.Operation, polls int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -341,7 +340,7 @@ func EndFailed(reason string) func(*cluster.Snapshot) {
 	}
 }
 
-// start runs an operation that ends after so many polls, or at once for 0.
+// start runs an operation that ends after this many polls, or at once for 0.
 func (m *Memory) start(o cluster.Operation, polls int, end func()) {
 	if polls == 0 {
 		end()
@@ -351,8 +350,7 @@ func (m *Memory) start(o cluster.Operation, polls int, end func()) {
 	m.operations = append(m.operations, &operation{o, polls, end})
 }
 
-// poll counts one look at every operation that is meant, and ends those that have
-// been looked at often enough.
+// poll counts one poll of every matching operation, and ends those that have had enough.
 func (m *Memory) poll(meant func(*operation) bool) {
 	m.operations = slices.DeleteFunc(m.operations, func(o *operation) bool {
 		switch {
@@ -368,7 +366,7 @@ func (m *Memory) poll(meant func(*operation) bool) {
 	})
 }
 
-// runs says whether an operation of this kind is going on that fits.
+// runs reports whether a matching operation of this kind is running.
 func (m *Memory) runs(kind cluster.OperationKind, fits func(*operation) bool) bool {
 	return slices.ContainsFunc(m.operations, func(o *operation) bool { return o.Kind == kind && fits(o) })
 }

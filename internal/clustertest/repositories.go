@@ -56,7 +56,7 @@ func (m *Memory) RegisterRepository(ctx context.Context, r cluster.RegisterRepos
 	})
 }
 
-// used says whether something is going on in a repository.
+// used reports whether an operation runs in a repository.
 func (m *Memory) used(name string) bool {
 	return slices.ContainsFunc(m.operations, func(o *operation) bool { return o.Repository == name })
 }
@@ -99,7 +99,7 @@ func (m *Memory) UnregisterRepository(ctx context.Context, r cluster.UnregisterR
 	})
 }
 
-// snapshots gives what a repository holds, by name.
+// snapshots returns the snapshots of a repository, by name.
 func (m *Memory) snapshots(c call, repository string) (map[string]*snapshot, error) {
 	r, ok := m.repositories[repository]
 	if !ok {

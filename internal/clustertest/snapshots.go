@@ -237,7 +237,7 @@ func (c call) resolve(asked, known []string, ignoreMissing bool) ([]string, erro
 	return names, nil
 }
 
-// badName says why a server refuses a name, or nothing.
+// badName returns why a server refuses a name, or nothing.
 func badName(name, badStart string) string {
 	switch {
 	case name == "":

@@ -58,7 +58,7 @@ type singleton struct {
 
 var waits = []flagOf{{name: "wait_for_completion", as: pair}, {name: "wait_interval", as: number}, {name: "max_wait", as: number}}
 
-// singletons is the one list of them.
+// singletons is the list of all of them.
 var singletons = []singleton{
 	{name: "alias", flags: []flagOf{{name: "name", required: true}, {name: "add", as: block}, {name: "remove", as: block}, {name: "warn_if_no_indices", as: toggle}, {name: "extra_settings", as: object}}},
 	{name: "allocation", list: cluster.Indices, flags: []flagOf{{name: "key", required: true}, {name: "value"}, {name: "allocation_type"},
@@ -133,7 +133,7 @@ func (s singleton) command(h Host) *cobra.Command {
 	return c
 }
 
-// short says what the command does.
+// short describes the command.
 func (s singleton) short() string {
 	doc := actions.Kinds[s.name].Doc
 	switch {
@@ -195,15 +195,15 @@ func (f flagOf) add(fs *pflag.FlagSet, doc string) {
 	}
 }
 
-// given is the text that the command line or the environment says for a flag.
+// given is the text that the command line or the environment has for a flag.
 func (s singleton) given(fs *pflag.FlagSet, h Host, f flagOf) (string, bool) {
 	as := option{name: f.name, boolean: f.as == toggle || f.as == off || f.as == pair, pair: f.as == pair, many: f.as == texts}
 	scoped := func(string) (string, bool) { return h.Env(variable(s.name, f.name)) }
 	return value(fs, scoped, as)
 }
 
-// run builds the action file that the command line stands for, so that both are
-// checked by the same rules, and runs it.
+// run turns the command line into an action file, so that both are checked by the same
+// rules, and runs it.
 func (s singleton) run(h Host, c *cobra.Command) error {
 	file, err := s.file(h, c.Flags())
 	if err != nil {
@@ -323,21 +323,21 @@ func (f flagOf) parse(v string) (any, error) {
 	return v, nil
 }
 
-// notJSON says where a text stops to be JSON.
+// notJSON is the error for a text that is not JSON, with the place.
 func notJSON(text string, err error) error {
 	var wrong *json.SyntaxError
 	if !errors.As(err, &wrong) {
 		return err
 	}
 	if strings.TrimSpace(text) == "" {
-		return errors.New("it is empty; names and texts of JSON stand in double quotes")
+		return errors.New("the value is empty; write names and texts of JSON in double quotes")
 	}
 	at := max(0, int(wrong.Offset)-1)
 	near := text[max(0, at-10):min(len(text), at+20)]
-	return fmt.Errorf("it is no JSON near character %d, %q; names and texts stand in double quotes", utf8.RuneCountInString(text[:at])+1, strings.ToValidUTF8(near, ""))
+	return fmt.Errorf("the value is not valid JSON near character %d, %q; write names and texts in double quotes", utf8.RuneCountInString(text[:at])+1, strings.ToValidUTF8(near, ""))
 }
 
-// showSnapshots prints the names of the snapshots that the filters leave in.
+// showSnapshots prints the names of the selected snapshots.
 func showSnapshots(x *session, c *cobra.Command, step plan.Step) error {
 	items, _, err := x.selected(c, step)
 	for _, it := range items {

@@ -99,7 +99,7 @@ func newRepoMgr(h Host) *cobra.Command {
 		root.PersistentFlags().VisitAll(func(f *pflag.Flag) { f.Hidden = false })
 		return root.Help()
 	}}
-	root.AddCommand(create, remove, all, command("show", "Show the names of all repositories", showRepositories), command("info", "Show what the cluster says of itself", info))
+	root.AddCommand(create, remove, all, command("show", "Show the names of all repositories", showRepositories), command("info", "Show the information about the cluster", info))
 	return root
 }
 
@@ -134,11 +134,11 @@ func addRepoFlags(f *pflag.FlagSet, kind string) {
 	}
 	f.String("compression", "", "true or false: setting compress (Curator 5)")
 	f.String("skip_repo_fs_check", "", "true or false: do not verify (Curator 5)")
-	f.Bool("verify", false, "have every node write to the repository")
+	f.Bool("verify", false, "verify the repository on every node")
 	f.Bool("force", false, "replace a repository of this name (esnap's own)")
 }
 
-// flag is what the command line or the environment says for an option. The variable
+// flag is what the command line or the environment has for an option. The variable
 // of one of "create fs" has both words: ESCLIENT_CREATE_FS_LOCATION.
 func (x *session) flag(c *cobra.Command, name string, boolean bool) (string, bool) {
 	words := []string{name}
@@ -299,8 +299,8 @@ func info(x *session, c *cobra.Command, cl cluster.Cluster) error {
 	return e.Encode(map[string]any{"cluster_name": s.Name, "cluster_uuid": s.UUID, "version": version})
 }
 
-// trouble says why a command failed: on stdout, where Curator's scripts look for it,
-// and in the log.
+// trouble reports why a command failed: on stdout, where scripts for Curator expect it, and
+// in the log.
 func (x *session) trouble(err error) error {
 	var wrong *usage
 	var done *coded

@@ -12,8 +12,8 @@ import (
 	"github.com/esnap/esnap/internal/terminal"
 )
 
-// showIndices prints the indices that the filters leave in: their names, or with
-// --verbose a table (spec/curator §1.2).
+// showIndices prints the selected indices: their names, or with --verbose a table
+// (spec/curator §1.2).
 func showIndices(x *session, c *cobra.Command, step plan.Step) error {
 	items, cl, err := x.selected(c, step)
 	if err != nil || cl == nil {
@@ -61,7 +61,7 @@ func showIndices(x *session, c *cobra.Command, step plan.Step) error {
 		s := stats[i.Name]
 		rows = append(rows, []string{terminal.Line(i.Name), state, size(s.Bytes), strconv.FormatInt(s.Docs, 10), strconv.Itoa(primaries), strconv.Itoa(replicas), stamp})
 	}
-	width := func(column int) int { // of what is below the titles, as Curator measures it
+	width := func(column int) int { // of the rows below the titles, as in Curator
 		w := 0
 		for _, r := range rows[len(rows)-len(list):] {
 			w = max(w, utf8.RuneCountInString(r[column]))

@@ -12,10 +12,9 @@ import (
 	"github.com/esnap/esnap/internal/settings"
 )
 
-// words fits texts that esnap's own commands share to one of Curator's command lines.
-// Such a text is written in sentences with "; " between. One that names an option or a
-// command which this command line does not have is left out; one that it has under
-// another name gets that name.
+// words adapts texts of esnap's own commands to one of Curator's command lines. Such a
+// text has sentences separated by "; ". A sentence with an option or a command that this
+// command line does not have is omitted; if it has another name there, it gets that name.
 type words struct {
 	flags   *pflag.FlagSet
 	program string
@@ -41,7 +40,7 @@ func (w words) error(err error) string {
 	return text
 }
 
-// fit fits a text whose first sentence says what happened: that one stays.
+// fit adapts a text whose first sentence says what happened: that sentence is kept.
 func (w words) fit(text string) string {
 	first, rest, more := strings.Cut(text, "; ")
 	if rest = w.sentences(rest); !more || rest == "" {

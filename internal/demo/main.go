@@ -1,7 +1,7 @@
-// Command demo shows esnap's main job on a genuine Elasticsearch OSS 6.7.0, the
-// version of KubeSphere 2.1 to 3.2, which it starts and stops itself: the night
-// (repository, snapshot, expiry, deletion) and the day after (one day brought
-// back). It exits 0 only if the cluster then holds what it should.
+// Command demo shows esnap's main job on a real Elasticsearch OSS 6.7.0, the version of
+// KubeSphere 2.1 to 3.2. It starts and stops the server itself. It shows the nightly run
+// (repository, snapshot, expiry, deletion) and the day after (one day restored). It exits
+// 0 only if the cluster then contains what it should.
 package main
 
 import (
@@ -47,7 +47,7 @@ func demo() error {
 		return errors.New("usage: demo PATH-OF-ESNAP")
 	}
 	ctx := context.Background()
-	say("Starting a genuine Elasticsearch OSS 6.7.0")
+	say("Starting a real Elasticsearch OSS 6.7.0")
 	server, err := testserver.Start(ctx, testserver.Options{Flavour: testserver.ES670, Log: os.Stdout})
 	if err != nil {
 		return err
@@ -67,16 +67,16 @@ func demo() error {
 			return err
 		}
 	}
-	say("Done: the night and the restored day are as they should be")
+	say("Done: the nightly run and the restore have the expected results")
 	return nil
 }
 
 func say(format string, args ...any) { fmt.Printf("\n== "+format+"\n", args...) }
 
-// date is the name's end for the day so many days ago.
+// date is the end of the name for the day this many days ago.
 func (s *stage) date(ago int) string { return s.now.AddDate(0, 0, -ago).Format("2006.01.02") }
 
-// run shows a command line, runs it, and wants its exit code to be 0.
+// run shows a command line, runs it, and requires exit code 0.
 func (s *stage) run(args ...string) error {
 	fmt.Printf("\n$ esnap %s\n", strings.Join(args, " "))
 	c := exec.Command(s.esnap, args...)
@@ -87,7 +87,7 @@ func (s *stage) run(args ...string) error {
 	return nil
 }
 
-// fill makes KubeSphere's daily indices and two snapshots of long ago.
+// fill creates KubeSphere's daily indices and two old snapshots.
 func (s *stage) fill() error {
 	say("Filling it with %d days of KubeSphere's %d families of daily indices", days, len(families))
 	err := s.call("PUT", "/_template/demo", map[string]any{
@@ -118,7 +118,7 @@ func (s *stage) fill() error {
 			return fmt.Errorf("the server did not store all documents of %s*", f)
 		}
 	}
-	say("An operator registers the repository by hand and takes two snapshots, named as if long ago")
+	say("An operator registers the repository manually and takes two snapshots with old dates in their names")
 	if err := s.run("repository", "register", repository, "fs", "location="+s.server.Repo+"/demo", "compress=true"); err != nil {
 		return err
 	}
@@ -142,7 +142,7 @@ func (s *stage) night() error {
 	return s.expect(7*len(families), 1)
 }
 
-// day brings a day back that was deleted in the night.
+// day restores a day that was deleted in the night.
 func (s *stage) day() error {
 	lost := families[0] + s.date(40)
 	say("The day after: somebody needs the logs of %s", lost)
@@ -161,17 +161,17 @@ func (s *stage) day() error {
 	return nil
 }
 
-// nextNight runs the same file again: nothing is taken twice, and the restored
-// day stays.
+// nextNight runs the same file again: no second snapshot is taken, and the restored day is
+// kept.
 func (s *stage) nextNight() error {
-	say("The job runs again, as Kubernetes may do: today's snapshot is adopted, the restored day stays")
+	say("The job runs again, as Kubernetes may do: today's snapshot is adopted, the restored day is kept")
 	if err := s.run("run", actionFile); err != nil {
 		return err
 	}
 	return s.expect(7*len(families)+1, 1)
 }
 
-// expect counts the indices and the snapshots that the cluster holds.
+// expect counts the indices and snapshots in the cluster.
 func (s *stage) expect(indices, snapshots int) error {
 	var have []struct{ Index string }
 	if err := s.call("GET", "/_cat/indices?format=json&h=index", nil, &have); err != nil {
@@ -184,7 +184,7 @@ func (s *stage) expect(indices, snapshots int) error {
 		return err
 	}
 	if len(have) != indices || len(list.Snapshots) != snapshots {
-		return fmt.Errorf("the cluster holds %d indices and %d snapshots; %d and %d were expected", len(have), len(list.Snapshots), indices, snapshots)
+		return fmt.Errorf("the cluster has %d indices and %d snapshots; expected %d and %d", len(have), len(list.Snapshots), indices, snapshots)
 	}
 	fmt.Printf("\n== Seen in the cluster: %d indices, %d snapshot\n", indices, snapshots)
 	return nil

@@ -157,7 +157,7 @@ func (c *Client) listSnapshots(ctx context.Context, op, repository string, names
 func (c *Client) SnapshotsNamed(ctx context.Context, repository string, names []string) ([]*cluster.Snapshot, error) {
 	var list []*cluster.Snapshot
 	for _, batch := range c.batches(names, 600) {
-		if len(batch) == 1 && cluster.IsDots(batch[0]) { // twice, it is no part of a path that means another
+		if len(batch) == 1 && cluster.IsDots(batch[0]) { // sent twice with a comma, the name does not mean another path
 			batch = slices.Repeat(batch, 2)
 		}
 		var some []*cluster.Snapshot

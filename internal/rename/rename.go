@@ -19,8 +19,8 @@ const longest = 1000
 type Rule struct {
 	Pattern, Replacement string // as sent
 
-	// RE2 has no place to start from within a text, so that ^ must be told: rest is the
-	// pattern behind the beginning, where ^ never holds.
+	// RE2 cannot start inside a text and still know the beginning. So rest is the pattern
+	// for matches after the beginning, where ^ never matches.
 	first, rest *regexp.Regexp
 	anchored    bool // every match is at the beginning of the name
 	parts       []part

@@ -21,7 +21,7 @@ const (
 // Flavours is the test matrix, in its order. ES6823X is not in it: it is ES6823 with more modules.
 var Flavours = []Flavour{ES670, ES6823, ES71728, ES8197, ES920, OS1320, OS2110, OS330}
 
-// distribution says where a flavour comes from and what it needs to run.
+// distribution is the source of a flavour and what it needs to run.
 //
 // The Maven coordinates with "integ-test-zip" are trimmed distributions: the transport module, and for
 // Elasticsearch x-pack-core and x-pack-security. They have no reindex, no painless, no ILM and no plugins, and

@@ -38,7 +38,7 @@ func findJava(f Flavour) (string, error) {
 		ErrUnavailable, f.Title(), d.javaRange(), name)
 }
 
-// javaRange says which JDKs will do.
+// javaRange is the range of suitable JDKs.
 func (d distribution) javaRange() string {
 	if d.javaMax == d.javaMin {
 		return fmt.Sprintf("a JDK %d", d.javaMin)
