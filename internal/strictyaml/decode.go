@@ -158,13 +158,21 @@ func Decode(n *Node, into any, how DecodeOptions, p *Problems) (given map[string
 				if v.Kind != Null {
 					why += " is None"
 				}
-				p.Add(v, "the %s %q is required, and %s", how.Subject, f.Name, why)
+				p.Add(v, "%s, but %s", how.required(f.Name), why)
 			} else {
-				p.Add(n, "the %s %q is required", how.Subject, f.Name)
+				p.Add(n, "%s", how.required(f.Name))
 			}
 		}
 	}
 	return given
+}
+
+// required is the error about a key that is not given.
+func (how DecodeOptions) required(name string) string {
+	if owner, option := strings.CutPrefix(how.Subject, "option of "); option {
+		return strings.TrimPrefix(owner, "the ") + ": " + name + " is required"
+	}
+	return fmt.Sprintf("the %s %q is required", how.Subject, name)
 }
 
 // DidYouMean suggests the most similar name, or nothing if none is similar.

@@ -239,7 +239,7 @@ func TestDecodePrunesAndReportsWhatWasGiven(t *testing.T) {
 func TestDecodeRequiredAndAlso(t *testing.T) {
 	var got inner
 	_, p := decode(t, "size: 3\nname: ~\n", &got, DecodeOptions{Subject: "option of x", IgnoreNull: true})
-	require.EqualError(t, p.Err(), `f.yml:1:1: the option of x "name" is required`)
+	require.EqualError(t, p.Err(), `f.yml:1:1: x: name is required`)
 
 	given, p := decode(t, "name: a\nfiltertype: age\n", &got, DecodeOptions{Subject: "option", ExtraKeys: []string{"filtertype"}})
 	require.NoError(t, p.Err())
