@@ -126,9 +126,9 @@ func (a *Restore) wayOut(p *restore.Plan) string {
 	case !p.Conflict:
 		return "nothing was restored"
 	case a.Choose != nil:
-		return "nothing was restored; --rename-prefix restored- restores under other names, --on-conflict skip leaves these out"
+		return "nothing was restored; --rename-prefix restored- restores under other names, --on-conflict skip does not restore these"
 	}
-	return "nothing was restored; rename_pattern and rename_replacement restore under other names, on_conflict: skip leaves these out"
+	return "nothing was restored; rename_pattern and rename_replacement restore under other names, on_conflict: skip does not restore these"
 }
 
 func (a *Restore) plan(ctx context.Context, env *Env) (*restore.Plan, error) {
