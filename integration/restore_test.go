@@ -120,7 +120,7 @@ func TestChoice(t *testing.T) {
 		require.Len(e, p.Warnings, 1)
 		require.Contains(e, p.Warnings[0], "it can contain at most")
 		p = planned(e, tomorrow)
-		require.Contains(e, strings.Join(p.Warnings, "\n"), "it can contain at most nothing")
+		require.Contains(e, strings.Join(p.Warnings, "\n"), "it can contain at most 0 % of that day")
 
 		p = planned(e, past)
 		require.Equal(e, "copy-1", p.Items[0].Snapshot)
