@@ -50,7 +50,7 @@ func packages(t *testing.T) map[string]pkg {
 	return all
 }
 
-// mayImport is who may import what of ours: the table of the design, and where
+// mayImport is who may import what of ours, and where
 // the code needs more than it. A package that is not here may not be.
 var mayImport = func() map[string][]string {
 	const (

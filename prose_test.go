@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -248,4 +249,21 @@ func TestLinks(t *testing.T) {
 		}
 	}
 	require.Greater(t, tried, 100)
+}
+
+// TestCitations: comments cite only what is in the repository.
+func TestCitations(t *testing.T) {
+	cites := regexp.MustCompile(`\bspec/[a-z]|design(?:\.md| §)`)
+	require.NoError(t, filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || filepath.Ext(path) != ".go" || path == "prose_test.go" {
+			return err
+		}
+		data, err := os.ReadFile(path)
+		for n, line := range strings.Split(string(data), "\n") {
+			if _, comment, found := strings.Cut(line, "//"); found {
+				require.NotRegexp(t, cites, comment, "%s:%d", path, n+1)
+			}
+		}
+		return err
+	}))
 }

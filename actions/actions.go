@@ -56,10 +56,10 @@ type Kind struct {
 	Doc     string                 // one sentence
 }
 
-// Kinds is the one list of actions. Names, options and defaults are Curator's
-// (spec/curator §5), but for the options marked as esnap's own.
+// Kinds is the one list of actions. Names, options and defaults are Curator's, but for
+// the options marked as esnap's own.
 var Kinds = map[string]Kind{
-	"alias":            {New: newAliasAction, Slots: []string{"add", "remove"}, Doc: "adds indices to an alias and takes others out"},
+	"alias":            {New: newAliasAction, Slots: []string{"add", "remove"}, Doc: "adds indices to an alias and removes others"},
 	"allocation":       {New: newAllocation, List: cluster.Indices, Doc: "sets a rule of shard allocation on the selected indices"},
 	"close":            {New: newClose, List: cluster.Indices, Timeout: 180 * time.Second, Doc: "closes the selected indices"},
 	"cluster_routing":  {New: newClusterRouting, Doc: "switches shard allocation or rebalancing of the cluster"},

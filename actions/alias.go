@@ -9,8 +9,7 @@ import (
 	"github.com/esnap/esnap/internal/strftime"
 )
 
-// AliasAction adds indices to an alias and removes others from it, in one request
-// (spec/curator §5.5).
+// AliasAction adds indices to an alias and removes others from it, in one request.
 type AliasAction struct {
 	Name            string         `yaml:"name" check:"required" doc:"the alias, with strftime tokens or as <date math>"`
 	ExtraSettings   map[string]any `yaml:"extra_settings" doc:"filter, routing or is_write_index for the added indices"`

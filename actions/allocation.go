@@ -6,8 +6,7 @@ import (
 	"github.com/esnap/esnap/internal/cluster"
 )
 
-// Allocation sets or removes a rule of shard allocation on open indices
-// (spec/curator §5.6).
+// Allocation sets or removes a rule of shard allocation on open indices.
 type Allocation struct {
 	Key            string  `yaml:"key" check:"required" doc:"the node attribute"`
 	Value          *string `yaml:"value" doc:"value of the attribute; without a value the rule is removed"`

@@ -9,7 +9,7 @@ import (
 	"github.com/esnap/esnap/internal/cluster"
 )
 
-// Close closes open indices (spec/curator §5.7).
+// Close closes open indices.
 type Close struct {
 	DeleteAliases      bool `yaml:"delete_aliases" doc:"remove the aliases of the indices first"`
 	SkipFlush          bool `yaml:"skip_flush" doc:"do not flush the indices first"`

@@ -8,7 +8,7 @@ import (
 )
 
 // ClusterRouting switches shard allocation or rebalancing of the cluster, until it
-// is restarted (spec/curator §5.9).
+// is restarted.
 type ClusterRouting struct {
 	RoutingType string `yaml:"routing_type" check:"required,oneof=allocation|rebalance" doc:"what to switch"`
 	Setting     string `yaml:"setting" check:"required,oneof=enable" doc:"the setting; must be enable"`

@@ -12,7 +12,7 @@ import (
 )
 
 // Cold2Frozen moves searchable snapshots from the cold tier, where the nodes have a full
-// copy, to the frozen tier, where they have a part of it (spec/curator §5.18). It needs
+// copy, to the frozen tier, where they have a part of it. It needs
 // Elasticsearch 7.12 or later with a licence for searchable snapshots.
 type Cold2Frozen struct {
 	Settings          map[string]any `yaml:"index_settings" doc:"settings of the frozen index; default: prefer the coldest tier that exists"`

@@ -10,7 +10,7 @@ import (
 	"github.com/esnap/esnap/internal/strftime"
 )
 
-// CreateIndex creates an index (spec/curator §5.10).
+// CreateIndex creates an index.
 type CreateIndex struct {
 	Name           string         `yaml:"name" check:"required" doc:"the index, with strftime tokens or as <date math>"`
 	ExtraSettings  map[string]any `yaml:"extra_settings" doc:"aliases, mappings and settings"`

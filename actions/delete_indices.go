@@ -7,8 +7,7 @@ import (
 	"github.com/esnap/esnap/internal/cluster"
 )
 
-// DeleteIndices deletes indices by name, in as few requests as fit
-// (spec/curator §5.3); leftovers fail the action (D4).
+// DeleteIndices deletes indices by name, in as few requests as fit; leftovers fail the action (D4).
 type DeleteIndices struct {
 	Protect        []string       `yaml:"protect" check:"list,own" doc:"wildcard patterns of indices that are never deleted"`
 	WaitForRunning *time.Duration `yaml:"wait_for_running" check:"own" doc:"maximum wait for a running snapshot of the index; default 30m, 0 in Curator's command lines"`

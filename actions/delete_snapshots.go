@@ -9,8 +9,8 @@ import (
 	"github.com/esnap/esnap/internal/cluster"
 )
 
-// DeleteSnapshots deletes snapshots, several in one request where the server can
-// (spec/curator §5.2). It waits for a running snapshot and never aborts it.
+// DeleteSnapshots deletes snapshots, several in one request where the server can. It
+// waits for a running snapshot and never aborts it.
 type DeleteSnapshots struct {
 	Repository     string         `yaml:"repository" check:"required" doc:"the repository"`
 	RetryInterval  int64          `yaml:"retry_interval" check:"min=1,max=600" doc:"seconds between two tries while another operation runs; needs retry_count"`

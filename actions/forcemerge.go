@@ -11,8 +11,7 @@ import (
 	"github.com/esnap/esnap/internal/cluster"
 )
 
-// Forcemerge merges the segments of open indices, one index at a time
-// (spec/curator §5.11).
+// Forcemerge merges the segments of open indices, one index at a time.
 type Forcemerge struct {
 	MaxNumSegments int64   `yaml:"max_num_segments" check:"required,min=1,max=32768" doc:"segments per shard afterwards"`
 	Delay          float64 `yaml:"delay" check:"min=0,max=3600" doc:"pause after each index, in seconds"`

@@ -8,7 +8,7 @@ import (
 	"github.com/esnap/esnap/internal/cluster"
 )
 
-// Freeze freezes or unfreezes indices (spec/curator §5.12).
+// Freeze freezes or unfreezes indices.
 type Freeze struct{ thaw bool }
 
 func newFreeze(Behaviour) Action   { return &Freeze{} }

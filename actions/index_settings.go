@@ -10,7 +10,7 @@ import (
 	"github.com/esnap/esnap/internal/cluster"
 )
 
-// IndexSettings changes settings of indices (spec/curator §5.13).
+// IndexSettings changes settings of indices.
 type IndexSettings struct {
 	Settings          map[string]any `yaml:"index_settings" check:"required" doc:"exactly {index: {…}}"`
 	IgnoreUnavailable bool           `yaml:"ignore_unavailable" doc:"do not fail if an index was deleted meanwhile, or for static settings on open indices"`

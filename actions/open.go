@@ -6,7 +6,7 @@ import (
 	"github.com/esnap/esnap/internal/cluster"
 )
 
-// Open opens indices, also those that are already open (spec/curator §5.8).
+// Open opens indices, also those that are already open.
 type Open struct{}
 
 func newOpen(Behaviour) Action { return &Open{} }

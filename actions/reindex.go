@@ -14,7 +14,7 @@ import (
 )
 
 // Reindex copies documents into another index, within the cluster or from a remote
-// cluster (spec/curator §5.14).
+// cluster.
 type Reindex struct {
 	RequestBody         reindexBody `yaml:"request_body" check:"required" doc:"the request: source, dest and their options"`
 	Refresh             bool        `yaml:"refresh" doc:"refresh the target at the end"`

@@ -7,7 +7,7 @@ import (
 	"github.com/esnap/esnap/internal/cluster"
 )
 
-// Replicas sets the number of replicas of open indices (spec/curator §5.15).
+// Replicas sets the number of replicas of open indices.
 type Replicas struct {
 	Count int64 `yaml:"count" check:"required,min=0,max=10" doc:"number of replicas"`
 	Wait

@@ -15,7 +15,7 @@ import (
 )
 
 // Restore restores indices from a snapshot and verifies that all their shards are
-// started (spec/curator §5.4). The command esnap restore adds what a file cannot ask
+// started. The command esnap restore adds what a file cannot ask
 // for: each index from the snapshot that is best for it.
 type Restore struct {
 	Repository         string         `yaml:"repository" check:"required" doc:"the repository"`

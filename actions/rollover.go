@@ -12,8 +12,7 @@ import (
 	"github.com/esnap/esnap/internal/strftime"
 )
 
-// Rollover points an alias to a new index when conditions are met
-// (spec/curator §5.16).
+// Rollover points an alias to a new index when conditions are met.
 type Rollover struct {
 	Name                string         `yaml:"name" check:"required" doc:"name of the alias, without date tokens"`
 	Conditions          conditions     `yaml:"conditions" check:"required" doc:"max_age, max_docs, max_size; one that is met is enough"`

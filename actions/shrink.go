@@ -12,10 +12,9 @@ import (
 	"github.com/esnap/esnap/internal/cluster"
 )
 
-// Shrink shrinks open indices to fewer primary shards, one at a time (spec/curator
-// §5.17). It changes the routing of the source and blocks its writes. When it fails, it
-// reverts that. A block that existed before is kept, and so is ours if only the deletion
-// of the source failed.
+// Shrink shrinks open indices to fewer primary shards, one at a time. It changes the
+// routing of the source and blocks its writes. When it fails, it reverts that. A block
+// that existed before is kept, and so is ours if only the deletion of the source failed.
 type Shrink struct {
 	ShrinkNode       string         `yaml:"shrink_node" check:"required" doc:"node that gets a copy of every shard: its name, or DETERMINISTIC for the node with most free space"`
 	NodeFilters      nodeFilters    `yaml:"node_filters" check:"prune" doc:"which nodes may be used"`

@@ -12,8 +12,7 @@ import (
 	"github.com/esnap/esnap/internal/strftime"
 )
 
-// Snapshot takes a snapshot of the selected indices and verifies that it is good
-// (spec/curator §5.1).
+// Snapshot takes a snapshot of the selected indices and verifies that it is good.
 type Snapshot struct {
 	Repository         string         `yaml:"repository" check:"required" doc:"the repository"`
 	Name               string         `yaml:"name" doc:"the snapshot's name, with strftime tokens or as <date math>"`

@@ -258,7 +258,7 @@ func TestRestoreEndToEnd(t *testing.T) {
 	require.Contains(t, out, "an index with that name exists")
 	code, _, errs = k.run("index", "delete", day, "--yes", "--fail-on-spared")
 	require.Equal(t, 4, code, errs)
-	require.Contains(t, errs, "--guards off deletes it all the same", "what is named exactly is not passed over in silence")
+	require.Contains(t, errs, "esnap mark --remove "+day+" ends the protection", "what is named exactly is not passed over in silence")
 	code, _, errs = k.run("index", "delete", day+"*", "--yes", "--fail-on-spared")
 	require.Equal(t, 5, code, errs)
 	code, _, errs = k.run("index", "delete", "--guards", "off", day, "--yes")

@@ -52,11 +52,11 @@ reference in docs/.`,
 	settings.AddFlag(f, "deadline")
 	settings.AddFlag(f, "guards")
 	f.StringSliceVar(&o.Only, "only", nil, "run only the actions with these ids")
-	f.StringSliceVar(&o.Skip, "skip", nil, "leave out the actions with these ids")
+	f.StringSliceVar(&o.Skip, "skip", nil, "skip the actions with these ids")
 	f.StringVar(&o.Now, "now", "", "judge ages and names as of this time (dry run only)")
 	f.BoolVar(&o.Force, "force", false, "override refusals: a repository that points to another place, a full disk")
 	f.BoolVar(&o.AllowClockSkew, "allow-clock-skew", false, "delete although the clock here and the cluster's differ by more than 15 minutes")
-	f.BoolVar(&o.FailOnSpared, "fail-on-spared", false, "exit 5 when a guard spared something")
+	f.BoolVar(&o.FailOnSpared, "fail-on-spared", false, "exit with 5 if a guard kept something")
 	outputFlag(c, &o.Output, report.Formats...)
 	return c
 }

@@ -11,8 +11,7 @@ import (
 	"github.com/esnap/esnap/internal/pyregex"
 )
 
-// unitSeconds are the fixed lengths of the units: a month is 30 days, a year 365
-// (spec/curator §6.2).
+// unitSeconds are the fixed lengths of the units: a month is 30 days, a year 365.
 var unitSeconds = map[string]int64{
 	"seconds": 1, "minutes": 60, "hours": 3600, "days": 86400, "weeks": 604800, "months": 2592000, "years": 31536000,
 }
@@ -94,7 +93,7 @@ func (f *Age) Judge(now time.Time, items []cluster.Item) []cluster.Verdict {
 func (f *Age) TakesOlder(exclude bool) bool { return (f.Direction == "older") != exclude }
 
 // count is unit_count, or the number in the item's name. -1 as unit_count means
-// that a name without a number does not match (spec/curator §6.2).
+// that a name without a number does not match.
 func (f *Age) count(name string) (int64, bool) {
 	if f.UnitCountPattern == "" {
 		return f.UnitCount, true

@@ -9,7 +9,7 @@ import (
 	"github.com/esnap/esnap/internal/cluster"
 )
 
-// Alias matches indices that are members of an alias (spec/curator §6.7). Curator asks
+// Alias matches indices that are members of an alias. Curator asks
 // the server for them, so the rules are the server's: a name may have wildcards, commas
 // separate several names, and if no index has a name without wildcards, nothing matches.
 type Alias struct {

@@ -6,7 +6,7 @@ import (
 	"github.com/esnap/esnap/internal/cluster"
 )
 
-// Allocated matches indices with a rule of shard allocation (spec/curator §6.7).
+// Allocated matches indices with a rule of shard allocation.
 type Allocated struct {
 	Key            string `yaml:"key" check:"required" doc:"the node attribute"`
 	Value          string `yaml:"value" check:"required" doc:"value of the attribute"`

@@ -6,7 +6,7 @@ import (
 	"github.com/esnap/esnap/internal/cluster"
 )
 
-// Closed matches closed indices; its exclude is true by default (spec/curator §6.7).
+// Closed matches closed indices; its exclude is true by default.
 type Closed struct{}
 
 func newClosed() Filter { return &Closed{} }

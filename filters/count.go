@@ -12,7 +12,7 @@ import (
 )
 
 // Count sorts the items and matches the first N. Its exclude is true by default, so it
-// keeps the newest (spec/curator §6.4).
+// keeps the newest.
 type Count struct {
 	Count   int64  `yaml:"count" check:"required,min=1" doc:"number of items that match"`
 	UseAge  bool   `yaml:"use_age" doc:"sort by age instead of by name"`

@@ -14,7 +14,7 @@ import (
 	"github.com/esnap/esnap/internal/strictyaml"
 )
 
-// vectorIndices is the listing of spec/curator A.8.
+// vectorIndices is a listing that Curator was observed with.
 func vectorIndices() []cluster.Item {
 	var items []cluster.Item
 	for n := range 5 {

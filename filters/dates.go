@@ -105,8 +105,7 @@ func (d *Dated) dateOf(source string, it cluster.Item, loc *time.Location) (time
 	}
 }
 
-// scaleEpoch converts an epoch in milli-, micro- or nanoseconds to seconds
-// (spec/curator A.4).
+// scaleEpoch converts an epoch in milli-, micro- or nanoseconds to seconds.
 func scaleEpoch(e int64) int64 {
 	digits := len(fmt.Sprint(max(e, -e)))
 	switch {

@@ -8,7 +8,7 @@ import (
 )
 
 // Empty matches open indices without documents. Its exclude is false, so it selects only
-// those (spec/curator §6.7).
+// those.
 type Empty struct{}
 
 func newEmpty() Filter { return &Empty{} }

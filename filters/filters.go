@@ -60,8 +60,8 @@ type Kind struct {
 	Doc       string        // one sentence: what it matches
 }
 
-// Kinds is the list of all filters. Names, options and defaults are Curator's
-// (spec/curator §6), except those marked as esnap's own.
+// Kinds is the list of all filters. Names, options and defaults are Curator's, except
+// those marked as esnap's own.
 var Kinds = map[string]Kind{
 	"alias":       {New: newAlias, Indices: true, Doc: "matches members of an alias"},
 	"allocated":   {New: newAllocated, Indices: true, Exclude: true, Doc: "matches indices with a rule of shard allocation; by default they are kept"},

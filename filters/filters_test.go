@@ -82,7 +82,7 @@ func zone(t *testing.T, name string) *time.Location {
 	return loc
 }
 
-// observed is the listing of spec/curator A.8.
+// observed is a listing that Curator was observed with.
 func observed() []cluster.Item {
 	var list []*cluster.Index
 	for i := range 5 {
@@ -94,7 +94,7 @@ func observed() []cluster.Item {
 	return cluster.Items(list)
 }
 
-// The rows of spec/curator A.8 about names and dates.
+// What Curator was observed to do with names and dates.
 func TestObservedSelections(t *testing.T) {
 	const x = "filtertype: pattern, kind: prefix, value: x-"
 	const byDay = "source: name, timestring: '%Y.%m.%d', epoch: 1704326400"

@@ -8,7 +8,7 @@ import (
 )
 
 // Forcemerged matches indices that already have as few segments as after a merge. Its
-// exclude is true by default (spec/curator §6.7).
+// exclude is true by default.
 type Forcemerged struct {
 	MaxNumSegments int64 `yaml:"max_num_segments" check:"required,min=1" doc:"segments per shard"`
 }

@@ -7,8 +7,7 @@ import (
 )
 
 // ILM matches indices that a lifecycle policy manages. Its exclude is true by default. It
-// is also added to every action on indices that does not set allow_ilm_indices
-// (spec/curator §3.3).
+// is also added to every action on indices that does not set allow_ilm_indices.
 type ILM struct{}
 
 func newILM() Filter { return &ILM{} }

@@ -7,8 +7,7 @@ import (
 	"github.com/esnap/esnap/internal/cluster"
 )
 
-// Kibana matches Kibana's own indices. Its exclude is true by default, so they are kept
-// (spec/curator §6.7).
+// Kibana matches Kibana's own indices. Its exclude is true by default, so they are kept.
 type Kibana struct{}
 
 func newKibana() Filter { return &Kibana{} }

@@ -6,7 +6,7 @@ import (
 	"github.com/esnap/esnap/internal/cluster"
 )
 
-// Opened matches open indices; its exclude is true by default (spec/curator §6.7).
+// Opened matches open indices; its exclude is true by default.
 type Opened struct{}
 
 func newOpened() Filter { return &Opened{} }

@@ -10,7 +10,7 @@ import (
 )
 
 // Pattern matches items by name. The value is inserted into a regular expression without
-// escaping, and searched (spec/curator §6.1).
+// escaping, and searched.
 type Pattern struct {
 	Kind  string `yaml:"kind" check:"required,oneof=prefix|suffix|timestring|regex" doc:"how to read value"`
 	Value string `yaml:"value" check:"required" doc:"the text; it is inserted into a regular expression without escaping"`

@@ -9,8 +9,7 @@ import (
 	"github.com/esnap/esnap/internal/strftime"
 )
 
-// Period matches items whose date is within a span of calendar units, both ends included
-// (spec/curator §6.3).
+// Period matches items whose date is within a span of calendar units, both ends included.
 type Period struct {
 	Unit           string `yaml:"unit" check:"required,oneof=seconds|minutes|hours|days|weeks|months|years" doc:"the calendar unit"`
 	Source         string `yaml:"source" check:"required,oneof=name|creation_date|field_stats" doc:"where the date is read"`

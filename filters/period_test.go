@@ -17,7 +17,7 @@ func periodOf(t *testing.T, text string) *Period {
 	return l.Filter.(*Period)
 }
 
-// The relative ranges of spec/curator A.3.
+// Relative ranges as Curator computes them.
 func TestRelativePeriods(t *testing.T) {
 	monday, sunday := time.Unix(1491256800, 0).UTC(), at("2017-04-02T22:00:00Z")
 	require.Equal(t, at("2017-04-03T22:00:00Z"), monday)

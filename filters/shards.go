@@ -7,7 +7,7 @@ import (
 	"github.com/esnap/esnap/internal/cluster"
 )
 
-// Shards matches indices by their number of primary shards (spec/curator §6.7).
+// Shards matches indices by their number of primary shards.
 type Shards struct {
 	NumberOfShards int64  `yaml:"number_of_shards" check:"required,min=1" doc:"the number to compare with"`
 	Behavior       string `yaml:"shard_filter_behavior" check:"oneof=greater_than|greater_than_or_equal|less_than|less_than_or_equal|equal" doc:"how to compare"`

@@ -10,7 +10,7 @@ import (
 // gib is the unit of sizes in filters.
 const gib = 1 << 30
 
-// Size matches indices by their size (spec/curator §6.6).
+// Size matches indices by their size.
 type Size struct {
 	SizeThreshold     float64 `yaml:"size_threshold" check:"required,nonzero" doc:"the size to compare with, in GiB"`
 	ThresholdBehavior string  `yaml:"threshold_behavior" check:"oneof=greater_than|less_than" doc:"which side of the threshold matches"`

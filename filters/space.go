@@ -10,7 +10,7 @@ import (
 )
 
 // Space adds up the sizes of indices, last name or youngest first, and matches those with
-// which the sum exceeds a limit (spec/curator §6.5).
+// which the sum exceeds a limit.
 type Space struct {
 	DiskSpace         float64 `yaml:"disk_space" check:"required,nonzero" doc:"the limit, in GiB"`
 	ThresholdBehavior string  `yaml:"threshold_behavior" check:"oneof=greater_than|less_than" doc:"which side of the limit matches"`

@@ -6,7 +6,7 @@ import (
 	"github.com/esnap/esnap/internal/cluster"
 )
 
-// State matches snapshots in one state (spec/curator §6.8).
+// State matches snapshots in one state.
 type State struct {
 	State string `yaml:"state" check:"oneof=SUCCESS|PARTIAL|FAILED|IN_PROGRESS" doc:"the state, in upper case"`
 }

@@ -212,7 +212,7 @@ func TestExplainsFileSystems(t *testing.T) {
 	require.Equal(t, "the storage is full: delete old snapshots or enlarge the storage", said(t, 500, frame(`{"type":"i_o_exception","reason":"No space left on device"}`)))
 }
 
-// The bodies of spec/s3 §3: the frame of each server around the innermost cause.
+// Bodies of real servers: the frame of each server around the innermost cause.
 func TestExplainsS3(t *testing.T) {
 	frames := map[string]string{
 		"6.7 verify":  `{"error":{"root_cause":[{"type":"repository_verification_exception","reason":"[wb] path  is not accessible on master node"}],"type":"repository_verification_exception","reason":"[wb] path  is not accessible on master node","caused_by":{"type":"i_o_exception","reason":"Unable to upload object [tests-20s6u4wBT_eKD44AK3Z_oA/master.dat] using a single upload","caused_by":CAUSE}},"status":500}`,

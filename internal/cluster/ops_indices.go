@@ -192,7 +192,7 @@ func (r CreateIndex) refused(ctx context.Context, c Reader) error {
 	}
 	list, err := c.Indices(ctx)
 	if err == nil && slices.ContainsFunc(list, func(i *Index) bool { return i.Name == r.Name || i.HasAlias(r.Name) || i.DataStream == r.Name }) {
-		err = &Error{Op: "create index " + r.Name, Kind: ErrExists, Text: "it is there already"}
+		err = &Error{Op: "create index " + r.Name, Kind: ErrExists, Text: "it already exists"}
 	}
 	return err
 }

@@ -34,7 +34,7 @@ func (r CreateSnapshot) foresee(ctx context.Context, c Reader) (Op, error) {
 	if !r.Partial {
 		return nil, &Error{Op: "create snapshot " + r.Repository + "/" + r.Name, Kind: ErrInvalid,
 			Text: "the snapshot would be FAILED: index " + red[0] + " is red, with primary shards that are on no node",
-			Hint: "leave the index out, or allow a snapshot without these shards with partial: true"}
+			Hint: "exclude the index, or allow a snapshot without these shards with partial: true"}
 	}
 	problems, _ := c.ShardProblems(ctx, red) // unreadable: the run will tell
 	for _, p := range problems {
@@ -77,7 +77,7 @@ func (r CreateSnapshot) refused(ctx context.Context, c Reader) error {
 	}
 	names, err := SnapshotNames(ctx, c, r.Repository)
 	if err == nil && slices.Contains(names, r.Name) {
-		err = &Error{Op: op, Kind: ErrExists, Text: "a snapshot of this name is there already"}
+		err = &Error{Op: op, Kind: ErrExists, Text: "a snapshot with this name already exists"}
 	}
 	return err
 }

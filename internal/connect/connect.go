@@ -97,7 +97,7 @@ func Patience(s *settings.Settings, u Purpose) time.Duration {
 func userAgent(version string) string { return "esnap/" + version }
 
 // OnMaster reports whether the named host is the elected master. Another node is not a
-// failure, but nothing is done (spec/curator D7).
+// failure, but nothing is done (D7 in docs/curator-compatibility.md).
 func OnMaster(ctx context.Context, cl cluster.Cluster, s *settings.Settings) (bool, error) {
 	if len(s.URLs) > 1 {
 		return false, &settings.Error{Text: "master_only requires a single host, because another host might answer", Hint: "name this node only"}
@@ -108,7 +108,7 @@ func OnMaster(ctx context.Context, cl cluster.Cluster, s *settings.Settings) (bo
 	return cl.OnMaster(ctx)
 }
 
-// remoteTimeout is Curator's for remote clusters (spec/curator §5.14).
+// remoteTimeout is Curator's for remote clusters.
 const remoteTimeout = 3 * time.Minute
 
 // Remote connects to the clusters from which a reindex copies.

@@ -48,7 +48,7 @@ type flagOf struct {
 }
 
 // singleton is one command of curator_cli: an action with the filters and options
-// that the command line gives (spec/curator §1.2).
+// that the command line gives.
 type singleton struct {
 	name  string
 	list  cluster.ListKind // what its filters apply to; empty: it has none

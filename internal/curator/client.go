@@ -34,7 +34,7 @@ type option struct {
 }
 
 // options is the one list: Curator 8's, which all its programs have, and those of
-// Curator 5's curator_cli (spec/curator §1.1, §1.2).
+// Curator 5's curator_cli.
 var options = []option{
 	{name: "config", usage: "client file"},
 	{name: "hosts", setting: "url", usage: "address of the cluster; may be repeated", many: true},
@@ -314,7 +314,7 @@ func (x *session) purpose() connect.Purpose {
 }
 
 // showsRequests says whether the lines of the HTTP client are wanted: by default they
-// are on the blacklist (spec/curator §2.7).
+// are on the blacklist.
 func (x *session) showsRequests() bool {
 	return x.s.HasBlacklist && !slices.ContainsFunc(x.s.Blacklist, func(name string) bool {
 		return slices.Contains([]string{"elasticsearch", "elastic_transport", "urllib3"}, strings.TrimSpace(name))

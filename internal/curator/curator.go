@@ -60,7 +60,7 @@ const (
 var Programs = []string{program, cli, repoMgr}
 
 // Main runs a command line of one of Curator's programs and returns its exit code: 2
-// for a wrong command line, 1 for every other failure (spec/curator §1.4).
+// for a wrong command line, 1 for every other failure.
 func Main(ctx context.Context, h Host, name string, args []string) int {
 	h.Out, h.Err = terminal.NewWriter(h.Out), terminal.NewWriter(h.Err)
 	root := map[string]func(Host) *cobra.Command{program: newCurator, cli: newCLI, repoMgr: newRepoMgr}[name](h)

@@ -320,7 +320,7 @@ actions:
 	require.Empty(t, s.c.Writes())
 }
 
-// TestLogLinesOfBothGenerations holds columns and keys to spec/curator §2.7.
+// TestLogLinesOfBothGenerations holds columns and keys to Curator's.
 func TestLogLinesOfBothGenerations(t *testing.T) {
 	first := func(args ...string) string {
 		s := newShell(t)

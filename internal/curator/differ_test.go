@@ -17,7 +17,7 @@ import (
 )
 
 // Where esnap differs from Curator on purpose: one test for each row of
-// spec/curator §9.2. Then the corrections of its appendix C.
+// docs/curator-compatibility.md, rows D, and then its corrections, rows C.
 
 // aged puts snapshots into the repository r, each an hour younger than the one
 // before.

@@ -23,7 +23,7 @@ import (
 	"github.com/esnap/esnap/internal/strictyaml"
 )
 
-// What users' files depend on: one test for each row of spec/curator §9.1.
+// What users' files depend on: one test for each row K of docs/curator-compatibility.md.
 
 // does runs an action file, requires the exit code and returns all that was said.
 func (s *shell) does(want int, file string, args ...string) string {
@@ -124,7 +124,7 @@ func TestK01WholeFileIsCheckedThenActionsRunInOrder(t *testing.T) {
 	})
 }
 
-// The defaults of spec/curator §3.3, §5 and §6; where the generations differ, first
+// The defaults of common options, actions and filters; where the generations differ, first
 // 5 and then 8.
 func TestK02Defaults(t *testing.T) {
 	const waits, starts = "wait_for_completion=true wait_interval=9 max_wait=-1", "wait_for_completion=false wait_interval=3 max_wait=-1"
@@ -277,7 +277,7 @@ func TestK06ManagedIndicesAreLeftOutAfterTheFilters(t *testing.T) {
 	})
 }
 
-// spec/curator §3.4: what an empty list and what another failure do.
+// What an empty list and what another failure do.
 func TestK07EmptyListsAndFailures(t *testing.T) {
 	for _, c := range []struct {
 		options string

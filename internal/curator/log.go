@@ -19,7 +19,7 @@ import (
 	"github.com/esnap/esnap/internal/terminal"
 )
 
-// handler writes log records in one of Curator's formats (spec/curator §2.7).
+// handler writes log records in one of Curator's formats.
 type handler struct {
 	out, err io.Writer // warnings and above go to err
 	format   string

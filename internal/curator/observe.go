@@ -235,7 +235,7 @@ func (o *observer) outcome(e run.Outcome) {
 	}
 }
 
-// ended is done for a single action (spec/curator C1).
+// ended is done for a single action (C1 in docs/curator-compatibility.md).
 func (o *observer) ended(e run.ActionDone) {
 	switch err := e.Result.Err; {
 	case errors.Is(err, cluster.ErrEmpty):
@@ -298,7 +298,7 @@ func (o *observer) finished(r run.Result) {
 	}
 }
 
-// code is the exit code of a run by Curator's rules (spec/curator §1.4): failures
+// code is the exit code of a run by Curator's rules: failures
 // that continue_if_exception passes over are none.
 func code(r run.Result) int {
 	if r.Err != nil {

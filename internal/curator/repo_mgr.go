@@ -45,7 +45,7 @@ var (
 	basePath     = repoFlag{names: []string{"base_path"}, setting: "base_path"}
 )
 
-// repoTypes are what es_repo_mgr can create (spec/curator §1.3).
+// repoTypes are what es_repo_mgr can create.
 var repoTypes = map[string][]repoFlag{
 	"fs": append([]repoFlag{location, maxSnapshots}, rates...),
 	"s3": append([]repoFlag{

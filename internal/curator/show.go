@@ -12,8 +12,7 @@ import (
 	"github.com/esnap/esnap/internal/terminal"
 )
 
-// showIndices prints the selected indices: their names, or with --verbose a table
-// (spec/curator §1.2).
+// showIndices prints the selected indices: their names, or with --verbose a table.
 func showIndices(x *session, c *cobra.Command, step plan.Step) error {
 	items, cl, err := x.selected(c, step)
 	if err != nil || cl == nil {
@@ -85,7 +84,7 @@ func showIndices(x *session, c *cobra.Command, step plan.Step) error {
 	return nil
 }
 
-// size writes bytes as Curator does: steps of 1024, one decimal (spec/curator A.6).
+// size writes bytes as Curator does: steps of 1024, one decimal.
 func size(bytes int64) string {
 	n, units := float64(bytes), []string{"B", "KB", "MB", "GB", "TB", "PB", "EB", "ZB", "YB"}
 	at := 0

@@ -74,7 +74,7 @@ func (w *wire) ServeHTTP(out http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(out, reply)
 }
 
-// The traces of spec/curator's appendix B, request by request. What Curator sends
+// Traces of Curator, request by request. What Curator sends
 // besides, and esnap does not, is said where it would stand.
 func TestRequestsOneByOne(t *testing.T) {
 	const five, eight = "client: {hosts: ['%s']}\n", "elasticsearch: {client: {hosts: ['%s']}}\n"

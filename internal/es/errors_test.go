@@ -228,7 +228,7 @@ func TestKindsOfOtherReplies(t *testing.T) {
 }
 
 // A repository that another cluster changed or that lies in a bucket that is gone
-// looks like a missing snapshot, and is not (spec/s3 §3.7).
+// looks like a missing snapshot, and is not.
 func TestSnapshotMissingWithACauseIsTheRepositorysFault(t *testing.T) {
 	body := `{"error":{"type":"snapshot_missing_exception","reason":"[va:s0/Fe1f] is missing","caused_by":{"type":"no_such_file_exception","reason":"Blob object [v/snap-Fe1f.dat] not found: The specified bucket does not exist (Service: S3, Status Code: 404, Request ID: ...)"}},"status":404}`
 	requireKind(t, cluster.ErrRepository, replyError(call{op: "read"}, 404, strings.NewReader(body)), "read")

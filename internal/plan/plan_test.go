@@ -439,7 +439,7 @@ func TestBroadAndUndecided(t *testing.T) {
 }
 
 // The age-only file of KubeSphere 2.1 to 3.2 deletes what it does not mean
-// (spec/kubesphere D4.1), and says so.
+// , and says so.
 func TestFindingOfTheStockFile(t *testing.T) {
 	p := good(t, stock+"2.1/action_file.yml", flavour.Curator5)
 	require.Len(t, p.Findings, 1)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/esnap/esnap/actions"
 	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/guard"
 	"github.com/esnap/esnap/internal/plan"
 	"github.com/esnap/esnap/internal/restore"
 	"github.com/esnap/esnap/repository"
@@ -264,7 +265,11 @@ func (r *runner) act(ctx context.Context, s plan.Step, sel cluster.Selection, sl
 	if s.Deletes() {
 		for _, sp := range sel.Spared {
 			if sp.Guard && slices.Contains(r.o.RefuseSpared, sp.Item.ItemName()) {
-				return cluster.WithHint(cluster.Refuse("%s is spared by the guard %s: %s; nothing was deleted", sp.Item.ItemName(), sp.By, sp.Why), "--guards off deletes it all the same")
+				hint := "--guards off deletes it nevertheless"
+				if sp.By == guard.RestoreMark {
+					hint = "esnap mark --remove " + sp.Item.ItemName() + " ends the protection"
+				}
+				return cluster.WithHint(cluster.Refuse("%s is spared by the guard %s: %s; nothing was deleted", sp.Item.ItemName(), sp.By, sp.Why), "%s", hint)
 			}
 		}
 		if len(sel.Selected) == 0 {

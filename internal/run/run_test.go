@@ -178,7 +178,7 @@ actions:
 	require.Equal(t, cluster.Adopted, of[run.Outcome](r)[1].Outcome.Result, "the second adopts what the first is assumed to have taken")
 }
 
-// The matrix of spec/curator §3.4, with esnap's own exit codes.
+// What Curator does with an empty list and with failures, with esnap's own exit codes.
 func TestWhatEndsARun(t *testing.T) {
 	second := `
   2:

@@ -167,7 +167,7 @@ func (r *runner) list(ctx context.Context, s plan.Step) ([]cluster.Item, error) 
 			var missing []string
 			list, missing = cluster.ExpandIndices([]string{p}, list)
 			if len(missing) > 0 {
-				return nil, fmt.Errorf("search_pattern names %s, which is not there: %w", strings.Join(missing, ", "), cluster.ErrNoIndex)
+				return nil, fmt.Errorf("search_pattern names %s, which does not exist: %w", strings.Join(missing, ", "), cluster.ErrNoIndex)
 			}
 		}
 		return cluster.Items(list), nil

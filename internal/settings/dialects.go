@@ -38,7 +38,7 @@ type ownFile struct {
 	secretsIn
 }
 
-// curator5File is below client: in Curator 5's dialect (spec/curator §2.2).
+// curator5File is below client: in Curator 5's dialect.
 type curator5File struct {
 	Hosts         []string `yaml:"hosts" check:"list"`
 	Port          int64    `yaml:"port" check:"min=1,max=65535"`
@@ -97,7 +97,7 @@ func (s *Settings) override(n *strictyaml.Node) *strictyaml.Node {
 	return &merged
 }
 
-// curator8File is below elasticsearch: in Curator 8's dialect (spec/curator §2.3).
+// curator8File is below elasticsearch: in Curator 8's dialect.
 type curator8File struct {
 	Client struct {
 		Hosts          []string       `yaml:"hosts" check:"list"`

@@ -205,7 +205,7 @@ func (e *Error) Error() string { return e.Text }
 func Load(flags *pflag.FlagSet, env Env) (*Settings, error) { return LoadOver(flags, env, nil) }
 
 // LoadOver is Load with keys of Curator 5's client section from its command line: each
-// replaces the key of the file, and then counts as a flag (spec/curator §1.2).
+// replaces the key of the file, and then counts as a flag.
 func LoadOver(flags *pflag.FlagSet, env Env, client map[string]string) (*Settings, error) {
 	v := viper.New()
 	s := &Settings{env: env, named: map[string]bool{}, entries: entries, clientOverrides: client, overrides: map[string]any{}, values: map[string]string{}, source: map[string]string{}, via: map[string]string{}, Header: http.Header{}}

@@ -18,7 +18,7 @@ var digits = map[byte]int{
 
 // Render replaces the tokens in a name by parts of now, in now's location. An unknown %x
 // becomes x; %% and a trailing % are removed. A name with < is date math and is returned
-// unchanged (spec/curator §7.2).
+// unchanged.
 func Render(name string, now time.Time) string {
 	if strings.Contains(name, "<") {
 		return name
@@ -116,8 +116,7 @@ func (l *Layout) String() string { return l.text }
 
 func (l *Layout) has(c byte) bool { return strings.IndexByte(string(l.tokens), c) >= 0 }
 
-// Regexp is the regular expression, in Python's syntax, of a timestring (spec/curator
-// §7.1).
+// Regexp is the regular expression, in Python's syntax, of a timestring.
 func Regexp(timestring string) string {
 	var out strings.Builder
 	for _, p := range pieces(timestring) {

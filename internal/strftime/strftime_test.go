@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The vectors of spec/curator A.1.
+// Vectors that Curator's own code made.
 func TestRegexpOfTimestring(t *testing.T) {
 	for in, want := range map[string]string{
 		"%Y.%m.%d": `\d{4}\.\d{2}\.\d{2}`,
