@@ -131,7 +131,7 @@ func helpOf(t *testing.T, args ...string) map[string]string {
 	app := &cmd.App{In: &out, Out: &out, Err: &out, Env: func(string) (string, bool) { return "", false }, Now: time.Now}
 	require.Zero(t, cmd.Main(t.Context(), app, append(args, "--help")), "%s", args)
 	all := map[string]string{strings.Join(append([]string{"esnap"}, args...), " "): out.String()}
-	_, commands, _ := strings.Cut(out.String(), "Available Commands:\n")
+	_, commands, _ := strings.Cut(out.String(), "Commands:\n")
 	for line := range strings.Lines(commands) {
 		name, _, found := strings.Cut(strings.TrimLeft(line, " "), " ")
 		if !found || !strings.HasPrefix(line, "  ") {

@@ -40,6 +40,8 @@ type App struct {
 	// Connect makes the cluster; nil speaks HTTP.
 	Connect func(es.Options) (cluster.Cluster, error)
 
+	// Columns is the width of the terminal that Out is; 0: it is none.
+	Columns int
 	// Watch measures and waits; nil: real time.
 	Watch cluster.Stopwatch
 

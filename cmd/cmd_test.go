@@ -344,12 +344,11 @@ func golden(t *testing.T, name, got string) {
 	require.Equal(t, string(want), got)
 }
 
-func TestEveryCommandHasHelpAnExampleAndTheExitCodes(t *testing.T) {
+func TestEveryCommandHasHelpAndAnExample(t *testing.T) {
 	var walk func(c *cobra.Command)
 	walk = func(c *cobra.Command) {
-		if c.Name() != "completion" && c.Name() != "help" && c.Parent() != nil && c.Runnable() && !c.HasSubCommands() && c.Parent().Name() != "completion" {
+		if c.Name() != "completion" && c.Name() != "help" && c.Name() != "exit-codes" && c.Parent() != nil && c.Runnable() && !c.HasSubCommands() && c.Parent().Name() != "completion" {
 			require.NotEmpty(t, c.Example, c.CommandPath())
-			require.Contains(t, c.Long, "Exit codes:", c.CommandPath())
 			for line := range strings.SplitSeq(c.Example, "\n") {
 				line, _, _ = strings.Cut(strings.TrimSpace(line), "     ")
 				line = strings.TrimSpace(strings.Split(line, ">")[0])
@@ -525,4 +524,92 @@ func TestNamesThatMatchNothing(t *testing.T) {
 	code, out, errs := k.run("snapshot", "create", "r", "app", "--name", "new")
 	require.Equal(t, 0, code, out+errs)
 	require.Contains(t, out, "1 data stream")
+}
+
+// TestHelpIsShort: one screen, as wide as the terminal.
+func TestHelpIsShort(t *testing.T) {
+	for _, columns := range []int{0, 80, 120, 300} {
+		app := func(out io.Writer) *App {
+			return &App{In: strings.NewReader(""), Out: out, Err: out, Columns: columns, Env: func(string) (string, bool) { return "", false }, Now: time.Now}
+		}
+		var walk func(c *cobra.Command)
+		walk = func(c *cobra.Command) {
+			var b bytes.Buffer
+			args := append(strings.Fields(c.CommandPath())[1:], "--help")
+			if !slices.Contains([]string{"curator", "curator_cli", "es_repo_mgr"}, args[0]) { // Curator's own
+				require.Equal(t, 0, Main(context.Background(), app(&b), args))
+				most := 40
+				if c.Parent() == nil {
+					most = 24
+				}
+				require.LessOrEqual(t, strings.Count(b.String(), "\n"), most, "%s at %d\n%s", c.CommandPath(), columns, b.String())
+				width := max(80, min(columns, 120))
+				for line := range strings.SplitSeq(b.String(), "\n") {
+					require.LessOrEqual(t, len([]rune(line)), width, "%s: %s", c.CommandPath(), line)
+				}
+				require.NotContains(t, b.String(), "(default -1)")
+			}
+			for _, sub := range c.Commands() {
+				if sub.IsAvailableCommand() && sub.Name() != "help" && sub.Name() != "completion" {
+					walk(sub)
+				}
+			}
+		}
+		walk(newRoot(app(io.Discard)))
+	}
+}
+
+// TestHelpTopics: what is not in the help of each command.
+func TestHelpTopics(t *testing.T) {
+	k := newConsole(t)
+	code, out, _ := k.run("help", "exit-codes")
+	require.Equal(t, 0, code)
+	require.Contains(t, out, "  4    refused by a safety check before anything was changed")
+	code, out, _ = k.run("options")
+	require.Equal(t, 0, code)
+	require.Contains(t, out, "--password-file")
+	code, out, _ = k.run("--version")
+	require.Equal(t, 0, code)
+	_, same, _ := k.run("version")
+	require.Equal(t, same, out)
+	for _, args := range [][]string{{"snapshots", "ls"}, {"indices", "ls"}, {"repos", "ls"}, {"repositories", "ls"}} {
+		code, _, errs := k.run(args...)
+		require.Equal(t, 0, code, errs)
+	}
+}
+
+// TestShowFindsTheRepository of a snapshot that is in one only.
+func TestShowFindsTheRepository(t *testing.T) {
+	k := newConsole(t)
+	for _, at := range [][2]string{{"r", "one"}, {"r", "both"}, {"q", "both"}} {
+		k.c.AddSnapshot(at[0], cluster.Snapshot{Name: at[1], Indices: []string{"i"}})
+	}
+	code, out, errs := k.run("snapshot", "show", "one")
+	require.Equal(t, 0, code, errs)
+	require.Contains(t, out, "one")
+	code, _, errs = k.run("snapshot", "show", "both")
+	require.Equal(t, 2, code)
+	require.Contains(t, errs, "both is in q and r")
+	code, _, errs = k.run("snapshot", "show", "on")
+	require.Equal(t, 1, code)
+	require.Contains(t, errs, "nearest names are one")
+}
+
+// TestQuiet prints nothing on success, but what was asked for as JSON; failures are told.
+func TestQuiet(t *testing.T) {
+	k := newConsole(t)
+	k.c.AddIndices("logs-2026.11.01", "logs-2026.11.02")
+	k.c.AddSnapshot("r", cluster.Snapshot{Name: "s", Indices: []string{"i-2026.11.01"}})
+	delete(k.env, "ESNAP_LOG_LEVEL")
+	for _, args := range [][]string{{"index", "delete", "logs-2026.11.01", "--yes"}, {"restore", "i-2026.11.01", "--yes"}, {"snapshot", "create", "r", "logs-*"}} {
+		code, out, errs := k.run(append([]string{"-q"}, args...)...)
+		require.Equal(t, 0, code, errs)
+		require.Empty(t, out+errs, args)
+	}
+	code, out, _ := k.run("-q", "snapshot", "create", "r", "logs-*", "--name", "other", "-o", "json")
+	require.Equal(t, 0, code)
+	require.Contains(t, out, "schema_version")
+	code, out, errs := k.run("-q", "index", "delete", "nothing", "--yes")
+	require.Equal(t, 1, code)
+	require.Contains(t, out+errs, "no index is called nothing")
 }

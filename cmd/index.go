@@ -15,7 +15,9 @@ import (
 )
 
 func newIndex(app *App) *cobra.Command {
-	return groupCommand("index", "List, show and delete indices", newIndexList(app), newIndexShow(app), newIndexDelete(app))
+	c := groupCommand("index", "List, show and delete indices", newIndexList(app), newIndexShow(app), newIndexDelete(app))
+	c.Aliases = []string{"indices"}
+	return c
 }
 
 type indexJSON struct {

@@ -31,7 +31,7 @@ type markJSON struct {
 func newMark(app *App) *cobra.Command {
 	o := &markOptions{}
 	c := &cobra.Command{
-		Use: "mark INDEX...", Short: "Protect indices from esnap's own deletions for a time, or end that",
+		Use: "mark INDEX...", Short: "Protect indices from esnap's own deletions",
 		Long: `Protect indices from esnap's own deletions until the end of a day, as a restore
 does, or end that protection. Other programs are not kept from deleting them.`,
 		Example: `  esnap mark ks-logstash-log-2026.11.03 --keep-for 30d

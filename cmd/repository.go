@@ -22,7 +22,7 @@ import (
 func newRepository(app *App) *cobra.Command {
 	c := groupCommand("repository", "List, register, verify and unregister snapshot repositories",
 		newRepositoryList(app), newRepositoryShow(app), newRepositoryRegister(app), newRepositoryVerify(app), newRepositoryUnregister(app))
-	c.Aliases = []string{"repo"}
+	c.Aliases = []string{"repo", "repos", "repositories"}
 	return c
 }
 

@@ -52,17 +52,11 @@ func newRestore(app *App) *cobra.Command {
 	o := &restoreOptions{}
 	c := &cobra.Command{
 		Use: "restore [INDEX...]", Short: "Restore indices from snapshots",
-		Long: `Restore indices. esnap chooses the best snapshot for each index from all
-repositories: the newest one with a complete copy that was started after the day
-in the index's name had ended. The restore plan is shown before anything is changed.
-
-Restored indices that keep their name are protected from esnap's own deletions for
-7 days (--keep-for).`,
-		Example: `  esnap restore ks-logstash-log-2026.11.03
-  esnap restore ks-logstash-log-2026.11.03 --rename-prefix restored- --yes
-  esnap restore 'ks-logstash-auditing-2026.11.*' --keep-for 30d
-  esnap restore --day 2026-11-12 --family ks-logstash-log --timezone Asia/Shanghai
-  esnap restore ks-logstash-log-2026.11.03 -n -o json      the plan as JSON`,
+		Long: `Restore each index from the newest snapshot with a complete copy that was
+started after the index's day had ended. A plan is shown first. Restored indices
+are protected from esnap's own deletions for 7 days.`,
+		Example: `  esnap restore ks-logstash-log-2026.11.03 --rename-prefix restored- --yes
+  esnap restore --day 2026-11-12 --family ks-logstash-log`,
 		Args: wantArgs(0, -1, "names or wildcard patterns of indices"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) == 0 && o.Day+o.From+o.To == "" {
@@ -75,28 +69,28 @@ Restored indices that keep their name are protected from esnap's own deletions f
 		},
 	}
 	f := c.Flags()
-	f.StringSliceVar(&o.Repositories, "repository", nil, "use only this repository (may be repeated; default all)")
-	f.StringVar(&o.Snapshot, "snapshot", "", "restore from this snapshot; latest means the newest good one")
+	f.StringSliceVar(&o.Repositories, "repository", nil, "only this repository (repeatable; default all)")
+	f.StringVar(&o.Snapshot, "snapshot", "", "this snapshot; latest means the newest good one")
 	f.StringVar(&o.Before, "before", "", "only snapshots started before this time")
-	f.StringVar(&o.Day, "day", "", "the indices of this day, such as 2026-11-12, by the date in their names")
-	f.StringVar(&o.From, "from", "", "with --to: the indices from this day or time on")
-	f.StringVar(&o.To, "to", "", "up to this day, which is part of it, or time")
-	f.StringVar(&o.Family, "family", "", "with --day or --from: only indices of this name without its date, such as ks-logstash-log")
-	f.StringVar(&o.Timezone, "timezone", "", "time zone of --day, --from and --to, such as Asia/Shanghai (default UTC); a local day can lie in two indices")
-	f.StringVar(&o.Rename, "rename", "", "PATTERN=REPLACEMENT: a regular expression on names, split at the last =")
+	f.StringVar(&o.Day, "day", "", "indices of this day, by the date in their names")
+	f.StringVar(&o.From, "from", "", "with --to: indices from this day or time on")
+	f.StringVar(&o.To, "to", "", "up to this day, which is part of it, or this time")
+	f.StringVar(&o.Family, "family", "", "only this family, such as ks-logstash-log")
+	f.StringVar(&o.Timezone, "timezone", "", "zone of these days, such as Asia/Shanghai")
+	f.StringVar(&o.Rename, "rename", "", "regular expression, PATTERN=REPLACEMENT")
 	f.StringVar(&o.RenamePrefix, "rename-prefix", "", "add this in front of every name")
-	f.StringVar(&o.OnConflict, "on-conflict", "fail", "what to do if the name already exists: fail, skip or rename")
-	wholeFlag(f, &o.Replicas, "replicas", 0, "number of replicas of the restored indices (default as in the snapshot)")
-	f.StringArrayVar(&o.Set, "set", nil, "index.x=y: change a setting of the restored indices (may be repeated)")
-	f.StringSliceVar(&o.IgnoreSettings, "ignore-setting", nil, "do not restore this setting (may be repeated)")
+	f.StringVar(&o.OnConflict, "on-conflict", "fail", "existing name: fail (default), skip or rename")
+	wholeFlag(f, &o.Replicas, "replicas", 0, "number of replicas (default as in the snapshot)")
+	f.StringArrayVar(&o.Set, "set", nil, "index.x=y: change a setting (repeatable)")
+	f.StringSliceVar(&o.IgnoreSettings, "ignore-setting", nil, "do not restore this setting (repeatable)")
 	f.BoolVar(&o.Aliases, "include-aliases", false, "also restore aliases")
 	f.BoolVar(&o.GlobalState, "include-global-state", false, "also restore templates and persistent settings")
-	f.StringSliceVar(&o.Features, "feature-state", nil, "also restore the system indices of this feature (Elasticsearch 7.12 and later; may be repeated)")
+	f.StringSliceVar(&o.Features, "feature-state", nil, "also this feature's system indices (repeatable)")
 	f.BoolVar(&o.Partial, "partial", false, "also restore copies with missing shards")
-	f.StringVar(&o.KeepFor, "keep-for", "", "protect the restored indices from esnap's deletions for this long (14d; default 7d, 0 for none)")
-	f.BoolVar(&o.KeepLifecycle, "keep-lifecycle", false, "keep lifecycle policies, which may delete the indices again")
-	f.BoolVar(&o.Wait, "wait", true, "wait until all shards are started")
-	f.BoolVar(&o.Force, "force", false, "restore even if the disks become too full or the shard limit is exceeded")
+	f.StringVar(&o.KeepFor, "keep-for", "", "protect this long (14d; default 7d, 0 for none)")
+	f.BoolVar(&o.KeepLifecycle, "keep-lifecycle", false, "keep lifecycle policies, which may delete again")
+	f.BoolVar(&o.Wait, "wait", true, "wait until all shards are started (default true)")
+	f.BoolVar(&o.Force, "force", false, "also if disks get too full, or the shard limit")
 	f.BoolVarP(&o.Yes, "yes", "y", false, "do not ask")
 	settings.AddFlag(f, "dry-run")
 	settings.AddFlag(f, "deadline")
@@ -245,7 +239,7 @@ func runRestore(c *cobra.Command, app *App, o *restoreOptions, names []string) e
 		Force: o.Force,
 		Confirm: func(shown *restore.Plan) error {
 			planned = shown
-			if o.Output == "table" {
+			if o.Output == "table" && !x.quiet {
 				writePlan(app.Out, planned)
 			}
 			if s.DryRun || len(planned.Missing)+len(planned.Refusals) > 0 || len(planned.Forcible) > 0 && !o.Force {
@@ -262,6 +256,7 @@ func runRestore(c *cobra.Command, app *App, o *restoreOptions, names []string) e
 		return e.Err
 	}
 	switch {
+	case o.Output == "table" && x.quiet && e.Code == 0:
 	case o.Output == "table":
 		x.sayRestore(result, r)
 	case s.DryRun && planned != nil:

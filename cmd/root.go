@@ -2,12 +2,12 @@ package cmd
 
 import (
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
-	"github.com/esnap/esnap/internal/job"
 	"github.com/esnap/esnap/internal/settings"
 )
 
@@ -15,19 +15,15 @@ func newRoot(app *App) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "esnap",
 		Short: "Look after the snapshots of Elasticsearch and OpenSearch clusters",
-		Long: `esnap registers snapshot repositories, takes snapshots, expires them, deletes
-indices, and brings them back, on Elasticsearch 6.7 to 9 and OpenSearch 1 to 3.
-It reads Elasticsearch Curator's action files as they are.
-
-When in doubt, esnap keeps the data and reports why. Success means that the effect
-was verified in the cluster.`,
-		Example: `  esnap validate action_file.yml
-  esnap run --dry-run action_file.yml
-  esnap run action_file.yml
-  esnap restore ks-logstash-log-2026.11.03`,
+		Long: `esnap takes, expires and restores snapshots of Elasticsearch 6.7 to 9 and
+OpenSearch 1 to 3, and runs Elasticsearch Curator's action files as they are.
+When in doubt, it keeps the data and reports why.`,
 		SilenceErrors: true, SilenceUsage: true,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(c *cobra.Command, args []string) error {
+			if show, _ := c.Flags().GetBool("version"); show {
+				return printVersion(app.Out)
+			}
 			if len(args) == 0 {
 				return c.Help()
 			}
@@ -42,10 +38,11 @@ was verified in the cluster.`,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: false},
 	}
 	root.PersistentPreRunE = noEmptyFlags
+	root.Flags().Bool("version", false, "print the version")
 	root.SuggestionsMinimumDistance = 2
 	settings.Flags(root.PersistentFlags())
 	root.PersistentFlags().BoolP("verbose", "v", false, "log every request (the same as --log-level debug)")
-	root.PersistentFlags().BoolP("quiet", "q", false, "log errors only")
+	root.PersistentFlags().BoolP("quiet", "q", false, "log errors only, and print nothing on success")
 	root.PersistentFlags().Bool("no-progress", false, "show no progress on a terminal")
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return &usageError{text: err.Error(), hint: c.CommandPath() + " --help lists the flags"}
@@ -53,22 +50,11 @@ was verified in the cluster.`,
 	root.AddCommand(
 		newRun(app), newValidate(app), newRestore(app), newMark(app),
 		newSnapshot(app), newRepository(app), newIndex(app),
-		newStatus(app), newConfig(app), newSchema(app), newVersion(app),
+		newStatus(app), newConfig(app), newSchema(app), newVersion(app), newOptions(app), newExitCodes(),
 	)
 	root.AddCommand(newCurator(app)...)
-	describeCodes(root)
+	root.SetHelpFunc(func(c *cobra.Command, _ []string) { _, _ = io.WriteString(c.OutOrStdout(), app.help(c)) })
 	return root
-}
-
-// describeCodes adds the exit codes to every help text.
-func describeCodes(c *cobra.Command) {
-	if c.Long == "" {
-		c.Long = c.Short + "."
-	}
-	c.Long += "\n\n" + job.CodesText()
-	for _, sub := range c.Commands() {
-		describeCodes(sub)
-	}
 }
 
 func noArgs(c *cobra.Command, args []string) error {

@@ -27,6 +27,7 @@ type session struct {
 	log *slog.Logger
 	// quietRuns means that on a terminal the report tells what log lines would.
 	quietRuns bool
+	quiet     bool // --quiet: a run that ends with 0 prints nothing for people
 	progress  bool
 	// unattended means that a file is run with nobody waiting at a terminal.
 	unattended bool
@@ -44,8 +45,9 @@ func (a *App) open(c *cobra.Command) (*session, error) {
 		App: a, s: s, advises: c.Annotations[advises] != "",
 		progress: a.ErrTTY && a.getenv("CI") == "" && a.getenv("TERM") != "dumb" && !flag("no-progress"),
 	}
+	x.quiet = flag("quiet")
 	a.redact = s.Redact
-	return x, x.openLog(flag("verbose"), flag("quiet"))
+	return x, x.openLog(flag("verbose"), x.quiet)
 }
 
 func (x *session) openLog(verbose, quiet bool) error {
@@ -216,6 +218,9 @@ func (x *session) carryOut(ctx context.Context, j job.Job, output string) error 
 		for _, err := range e.Result.Errors() {
 			x.printError(err)
 		}
+	}
+	if x.quiet && table && e.Code == 0 {
+		return nil
 	}
 	if err := e.Report.Write(x.Out, output); err != nil {
 		return err

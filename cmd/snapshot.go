@@ -22,8 +22,10 @@ import (
 )
 
 func newSnapshot(app *App) *cobra.Command {
-	return groupCommand("snapshot", "List, show, create and delete snapshots",
+	c := groupCommand("snapshot", "List, show, create and delete snapshots",
 		newSnapshotList(app), newSnapshotShow(app), newSnapshotCreate(app), newSnapshotDelete(app))
+	c.Aliases = []string{"snapshots"}
+	return c
 }
 
 // snapshotJSON is a snapshot with Elasticsearch's field names.
@@ -196,13 +198,20 @@ func writeSnapshots(app *App, output string, list []*cluster.Snapshot, holding s
 func newSnapshotShow(app *App) *cobra.Command {
 	var output string
 	c := &cobra.Command{
-		Use: "show REPOSITORY SNAPSHOT", Short: "Show one snapshot: its contents and failures",
-		Example: "  esnap snapshot show ks-log-snapshots snapshot-20261121010000",
-		Args:    wantArgs(2, 2, "a repository and a snapshot"),
+		Use: "show [REPOSITORY] SNAPSHOT", Short: "Show one snapshot: its contents and failures",
+		Example: "  esnap snapshot show snapshot-20261121010000\n  esnap snapshot show ks-log-snapshots snapshot-20261121010000",
+		Args:    wantArgs(1, 2, "a snapshot, and before it its repository if several contain it"),
 		RunE: func(c *cobra.Command, args []string) error {
 			_, cl, err := app.reach(c)
 			if err != nil {
 				return err
+			}
+			if len(args) == 1 {
+				repository, err := repositoryOf(c.Context(), cl, args[0])
+				if err != nil {
+					return err
+				}
+				args = []string{repository, args[0]}
 			}
 			s, err := cl.Snapshot(c.Context(), args[0], args[1])
 			if err != nil {
@@ -216,6 +225,40 @@ func newSnapshotShow(app *App) *cobra.Command {
 	}
 	outputFlag(c, &output, "text", "json", "yaml")
 	return c
+}
+
+// repositoryOf finds the one repository that contains a snapshot of this name.
+func repositoryOf(ctx context.Context, cl cluster.Cluster, name string) (string, error) {
+	list, err := cl.Repositories(ctx)
+	if err != nil {
+		return "", err
+	}
+	var found, known []string
+	var unread error
+	for _, r := range list {
+		names, err := cluster.SnapshotNames(ctx, cl, r.Name)
+		if err != nil {
+			unread = err
+			continue
+		}
+		known = append(known, names...)
+		if slices.Contains(names, name) {
+			found = append(found, r.Name)
+		}
+	}
+	switch {
+	case len(found) == 1:
+		return found[0], nil
+	case len(found) > 1:
+		return "", usagef("%s is in %s; name the repository, too", name, strings.Join(found, " and "))
+	case unread != nil:
+		return "", unread
+	}
+	err = fmt.Errorf("no snapshot is called %s: %w", name, cluster.ErrNoSnapshot)
+	if near := cluster.Nearest(name, known); near != "" {
+		return "", cluster.WithHint(err, "the nearest names are %s", near)
+	}
+	return "", err
 }
 
 func noSnapshot(ctx context.Context, cl cluster.Cluster, repository, name string, err error) error {
@@ -370,6 +413,9 @@ func runSingle(c *cobra.Command, app *App, kind string, action actions.Action, c
 				return nil
 			}
 			names := cluster.Names(sel.Selected)
+			if x.quiet && q.yes {
+				return nil
+			}
 			for _, f := range report.Families(names) {
 				terminal.Fprintf(app.Err, "  %s\n", f.Line())
 			}

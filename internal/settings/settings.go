@@ -126,7 +126,7 @@ var entries = []entry{
 	{key: "timeout", def: "30s", usage: "time-out of one request"},
 	{key: "connect-timeout", usage: "how long to wait for a cluster that does not answer or is starting (default 10m in run, 30s in dry runs, 10s on a terminal)"},
 	{key: "deadline", usage: "stop starting new work after this time (for example 5h30m)"},
-	{key: "dry-run", def: "false", boolean: true, usage: "show what would be done; send nothing that changes the cluster"},
+	{key: "dry-run", def: "false", boolean: true, usage: "show what would be done; change nothing"},
 	{key: "guards", usage: "on or off; off disables all protections (newest good snapshot, restored indices, …)"},
 	{key: "compat", usage: "Curator generation whose defaults are used, 5 or 8"},
 	{key: "log-level", usage: "debug, info, warning or error (default info, on a terminal warning)"},
