@@ -44,7 +44,7 @@ func newIndexList(app *App) *cobra.Command {
 		Use: "list [INDEX...]", Aliases: []string{"ls"}, Short: "List indices",
 		Long: "List indices: all, or those selected by names, wildcard patterns and flags.\n--stats also shows documents and sizes; for that, every shard is queried.",
 		Example: `  esnap index list 'ks-logstash-*' --older-than 7d
-  esnap index list --prefix ks-logstash-log- --timestring %Y.%m.%d --older-than 7d -o name`,
+  esnap index list --prefix ks- --timestring %Y.%m.%d --older-than 7d -o name`,
 		Args: wantArgs(0, -1, "any number of names or patterns"),
 		RunE: func(c *cobra.Command, args []string) error {
 			_, cl, list, err := app.indices(c, &f, args)
@@ -213,7 +213,7 @@ func newIndexDelete(app *App) *cobra.Command {
 		Use: "delete [INDEX...]", Short: "Delete the named indices",
 		Long: "Delete the indices selected by names, wildcard patterns or flags, and verify that\nthey are deleted. Not deleted are: write indices, restored indices that are still\nprotected, and system indices that are not named exactly.",
 		Example: `  esnap index delete restored-ks-logstash-log-2026.11.03
-  esnap index delete --prefix ks-logstash-log- --timestring %Y.%m.%d --older-than 7d --yes`,
+  esnap index delete --prefix ks- --timestring %Y.%m.%d --older-than 7d -y`,
 		Args: wantArgs(0, -1, "names or patterns of indices"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) == 0 && !f.given() {

@@ -143,9 +143,9 @@ func newRepositoryRegister(app *App) *cobra.Command {
 node. An existing repository is left unchanged and differences are reported. A
 location that already contains snapshots is reported. --update changes the settings
 of an existing repository.`,
-		Example: `  esnap repository register ks-log-snapshots fs location=/usr/share/elasticsearch/backup compress=true
+		Example: `  esnap repository register ks-log-snapshots fs location=/backup compress=true
   esnap repository register audit fs location=/backup --readonly
-  esnap repository register cold s3 bucket=logs base_path=es endpoint=10.0.0.5:9000 protocol=http`,
+  esnap repository register cold s3 bucket=logs endpoint=10.0.0.5:9000`,
 		Args: wantArgs(2, -1, "a repository, its type, and settings as key=value"),
 		RunE: func(c *cobra.Command, args []string) error {
 			x, err := app.open(c)

@@ -309,7 +309,7 @@ func newSnapshotCreate(app *App) *cobra.Command {
 		Use: "create REPOSITORY [INDEX...]", Short: "Take a snapshot of the named indices",
 		Long: "Take a snapshot of the indices selected by names, wildcard patterns or flags. Wait\nfor the snapshot and verify that it is good.",
 		Example: `  esnap snapshot create ks-log-snapshots 'ks-logstash-*'
-  esnap snapshot create ks-log-snapshots --prefix ks-logstash-log- --name 'manual-%Y%m%d%H%M%S'`,
+  esnap snapshot create logs --prefix ks-logstash-log- --name 'manual-%Y%m%d'`,
 		Args: wantArgs(1, -1, "a repository, and names or patterns of indices"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) == 1 && !f.given() {
@@ -353,7 +353,7 @@ func newSnapshotDelete(app *App) *cobra.Command {
 		Use: "delete REPOSITORY [SNAPSHOT...]", Short: "Delete the named snapshots",
 		Long: "Delete the snapshots selected by names, wildcard patterns or flags, and verify that\nthey are deleted. The newest good snapshot of each series is not deleted.",
 		Example: `  esnap snapshot delete ks-log-snapshots snapshot-20261001010000
-  esnap snapshot delete ks-log-snapshots --prefix snapshot- --older-than 45d --yes`,
+  esnap snapshot delete ks-log-snapshots --prefix snapshot- --older-than 45d -y`,
 		Args: wantArgs(1, -1, "a repository, and names or patterns of snapshots"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) == 1 && !f.given() {
