@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -23,18 +24,25 @@ var now = time.Date(2026, 11, 21, 1, 0, 8, 0, time.UTC)
 // fakeTime is a stopwatch on which sleeping takes no time; the cluster's clock
 // moves with it.
 type fakeTime struct {
+	mu      sync.Mutex // the clocks are compared beside the actions
 	elapsed time.Duration
 	c       *clustertest.Memory
 	onSleep func()
 }
 
-func (f *fakeTime) Elapsed() time.Duration { return f.elapsed }
+func (f *fakeTime) Elapsed() time.Duration {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.elapsed
+}
 
 func (f *fakeTime) Sleep(ctx context.Context, d time.Duration) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
+	f.mu.Lock()
 	f.elapsed += d
+	f.mu.Unlock()
 	f.c.Advance(d)
 	if f.onSleep != nil {
 		f.onSleep()
