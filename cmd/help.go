@@ -82,15 +82,9 @@ func options(flags *pflag.FlagSet) [][2]string {
 		if f.Shorthand != "" {
 			name = "-" + f.Shorthand + ", --" + f.Name
 		}
-		value, text := pflag.UnquoteUsage(f)
-		switch value {
-		case "":
-		case "string", "strings", "stringArray", "stringSlice":
-			name += " VALUE"
-		case "int", "uint", "float":
-			name += " N"
-		default:
-			name += " " + strings.ToUpper(value)
+		_, text := pflag.UnquoteUsage(f)
+		if p := placeholder(f); p != "" {
+			name += " " + p
 		}
 		switch f.DefValue {
 		case "", "0", "-1", "false", "[]":
@@ -102,6 +96,22 @@ func options(flags *pflag.FlagSet) [][2]string {
 		rows = append(rows, [2]string{name, text})
 	})
 	return rows
+}
+
+// placeholder stands for the value of an option; empty: it takes none.
+func placeholder(f *pflag.Flag) string {
+	value, _ := pflag.UnquoteUsage(f)
+	switch {
+	case value == "":
+		return ""
+	case strings.HasSuffix(f.Name, "-file"), f.Name == "config", f.Name == "client-cert", f.Name == "client-key":
+		return "FILE"
+	case f.Name == "output":
+		return "FORMAT"
+	case value == "int":
+		return "N"
+	}
+	return "VALUE"
 }
 
 // columns writes rows of a name and a text in two columns, the text wrapped.
