@@ -578,23 +578,6 @@ func TestHelpTopics(t *testing.T) {
 	}
 }
 
-// TestShowFindsTheRepository of a snapshot that is in one only.
-func TestShowFindsTheRepository(t *testing.T) {
-	k := newConsole(t)
-	for _, at := range [][2]string{{"r", "one"}, {"r", "both"}, {"q", "both"}} {
-		k.c.AddSnapshot(at[0], cluster.Snapshot{Name: at[1], Indices: []string{"i"}})
-	}
-	code, out, errs := k.run("snapshot", "show", "one")
-	require.Equal(t, 0, code, errs)
-	require.Contains(t, out, "one")
-	code, _, errs = k.run("snapshot", "show", "both")
-	require.Equal(t, 2, code)
-	require.Contains(t, errs, "both is in q and r")
-	code, _, errs = k.run("snapshot", "show", "on")
-	require.Equal(t, 1, code)
-	require.Contains(t, errs, "nearest names are one")
-}
-
 // TestQuiet prints nothing on success, but what was asked for as JSON; failures are told.
 func TestQuiet(t *testing.T) {
 	k := newConsole(t)

@@ -1,6 +1,8 @@
 package cmd
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -77,6 +79,8 @@ func newIndexList(app *App) *cobra.Command {
 	return c
 }
 
+// indices reaches the cluster and selects indices. With an error about a name that does not
+// exist, the session and the cluster are returned, too.
 func (a *App) indices(c *cobra.Command, f *selectFlags, names []string) (*session, cluster.Cluster, []*cluster.Index, error) {
 	chain, err := f.chain(cluster.Indices, names)
 	if err != nil {
@@ -92,7 +96,7 @@ func (a *App) indices(c *cobra.Command, f *selectFlags, names []string) (*sessio
 	}
 	for _, n := range names {
 		if !strings.Contains(n, "*") && !slices.ContainsFunc(all, func(i *cluster.Index) bool { return i.Name == n }) {
-			return nil, nil, nil, noIndex(n, all)
+			return x, cl, nil, noIndex(n, all)
 		}
 	}
 	list, err := selectItems(c.Context(), a, cl, chain, all)
@@ -100,7 +104,7 @@ func (a *App) indices(c *cobra.Command, f *selectFlags, names []string) (*sessio
 }
 
 func noIndex(name string, all []*cluster.Index) error {
-	err := fmt.Errorf("there is no index %s: %w", name, cluster.ErrNoIndex)
+	err := &missing{"no index is called " + name, cluster.ErrNoIndex}
 	if near := cluster.Nearest(name, cluster.Names(all)); near != "" {
 		return cluster.WithHint(err, "the nearest names are %s", near)
 	}
@@ -154,10 +158,14 @@ func newIndexShow(app *App) *cobra.Command {
 	var output string
 	c := &cobra.Command{
 		Use: "show INDEX", Short: "Show one index and the snapshots that contain it",
+		Long:    "Show one index and the snapshots that contain a complete copy of the index. For an\nindex that does not exist, show the snapshots that contain it.",
 		Example: "  esnap index show ks-logstash-log-2026.11.03",
 		Args:    wantArgs(1, 1, "one index"),
 		RunE: func(c *cobra.Command, args []string) error {
 			x, cl, list, err := app.indices(c, &selectFlags{}, args)
+			if cl != nil && errors.Is(err, cluster.ErrNoIndex) {
+				return x.showCopies(c.Context(), cl, args[0], output, err)
+			}
 			if err != nil {
 				return err
 			}
@@ -202,6 +210,56 @@ func newIndexShow(app *App) *cobra.Command {
 	}
 	outputFlag(c, &output, "text", "json", "yaml")
 	return c
+}
+
+// copyJSON is a copy of an index in a snapshot.
+type copyJSON struct {
+	Repository string `json:"repository"`
+	Snapshot   string `json:"snapshot"`
+	Started    any    `json:"start_time"`
+	Complete   bool   `json:"complete"`
+}
+
+// showCopies shows which snapshots contain an index that does not exist. The error is the
+// one about that, with the command that restores the index as its hint.
+func (x *session) showCopies(ctx context.Context, cl cluster.Cluster, name, output string, missing error) error {
+	snapshots, err := snapshotsOf(ctx, x.log, cl, nil, true)
+	if err != nil {
+		return err
+	}
+	var rows [][]string
+	value := []copyJSON{}
+	known, complete := []string{}, false
+	for _, s := range snapshots {
+		known = append(known, s.Indices...)
+		if !s.Holds(name) {
+			continue
+		}
+		j := copyJSON{s.Repository, s.Name, jsonTime(s.Start), s.HoldsGood(name)}
+		state := "incomplete"
+		if j.Complete {
+			state, complete = "complete", true
+		}
+		rows, value = append(rows, []string{s.Repository + "/" + s.Name, stamp(s.Start), state}), append(value, j)
+	}
+	if len(rows) > 0 || output != "text" {
+		columns := []column{{title: "snapshot"}, {title: "started"}, {title: "copy"}}
+		if err := writeList(x.Out, output, columns, rows, nil, map[string]any{"schema_version": report.SchemaVersion, "index": nil, "copies": value}); err != nil {
+			return err
+		}
+	}
+	var hinted *cluster.Hinted
+	errors.As(missing, &hinted)
+	switch near := cluster.Nearest(name, known); {
+	case complete:
+		return cluster.WithHint(hinted.Err, "to restore the index: esnap restore %s", terminal.Shell(name))
+	case len(rows) > 0:
+		return cluster.WithHint(hinted.Err, "no copy is complete; to restore what there is: esnap restore --partial %s", terminal.Shell(name))
+	case strings.HasPrefix(hinted.Advice, "the nearest names"), near == "":
+		return missing
+	default:
+		return cluster.WithHint(hinted.Err, "the nearest names in snapshots are %s", near)
+	}
 }
 
 func newIndexDelete(app *App) *cobra.Command {

@@ -227,6 +227,18 @@ func (a *App) confirm(ctx context.Context, yes bool, question string) error {
 	return nil
 }
 
+// missing is an error about something that does not exist. Its kind is not repeated in the
+// text.
+type missing struct {
+	text string
+	kind error
+}
+
+func (e *missing) Error() string { return e.text }
+
+// Unwrap is the kind.
+func (e *missing) Unwrap() error { return e.kind }
+
 // single returns the plan of a command that runs one action.
 func single(kind, description string, action actions.Action, chain filters.Chain, guards *bool) (*plan.Plan, error) {
 	if err := actions.Validate(action, map[string]bool{}); err != nil {

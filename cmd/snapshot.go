@@ -144,7 +144,7 @@ func noRepository(ctx context.Context, cl cluster.Cluster, name string, err erro
 	if !errors.Is(err, cluster.ErrNoRepository) {
 		return err
 	}
-	missing := fmt.Errorf("there is no repository %s: %w", name, cluster.ErrNoRepository)
+	missing := &missing{"there is no repository " + name, cluster.ErrNoRepository}
 	list, lerr := cl.Repositories(ctx)
 	if lerr != nil || len(list) == 0 {
 		return cluster.WithHint(missing, "no repository is registered; esnap repository register registers one")
@@ -199,23 +199,23 @@ func newSnapshotShow(app *App) *cobra.Command {
 	var output string
 	c := &cobra.Command{
 		Use: "show [REPOSITORY] SNAPSHOT", Short: "Show one snapshot: its contents and failures",
-		Example: "  esnap snapshot show snapshot-20261121010000\n  esnap snapshot show ks-log-snapshots snapshot-20261121010000",
-		Args:    wantArgs(1, 2, "a snapshot, and before it its repository if several contain it"),
+		Long: "Show one snapshot: its contents and failures. Without a repository, the snapshot is\nlooked for in all repositories.",
+		Example: `  esnap snapshot show snapshot-20261121010000
+  esnap snapshot show ks-log-snapshots snapshot-20261121010000`,
+		Args: wantArgs(1, 2, "a repository and a snapshot, or a snapshot"),
 		RunE: func(c *cobra.Command, args []string) error {
-			_, cl, err := app.reach(c)
+			x, cl, err := app.reach(c)
 			if err != nil {
 				return err
 			}
+			var s *cluster.Snapshot
 			if len(args) == 1 {
-				repository, err := repositoryOf(c.Context(), cl, args[0])
-				if err != nil {
-					return err
-				}
-				args = []string{repository, args[0]}
+				s, err = x.findSnapshot(c.Context(), cl, args[0])
+			} else if s, err = cl.Snapshot(c.Context(), args[0], args[1]); err != nil {
+				err = noSnapshot(c.Context(), cl, args[0], args[1], err)
 			}
-			s, err := cl.Snapshot(c.Context(), args[0], args[1])
 			if err != nil {
-				return noSnapshot(c.Context(), cl, args[0], args[1], err)
+				return err
 			}
 			if output != "text" {
 				return writeList(app.Out, output, nil, nil, nil, map[string]any{"schema_version": report.SchemaVersion, "snapshot": toJSON(s)})
@@ -227,45 +227,54 @@ func newSnapshotShow(app *App) *cobra.Command {
 	return c
 }
 
-// repositoryOf finds the one repository that contains a snapshot of this name.
-func repositoryOf(ctx context.Context, cl cluster.Cluster, name string) (string, error) {
+// findSnapshot looks for a snapshot in all repositories.
+func (x *session) findSnapshot(ctx context.Context, cl cluster.Cluster, name string) (*cluster.Snapshot, error) {
 	list, err := cl.Repositories(ctx)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	var found, known []string
-	var unread error
+	var found []*cluster.Snapshot
+	var in, names []string
 	for _, r := range list {
-		names, err := cluster.SnapshotNames(ctx, cl, r.Name)
-		if err != nil {
-			unread = err
-			continue
-		}
-		known = append(known, names...)
-		if slices.Contains(names, name) {
-			found = append(found, r.Name)
+		s, err := cl.Snapshot(ctx, r.Name, name)
+		switch {
+		case err == nil:
+			found, in = append(found, s), append(in, r.Name)
+		case errors.Is(err, cluster.ErrNoSnapshot):
+			if known, err := cluster.SnapshotNames(ctx, cl, r.Name); err == nil {
+				names = append(names, known...)
+			}
+		case errors.Is(err, cluster.ErrRepository), errors.Is(err, cluster.ErrNoRepository): // it is not to be read, or has gone
+			x.log.Warn("repository skipped", "repository", r.Name, "error", err.Error())
+		default:
+			return nil, err
 		}
 	}
 	switch {
 	case len(found) == 1:
 		return found[0], nil
 	case len(found) > 1:
-		return "", usagef("%s is in %s; name the repository, too", name, strings.Join(found, " and "))
-	case unread != nil:
-		return "", unread
+		return nil, &usageError{
+			text: fmt.Sprintf("the snapshot %s is in %d repositories: %s", name, len(in), strings.Join(in, ", ")),
+			hint: "name the repository, too: esnap snapshot show " + terminal.Shell(in[0], name),
+		}
 	}
-	err = fmt.Errorf("no snapshot is called %s: %w", name, cluster.ErrNoSnapshot)
-	if near := cluster.Nearest(name, known); near != "" {
-		return "", cluster.WithHint(err, "the nearest names are %s", near)
+	none := &missing{"no repository contains the snapshot " + name, cluster.ErrNoSnapshot}
+	near := cluster.Nearest(name, names)
+	switch {
+	case slices.ContainsFunc(list, func(r cluster.Repository) bool { return r.Name == name }):
+		return nil, cluster.WithHint(none, "%s is a repository; esnap snapshot list %s lists its snapshots", name, terminal.Shell(name))
+	case near != "":
+		return nil, cluster.WithHint(none, "the nearest names are %s", near)
 	}
-	return "", err
+	return nil, cluster.WithHint(none, "esnap snapshot list lists all snapshots")
 }
 
 func noSnapshot(ctx context.Context, cl cluster.Cluster, repository, name string, err error) error {
 	if !errors.Is(err, cluster.ErrNoSnapshot) {
 		return noRepository(ctx, cl, repository, err)
 	}
-	missing := fmt.Errorf("there is no snapshot %s/%s: %w", repository, name, cluster.ErrNoSnapshot)
+	missing := &missing{"there is no snapshot " + repository + "/" + name, cluster.ErrNoSnapshot}
 	if names, lerr := cluster.SnapshotNames(ctx, cl, repository); lerr == nil {
 		if near := cluster.Nearest(name, names); near != "" {
 			return cluster.WithHint(missing, "the nearest names are %s", near)
