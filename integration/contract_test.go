@@ -39,6 +39,7 @@ func TestContract(t *testing.T) {
 				return clustertest.Fixture{
 					Cluster:  client,
 					Prefix:   prefix,
+					Pause:    time.Sleep,
 					Location: func(name string) string { return path.Join(server.Repo, name) },
 					CreateIndex: func(t *testing.T, name string, s clustertest.Setup) {
 						t.Helper()

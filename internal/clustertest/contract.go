@@ -21,6 +21,8 @@ type Fixture struct {
 	Location func(name string) string
 	// CreateIndex makes an index in a way of its own.
 	CreateIndex func(t *testing.T, name string, s Setup)
+	// Pause waits between two looks at what the cluster does in its own time.
+	Pause func(time.Duration)
 }
 
 // Setup is what an index of the contract is like: one primary, and documents whose
@@ -137,15 +139,16 @@ func (c contract) create(n string, s Setup) string {
 // eventually calls done until it returns true.
 func (c contract) eventually(what string, done func() (bool, error)) {
 	c.Helper()
-	deadline := time.Now().Add(patience)
+	deadline, waited := time.Now().Add(patience), time.Duration(0)
 	for pause := 10 * time.Millisecond; ; pause = min(2*pause, time.Second) {
 		ok, err := done()
 		require.NoError(c, err, what)
 		if ok {
 			return
 		}
-		require.True(c, time.Now().Before(deadline), "%s took more than %s", what, patience)
-		time.Sleep(pause)
+		require.True(c, time.Now().Before(deadline) && waited < patience, "%s took more than %s", what, patience)
+		c.Pause(pause)
+		waited += pause
 	}
 }
 

@@ -31,6 +31,7 @@ func TestMemoryContract(t *testing.T) {
 				return Fixture{
 					Cluster:  m,
 					Prefix:   "contract-",
+					Pause:    func(time.Duration) {}, // it comes further with each look
 					Location: func(name string) string { return path.Join("/backup", name) },
 					CreateIndex: func(_ *testing.T, name string, s Setup) {
 						i := cluster.Index{

@@ -10,7 +10,9 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -19,6 +21,25 @@ import (
 	"github.com/esnap/esnap/internal/clustertest"
 	"github.com/esnap/esnap/internal/es"
 )
+
+// hurried is a stopwatch on which every pause is over at once, and counts in full.
+type hurried struct {
+	cluster.Stopwatch
+	slept atomic.Int64
+}
+
+func newHurried() *hurried { return &hurried{Stopwatch: cluster.RealTime()} }
+
+func (h *hurried) Elapsed() time.Duration {
+	return h.Stopwatch.Elapsed() + time.Duration(h.slept.Load())
+}
+
+func (h *hurried) Sleep(ctx context.Context, d time.Duration) error {
+	if ctx.Err() == nil {
+		h.slept.Add(int64(d))
+	}
+	return context.Cause(ctx)
+}
 
 type shell struct {
 	t    *testing.T
@@ -41,7 +62,7 @@ func (s *shell) program(name string, args ...string) (code int, out, errs string
 	s.t.Helper()
 	var stdout, stderr bytes.Buffer
 	code = Main(context.Background(), Host{
-		Out: &stdout, Err: &stderr, Now: time.Now, Local: time.UTC, Version: "test",
+		Out: &stdout, Err: &stderr, Now: time.Now, Watch: newHurried(), Local: time.UTC, Version: "test",
 		Env: func(n string) (string, bool) { v, ok := s.env[n]; return v, ok },
 		Environ: func() (list []string) {
 			for n, v := range s.env {
@@ -285,6 +306,10 @@ func TestMasterOnly(t *testing.T) {
 }
 
 func TestDryRunOfActionsWithSteps(t *testing.T) {
+	synctest.Test(t, dryRunOfActionsWithSteps) // the remote cluster is tried again for a while
+}
+
+func dryRunOfActionsWithSteps(t *testing.T) {
 	s := newShell(t)
 	s.c.AddIndex(cluster.Index{Name: "a", Primaries: 4, Aliases: []string{"x"}})
 	file := s.file("action_file.yml", `
@@ -318,6 +343,7 @@ actions:
 	require.Equal(t, 0, code, errs)
 	require.Contains(t, out, `DRY-RUN: REINDEX: request body: {"dest":{"index":"b"},"source":{"index":["a"]}} with arguments: refresh=true requests_per_second=-1 slices=3`)
 	require.Empty(t, s.c.Writes())
+	time.Sleep(24 * time.Hour) // the transport's goroutine for the dead host ends
 }
 
 // TestLogLinesOfBothGenerations holds columns and keys to Curator's.

@@ -38,7 +38,7 @@ func (s *shell) doesOn(c cluster.Cluster, now time.Time, want int, file string, 
 	s.t.Helper()
 	var out bytes.Buffer
 	code := Main(context.Background(), Host{
-		Out: &out, Err: &out, Now: func() time.Time { return now }, Local: time.UTC, Version: "test",
+		Out: &out, Err: &out, Now: func() time.Time { return now }, Watch: newHurried(), Local: time.UTC, Version: "test",
 		Env:     func(n string) (string, bool) { v, ok := s.env[n]; return v, ok },
 		Connect: func(es.Options) (cluster.Cluster, error) { return c, nil },
 	}, program, append(args, s.file("actions.yml", file)))

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -266,23 +265,21 @@ func TestWaitsForEver(t *testing.T) {
 // that it is open again does.
 func TestARestoreOverClosedIndicesWhoseReplyIsLost(t *testing.T) {
 	for _, done := range []bool{true, false} {
-		synctest.Test(t, func(t *testing.T) { // it is looked for as long as the request may still arrive
-			s := newShell(t)
-			s.c.AddIndex(cluster.Index{Name: "a", Closed: true})
-			s.c.AddSnapshot("r", cluster.Snapshot{Name: "s", Indices: []string{"a"}})
-			lose := func(method string, _ []string) error {
-				if method == "RestoreSnapshot" {
-					return cluster.ErrLost
-				}
-				return nil
+		s := newShell(t)
+		s.c.AddIndex(cluster.Index{Name: "a", Closed: true})
+		s.c.AddSnapshot("r", cluster.Snapshot{Name: "s", Indices: []string{"a"}})
+		lose := func(method string, _ []string) error {
+			if method == "RestoreSnapshot" {
+				return cluster.ErrLost
 			}
-			if s.c.Fault = lose; done {
-				s.c.Fault, s.c.FaultAfter = nil, lose
-			}
-			out := s.does(map[bool]int{true: 0, false: 1}[done], one("restore", "repository: r, name: s, indices: [a]", all))
-			require.Len(t, s.c.CallsOf("RestoreSnapshot"), 1, out)
-			require.Equal(t, done, !s.index("a").Closed)
-		})
+			return nil
+		}
+		if s.c.Fault = lose; done {
+			s.c.Fault, s.c.FaultAfter = nil, lose
+		}
+		out := s.does(map[bool]int{true: 0, false: 1}[done], one("restore", "repository: r, name: s, indices: [a]", all))
+		require.Len(t, s.c.CallsOf("RestoreSnapshot"), 1, out)
+		require.Equal(t, done, !s.index("a").Closed)
 	}
 }
 

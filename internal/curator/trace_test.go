@@ -242,7 +242,7 @@ func (w *wire) curator(s *shell, client, file string) (code int, out string) {
 	defer server.Close()
 	var said bytes.Buffer
 	code = Main(context.Background(), Host{
-		Out: &said, Err: &said, Now: time.Now, Local: time.UTC, Version: "test",
+		Out: &said, Err: &said, Now: time.Now, Watch: newHurried(), Local: time.UTC, Version: "test",
 		Env: func(n string) (string, bool) { v, ok := s.env[n]; return v, ok },
 	}, program, []string{"--config", s.file("c.yml", fmt.Sprintf(client, server.URL)), s.file("a.yml", file)})
 	return code, said.String()

@@ -19,6 +19,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -141,12 +142,15 @@ func TestTLS(t *testing.T) {
 		})
 	}
 	t.Run("no client certificate", func(t *testing.T) {
-		client, err := New(Options{URLs: []string{mutual}, CAFile: ca})
-		require.NoError(t, err)
-		ctx, cancel := context.WithTimeout(context.Background(), 150*time.Millisecond)
-		defer cancel()
-		_, err = client.Server(ctx)
-		requireKind(t, cluster.ErrUnreachable, err, "no client certificate")
+		synctest.Test(t, func(t *testing.T) { // the pauses between tries
+			client, err := New(Options{URLs: []string{mutual}, CAFile: ca})
+			require.NoError(t, err)
+			ctx, cancel := context.WithTimeout(context.Background(), 150*time.Millisecond)
+			defer cancel()
+			_, err = client.Server(ctx)
+			requireKind(t, cluster.ErrUnreachable, err, "no client certificate")
+			time.Sleep(24 * time.Hour) // the transport's goroutine for the dead host ends
+		})
 	})
 }
 

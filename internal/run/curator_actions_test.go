@@ -158,7 +158,7 @@ func TestForcemergeLeavesOutWhatIsMerged(t *testing.T) {
 	res, r := b.run("actions: {1: {action: forcemerge, options: {max_num_segments: 1, delay: 2}, " + onLogs + "}}")
 	require.NoError(t, errors.Join(res.Errors()...))
 	require.Equal(t, map[string]cluster.Result{"logs-b": cluster.Done}, r.outcomes())
-	require.GreaterOrEqual(t, b.time.elapsed.Seconds(), 2.0)
+	require.GreaterOrEqual(t, b.time.Elapsed().Seconds(), 2.0)
 	res, _ = b.run("actions: {1: {action: forcemerge, options: {max_num_segments: 1}, " + onLogs + "}}")
 	require.ErrorIs(t, res.Actions[0].Err, cluster.ErrEmpty)
 }
