@@ -4,6 +4,7 @@ VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev
 COMMIT   ?= $(shell git rev-parse --short HEAD 2>/dev/null)
 LDFLAGS  := -s -w -X github.com/esnap/esnap/cmd.version=$(VERSION) -X github.com/esnap/esnap/cmd.commit=$(COMMIT)
 LINT     := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.12.2
+FUZZTIME ?= 10s
 BIN      := bin
 BENCH    ?= .
 MATRIX   := es670 es6823 es71728 es8197 es920 os1320 os2110 os330
@@ -38,7 +39,7 @@ matrix: servers ## the same scenarios on every supported server, and a table of 
 test-docker: ## integration tests on official images, through a Docker engine
 	ESNAP_TEST_PROVIDER=docker $(MAKE) integration
 
-race: ## unit tests with the race detector
+race: ## unit tests with the race detector, which needs a C compiler
 	CGO_ENABLED=1 $(GO) test -race ./...
 
 lint: ## golangci-lint, and no change left by gofmt and go mod tidy
@@ -47,8 +48,8 @@ lint: ## golangci-lint, and no change left by gofmt and go mod tidy
 manifests: ## the Kubernetes manifests of examples/, strictly against the API types of the versions they are for
 	@GO='$(GO)' scripts/manifests.sh
 
-fuzz: ## every fuzz test for ten seconds
-	@scripts/fuzz.sh 10s
+fuzz: ## every fuzz test for FUZZTIME (10s)
+	@GO='$(GO)' scripts/fuzz.sh $(FUZZTIME)
 
 bench: servers ## benchmarks on real servers, and beside Curator (scripts/curators.sh) the table of docs/performance.md
 	ESNAP_REQUIRE_SERVERS=1 $(GO) test -tags integration -run '^$$' -bench '$(BENCH)' -benchtime 5x -timeout 150m ./integration/

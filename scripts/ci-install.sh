@@ -1,6 +1,7 @@
 #!/bin/sh
 # Installs what the tests need and the machine has not got: a JDK 17 and Maven, which fetch and run the search servers,
-# and unzip. Running it again changes nothing. For Debian, as root.
+# and unzip. `ci-install.sh race` instead installs a C compiler, which the race detector needs. Running it again changes
+# nothing. For Debian, as root.
 set -eu
 
 # jdk OLDEST [NEWEST]: prints the home of a JDK whose major version lies between the two.
@@ -15,6 +16,23 @@ jdk() {
 	done
 }
 
+# install PACKAGES...
+install() {
+	[ $# -gt 0 ] || return 0
+	echo "installing: $*"
+	apt-get update -q
+	DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "$@"
+}
+
+if [ "${1:-}" = race ]; then
+	# A compiler alone is not enough: it has to find the C library.
+	works() { echo 'int main(void) { return 0; }' | ${CC:-gcc} -x c -include stdlib.h -o /dev/null - 2>/dev/null; }
+	works || install gcc libc6-dev
+	works || { echo "${CC:-gcc} does not build a C program, which the race detector needs" >&2; exit 1; }
+	echo "C compiler: $(command -v "${CC:-gcc}")"
+	exit
+fi
+
 missing=
 [ -n "$(jdk 17 17)" ] || missing="$missing openjdk-17-jdk-headless"
 for command in mvn unzip; do
@@ -25,12 +43,8 @@ for command in mvn unzip; do
 	esac
 done
 
-if [ -n "$missing" ]; then
-	echo "installing:$missing"
-	apt-get update -q
-	# shellcheck disable=SC2086 # a list of packages
-	DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $missing
-fi
+# shellcheck disable=SC2086 # a list of packages
+install $missing
 
 echo "JDK 17: $(jdk 17 17)"
 echo "mvn: $(command -v mvn)"
