@@ -10,7 +10,7 @@ BENCH    ?= .
 MATRIX   := es670 es6823 es71728 es8197 es920 os1320 os2110 os330
 export CGO_ENABLED = 0
 
-.PHONY: help build dist test unit integration servers matrix test-docker race lint manifests fuzz bench demo image image-test golden cover clean
+.PHONY: help build dist test unit integration servers matrix test-docker race lint manifests fuzz licences bench demo image image-test golden cover clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -50,6 +50,9 @@ manifests: ## the Kubernetes manifests of examples/, strictly against the API ty
 
 fuzz: ## every fuzz test for FUZZTIME (10s)
 	@GO='$(GO)' scripts/fuzz.sh $(FUZZTIME)
+
+licences: ## the licences of the modules in the binary
+	$(GO) test -count=1 -v -run '^TestLicences$$' .
 
 bench: servers ## benchmarks on real servers, and beside Curator (scripts/curators.sh) the table of docs/performance.md
 	ESNAP_REQUIRE_SERVERS=1 $(GO) test -tags integration -run '^$$' -bench '$(BENCH)' -benchtime 5x -timeout 150m ./integration/
