@@ -115,6 +115,33 @@ func TestWrongCommandLinesAreTwoAndSendNothing(t *testing.T) {
 	}
 }
 
+// TestErrorsOfFlags are in plain words.
+func TestErrorsOfFlags(t *testing.T) {
+	for line, want := range map[string]string{
+		"index list --count x":    `invalid value "x" for --count: expected a number, 1 or more`,
+		"index list --count 0":    `invalid value "0" for --count: expected a number, 1 or more`,
+		"run --force=maybe f":     `invalid value "maybe" for --force: expected true or false`,
+		"run -n=3 f":              `invalid value "3" for --dry-run: expected true or false`,
+		"--insecure=5x status":    `invalid value "5x" for --insecure: expected true or false`,
+		`run --only a"b f`:        `invalid value "a\"b" for --only: expected values separated by commas`,
+		"index list --older-than": "the flag --older-than needs a value",
+		"index list -o":           "the flag --output needs a value",
+		"index list -Z":           "there is no flag -Z",
+		"index list --nosuch":     "there is no flag --nosuch",
+		"index list --prefx a":    "there is no flag --prefx",
+		"index list --regex (":    "--regex: regular expression",
+		"version -o xml":          `there is no output format "xml"; there are text, json`,
+	} {
+		k := newConsole(t)
+		code, out, errs := k.run(strings.Fields(line)...)
+		require.Equal(t, 2, code, line)
+		require.Empty(t, out, line)
+		require.Equal(t, "esnap: "+want, errs[:min(len(errs), len(want)+7)], line)
+		require.NotContains(t, errs, "strconv", line)
+		require.Equal(t, strings.Contains(line, "prefx"), strings.Contains(errs, "did you mean --prefix?"), line)
+	}
+}
+
 func TestSuggestions(t *testing.T) {
 	k := newConsole(t)
 	k.c.AddIndices("ks-logstash-log-2026.11.03")

@@ -1,12 +1,16 @@
 package cmd
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/esnap/esnap/internal/cluster"
 )
 
 // whole is the value of a flag that takes a whole number with a lower bound. A number
@@ -26,7 +30,7 @@ func (w whole[T]) String() string {
 func (w whole[T]) Set(text string) error {
 	n, err := strconv.ParseInt(text, 10, 32)
 	if err != nil || T(n) < w.least {
-		return fmt.Errorf("must be a whole number, %d or more", w.least)
+		return fmt.Errorf("expected a number, %d or more", w.least)
 	}
 	*w.to = T(n)
 	return nil
@@ -39,6 +43,45 @@ func (w whole[T]) Type() string { return "int" }
 func wholeFlag[T int | int64](f *pflag.FlagSet, to *T, name string, least T, usage string) {
 	*to = least - 1
 	f.Var(whole[T]{to, least}, name, usage)
+}
+
+// flagError puts an error of the flag parser into plain words.
+func flagError(c *cobra.Command, err error) error {
+	ue := &usageError{text: err.Error(), hint: c.CommandPath() + " --help lists the flags"}
+	var invalid *pflag.InvalidValueError
+	var unknown *pflag.NotExistError
+	var lacking *pflag.ValueRequiredError
+	switch {
+	case errors.As(err, &invalid):
+		ue.text = fmt.Sprintf("invalid value %q for --%s: %s", invalid.GetValue(), invalid.GetFlag().Name, expected(invalid))
+	case errors.As(err, &lacking):
+		ue.text = fmt.Sprintf("the flag --%s needs a value", lacking.GetFlag().Name)
+	case errors.As(err, &unknown) && unknown.GetSpecifiedShortnames() != "":
+		ue.text = fmt.Sprintf("there is no flag -%s", unknown.GetSpecifiedName())
+	case errors.As(err, &unknown):
+		ue.text = fmt.Sprintf("there is no flag --%s", unknown.GetSpecifiedName())
+		var names []string
+		c.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+		if near, _, _ := strings.Cut(cluster.Nearest(unknown.GetSpecifiedName(), names), ","); near != "" {
+			ue.hint = "did you mean --" + near + "?"
+		}
+	}
+	return ue
+}
+
+// expected is what the value of a flag should have been.
+func expected(err *pflag.InvalidValueError) string {
+	switch t := err.GetFlag().Value.Type(); {
+	case t == "bool":
+		return "expected true or false"
+	case t == "stringSlice":
+		return "expected values separated by commas"
+	}
+	var parse *strconv.NumError
+	if errors.As(err.Unwrap(), &parse) {
+		return "expected a number"
+	}
+	return err.Unwrap().Error()
 }
 
 // noEmptyFlags refuses a flag with an empty value. A script passes one when its variable

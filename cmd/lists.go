@@ -54,7 +54,11 @@ func (f *selectFlags) chain(list cluster.ListKind, names []string) (filters.Chai
 			g[k] = true
 		}
 		if err := filters.Validate(x, list, g); err != nil {
-			return usagef("%s", err)
+			flag := ""
+			if f, ok := x.(*filters.Pattern); ok {
+				flag = "--" + f.Kind + ": "
+			}
+			return usagef("%s%s", flag, strings.TrimPrefix(err.Error(), "value: "))
 		}
 		c = append(c, filters.Link{Kind: kind, Filter: x, Exclude: exclude})
 		return nil

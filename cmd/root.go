@@ -44,9 +44,7 @@ When in doubt, it keeps the data and reports why.`,
 	root.PersistentFlags().BoolP("verbose", "v", false, "log every request (the same as --log-level debug)")
 	root.PersistentFlags().BoolP("quiet", "q", false, "log errors only, and print nothing on success")
 	root.PersistentFlags().Bool("no-progress", false, "show no progress on a terminal")
-	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return &usageError{text: err.Error(), hint: c.CommandPath() + " --help lists the flags"}
-	})
+	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(
 		newRun(app), newValidate(app), newRestore(app), newMark(app),
 		newSnapshot(app), newRepository(app), newIndex(app),

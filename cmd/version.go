@@ -37,7 +37,7 @@ func newVersion(app *App) *cobra.Command {
 			return printVersion(app.Out)
 		},
 	}
-	c.Flags().StringVarP(&output, "output", "o", "text", "text or json")
+	outputFlag(c, &output, "text", "json")
 	return c
 }
 
