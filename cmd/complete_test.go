@@ -59,9 +59,8 @@ func TestCompletion(t *testing.T) {
 		"sna|":                               "snapshot " + none,
 		"completion |":                       "bash fish powershell zsh " + none,
 	} {
-		before, last, _ := strings.Cut(strings.TrimSuffix(line, "|")+"\x00", "\x00")
-		words := strings.Split(before, " ")
-		last = words[len(words)-1]
+		words := strings.Split(strings.TrimSuffix(line, "|"), " ")
+		last := words[len(words)-1]
 		code, out, errs := k.run(append([]string{"__completeNoDesc"}, words...)...)
 		require.Zero(t, code, line)
 		require.Equal(t, want, completions(out, last), line)
