@@ -113,6 +113,7 @@ func TestCompletionWaitsTwoSeconds(t *testing.T) {
 		require.Zero(t, code)
 		require.Equal(t, ":4\n", out)
 		require.Equal(t, 2*time.Second, time.Since(start))
+		synctest.Wait()
 		require.Equal(t, 2*time.Second, k.connected.Timeout)
 		require.Equal(t, 2*time.Second, k.connected.ConnectTimeout)
 	})
