@@ -4,13 +4,14 @@ VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev
 COMMIT   ?= $(shell git rev-parse --short HEAD 2>/dev/null)
 LDFLAGS  := -s -w -X github.com/esnap/esnap/cmd.version=$(VERSION) -X github.com/esnap/esnap/cmd.commit=$(COMMIT)
 LINT     := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.12.2
+VULN     := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 FUZZTIME ?= 10s
 BIN      := bin
 BENCH    ?= .
 MATRIX   := es670 es6823 es71728 es8197 es920 os1320 os2110 os330
 export CGO_ENABLED = 0
 
-.PHONY: help build dist test unit integration servers matrix test-docker race lint manifests fuzz licences bench demo image image-test golden cover clean
+.PHONY: help build dist test unit integration servers matrix test-docker race lint manifests fuzz licences vuln bench demo image image-test golden cover clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -53,6 +54,9 @@ fuzz: ## every fuzz test for FUZZTIME (10s)
 
 licences: ## the licences of the modules in the binary
 	$(GO) test -count=1 -v -run '^TestLicences$$' .
+
+vuln: ## known vulnerabilities, from Go's database: needs the network
+	$(GO) run $(VULN) ./...
 
 bench: servers ## benchmarks on real servers, and beside Curator (scripts/curators.sh) the table of docs/performance.md
 	ESNAP_REQUIRE_SERVERS=1 $(GO) test -tags integration -run '^$$' -bench '$(BENCH)' -benchtime 5x -timeout 150m ./integration/
