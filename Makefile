@@ -6,12 +6,13 @@ LDFLAGS  := -s -w -X github.com/esnap/esnap/cmd.version=$(VERSION) -X github.com
 LINT     := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.12.2
 VULN     := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 FUZZTIME ?= 10s
+SINCE    ?= main
 BIN      := bin
 BENCH    ?= .
 MATRIX   := es670 es6823 es71728 es8197 es920 os1320 os2110 os330
 export CGO_ENABLED = 0
 
-.PHONY: help build dist test unit integration servers matrix test-docker race lint manifests fuzz licences vuln bench demo image image-test golden cover clean
+.PHONY: help build dist test unit integration servers matrix test-docker race lint lines manifests fuzz licences vuln bench demo image image-test golden cover clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -45,6 +46,9 @@ race: ## unit tests with the race detector, which needs a C compiler
 
 lint: ## golangci-lint, and no change left by gofmt and go mod tidy
 	@scripts/lint.sh $(LINT)
+
+lines: ## no line longer than 140 characters among those that are new since SINCE (main)
+	@scripts/lint.sh $(LINT) $(SINCE)
 
 manifests: ## the Kubernetes manifests of examples/, strictly against the API types of the versions they are for
 	@GO='$(GO)' scripts/manifests.sh

@@ -59,14 +59,17 @@ var licences = map[string]string{
 var clauses = []struct{ licence, words string }{
 	{"Apache-2.0", "Apache License Version 2.0, January 2004"},
 	{"Apache-2.0", "Licensed under the Apache License, Version 2.0"},
-	{"MIT", "Permission is hereby granted, free of charge, to any person obtaining a copy of this software and associated documentation files"},
+	{"MIT", "Permission is hereby granted, free of charge, to any person obtaining a copy of this software"},
 	{"ISC", "Permission to use, copy, modify, and/or distribute this software for any purpose with or without fee is hereby granted"},
 	{"ISC", "Permission to use, copy, modify, and distribute this software for any purpose with or without fee is hereby granted"},
 	{"MPL-2.0", "Mozilla Public License Version 2.0"},
 }
 
 // Clauses of the family BSD; an endorsement is what the third one is about.
-const bsd, endorsement = "Redistribution and use in source and binary forms, with or without modification, are permitted", "endorse or promote products"
+const (
+	bsd         = "Redistribution and use in source and binary forms, with or without modification, are permitted"
+	endorsement = "endorse or promote products"
+)
 
 // licencesOf names the licences whose words a text has. What is left of those that
 // are not permissive has a name, too, which no module may have.
@@ -89,7 +92,8 @@ func licencesOf(text string) []string {
 }
 
 var (
-	unfree      = regexp.MustCompile(`(?i)GNU (Affero |Lesser |Library )?General Public License|Server Side Public License|Business Source License|Elastic License|Commons Clause|Creative Commons`)
+	unfree = regexp.MustCompile(`(?i)GNU (Affero |Lesser |Library )?General Public License|Server Side Public License|` +
+		`Business Source License|Elastic License|Commons Clause|Creative Commons`)
 	licenceFile = regexp.MustCompile(`(?i)^(un)?(licen[cs]e|copying)([-._].*)?$`)
 )
 
@@ -98,7 +102,8 @@ var (
 func TestLicences(t *testing.T) {
 	folders := map[string]map[string]bool{} // of a module
 	for _, system := range []string{"linux", "darwin", "windows"} {
-		list := exec.Command("go", "list", "-deps", "-f", "{{with .Module}}{{if not .Main}}{{.Path}}\t{{.Dir}}\t{{$.Dir}}{{end}}{{end}}", "./cmd/esnap")
+		const format = "{{with .Module}}{{if not .Main}}{{.Path}}\t{{.Dir}}\t{{$.Dir}}{{end}}{{end}}"
+		list := exec.Command("go", "list", "-deps", "-f", format, "./cmd/esnap")
 		list.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+system, "GOARCH=amd64")
 		var stderr bytes.Buffer
 		list.Stderr = &stderr

@@ -167,7 +167,8 @@ func TestPatternThatRunsWild(t *testing.T) {
 			l, err := link(cluster.Indices, `filtertype: pattern, kind: regex, value: '^(a+)+$'`)
 			require.NoError(t, err)
 			l.Exclude = exclude
-			sel, err := Chain{l}.Select(context.Background(), at("2024-01-01"), cluster.Items([]*cluster.Index{{Name: strings.Repeat("a", 60) + "!"}}), noFacts)
+			items := cluster.Items([]*cluster.Index{{Name: strings.Repeat("a", 60) + "!"}})
+			sel, err := Chain{l}.Select(context.Background(), at("2024-01-01"), items, noFacts)
 			require.NoError(t, err)
 			require.Empty(t, sel.Selected)
 			require.True(t, sel.Spared[0].Warn)
