@@ -182,7 +182,8 @@ func TestCuratorFormsDisabled(t *testing.T) {
 		t.Run(kind, func(t *testing.T) {
 			text := strings.Replace(string(data), "disable_action: False", "disable_action: True", 1)
 			require.NotEqual(t, string(data), text)
-			file := filepath.Join(t.TempDir(), kind+".yml")
+			home := t.TempDir()
+			file := filepath.Join(home, kind+".yml")
 			require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
 			for _, compat := range []string{"5", "8"} {
 				memory := clustertest.New()
@@ -190,7 +191,7 @@ func TestCuratorFormsDisabled(t *testing.T) {
 				var out, log bytes.Buffer
 				app := &cmd.App{
 					In: strings.NewReader(""), Out: &out, Err: &log, Now: time.Now,
-					Env:     func(name string) (string, bool) { return t.TempDir(), name == "HOME" },
+					Env:     func(name string) (string, bool) { return home, name == "HOME" },
 					Connect: func(es.Options) (cluster.Cluster, error) { return memory, nil },
 				}
 				code := cmd.Main(t.Context(), app, []string{"curator", "--compat", compat, "--config", "kubesphere/config.yml", file})
