@@ -215,16 +215,11 @@ func disconnected(err error) bool {
 // anyway; elsewhere the verification is left out with a warning.
 func (e *Env) verify(ctx context.Context, repository string, waitForRunning *time.Duration) error {
 	p := newWaitBudget(e.waitForRunning(waitForRunning))
-	for p.total > 0 {
-		server, err := e.Cluster.Server(ctx)
-		if err != nil || server.Concurrent() {
-			break
-		}
-		if running := e.running(ctx); running == "" {
-			break
-		}
-		if err := p.spend(ctx, e, &cluster.Error{Op: "verify repository " + repository, Kind: cluster.ErrBusy}); err != nil {
-			return err
+	if server, err := e.Cluster.Server(ctx); err == nil && !server.Concurrent() && p.total > 0 {
+		for e.running(ctx) != "" {
+			if err := p.spend(ctx, e, &cluster.Error{Op: "verify repository " + repository, Kind: cluster.ErrBusy}); err != nil {
+				return err
+			}
 		}
 	}
 	err := e.persist(ctx, "the verification of repository "+repository, func() error {

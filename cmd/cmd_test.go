@@ -623,3 +623,34 @@ func TestQuiet(t *testing.T) {
 	require.Equal(t, 1, code)
 	require.Contains(t, out+errs, "no index is called nothing")
 }
+
+// TestMasterOnlyIsForFiles: what an operator types is done on every node.
+func TestMasterOnlyIsForFiles(t *testing.T) {
+	k := newConsole(t)
+	k.env["ESNAP_CONFIG"] = k.file("client: {hosts: [a, b], master_only: true}")
+	k.c.AddIndices("logs-2026.11.01")
+	k.c.AddRepository(cluster.Repository{Name: "r"})
+	code, _, errs := k.run("run", k.file(deleteLogs))
+	require.Equal(t, 2, code)
+	require.Contains(t, errs, "master_only")
+	require.Empty(t, k.c.Writes())
+	code, _, errs = k.run("snapshot", "create", "r", "logs-*")
+	require.Equal(t, 0, code, errs)
+}
+
+// TestAnUnreachableClusterIsLogged, with the time it took, and reported.
+func TestAnUnreachableClusterIsLogged(t *testing.T) {
+	k := newConsole(t)
+	log := filepath.Join(t.TempDir(), "log")
+	delete(k.env, "ESNAP_LOG_LEVEL")
+	k.env["ESNAP_LOG_FILE"] = log
+	k.c.Fault = func(string, []string) error {
+		return &cluster.Error{Op: "ask", Kind: cluster.ErrUnreachable, Text: "no route"}
+	}
+	code, out, _ := k.run("run", "-o", "json", k.file(deleteLogs))
+	require.Equal(t, 3, code)
+	require.Contains(t, out, `"error": "ask: no route"`)
+	text, err := os.ReadFile(log)
+	require.NoError(t, err)
+	require.Regexp(t, `level=ERROR msg="run aborted" stage=connect took=\S+ error="ask: no route"`, string(text))
+}

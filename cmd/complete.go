@@ -13,7 +13,6 @@ import (
 
 	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/connect"
-	"github.com/esnap/esnap/internal/es"
 	"github.com/esnap/esnap/internal/settings"
 	"github.com/esnap/esnap/internal/terminal"
 	"github.com/esnap/esnap/repository"
@@ -53,9 +52,7 @@ func addCompletion(app *App, root *cobra.Command) {
 			case "", "FILE": // no value, or the shell's own completion
 				return
 			case "FORMAT":
-				if list := strings.Split(strings.ReplaceAll(f.Usage, " or ", ", "), ", "); f.Name == "output" {
-					do, ok = values(list...), true
-				}
+				do, ok = values(strings.Split(strings.ReplaceAll(f.Usage, " or ", ", "), ", ")...), true
 			}
 			if !ok {
 				do = values()
@@ -164,10 +161,7 @@ func (a *App) silently(c *cobra.Command) (cluster.Cluster, error) {
 	}
 	o := connect.Options(s, Version(), x.purpose())
 	o.Timeout, o.ConnectTimeout, o.Warn = lookUpTime, lookUpTime, func(string) {}
-	if a.Connect != nil {
-		return a.Connect(o)
-	}
-	return es.New(o)
+	return a.client(o)
 }
 
 func indexNames(ctx context.Context, cl cluster.Cluster, _ *cobra.Command, _ []string, _ string) ([]string, error) {

@@ -53,13 +53,13 @@ func (a *App) help(c *cobra.Command) string {
 				rows = append(rows, [2]string{sub.Name(), sub.Short})
 			}
 		}
-		b.WriteString("\nCommands:\n" + columns(rows, width))
+		b.WriteString("\nCommands:\n" + twoColumns(rows, width))
 	}
 	if c.Example != "" {
 		b.WriteString("\nExamples:\n" + strings.TrimRight(c.Example, "\n") + "\n")
 	}
 	if rows := options(c.LocalNonPersistentFlags()); len(rows) > 0 && c.HasParent() {
-		b.WriteString("\nOptions:\n" + columns(rows, width))
+		b.WriteString("\nOptions:\n" + twoColumns(rows, width))
 	}
 	end := "esnap options: options of all commands; esnap help exit-codes: exit codes"
 	if c.HasAvailableSubCommands() {
@@ -114,8 +114,8 @@ func placeholder(f *pflag.Flag) string {
 	return "VALUE"
 }
 
-// columns writes rows of a name and a text in two columns, the text wrapped.
-func columns(rows [][2]string, width int) string {
+// twoColumns writes rows of a name and a text in two columns, the text wrapped.
+func twoColumns(rows [][2]string, width int) string {
 	column := 0
 	for _, r := range rows {
 		column = max(column, len(r[0]))
@@ -168,7 +168,7 @@ func newOptions(app *App) *cobra.Command {
 		Example: "  esnap options",
 		RunE: func(c *cobra.Command, _ []string) error {
 			_, err := fmt.Fprintf(app.Out, "Each command takes these options:\n\n%s\nThe same settings come from the environment and from a client file: esnap config show.\n",
-				columns(options(c.Root().PersistentFlags()), app.columns()))
+				twoColumns(options(c.Root().PersistentFlags()), app.columns()))
 			return err
 		},
 	}

@@ -80,7 +80,7 @@ func newIndexList(app *App) *cobra.Command {
 }
 
 // indices reaches the cluster and selects indices. With an error about a name that does not
-// exist, the session and the cluster are returned, too.
+// exist, the session, the cluster and all indices are returned, too.
 func (a *App) indices(c *cobra.Command, f *selectFlags, names []string) (*session, cluster.Cluster, []*cluster.Index, error) {
 	chain, err := f.chain(cluster.Indices, names)
 	if err != nil {
@@ -96,15 +96,19 @@ func (a *App) indices(c *cobra.Command, f *selectFlags, names []string) (*sessio
 	}
 	for _, n := range names {
 		if !strings.Contains(n, "*") && !slices.ContainsFunc(all, func(i *cluster.Index) bool { return i.Name == n }) {
-			return x, cl, nil, noIndex(n, all)
+			return x, cl, all, noIndex(n, all)
 		}
 	}
 	list, err := selectItems(c.Context(), a, cl, chain, all)
 	return x, cl, list, err
 }
 
+func errNoIndex(name string) error {
+	return &missing{"no index is called " + name, cluster.ErrNoIndex}
+}
+
 func noIndex(name string, all []*cluster.Index) error {
-	err := &missing{"no index is called " + name, cluster.ErrNoIndex}
+	err := errNoIndex(name)
 	if near := cluster.Nearest(name, cluster.Names(all)); near != "" {
 		return cluster.WithHint(err, "the nearest names are %s", near)
 	}
@@ -164,7 +168,7 @@ func newIndexShow(app *App) *cobra.Command {
 		RunE: func(c *cobra.Command, args []string) error {
 			x, cl, list, err := app.indices(c, &selectFlags{}, args)
 			if cl != nil && errors.Is(err, cluster.ErrNoIndex) {
-				return x.showCopies(c.Context(), cl, args[0], output, err)
+				return x.showCopies(c.Context(), cl, args[0], list, output)
 			}
 			if err != nil {
 				return err
@@ -220,9 +224,9 @@ type copyJSON struct {
 	Complete   bool   `json:"complete"`
 }
 
-// showCopies shows which snapshots contain an index that does not exist. The error is the
-// one about that, with the command that restores the index as its hint.
-func (x *session) showCopies(ctx context.Context, cl cluster.Cluster, name, output string, missing error) error {
+// showCopies shows which snapshots contain an index that is not among all indices. The
+// error is the one about that, with the command that restores the index as its hint.
+func (x *session) showCopies(ctx context.Context, cl cluster.Cluster, name string, all []*cluster.Index, output string) error {
 	snapshots, err := snapshotsOf(ctx, x.log, cl, nil, true)
 	if err != nil {
 		return err
@@ -248,17 +252,16 @@ func (x *session) showCopies(ctx context.Context, cl cluster.Cluster, name, outp
 			return err
 		}
 	}
-	var hinted *cluster.Hinted
-	errors.As(missing, &hinted)
+	err = errNoIndex(name)
 	switch near := cluster.Nearest(name, known); {
 	case complete:
-		return cluster.WithHint(hinted.Err, "to restore the index: esnap restore %s", terminal.Shell(name))
+		return cluster.WithHint(err, "to restore the index: esnap restore %s", terminal.Shell(name))
 	case len(rows) > 0:
-		return cluster.WithHint(hinted.Err, "no copy is complete; to restore what there is: esnap restore --partial %s", terminal.Shell(name))
-	case strings.HasPrefix(hinted.Advice, "the nearest names"), near == "":
-		return missing
+		return cluster.WithHint(err, "no copy is complete; to restore what there is: esnap restore --partial %s", terminal.Shell(name))
+	case near == "", cluster.Nearest(name, cluster.Names(all)) != "":
+		return noIndex(name, all)
 	default:
-		return cluster.WithHint(hinted.Err, "the nearest names in snapshots are %s", near)
+		return cluster.WithHint(err, "the nearest names in snapshots are %s", near)
 	}
 }
 

@@ -56,7 +56,7 @@ func TestMark(t *testing.T) {
 
 // daysHeld puts daily indices of two families into a snapshot.
 func daysHeld(k *console) {
-	s := cluster.Snapshot{Name: "s", Start: time.Date(2026, 11, 14, 1, 0, 0, 0, time.UTC), Indices: []string{"other"}}
+	s := cluster.Snapshot{Name: "s", Start: time.Date(2026, 11, 14, 1, 0, 0, 0, time.UTC), Indices: []string{"other", ".kibana_1"}}
 	for _, d := range []string{"2026.11.10", "2026.11.11", "2026.11.12", "2026.11.13"} {
 		s.Indices = append(s.Indices, "ks-logstash-log-"+d, "ks-events-"+d)
 	}
@@ -96,6 +96,7 @@ func TestRestoreOfADay(t *testing.T) {
 			require.Contains(t, out+errs, want[2:], line)
 		default:
 			require.Equal(t, 0, code, "%s: %s", line, errs)
+			require.NotContains(t, out, "system index", "it is not of that time")
 			_, names, _ := k.run("index", "list", "-o", "name")
 			require.Equal(t, want, strings.Join(strings.Fields(names), " "), line)
 		}

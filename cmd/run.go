@@ -68,7 +68,7 @@ func runFile(c *cobra.Command, app *App, o *runOptions) error {
 	}
 	x.unattended = !app.interactive()
 	j := x.job(nil, run.Options{Only: o.Only, Skip: o.Skip, Force: o.Force, AllowClockSkew: o.AllowClockSkew})
-	j.File, j.FailOnSpared = o.File, o.FailOnSpared
+	j.File, j.FailOnSpared, j.MasterOnly = o.File, o.FailOnSpared, x.s.MasterOnly
 	if o.Now != "" {
 		if !x.s.DryRun {
 			return &usageError{text: "--now judges ages as of another time, so it goes with --dry-run only"}

@@ -147,8 +147,13 @@ func (x *session) dial(readsFiles bool) (cluster.Cluster, error) {
 		x.log.Warn("waiting for the cluster", "elapsed", elapsed.Round(time.Second).String(), "error", err.Error())
 	}
 	o.Warn = func(text string) { x.log.Warn(text) }
-	if x.Connect != nil {
-		return x.Connect(o)
+	return x.client(o)
+}
+
+// client makes the cluster. An error is of the settings, or that there are no credentials.
+func (a *App) client(o es.Options) (cluster.Cluster, error) {
+	if a.Connect != nil {
+		return a.Connect(o)
 	}
 	client, err := es.New(o)
 	var known *cluster.Error

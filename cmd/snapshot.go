@@ -144,19 +144,19 @@ func noRepository(ctx context.Context, cl cluster.Cluster, name string, err erro
 	if !errors.Is(err, cluster.ErrNoRepository) {
 		return err
 	}
-	missing := &missing{"there is no repository " + name, cluster.ErrNoRepository}
+	none := &missing{"there is no repository " + name, cluster.ErrNoRepository}
 	list, lerr := cl.Repositories(ctx)
 	if lerr != nil || len(list) == 0 {
-		return cluster.WithHint(missing, "no repository is registered; esnap repository register registers one")
+		return cluster.WithHint(none, "no repository is registered; esnap repository register registers one")
 	}
 	var names []string
 	for _, r := range list {
 		names = append(names, r.Name)
 	}
 	if near := cluster.Nearest(name, names); near != "" {
-		return cluster.WithHint(missing, "did you mean %s?", near)
+		return cluster.WithHint(none, "did you mean %s?", near)
 	}
-	return cluster.WithHint(missing, "there are %s", strings.Join(names, ", "))
+	return cluster.WithHint(none, "there are %s", strings.Join(names, ", "))
 }
 
 func writeSnapshots(app *App, output string, list []*cluster.Snapshot, holding string) error {
@@ -274,14 +274,14 @@ func noSnapshot(ctx context.Context, cl cluster.Cluster, repository, name string
 	if !errors.Is(err, cluster.ErrNoSnapshot) {
 		return noRepository(ctx, cl, repository, err)
 	}
-	missing := &missing{"there is no snapshot " + repository + "/" + name, cluster.ErrNoSnapshot}
+	none := &missing{"there is no snapshot " + repository + "/" + name, cluster.ErrNoSnapshot}
 	if names, lerr := cluster.SnapshotNames(ctx, cl, repository); lerr == nil {
 		if near := cluster.Nearest(name, names); near != "" {
-			return cluster.WithHint(missing, "the nearest names are %s", near)
+			return cluster.WithHint(none, "the nearest names are %s", near)
 		}
-		return cluster.WithHint(missing, "esnap snapshot list %s lists the %d existing snapshots", terminal.Shell(repository), len(names))
+		return cluster.WithHint(none, "esnap snapshot list %s lists the %d existing snapshots", terminal.Shell(repository), len(names))
 	}
-	return missing
+	return none
 }
 
 func showSnapshot(app *App, s *cluster.Snapshot) error {

@@ -65,7 +65,6 @@ var kinds = []struct {
 		return !wrote && (errors.Is(err, cluster.ErrUnreachable) || errors.Is(err, cluster.ErrUnauthorized) || errors.Is(err, cluster.ErrUnavailable))
 	}},
 	{Refused, func(err error, _ bool) bool { return as[*cluster.Refused](err) }},
-	{Failed, func(error, bool) bool { return true }},
 }
 
 func as[T error](err error) bool {

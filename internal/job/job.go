@@ -20,7 +20,8 @@ import (
 	"github.com/esnap/esnap/internal/settings"
 )
 
-// Clock is all of the time that a job knows: Now is read once, Watch measures and waits.
+// Clock is all of the time that a job knows: Now is read once, Watch measures and waits;
+// without it real time does.
 type Clock struct {
 	Now   func() time.Time
 	Watch cluster.Stopwatch
@@ -47,6 +48,8 @@ type Job struct {
 	Dial func() (cluster.Cluster, error)
 	// Options say how the plan is run; Now, Watch and DryRun are set from the others.
 	Options run.Options
+	// MasterOnly does nothing unless the node that is asked is the elected master.
+	MasterOnly bool
 	// FixedNow is the time as of which a dry run judges; zero: the clock's.
 	FixedNow time.Time
 
@@ -84,13 +87,16 @@ type Ended struct {
 // Run runs the job. Observers hear of every run: of Started, and then of Finished or
 // Aborted.
 func (j Job) Run(ctx context.Context) Ended {
-	if j.Settings != nil && j.Settings.Deadline > 0 {
+	if j.Settings.Deadline > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, j.Settings.Deadline, Deadline{j.Settings.Deadline})
 		defer cancel()
 	}
 	if j.ExitCode == nil {
 		j.ExitCode = func(r run.Result) int { return ResultCode(r, j.FailOnSpared) }
+	}
+	if j.Clock.Watch == nil {
+		j.Clock.Watch = cluster.RealTime()
 	}
 	o := j.Options
 	o.Now, o.Watch, o.DryRun = j.Clock.Now(), cluster.FromNow(j.Clock.Watch), j.Settings.DryRun
@@ -110,7 +116,7 @@ func (j Job) Run(ctx context.Context) Ended {
 		}
 		e.Stage, e.Err = stage, err
 		e.Result.Err = err
-		all.Observe(run.Aborted{Stage: stage, Err: err})
+		all.Observe(run.Aborted{Stage: stage, Err: err, Duration: o.Watch.Elapsed()})
 	} else {
 		all.Observe(run.Finished{Result: e.Result})
 	}
@@ -138,7 +144,7 @@ func (j Job) run(ctx context.Context, o run.Options, obs run.Observer, e *Ended)
 	if err != nil {
 		return run.StageSettings, err
 	}
-	if j.Settings.MasterOnly && !p.Idle(p.Steps) {
+	if j.MasterOnly && !p.Idle(p.Steps) {
 		elected, err := connect.OnMaster(ctx, cl, j.Settings)
 		switch {
 		case as[*settings.Error](err):

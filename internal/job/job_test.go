@@ -85,11 +85,11 @@ func TestEveryRunIsObserved(t *testing.T) {
 		}, stage: run.StageConnect, code: Unreachable},
 		"an interrupted run": {file: expire, ctx: stopped, stage: run.StageConnect, code: Interrupted},
 		"not the master": {file: expire, change: func(j *Job, c *clustertest.Memory) {
-			j.Settings.MasterOnly = true
+			j.MasterOnly = true
 			j.Dial = func() (cluster.Cluster, error) { return follower{c}, nil }
 		}, code: OK},
 		"nothing to ask":          {file: "actions: {1: {action: delete_indices, options: {disable_action: true}, filters: [{filtertype: none}]}}", code: OK},
-		"master only, many hosts": {file: expire, change: func(j *Job, _ *clustertest.Memory) { j.Settings.MasterOnly, j.Settings.URLs = true, []string{"a", "b"} }, stage: run.StageSettings, code: Usage},
+		"master only, many hosts": {file: expire, change: func(j *Job, _ *clustertest.Memory) { j.MasterOnly, j.Settings.URLs = true, []string{"a", "b"} }, stage: run.StageSettings, code: Usage},
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := clustertest.New(clustertest.At(now))

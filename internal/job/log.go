@@ -143,6 +143,10 @@ func (l *lines) Observe(e run.Event) {
 			return
 		}
 		l.log.Info("action done", attrs...)
+	case run.Aborted:
+		if e.Stage == run.StageConnect { // of the others the program itself reports
+			l.log.Error("run aborted", "stage", string(e.Stage), "took", e.Duration.Round(time.Millisecond).String(), "error", e.Err.Error())
+		}
 	case run.Finished:
 		failed := 0
 		for _, a := range e.Result.Actions {

@@ -131,6 +131,7 @@ func (c *Collector) Observe(e run.Event) {
 		c.r.Server = e.Server.String()
 	case run.Aborted:
 		c.r.Error, c.r.Hint = text(e.Err), cluster.Hint(e.Err)
+		c.r.DurationMS = e.Duration.Milliseconds()
 	case run.RepositoryReady:
 		c.repository(e)
 	case run.ActionStarting:

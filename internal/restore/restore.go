@@ -141,6 +141,10 @@ func NewPlan(r Request, l Listings) *Plan {
 		return p
 	}
 	wanted, missing := Wanted(r, l.Snapshots)
+	if r.Window != nil && len(wanted) == 0 {
+		p.miss("no snapshot contains an index %s", r.Window)
+		return p
+	}
 	for _, m := range missing {
 		if !r.IgnoreMissing {
 			p.miss("%s%s", r.noSnapshot(m, l.Snapshots), nearest(m, allIndices(eligible)))

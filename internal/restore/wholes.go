@@ -74,21 +74,16 @@ func (r Request) asksFor(name string) bool {
 func Wanted(r Request, snapshots []*cluster.Snapshot) (wanted, missing []string) {
 	eligible := r.eligible(snapshots)
 	known, _ := names(eligible, r.Dotted)
-	if r.Window != nil {
-		known = slices.DeleteFunc(known, func(n string) bool { return !r.Window.Holds(n) })
-		if len(known) == 0 {
-			return nil, []string{r.Window.String()}
-		}
-	}
-	if len(r.Indices) == 0 {
-		return known, nil
-	}
 	for _, s := range eligible {
 		for _, i := range s.Indices {
 			if cluster.IsDotted(i) && r.asksFor(i) && !slices.Contains(known, i) {
 				known = append(known, i)
 			}
 		}
+	}
+	known = slices.DeleteFunc(known, func(n string) bool { return r.Window != nil && !r.Window.Holds(n) })
+	if len(r.Indices) == 0 {
+		return known, nil
 	}
 	slices.Sort(known)
 	wanted, missing = cluster.ExpandNames(r.Indices, known)
@@ -108,6 +103,9 @@ func (p *Plan) leftOut(r Request, eligible []*cluster.Snapshot) {
 	_, system := names(eligible, r.Dotted)
 	var left []string
 	for _, n := range system {
+		if r.Window != nil && !r.Window.Holds(n) {
+			continue
+		}
 		if matched, _ := cluster.ExpandNames(r.Indices, []string{n}); (len(r.Indices) == 0 || len(matched) > 0) && !r.asksFor(n) {
 			left = append(left, n)
 		}
@@ -179,9 +177,6 @@ func (it Item) Targets() []string {
 
 // noSnapshot is the message that no searched snapshot contains a name, or only others do.
 func (r Request) noSnapshot(name string, all []*cluster.Snapshot) string {
-	if r.Window != nil && name == r.Window.String() {
-		return "no snapshot contains an index " + name
-	}
 	what := "the index " + name
 	if strings.Contains(name, "*") {
 		what = "an index " + name

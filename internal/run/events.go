@@ -50,8 +50,9 @@ const (
 
 // Aborted is the end of a run that did not begin, and why.
 type Aborted struct {
-	Stage Stage
-	Err   error
+	Stage    Stage
+	Err      error
+	Duration time.Duration
 }
 
 // RepositoryReady is a declared repository that was brought into the cluster, or
