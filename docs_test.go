@@ -175,19 +175,9 @@ func defaultOf(f strictyaml.Field, v reflect.Value) string {
 	case v.Kind() == reflect.String && v.String() == "":
 		return ""
 	case v.Type() == reflect.TypeFor[time.Duration]():
-		return "`" + short(time.Duration(v.Int())) + "`"
+		return "`" + cluster.FormatDuration(time.Duration(v.Int())) + "`"
 	}
 	return fmt.Sprintf("`%v`", v)
-}
-
-func short(d time.Duration) string {
-	s := d.String()
-	for _, zero := range []string{"m0s", "h0m"} {
-		if strings.HasSuffix(s, zero) {
-			s = s[:len(s)-2]
-		}
-	}
-	return s
 }
 
 // requireFields compares a table of options with the struct they are decoded into.

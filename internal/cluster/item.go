@@ -37,6 +37,11 @@ const (
 	FactSegments
 	// FactContents is which indices a snapshot contains.
 	FactContents
+	// FactLive is which indices the cluster has, beside snapshots.
+	FactLive
+	// FactSizes is how many bytes each index takes in a snapshot. Each snapshot takes a
+	// request that reads the repository.
+	FactSizes
 	// FactMounts is which indices are mounted from a snapshot.
 	FactMounts
 	// FactSaved is whether an index that a snapshot action of this run selected is in

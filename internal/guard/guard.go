@@ -12,10 +12,12 @@ import (
 
 // Options are what the guards need to know about one deleting action.
 type Options struct {
-	Off             bool // of the guards only what protect says stays
-	Lenient         bool // system indices and explicit write indices are deleted, with a warning
-	KeepNewestGood  bool
-	Series          func(*cluster.Snapshot) cluster.Series
+	Off            bool // of the guards only what protect says stays
+	Lenient        bool // system indices and explicit write indices are deleted, with a warning
+	KeepNewestGood bool
+	Series         func(*cluster.Snapshot) cluster.Series
+	// Overdue are snapshots that must go, also the newest good one; nil: none are.
+	Overdue         func(now time.Time, s *cluster.Snapshot) bool
 	Periods         *Periods // of indices that an age filter selected as older; nil: none did
 	InProgressNamed bool     // a state filter asks for running snapshots
 	SystemNamed     bool     // a filter names dotted indices

@@ -138,6 +138,13 @@ func Complete(step *Step, o Options) {
 			}
 		}
 		g.Series = cluster.SeriesOf(pr.Series, finders...)
+		if r := step.Chain.Retention(); r != nil {
+			if p := r.SeriesPatterns(); len(p) > 0 {
+				g.Series = cluster.SeriesOf(p, finders...)
+			}
+			r.GroupBy(g.Series)
+			g.Overdue = r.Overdue
+		}
 	}
 	if kind.List == cluster.Indices && step.Chain.TakesOlder() {
 		g.Periods = &guard.Periods{Zone: step.Location}

@@ -143,6 +143,10 @@ func (r *runner) facts(s plan.Step) facts {
 		switch f {
 		case cluster.FactContents:
 			return r.contents(ctx, s.Source(), cluster.Of[*cluster.Snapshot](items))
+		case cluster.FactLive:
+			return r.live(ctx, cluster.Of[*cluster.Snapshot](items))
+		case cluster.FactSizes:
+			return r.sizes(ctx, s.Source(), cluster.Of[*cluster.Snapshot](items))
 		case cluster.FactMounts:
 			return r.mounts(ctx, cluster.Of[*cluster.Snapshot](items))
 		case cluster.FactSaved:

@@ -61,10 +61,13 @@ type runner struct {
 	cache  *listings
 	obs    Observer
 	step   *plan.Step
-	all    []cluster.Item  // the listing behind the current step's selection
-	never  map[string]int  // families that are deleted and that no snapshot action takes
-	alone  map[string]bool // repositories whose lonely snapshots were warned of
-	taken  []taken         // the snapshots that the run's actions took, or were to take
+	all    []cluster.Item // the listing behind the current step's selection
+	// retained are the good snapshots because of which the current step's filters
+	// selected others.
+	retained []*cluster.Snapshot
+	never    map[string]int  // families that are deleted and that no snapshot action takes
+	alone    map[string]bool // repositories whose lonely snapshots were warned of
+	taken    []taken         // the snapshots that the run's actions took, or were to take
 	// registered are the repositories that this run registered or updated.
 	registered []string
 	notReady   string     // the repository that could not be prepared

@@ -170,6 +170,40 @@ func (r *runner) contents(ctx context.Context, repository string, snapshots []*c
 	return nil
 }
 
+// live adds to snapshots which indices the cluster has.
+func (r *runner) live(ctx context.Context, snapshots []*cluster.Snapshot) error {
+	list, err := r.lister.Indices(ctx)
+	if err != nil {
+		return err
+	}
+	byName := make(map[string]*cluster.Index, len(list))
+	for _, i := range list {
+		byName[i.Name] = i
+	}
+	for _, s := range snapshots {
+		s.LiveIndices = byName
+	}
+	return nil
+}
+
+// sizes adds to snapshots how many bytes each index takes in them. What cannot be read
+// stays unknown.
+func (r *runner) sizes(ctx context.Context, repository string, snapshots []*cluster.Snapshot) error {
+	for _, s := range snapshots {
+		if s.Sizes != nil || s.Assumed {
+			continue
+		}
+		sizes, err := r.lister.SnapshotSizes(ctx, repository, s.Name)
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if err == nil {
+			s.Sizes = sizes
+		}
+	}
+	return nil
+}
+
 // mounts adds to snapshots which indices are mounted from them.
 func (r *runner) mounts(ctx context.Context, snapshots []*cluster.Snapshot) error {
 	list, err := r.lister.Indices(ctx)

@@ -29,6 +29,7 @@ func (r *runner) choose(ctx context.Context, s plan.Step) (cluster.Selection, in
 	if err != nil {
 		return cluster.Selection{}, 0, err
 	}
+	r.noteRetained(sel)
 	warned := map[string]bool{} // a reason that is not about one name is warned of once
 	for _, sp := range sel.Spared {
 		if sp.Warn && !warned[sp.Why] {
@@ -64,6 +65,17 @@ func (r *runner) choose(ctx context.Context, s plan.Step) (cluster.Selection, in
 	r.warnAlone(s, spared)
 	r.noteNeverSaved(s, sel.Selected)
 	return sel, len(all), nil
+}
+
+// noteRetained notes the good snapshots because of which the filter retain selected
+// others.
+func (r *runner) noteRetained(sel cluster.Selection) {
+	r.retained = nil
+	for _, sp := range sel.Spared {
+		if s, ok := sp.Item.(*cluster.Snapshot); ok && sp.By == "retain" && s.Good() {
+			r.retained = append(r.retained, s)
+		}
+	}
 }
 
 // unmatched refuses names and patterns of a command line that match nothing: it is
