@@ -593,7 +593,7 @@ func TestContributingShowsTheImports(t *testing.T) {
 	seen := map[string]bool{}
 	for line := range strings.Lines(string(out)) {
 		list := strings.Fields(line)
-		name := cluster.FormatDuration(list[0])
+		name := short(list[0])
 		if name == strings.TrimSuffix(modulePath, "/") || name == "integration" || name == "examples" || name == "docs" {
 			continue // tests only
 		}
@@ -606,7 +606,7 @@ func TestContributingShowsTheImports(t *testing.T) {
 		allowed := strings.Fields(strings.ReplaceAll(row[0], ",", " "))
 		for _, path := range list[1:] {
 			if strings.HasPrefix(path, modulePath) {
-				require.Contains(t, allowed, cluster.FormatDuration(path), "%s must not import %s", name, short(path))
+				require.Contains(t, allowed, short(path), "%s must not import %s", name, short(path))
 			}
 		}
 	}
