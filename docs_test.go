@@ -353,7 +353,7 @@ func TestReferenceOfFilters(t *testing.T) {
 			require.NotEmpty(t, s.yaml, "an example")
 			action := "snapshot"
 			if !kind.Indices {
-				action = "restore"
+				action = "delete_snapshots"
 			}
 			for _, block := range s.yaml {
 				file := "actions:\n  1:\n    action: " + action + "\n    options: {repository: r}\n    filters:\n"
@@ -546,7 +546,7 @@ func TestTestedOn(t *testing.T) {
 func TestGuardsAreDescribed(t *testing.T) {
 	names := map[string]bool{}
 	for _, list := range []cluster.ListKind{cluster.Indices, cluster.Snapshots} {
-		for _, g := range guard.For(list, guard.Options{KeepNewestGood: true, Protect: []string{"*"}, Periods: &guard.Periods{}}) {
+		for _, g := range guard.For(list, guard.Options{KeepNewestGood: true, Protect: []string{"*"}, Periods: &guard.Periods{}, Copies: &guard.Copies{}}) {
 			names[g.Name()] = true
 		}
 	}

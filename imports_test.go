@@ -59,7 +59,7 @@ var mayImport = func() map[string][]string {
 		guard, restore, plan, run              = "internal/guard", "internal/restore", "internal/plan", "internal/run"
 		rename, job, flavour                   = "internal/rename", "internal/job", "internal/flavour"
 	)
-	planned := []string{"actions", "filters", guard, "repository", strictyaml, cluster, strftime}
+	planned := []string{"actions", "filters", "internal/coverage", guard, "repository", strictyaml, cluster, strftime}
 	return map[string][]string{
 		cluster:                {},
 		rename:                 {},
@@ -70,11 +70,11 @@ var mayImport = func() map[string][]string {
 		strftime:               {pyregex},
 		"internal/coverage":    {cluster},
 		"filters":              {cluster, "internal/coverage", strftime, pyregex},
-		guard:                  {cluster},
+		guard:                  {cluster, "internal/coverage"},
 		restore:                {cluster, rename},
 		"repository":           {cluster},
 		"internal/es":          {cluster},
-		"actions":              {cluster, "repository", rename, restore, strftime},
+		"actions":              {cluster, "internal/coverage", "repository", rename, restore, strftime},
 		plan:                   append([]string{flavour}, planned...),
 		run:                    append([]string{plan, restore}, planned...),
 		"internal/report":      {cluster, "repository", run, term},

@@ -270,6 +270,8 @@ func newIndexDelete(app *App) *cobra.Command {
 	var output string
 	var yes, failOnSpared, skew bool
 	var protect []string
+	var limits brakeFlags
+	var require requireFlags
 	c := &cobra.Command{
 		Use: "delete [INDEX...]", Short: "Delete the named indices",
 		Long: "Delete the indices selected by names, wildcard patterns or flags, and verify that\nthey are deleted. Not deleted are: write indices, restored indices that are still\nprotected, and system indices that are not named exactly.",
@@ -285,13 +287,18 @@ func newIndexDelete(app *App) *cobra.Command {
 				return err
 			}
 			a := actions.Kinds["delete_indices"].New(actions.Own).(*actions.DeleteIndices)
-			a.Protect = protect
+			a.Protect, a.RequireSnapshot = protect, require.option()
+			if a.Brakes, err = limits.brakes(); err != nil {
+				return err
+			}
 			a.Named = slices.DeleteFunc(slices.Clone(args), func(n string) bool { return strings.Contains(n, "*") })
 			return runSingle(c, app, "delete_indices", a, chain, output, failOnSpared, &deleteQuestion{yes: yes, skew: skew, named: args})
 		},
 	}
 	f.add(c, cluster.Indices)
 	deleteFlags(c, &yes, &failOnSpared, &skew)
+	limits.add(c)
+	require.add(c)
 	c.Flags().StringSliceVar(&protect, "protect", nil, "wildcard patterns of indices that are never deleted")
 	outputFlag(c, &output, report.Formats...)
 	return c

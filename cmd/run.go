@@ -27,6 +27,7 @@ type runOptions struct {
 	Force          bool
 	AllowClockSkew bool
 	FailOnSpared   bool
+	MaxItems       int64
 }
 
 func newRun(app *App) *cobra.Command {
@@ -57,6 +58,7 @@ reference in docs/.`,
 	f.BoolVar(&o.Force, "force", false, "override refusals: a repository that points to another place, a full disk")
 	f.BoolVar(&o.AllowClockSkew, "allow-clock-skew", false, "delete although the clock here and the cluster's differ by more than 15 minutes")
 	f.BoolVar(&o.FailOnSpared, "fail-on-spared", false, "exit with 5 if a guard kept something")
+	wholeFlag(f, &o.MaxItems, "max-items", 1, "instead of max_items and max_percent of all actions")
 	outputFlag(c, &o.Output, report.Formats...)
 	return c
 }
@@ -67,7 +69,11 @@ func runFile(c *cobra.Command, app *App, o *runOptions) error {
 		return err
 	}
 	x.unattended = !app.interactive()
-	j := x.job(nil, run.Options{Only: o.Only, Skip: o.Skip, Force: o.Force, AllowClockSkew: o.AllowClockSkew})
+	options := run.Options{Only: o.Only, Skip: o.Skip, Force: o.Force, AllowClockSkew: o.AllowClockSkew}
+	if o.MaxItems > 0 {
+		options.MaxItems = &o.MaxItems
+	}
+	j := x.job(nil, options)
 	j.File, j.FailOnSpared, j.MasterOnly = o.File, o.FailOnSpared, x.s.MasterOnly
 	if o.Now != "" {
 		if !x.s.DryRun {

@@ -357,28 +357,43 @@ func newSnapshotDelete(app *App) *cobra.Command {
 	var f selectFlags
 	var output string
 	var yes, failOnSpared, skew bool
+	var rules []string
+	var limits brakeFlags
 	keep := true
 	c := &cobra.Command{
 		Use: "delete REPOSITORY [SNAPSHOT...]", Short: "Delete the named snapshots",
 		Long: "Delete the snapshots selected by names, wildcard patterns or flags, and verify that\nthey are deleted. The newest good snapshot of each series is not deleted.",
 		Example: `  esnap snapshot delete ks-log-snapshots snapshot-20261001010000
-  esnap snapshot delete ks-log-snapshots --prefix snapshot- --older-than 45d -y`,
+  esnap snapshot delete ks-log-snapshots --prefix snapshot- --older-than 45d -y
+  esnap snapshot delete ks-log-snapshots --retain cover=400d --retain daily=7 -n`,
 		Args: wantArgs(1, -1, "a repository, and names or patterns of snapshots"),
 		RunE: func(c *cobra.Command, args []string) error {
-			if len(args) == 1 && !f.given() {
+			if len(args) == 1 && !f.given() && len(rules) == 0 {
 				return &usageError{text: "no snapshot was selected; nothing was sent", hint: "name the snapshots, or select them with flags"}
 			}
 			chain, err := f.chain(cluster.Snapshots, args[1:])
 			if err != nil {
 				return err
 			}
+			if len(rules) > 0 {
+				retain, err := retainFilter(rules)
+				if err != nil {
+					return err
+				}
+				chain = append(filters.Chain{retain}, chain...)
+			}
 			a := actions.Kinds["delete_snapshots"].New(actions.Own).(*actions.DeleteSnapshots)
+			if a.Brakes, err = limits.brakes(); err != nil {
+				return err
+			}
 			a.Repository, a.KeepNewestGood = args[0], keep
 			return runSingle(c, app, "delete_snapshots", a, chain, output, failOnSpared, &deleteQuestion{yes: yes, skew: skew, named: args[1:]})
 		},
 	}
 	f.add(c, cluster.Snapshots)
 	deleteFlags(c, &yes, &failOnSpared, &skew)
+	limits.add(c)
+	c.Flags().StringArrayVar(&rules, "retain", nil, "only what no rule retains: daily=7, cover=400d, ... (repeatable)")
 	c.Flags().BoolVar(&keep, "keep-newest-good", true, "never delete the newest good snapshot of a series")
 	outputFlag(c, &output, report.Formats...)
 	return c
@@ -388,7 +403,7 @@ func deleteFlags(c *cobra.Command, yes, failOnSpared, skew *bool) {
 	f := c.Flags()
 	f.BoolVarP(yes, "yes", "y", false, "do not ask")
 	f.BoolVar(failOnSpared, "fail-on-spared", false, "exit code 5 if a guard kept something")
-	f.BoolVar(skew, "allow-clock-skew", false, "delete even if the clocks here and in the cluster differ by more than 15 minutes")
+	f.BoolVar(skew, "allow-clock-skew", false, "delete although the clocks differ by over 15 minutes")
 	settings.AddFlag(f, "dry-run")
 	settings.AddFlag(f, "deadline")
 	settings.AddFlag(f, "guards")

@@ -127,7 +127,7 @@ func (c Chain) Select(ctx context.Context, now time.Time, items []cluster.Item, 
 		var verdicts []cluster.Verdict
 		var err error
 		if whole, ok := l.Filter.(Whole); ok {
-			verdicts, err = whole.JudgeAmong(ctx, now, in, c.named(now, items), fetch)
+			verdicts, err = whole.JudgeAmong(ctx, now, in, c.Named(now, items), fetch)
 		} else {
 			verdicts, err = judge(ctx, l.Filter, now, in)
 		}
@@ -154,8 +154,8 @@ func (c Chain) Select(ctx context.Context, now time.Time, items []cluster.Item, 
 	return sel, nil
 }
 
-// named are the items that pass the chain's filters by name.
-func (c Chain) named(now time.Time, items []cluster.Item) []cluster.Item {
+// Named are the items that pass the chain's filters by name.
+func (c Chain) Named(now time.Time, items []cluster.Item) []cluster.Item {
 	in := slices.Clone(items)
 	for _, l := range c {
 		if _, ok := l.Filter.(byNames); !ok {

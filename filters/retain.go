@@ -39,11 +39,8 @@ type Retain struct {
 	series func(*cluster.Snapshot) cluster.Series
 }
 
-// DefaultSettle is how long after the end of an index's period late documents may come.
-const DefaultSettle = 2 * time.Hour
-
 func newRetain() Filter {
-	return &Retain{KeepLastCopy: true, FailedExpireAfter: 7 * 24 * time.Hour, IndexTimezone: "UTC", Settle: DefaultSettle}
+	return &Retain{KeepLastCopy: true, FailedExpireAfter: 7 * 24 * time.Hour, IndexTimezone: "UTC", Settle: coverage.DefaultSettle}
 }
 
 // counts are the calendar rules with their numbers; nil: not asked for.

@@ -4,6 +4,7 @@ package integration
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -65,5 +66,41 @@ actions:
 		// The days are in the cluster again: for the rule they are others than the copies.
 		again := e.run(1, file)
 		require.Contains(e, again.Actions[0].Error, "the filters left none")
+	})
+}
+
+// TestRequireSnapshot deletes what a snapshot contains, and nothing else.
+func TestRequireSnapshot(t *testing.T) {
+	forEachServer(t, func(e *env) {
+		repository := e.prefix + "repo"
+		held, late, none := e.prefix+"logs-"+e.day(9), e.prefix+"logs-"+e.day(8), e.prefix+"logs-"+e.day(0)
+		e.template(e.prefix + "*")
+		e.register(repository, e.location("repo"), nil)
+		e.fill(10, map[string]int{held: 3, late: 3, none: 3})
+		e.take(repository, e.prefix+"one", held, none)
+		e.deleteIndices(held)
+		e.fill(10, map[string]int{held: 3})
+		file := `
+actions:
+  1:
+    action: delete_indices
+    options: {require_snapshot: {repositories: [PREFIXrepo]}}
+    filters: [{filtertype: pattern, kind: prefix, value: PREFIXlogs-}]
+`
+		r := e.run(0, file)
+		require.ElementsMatch(e, []string{held, late, none}, e.indices(e.prefix), "no copy is of these indices")
+		require.Equal(e, 3, r.Spared)
+		require.Contains(e, strings.Join(r.Actions[0].Warnings, "\n"), "to free disk space by hand")
+
+		e.take(repository, e.prefix+"two", held, none)
+		e.run(5, file, "--fail-on-spared")
+		require.ElementsMatch(e, []string{late, none}, e.indices(e.prefix), "the day of %s has not ended", none)
+
+		// the same as a command
+		e.take(repository, e.prefix+"three", late)
+		e.want(0, "index", "delete", late, "--require-snapshot", repository, "--yes")
+		require.Equal(e, []string{none}, e.indices(e.prefix))
+		_, stderr := e.want(4, "index", "delete", none, "--max-items", "1", "--require-snapshot", repository, "--yes")
+		require.Contains(e, stderr, "require_snapshot")
 	})
 }

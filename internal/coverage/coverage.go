@@ -23,6 +23,9 @@ type Rules struct {
 	Settle time.Duration
 }
 
+// DefaultSettle is how long after the end of an index's period late documents may come.
+const DefaultSettle = 2 * time.Hour
+
 // Life is one index as the snapshots of a series contain it. A name that was deleted and
 // created again has several: an index that is missing from one snapshot and returns in a
 // later one is another index, and so is one created after a copy.
@@ -136,6 +139,30 @@ func Lives(snapshots []*cluster.Snapshot, live map[string]*cluster.Index, rules 
 	}
 	slices.SortStableFunc(list, func(a, b Life) int { return cmp.Or(cmp.Compare(a.Name, b.Name), a.Number-b.Number) })
 	return list
+}
+
+// CopiesOf lists the copies of an index of the cluster in the snapshots that contain its
+// name: the snapshots were started after it was created. A mounted index has no copy,
+// because a snapshot of it contains no data.
+func CopiesOf(i *cluster.Index, holders []*cluster.Snapshot, live map[string]*cluster.Index, rules Rules) []Copy {
+	if i.Mount != nil {
+		return nil
+	}
+	end := endOf(i.Name, i, live, rules)
+	var copies []Copy
+	for _, s := range holders {
+		if !i.Created.After(s.Start) {
+			copies = append(copies, Copy{s, s.Whole()(i.Name), end.before(s)})
+		}
+	}
+	return copies
+}
+
+// Ended reports when an index is written to for the last time, as far as names and the
+// cluster say; ok is false if they do not.
+func Ended(i *cluster.Index, live map[string]*cluster.Index, rules Rules) (at time.Time, ok bool) {
+	e := endOf(i.Name, i, live, rules)
+	return e.at, !e.at.IsZero()
 }
 
 // Ordered are the snapshots, oldest first.

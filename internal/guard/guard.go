@@ -21,6 +21,7 @@ type Options struct {
 	Periods         *Periods // of indices that an age filter selected as older; nil: none did
 	InProgressNamed bool     // a state filter asks for running snapshots
 	SystemNamed     bool     // a filter names dotted indices
+	Copies          *Copies  // that an index must have; nil: none
 	Protect         []string // wildcard patterns of indices never touched
 	NamedExactly    []string // indices that the user named one by one
 }
@@ -62,6 +63,7 @@ var guards = []struct {
 	{list: cluster.Indices, make: newWriteIndex},
 	{list: cluster.Indices, make: newSystemIndex},
 	{list: cluster.Indices, make: newProtect, always: true},
+	{list: cluster.Indices, make: newRequireSnapshot, always: true},
 }
 
 // For lists the guards of an action that deletes from a list.

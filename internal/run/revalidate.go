@@ -62,6 +62,8 @@ func (r *runner) revalidate(ctx context.Context, s plan.Step, selected []cluster
 	if rest, err = r.filterAgain(ctx, s, was, rest, keep); err != nil {
 		return nil, err
 	}
+	r.again = true
+	defer func() { r.again = false }()
 	_, spared, err := r.guard(ctx, s, rest, all)
 	for _, sp := range spared {
 		keep[sp.Item.ItemName()] = "skipped: spared by the guard " + sp.By + ": " + sp.Why

@@ -63,6 +63,7 @@ func (r *runner) choose(ctx context.Context, s plan.Step) (cluster.Selection, in
 	sel.Spared = append(sel.Spared, spared...)
 	r.all = all
 	r.warnAlone(s, spared)
+	r.warnUnproven(ctx, s, kept, spared)
 	r.noteNeverSaved(s, sel.Selected)
 	return sel, len(all), nil
 }
