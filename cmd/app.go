@@ -48,6 +48,9 @@ type App struct {
 	screen  io.Writer // Err as it is, for progress: it steers the terminal
 	redact  func(string) string
 	closers []func()
+	// server is the cluster that answered, once one has; named: the user was told which.
+	server *cluster.Server
+	named  bool
 }
 
 // Main runs one command line and returns the process's exit code. Only errors go

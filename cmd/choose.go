@@ -44,6 +44,7 @@ func chooseDay(c *cobra.Command, app *App, o *restoreOptions) error {
 		families = append(families, f)
 	}
 	slices.Sort(families)
+	x.nameCluster(app.Err)
 	family, err := app.choose(c, "Family of indices", families)
 	if err != nil {
 		return err

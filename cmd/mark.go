@@ -76,6 +76,9 @@ func runMark(c *cobra.Command, app *App, o *markOptions, names []string) error {
 			return noIndex(n, all)
 		}
 	}
+	if !x.quiet {
+		x.nameCluster(x.Err)
+	}
 	until := ""
 	if keep > 0 {
 		until = app.Now().Add(keep).UTC().Format("2006.01.02")

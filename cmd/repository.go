@@ -238,7 +238,7 @@ func newRepositoryUnregister(app *App) *cobra.Command {
 			if !yes && !s.DryRun && !app.interactive() {
 				return app.confirm(c.Context(), false, "")
 			}
-			_, cl, err := app.reach(c)
+			cl, err := x.reach(c.Context())
 			if err != nil {
 				return err
 			}
@@ -246,11 +246,15 @@ func newRepositoryUnregister(app *App) *cobra.Command {
 			if err != nil {
 				return noRepository(c.Context(), cl, args[0], err)
 			}
+			if !x.quiet {
+				x.nameCluster(app.Err)
+			}
 			if s.DryRun {
 				terminal.Fprintf(app.Out, "would unregister %s\n", r.Name)
 				return nil
 			}
-			if err := app.confirm(c.Context(), yes, fmt.Sprintf("Unregister %s (%s, %s)? Its snapshots are kept.", r.Name, r.Type, settingsText(shown(r).Settings))); err != nil {
+			question := fmt.Sprintf("Unregister %s (%s, %s)? Its snapshots are kept.", r.Name, r.Type, settingsText(shown(r).Settings))
+			if err := x.confirm(c.Context(), yes, question); err != nil {
 				return err
 			}
 			if err := repository.Unregister(c.Context(), cl, args[0]); err != nil {

@@ -240,15 +240,17 @@ func runRestore(c *cobra.Command, app *App, o *restoreOptions, names []string) e
 		Confirm: func(shown *restore.Plan) error {
 			planned = shown
 			if o.Output == "table" && !x.quiet {
+				x.nameCluster(app.Out)
 				writePlan(app.Out, planned)
 			}
 			if s.DryRun || len(planned.Missing)+len(planned.Refusals) > 0 || len(planned.Forcible) > 0 && !o.Force {
 				return nil
 			}
 			if o.Output != "table" && !o.Yes {
+				x.nameCluster(app.Err)
 				writePlan(app.Err, planned)
 			}
-			return app.confirm(c.Context(), o.Yes, "Restore "+cluster.Count(len(planned.Items), "index")+"?")
+			return x.confirm(c.Context(), o.Yes, "Restore "+cluster.Count(len(planned.Items), "index")+"?")
 		},
 	}).Run(c.Context())
 	result, r := e.Result, e.Report

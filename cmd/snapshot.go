@@ -440,10 +440,11 @@ func runSingle(c *cobra.Command, app *App, kind string, action actions.Action, c
 			if x.quiet && q.yes {
 				return nil
 			}
+			x.nameCluster(app.Err)
 			for _, f := range report.Families(names) {
 				terminal.Fprintf(app.Err, "  %s\n", f.Line())
 			}
-			return app.confirm(c.Context(), q.yes, fmt.Sprintf("Delete %s?", cluster.Count(len(names), step.Selects().Item())))
+			return x.confirm(c.Context(), q.yes, fmt.Sprintf("Delete %s?", cluster.Count(len(names), step.Selects().Item())))
 		}
 	}
 	j := x.job(p, o)
