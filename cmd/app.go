@@ -26,6 +26,7 @@ type App struct {
 	In            io.Reader
 	Out, Err      io.Writer
 	InTTY, ErrTTY bool
+	OutTTY        bool
 	// Name is the name the program was called by; Local the zone of Curator's log
 	// lines, by default the machine's.
 	Name  string

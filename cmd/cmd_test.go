@@ -44,7 +44,11 @@ type console struct {
 	// termination is the termination log.
 	termination string
 	tty         bool
-	ctx         context.Context
+	// outTTY: stdout is a terminal, too.
+	outTTY bool
+	// watch measures and waits, instead of real time.
+	watch cluster.Stopwatch
+	ctx   context.Context
 
 	connected *es.Options
 }
@@ -58,7 +62,8 @@ func (k *console) run(args ...string) (code int, out, errs string) {
 	k.t.Helper()
 	var stdout, stderr bytes.Buffer
 	app := &App{
-		In: cmp.Or(k.reader, io.Reader(strings.NewReader(k.in))), Out: &stdout, Err: &stderr, InTTY: k.tty, ErrTTY: k.tty,
+		In: cmp.Or(k.reader, io.Reader(strings.NewReader(k.in))), Out: &stdout, Err: &stderr,
+		InTTY: k.tty, ErrTTY: k.tty, OutTTY: k.outTTY, Watch: k.watch,
 		Env: func(n string) (string, bool) { v, ok := k.env[n]; return v, ok },
 		Environ: func() (list []string) {
 			for n, v := range k.env {

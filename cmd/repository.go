@@ -53,40 +53,51 @@ func settingsText(s map[string]string) string {
 	return strings.Join(parts, " ")
 }
 
+var repositoryColumns = []column{
+	{title: "repository"}, {title: "type"}, {title: "location"}, {title: "readonly"}, {title: "settings", wide: true},
+}
+
 func newRepositoryList(app *App) *cobra.Command {
-	var output string
+	var l listFlags
 	c := &cobra.Command{
 		Use: "list", Aliases: []string{"ls"}, Short: "List repositories", Args: noArgs,
 		Example: "  esnap repository list\n  esnap repository list -o wide",
 		RunE: func(c *cobra.Command, _ []string) error {
+			if err := l.check(app, repositoryColumns); err != nil {
+				return err
+			}
 			_, cl, err := app.reach(c)
 			if err != nil {
 				return err
 			}
-			list, err := cl.Repositories(c.Context())
-			if err != nil {
-				return err
-			}
-			var rows [][]string
-			var names []string
-			value := []repositoryJSON{}
-			for _, r := range list {
-				j := shown(r)
-				place := ""
-				for k, s := range repository.Kinds[r.Type].Settings {
-					if s.Place && j.Settings[k] != "" && k != "base_path" {
-						place = j.Settings[k]
-					}
+			return app.repeat(c.Context(), l.watch, func() error {
+				list, err := cl.Repositories(c.Context())
+				if err != nil {
+					return err
 				}
-				rows = append(rows, []string{r.Name, r.Type, place, fmt.Sprint(r.ReadOnly()), settingsText(j.Settings)})
-				names, value = append(names, r.Name), append(value, j)
-			}
-			columns := []column{{title: "repository"}, {title: "type"}, {title: "location"}, {title: "readonly"}, {title: "settings", wide: true}}
-			return writeList(app.Out, output, columns, rows, names, map[string]any{"schema_version": report.SchemaVersion, "repositories": value})
+				return writeRepositories(app, &l, list)
+			})
 		},
 	}
-	outputFlag(c, &output, "table", "wide", "name", "json", "yaml")
+	l.add(c, repositoryColumns)
 	return c
+}
+
+func writeRepositories(app *App, l *listFlags, list []cluster.Repository) error {
+	var rows []row
+	for _, r := range list {
+		j := shown(r)
+		place := ""
+		for k, s := range repository.Kinds[r.Type].Settings {
+			if s.Place && j.Settings[k] != "" && k != "base_path" {
+				place = j.Settings[k]
+			}
+		}
+		rows = append(rows, row{name: r.Name, value: j, cells: []cell{
+			textCell(r.Name), textCell(r.Type), textCell(place), textCell(fmt.Sprint(r.ReadOnly())), textCell(settingsText(j.Settings)),
+		}})
+	}
+	return l.write(app, repositoryColumns, rows, "repositories")
 }
 
 func newRepositoryShow(app *App) *cobra.Command {

@@ -322,7 +322,7 @@ const kubeSphereLogs = "ks-logstash-log"
 // writePlan prints a restore plan as text.
 func writePlan(w io.Writer, p *restore.Plan) {
 	for _, g := range groupItems(p.Items) {
-		terminal.Fprintf(w, "from %s/%s, started %s\n", g[0].Repository, g[0].Snapshot, stamp(g[0].Started))
+		terminal.Fprintf(w, "from %s/%s, started %s\n", g[0].Repository, g[0].Snapshot, stampUTC(g[0].Started))
 		why := ""
 		for _, it := range g {
 			line := "  " + it.Index

@@ -63,11 +63,12 @@ func TestIndexShowOfAnIndexThatDoesNotExist(t *testing.T) {
 		Failures: []cluster.ShardFailure{{Index: "logs-2026.11.03", Reason: "disk full"}, {Index: "half", Reason: "disk full"}}})
 	for name, c := range map[string][2]string{
 		"logs-2026.11.03": {
-			"SNAPSHOT  STARTED              COPY\nr/s-1     2026-11-04 01:00:00  complete\nr/s-2     2026-11-05 01:00:00  incomplete\n",
+			"SNAPSHOT  STARTED (UTC)        AGE  COPY\nr/s-1     2026-11-04 01:00:00  17d  complete\n" +
+				"r/s-2     2026-11-05 01:00:00  16d  incomplete\n",
 			"esnap: no index is called logs-2026.11.03\nhint: to restore the index: esnap restore logs-2026.11.03\n",
 		},
 		"half": {
-			"SNAPSHOT  STARTED              COPY\nr/s-2     2026-11-05 01:00:00  incomplete\n",
+			"SNAPSHOT  STARTED (UTC)        AGE  COPY\nr/s-2     2026-11-05 01:00:00  16d  incomplete\n",
 			"esnap: no index is called half\nhint: no copy is complete; to restore what there is: esnap restore --partial half\n",
 		},
 		"logs-2026.11.02": {"", "esnap: no index is called logs-2026.11.02\nhint: the nearest names in snapshots are logs-2026.11.03\n"},

@@ -59,7 +59,8 @@ func toJSON(s *cluster.Snapshot) snapshotJSON {
 
 func newSnapshotList(app *App) *cobra.Command {
 	var f selectFlags
-	var output, holding string
+	var l listFlags
+	var holding string
 	c := &cobra.Command{
 		Use: "list [REPOSITORY...]", Aliases: []string{"ls"}, Short: "List snapshots, oldest first",
 		Long: "List the snapshots of the named repositories, or of all repositories, oldest first.",
@@ -72,31 +73,36 @@ func newSnapshotList(app *App) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if err := l.check(app, snapshotColumns(holding != "")); err != nil {
+				return err
+			}
 			x, cl, err := app.reach(c)
 			if err != nil {
 				return err
 			}
-			all, err := snapshotsOf(c.Context(), x.log, cl, args, true)
-			if err != nil {
-				return err
-			}
-			list, err := selectItems(c.Context(), app, cl, chain, all)
-			if err != nil {
-				return err
-			}
-			if holding != "" {
-				held := slices.DeleteFunc(slices.Clone(list), func(s *cluster.Snapshot) bool { return !s.Holds(holding) })
-				if len(held) == 0 {
-					return notHeld(holding, list)
+			return app.repeat(c.Context(), l.watch, func() error {
+				all, err := snapshotsOf(c.Context(), x.log, cl, args, true)
+				if err != nil {
+					return err
 				}
-				list = held
-			}
-			return writeSnapshots(app, output, list, holding)
+				list, err := selectItems(c.Context(), app, cl, chain, all)
+				if err != nil {
+					return err
+				}
+				if holding != "" {
+					held := slices.DeleteFunc(slices.Clone(list), func(s *cluster.Snapshot) bool { return !s.Holds(holding) })
+					if len(held) == 0 {
+						return notHeld(holding, list)
+					}
+					list = held
+				}
+				return writeSnapshots(app, &l, list, holding)
+			})
 		},
 	}
 	f.add(c, cluster.Snapshots)
 	c.Flags().StringVar(&holding, "holding", "", "only snapshots that contain this index or data stream; shows whether the copy is complete")
-	outputFlag(c, &output, "table", "wide", "name", "json", "yaml")
+	l.add(c, snapshotColumns(true))
 	return c
 }
 
@@ -159,40 +165,50 @@ func noRepository(ctx context.Context, cl cluster.Cluster, name string, err erro
 	return cluster.WithHint(none, "there are %s", strings.Join(names, ", "))
 }
 
-func writeSnapshots(app *App, output string, list []*cluster.Snapshot, holding string) error {
-	columns := []column{{title: "snapshot"}, {title: "state"}, {title: "started"}, {title: "took", right: true}, {title: "indices", right: true}, {title: "shards", right: true}, {title: "repository", wide: true}, {title: "version", wide: true}}
-	several := slices.ContainsFunc(list, func(s *cluster.Snapshot) bool { return s.Repository != list[0].Repository })
-	if holding != "" {
+func snapshotColumns(holding bool) []column {
+	columns := []column{
+		{title: "snapshot"}, {title: "state"}, {title: "started", utc: true}, {title: "age", right: true}, {title: "took", right: true},
+		{title: "indices", right: true}, {title: "shards", right: true}, {title: "repository", wide: true}, {title: "version", wide: true},
+	}
+	if holding {
 		columns = append(columns, column{title: "copy"})
 	}
-	var rows [][]string
-	var names []string
-	value := []snapshotJSON{}
+	return columns
+}
+
+func writeSnapshots(app *App, l *listFlags, list []*cluster.Snapshot, holding string) error {
+	several := slices.ContainsFunc(list, func(s *cluster.Snapshot) bool { return s.Repository != list[0].Repository })
+	now := app.Now()
+	var rows []row
 	for _, s := range list {
 		state := string(s.State)
 		if s.State == cluster.Success && !s.Good() {
 			state += " (not good)"
 		}
-		took := "-"
+		took := textCell(unknown)
 		if !s.End.IsZero() && !s.End.Before(s.Start) {
-			took = s.End.Sub(s.Start).Round(100 * time.Millisecond).String()
+			d := s.End.Sub(s.Start)
+			took = numberCell(d, d.Round(100*time.Millisecond).String())
 		}
 		name := s.Name
 		if several {
 			name = s.Repository + "/" + s.Name
 		}
-		row := []string{name, state, stamp(s.Start), took, fmt.Sprint(len(s.Indices)), fmt.Sprintf("%d/%d", s.Shards.Successful, s.Shards.Total), s.Repository, s.Version}
+		cells := []cell{
+			textCell(name), textCell(state), timeCell(s.Start), ageCell(now, s.Start), took, numberCell(len(s.Indices), fmt.Sprint(len(s.Indices))),
+			numberCell(s.Shards.Successful, fmt.Sprintf("%d/%d", s.Shards.Successful, s.Shards.Total)), textCell(s.Repository), textCell(s.Version),
+		}
 		j := toJSON(s)
 		if holding != "" {
 			j.Holding = "incomplete"
 			if s.HoldsGood(holding) {
 				j.Holding = "complete"
 			}
-			row = append(row, j.Holding)
+			cells = append(cells, textCell(j.Holding))
 		}
-		rows, names, value = append(rows, row), append(names, name), append(value, j)
+		rows = append(rows, row{cells, name, j})
 	}
-	return writeList(app.Out, output, columns, rows, names, map[string]any{"schema_version": report.SchemaVersion, "snapshots": value})
+	return l.write(app, snapshotColumns(holding != ""), rows, "snapshots")
 }
 
 func newSnapshotShow(app *App) *cobra.Command {
@@ -291,7 +307,7 @@ func showSnapshot(app *App, s *cluster.Snapshot) error {
 	}
 	var b strings.Builder
 	terminal.Fprintf(&b, "snapshot      %s\nrepository    %s\nstate         %s\ngood          %s\nstarted       %s\nended         %s\nversion       %s\nglobal state  %t\nshards        %d of %d\n",
-		s.Name, s.Repository, s.State, good, stamp(s.Start), stamp(s.End), s.Version, s.GlobalState, s.Shards.Successful, s.Shards.Total)
+		s.Name, s.Repository, s.State, good, stampUTC(s.Start), stampUTC(s.End), s.Version, s.GlobalState, s.Shards.Successful, s.Shards.Total)
 	if s.Reason != "" {
 		terminal.Fprintf(&b, "reason        %s\n", s.Reason)
 	}

@@ -25,7 +25,7 @@ func main() {
 	code := cmd.Main(ctx, &cmd.App{
 		Columns: columns,
 		In:      os.Stdin, Out: os.Stdout, Err: os.Stderr,
-		InTTY: tty(os.Stdin), ErrTTY: tty(os.Stderr),
+		InTTY: tty(os.Stdin), OutTTY: tty(os.Stdout), ErrTTY: tty(os.Stderr),
 		Name: os.Args[0], Env: os.LookupEnv, Environ: os.Environ, Now: time.Now,
 		TerminationLog: "/dev/termination-log",
 	}, os.Args[1:])
