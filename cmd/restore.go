@@ -283,17 +283,18 @@ func runRestore(c *cobra.Command, app *App, o *restoreOptions, names []string) e
 
 // sayRestore prints the result of each index, and how to undo the restore.
 func (x *session) sayRestore(result run.Result, r *report.Report) {
+	out, paint := terminal.Colours(x.Out)
 	var undo, hints []string
 	for _, act := range r.Actions {
 		for _, o := range act.Outcomes {
-			line := o.Words() + " " + o.Name
+			line := " " + o.Name
 			if o.Detail != "" {
 				line += ": " + o.Detail
 			}
 			if o.Error != "" {
 				line += ": " + strings.ReplaceAll(o.Error, "\n", "; ")
 			}
-			terminal.Fprintf(x.Out, "%s\n", line)
+			terminal.Fprintf(out, "%s%s\n", paint.Paint(o.Result, o.Words()), line)
 			if o.Hint != "" && !slices.Contains(hints, o.Hint) && !x.quietRuns { // otherwise the error is printed with its hint
 				hints = append(hints, o.Hint)
 				terminal.Fprintf(x.Out, "hint: %s\n", o.Hint)

@@ -49,7 +49,17 @@ func (a *App) open(c *cobra.Command) (*session, error) {
 	}
 	x.quiet = flag("quiet")
 	a.redact = s.Redact
+	if a.colours(s.Color) {
+		a.Out = terminal.WithColours(a.Out)
+	}
 	return x, x.openLog(flag("verbose"), x.quiet)
+}
+
+// colours says whether stdout gets colours: by default a terminal does, unless NO_COLOR is
+// set.
+func (a *App) colours(setting string) bool {
+	_, unwanted := a.Env("NO_COLOR")
+	return setting == "always" || setting == "auto" && a.OutTTY && !unwanted && a.getenv("TERM") != "dumb"
 }
 
 func (x *session) openLog(verbose, quiet bool) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"slices"
 	"strings"
@@ -176,6 +177,9 @@ func snapshotColumns(holding bool) []column {
 	return columns
 }
 
+// notGood is the state of a snapshot that succeeded and is not good.
+const notGood = string(cluster.Success) + " (not good)"
+
 func writeSnapshots(app *App, l *listFlags, list []*cluster.Snapshot, holding string) error {
 	several := slices.ContainsFunc(list, func(s *cluster.Snapshot) bool { return s.Repository != list[0].Repository })
 	now := app.Now()
@@ -183,7 +187,7 @@ func writeSnapshots(app *App, l *listFlags, list []*cluster.Snapshot, holding st
 	for _, s := range list {
 		state := string(s.State)
 		if s.State == cluster.Success && !s.Good() {
-			state += " (not good)"
+			state = notGood
 		}
 		took := textCell(unknown)
 		if !s.End.IsZero() && !s.End.Before(s.Start) {
@@ -305,9 +309,11 @@ func showSnapshot(app *App, s *cluster.Snapshot) error {
 	if why := s.WhyNotGood(); why != "" {
 		good = "no: " + why
 	}
+	out, paint := terminal.Colours(app.Out)
 	var b strings.Builder
 	terminal.Fprintf(&b, "snapshot      %s\nrepository    %s\nstate         %s\ngood          %s\nstarted       %s\nended         %s\nversion       %s\nglobal state  %t\nshards        %d of %d\n",
-		s.Name, s.Repository, s.State, good, stampUTC(s.Start), stampUTC(s.End), s.Version, s.GlobalState, s.Shards.Successful, s.Shards.Total)
+		s.Name, s.Repository, paint.Paint(string(s.State), string(s.State)), good,
+		stampUTC(s.Start), stampUTC(s.End), s.Version, s.GlobalState, s.Shards.Successful, s.Shards.Total)
 	if s.Reason != "" {
 		terminal.Fprintf(&b, "reason        %s\n", s.Reason)
 	}
@@ -321,7 +327,7 @@ func showSnapshot(app *App, s *cluster.Snapshot) error {
 	for _, f := range report.Families(s.Indices) {
 		terminal.Fprintf(&b, "  %s\n", f.Line())
 	}
-	_, err := app.Out.Write([]byte(b.String()))
+	_, err := io.WriteString(out, b.String())
 	return err
 }
 

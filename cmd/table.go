@@ -162,6 +162,9 @@ func (a *App) repeat(ctx context.Context, watch bool, show func() error) error {
 	}
 }
 
+// stateOf are the states behind values of lists that say more.
+var stateOf = map[string]string{notGood: string(cluster.Partial)}
+
 // writeList shows a list in a format. value is its JSON form.
 func writeList(w io.Writer, format string, columns []column, rows [][]string, names []string, value any) error {
 	switch format {
@@ -177,6 +180,7 @@ func writeList(w io.Writer, format string, columns []column, rows [][]string, na
 		}
 		return nil
 	}
+	w, paint := terminal.Colours(w)
 	t := table.NewWriter()
 	style := table.StyleDefault
 	style.Options = table.OptionsNoBordersAndSeparators
@@ -198,7 +202,7 @@ func writeList(w io.Writer, format string, columns []column, rows [][]string, na
 	for _, r := range rows {
 		row := make(table.Row, len(r))
 		for i, v := range r {
-			row[i] = terminal.Line(v)
+			row[i] = string(paint.Paint(cmp.Or(stateOf[v], v), v))
 		}
 		t.AppendRow(row)
 	}

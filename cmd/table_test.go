@@ -23,7 +23,9 @@ func listed(k *console) {
 	k.c.AddRepository(cluster.Repository{Name: "q", Type: "s3", Settings: map[string]string{"bucket": "x"}})
 	k.c.AddSnapshot("r", cluster.Snapshot{Name: "s1", Start: day(9), End: day(9).Add(9 * time.Second), Indices: []string{"a", "b"}})
 	k.c.AddSnapshot("r", cluster.Snapshot{Name: "s2", Start: day(2), End: day(2).Add(time.Minute), Indices: []string{"a"}})
-	k.c.AddSnapshot("r", cluster.Snapshot{Name: "s3", Start: now.Add(-5 * time.Hour), State: cluster.InProgress, Indices: []string{"a", "b", "c"}})
+	k.c.AddSnapshot("r", cluster.Snapshot{
+		Name: "s3", Start: now.Add(-5 * time.Hour), State: cluster.InProgress, Indices: []string{"a", "b", "c"},
+	})
 }
 
 // TestSort: numbers and times are sorted as such, what is not known comes last.
@@ -58,7 +60,7 @@ func TestSort(t *testing.T) {
 	for line, want := range map[string]string{
 		"index list --sort ages":     `--sort: there is no column "ages"; there are index, status, created, age, aliases, lifecycle, uuid` + "\n",
 		"index list --sort -size":    `there is no column "size"`,
-		"snapshot list --sort copy":  `there is no column "copy"; there are snapshot, state, started, age, took, indices, shards, repository, version`,
+		"snapshot list --sort copy":  `"copy"; there are snapshot, state, started, age, took, indices, shards, repository, version`,
 		"repository list --sort age": "there are repository, type, location, readonly, settings",
 		"snapshot list --sort=":      "the flag --sort has no value",
 	} {
@@ -141,4 +143,57 @@ func TestWatch(t *testing.T) {
 		require.Empty(t, out)
 		require.Empty(t, k.c.Calls())
 	}
+}
+
+var escapes = regexp.MustCompile(`\x1b\[\d+m`)
+
+// TestColours: states have them on a terminal that wants them, and only there. Columns are
+// as wide as without.
+func TestColours(t *testing.T) {
+	fill := func(set func(k *console)) *console {
+		k := newConsole(t)
+		listed(k)
+		k.c.AddSnapshot("r", cluster.Snapshot{Name: "bad\x1b[31m", State: cluster.Partial, Indices: []string{"a"}})
+		k.c.AddSnapshot("r", cluster.Snapshot{Name: "worse", State: cluster.Failed, Indices: []string{"a"}})
+		k.outTTY = true
+		set(k)
+		return k
+	}
+	none := func(*console) {}
+	for line, want := range map[string][]string{
+		"snapshot list": {"\x1b[32mSUCCESS\x1b[0m", "\x1b[33mPARTIAL\x1b[0m",
+			"\x1b[31mFAILED\x1b[0m", "\x1b[36mIN_PROGRESS\x1b[0m"},
+		"snapshot show r worse":          {"state         \x1b[31mFAILED\x1b[0m\n"},
+		"index delete a --yes":           {"delete_indices  \x1b[32mdone\x1b[0m  (", "\n   \x1b[32mdeleted\x1b[0m index a\n"},
+		"index delete nothing --yes":     {"\x1b[31mfailed\x1b[0m"},
+		"restore a --snapshot s1 -y":     nil, // refused: there is nothing to paint
+		"restore b --rename-prefix x -y": {"\x1b[32mrestored\x1b[0m xb"},
+	} {
+		_, coloured, errs := fill(none).run(strings.Fields(line)...)
+		for _, w := range want {
+			require.Contains(t, coloured, w, "%s %s", line, errs)
+		}
+		require.NotContains(t, errs, "\x1b")
+		for name, set := range map[string]func(*console){
+			"no terminal": func(k *console) { k.outTTY = false },
+			"NO_COLOR":    func(k *console) { k.env["NO_COLOR"] = "" },
+			"dumb":        func(k *console) { k.env["TERM"] = "dumb" },
+			"never":       func(k *console) { k.env["ESNAP_COLOR"] = "never" },
+		} {
+			_, plain, _ := fill(set).run(strings.Fields(line)...)
+			require.NotContains(t, plain, "\x1b", "%s %s", line, name)
+			took := regexp.MustCompile(`\b[\d.]+(ns|µs|ms|s)\b`)
+			stripped := took.ReplaceAllString(escapes.ReplaceAllString(coloured, ""), "")
+			require.Equal(t, took.ReplaceAllString(plain, ""), stripped, "%s %s", line, name)
+		}
+	}
+	for _, output := range []string{"json", "yaml", "name"} {
+		_, out, _ := fill(none).run("snapshot", "list", "-o", output, "--color", "always")
+		require.NotContains(t, out, "\x1b", output)
+	}
+	_, out, _ := fill(func(k *console) { k.outTTY, k.env["NO_COLOR"] = false, "1" }).run("snapshot", "list", "--color=always")
+	require.Contains(t, out, "\x1b[32mSUCCESS\x1b[0m")
+	code, _, errs := newConsole(t).run("--color", "blue", "status")
+	require.Equal(t, 2, code)
+	require.Contains(t, errs, `color (from flag --color) is "blue"; expected auto, always or never`)
 }

@@ -107,6 +107,7 @@ func (r *Report) names(w io.Writer) error {
 const shownSpared = 10
 
 func (r *Report) table(w io.Writer, wide bool) error {
+	w, paint := terminal.Colours(w)
 	var b strings.Builder
 	p := func(format string, args ...any) { terminal.Fprintf(&b, format, args...) }
 	mode := ""
@@ -122,7 +123,7 @@ func (r *Report) table(w io.Writer, wide bool) error {
 		p("%s: nothing to do; the cluster was not contacted%s\n", r.File, mode)
 	}
 	for _, x := range r.Repositories {
-		p("\nrepository %s (%s)  %s\n", x.Name, x.Type, x.Result)
+		p("\nrepository %s (%s)  %s\n", x.Name, x.Type, paint.Paint(x.Result, x.Result))
 		if x.Detail != "" {
 			p("  %s\n", x.Detail)
 		}
@@ -132,7 +133,7 @@ func (r *Report) table(w io.Writer, wide bool) error {
 		problem(&b, x.Error, x.Hint)
 	}
 	for _, a := range r.Actions {
-		a.table(&b, r.DryRun, wide)
+		a.table(&b, paint, r.DryRun, wide)
 	}
 	p("\n")
 	for _, warning := range r.Warnings {
@@ -159,13 +160,13 @@ func problem(b *strings.Builder, err, hint string) {
 	}
 }
 
-func (a *Action) table(b *strings.Builder, dryRun, wide bool) {
+func (a *Action) table(b *strings.Builder, paint terminal.Painter, dryRun, wide bool) {
 	p := func(format string, args ...any) { terminal.Fprintf(b, format, args...) }
 	status := a.Status
 	if dryRun && (status == "done" || status == "partial") {
 		status = "would be " + status
 	}
-	p("\n%s  %s  %s  (%s)\n", a.ID, a.Action, words(status), duration(a.DurationMS))
+	p("\n%s  %s  %s  (%s)\n", a.ID, a.Action, paint.Paint(a.Status, words(status)), duration(a.DurationMS))
 	if a.Description != "" && a.Description != "No description given" {
 		p("   %s\n", a.Description)
 	}
@@ -176,7 +177,7 @@ func (a *Action) table(b *strings.Builder, dryRun, wide bool) {
 		p("     %s\n", f.Line())
 	}
 	a.spared(b, wide)
-	a.outcomes(b, wide)
+	a.outcomes(b, paint, wide)
 	for _, w := range a.Warnings {
 		if slices.Contains([]string{"not_run", "disabled", "empty"}, a.Status) { // why it was not run
 			p("   %s\n", w)
@@ -248,7 +249,7 @@ func (o Outcome) Words() string {
 	return o.past
 }
 
-func (a *Action) outcomes(b *strings.Builder, wide bool) {
+func (a *Action) outcomes(b *strings.Builder, paint terminal.Painter, wide bool) {
 	var order []string
 	group := map[string][]Outcome{}
 	for _, o := range a.Outcomes {
@@ -261,7 +262,7 @@ func (a *Action) outcomes(b *strings.Builder, wide bool) {
 	for _, w := range order {
 		list := group[w]
 		if len(list) > 1 {
-			terminal.Fprintf(b, "   %s %s\n", w, cluster.Count(len(list), list[0].What))
+			terminal.Fprintf(b, "   %s %s\n", paint.Paint(list[0].Result, w), cluster.Count(len(list), list[0].What))
 		}
 		for i, o := range list {
 			if len(list) > 1 && o.Detail == "" && o.Error == "" && !wide {
@@ -271,9 +272,9 @@ func (a *Action) outcomes(b *strings.Builder, wide bool) {
 				terminal.Fprintf(b, "     … and %d more\n", len(list)-i)
 				break
 			}
-			line := fmt.Sprintf("   %s %s %s", w, o.What, o.Name)
+			line, result := fmt.Sprintf(" %s %s", o.What, o.Name), paint.Paint(o.Result, w)
 			if len(list) > 1 {
-				line = "     " + o.Name
+				line, result = "  "+o.Name, ""
 			}
 			if o.Detail != "" {
 				line += ": " + o.Detail
@@ -281,7 +282,7 @@ func (a *Action) outcomes(b *strings.Builder, wide bool) {
 			if o.Error != "" {
 				line += ": " + strings.ReplaceAll(o.Error, "\n", "; ")
 			}
-			terminal.Fprintf(b, "%s\n", line)
+			terminal.Fprintf(b, "   %s%s\n", result, line)
 		}
 	}
 }

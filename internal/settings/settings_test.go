@@ -78,6 +78,7 @@ func TestPrecedence(t *testing.T) {
 		{"dry-run", "true", "true", "", "false"},
 		{"guards", "off", "on", "", ""},
 		{"compat", "5", "8", "", ""},
+		{"color", "never", "always", "", "auto"},
 	} {
 		t.Run(c.key, func(t *testing.T) {
 			name := "ESNAP_" + strings.ToUpper(strings.ReplaceAll(c.key, "-", "_"))
