@@ -531,6 +531,16 @@ func (a *Restore) settings(req *cluster.RestoreSnapshot) {
 	}
 }
 
+// restoreTitle names a restore where its progress is shown.
+func restoreTitle(items []restore.Item, targets []string) string {
+	title := "restore " + cluster.Count(len(targets), "index")
+	first := items[0]
+	if slices.ContainsFunc(items, func(i restore.Item) bool { return i.Repository != first.Repository || i.Snapshot != first.Snapshot }) {
+		return title
+	}
+	return title + " from " + first.Repository + "/" + first.Snapshot
+}
+
 // finish waits until all shards of all targets are started, and judges the result.
 func (a *Restore) finish(ctx context.Context, env *Env, plan *restore.Plan, items []restore.Item, outcome func(restore.Item, cluster.Result, error, string, ...any)) error {
 	var targets []string
@@ -567,7 +577,7 @@ func (a *Restore) finish(ctx context.Context, env *Env, plan *restore.Plan, item
 		}
 		quiet++
 		return quiet >= absences, nil // no restore runs any more: judge the result
-	}, func() (cluster.Progress, error) { return env.Cluster.RestoreProgress(ctx, targets) })
+	}, &tracked{restoreTitle(items, targets), func() (cluster.Progress, error) { return env.Cluster.RestoreProgress(ctx, targets) }})
 	if err != nil {
 		for _, it := range items {
 			if ctx.Err() != nil {

@@ -43,6 +43,8 @@ type App struct {
 
 	// Columns is the width of the terminal that Out is; 0: it is none.
 	Columns int
+	// ErrColumns is the width of the terminal that Err is; 0: not known.
+	ErrColumns int
 	// Watch measures and waits; nil: real time.
 	Watch cluster.Stopwatch
 

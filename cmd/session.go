@@ -248,8 +248,8 @@ func (x *session) job(p *plan.Plan, o run.Options) job.Job {
 	if !x.quietRuns {
 		j.Log = x.log
 	}
-	if x.progress {
-		j.Screen = x.screen
+	if x.progress && (j.Log == nil || x.s.LogFile != "" || !x.log.Enabled(context.Background(), slog.LevelInfo)) { // the log has the same
+		j.Screen, j.Columns = x.screen, x.ErrColumns
 	}
 	return j
 }
