@@ -60,7 +60,10 @@ func chooseDay(c *cobra.Command, app *App, o *restoreOptions) error {
 	if err != nil {
 		return err
 	}
-	o.Family, o.Day = family, day
+	o.Family = family
+	if err := o.Day.Set(day); err != nil {
+		return err
+	}
 	return runRestore(c, app, o, nil)
 }
 

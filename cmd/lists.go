@@ -13,14 +13,13 @@ import (
 	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/flavour"
 	"github.com/esnap/esnap/internal/plan"
-	"github.com/esnap/esnap/internal/strictyaml"
 	"github.com/esnap/esnap/internal/terminal"
 )
 
 // selectFlags are the flags that stand for filters.
 type selectFlags struct {
 	Prefix, Suffix, Regex, Timestring string
-	OlderThan, YoungerThan            string
+	OlderThan, YoungerThan            duration
 	State                             string
 	Good                              bool
 	Count                             int64
@@ -32,8 +31,8 @@ func (f *selectFlags) add(c *cobra.Command, list cluster.ListKind) {
 	fl.StringVar(&f.Suffix, "suffix", "", "only names that end with this")
 	fl.StringVar(&f.Regex, "regex", "", "only names in which this regular expression matches")
 	fl.StringVar(&f.Timestring, "timestring", "", "read the age from the date in the name, in this format (for example %Y.%m.%d)")
-	fl.StringVar(&f.OlderThan, "older-than", "", "only those older than this (for example 45d)")
-	fl.StringVar(&f.YoungerThan, "younger-than", "", "only those younger than this")
+	fl.Var(&f.OlderThan, "older-than", "only those older than this (for example 45d)")
+	fl.Var(&f.YoungerThan, "younger-than", "only those younger than this")
 	wholeFlag(fl, &f.Count, "count", 1, "only the newest N, by date")
 	if list == cluster.Snapshots {
 		fl.StringVar(&f.State, "state", "", "only those in this state: SUCCESS, PARTIAL, FAILED, IN_PROGRESS")
@@ -80,16 +79,16 @@ func (f *selectFlags) chain(list cluster.ListKind, names []string) (filters.Chai
 	if f.Timestring != "" {
 		from = "name"
 	}
-	for _, a := range [][2]string{{"older", f.OlderThan}, {"younger", f.YoungerThan}} {
-		direction, value := a[0], a[1]
-		if value == "" {
+	for _, direction := range []string{"older", "younger"} {
+		age := f.OlderThan
+		if direction == "younger" {
+			age = f.YoungerThan
+		}
+		if !age.given() {
 			continue
 		}
-		d, ok := strictyaml.ParseDuration(value)
-		if !ok {
-			return nil, usagef("--%s-than: %s", direction, strictyaml.InvalidDuration(value))
-		}
-		if err := add("age", &filters.Age{Source: from, Direction: direction, Unit: "seconds", UnitCount: int64(d / time.Second), Dated: source}, false); err != nil {
+		judge := &filters.Age{Source: from, Direction: direction, Unit: "seconds", UnitCount: int64(age.length / time.Second), Dated: source}
+		if err := add("age", judge, false); err != nil {
 			return nil, err
 		}
 	}

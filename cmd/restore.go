@@ -17,7 +17,6 @@ import (
 	"github.com/esnap/esnap/internal/restore"
 	"github.com/esnap/esnap/internal/run"
 	"github.com/esnap/esnap/internal/settings"
-	"github.com/esnap/esnap/internal/strictyaml"
 	"github.com/esnap/esnap/internal/terminal"
 )
 
@@ -25,9 +24,9 @@ import (
 type restoreOptions struct {
 	Repositories   []string
 	Snapshot       string
-	Before         string
-	Day            string
-	From, To       string
+	Before         moment
+	Day            day
+	From, To       day
 	Family         string
 	Timezone       string
 	Rename         string
@@ -40,7 +39,7 @@ type restoreOptions struct {
 	Features       []string
 	GlobalState    bool
 	Partial        bool
-	KeepFor        string
+	KeepFor        duration
 	KeepLifecycle  bool
 	Wait           bool
 	Force          bool
@@ -59,7 +58,7 @@ are protected from esnap's own deletions for 7 days.`,
   esnap restore --day 2026-11-12 --family ks-logstash-log`,
 		Args: wantArgs(0, -1, "names or wildcard patterns of indices"),
 		RunE: func(c *cobra.Command, args []string) error {
-			if len(args) == 0 && o.Day+o.From+o.To == "" {
+			if len(args) == 0 && !o.Day.given() && !o.From.given() && !o.To.given() {
 				if !app.interactive() {
 					return &usageError{text: "nothing says which indices; nothing was sent", hint: "name them, or give --day 2026-11-12"}
 				}
@@ -71,10 +70,10 @@ are protected from esnap's own deletions for 7 days.`,
 	f := c.Flags()
 	f.StringSliceVar(&o.Repositories, "repository", nil, "only this repository (repeatable; default all)")
 	f.StringVar(&o.Snapshot, "snapshot", "", "this snapshot; latest means the newest good one")
-	f.StringVar(&o.Before, "before", "", "only snapshots started before this time")
-	f.StringVar(&o.Day, "day", "", "indices of this day, by the date in their names")
-	f.StringVar(&o.From, "from", "", "with --to: indices from this day or time on")
-	f.StringVar(&o.To, "to", "", "up to this day, which is part of it, or this time")
+	f.Var(&o.Before, "before", "only snapshots started before this time")
+	f.Var(&o.Day, "day", "indices of this day, by the date in their names")
+	f.Var(&o.From, "from", "with --to: indices from this day or time on")
+	f.Var(&o.To, "to", "up to this day, which is part of it, or this time")
 	f.StringVar(&o.Family, "family", "", "only this family, such as ks-logstash-log")
 	f.StringVar(&o.Timezone, "timezone", "", "zone of these days, such as Asia/Shanghai")
 	f.StringVar(&o.Rename, "rename", "", "regular expression, PATTERN=REPLACEMENT")
@@ -87,7 +86,7 @@ are protected from esnap's own deletions for 7 days.`,
 	f.BoolVar(&o.GlobalState, "include-global-state", false, "also restore templates and persistent settings")
 	f.StringSliceVar(&o.Features, "feature-state", nil, "also this feature's system indices (repeatable)")
 	f.BoolVar(&o.Partial, "partial", false, "also restore copies with missing shards")
-	f.StringVar(&o.KeepFor, "keep-for", "", "protect this long (14d; default 7d, 0 for none)")
+	f.Var(&o.KeepFor, "keep-for", "protect this long (14d; default 7d, 0 for none)")
 	f.BoolVar(&o.KeepLifecycle, "keep-lifecycle", false, "keep lifecycle policies, which may delete again")
 	f.BoolVar(&o.Wait, "wait", true, "wait until all shards are started (default true)")
 	f.BoolVar(&o.Force, "force", false, "also if disks get too full, or the shard limit")
@@ -126,20 +125,12 @@ func (o *restoreOptions) action(names []string, now time.Time) (*actions.Restore
 		}
 		return nil, usagef("%s: %s", flag, why)
 	}
-	if o.KeepFor != "" {
-		d, ok := strictyaml.ParseDuration(o.KeepFor)
-		if !ok {
-			return nil, usagef("--keep-for: %s", strictyaml.InvalidDuration(o.KeepFor))
-		}
-		a.KeepFor = &d
+	if o.KeepFor.given() {
+		a.KeepFor = &o.KeepFor.length
 	}
 	choice := &actions.Choice{Repositories: o.Repositories, Snapshot: o.Snapshot, IgnoreSettings: o.IgnoreSettings, KeepLifecycle: o.KeepLifecycle, IndexSettings: map[string]any{}}
-	if o.Before != "" {
-		t, err := parseTime(o.Before, now)
-		if err != nil {
-			return nil, err
-		}
-		choice.Before = t
+	if o.Before.given() {
+		choice.Before = o.Before.time(now)
 	}
 	var err error
 	if choice.Window, err = o.window(); err != nil {
@@ -165,16 +156,17 @@ func (o *restoreOptions) action(names []string, now time.Time) (*actions.Restore
 // window is the time of --day, or of --from and --to; nil if none is given.
 func (o *restoreOptions) window() (*restore.Window, error) {
 	from, to := o.From, o.To
+	none := !from.given() && !to.given()
 	switch {
-	case o.Day != "" && from+to != "":
+	case o.Day.given() && !none:
 		return nil, usagef("--day and --from, --to exclude each other")
-	case o.Day != "":
+	case o.Day.given():
 		from, to = o.Day, o.Day
-	case from+to == "" && o.Family+o.Timezone != "":
+	case none && o.Family+o.Timezone != "":
 		return nil, usagef("--family and --timezone need --day, or --from and --to")
-	case from+to == "":
+	case none:
 		return nil, nil
-	case from == "" || to == "":
+	case !from.given() || !to.given():
 		return nil, usagef("--from and --to need each other")
 	}
 	zone := time.UTC
@@ -184,33 +176,12 @@ func (o *restoreOptions) window() (*restore.Window, error) {
 			return nil, usagef("--timezone: %q is not a time zone; write a name such as Europe/Berlin", o.Timezone)
 		}
 	}
-	start, _, err := dayOrTime(from, zone)
-	if err != nil {
-		return nil, err
-	}
-	_, end, err := dayOrTime(to, zone)
-	if err != nil {
-		return nil, err
-	}
+	start, _ := from.span(zone)
+	_, end := to.span(zone)
 	if !end.After(start) {
-		return nil, usagef("--from %s is not before --to %s", from, to)
+		return nil, usagef("--from %s is not before --to %s", from.text, to.text)
 	}
 	return &restore.Window{From: start, To: end, Family: o.Family}, nil
-}
-
-// dayOrTime reads a day, with its end, or a time, which ends where it starts.
-func dayOrTime(text string, zone *time.Location) (start, end time.Time, err error) {
-	for _, layout := range []string{"2006-01-02", "2006.01.02"} {
-		if t, err := time.ParseInLocation(layout, text, zone); err == nil {
-			return t, t.AddDate(0, 0, 1), nil
-		}
-	}
-	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04", "2006-01-02 15:04", "2006-01-02T15:04:05", "2006-01-02 15:04:05"} {
-		if t, err := time.ParseInLocation(layout, text, zone); err == nil {
-			return t, t, nil
-		}
-	}
-	return start, end, usagef("invalid day %q; write 2026-11-12, or a time such as 2026-11-12T09:00", text)
 }
 
 func runRestore(c *cobra.Command, app *App, o *restoreOptions, names []string) error {
