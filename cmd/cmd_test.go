@@ -152,12 +152,12 @@ func TestSuggestions(t *testing.T) {
 	k.c.AddIndices("ks-logstash-log-2026.11.03")
 	k.c.AddSnapshot("nightly", cluster.Snapshot{Name: "snapshot-20261103", Indices: []string{"ks-logstash-log-2026.11.03"}})
 	for want, args := range map[string][]string{
-		"did you mean esnap restore?":          {"restor", "x"},
-		"did you mean nightly?":                {"snapshot", "list", "nightyl"},
-		"nearest names are snapshot-20261103":  {"snapshot", "show", "nightly", "snapshot-20261130"},
-		"ks-logstash-log-2026.11.03":           {"index", "show", "ks-logstash-log-2026.11.30"},
-		"nearest names are ks-logstash-log-20": {"restore", "ks-logstash-log-2026.11.30", "-n"},
-		"did you mean location?":               {"repository", "register", "r", "fs", "locaton=/x"},
+		"did you mean esnap restore?":        {"restor", "x"},
+		"did you mean nightly?":              {"snapshot", "list", "nightyl"},
+		"did you mean snapshot-20261103?":    {"snapshot", "show", "nightly", "snapshot-20261130"},
+		"ks-logstash-log-2026.11.03":         {"index", "show", "ks-logstash-log-2026.11.30"},
+		"did you mean ks-logstash-log-2026.": {"restore", "ks-logstash-log-2026.11.30", "-n"},
+		"did you mean location?":             {"repository", "register", "r", "fs", "locaton=/x"},
 	} {
 		_, _, errs := k.run(args...)
 		require.Contains(t, errs, want, "%v", args)
@@ -217,7 +217,7 @@ func TestBadFilesAreSaidAllAtOnceAndNothingIsSent(t *testing.T) {
 		code, out, errs := k.run(args...)
 		require.Equal(t, 2, code)
 		require.Empty(t, out)
-		require.Contains(t, errs, file+`:4:5: unknown key of an action "optoins"; did you mean "options"?`)
+		require.Contains(t, errs, file+`:4:5: unknown key of an action "optoins"; did you mean options?`)
 		require.Contains(t, errs, `"day" is not one of`)
 		require.Contains(t, errs, "unit_count")
 	}
@@ -544,7 +544,7 @@ func TestNamesThatMatchNothing(t *testing.T) {
 		"snapshot create r logs-2026.11.01 logs-2026.11.02": "no index is called logs-2026.11.02",
 		"snapshot create r logs-2026.11.01 x-*":             "no index matches x-*",
 		"snapshot create r logs-2026.11.0?":                 "in names only * is a wildcard",
-		"index delete logs-2026.11.01 logs-2026.11.02 -y":   "the nearest names are logs-2026.11.01",
+		"index delete logs-2026.11.01 logs-2026.11.02 -y":   "did you mean logs-2026.11.01?",
 		"snapshot delete r s-1 s-[2] -y":                    "no snapshot is called s-[2]",
 		"index delete app -y":                               "no index is called app",
 	} {

@@ -5,12 +5,11 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/near"
 )
 
 // flagError puts an error of the flag parser into plain words.
@@ -29,9 +28,9 @@ func flagError(c *cobra.Command, err error) error {
 	case errors.As(err, &unknown):
 		ue.text = fmt.Sprintf("there is no flag --%s", unknown.GetSpecifiedName())
 		var names []string
-		c.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
-		if near, _, _ := strings.Cut(cluster.Nearest(unknown.GetSpecifiedName(), names), ","); near != "" {
-			ue.hint = "did you mean --" + near + "?"
+		c.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, "--"+f.Name) })
+		if question := near.DidYouMean("--"+unknown.GetSpecifiedName(), names); question != "" {
+			ue.hint = question
 		}
 	}
 	return ue

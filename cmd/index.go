@@ -13,6 +13,7 @@ import (
 	"github.com/esnap/esnap/actions"
 	"github.com/esnap/esnap/filters"
 	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/near"
 	"github.com/esnap/esnap/internal/report"
 	"github.com/esnap/esnap/internal/terminal"
 )
@@ -120,8 +121,8 @@ func errNoIndex(name string) error {
 
 func noIndex(name string, all []*cluster.Index) error {
 	err := errNoIndex(name)
-	if near := cluster.Nearest(name, cluster.Names(all)); near != "" {
-		return cluster.WithHint(err, "the nearest names are %s", near)
+	if question := near.DidYouMean(name, cluster.Names(all)); question != "" {
+		return cluster.WithHint(err, "%s", question)
 	}
 	return cluster.WithHint(err, "esnap index list lists all %d; esnap snapshot list --holding %s looks in the snapshots", len(all), terminal.Shell(name))
 }
@@ -284,15 +285,15 @@ func (x *session) showCopies(ctx context.Context, cl cluster.Cluster, name strin
 		}
 	}
 	err = errNoIndex(name)
-	switch near := cluster.Nearest(name, known); {
+	switch question := near.DidYouMean(name, known); {
 	case complete:
 		return cluster.WithHint(err, "to restore the index: esnap restore %s", terminal.Shell(name))
 	case len(rows) > 0:
 		return cluster.WithHint(err, "no copy is complete; to restore what there is: esnap restore --partial %s", terminal.Shell(name))
-	case near == "", cluster.Nearest(name, cluster.Names(all)) != "":
+	case question == "", len(near.Names(name, cluster.Names(all))) > 0:
 		return noIndex(name, all)
 	default:
-		return cluster.WithHint(err, "the nearest names in snapshots are %s", near)
+		return cluster.WithHint(err, "%s (in a snapshot)", question)
 	}
 }
 

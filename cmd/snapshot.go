@@ -15,6 +15,7 @@ import (
 	"github.com/esnap/esnap/actions"
 	"github.com/esnap/esnap/filters"
 	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/near"
 	"github.com/esnap/esnap/internal/plan"
 	"github.com/esnap/esnap/internal/report"
 	"github.com/esnap/esnap/internal/run"
@@ -113,8 +114,8 @@ func notHeld(index string, list []*cluster.Snapshot) error {
 		known = append(known, s.Indices...)
 	}
 	err := fmt.Errorf("no snapshot contains the index %s", index)
-	if near := cluster.Nearest(index, known); near != "" {
-		return cluster.WithHint(err, "the nearest names are %s", near)
+	if question := near.DidYouMean(index, known); question != "" {
+		return cluster.WithHint(err, "%s", question)
 	}
 	return err
 }
@@ -160,8 +161,8 @@ func noRepository(ctx context.Context, cl cluster.Cluster, name string, err erro
 	for _, r := range list {
 		names = append(names, r.Name)
 	}
-	if near := cluster.Nearest(name, names); near != "" {
-		return cluster.WithHint(none, "did you mean %s?", near)
+	if question := near.DidYouMean(name, names); question != "" {
+		return cluster.WithHint(none, "%s", question)
 	}
 	return cluster.WithHint(none, "there are %s", strings.Join(names, ", "))
 }
@@ -280,12 +281,12 @@ func (x *session) findSnapshot(ctx context.Context, cl cluster.Cluster, name str
 		}
 	}
 	none := &missing{"no repository contains the snapshot " + name, cluster.ErrNoSnapshot}
-	near := cluster.Nearest(name, names)
+	question := near.DidYouMean(name, names)
 	switch {
 	case slices.ContainsFunc(list, func(r cluster.Repository) bool { return r.Name == name }):
 		return nil, cluster.WithHint(none, "%s is a repository; esnap snapshot list %s lists its snapshots", name, terminal.Shell(name))
-	case near != "":
-		return nil, cluster.WithHint(none, "the nearest names are %s", near)
+	case question != "":
+		return nil, cluster.WithHint(none, "%s", question)
 	}
 	return nil, cluster.WithHint(none, "esnap snapshot list lists all snapshots")
 }
@@ -296,8 +297,8 @@ func noSnapshot(ctx context.Context, cl cluster.Cluster, repository, name string
 	}
 	none := &missing{"there is no snapshot " + repository + "/" + name, cluster.ErrNoSnapshot}
 	if names, lerr := cluster.SnapshotNames(ctx, cl, repository); lerr == nil {
-		if near := cluster.Nearest(name, names); near != "" {
-			return cluster.WithHint(none, "the nearest names are %s", near)
+		if question := near.DidYouMean(name, names); question != "" {
+			return cluster.WithHint(none, "%s", question)
 		}
 		return cluster.WithHint(none, "esnap snapshot list %s lists the %d existing snapshots", terminal.Shell(repository), len(names))
 	}

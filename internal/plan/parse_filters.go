@@ -12,6 +12,7 @@ import (
 	"github.com/esnap/esnap/filters"
 	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/flavour"
+	"github.com/esnap/esnap/internal/near"
 	"github.com/esnap/esnap/internal/strictyaml"
 )
 
@@ -115,7 +116,7 @@ func (p *parser) filter(list cluster.ListKind, action string, n *strictyaml.Node
 	}
 	fk, ok := filters.Kinds[typ.Text]
 	if !ok {
-		p.p.AddHint(typ, strictyaml.DidYouMean(typ.Text, slices.Collect(maps.Keys(filters.Kinds))),
+		p.p.AddHint(typ, near.DidYouMean(typ.Text, slices.Collect(maps.Keys(filters.Kinds))),
 			"filtertype: there is no filter %s; there are %s", typ.Shown(), strings.Join(slices.Sorted(maps.Keys(filters.Kinds)), ", "))
 		return link, false
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/esnap/esnap/filters"
 	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/guard"
+	"github.com/esnap/esnap/internal/near"
 	"github.com/esnap/esnap/internal/plan"
 )
 
@@ -92,11 +93,11 @@ func unmatched(s plan.Step, all []cluster.Item) error {
 			if strings.Contains(n, "*") {
 				err = fmt.Errorf("no %s matches %s; nothing was sent", s.Selects().Item(), n)
 			}
-			switch near := cluster.Nearest(n, cluster.Names(all)); {
+			switch question := near.DidYouMean(n, cluster.Names(all)); {
 			case strings.ContainsAny(n, "?["):
 				err = cluster.WithHint(err, "in names only * is a wildcard")
-			case near != "":
-				err = cluster.WithHint(err, "the nearest names are %s", near)
+			case question != "":
+				err = cluster.WithHint(err, "%s", question)
 			}
 			return err
 		}
