@@ -50,6 +50,7 @@ When in doubt, it keeps the data and reports why.`,
 	)
 	root.AddCommand(newCurator(app)...)
 	root.SetHelpFunc(func(c *cobra.Command, _ []string) { _, _ = io.WriteString(c.OutOrStdout(), app.help(c)) })
+	checkDurations(root)
 	addCompletion(app, root)
 	return root
 }

@@ -248,7 +248,8 @@ func (x *session) job(p *plan.Plan, o run.Options) job.Job {
 	if !x.quietRuns {
 		j.Log = x.log
 	}
-	if x.progress && (j.Log == nil || x.s.LogFile != "" || !x.log.Enabled(context.Background(), slog.LevelInfo)) { // the log has the same
+	logged := j.Log != nil && (x.s.LogFile == "" || x.s.LogFile == "-") && x.log.Enabled(context.Background(), slog.LevelInfo)
+	if x.progress && !logged { // the log would have the same in the same place
 		j.Screen, j.Columns = x.screen, x.ErrColumns
 	}
 	return j

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/esnap/esnap/internal/strictyaml"
@@ -74,6 +75,21 @@ func (d *duration) Set(text string) error {
 }
 
 func (d *duration) given() bool { return d.text != "" }
+
+// checkDurations has the flags of settings that are durations read at once, too. Their text
+// stays what the settings are made from.
+func checkDurations(c *cobra.Command) {
+	for _, name := range []string{"timeout", "connect-timeout", "deadline"} {
+		for _, fs := range []*pflag.FlagSet{c.PersistentFlags(), c.Flags()} {
+			if f := fs.Lookup(name); f != nil && f.Value.Type() == "string" {
+				f.Value = &duration{}
+			}
+		}
+	}
+	for _, sub := range c.Commands() {
+		checkDurations(sub)
+	}
+}
 
 // moment is the value of a flag that takes a time: RFC 3339, a date with or without a
 // time (UTC), or an age such as 3d.

@@ -20,6 +20,10 @@ func TestValuesOfFlags(t *testing.T) {
 		"run -n --now 2026-13-01 f":              `invalid value "2026-13-01" for --now: expected a time such as 2026-11-21`,
 		"restore --day 12":                       `invalid value "12" for --day: expected a day such as 2026-11-12, or a time such as`,
 		"restore --from 2026-11-01 --to tuesday": `invalid value "tuesday" for --to: expected a day such as 2026-11-12`,
+		"--timeout soon status":                  `invalid value "soon" for --timeout: expected a duration such as 45d, 12h or 30m`,
+		"status --connect-timeout 30":            `invalid value "30" for --connect-timeout: expected a duration`,
+		"run f --deadline 3600":                  `invalid value "3600" for --deadline: expected a duration`,
+		"snapshot delete r s --deadline=":        "the flag --deadline has no value",
 		"restore --from= --to 2026-11-02":        "the flag --from has no value",
 		"index list --older-than=":               "the flag --older-than has no value",
 	} {
@@ -30,6 +34,16 @@ func TestValuesOfFlags(t *testing.T) {
 		require.True(t, strings.HasPrefix(errs, "esnap: "+want), "%s: %s", line, errs)
 		require.Empty(t, k.c.Calls(), line)
 	}
+}
+
+// TestDurationsOfSettings: what a flag has read is what the settings get.
+func TestDurationsOfSettings(t *testing.T) {
+	k := newConsole(t)
+	k.env["ESNAP_TIMEOUT"] = "5s"
+	code, out, errs := k.run("config", "show", "--timeout", "1m30s", "--connect-timeout=2m")
+	require.Zero(t, code, errs)
+	require.Regexp(t, `(?m)^timeout +1m30s +flag --timeout$`, out)
+	require.Regexp(t, `(?m)^connect-timeout +2m +flag --connect-timeout$`, out)
 }
 
 func TestMomentsAndDays(t *testing.T) {
