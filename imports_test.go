@@ -79,6 +79,7 @@ var mayImport = func() map[string][]string {
 		"actions":              {near, cluster, "internal/coverage", "repository", rename, restore, strftime},
 		plan:                   append([]string{flavour}, planned...),
 		run:                    append([]string{plan, restore}, planned...),
+		"internal/check":       append([]string{plan, run}, planned...),
 		"internal/report":      {cluster, "repository", run, term},
 		"internal/settings":    {strictyaml, flavour},
 		"internal/connect":     {cluster, near, "internal/settings", "internal/es"},
