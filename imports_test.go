@@ -86,6 +86,7 @@ var mayImport = func() map[string][]string {
 		job:                    {plan, run, flavour, "internal/report", "internal/settings", "internal/connect", strictyaml, cluster, term},
 		"internal/curator":     append([]string{plan, run, job, flavour, "internal/report", "internal/settings", "internal/es", "internal/connect", term}, planned...),
 		"internal/clustertest": {cluster, rename},
+		"internal/memory":      {cluster, rename},
 		"internal/testserver":  {},
 		"internal/demo":        {"internal/testserver"},
 		"cmd":                  nil, // all
