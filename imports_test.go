@@ -80,6 +80,7 @@ var mayImport = func() map[string][]string {
 		plan:                   append([]string{flavour}, planned...),
 		run:                    append([]string{plan, restore}, planned...),
 		"internal/check":       append([]string{plan, run}, planned...),
+		"internal/simulate":    append([]string{plan, run, "internal/memory"}, planned...),
 		"internal/report":      {cluster, "repository", run, term},
 		"internal/settings":    {strictyaml, flavour},
 		"internal/connect":     {cluster, near, "internal/settings", "internal/es"},

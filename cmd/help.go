@@ -25,6 +25,9 @@ func (a *App) columns() int {
 	return max(40, min(a.Columns, mostColumns))
 }
 
+// minor are the commands that share a line in the help of esnap.
+var minor = []string{"completion", "schema", "version"}
+
 // help writes the help of a command: what it does, how it is used, examples, and its own
 // options. Those of all commands and the exit codes have help of their own.
 func (a *App) help(c *cobra.Command) string {
@@ -46,7 +49,8 @@ func (a *App) help(c *cobra.Command) string {
 		var rows [][2]string
 		for _, sub := range c.Commands() {
 			switch {
-			case !sub.IsAvailableCommand(), sub.Name() == "options", slices.Contains(curator.Programs[1:], sub.Name()): // named elsewhere
+			case !sub.IsAvailableCommand(), sub.Name() == "options", slices.Contains(curator.Programs[1:], sub.Name()), // named elsewhere
+				!c.HasParent() && slices.Contains(minor, sub.Name()):
 			case sub.Name() == curator.Programs[0]:
 				rows = append(rows, [2]string{sub.Name(), "Curator's own command line; also " + strings.Join(curator.Programs[1:], " and ")})
 			default:
@@ -54,6 +58,9 @@ func (a *App) help(c *cobra.Command) string {
 			}
 		}
 		b.WriteString("\nCommands:\n" + twoColumns(rows, width))
+		if !c.HasParent() {
+			b.WriteString("  and " + strings.Join(minor, ", ") + "\n")
+		}
 	}
 	if c.Example != "" {
 		b.WriteString("\nExamples:\n" + strings.TrimRight(c.Example, "\n") + "\n")

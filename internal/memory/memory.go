@@ -139,6 +139,28 @@ func New(options ...Option) *Memory {
 	return m
 }
 
+// Clone is another cluster in the same state, with the same hooks. No operation may be
+// running.
+func (m *Memory) Clone() *Memory {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	c := &Memory{
+		Fault: m.Fault, FaultAfter: m.FaultAfter, SnapshotPolls: m.SnapshotPolls, RestorePolls: m.RestorePolls, DeletePolls: m.DeletePolls,
+		HidesEmpty: m.HidesEmpty, SnapshotEnds: m.SnapshotEnds, RestoreEnds: m.RestoreEnds, Renames: m.Renames, NodeRoles: m.NodeRoles,
+		ShrinkEnds: m.ShrinkEnds, NoStats: m.NoStats, ReindexEnds: m.ReindexEnds, Space: m.Space,
+		server: m.server, clock: m.clock, serial: m.serial, indices: make(map[string]*index, len(m.indices)),
+		repositories: maps.Clone(m.repositories), stores: make(map[string]map[string]*snapshot, len(m.stores)), tasks: maps.Clone(m.tasks),
+	}
+	for name, i := range m.indices {
+		copied := *i
+		c.indices[name] = &copied
+	}
+	for place, store := range m.stores {
+		c.stores[place] = maps.Clone(store)
+	}
+	return c
+}
+
 // since reports whether its version is this major version of Elasticsearch or later.
 func (m *Memory) since(major int) bool { return m.server.OpenSearch || m.server.Version[0] >= major }
 

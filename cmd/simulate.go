@@ -1,0 +1,381 @@
+package cmd
+
+import (
+	"encoding/csv"
+	"fmt"
+	"io"
+	"regexp"
+	"regexp/syntax"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/esnap/esnap/filters"
+	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/coverage"
+	"github.com/esnap/esnap/internal/flavour"
+	"github.com/esnap/esnap/internal/job"
+	"github.com/esnap/esnap/internal/plan"
+	"github.com/esnap/esnap/internal/report"
+	"github.com/esnap/esnap/internal/simulate"
+	"github.com/esnap/esnap/internal/terminal"
+)
+
+// simulateOptions are the flags of esnap simulate.
+type simulateOptions struct {
+	Nights        int
+	From          day
+	At            string
+	Indices       []string
+	Fail          []string
+	RequireDays   int
+	Settle        duration
+	IndexTimezone string
+	LikeCluster   bool
+	Output        string
+}
+
+func newSimulate(app *App) *cobra.Command {
+	o := &simulateOptions{}
+	c := &cobra.Command{
+		Use: "simulate FILE", Short: "Run an action file for a year, without a cluster",
+		Long: `Run an action file night after night on a cluster in memory, with the engine that
+runs it on a real one. Show for each index until when it can be brought back. An
+index that is lost too early ends with exit code 1, and the action that lost it
+is named.`,
+		Example: `  esnap simulate action_file.yml
+  esnap simulate action_file.yml --nights 400 --fail 3,40-52,60-62=partial,80=missed
+  esnap simulate action_file.yml --index 'ks-logstash-log-%Y.%m.%d' --require-days 400`,
+		Args: wantArgs(1, 1, "one action file"),
+		RunE: func(c *cobra.Command, args []string) error { return runSimulate(c, app, o, args[0]) },
+	}
+	f := c.Flags()
+	wholeFlag(f, &o.Nights, "nights", 1, "how many nights (default 400)")
+	f.Var(&o.From, "from", "the first night (default 2027-01-01)")
+	f.StringVar(&o.At, "at", "01:00", "the time of day at which the file runs, in UTC")
+	f.StringSliceVar(&o.Indices, "index", nil, "name of indices with strftime tokens (repeatable; default: as the file takes them)")
+	f.StringSliceVar(&o.Fail, "fail", nil, "nights whose snapshots fail: 3,40-52; =partial or =missed for other failures")
+	wholeFlag(f, &o.RequireDays, "require-days", 1, "for how long each index must be there (default: cover of the file)")
+	f.Var(&o.Settle, "settle", "how long after its day late documents of an index come (default 2h)")
+	f.StringVar(&o.IndexTimezone, "index-timezone", "", "zone of the dates in names of indices")
+	f.BoolVar(&o.LikeCluster, "like-cluster", false, "with the daily families that the cluster has")
+	outputFlag(c, &o.Output, "table", "wide", "json", "csv")
+	return c
+}
+
+func runSimulate(c *cobra.Command, app *App, o *simulateOptions, file string) error {
+	x, err := app.open(c)
+	if err != nil {
+		return err
+	}
+	data, err := job.ReadFile(app.In, file)
+	if err != nil {
+		return err
+	}
+	p, err := plan.Parse(job.FileName(file), data, plan.Options{Flavour: flavour.Native, Env: x.s.Lookup, Secret: x.s.Secret, Guards: x.s.Guards})
+	if err != nil {
+		return err
+	}
+	so, err := o.options(p)
+	if err != nil {
+		return err
+	}
+	if o.LikeCluster {
+		cl, err := x.dial(true)
+		if err != nil {
+			return err
+		}
+		live, err := cl.Indices(c.Context())
+		if err != nil {
+			return err
+		}
+		for _, i := range live {
+			if pattern, ok := cluster.DayPattern(i.Name); ok && !i.System && !slices.Contains(so.Indices, pattern) {
+				so.Indices = append(so.Indices, pattern)
+			}
+		}
+	}
+	if len(so.Indices) == 0 {
+		return &usageError{text: "nothing says which indices the cluster would have", hint: "give --index 'logs-%Y.%m.%d', or --like-cluster"}
+	}
+	r, err := simulate.Run(c.Context(), so)
+	if err != nil {
+		return err
+	}
+	if err := o.write(app.Out, so, r); err != nil {
+		return err
+	}
+	if len(r.Lost()) > 0 {
+		return &exit{job.Failed}
+	}
+	return nil
+}
+
+func (o *simulateOptions) options(p *plan.Plan) (simulate.Options, error) {
+	so := simulate.Options{Plan: p, Nights: 400, Indices: o.Indices, Fail: map[int]simulate.Failure{}}
+	if o.Nights > 0 {
+		so.Nights = o.Nights
+	}
+	zone, err := time.LoadLocation(o.IndexTimezone)
+	if err != nil {
+		return so, usagef("--index-timezone: %q is not a time zone; write a name such as Europe/Berlin", o.IndexTimezone)
+	}
+	so.Rules = coverage.Rules{Zones: []*time.Location{zone}, Settle: coverage.DefaultSettle}
+	if o.Settle.given() {
+		so.Rules.Settle = o.Settle.length
+	}
+	at, err := time.Parse("15:04", o.At)
+	if err != nil {
+		return so, usagef("--at: %q is not a time of day such as 01:00", o.At)
+	}
+	from := time.Date(2027, time.January, 1, 0, 0, 0, 0, time.UTC)
+	if o.From.given() {
+		from, _ = o.From.span(time.UTC)
+		from = from.UTC().Truncate(24 * time.Hour)
+	}
+	so.From = from.Add(time.Duration(at.Hour())*time.Hour + time.Duration(at.Minute())*time.Minute)
+	for _, text := range o.Fail {
+		if err := failures(text, so.Nights, so.Fail); err != nil {
+			return so, err
+		}
+	}
+	if len(so.Indices) == 0 {
+		so.Indices = taken(p)
+	}
+	if so.RequireDays = o.RequireDays; so.RequireDays < 1 {
+		so.RequireDays = 0
+		for _, s := range p.Steps {
+			if retain := s.Chain.Retention(); retain != nil {
+				so.RequireDays = max(so.RequireDays, int(retain.Reach()/(24*time.Hour)))
+			}
+		}
+	}
+	return so, nil
+}
+
+// failures reads nights that go wrong: 3, 40-52, 60-62=partial.
+func failures(text string, nights int, into map[int]simulate.Failure) error {
+	span, kind, _ := strings.Cut(text, "=")
+	failure := simulate.Failure(kind)
+	switch failure {
+	case "":
+		failure = simulate.Failed
+	case simulate.Failed, simulate.Partial, simulate.Missed:
+	default:
+		return usagef("--fail: %q is not one of failed, partial, missed", kind)
+	}
+	first, last, ranged := strings.Cut(span, "-")
+	if !ranged {
+		last = first
+	}
+	from, err1 := strconv.Atoi(first)
+	to, err2 := strconv.Atoi(last)
+	if err1 != nil || err2 != nil || from < 1 || to < from || to > nights {
+		return usagef("--fail: %q is not a night or a range of nights between 1 and %d, such as 40-52", span, nights)
+	}
+	for n := from; n <= to; n++ {
+		into[n] = failure
+	}
+	return nil
+}
+
+// taken are the names of daily indices that the file's snapshot and delete actions take:
+// prefixes with the form of the dates that the file reads, and regular expressions that
+// are names, alternatives and a date.
+func taken(p *plan.Plan) []string {
+	layout := "%Y.%m.%d"
+	var prefixes, names []string
+	add := func(list *[]string, name string) {
+		if !slices.Contains(*list, name) {
+			*list = append(*list, name)
+		}
+	}
+	for _, s := range p.Steps {
+		if s.Selects() != cluster.Indices || s.Kind != "snapshot" && s.Kind != "delete_indices" {
+			continue
+		}
+		for _, l := range s.Chain {
+			switch f := l.Filter.(type) {
+			case *filters.Pattern:
+				switch {
+				case l.Exclude:
+				case f.Kind == "prefix":
+					for _, text := range expand(f.Value) {
+						add(&prefixes, text)
+					}
+				case f.Kind == "regex":
+					dated := dateExpression.ReplaceAllString(f.Value, "%Y$1%m$2%d")
+					for _, text := range expand(strings.TrimSuffix(strings.TrimPrefix(dated, "^"), "$")) {
+						if strings.Contains(text, "%d") {
+							add(&names, text)
+						}
+					}
+				}
+			case *filters.Age:
+				if f.Timestring != "" {
+					layout = f.Timestring
+				}
+			}
+		}
+	}
+	for _, prefix := range prefixes {
+		if !slices.ContainsFunc(names, func(n string) bool { return strings.HasPrefix(n, prefix) }) {
+			names = append(names, prefix+layout)
+		}
+	}
+	return names
+}
+
+// dateExpression is a day in a regular expression.
+var dateExpression = regexp.MustCompile(`(?:\\d\{4\}|\[0-9\]\{4\})(\\?[.-]?)(?:\\d\{2\}|\[0-9\]\{2\})(\\?[.-]?)(?:\\d\{2\}|\[0-9\]\{2\})`)
+
+// expand lists the texts that a regular expression of letters, escaped characters and
+// groups of alternatives matches; none if there is more in it.
+func expand(expression string) []string {
+	tree, err := syntax.Parse(expression, syntax.Perl)
+	if err != nil {
+		return nil
+	}
+	var texts func(r *syntax.Regexp) []string
+	texts = func(r *syntax.Regexp) []string {
+		switch r.Op {
+		case syntax.OpLiteral:
+			return []string{string(r.Rune)}
+		case syntax.OpEmptyMatch:
+			return []string{""}
+		case syntax.OpCapture:
+			return texts(r.Sub[0])
+		case syntax.OpAlternate:
+			var all []string
+			for _, sub := range r.Sub {
+				some := texts(sub)
+				if some == nil {
+					return nil
+				}
+				all = append(all, some...)
+			}
+			return all
+		case syntax.OpConcat:
+			all := []string{""}
+			for _, sub := range r.Sub {
+				var next []string
+				for _, end := range texts(sub) {
+					for _, begin := range all {
+						next = append(next, begin+end)
+					}
+				}
+				all = next
+			}
+			return all
+		}
+		return nil
+	}
+	return texts(tree)
+}
+
+func (o *simulateOptions) write(w io.Writer, so simulate.Options, r *simulate.Result) error {
+	lost := r.Lost()
+	switch o.Output {
+	case "json":
+		if lost == nil {
+			lost = []simulate.Day{}
+		}
+		value := map[string]any{
+			"schema_version": report.SchemaVersion, "nights": r.Nights, "indices": r.Days, "lost": lost, "require_days": so.RequireDays,
+			"from": so.From.Format(time.RFC3339), "names": so.Indices,
+		}
+		if r.Survives >= 0 {
+			value["survives_failed_nights"] = r.Survives
+		}
+		return report.WriteJSON(w, value)
+	case "csv":
+		out := csv.NewWriter(w)
+		_ = out.Write([]string{"index", "created", "deleted", "until", "lost_by", "lost_too_early"})
+		for _, d := range r.Days {
+			_ = out.Write([]string{d.Index, d.Created, d.Deleted, d.Until, d.LostBy, strconv.FormatBool(d.Broken)})
+		}
+		out.Flush()
+		return out.Error()
+	}
+	columns := []column{
+		{title: "night", right: true}, {title: "date"}, {title: "indices", right: true}, {title: "snapshots", right: true},
+		{title: "deleted indices", right: true}, {title: "snapshots", right: true}, {title: "kept by guards", right: true}, {title: "what happened"},
+	}
+	var rows [][]string
+	failed := 0
+	for _, n := range r.Nights {
+		var happened []string
+		switch {
+		case n.Failure == simulate.Missed:
+			happened = append(happened, "the job did not run")
+		case n.Failure != "":
+			happened = append(happened, "snapshots end "+strings.ToUpper(string(n.Failure)))
+		case n.Error != "":
+			failed++
+			text, _, _ := strings.Cut(n.Error, "\n")
+			happened = append(happened, "failed: "+text)
+		}
+		if len(n.Lost) > 0 {
+			happened = append(happened, "no copy is left of "+fewNames(n.Lost))
+		}
+		if o.Output == "table" && len(happened) == 0 && n.Number > 1 && n.Number < len(r.Nights) && !strings.HasSuffix(n.Date, "-01") {
+			continue
+		}
+		rows = append(rows, []string{
+			strconv.Itoa(n.Number), n.Date, strconv.Itoa(n.Indices), strconv.Itoa(n.Snapshots), strconv.Itoa(n.DeletedIndices), strconv.Itoa(n.DeletedSnapshots),
+			strconv.Itoa(n.Kept), strings.Join(happened, "; "),
+		})
+	}
+	if err := writeList(w, o.Output, columns, rows, nil, nil); err != nil {
+		return err
+	}
+	fmt.Fprintln(w)
+	kept, expired := 0, 0
+	for _, d := range r.Days {
+		if d.Until == "" {
+			kept++
+		} else if !d.Broken {
+			expired++
+		}
+	}
+	terminal.Fprintf(w, "%s of %s in %s; %d can be brought back at the end, %d could for as long as required, %d were lost too early\n",
+		cluster.Count(len(r.Days), "index"), strings.Join(so.Indices, ", "), cluster.Count(len(r.Nights), "night"), kept, expired, len(lost))
+	for n, d := range lost {
+		if n == 20 {
+			terminal.Fprintf(w, "and %d more; -o csv lists all\n", len(lost)-n)
+			break
+		}
+		by := d.LostBy
+		if by == "" {
+			by = "nothing that the file did"
+		}
+		terminal.Fprintf(w, "lost: %s, after %s, by %s\n", d.Index, d.Until, by)
+	}
+	if failed > 0 {
+		terminal.Fprintf(w, "warning: the run failed in %s\n", cluster.Count(failed, "night"))
+	}
+	if r.Survives >= 0 {
+		most := ""
+		if r.Survives == simulate.MostNights {
+			most = " or more"
+		}
+		terminal.Fprintf(w, "nights in a row whose snapshots may fail without a loss: %d%s\n", r.Survives, most)
+	}
+	required := "each index must have a complete copy when it is deleted from the cluster"
+	if so.RequireDays > 0 {
+		required += fmt.Sprintf(", and can be brought back for %d days", so.RequireDays)
+	}
+	terminal.Fprintf(w, "assumed: the file runs at %s UTC; indices get documents on their own day and %s after it; %s\n",
+		so.From.Format("15:04"), cluster.FormatDuration(so.Rules.Settle), required)
+	return nil
+}
+
+func fewNames(names []string) string {
+	if len(names) <= 2 {
+		return strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", names[0], len(names)-1)
+}

@@ -1,0 +1,384 @@
+// Package simulate runs an action file night after night on a cluster in memory, with the
+// same engine as on a real one, and keeps account of each index: until when it could be
+// brought back, and what lost it.
+package simulate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/coverage"
+	"github.com/esnap/esnap/internal/memory"
+	"github.com/esnap/esnap/internal/plan"
+	"github.com/esnap/esnap/internal/run"
+	"github.com/esnap/esnap/internal/strftime"
+)
+
+// Failure is how a night goes wrong.
+type Failure string
+
+// The failures.
+const (
+	Failed  Failure = "failed"  // snapshots end FAILED
+	Partial Failure = "partial" // snapshots lack the index of the day before
+	Missed  Failure = "missed"  // the job does not run
+)
+
+// Options say what is simulated.
+type Options struct {
+	Plan   *plan.Plan
+	From   time.Time // when the file is run in the first night
+	Nights int
+	// Indices are names with strftime tokens. An index is created when its day begins.
+	Indices []string
+	// Fail are the nights that go wrong, by number from 1 on.
+	Fail map[int]Failure
+	// RequireDays is for how many days an index must be there to bring back; 0: it must
+	// not be deleted before a complete copy exists.
+	RequireDays int
+	Rules       coverage.Rules
+}
+
+// Result is what was simulated.
+type Result struct {
+	Nights []Night
+	Days   []Day
+	// Survives is the longest run of nights without a good snapshot that loses nothing,
+	// up to MostNights; -1: there were too few nights to find out.
+	Survives int
+}
+
+// MostNights is the longest run of nights without a good snapshot that is tried.
+const MostNights = 31
+
+// Night is one run of the file.
+type Night struct {
+	Number           int      `json:"night"`
+	Date             string   `json:"date"`
+	Indices          int      `json:"indices"`   // in the cluster, after the run
+	Snapshots        int      `json:"snapshots"` // in the repositories, after the run
+	DeletedIndices   int      `json:"deleted_indices"`
+	DeletedSnapshots int      `json:"deleted_snapshots"`
+	Kept             int      `json:"kept_by_guards"`
+	Failure          Failure  `json:"failure,omitempty"` // as asked for
+	Error            string   `json:"error,omitempty"`   // of the run
+	Lost             []string `json:"lost,omitempty"`    // indices that cannot be brought back any more
+}
+
+// Day is one index.
+type Day struct {
+	Index   string `json:"index"`
+	Created string `json:"created"`
+	// Deleted is the night in which the file deleted it from the cluster.
+	Deleted string `json:"deleted,omitempty"`
+	// Until is the last night after which it could be brought back; empty: to the end.
+	Until string `json:"until,omitempty"`
+	// LostBy is the action that took the last way to bring it back.
+	LostBy string `json:"lost_by,omitempty"`
+	// Broken says that it was lost earlier than required.
+	Broken bool `json:"lost_too_early,omitempty"`
+
+	created time.Time
+	gone    bool
+}
+
+// Lost are the indices that were lost earlier than required.
+func (r *Result) Lost() []Day {
+	return slices.DeleteFunc(slices.Clone(r.Days), func(d Day) bool { return !d.Broken })
+}
+
+// simulation is the state of a simulation.
+type simulation struct {
+	Options
+	c      *memory.Memory
+	days   []*Day
+	byName map[string]*Day
+	copies map[string]int      // complete copies of each index
+	seen   map[string][]string // snapshots that were counted: the indices they hold completely
+}
+
+// Run simulates.
+func Run(ctx context.Context, o Options) (*Result, error) {
+	s := &simulation{
+		Options: o, c: memory.New(memory.Elasticsearch("8.19.7"), memory.At(o.From)),
+		byName: map[string]*Day{}, copies: map[string]int{}, seen: map[string][]string{},
+	}
+	s.prepare()
+	r := &Result{Survives: -1}
+	least := MostNights
+	for n := 1; n <= o.Nights; n++ {
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		night, err := s.night(ctx, n, o.Fail[n])
+		if err != nil {
+			return nil, err
+		}
+		r.Nights = append(r.Nights, night)
+		if n%every == warm {
+			survived, err := s.survives(ctx, n, least)
+			if err != nil {
+				return nil, err
+			}
+			least = survived
+			r.Survives = least
+		}
+	}
+	for _, d := range s.days {
+		r.Days = append(r.Days, *d)
+	}
+	return r, nil
+}
+
+// Runs of bad nights are tried after the night warm, when the file is in its stride, and
+// every so many nights.
+const (
+	warm  = 30
+	every = 61
+)
+
+// survives is how many bad nights after the given one lose nothing, up to most.
+func (s *simulation) survives(ctx context.Context, after, most int) (int, error) {
+	bad := s.clone()
+	for k := 1; k <= most; k++ {
+		lost, err := bad.night(ctx, after+k, Failed)
+		if err != nil {
+			return 0, err
+		}
+		then := bad.clone()
+		next, err := then.night(ctx, after+k+1, "")
+		if err != nil {
+			return 0, err
+		}
+		for _, name := range slices.Concat(lost.Lost, next.Lost) {
+			if then.byName[name].Broken {
+				return k - 1, nil
+			}
+		}
+	}
+	return most, nil
+}
+
+func (s *simulation) clone() *simulation {
+	c := *s
+	c.c = s.c.Clone()
+	c.days, c.byName = nil, map[string]*Day{}
+	for _, d := range s.days {
+		copied := *d
+		c.days = append(c.days, &copied)
+		c.byName[d.Index] = &copied
+	}
+	c.copies, c.seen = map[string]int{}, map[string][]string{}
+	for k, v := range s.copies {
+		c.copies[k] = v
+	}
+	for k, v := range s.seen {
+		c.seen[k] = v
+	}
+	return &c
+}
+
+// prepare registers the repositories that the file does not declare.
+func (s *simulation) prepare() {
+	declared := map[string]bool{}
+	for _, spec := range s.Plan.Repositories {
+		declared[spec.Name] = true
+	}
+	for _, step := range s.Plan.Steps {
+		if r := step.Repository(); r != "" && !declared[r] {
+			s.c.AddRepository(cluster.Repository{Name: r})
+		}
+	}
+}
+
+// night is one day and the run of the file in its night.
+func (s *simulation) night(ctx context.Context, number int, failure Failure) (Night, error) {
+	at := s.From.AddDate(0, 0, number-1)
+	s.create(at)
+	s.c.SetClock(at)
+	n := Night{Number: number, Date: at.Format("2006-01-02"), Failure: failure}
+	heard := &heard{deleted: map[string]string{}, snapshots: map[string]string{}}
+	if failure != Missed {
+		s.c.SnapshotEnds = endings(failure, at)
+		result := run.Run(ctx, s.Plan, s.c, run.Options{Now: at, Watch: &watch{c: s.c}, Timeout: time.Minute}, heard)
+		if err := errors.Join(result.Errors()...); err != nil && failure == "" {
+			n.Error = err.Error()
+		}
+		for _, a := range result.Actions {
+			n.Kept += a.Guarded
+		}
+	}
+	s.c.ForgetCalls()
+	n.DeletedIndices, n.DeletedSnapshots = len(heard.deleted), len(heard.snapshots)
+	return n, s.account(ctx, &n, heard, at)
+}
+
+// create makes the indices whose period has begun.
+func (s *simulation) create(at time.Time) {
+	from := at.AddDate(0, 0, -1)
+	if len(s.days) == 0 {
+		from = at.Add(-time.Nanosecond)
+	}
+	for _, pattern := range s.Indices {
+		for t := from; !t.After(at); t = t.Add(time.Hour) {
+			name := strftime.Render(pattern, t.UTC())
+			if s.byName[name] != nil {
+				continue
+			}
+			start, _, dated := cluster.Period(name)
+			if !dated || start.After(at) || start.Before(from) {
+				start = t.UTC()
+			}
+			d := &Day{Index: name, Created: start.Format("2006-01-02"), created: start}
+			s.days, s.byName[name] = append(s.days, d), d
+			s.c.AddIndex(cluster.Index{Name: name, Created: start})
+		}
+	}
+}
+
+// endings is how the snapshots of a night end.
+func endings(failure Failure, at time.Time) func(*cluster.Snapshot) {
+	switch failure {
+	case Failed:
+		return memory.EndFailed("simulated")
+	case Partial:
+		return func(s *cluster.Snapshot) {
+			for _, i := range s.Indices {
+				if start, end, dated := cluster.Period(i); dated && start.Before(at) && !end.After(at) && at.Sub(end) < 24*time.Hour {
+					memory.EndPartial(i, "simulated")(s)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// account finds out what can still be brought back.
+func (s *simulation) account(ctx context.Context, n *Night, heard *heard, at time.Time) error {
+	indices, err := s.c.Indices(ctx)
+	if err != nil {
+		return err
+	}
+	live := make(map[string]bool, len(indices))
+	for _, i := range indices {
+		live[i.Name] = true
+	}
+	n.Indices = len(indices)
+	repositories, err := s.c.Repositories(ctx)
+	if err != nil {
+		return err
+	}
+	now := map[string]bool{}
+	for _, r := range repositories {
+		list, err := s.c.Snapshots(ctx, r.Name, true)
+		if err != nil {
+			return err
+		}
+		n.Snapshots += len(list)
+		for _, x := range list {
+			key := r.Name + "/" + x.Name + "/" + x.UUID
+			now[key] = true
+			if _, counted := s.seen[key]; !counted {
+				s.seen[key] = s.complete(x)
+				for _, i := range s.seen[key] {
+					s.copies[i]++
+				}
+			}
+		}
+	}
+	for key, holds := range s.seen {
+		if !now[key] {
+			for _, i := range holds {
+				s.copies[i]--
+			}
+			delete(s.seen, key)
+		}
+	}
+	for _, d := range s.days {
+		if d.gone {
+			continue
+		}
+		if !live[d.Index] && d.Deleted == "" {
+			d.Deleted = n.Date
+		}
+		if live[d.Index] || s.copies[d.Index] > 0 {
+			continue
+		}
+		d.gone = true
+		d.Until = at.AddDate(0, 0, -1).Format("2006-01-02")
+		d.LostBy = heard.by(d.Index)
+		_, end, dated := cluster.Period(d.Index)
+		if !dated {
+			end = d.created
+		}
+		if age := at.Sub(end); d.Deleted == n.Date || age < time.Duration(s.RequireDays)*24*time.Hour {
+			d.Broken = true
+		}
+		n.Lost = append(n.Lost, d.Index)
+	}
+	return nil
+}
+
+// complete are the indices of which a snapshot has a complete copy.
+func (s *simulation) complete(x *cluster.Snapshot) []string {
+	whole := x.Whole()
+	var names []string
+	for _, i := range x.Indices {
+		d := s.byName[i]
+		if d == nil || !whole(i) {
+			continue
+		}
+		if end := cluster.PeriodOf(i, s.Rules.Zones...).End; end.IsZero() || !x.Start.Before(end.Add(s.Rules.Settle)) {
+			names = append(names, i)
+		}
+	}
+	return names
+}
+
+// heard is what a run deleted, and which action did.
+type heard struct {
+	deleted, snapshots map[string]string
+}
+
+// Observe implements run.Observer.
+func (h *heard) Observe(e run.Event) {
+	o, ok := e.(run.Outcome)
+	if !ok || o.Outcome.Verb != cluster.VerbDelete || o.Outcome.Result != cluster.Done {
+		return
+	}
+	action := fmt.Sprintf("action %s (%s)", o.Step.ID, o.Step.Kind)
+	if o.Outcome.What == "index" {
+		h.deleted[o.Outcome.Name] = action
+	} else {
+		h.snapshots[o.Outcome.Repository+"/"+o.Outcome.Name] = action
+	}
+}
+
+// by is the action that lost an index.
+func (h *heard) by(index string) string {
+	if action := h.deleted[index]; action != "" {
+		return action
+	}
+	for _, action := range h.snapshots {
+		return action
+	}
+	return ""
+}
+
+// watch is a stopwatch on which sleeping takes no time.
+type watch struct {
+	c       *memory.Memory
+	elapsed time.Duration
+}
+
+func (w *watch) Elapsed() time.Duration { return w.elapsed }
+
+func (w *watch) Sleep(ctx context.Context, d time.Duration) error {
+	w.elapsed += d
+	w.c.Advance(d)
+	return context.Cause(ctx)
+}

@@ -1,0 +1,131 @@
+package simulate
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/esnap/esnap/internal/coverage"
+	"github.com/esnap/esnap/internal/plan"
+)
+
+const night = `
+repositories:
+  backups: {type: fs, settings: {location: /backups}}
+actions:
+  1:
+    action: snapshot
+    options: {repository: backups, name: 'logs-%Y%m%d%H%M%S', once_per: day, continue_if_exception: CONTINUE}
+    filters: [{filtertype: pattern, kind: prefix, value: logs-}]
+  2:
+    action: delete_snapshots
+    options: {repository: backups, ignore_empty_list: true}
+    filters: [EXPIRY]
+  3:
+    action: delete_indices
+    options: {ignore_empty_list: true REQUIRE}
+    filters:
+    - {filtertype: pattern, kind: prefix, value: logs-}
+    - {filtertype: age, source: name, timestring: '%Y.%m.%d', direction: older, unit: days, unit_count: DAYS}
+`
+
+func simulated(t testing.TB, nights, days, required int, expiry, require string, fail map[int]Failure) *Result {
+	t.Helper()
+	file := strings.NewReplacer("EXPIRY", expiry, "DAYS", fmt.Sprint(days), "REQUIRE", require, "CONTINUE", fmt.Sprint(strings.Contains(require, "guards: off"))).Replace(night)
+	p, err := plan.Parse("night.yml", []byte(file), plan.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := Run(t.Context(), Options{
+		Plan: p, From: time.Date(2027, 1, 1, 1, 0, 0, 0, time.UTC), Nights: nights, Indices: []string{"logs-%Y.%m.%d"}, Fail: fail, RequireDays: required,
+		Rules: coverage.Rules{Settle: coverage.DefaultSettle},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func TestSimulate(t *testing.T) {
+	const (
+		cover    = "{filtertype: retain, cover: 100d}"
+		calendar = "{filtertype: retain, daily: 7, weekly: 4, monthly: 6, keep_last_copy: false}"
+		copies   = ", require_snapshot: {repositories: [backups]}"
+	)
+	three := map[int]Failure{20: Failed, 21: Partial, 40: Missed, 41: Failed, 42: Failed}
+	t.Run("cover loses no day", func(t *testing.T) {
+		r := simulated(t, 150, 7, 100, cover, copies, three)
+		require.Empty(t, r.Lost())
+		require.Equal(t, MostNights, r.Survives)
+		require.Equal(t, "2027-01-01", r.Days[0].Created)
+		require.Equal(t, "2027-01-08", r.Days[0].Deleted, "its day began more than seven days ago")
+		require.NotEmpty(t, r.Days[0].Until)
+		until, err := time.Parse("2006-01-02", r.Days[0].Until)
+		require.NoError(t, err)
+		require.GreaterOrEqual(t, until.Sub(time.Date(2027, 1, 2, 0, 0, 0, 0, time.UTC)), 99*24*time.Hour)
+		require.Less(t, r.Nights[149].Snapshots, 25, "a hundred days in about one snapshot in seven")
+	})
+	t.Run("calendar rules lose days, and the action is named", func(t *testing.T) {
+		r := simulated(t, 150, 7, 100, calendar, copies, nil)
+		require.NotEmpty(t, r.Lost())
+		for _, d := range r.Lost() {
+			require.Equal(t, "action 2 (delete_snapshots)", d.LostBy)
+			require.NotEmpty(t, d.Until)
+		}
+		night := r.Nights[r.number(r.Lost()[0].Until)]
+		require.Contains(t, night.Lost, r.Lost()[0].Index)
+	})
+	t.Run("an index that is deleted before a complete copy exists", func(t *testing.T) {
+		r := simulated(t, 30, 1, 0, cover, ", guards: off", map[int]Failure{10: Failed, 11: Failed, 12: Failed})
+		require.NotEmpty(t, r.Lost())
+		require.Equal(t, "action 3 (delete_indices)", r.Lost()[0].LostBy)
+		r = simulated(t, 30, 1, 0, cover, copies, map[int]Failure{10: Failed, 11: Failed, 12: Failed})
+		require.Empty(t, r.Lost())
+	})
+	t.Run("how many nights may fail", func(t *testing.T) {
+		r := simulated(t, 120, 3, 0, cover, ", guards: off", nil)
+		require.Positive(t, r.Survives)
+		require.Less(t, r.Survives, 5)
+		require.Equal(t, -1, simulated(t, 20, 3, 0, cover, "", nil).Survives)
+	})
+	t.Run("what went wrong is told", func(t *testing.T) {
+		r := simulated(t, 50, 7, 100, cover, copies, three)
+		require.Equal(t, Failed, r.Nights[19].Failure)
+		require.Empty(t, r.Nights[19].Error)
+		require.Equal(t, 7, r.Nights[11].Indices)
+		for _, n := range r.Nights {
+			require.Empty(t, n.Error, n.Date)
+		}
+	})
+}
+
+// number is the place of the night after a date.
+func (r *Result) number(until string) int {
+	for i, n := range r.Nights {
+		if n.Date > until {
+			return i
+		}
+	}
+	return -1
+}
+
+// BenchmarkYear is 400 nights of four families.
+func BenchmarkYear(b *testing.B) {
+	for b.Loop() {
+		file := strings.NewReplacer("EXPIRY", "{filtertype: retain, cover: 365d}", "DAYS", "7", "REQUIRE", "", "CONTINUE", "false").Replace(night)
+		p, err := plan.Parse("night.yml", []byte(file), plan.Options{})
+		require.NoError(b, err)
+		var names []string
+		for _, f := range []string{"a", "b", "c", "d"} {
+			names = append(names, "logs-"+f+"-%Y.%m.%d")
+		}
+		r, err := Run(b.Context(), Options{
+			Plan: p, From: time.Date(2027, 1, 1, 1, 0, 0, 0, time.UTC), Nights: 400, Indices: names, RequireDays: 365, Rules: coverage.Rules{Settle: 2 * time.Hour},
+		})
+		require.NoError(b, err)
+		require.Empty(b, r.Lost())
+	}
+}
