@@ -1,0 +1,224 @@
+package actions
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/restore"
+)
+
+func (a *Restore) carryOut(ctx context.Context, env *Env, plan *restore.Plan) error {
+	outcome := func(it restore.Item, result cluster.Result, err error, format string, args ...any) {
+		env.Outcome(cluster.Outcome{Verb: cluster.VerbRestore, What: it.Kind.What(), Name: it.Target, Repository: it.Repository, Result: result, Err: err, Detail: fmt.Sprintf(format, args...)})
+	}
+	var waitFor []restore.Item
+	for _, it := range plan.Items {
+		if it.Attach {
+			waitFor = append(waitFor, it)
+		} else if it.Skipped != "" {
+			outcome(it, cluster.Unchanged, nil, "skipped: %s", it.Skipped)
+		}
+	}
+	verified := map[string]bool{}
+	for _, g := range plan.Groups() {
+		if err := ctx.Err(); err != nil {
+			for _, it := range g.Items {
+				outcome(it, cluster.NotStarted, nil, "%s", context.Cause(ctx))
+			}
+			continue
+		}
+		if !a.SkipRepoFSCheck && !verified[g.Repository] {
+			if err := env.verify(ctx, g.Repository, a.WaitForRunning); err != nil {
+				return err
+			}
+			verified[g.Repository] = true
+		}
+		items, err := a.start(ctx, env, plan, g)
+		if err != nil {
+			for _, it := range g.Items {
+				if errors.Is(err, errUnnamed) {
+					outcome(it, cluster.Unclear, nil, "the restore continues in the cluster; %s", err)
+					continue
+				}
+				if ctx.Err() != nil && errors.Is(err, cluster.ErrLost) {
+					outcome(it, cluster.Requested, nil, "the restore may continue in the cluster; %s", context.Cause(ctx))
+					continue
+				}
+				outcome(it, cluster.Failure, err, "")
+			}
+			continue
+		}
+		waitFor = append(waitFor, items...)
+	}
+	if len(waitFor) == 0 {
+		return context.Cause(ctx)
+	}
+	if !a.WaitForCompletion {
+		env.Warn("the restore continues in the cluster; watch it with esnap status; wait for it by running the same command again")
+		for _, it := range waitFor {
+			outcome(it, cluster.Requested, nil, "started from %s; the restore continues in the cluster", it.Snapshot)
+		}
+		return a.mark(ctx, env, plan, waitFor)
+	}
+	return a.finish(ctx, env, plan, waitFor, outcome)
+}
+
+// start sends one restore request. The mark that protects the indices is a setting in the
+// same request: nothing can happen between a restore and its mark. The returned items
+// have the names that the server gave them.
+func (a *Restore) start(ctx context.Context, env *Env, plan *restore.Plan, g restore.Group) ([]restore.Item, error) {
+	req := cluster.RestoreSnapshot{
+		Repository: g.Repository, Name: g.Snapshot, RenamePattern: g.Pattern, RenameReplacement: g.Replacement,
+		IncludeAliases: a.IncludeAliases, IgnoreUnavailable: a.IgnoreUnavailable, GlobalState: a.IncludeGlobalState, Partial: a.Partial,
+	}
+	for _, it := range g.Items {
+		if it.Kind == restore.Feature {
+			req.FeatureStates = append(req.FeatureStates, it.Index)
+			continue
+		}
+		req.Indices = append(req.Indices, it.Index)
+		req.Targets = append(req.Targets, it.Targets()...)
+	}
+	if len(req.Indices) == 0 {
+		req.Indices = []string{"-*"} // features alone
+	}
+	server, err := env.Cluster.Server(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if env.Behaviour.FeaturesByName && len(req.FeatureStates) == 0 && server.HasFeatureStates() {
+		req.FeatureStates = []string{"none"} // include_global_state alone would restore all of them
+	}
+	a.settings(&req)
+	if !plan.KeepUntil.IsZero() && len(req.Targets) > 0 {
+		given := req.IndexSettings
+		if inner, ok := req.Extra["index_settings"].(map[string]any); ok {
+			given = inner
+			req.Extra = maps.Clone(req.Extra)
+			delete(req.Extra, "index_settings")
+		}
+		req.IndexSettings = map[string]any{cluster.SettingKeepUntil: keepDay(plan), cluster.SettingRestoredFrom: restore.From(g.Ref)}
+		maps.Copy(req.IndexSettings, given)
+	}
+	list := func() (map[string]bool, error) {
+		if g.Unpredicted {
+			return opened(env.Cluster.Indices(ctx))
+		}
+		return opened(env.Cluster.IndicesNamed(ctx, req.Targets))
+	}
+	before, err := list()
+	if err != nil {
+		return nil, err
+	}
+	// Indices that did not exist, or were closed, show that the restore has begun.
+	appeared := func() ([]string, error) {
+		after, err := list()
+		maps.DeleteFunc(after, func(name string, _ bool) bool { return before[name] })
+		return slices.Sorted(maps.Keys(after)), err
+	}
+	err = newWaitBudget(env.waitForRunning(a.WaitForRunning)).busy(ctx, env, func() error { return env.Cluster.RestoreSnapshot(ctx, req) })
+	if errors.Is(err, cluster.ErrLost) {
+		err = a.lookForLost(ctx, env, len(req.Targets), appeared, err)
+	}
+	if err == nil && g.Unpredicted {
+		return named(ctx, env, g, appeared)
+	}
+	return g.Items, err
+}
+
+// lookForLost searches for a restore whose reply was lost, as long as the request can
+// still arrive.
+func (a *Restore) lookForLost(ctx context.Context, env *Env, targets int, appeared func() ([]string, error), lost error) error {
+	start, pause := env.Watch.Elapsed(), firstPause
+	for {
+		names, err := appeared()
+		if err == nil && len(names) >= targets {
+			return nil
+		}
+		if err != nil && !cluster.Transient(err) || env.Watch.Elapsed()-start >= lostFor {
+			return fmt.Errorf("the restore did not begin within %s: %w", lostFor, lost)
+		}
+		env.Waiting(cluster.Waiting{For: "the restore of " + cluster.Count(targets, "index") + " whose reply was lost", Elapsed: env.Watch.Elapsed() - start})
+		if env.Watch.Sleep(ctx, pause) != nil {
+			return lost
+		}
+		pause = min(pause*2, 5*time.Second)
+	}
+}
+
+// errUnnamed means that a restore runs, but its target names are unknown.
+var errUnnamed = errors.New("cannot tell which name the server gave the index")
+
+// named gives the items the names that the server made: those of the new indices. Which
+// new index belongs to which item is unknown, so all count as incomplete if one is.
+func named(ctx context.Context, env *Env, g restore.Group, appeared func() ([]string, error)) ([]restore.Item, error) {
+	names, err := appeared()
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errUnnamed, err)
+	}
+	if len(names) > len(g.Items) { // somebody else creates indices, too
+		running, err := env.Cluster.Running(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", errUnnamed, err)
+		}
+		names = slices.DeleteFunc(names, func(name string) bool {
+			return !slices.ContainsFunc(running, func(o cluster.Operation) bool {
+				return o.Kind == cluster.OpRestore && o.Repository == g.Repository && o.Snapshot == g.Snapshot && slices.Contains(o.Indices, name)
+			})
+		})
+	}
+	if len(names) != len(g.Items) {
+		return nil, fmt.Errorf("%w: %d indices were requested; new indices: %s", errUnnamed, len(g.Items), strings.Join(names, ", "))
+	}
+	items := slices.Clone(g.Items)
+	lacking := slices.ContainsFunc(items, func(it restore.Item) bool { return it.Lacking })
+	for n := range items {
+		items[n].Target, items[n].Lacking = names[n], lacking
+	}
+	return items, nil
+}
+
+// keepDay is the last day of the protection.
+func keepDay(plan *restore.Plan) string { return plan.KeepUntil.UTC().Format("2006.01.02") }
+
+// opened are the names of the indices that exist and are open.
+func opened(list []*cluster.Index, err error) (map[string]bool, error) {
+	names := map[string]bool{}
+	for _, i := range list {
+		if !i.Closed {
+			names[i.Name] = true
+		}
+	}
+	return names, err
+}
+
+// bodyKeys are the keys of extra_settings that belong to the request, not to the
+// indices (D2).
+var bodyKeys = []string{"index_settings", "ignore_index_settings", "feature_states"}
+
+func (a *Restore) settings(req *cluster.RestoreSnapshot) {
+	if slices.ContainsFunc(bodyKeys, func(k string) bool { _, ok := a.ExtraSettings[k]; return ok }) {
+		req.Extra = a.ExtraSettings
+	} else if len(a.ExtraSettings) > 0 {
+		req.IndexSettings = maps.Clone(a.ExtraSettings)
+	}
+	if a.Choose == nil {
+		return
+	}
+	if len(a.Choose.IndexSettings) > 0 {
+		if req.IndexSettings == nil {
+			req.IndexSettings = map[string]any{}
+		}
+		maps.Copy(req.IndexSettings, a.Choose.IndexSettings)
+	}
+	req.IgnoreIndexSettings = slices.Clone(a.Choose.IgnoreSettings)
+	if !a.Choose.KeepLifecycle {
+		req.IgnoreIndexSettings = append(req.IgnoreIndexSettings, "index.lifecycle.*", "index.plugins.index_state_management.*", "index.opendistro.index_state_management.*")
+	}
+}

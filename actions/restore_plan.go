@@ -1,0 +1,202 @@
+package actions
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/restore"
+)
+
+func (a *Restore) plan(ctx context.Context, env *Env) (*restore.Plan, error) {
+	r := restore.Request{
+		Indices: a.Indices, OnConflict: restore.Conflict(a.OnConflict), Partial: a.Partial, GlobalState: a.IncludeGlobalState,
+		IgnoreMissing: a.IgnoreUnavailable, Dotted: env.Behaviour.RestoreSystem, FeatureStates: a.FeatureStates,
+	}
+	if named, ok := a.ExtraSettings["feature_states"].([]any); ok && a.FeatureStates == nil {
+		for _, f := range named {
+			r.FeatureStates = append(r.FeatureStates, fmt.Sprint(f))
+		}
+	}
+	if a.renames() {
+		r.Pattern, r.Replacement = a.RenamePattern, a.RenameReplacement
+	}
+	if r.OnConflict == "" {
+		if r.OnConflict = restore.Fail; env.Behaviour.ServerConflicts {
+			r.OnConflict = restore.Server
+		}
+	}
+	keep := time.Duration(0)
+	switch {
+	case a.KeepFor != nil:
+		keep = *a.KeepFor
+	case r.Pattern == "": // the next expiry would delete an index with its own name
+		keep = env.Behaviour.KeepRestored
+	}
+	if keep > 0 {
+		r.KeepUntil = env.Now.Add(keep)
+	}
+	l := restore.Listings{Sizes: map[restore.Ref]map[string]int64{}}
+	var err error
+	if a.Choose != nil {
+		r.Snapshot, r.Before, r.Replicas, r.Window = a.Choose.Snapshot, a.Choose.Before, a.Choose.Replicas, a.Choose.Window
+		l.Snapshots, err = a.everywhere(ctx, env)
+	} else {
+		var s *cluster.Snapshot
+		if s, err = a.pick(ctx, env); err == nil {
+			r.Snapshot, l.Snapshots = s.Name, []*cluster.Snapshot{s}
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	if l.Server, err = env.Cluster.Server(ctx); err != nil {
+		return nil, err
+	}
+	if l.Indices, err = env.Indices(ctx); err != nil {
+		return nil, err
+	}
+	if l.Running, err = env.Cluster.Running(ctx); err != nil {
+		return nil, err
+	}
+	if err := a.owners(ctx, env, &l); err != nil {
+		return nil, err
+	}
+	if a.Choose != nil {
+		a.measure(ctx, env, r, &l)
+	}
+	p := restore.NewPlan(r, l)
+	if a.IncludeAliases && env.Behaviour.Cautious {
+		p.Warnings = append(p.Warnings, "esnap cannot read which aliases the indices in the snapshot have; if one of them has the name of an existing index, the restore fails")
+	}
+	return p, nil
+}
+
+// everywhere lists the snapshots of the named repositories, or of all. A repository that
+// cannot be read is skipped with a warning, unless it was named.
+func (a *Restore) everywhere(ctx context.Context, env *Env) ([]*cluster.Snapshot, error) {
+	names := a.Choose.Repositories
+	if len(names) == 0 {
+		repositories, err := env.Cluster.Repositories(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range repositories {
+			names = append(names, r.Name)
+		}
+		if len(names) == 0 {
+			return nil, cluster.WithHint(errors.New("no snapshot repository is registered"), "%s", errNoRepositoryHint)
+		}
+	}
+	var all []*cluster.Snapshot
+	for _, name := range names {
+		list, err := env.Snapshots(ctx, name, true)
+		if err != nil {
+			if len(a.Choose.Repositories) > 0 {
+				return nil, missingRepository(err)
+			}
+			env.Warn("repository %s skipped: %s", name, err)
+			continue
+		}
+		all = append(all, list...)
+	}
+	return all, nil
+}
+
+// pick chooses as Curator does: the named snapshot, out of the whole repository, or the
+// newest selected one. Its state is judged afterwards.
+func (a *Restore) pick(ctx context.Context, env *Env) (*cluster.Snapshot, error) {
+	var s *cluster.Snapshot
+	if a.Name != "" {
+		list, err := env.Snapshots(ctx, a.Repository, true)
+		if err != nil {
+			return nil, missingRepository(err)
+		}
+		at := slices.IndexFunc(list, func(s *cluster.Snapshot) bool { return s.Name == a.Name })
+		if at < 0 {
+			err := fmt.Errorf("there is no snapshot %s/%s", a.Repository, a.Name)
+			if near := cluster.Nearest(a.Name, cluster.Names(list)); near != "" {
+				return nil, cluster.WithHint(err, "the nearest names are %s", near)
+			}
+			return nil, err
+		}
+		s = list[at]
+	} else {
+		for _, c := range cluster.Of[*cluster.Snapshot](env.Selected) {
+			if a.Snapshot == restore.Latest && !c.Good() {
+				continue
+			}
+			if s == nil || c.Start.Unix() > s.Start.Unix() {
+				s = c
+			}
+		}
+		if s == nil {
+			return nil, fmt.Errorf("none of the %s selected is good: %w", cluster.Count(len(env.Selected), "snapshot"), cluster.ErrEmpty)
+		}
+		if !s.HasContents {
+			full, err := env.Cluster.Snapshot(ctx, a.Repository, s.Name)
+			if err != nil {
+				return nil, err
+			}
+			s = full
+		}
+	}
+	switch {
+	case s.State == cluster.Success:
+		return s, nil
+	case s.State == cluster.Partial && a.Partial:
+		env.Warn("snapshot %s/%s is PARTIAL: %s", a.Repository, s.Name, failures(s))
+		return s, nil
+	}
+	return nil, cluster.WithHint(fmt.Errorf("snapshot %s/%s cannot be restored: its state is %s", a.Repository, s.Name, s.State),
+		"a state filter or snapshot: latest selects only good snapshots; partial: true also restores from a PARTIAL one")
+}
+
+// measure reads sizes and free space; what cannot be read is missing in the plan.
+func (a *Restore) measure(ctx context.Context, env *Env, r restore.Request, l *restore.Listings) {
+	for _, ref := range restore.SizesNeeded(r, *l) {
+		sizes, err := env.Cluster.SnapshotSizes(ctx, ref.Repository, ref.Snapshot)
+		if err != nil {
+			env.Warn("cannot read the sizes of the indices in %s/%s: %s", ref.Repository, ref.Snapshot, err)
+			continue
+		}
+		l.Sizes[ref] = sizes
+	}
+	if c, err := env.Cluster.Capacity(ctx); err == nil {
+		l.Capacity = &c
+	} else {
+		env.Warn("cannot read the free space of the nodes: %s", err)
+	}
+}
+
+// owners finds out which repositories this cluster does not write to, and which marked
+// indices are incomplete.
+func (a *Restore) owners(ctx context.Context, env *Env, l *restore.Listings) error {
+	l.ReadOnly, l.Unready = map[string]bool{}, map[string]bool{}
+	if a.Choose != nil {
+		repositories, err := env.Cluster.Repositories(ctx)
+		if err != nil {
+			return err
+		}
+		for _, r := range repositories {
+			l.ReadOnly[r.Name] = r.ReadOnly()
+		}
+	}
+	var marked []string
+	for _, i := range l.Indices {
+		if !i.KeepUntil().IsZero() && !i.Closed {
+			marked = append(marked, i.Name)
+		}
+	}
+	if len(marked) == 0 {
+		return nil
+	}
+	health, err := env.Cluster.Health(ctx, marked)
+	for name, h := range health {
+		l.Unready[name] = !h.Ready()
+	}
+	return err
+}

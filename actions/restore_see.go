@@ -1,0 +1,137 @@
+package actions
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/restore"
+)
+
+// finish waits until all shards of all targets are started, and judges the result.
+func (a *Restore) finish(ctx context.Context, env *Env, plan *restore.Plan, items []restore.Item, outcome func(restore.Item, cluster.Result, error, string, ...any)) error {
+	var targets []string
+	for _, it := range items {
+		targets = append(targets, it.Targets()...)
+	}
+	// The mark comes first: a deletion that runs before the restore has ended must see it.
+	marked := a.mark(ctx, env, plan, items)
+	var health map[string]cluster.IndexHealth
+	quiet := 0
+	err := a.poll(ctx, env, "the restore of "+cluster.Count(len(targets), "index"), func() (bool, error) {
+		var err error
+		if health, err = env.Cluster.Health(ctx, targets); err != nil {
+			return false, err
+		}
+		open := 0
+		for _, t := range targets {
+			if h, there := health[t]; !there || !h.Ready() {
+				open++
+			}
+		}
+		if open == 0 {
+			return true, nil
+		}
+		ops, err := env.Cluster.Running(ctx)
+		if err != nil {
+			return false, err
+		}
+		if slices.ContainsFunc(ops, func(o cluster.Operation) bool {
+			return o.Kind == cluster.OpRestore && slices.ContainsFunc(targets, func(t string) bool { return slices.Contains(o.Indices, t) })
+		}) {
+			quiet = 0
+			return false, nil
+		}
+		quiet++
+		return quiet >= absences, nil // no restore runs any more: judge the result
+	}, func() (cluster.Progress, error) { return env.Cluster.RestoreProgress(ctx, targets) })
+	if err != nil {
+		for _, it := range items {
+			if ctx.Err() != nil {
+				outcome(it, cluster.Requested, nil, "the restore continues in the cluster; %s", context.Cause(ctx))
+				continue
+			}
+			outcome(it, cluster.Failure, err, "")
+		}
+		return context.Cause(ctx)
+	}
+	problems, _ := env.Cluster.ShardProblems(ctx, targets)
+	docs, derr := env.Cluster.Stats(ctx, targets)
+	for _, it := range items {
+		h, there := together(it.Targets(), health)
+		var unready []string
+		for _, p := range problems {
+			if slices.Contains(it.Targets(), p.Index) && p.Primary {
+				unready = append(unready, strings.TrimSpace(fmt.Sprintf("shard %d is %s %s %s", p.Shard, p.State, p.Reason, p.Details)))
+			}
+		}
+		switch {
+		case !there:
+			outcome(it, cluster.Failure, errors.New("the index does not exist after the restore"), "")
+		case !h.Ready():
+			outcome(it, cluster.Failure, fmt.Errorf("only %d of %d primary shards are started: %s", h.ActivePrimary, h.Shards, firstFewOf(unready, "; ", 3)), "")
+		default:
+			detail := fmt.Sprintf("from %s/%s", it.Repository, it.Snapshot)
+			var sum, counted int
+			for _, t := range it.Targets() {
+				if s, ok := docs[t]; ok && derr == nil {
+					sum, counted = sum+int(s.Docs), counted+1
+				}
+			}
+			if counted == len(it.Targets()) {
+				detail += fmt.Sprintf(", %s", cluster.Count(sum, "document"))
+			}
+			if !plan.KeepUntil.IsZero() {
+				detail += ", protected until the end of " + plan.KeepUntil.UTC().Format("2006-01-02") + " (UTC)"
+			}
+			result := cluster.Done
+			if it.Lacking {
+				result, detail = cluster.PartlyDone, detail+"; the copy has missing shards"
+			}
+			outcome(it, result, nil, "%s", detail)
+		}
+	}
+	return marked
+}
+
+// together is the allocation of several indices as if they were one; false if one of
+// them does not exist.
+func together(names []string, health map[string]cluster.IndexHealth) (sum cluster.IndexHealth, there bool) {
+	there = true
+	for _, n := range names {
+		h, exists := health[n]
+		there = there && exists
+		sum.Shards, sum.ActivePrimary = sum.Shards+h.Shards, sum.ActivePrimary+h.ActivePrimary
+	}
+	return sum, there
+}
+
+// mark gives the restored indices the alias that protects them from esnap's deletions.
+func (a *Restore) mark(ctx context.Context, env *Env, plan *restore.Plan, items []restore.Item) error {
+	if plan.KeepUntil.IsZero() {
+		return nil
+	}
+	alias := cluster.KeepPrefix + plan.KeepUntil.UTC().Format("2006.01.02")
+	var req cluster.UpdateAliases
+	var names []string
+	for _, it := range items { // a backing index cannot have an alias: its mark remains in its settings
+		if it.Kind == restore.Index {
+			names = append(names, it.Target)
+			req.Actions = append(req.Actions, cluster.AliasAction{Index: it.Target, Alias: alias})
+		}
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	if err := env.Cluster.UpdateAliases(ctx, req); err != nil {
+		env.Warn("the alias %s was not added to the restored indices: %s; the setting %s protects them as well", alias, err, cluster.SettingKeepUntil)
+		return nil
+	}
+	for _, batch := range env.Cluster.IndexBatches(names) { // the alias protects them now
+		_ = env.Cluster.PutIndexSettings(ctx, cluster.PutIndexSettings{Names: batch, Settings: map[string]any{cluster.SettingKeepUntil: nil, cluster.SettingRestoredFrom: nil}})
+	}
+	return nil
+}
