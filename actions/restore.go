@@ -28,8 +28,9 @@ type Restore struct {
 	RenameReplacement  string         `yaml:"rename_replacement" doc:"replacement of each match; $1 is the first group"`
 	ExtraSettings      map[string]any `yaml:"extra_settings" doc:"index settings, or index_settings and ignore_index_settings for the request"`
 	SkipRepoFSCheck    bool           `yaml:"skip_repo_fs_check" doc:"do not verify the repository on every node first"`
-	OnConflict         string         `yaml:"on_conflict" check:"oneof=fail|skip|rename,own" doc:"what to do if the target's name already exists; default fail, in Curator's command lines the server decides"`
+	OnConflict         string         `yaml:"on_conflict" check:"oneof=fail|skip|rename|overwrite,own" doc:"what to do if the target's name already exists; default fail, in Curator's command lines the server decides"`
 	FeatureStates      []string       `yaml:"feature_states" check:"list,own" doc:"names of features whose system indices are restored; default none, in Curator's command lines the server decides"`
+	Rollback           bool           `yaml:"rollback" check:"own" doc:"if the restore fails or is interrupted, delete the indices that it created"`
 	KeepFor            *time.Duration `yaml:"keep_for" check:"own" doc:"protect the restored indices from esnap's own deletions for this long; default 7d when they keep their name, none in Curator's command lines"`
 	WaitForRunning     *time.Duration `yaml:"wait_for_running" check:"own" doc:"maximum wait for another operation; default 30m, 0 in Curator's command lines"`
 	StallWait
@@ -65,6 +66,9 @@ func (a *Restore) Validate(map[string]bool) error {
 	var errs []error
 	if a.Name != "" && a.Snapshot != "" {
 		errs = append(errs, optionError("snapshot", "cannot be given together with name, which already names the snapshot"))
+	}
+	if a.Rollback && !a.WaitForCompletion {
+		errs = append(errs, optionError("rollback", "needs wait_for_completion: without waiting, esnap does not see a failure"))
 	}
 	if err := a.Unpredictable(); err != nil && (a.behaviour.PredictableRenames || a.OnConflict != "") {
 		errs = append(errs, optionError("rename_"+err.What, "column %d: %s", err.Column, err.Text))

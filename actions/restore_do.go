@@ -13,69 +13,122 @@ import (
 	"github.com/esnap/esnap/internal/restore"
 )
 
+// restoring is a restore that is carried out.
+type restoring struct {
+	*Restore
+	env  *Env
+	plan *restore.Plan
+
+	failed  bool              // something was not restored as planned
+	created map[string]string // for a rollback: the uuids of the indices that this run created, by name
+	unsure  []string          // for a rollback: indices that this run may have created
+}
+
 func (a *Restore) carryOut(ctx context.Context, env *Env, plan *restore.Plan) error {
-	outcome := func(it restore.Item, result cluster.Result, err error, format string, args ...any) {
-		env.Outcome(cluster.Outcome{Verb: cluster.VerbRestore, What: it.Kind.What(), Name: it.Target, Repository: it.Repository, Result: result, Err: err, Detail: fmt.Sprintf(format, args...)})
+	w := &restoring{Restore: a, env: env, plan: plan, created: map[string]string{}}
+	err := w.run(ctx)
+	if a.Rollback && (w.failed || err != nil || ctx.Err() != nil) {
+		err = errors.Join(err, w.rollBack(ctx))
 	}
+	return err
+}
+
+// outcome reports what became of an item.
+func (w *restoring) outcome(it restore.Item, result cluster.Result, err error, format string, args ...any) {
+	w.failed = w.failed || result == cluster.Failure || result == cluster.Unclear
+	w.env.Outcome(cluster.Outcome{
+		Verb: cluster.VerbRestore, What: it.Kind.What(), Name: it.Target, Repository: it.Repository,
+		Result: result, Err: err, Detail: fmt.Sprintf(format, args...),
+	})
+}
+
+func (w *restoring) run(ctx context.Context) error {
 	var waitFor []restore.Item
-	for _, it := range plan.Items {
+	for _, it := range w.plan.Items {
 		if it.Attach {
 			waitFor = append(waitFor, it)
 		} else if it.Skipped != "" {
-			outcome(it, cluster.Unchanged, nil, "skipped: %s", it.Skipped)
+			w.outcome(it, cluster.Unchanged, nil, "skipped: %s", it.Skipped)
 		}
 	}
 	verified := map[string]bool{}
-	for _, g := range plan.Groups() {
-		if err := ctx.Err(); err != nil {
+	for _, g := range w.plan.Groups() {
+		if ctx.Err() != nil || w.failed && w.Rollback {
 			for _, it := range g.Items {
-				outcome(it, cluster.NotStarted, nil, "%s", context.Cause(ctx))
+				w.outcome(it, cluster.NotStarted, nil, "%s", w.whyNot(ctx))
 			}
 			continue
 		}
-		if !a.SkipRepoFSCheck && !verified[g.Repository] {
-			if err := env.verify(ctx, g.Repository, a.WaitForRunning); err != nil {
+		if !w.SkipRepoFSCheck && !verified[g.Repository] {
+			if err := w.env.verify(ctx, g.Repository, w.WaitForRunning); err != nil {
 				return err
 			}
 			verified[g.Repository] = true
 		}
-		items, err := a.start(ctx, env, plan, g)
-		if err != nil {
-			for _, it := range g.Items {
-				if errors.Is(err, errUnnamed) {
-					outcome(it, cluster.Unclear, nil, "the restore continues in the cluster; %s", err)
-					continue
-				}
-				if ctx.Err() != nil && errors.Is(err, cluster.ErrLost) {
-					outcome(it, cluster.Requested, nil, "the restore may continue in the cluster; %s", context.Cause(ctx))
-					continue
-				}
-				outcome(it, cluster.Failure, err, "")
-			}
-			continue
-		}
-		waitFor = append(waitFor, items...)
+		waitFor = append(waitFor, w.group(ctx, g)...)
 	}
-	if len(waitFor) == 0 {
+	switch {
+	case len(waitFor) == 0:
 		return context.Cause(ctx)
-	}
-	if !a.WaitForCompletion {
-		env.Warn("the restore continues in the cluster; watch it with esnap status; wait for it by running the same command again")
+	case w.failed && w.Rollback:
 		for _, it := range waitFor {
-			outcome(it, cluster.Requested, nil, "started from %s; the restore continues in the cluster", it.Snapshot)
+			w.outcome(it, cluster.Requested, nil, "%s", w.whyNot(ctx))
 		}
-		return a.mark(ctx, env, plan, waitFor)
+		return context.Cause(ctx)
+	case !w.WaitForCompletion:
+		w.env.Warn("the restore continues in the cluster; watch it with esnap status; wait for it by running the same command again")
+		for _, it := range waitFor {
+			w.outcome(it, cluster.Requested, nil, "started from %s; the restore continues in the cluster", it.Snapshot)
+		}
+		return w.mark(ctx, waitFor)
 	}
-	return a.finish(ctx, env, plan, waitFor, outcome)
+	return w.finish(ctx, waitFor)
+}
+
+// whyNot is why an item is not restored, or not waited for.
+func (w *restoring) whyNot(ctx context.Context) string {
+	if err := context.Cause(ctx); err != nil {
+		return err.Error()
+	}
+	return "something else was not restored, and rollback is set"
+}
+
+// group restores the items of one request. It returns those to wait for.
+func (w *restoring) group(ctx context.Context, g restore.Group) []restore.Item {
+	var closed []string
+	var err error
+	if g, closed, err = w.closeReplaced(ctx, g); err == nil && len(g.Items) > 0 {
+		var items []restore.Item
+		if items, err = w.start(ctx, g); err == nil {
+			return items
+		}
+	}
+	reopened := ""
+	if err != nil && len(closed) > 0 && !errors.Is(err, errUnnamed) {
+		reopened = w.reopen(ctx, closed)
+	}
+	for _, it := range g.Items {
+		switch {
+		case errors.Is(err, errUnnamed):
+			w.outcome(it, cluster.Unclear, nil, "the restore continues in the cluster; %s", err)
+		case ctx.Err() != nil && errors.Is(err, cluster.ErrLost) && reopened == "":
+			w.outcome(it, cluster.Requested, nil, "the restore may continue in the cluster; %s", context.Cause(ctx))
+		case slices.Contains(closed, it.Target):
+			w.outcome(it, cluster.Failure, err, "%s", reopened)
+		default:
+			w.outcome(it, cluster.Failure, err, "")
+		}
+	}
+	return nil
 }
 
 // start sends one restore request. The mark that protects the indices is a setting in the
 // same request: nothing can happen between a restore and its mark. The returned items
 // have the names that the server gave them.
-func (a *Restore) start(ctx context.Context, env *Env, plan *restore.Plan, g restore.Group) ([]restore.Item, error) {
+func (w *restoring) start(ctx context.Context, g restore.Group) ([]restore.Item, error) {
 	req := cluster.RestoreSnapshot{
 		Repository: g.Repository, Name: g.Snapshot, RenamePattern: g.Pattern, RenameReplacement: g.Replacement,
-		IncludeAliases: a.IncludeAliases, IgnoreUnavailable: a.IgnoreUnavailable, GlobalState: a.IncludeGlobalState, Partial: a.Partial,
+		IncludeAliases: w.IncludeAliases, IgnoreUnavailable: w.IgnoreUnavailable, GlobalState: w.IncludeGlobalState, Partial: w.Partial,
 	}
 	for _, it := range g.Items {
 		if it.Kind == restore.Feature {
@@ -88,48 +141,54 @@ func (a *Restore) start(ctx context.Context, env *Env, plan *restore.Plan, g res
 	if len(req.Indices) == 0 {
 		req.Indices = []string{"-*"} // features alone
 	}
-	server, err := env.Cluster.Server(ctx)
+	server, err := w.env.Cluster.Server(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if env.Behaviour.FeaturesByName && len(req.FeatureStates) == 0 && server.HasFeatureStates() {
+	if w.env.Behaviour.FeaturesByName && len(req.FeatureStates) == 0 && server.HasFeatureStates() {
 		req.FeatureStates = []string{"none"} // include_global_state alone would restore all of them
 	}
-	a.settings(&req)
-	if !plan.KeepUntil.IsZero() && len(req.Targets) > 0 {
+	w.settings(&req)
+	if !w.plan.KeepUntil.IsZero() && len(req.Targets) > 0 {
 		given := req.IndexSettings
 		if inner, ok := req.Extra["index_settings"].(map[string]any); ok {
 			given = inner
 			req.Extra = maps.Clone(req.Extra)
 			delete(req.Extra, "index_settings")
 		}
-		req.IndexSettings = map[string]any{cluster.SettingKeepUntil: keepDay(plan), cluster.SettingRestoredFrom: restore.From(g.Ref)}
+		req.IndexSettings = map[string]any{cluster.SettingKeepUntil: keepDay(w.plan), cluster.SettingRestoredFrom: restore.From(g.Ref)}
 		maps.Copy(req.IndexSettings, given)
 	}
-	list := func() (map[string]bool, error) {
+	list := func() ([]*cluster.Index, error) {
 		if g.Unpredicted {
-			return opened(env.Cluster.Indices(ctx))
+			return w.env.Cluster.Indices(ctx)
 		}
-		return opened(env.Cluster.IndicesNamed(ctx, req.Targets))
+		return w.env.Cluster.IndicesNamed(ctx, req.Targets)
 	}
 	before, err := list()
 	if err != nil {
 		return nil, err
 	}
 	// Indices that did not exist, or were closed, show that the restore has begun.
+	open := opened(before)
 	appeared := func() ([]string, error) {
 		after, err := list()
-		maps.DeleteFunc(after, func(name string, _ bool) bool { return before[name] })
-		return slices.Sorted(maps.Keys(after)), err
+		names := opened(after)
+		maps.DeleteFunc(names, func(name string, _ bool) bool { return open[name] })
+		return slices.Sorted(maps.Keys(names)), err
 	}
-	err = newWaitBudget(env.waitForRunning(a.WaitForRunning)).busy(ctx, env, func() error { return env.Cluster.RestoreSnapshot(ctx, req) })
-	if errors.Is(err, cluster.ErrLost) {
-		err = a.lookForLost(ctx, env, len(req.Targets), appeared, err)
+	busy := newWaitBudget(w.env.waitForRunning(w.WaitForRunning))
+	err = busy.busy(ctx, w.env, func() error { return w.env.Cluster.RestoreSnapshot(ctx, req) })
+	lost := errors.Is(err, cluster.ErrLost)
+	if lost {
+		err = w.lookForLost(ctx, w.env, len(req.Targets), appeared, err)
 	}
+	items := g.Items
 	if err == nil && g.Unpredicted {
-		return named(ctx, env, g, appeared)
+		items, err = named(ctx, w.env, g, appeared)
 	}
-	return g.Items, err
+	w.remember(ctx, before, items, err, lost)
+	return items, err
 }
 
 // lookForLost searches for a restore whose reply was lost, as long as the request can
@@ -188,14 +247,14 @@ func named(ctx context.Context, env *Env, g restore.Group, appeared func() ([]st
 func keepDay(plan *restore.Plan) string { return plan.KeepUntil.UTC().Format("2006.01.02") }
 
 // opened are the names of the indices that exist and are open.
-func opened(list []*cluster.Index, err error) (map[string]bool, error) {
+func opened(list []*cluster.Index) map[string]bool {
 	names := map[string]bool{}
 	for _, i := range list {
 		if !i.Closed {
 			names[i.Name] = true
 		}
 	}
-	return names, err
+	return names
 }
 
 // bodyKeys are the keys of extra_settings that belong to the request, not to the

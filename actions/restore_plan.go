@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -69,6 +70,12 @@ func (a *Restore) plan(ctx context.Context, env *Env) (*restore.Plan, error) {
 		a.measure(ctx, env, r, &l)
 	}
 	p := restore.NewPlan(r, l)
+	if names := p.Replaces(); len(names) > 0 {
+		if err := a.existing(ctx, env, names, &l); err != nil {
+			return nil, err
+		}
+		p = restore.NewPlan(r, l)
+	}
 	if a.IncludeAliases && env.Behaviour.Cautious {
 		p.Warnings = append(p.Warnings, "esnap cannot read which aliases the indices in the snapshot have; if one of them has the name of an existing index, the restore fails")
 	}
@@ -176,7 +183,7 @@ func (a *Restore) measure(ctx context.Context, env *Env, r restore.Request, l *r
 // indices are incomplete.
 func (a *Restore) owners(ctx context.Context, env *Env, l *restore.Listings) error {
 	l.ReadOnly, l.Unready = map[string]bool{}, map[string]bool{}
-	if a.Choose != nil {
+	if a.Choose != nil || a.OnConflict == string(restore.Overwrite) {
 		repositories, err := env.Cluster.Repositories(ctx)
 		if err != nil {
 			return err
@@ -199,4 +206,34 @@ func (a *Restore) owners(ctx context.Context, env *Env, l *restore.Listings) err
 		l.Unready[name] = !h.Ready()
 	}
 	return err
+}
+
+// existing reads what a plan needs to know of the indices that it replaces: their
+// documents, their write aliases, and the copies of them in all repositories.
+func (a *Restore) existing(ctx context.Context, env *Env, names []string, l *restore.Listings) error {
+	aliases, err := env.Cluster.WriteAliases(ctx, names)
+	if err != nil {
+		return err
+	}
+	stats, err := env.Cluster.Stats(ctx, names)
+	if err != nil {
+		env.Warn("cannot count the documents of the existing indices: %s", err)
+	}
+	l.Existing = map[string]restore.Existing{}
+	for _, n := range names {
+		e := restore.Existing{WriteAliases: aliases[n]}
+		if s, known := stats[n]; known {
+			e.Documents = &s.Docs
+		}
+		l.Existing[n] = e
+	}
+	for _, name := range slices.Sorted(maps.Keys(l.ReadOnly)) {
+		list, err := env.Snapshots(ctx, name, true)
+		if err != nil {
+			env.Warn("repository %s is not searched for copies of the existing indices: %s", name, err)
+			continue
+		}
+		l.Everywhere = append(l.Everywhere, list...)
+	}
+	return nil
 }

@@ -12,16 +12,17 @@ import (
 )
 
 // finish waits until all shards of all targets are started, and judges the result.
-func (a *Restore) finish(ctx context.Context, env *Env, plan *restore.Plan, items []restore.Item, outcome func(restore.Item, cluster.Result, error, string, ...any)) error {
+func (w *restoring) finish(ctx context.Context, items []restore.Item) error {
+	env, plan := w.env, w.plan
 	var targets []string
 	for _, it := range items {
 		targets = append(targets, it.Targets()...)
 	}
 	// The mark comes first: a deletion that runs before the restore has ended must see it.
-	marked := a.mark(ctx, env, plan, items)
+	marked := w.mark(ctx, items)
 	var health map[string]cluster.IndexHealth
 	quiet := 0
-	err := a.poll(ctx, env, "the restore of "+cluster.Count(len(targets), "index"), func() (bool, error) {
+	err := w.poll(ctx, env, "the restore of "+cluster.Count(len(targets), "index"), func() (bool, error) {
 		var err error
 		if health, err = env.Cluster.Health(ctx, targets); err != nil {
 			return false, err
@@ -50,11 +51,15 @@ func (a *Restore) finish(ctx context.Context, env *Env, plan *restore.Plan, item
 	}, func() (cluster.Progress, error) { return env.Cluster.RestoreProgress(ctx, targets) })
 	if err != nil {
 		for _, it := range items {
-			if ctx.Err() != nil {
-				outcome(it, cluster.Requested, nil, "the restore continues in the cluster; %s", context.Cause(ctx))
+			if ctx.Err() != nil && w.Rollback {
+				w.outcome(it, cluster.Requested, nil, "%s", context.Cause(ctx))
 				continue
 			}
-			outcome(it, cluster.Failure, err, "")
+			if ctx.Err() != nil {
+				w.outcome(it, cluster.Requested, nil, "the restore continues in the cluster; %s", context.Cause(ctx))
+				continue
+			}
+			w.outcome(it, cluster.Failure, err, "")
 		}
 		return context.Cause(ctx)
 	}
@@ -70,11 +75,15 @@ func (a *Restore) finish(ctx context.Context, env *Env, plan *restore.Plan, item
 		}
 		switch {
 		case !there:
-			outcome(it, cluster.Failure, errors.New("the index does not exist after the restore"), "")
+			w.outcome(it, cluster.Failure, errors.New("the index does not exist after the restore"), "")
 		case !h.Ready():
-			outcome(it, cluster.Failure, fmt.Errorf("only %d of %d primary shards are started: %s", h.ActivePrimary, h.Shards, firstFewOf(unready, "; ", 3)), "")
+			err := fmt.Errorf("only %d of %d primary shards are started: %s", h.ActivePrimary, h.Shards, firstFewOf(unready, "; ", 3))
+			w.outcome(it, cluster.Failure, replacedHint(err, it), "")
 		default:
 			detail := fmt.Sprintf("from %s/%s", it.Repository, it.Snapshot)
+			if it.Replaces != nil {
+				detail += ", over the existing index"
+			}
 			var sum, counted int
 			for _, t := range it.Targets() {
 				if s, ok := docs[t]; ok && derr == nil {
@@ -91,7 +100,7 @@ func (a *Restore) finish(ctx context.Context, env *Env, plan *restore.Plan, item
 			if it.Lacking {
 				result, detail = cluster.PartlyDone, detail+"; the copy has missing shards"
 			}
-			outcome(it, result, nil, "%s", detail)
+			w.outcome(it, result, nil, "%s", detail)
 		}
 	}
 	return marked
@@ -110,7 +119,8 @@ func together(names []string, health map[string]cluster.IndexHealth) (sum cluste
 }
 
 // mark gives the restored indices the alias that protects them from esnap's deletions.
-func (a *Restore) mark(ctx context.Context, env *Env, plan *restore.Plan, items []restore.Item) error {
+func (w *restoring) mark(ctx context.Context, items []restore.Item) error {
+	env, plan := w.env, w.plan
 	if plan.KeepUntil.IsZero() {
 		return nil
 	}

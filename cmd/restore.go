@@ -43,6 +43,7 @@ type restoreOptions struct {
 	KeepFor        string
 	KeepLifecycle  bool
 	Wait           bool
+	Rollback       bool
 	Force          bool
 	Yes            bool
 	Output         string
@@ -79,7 +80,7 @@ are protected from esnap's own deletions for 7 days.`,
 	f.StringVar(&o.Timezone, "timezone", "", "zone of these days, such as Asia/Shanghai")
 	f.StringVar(&o.Rename, "rename", "", "regular expression, PATTERN=REPLACEMENT")
 	f.StringVar(&o.RenamePrefix, "rename-prefix", "", "add this in front of every name")
-	f.StringVar(&o.OnConflict, "on-conflict", "fail", "existing name: fail (default), skip or rename")
+	f.StringVar(&o.OnConflict, "on-conflict", "fail", "fail (default), skip, rename or overwrite")
 	wholeFlag(f, &o.Replicas, "replicas", 0, "number of replicas (default as in the snapshot)")
 	f.StringArrayVar(&o.Set, "set", nil, "index.x=y: change a setting (repeatable)")
 	f.StringSliceVar(&o.IgnoreSettings, "ignore-setting", nil, "do not restore this setting (repeatable)")
@@ -90,7 +91,8 @@ are protected from esnap's own deletions for 7 days.`,
 	f.StringVar(&o.KeepFor, "keep-for", "", "protect this long (14d; default 7d, 0 for none)")
 	f.BoolVar(&o.KeepLifecycle, "keep-lifecycle", false, "keep lifecycle policies, which may delete again")
 	f.BoolVar(&o.Wait, "wait", true, "wait until all shards are started (default true)")
-	f.BoolVar(&o.Force, "force", false, "also if disks get too full, or the shard limit")
+	f.BoolVar(&o.Rollback, "rollback", false, "on failure or Ctrl-C, delete what was created")
+	f.BoolVar(&o.Force, "force", false, "override refusals: disk, shards, overwriting")
 	f.BoolVarP(&o.Yes, "yes", "y", false, "do not ask")
 	settings.AddFlag(f, "dry-run")
 	settings.AddFlag(f, "deadline")
@@ -102,10 +104,10 @@ are protected from esnap's own deletions for 7 days.`,
 func (o *restoreOptions) action(names []string, now time.Time) (*actions.Restore, error) {
 	a := actions.Kinds["restore"].New(actions.Own).(*actions.Restore)
 	a.Indices, a.IncludeAliases, a.IncludeGlobalState, a.Partial, a.WaitForCompletion = names, o.Aliases, o.GlobalState, o.Partial, o.Wait
-	if !slices.Contains([]string{"fail", "skip", "rename"}, o.OnConflict) {
-		return nil, usagef("--on-conflict: %q is not one of fail, skip, rename", o.OnConflict)
+	if !slices.Contains([]string{"fail", "skip", "rename", "overwrite"}, o.OnConflict) {
+		return nil, usagef("--on-conflict: %q is not one of fail, skip, rename, overwrite", o.OnConflict)
 	}
-	a.OnConflict, a.FeatureStates = o.OnConflict, o.Features
+	a.OnConflict, a.FeatureStates, a.Rollback = o.OnConflict, o.Features, o.Rollback
 	switch at := strings.LastIndex(o.Rename, "="); {
 	case o.Rename != "" && o.RenamePrefix != "":
 		return nil, usagef("--rename and --rename-prefix exclude each other")
@@ -248,7 +250,7 @@ func runRestore(c *cobra.Command, app *App, o *restoreOptions, names []string) e
 			if o.Output != "table" && !o.Yes {
 				writePlan(app.Err, planned)
 			}
-			return app.confirm(c.Context(), o.Yes, "Restore "+cluster.Count(len(planned.Items), "index")+"?")
+			return app.confirm(c.Context(), o.Yes, question(planned))
 		},
 	}).Run(c.Context())
 	result, r := e.Result, e.Report
@@ -258,7 +260,7 @@ func runRestore(c *cobra.Command, app *App, o *restoreOptions, names []string) e
 	switch {
 	case o.Output == "table" && x.quiet && e.Code == 0:
 	case o.Output == "table":
-		x.sayRestore(result, r)
+		x.sayRestore(planned, result, r)
 	case s.DryRun && planned != nil:
 		if err := writeList(app.Out, o.Output, nil, nil, nil, map[string]any{"schema_version": report.SchemaVersion, "plan": planned}); err != nil {
 			return err
@@ -279,9 +281,19 @@ func runRestore(c *cobra.Command, app *App, o *restoreOptions, names []string) e
 	return nil
 }
 
+// question asks whether to carry out a plan.
+func question(p *restore.Plan) string {
+	text := "Restore " + cluster.Count(len(p.Items), "index")
+	if n := len(p.Replaces()); n > 0 {
+		text += fmt.Sprintf(", and overwrite %s (%s)", cluster.Count(n, "index"), cluster.Count(int(p.ReplacedDocuments()), "document"))
+	}
+	return text + "?"
+}
+
 // sayRestore prints the result of each index, and how to undo the restore.
-func (x *session) sayRestore(result run.Result, r *report.Report) {
+func (x *session) sayRestore(p *restore.Plan, result run.Result, r *report.Report) {
 	var undo, hints []string
+	isNew := func(name string) bool { return p == nil || !slices.Contains(p.Replaces(), name) }
 	for _, act := range r.Actions {
 		for _, o := range act.Outcomes {
 			line := o.Words() + " " + o.Name
@@ -296,7 +308,11 @@ func (x *session) sayRestore(result run.Result, r *report.Report) {
 				hints = append(hints, o.Hint)
 				terminal.Fprintf(x.Out, "hint: %s\n", o.Hint)
 			}
-			if o.Result == "done" && o.What == "index" && !r.DryRun {
+			switch {
+			case o.Result != "done" || o.What != "index" || r.DryRun:
+			case o.Verb == cluster.VerbDelete.String(): // rolled back
+				undo = slices.DeleteFunc(undo, func(n string) bool { return n == o.Name })
+			case isNew(o.Name):
 				undo = append(undo, o.Name)
 			}
 		}
@@ -332,6 +348,9 @@ func writePlan(w io.Writer, p *restore.Plan) {
 			}
 			if it.Bytes > 0 {
 				line += "  " + humanize.IBytes(uint64(it.Bytes))
+			}
+			if it.Replaces != nil && !it.Attach {
+				line += "  over the existing index"
 			}
 			switch {
 			case it.Skipped != "":

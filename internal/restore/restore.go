@@ -18,10 +18,11 @@ type Conflict string
 
 // The values. Server: the server decides, as with Curator.
 const (
-	Fail   Conflict = "fail"
-	Skip   Conflict = "skip"
-	Rename Conflict = "rename"
-	Server Conflict = "server"
+	Fail      Conflict = "fail"
+	Skip      Conflict = "skip"
+	Rename    Conflict = "rename"
+	Overwrite Conflict = "overwrite"
+	Server    Conflict = "server"
 )
 
 // Latest as a snapshot's name means the newest good one.
@@ -61,6 +62,10 @@ type Listings struct {
 	Unready map[string]bool
 	// ReadOnly are the repositories that this cluster does not write to.
 	ReadOnly map[string]bool
+	// Everywhere are the snapshots of all repositories that can be read, and Existing the
+	// facts about the indices that the plan replaces; both are read only if there are some.
+	Everywhere []*cluster.Snapshot
+	Existing   map[string]Existing
 }
 
 // Ref names a snapshot in its repository.
@@ -96,6 +101,7 @@ type Item struct {
 	Attach      bool      `json:"attach,omitempty"`  // it is already being restored, or was: only wait
 	Kind        ItemKind  `json:"kind,omitempty"`    // an index if empty
 	Members     []string  `json:"members,omitempty"` // the indices of a data stream or feature
+	Replaces    *Replaced `json:"replaces,omitempty"`
 	Pattern     string    `json:"-"`
 	Replacement string    `json:"-"`
 	// Unpredicted: the server makes the target's name by an ambiguous pattern; Target only
@@ -300,6 +306,8 @@ func (p *Plan) settle(r Request, l Listings) {
 		case Server:
 		case Skip:
 			it.Skipped = why
+		case Overwrite:
+			p.replace(it, there, why, l)
 		case Rename:
 			if it.Kind == DataStream {
 				p.refuse("%s: %s; a data stream cannot be renamed", it.Target, why)

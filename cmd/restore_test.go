@@ -1,0 +1,256 @@
+package cmd
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/job"
+)
+
+const november3 = "ks-logstash-log-2026.11.03"
+
+var dayAfter = time.Date(2026, 11, 4, 1, 0, 0, 0, time.UTC)
+
+// written are the requests that changed something, with the names they are about.
+func (k *console) written() []string {
+	var list []string
+	for _, c := range k.c.Writes() {
+		switch r := c.Request.(type) {
+		case cluster.VerifyRepository:
+			continue
+		case cluster.OpenIndices:
+			if r.Close {
+				list = append(list, "close "+strings.Join(r.Names, ","))
+			} else {
+				list = append(list, "open "+strings.Join(r.Names, ","))
+			}
+		case cluster.DeleteIndices:
+			list = append(list, "delete "+strings.Join(r.Names, ","))
+		case cluster.RestoreSnapshot:
+			list = append(list, "restore "+r.Repository+"/"+r.Name+" "+strings.Join(r.Targets, ","))
+		}
+	}
+	return list
+}
+
+func (k *console) documents(index string) int64 {
+	stats, err := k.c.Stats(context.Background(), []string{index})
+	require.NoError(k.t, err)
+	return stats[index].Docs
+}
+
+// overwriting is a cluster whose index has 3 documents, and whose copy in r/old has 10.
+func overwriting(t *testing.T) *console {
+	k := newConsole(t)
+	k.c.AddIndex(cluster.Index{Name: november3, Created: dayAfter.AddDate(0, 0, 2), WriteAliases: []string{}, Aliases: []string{"logs"}, Stats: &cluster.IndexStats{Docs: 3, PrimaryBytes: 1}})
+	k.c.AddSnapshot("r", cluster.Snapshot{Name: "old", Start: dayAfter, Indices: []string{november3}}, cluster.Index{Name: november3, Created: dayAfter.AddDate(0, 0, -1)})
+	return k
+}
+
+// TestRestoreOverwrites: only over an index of which a good copy is held, and the plan says
+// what is replaced.
+func TestRestoreOverwrites(t *testing.T) {
+	k := overwriting(t)
+	args := []string{"restore", november3, "--on-conflict", "overwrite", "--snapshot", "old", "--yes"}
+	code, out, errs := k.run(args...)
+	require.Equal(t, 4, code, out+errs)
+	require.Contains(t, out, "refused: "+november3+": no snapshot contains a good copy of the existing index, which has 3 documents")
+	require.Empty(t, k.written())
+
+	code, out, errs = k.run(append(args, "--force", "-n")...)
+	require.Equal(t, 0, code, errs)
+	require.Contains(t, out, "over the existing index")
+	require.Empty(t, k.written())
+
+	code, out, errs = k.run(append(args, "--force")...)
+	require.Equal(t, 0, code, errs)
+	require.Equal(t, []string{"close " + november3, "restore r/old " + november3}, k.written())
+	require.Equal(t, int64(10), k.documents(november3))
+	require.NotContains(t, out, "To undo", "undoing would not bring the replaced documents back")
+
+	k = overwriting(t) // with a copy of the existing index, in another repository
+	k.c.AddSnapshot("other", cluster.Snapshot{Name: "today", Start: now, Indices: []string{november3}})
+	code, out, _ = k.run(append(args, "-n", "-o", "json", "--repository", "r")...)
+	require.Equal(t, 0, code)
+	var shown struct {
+		Plan struct {
+			Items []struct {
+				Replaces struct {
+					Documents int
+					Copy      struct{ Repository, Snapshot string }
+				}
+			}
+		}
+	}
+	require.NoError(t, json.Unmarshal([]byte(out), &shown))
+	require.Equal(t, 3, shown.Plan.Items[0].Replaces.Documents)
+	require.Equal(t, "other", shown.Plan.Items[0].Replaces.Copy.Repository)
+	code, out, errs = k.run(args...)
+	require.Equal(t, 0, code, errs)
+	require.Contains(t, out, "warning: "+november3+" is overwritten: 3 documents in the existing index are replaced; the newest good copy of it is in other/today")
+	list, err := k.c.IndicesNamed(context.Background(), []string{november3})
+	require.NoError(t, err)
+	require.Contains(t, list[0].Aliases, "logs", "the server keeps the aliases of the existing index")
+
+	k = overwriting(t)
+	k.tty, k.in = true, "n\n"
+	k.c.AddSnapshot("other", cluster.Snapshot{Name: "today", Start: now, Indices: []string{november3}})
+	_, _, errs = k.run(args[:len(args)-1]...)
+	require.Contains(t, errs, "Restore 1 index, and overwrite 1 index (3 documents)?")
+	require.Empty(t, k.written())
+
+	k = overwriting(t)
+	k.c.SetAlias(november3, "write", true)
+	k.c.AddSnapshot("other", cluster.Snapshot{Name: "today", Start: now, Indices: []string{november3}})
+	code, out, _ = k.run(args...)
+	require.Equal(t, 4, code)
+	require.Contains(t, out, november3+" is the write index of write")
+}
+
+// TestRestoreThatCannotOverwrite: what was closed for a restore that does not begin is
+// opened again.
+func TestRestoreThatCannotOverwrite(t *testing.T) {
+	args := []string{"restore", november3, "--on-conflict", "overwrite", "--force", "--yes"}
+	for name, fault := range map[string]error{"refused": cluster.ErrServer, "not allowed": cluster.ErrForbidden} {
+		k := overwriting(t)
+		k.c.Fault = func(method string, _ []string) error {
+			if method == "RestoreSnapshot" {
+				return fault
+			}
+			return nil
+		}
+		code, out, _ := k.run(args...)
+		require.Equal(t, 1, code, name)
+		require.Contains(t, out, "the existing index was opened again, unchanged", name)
+		require.Equal(t, "open "+november3, k.written()[len(k.written())-1], name)
+		require.Equal(t, int64(3), k.documents(november3), name)
+	}
+	k := overwriting(t) // recreated between the plan and the closing
+	k.c.Fault = func(method string, _ []string) error {
+		if method == "VerifyRepository" {
+			k.c.AddIndex(cluster.Index{Name: november3, UUID: "another"})
+		}
+		return nil
+	}
+	code, out, _ := k.run(args...)
+	require.Equal(t, 1, code)
+	require.Contains(t, out, "the existing index was deleted and recreated after the plan was made")
+	require.Empty(t, k.written())
+
+	k = overwriting(t) // interrupted while the index is closed
+	ctx, cancel := context.WithCancelCause(context.Background())
+	k.ctx = ctx
+	k.c.Fault = func(method string, _ []string) error {
+		if method == "RestoreSnapshot" {
+			cancel(&job.Signal{Number: syscall.SIGTERM})
+			return cluster.ErrLost
+		}
+		return nil
+	}
+	code, out, _ = k.run(args...)
+	require.Equal(t, 143, code, out)
+	require.Equal(t, int64(3), k.documents(november3), "open again")
+
+	k = overwriting(t) // begun, and failed: the copy that brings the documents back is named
+	k.c.AddSnapshot("other", cluster.Snapshot{Name: "today", Start: now, Indices: []string{november3}})
+	k.c.RestoreEnds = func(string) string { return "no space left" }
+	code, out, _ = k.run("restore", november3, "--snapshot", "old", "--on-conflict", "overwrite", "--yes", "--rollback")
+	require.Equal(t, 1, code, out)
+	require.Contains(t, out, "esnap restore "+november3+" --repository other --snapshot today --on-conflict overwrite")
+	require.NotContains(t, strings.Join(k.written(), "\n"), "delete", "a rollback deletes only what did not exist")
+}
+
+// TestRollback: what the run created is deleted, by its uuid, and nothing else.
+func TestRollback(t *testing.T) {
+	const second = "ks-logstash-log-2026.11.02"
+	prepared := func() *console {
+		k := newConsole(t)
+		k.c.AddSnapshot("r", cluster.Snapshot{Name: "s", Start: dayAfter, Indices: []string{november3, second}})
+		k.c.AddIndices("restored-before", "restored-"+second)
+		return k
+	}
+	args := []string{"restore", november3, second, "--rename-prefix", "restored-", "--on-conflict", "skip", "--rollback", "--yes"}
+	fails := func(index string) string {
+		if index == "restored-"+november3 {
+			return "corrupt"
+		}
+		return ""
+	}
+
+	k := prepared()
+	k.c.RestoreEnds = fails
+	code, out, _ := k.run(args...)
+	require.Equal(t, 1, code)
+	require.Contains(t, out, "deleted restored-"+november3+": rolled back: this run had created it")
+	require.Equal(t, []string{"restore r/s restored-" + november3, "delete restored-" + november3}, k.written())
+
+	k = prepared() // all that the run created, also what was restored well
+	k.c.RestoreEnds = fails
+	code, out, _ = k.run("restore", november3, second, "--rename-prefix", "x-", "--rename-prefix", "restored-", "--on-conflict", "rename", "--rollback", "--yes")
+	require.Equal(t, 1, code)
+	require.Contains(t, out, "deleted restored-restored-"+second)
+	require.Contains(t, out, "deleted restored-"+november3)
+	require.NotContains(t, out, "To undo")
+
+	k = prepared() // recreated by somebody else meanwhile
+	k.c.RestoreEnds = fails
+	k.c.Fault = func(method string, _ []string) error {
+		if method == "ShardProblems" {
+			k.c.AddIndex(cluster.Index{Name: "restored-" + november3, UUID: "another"})
+		}
+		return nil
+	}
+	code, out, errs := k.run(args...)
+	require.Equal(t, 1, code, out+errs)
+	require.NotContains(t, strings.Join(k.written(), "\n"), "delete")
+
+	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
+		k = prepared()
+		k.c.RestorePolls = -1
+		ctx, cancel := context.WithCancelCause(context.Background())
+		k.ctx = ctx
+		k.c.FaultAfter = func(method string, _ []string) error {
+			if method == "RestoreSnapshot" {
+				cancel(&job.Signal{Number: signal})
+			}
+			return nil
+		}
+		code, out, _ = k.run(args...)
+		require.Equal(t, 128+int(signal), code, out)
+		require.Contains(t, out, "deleted restored-"+november3)
+		list, err := k.c.Indices(context.Background())
+		require.NoError(t, err)
+		require.Equal(t, []string{"restored-before", "restored-" + second}, slices.Sorted(slices.Values(cluster.Names(list))), "they existed before")
+	}
+
+	k = prepared() // a lost reply: another run may have created it
+	k.c.FaultAfter = func(method string, _ []string) error {
+		if method == "RestoreSnapshot" {
+			return cluster.ErrLost
+		}
+		return nil
+	}
+	k.c.RestoreEnds = fails
+	k.env["ESNAP_LOG_LEVEL"] = "warn"
+	code, _, errs = k.run(args...)
+	require.Equal(t, 1, code)
+	require.Contains(t, errs, "cannot tell whether this run created restored-"+november3)
+	require.NotContains(t, strings.Join(k.written(), "\n"), "delete")
+
+	code, _, errs = prepared().run(append(args, "--wait=false")...)
+	require.Equal(t, 2, code)
+	require.Contains(t, errs, "rollback: needs wait_for_completion")
+
+	k = prepared()
+	code, out, _ = k.run(args...)
+	require.Equal(t, 0, code)
+	require.NotContains(t, out, "deleted")
+}
