@@ -50,7 +50,8 @@ type Choice struct {
 	Repositories   []string
 	Snapshot       string // a name, latest, or empty
 	Before         time.Time
-	Window         *restore.Window // only indices of this time; nil: any
+	Written        map[string]string // where a name is written, such as names.txt:3
+	Window         *restore.Window   // only indices of this time; nil: any
 	IndexSettings  map[string]any
 	IgnoreSettings []string
 	KeepLifecycle  bool

@@ -44,6 +44,7 @@ func (a *Restore) plan(ctx context.Context, env *Env) (*restore.Plan, error) {
 	var err error
 	if a.Choose != nil {
 		r.Snapshot, r.Before, r.Replicas, r.Window = a.Choose.Snapshot, a.Choose.Before, a.Choose.Replicas, a.Choose.Window
+		r.Written = a.Choose.Written
 		l.Snapshots, err = a.everywhere(ctx, env)
 	} else {
 		var s *cluster.Snapshot

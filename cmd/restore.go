@@ -12,6 +12,7 @@ import (
 
 	"github.com/esnap/esnap/actions"
 	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/job"
 	"github.com/esnap/esnap/internal/rename"
 	"github.com/esnap/esnap/internal/report"
 	"github.com/esnap/esnap/internal/restore"
@@ -26,6 +27,7 @@ type restoreOptions struct {
 	Repositories   []string
 	Snapshot       string
 	Before         string
+	FromFile       string
 	Day            string
 	From, To       string
 	Family         string
@@ -60,9 +62,9 @@ are protected from esnap's own deletions for 7 days.`,
   esnap restore --day 2026-11-12 --family ks-logstash-log`,
 		Args: wantArgs(0, -1, "names or wildcard patterns of indices"),
 		RunE: func(c *cobra.Command, args []string) error {
-			if len(args) == 0 && o.Day+o.From+o.To == "" {
+			if len(args) == 0 && o.Day+o.From+o.To+o.FromFile == "" {
 				if !app.interactive() {
-					return &usageError{text: "nothing says which indices; nothing was sent", hint: "name them, or give --day 2026-11-12"}
+					return &usageError{text: "nothing says which indices; nothing was sent", hint: "name them, or give --day 2026-11-12 or --from-file FILE"}
 				}
 				return chooseDay(c, app, o)
 			}
@@ -74,6 +76,7 @@ are protected from esnap's own deletions for 7 days.`,
 	f.StringVar(&o.Snapshot, "snapshot", "", "this snapshot; latest means the newest good one")
 	f.StringVar(&o.Before, "before", "", "only snapshots started before this time")
 	f.StringVar(&o.Day, "day", "", "indices of this day, by the date in their names")
+	f.StringVar(&o.FromFile, "from-file", "", "names, one a line; - is standard input")
 	f.StringVar(&o.From, "from", "", "with --to: indices from this day or time on")
 	f.StringVar(&o.To, "to", "", "up to this day, which is part of it, or this time")
 	f.StringVar(&o.Family, "family", "", "only this family, such as ks-logstash-log")
@@ -221,15 +224,27 @@ func runRestore(c *cobra.Command, app *App, o *restoreOptions, names []string) e
 		return err
 	}
 	s := x.s
+	what := slices.Clone(names)
+	var written map[string]string
+	if o.FromFile != "" {
+		if o.FromFile == "-" && !o.Yes && !s.DryRun {
+			return &usageError{text: "standard input contains the names, so it cannot answer a question; nothing was sent", hint: "pass --yes"}
+		}
+		var more []string
+		if more, written, err = readNames(app.In, o.FromFile); err != nil {
+			return err
+		}
+		names, what = append(names, more...), append(what, "the names in "+job.FileName(o.FromFile))
+	}
 	a, err := o.action(names, app.Now())
 	if err != nil {
 		return err
 	}
-	what := strings.Join(names, ", ")
+	a.Choose.Written = written
 	if len(names) == 0 {
-		what = "the indices " + a.Choose.Window.String()
+		what = append(what, "the indices "+a.Choose.Window.String())
 	}
-	p, err := single("restore", "restore "+what, a, nil, nil)
+	p, err := single("restore", "restore "+strings.Join(what, ", "), a, nil, nil)
 	if err != nil {
 		return err
 	}

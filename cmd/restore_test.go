@@ -3,6 +3,7 @@ package cmd
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"syscall"
@@ -253,4 +254,92 @@ func TestRollback(t *testing.T) {
 	code, out, _ = k.run(args...)
 	require.Equal(t, 0, code)
 	require.NotContains(t, out, "deleted")
+}
+
+// TestRestoreFromFile: names come from a file, and errors say where they are.
+func TestRestoreFromFile(t *testing.T) {
+	const second = "ks-logstash-log-2026.11.02"
+	prepared := func() *console {
+		k := newConsole(t)
+		k.c.AddSnapshot("r", cluster.Snapshot{Name: "s", Start: dayAfter, Indices: []string{november3, second, "other"}})
+		return k
+	}
+	k := prepared()
+	file := k.file("\ufeff# of the auditors\r\n" + november3 + "\r\n\n  " + second + "\n" + november3 + "\n")
+	code, out, errs := k.run("restore", "--from-file", file, "--yes")
+	require.Equal(t, 0, code, errs)
+	require.Equal(t, []string{"restore r/s " + second + "," + november3}, k.written())
+	require.Contains(t, out, "restored "+second)
+
+	k = prepared()
+	k.in = "ks-*\n-*02\n"
+	code, _, errs = k.run("restore", "other", "--from-file", "-", "--yes")
+	require.Equal(t, 0, code, errs)
+	require.Equal(t, []string{"restore r/s " + november3 + ",other"}, k.written())
+	k = prepared()
+	k.in = november3
+	code, _, errs = k.run("restore", "--from-file=-")
+	require.Equal(t, 2, code)
+	require.Contains(t, errs, "hint: pass --yes")
+	code, _, errs = k.run("restore", "--from-file=-", "-n")
+	require.Equal(t, 0, code, errs)
+
+	k = prepared()
+	k.c.AddSnapshot("r", cluster.Snapshot{Name: "bad", Start: dayAfter, State: cluster.Failed, Indices: []string{"lost"}})
+	file = k.file("# c\n" + november3 + "\nks-logstash-log-2026.11.30\nnothing-*\nlost\n")
+	code, out, _ = k.run("restore", "--from-file", file, "--yes")
+	require.Equal(t, 1, code)
+	require.Contains(t, out, "refused: "+file+":3: no snapshot contains the index ks-logstash-log-2026.11.30; the nearest names are")
+	require.Contains(t, out, "refused: "+file+":4: no snapshot contains an index nothing-*")
+	require.Contains(t, out, "refused: "+file+":5: no snapshot contains a complete copy of lost")
+	require.Empty(t, k.written())
+
+	for text, want := range map[string]string{
+		"a b\nok\nUpper\na,b\n": `:1: invalid name "a b": the name contains a character that is not allowed: " "`,
+		"# nothing\n":           "contains no names",
+	} {
+		k = prepared()
+		code, out, errs = k.run("restore", "--from-file", k.file(text), "--yes")
+		require.Equal(t, 2, code)
+		require.Contains(t, errs, want)
+		require.Equal(t, strings.Contains(text, "Upper"), strings.Contains(errs, ":3: invalid name"), "all at once")
+		require.Empty(t, out)
+		require.Empty(t, k.c.Calls())
+	}
+	code, _, errs = prepared().run("restore", "--from-file", "/nowhere", "--yes")
+	require.Equal(t, 2, code)
+	require.Contains(t, errs, "--from-file: cannot read /nowhere: no such file or directory")
+}
+
+// TestRestoreFromSeveralSnapshots: one command restores days that no single snapshot
+// contains, in one plan.
+func TestRestoreFromSeveralSnapshots(t *testing.T) {
+	k := newConsole(t)
+	day := func(n int) string { return fmt.Sprintf("ks-logstash-log-2026.11.%02d", n) }
+	at := func(n int) time.Time { return time.Date(2026, 11, n, 1, 0, 0, 0, time.UTC) }
+	k.c.AddSnapshot("first", cluster.Snapshot{Name: "n3", Start: at(3), Indices: []string{day(1), day(2)}})
+	k.c.AddSnapshot("first", cluster.Snapshot{Name: "n5", Start: at(5), Indices: []string{day(2), day(3), day(4)}})
+	k.c.AddSnapshot("second", cluster.Snapshot{Name: "n7", Start: at(7), Indices: []string{day(4), day(5), day(6)}})
+	args := []string{"restore", "--from", "2026-11-01", "--to", "2026-11-06", "--family", "ks-logstash-log"}
+	code, out, _ := k.run(append(args, "-n", "-o", "json")...)
+	require.Equal(t, 0, code)
+	var shown struct {
+		Plan struct {
+			Items []struct{ Index, Repository, Snapshot string }
+		}
+	}
+	require.NoError(t, json.Unmarshal([]byte(out), &shown))
+	var from []string
+	for _, it := range shown.Plan.Items {
+		from = append(from, strings.TrimPrefix(it.Index, "ks-logstash-log-2026.11.")+" "+it.Repository+"/"+it.Snapshot)
+	}
+	require.Equal(t, []string{"01 first/n3", "02 first/n5", "03 first/n5", "04 second/n7", "05 second/n7", "06 second/n7"}, from)
+	code, out, errs := k.run(append(args, "--yes")...)
+	require.Equal(t, 0, code, errs)
+	for _, header := range []string{"from first/n3, started", "from first/n5, started", "from second/n7, started"} {
+		require.Equal(t, 1, strings.Count(out, header), out)
+	}
+	require.Equal(t, []string{
+		"restore first/n3 " + day(1), "restore first/n5 " + day(2) + "," + day(3), "restore second/n7 " + day(4) + "," + day(5) + "," + day(6),
+	}, k.written())
 }

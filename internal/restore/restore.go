@@ -33,11 +33,12 @@ const DefaultPrefix = "restored-"
 
 // Request is what to restore.
 type Request struct {
-	Indices       []string  // names or patterns; empty means all of the named snapshot
-	Window        *Window   // only indices of this time; nil: any
-	Snapshot      string    // a name, Latest, or empty: the best for each index
-	Before        time.Time // only snapshots started before; zero is no bound
-	Pattern       string    // rename pattern in the server's syntax; empty keeps names
+	Indices       []string          // names or patterns; empty means all of the named snapshot
+	Written       map[string]string // where a name is written, such as names.txt:3
+	Window        *Window           // only indices of this time; nil: any
+	Snapshot      string            // a name, Latest, or empty: the best for each index
+	Before        time.Time         // only snapshots started before; zero is no bound
+	Pattern       string            // rename pattern in the server's syntax; empty keeps names
 	Replacement   string
 	OnConflict    Conflict
 	Partial       bool // also restore copies with missing shards
@@ -153,7 +154,7 @@ func NewPlan(r Request, l Listings) *Plan {
 	}
 	for _, m := range missing {
 		if !r.IgnoreMissing {
-			p.miss("%s%s", r.noSnapshot(m, l.Snapshots), nearest(m, allIndices(eligible)))
+			p.miss("%s%s%s", r.place(m), r.noSnapshot(m, l.Snapshots), nearest(m, allIndices(eligible)))
 		}
 	}
 	var rule *rename.Rule
@@ -168,7 +169,7 @@ func NewPlan(r Request, l Listings) *Plan {
 		s, why, warning := r.choose(index, eligible, l)
 		if s == nil {
 			if unread := p.unreadable(index, eligible, l); !unread {
-				p.refuse("no snapshot contains a complete copy of %s: %s", index, copies(index, eligible))
+				p.refuse("%sno snapshot contains a complete copy of %s: %s", r.place(index), index, copies(index, eligible))
 			}
 			continue
 		}
@@ -213,6 +214,14 @@ func NewPlan(r Request, l Listings) *Plan {
 	p.space(r, l)
 	p.Refusals, p.Warnings = slices.Compact(p.Refusals), slices.Compact(p.Warnings)
 	return p
+}
+
+// place begins a message about a name that is written in a file.
+func (r Request) place(name string) string {
+	if at := r.Written[name]; at != "" {
+		return at + ": "
+	}
+	return ""
 }
 
 func (p *Plan) miss(format string, args ...any) {
