@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -30,6 +31,7 @@ type Restore struct {
 	SkipRepoFSCheck    bool           `yaml:"skip_repo_fs_check" doc:"do not verify the repository on every node first"`
 	OnConflict         string         `yaml:"on_conflict" check:"oneof=fail|skip|rename|overwrite,own" doc:"what to do if the target's name already exists; default fail, in Curator's command lines the server decides"`
 	FeatureStates      []string       `yaml:"feature_states" check:"list,own" doc:"names of features whose system indices are restored; default none, in Curator's command lines the server decides"`
+	Red                bool           `yaml:"red" check:"own" doc:"restore every red index that has lost a shard from its best copy"`
 	Rollback           bool           `yaml:"rollback" check:"own" doc:"if the restore fails or is interrupted, delete the indices that it created"`
 	KeepFor            *time.Duration `yaml:"keep_for" check:"own" doc:"protect the restored indices from esnap's own deletions for this long; default 7d when they keep their name, none in Curator's command lines"`
 	WaitForRunning     *time.Duration `yaml:"wait_for_running" check:"own" doc:"maximum wait for another operation; default 30m, 0 in Curator's command lines"`
@@ -68,6 +70,7 @@ func (a *Restore) Validate(map[string]bool) error {
 	if a.Name != "" && a.Snapshot != "" {
 		errs = append(errs, optionError("snapshot", "cannot be given together with name, which already names the snapshot"))
 	}
+	errs = append(errs, a.excluded("red", a.Red)...)
 	if a.Rollback && !a.WaitForCompletion {
 		errs = append(errs, optionError("rollback", "needs wait_for_completion: without waiting, esnap does not see a failure"))
 	}
@@ -75,6 +78,25 @@ func (a *Restore) Validate(map[string]bool) error {
 		errs = append(errs, optionError("rename_"+err.What, "column %d: %s", err.Column, err.Text))
 	}
 	return errors.Join(errs...)
+}
+
+// excluded are the options that cannot be given together with one that chooses the
+// snapshots and the names by itself.
+func (a *Restore) excluded(option string, given bool) (errs []error) {
+	if !given {
+		return nil
+	}
+	for other, set := range map[string]bool{
+		"name": a.Name != "", "snapshot": a.Snapshot != "", "rename_pattern": a.RenamePattern != "", "include_global_state": a.IncludeGlobalState,
+		"feature_states": option == "red" && len(a.FeatureStates) > 0,
+		"on_conflict":    option == "red" && a.OnConflict != "" && a.OnConflict != string(restore.Overwrite),
+	} {
+		if set {
+			errs = append(errs, optionError(option, "cannot be given together with %s", other))
+		}
+	}
+	slices.SortFunc(errs, func(x, y error) int { return strings.Compare(x.Error(), y.Error()) })
+	return errs
 }
 
 // Unpredictable returns why the names that the server makes cannot be predicted, or nil.
@@ -94,8 +116,17 @@ func (a *Restore) renames() bool { return a.RenamePattern != "" && a.RenameRepla
 // Source implements SnapshotSource.
 func (a *Restore) Source() string { return a.Repository }
 
-// SkipsListing reports that no filters apply: the command chooses among all snapshots.
-func (a *Restore) SkipsListing() bool { return a.Choose != nil }
+// SkipsListing reports that no filters apply: each index is restored from the snapshot
+// that is best for it.
+func (a *Restore) SkipsListing() bool { return a.choice() != nil }
+
+// choice is how snapshots are chosen for each index; nil: one snapshot is used for all.
+func (a *Restore) choice() *Choice {
+	if a.Choose == nil && a.Red {
+		return &Choice{Repositories: []string{a.Repository}, KeepLifecycle: true}
+	}
+	return a.Choose
+}
 
 // Run implements Action.
 func (a *Restore) Run(ctx context.Context, env *Env) error {
@@ -128,7 +159,7 @@ func (a *Restore) wayOut(p *restore.Plan) string {
 	switch {
 	case !p.Conflict:
 		return "nothing was restored"
-	case a.Choose != nil:
+	case a.choice() != nil:
 		return "nothing was restored; --rename-prefix restored- restores under other names, --on-conflict skip does not restore these"
 	}
 	return "nothing was restored; rename_pattern and rename_replacement restore under other names, on_conflict: skip does not restore these"

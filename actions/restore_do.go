@@ -45,10 +45,13 @@ func (w *restoring) outcome(it restore.Item, result cluster.Result, err error, f
 func (w *restoring) run(ctx context.Context) error {
 	var waitFor []restore.Item
 	for _, it := range w.plan.Items {
-		if it.Attach {
+		switch {
+		case it.Attach:
 			waitFor = append(waitFor, it)
-		} else if it.Skipped != "" {
+		case it.Skipped != "":
 			w.outcome(it, cluster.Unchanged, nil, "skipped: %s", it.Skipped)
+		case it.Unrestorable != "":
+			w.outcome(it, cluster.Failure, errors.New(it.Unrestorable), "")
 		}
 	}
 	verified := map[string]bool{}
@@ -267,17 +270,18 @@ func (a *Restore) settings(req *cluster.RestoreSnapshot) {
 	} else if len(a.ExtraSettings) > 0 {
 		req.IndexSettings = maps.Clone(a.ExtraSettings)
 	}
-	if a.Choose == nil {
+	choice := a.choice()
+	if choice == nil {
 		return
 	}
-	if len(a.Choose.IndexSettings) > 0 {
+	if len(choice.IndexSettings) > 0 {
 		if req.IndexSettings == nil {
 			req.IndexSettings = map[string]any{}
 		}
-		maps.Copy(req.IndexSettings, a.Choose.IndexSettings)
+		maps.Copy(req.IndexSettings, choice.IndexSettings)
 	}
-	req.IgnoreIndexSettings = slices.Clone(a.Choose.IgnoreSettings)
-	if !a.Choose.KeepLifecycle {
+	req.IgnoreIndexSettings = slices.Clone(choice.IgnoreSettings)
+	if !choice.KeepLifecycle {
 		req.IgnoreIndexSettings = append(req.IgnoreIndexSettings, "index.lifecycle.*", "index.plugins.index_state_management.*", "index.opendistro.index_state_management.*")
 	}
 }

@@ -42,10 +42,10 @@ func (a *Restore) plan(ctx context.Context, env *Env) (*restore.Plan, error) {
 	}
 	l := restore.Listings{Sizes: map[restore.Ref]map[string]int64{}}
 	var err error
-	if a.Choose != nil {
-		r.Snapshot, r.Before, r.Replicas, r.Window = a.Choose.Snapshot, a.Choose.Before, a.Choose.Replicas, a.Choose.Window
-		r.Written = a.Choose.Written
-		l.Snapshots, err = a.everywhere(ctx, env)
+	choice := a.choice()
+	if choice != nil {
+		r.Snapshot, r.Before, r.Replicas, r.Window, r.Written = choice.Snapshot, choice.Before, choice.Replicas, choice.Window, choice.Written
+		l.Snapshots, err = a.everywhere(ctx, env, choice.Repositories)
 	} else {
 		var s *cluster.Snapshot
 		if s, err = a.pick(ctx, env); err == nil {
@@ -64,10 +64,19 @@ func (a *Restore) plan(ctx context.Context, env *Env) (*restore.Plan, error) {
 	if l.Running, err = env.Cluster.Running(ctx); err != nil {
 		return nil, err
 	}
+	if a.Red {
+		if err := a.lost(ctx, env, &l); err != nil {
+			return nil, err
+		}
+		r.Red, r.OnConflict, r.Indices = true, restore.Overwrite, slices.Sorted(maps.Keys(l.Lost))
+		if len(r.Indices) == 0 {
+			return restore.NothingLost(), nil
+		}
+	}
 	if err := a.owners(ctx, env, &l); err != nil {
 		return nil, err
 	}
-	if a.Choose != nil {
+	if choice != nil {
 		a.measure(ctx, env, r, &l)
 	}
 	p := restore.NewPlan(r, l)
@@ -85,8 +94,8 @@ func (a *Restore) plan(ctx context.Context, env *Env) (*restore.Plan, error) {
 
 // everywhere lists the snapshots of the named repositories, or of all. A repository that
 // cannot be read is skipped with a warning, unless it was named.
-func (a *Restore) everywhere(ctx context.Context, env *Env) ([]*cluster.Snapshot, error) {
-	names := a.Choose.Repositories
+func (a *Restore) everywhere(ctx context.Context, env *Env, named []string) ([]*cluster.Snapshot, error) {
+	names := named
 	if len(names) == 0 {
 		repositories, err := env.Cluster.Repositories(ctx)
 		if err != nil {
@@ -103,7 +112,7 @@ func (a *Restore) everywhere(ctx context.Context, env *Env) ([]*cluster.Snapshot
 	for _, name := range names {
 		list, err := env.Snapshots(ctx, name, true)
 		if err != nil {
-			if len(a.Choose.Repositories) > 0 {
+			if len(named) > 0 {
 				return nil, missingRepository(err)
 			}
 			env.Warn("repository %s skipped: %s", name, err)
@@ -184,7 +193,7 @@ func (a *Restore) measure(ctx context.Context, env *Env, r restore.Request, l *r
 // indices are incomplete.
 func (a *Restore) owners(ctx context.Context, env *Env, l *restore.Listings) error {
 	l.ReadOnly, l.Unready = map[string]bool{}, map[string]bool{}
-	if a.Choose != nil || a.OnConflict == string(restore.Overwrite) {
+	if a.choice() != nil || a.OnConflict == string(restore.Overwrite) {
 		repositories, err := env.Cluster.Repositories(ctx)
 		if err != nil {
 			return err
@@ -223,7 +232,8 @@ func (a *Restore) existing(ctx context.Context, env *Env, names []string, l *res
 	l.Existing = map[string]restore.Existing{}
 	for _, n := range names {
 		e := restore.Existing{WriteAliases: aliases[n]}
-		if s, known := stats[n]; known {
+		s, known := stats[n]
+		if known || err == nil && len(l.Lost[n]) > 0 { // without a started shard it is not in the reply
 			e.Documents = &s.Docs
 		}
 		l.Existing[n] = e

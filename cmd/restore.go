@@ -45,6 +45,7 @@ type restoreOptions struct {
 	KeepFor        string
 	KeepLifecycle  bool
 	Wait           bool
+	Red            bool
 	Rollback       bool
 	Force          bool
 	Yes            bool
@@ -59,10 +60,11 @@ func newRestore(app *App) *cobra.Command {
 started after the index's day had ended. A plan is shown first. Restored indices
 are protected from esnap's own deletions for 7 days.`,
 		Example: `  esnap restore ks-logstash-log-2026.11.03 --rename-prefix restored- --yes
-  esnap restore --day 2026-11-12 --family ks-logstash-log`,
+  esnap restore --day 2026-11-12 --family ks-logstash-log
+  esnap restore --red`,
 		Args: wantArgs(0, -1, "names or wildcard patterns of indices"),
 		RunE: func(c *cobra.Command, args []string) error {
-			if len(args) == 0 && o.Day+o.From+o.To+o.FromFile == "" {
+			if len(args) == 0 && o.Day+o.From+o.To+o.FromFile == "" && !o.Red {
 				if !app.interactive() {
 					return &usageError{text: "nothing says which indices; nothing was sent", hint: "name them, or give --day 2026-11-12 or --from-file FILE"}
 				}
@@ -94,6 +96,7 @@ are protected from esnap's own deletions for 7 days.`,
 	f.StringVar(&o.KeepFor, "keep-for", "", "protect this long (14d; default 7d, 0 for none)")
 	f.BoolVar(&o.KeepLifecycle, "keep-lifecycle", false, "keep lifecycle policies, which may delete again")
 	f.BoolVar(&o.Wait, "wait", true, "wait until all shards are started (default true)")
+	f.BoolVar(&o.Red, "red", false, "every red index that has lost a shard")
 	f.BoolVar(&o.Rollback, "rollback", false, "on failure or Ctrl-C, delete what was created")
 	f.BoolVar(&o.Force, "force", false, "override refusals: disk, shards, overwriting")
 	f.BoolVarP(&o.Yes, "yes", "y", false, "do not ask")
@@ -110,7 +113,10 @@ func (o *restoreOptions) action(names []string, now time.Time) (*actions.Restore
 	if !slices.Contains([]string{"fail", "skip", "rename", "overwrite"}, o.OnConflict) {
 		return nil, usagef("--on-conflict: %q is not one of fail, skip, rename, overwrite", o.OnConflict)
 	}
-	a.OnConflict, a.FeatureStates, a.Rollback = o.OnConflict, o.Features, o.Rollback
+	a.OnConflict, a.FeatureStates, a.Rollback, a.Red = o.OnConflict, o.Features, o.Rollback, o.Red
+	if o.Red && o.OnConflict == "fail" { // the default
+		a.OnConflict = ""
+	}
 	switch at := strings.LastIndex(o.Rename, "="); {
 	case o.Rename != "" && o.RenamePrefix != "":
 		return nil, usagef("--rename and --rename-prefix exclude each other")
@@ -138,7 +144,7 @@ func (o *restoreOptions) action(names []string, now time.Time) (*actions.Restore
 		}
 		a.KeepFor = &d
 	}
-	choice := &actions.Choice{Repositories: o.Repositories, Snapshot: o.Snapshot, IgnoreSettings: o.IgnoreSettings, KeepLifecycle: o.KeepLifecycle, IndexSettings: map[string]any{}}
+	choice := &actions.Choice{Repositories: o.Repositories, Snapshot: o.Snapshot, IgnoreSettings: o.IgnoreSettings, KeepLifecycle: o.KeepLifecycle || o.Red, IndexSettings: map[string]any{}}
 	if o.Before != "" {
 		t, err := parseTime(o.Before, now)
 		if err != nil {
@@ -149,6 +155,9 @@ func (o *restoreOptions) action(names []string, now time.Time) (*actions.Restore
 	var err error
 	if choice.Window, err = o.window(); err != nil {
 		return nil, err
+	}
+	if o.Red && (choice.Window != nil || o.FromFile != "") {
+		return nil, usagef("--red takes names or patterns of indices, but not --day, --from, --to or --from-file")
 	}
 	if o.Replicas >= 0 {
 		choice.IndexSettings["index.number_of_replicas"], choice.Replicas = o.Replicas, o.Replicas
@@ -241,7 +250,10 @@ func runRestore(c *cobra.Command, app *App, o *restoreOptions, names []string) e
 		return err
 	}
 	a.Choose.Written = written
-	if len(names) == 0 {
+	switch {
+	case o.Red && len(names) == 0:
+		what = append(what, "the red indices")
+	case len(names) == 0:
 		what = append(what, "the indices "+a.Choose.Window.String())
 	}
 	p, err := single("restore", "restore "+strings.Join(what, ", "), a, nil, nil)
@@ -259,7 +271,7 @@ func runRestore(c *cobra.Command, app *App, o *restoreOptions, names []string) e
 			if o.Output == "table" && !x.quiet {
 				writePlan(app.Out, planned)
 			}
-			if s.DryRun || len(planned.Missing)+len(planned.Refusals) > 0 || len(planned.Forcible) > 0 && !o.Force {
+			if s.DryRun || len(planned.Missing)+len(planned.Refusals) > 0 || len(planned.Forcible) > 0 && !o.Force || planned.Count() == 0 {
 				return nil
 			}
 			if o.Output != "table" && !o.Yes {
@@ -298,7 +310,7 @@ func runRestore(c *cobra.Command, app *App, o *restoreOptions, names []string) e
 
 // question asks whether to carry out a plan.
 func question(p *restore.Plan) string {
-	text := "Restore " + cluster.Count(len(p.Items), "index")
+	text := "Restore " + cluster.Count(p.Count(), "index")
 	if n := len(p.Replaces()); n > 0 {
 		text += fmt.Sprintf(", and overwrite %s (%s)", cluster.Count(n, "index"), cluster.Count(int(p.ReplacedDocuments()), "document"))
 	}
@@ -380,6 +392,11 @@ func writePlan(w io.Writer, p *restore.Plan) {
 			}
 		}
 	}
+	for _, it := range p.Items {
+		if it.Unrestorable != "" {
+			terminal.Fprintf(w, "not restored: %s: %s\n", it.Index, it.Unrestorable)
+		}
+	}
 	if p.Bytes > 0 {
 		terminal.Fprintf(w, "%s to restore", humanize.IBytes(uint64(p.Bytes)))
 		if !p.SizeKnown {
@@ -404,6 +421,9 @@ func writePlan(w io.Writer, p *restore.Plan) {
 func groupItems(items []restore.Item) [][]restore.Item {
 	var groups [][]restore.Item
 	for _, it := range items {
+		if it.Unrestorable != "" {
+			continue
+		}
 		at := slices.IndexFunc(groups, func(g []restore.Item) bool {
 			return g[0].Repository == it.Repository && g[0].Snapshot == it.Snapshot
 		})

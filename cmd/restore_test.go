@@ -343,3 +343,92 @@ func TestRestoreFromSeveralSnapshots(t *testing.T) {
 		"restore first/n3 " + day(1), "restore first/n5 " + day(2) + "," + day(3), "restore second/n7 " + day(4) + "," + day(5) + "," + day(6),
 	}, k.written())
 }
+
+// TestRestoreRed: every red index that has lost a shard is restored over what is left of
+// it, and no other one.
+func TestRestoreRed(t *testing.T) {
+	const second = "ks-logstash-log-2026.11.02"
+	prepared := func() *console {
+		k := newConsole(t)
+		created := dayAfter.AddDate(0, 0, -3)
+		for _, n := range []string{november3, second, "delayed", "never-saved", "green"} {
+			k.c.AddIndex(cluster.Index{Name: n, Created: created, Primaries: 2, Lifecycle: "p", Stats: &cluster.IndexStats{Docs: 4, PrimaryBytes: 1}})
+		}
+		k.c.AddIndex(cluster.Index{Name: ".ds-s-000001", DataStream: "s", Created: created})
+		k.c.AddIndex(cluster.Index{Name: "closed", Closed: true, Created: created})
+		held := func(names ...string) (list []cluster.Index) {
+			for _, n := range names {
+				list = append(list, cluster.Index{Name: n, Created: created, Primaries: 2, Lifecycle: "p"})
+			}
+			return list
+		}
+		k.c.AddSnapshot("one", cluster.Snapshot{Name: "s1", Start: dayAfter.AddDate(0, 0, -1), Indices: []string{second, "green", "delayed", "closed"}}, held(second, "green", "delayed", "closed")...)
+		k.c.AddSnapshot("two", cluster.Snapshot{Name: "s2", Start: dayAfter, Indices: []string{november3, ".ds-s-000001"}, DataStreams: []string{"s"}}, held(november3)...)
+		for _, n := range []string{november3, second, "delayed", "never-saved"} {
+			k.c.BreakIndex(n, "a previous copy of the primary shard existed but can no longer be found")
+		}
+		k.c.Decisions = map[string]string{"delayed": "allocation_delayed"}
+		k.env["ESNAP_LOG_LEVEL"] = "warn"
+		return k
+	}
+
+	k := prepared()
+	code, out, errs := k.run("restore", "--red", "--yes")
+	require.Equal(t, 1, code, out+errs)
+	require.Equal(t, []string{"close " + second, "restore one/s1 " + second, "close " + november3, "restore two/s2 " + november3}, k.written())
+	require.Contains(t, out, "warning: "+november3+" has lost its shards 0, 1; 4 documents in its started shards are replaced; the newest good copy of it is in two/s2")
+	require.Contains(t, out, "not restored: never-saved: no snapshot contains the index never-saved")
+	require.Contains(t, out, "restored "+second)
+	require.Contains(t, out, "failed never-saved")
+	require.Contains(t, errs, "delayed is red but is not restored: the cluster may still allocate shard 1 (allocation_delayed)")
+	require.NotContains(t, out, "To undo")
+	list, err := k.c.IndicesNamed(context.Background(), []string{november3})
+	require.NoError(t, err)
+	require.Equal(t, "p", list[0].Lifecycle, "a restored live index stays with its policy")
+
+	k = prepared()
+	code, out, _ = k.run("restore", "--red", "ks-*02", "-n", "-o", "json")
+	require.Equal(t, 0, code)
+	require.Contains(t, out, `"lost_shards": [`)
+	require.NotContains(t, out, november3)
+	require.Empty(t, k.written())
+
+	k = prepared()
+	k.c.SetAlias(second, "w", true)
+	code, out, _ = k.run("restore", "--red", "ks-*", "--yes")
+	require.Equal(t, 4, code)
+	require.Contains(t, out, second+" is the write index of w")
+	require.Empty(t, k.written())
+	code, _, errs = k.run("restore", "--red", "ks-*", "--yes", "--force")
+	require.Equal(t, 0, code, errs)
+	require.Len(t, k.written(), 4)
+
+	k = prepared()
+	k.c.BreakIndex(".ds-s-000001", "lost")
+	code, out, _ = k.run("restore", "--red", "ks-*,.ds-*", "--yes")
+	require.Equal(t, 1, code)
+	require.Contains(t, out, "not restored: .ds-s-000001: a backing index of the data stream s cannot be overwritten")
+	require.Len(t, k.written(), 4, "the others are restored")
+
+	k = newConsole(t)
+	k.c.AddIndices("green")
+	k.c.AddRepository(cluster.Repository{Name: "r"})
+	code, out, errs = k.run("restore", "--red", "--yes")
+	require.Equal(t, 0, code, errs)
+	require.Contains(t, out, "no index has lost a shard")
+	require.Empty(t, k.written())
+
+	for _, args := range [][]string{{"--rename-prefix", "x"}, {"--on-conflict", "skip"}, {"--day", "2026-11-03"}, {"--include-global-state"}, {"--feature-state", "x"}} {
+		k = prepared()
+		code, _, errs = k.run(append([]string{"restore", "--red", "--yes"}, args...)...)
+		require.Equal(t, 2, code, args)
+		require.NotEmpty(t, errs)
+	}
+
+	k = prepared()
+	file := k.file("actions: {1: {action: restore, options: {repository: one, red: true, indices: ['ks-*']}}}")
+	code, out, errs = k.run("run", file)
+	require.Equal(t, 1, code, errs)
+	require.Equal(t, []string{"close " + second, "restore one/s1 " + second}, k.written(), "only the repository of the file")
+	require.Contains(t, out, november3)
+}

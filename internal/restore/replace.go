@@ -16,6 +16,8 @@ type Replaced struct {
 	Closed    bool   `json:"closed"`         // it is closed already
 	Documents *int64 `json:"documents"`      // of the started primary shards; null: unknown
 	Copy      *Copy  `json:"copy,omitempty"` // the newest good copy of this index
+	// LostShards are those of which no valid copy is left.
+	LostShards []int `json:"lost_shards,omitempty"`
 }
 
 // Copy is a good copy of an index.
@@ -59,32 +61,31 @@ func (p *Plan) ReplacedDocuments() (sum int64) {
 }
 
 // replace plans to restore an item over the index that has its name. Only an index can
-// be replaced, and without force only one of which a good copy is held.
-func (p *Plan) replace(it *Item, there *cluster.Index, why string, l Listings) {
+// be replaced, otherwise it returns why not; and without force only one of which a good
+// copy is held.
+func (p *Plan) replace(it *Item, there *cluster.Index, why string, l Listings) (whyNot string) {
 	switch {
 	case it.Kind == DataStream:
-		p.refuse("%s: %s; a data stream cannot be overwritten: delete it first", it.Target, why)
-		return
+		return why + "; a data stream cannot be overwritten: delete it first"
 	case there == nil:
-		p.Conflict = true
-		p.refuse("%s: %s; only an index can be overwritten", it.Target, why)
-		return
+		return why + "; only an index can be overwritten"
 	case there.DataStream != "":
-		p.Conflict = true
-		p.refuse("%s: it is a backing index of the data stream %s, which cannot be overwritten", it.Target, there.DataStream)
-		return
+		return "a backing index of the data stream " + there.DataStream + " cannot be overwritten"
 	}
 	facts := l.Existing[there.Name]
-	it.Replaces = &Replaced{UUID: there.UUID, Closed: there.Closed, Documents: facts.Documents, Copy: newestCopy(there, l)}
+	it.Replaces = &Replaced{
+		UUID: there.UUID, Closed: there.Closed, Documents: facts.Documents, Copy: newestCopy(there, l), LostShards: l.Lost[there.Name],
+	}
+	if l.Existing == nil { // the facts are not read yet
+		return ""
+	}
 	docs := "an unknown number of documents"
 	if n := it.Replaces.Documents; n != nil {
 		docs = cluster.Count(int(*n), "document")
 	}
-	if l.Existing == nil { // the facts are not read yet
-		return
-	}
 	if len(facts.WriteAliases) > 0 {
-		p.Forcible = append(p.Forcible, fmt.Sprintf("%s is the write index of %s: documents are being written to it", there.Name, strings.Join(facts.WriteAliases, ", ")))
+		p.Forcible = append(p.Forcible, fmt.Sprintf("%s is the write index of %s: documents are being written to it",
+			there.Name, strings.Join(facts.WriteAliases, ", ")))
 	}
 	switch c := it.Replaces.Copy; {
 	case c == nil:
@@ -93,10 +94,15 @@ func (p *Plan) replace(it *Item, there *cluster.Index, why string, l Listings) {
 		p.Forcible = append(p.Forcible, fmt.Sprintf("%s: a copy with missing shards would replace the existing index, which has %s", there.Name, docs))
 	}
 	text := fmt.Sprintf("%s is overwritten: %s in the existing index %s replaced", there.Name, docs, isAre(it.Replaces.Documents))
+	if l.isRed(there.Name) {
+		text = fmt.Sprintf("%s has lost its %s; %s in its started shards %s replaced",
+			there.Name, lostShards(it.Replaces.LostShards), docs, isAre(it.Replaces.Documents))
+	}
 	if c := it.Replaces.Copy; c != nil {
 		text += fmt.Sprintf("; the newest good copy of it is in %s; documents written later are lost", c)
 	}
 	p.Warnings = append(p.Warnings, text)
+	return ""
 }
 
 func isAre(n *int64) string {

@@ -45,7 +45,7 @@ func TestOverwrite(t *testing.T) {
 		{"the index is older than the copy", func(i *cluster.Index) { i.Created = at("2026-11-03 00:00") }, nil, nil, false, "", "", "older", &docs},
 		{"a closed index", func(i *cluster.Index) { i.Closed = true }, nil, nil, false, "which has an unknown number of documents", "", "", nil},
 		{"a write index", nil, elsewhere(func(*cluster.Snapshot) {}), []string{"logs"}, false, logs + " is the write index of logs", "", "elsewhere", &docs},
-		{"a backing index", func(i *cluster.Index) { i.DataStream = "logs" }, nil, nil, false, "", "backing index of the data stream logs", "", nil},
+		{"a backing index", func(i *cluster.Index) { i.DataStream = "logs" }, nil, nil, false, "", "a backing index of the data stream logs cannot be overwritten", "", nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			index := there

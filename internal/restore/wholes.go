@@ -154,9 +154,10 @@ type ItemKind string
 
 // The kinds; an index is the zero value.
 const (
-	Index      ItemKind = ""
-	DataStream ItemKind = "data stream"
-	Feature    ItemKind = "feature"
+	Index       ItemKind = ""
+	DataStream  ItemKind = "data stream"
+	Feature     ItemKind = "feature"
+	GlobalState ItemKind = "global state"
 )
 
 // What is the kind as text.
