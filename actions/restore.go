@@ -32,6 +32,7 @@ type Restore struct {
 	OnConflict         string         `yaml:"on_conflict" check:"oneof=fail|skip|rename|overwrite,own" doc:"what to do if the target's name already exists; default fail, in Curator's command lines the server decides"`
 	FeatureStates      []string       `yaml:"feature_states" check:"list,own" doc:"names of features whose system indices are restored; default none, in Curator's command lines the server decides"`
 	Red                bool           `yaml:"red" check:"own" doc:"restore every red index that has lost a shard from its best copy"`
+	WholeCluster       bool           `yaml:"whole_cluster" check:"own" doc:"restore everything into an empty server, from the newest good snapshot of each series"`
 	Rollback           bool           `yaml:"rollback" check:"own" doc:"if the restore fails or is interrupted, delete the indices that it created"`
 	KeepFor            *time.Duration `yaml:"keep_for" check:"own" doc:"protect the restored indices from esnap's own deletions for this long; default 7d when they keep their name, none in Curator's command lines"`
 	WaitForRunning     *time.Duration `yaml:"wait_for_running" check:"own" doc:"maximum wait for another operation; default 30m, 0 in Curator's command lines"`
@@ -71,6 +72,7 @@ func (a *Restore) Validate(map[string]bool) error {
 		errs = append(errs, optionError("snapshot", "cannot be given together with name, which already names the snapshot"))
 	}
 	errs = append(errs, a.excluded("red", a.Red)...)
+	errs = append(errs, a.excluded("whole_cluster", a.WholeCluster)...)
 	if a.Rollback && !a.WaitForCompletion {
 		errs = append(errs, optionError("rollback", "needs wait_for_completion: without waiting, esnap does not see a failure"))
 	}
@@ -88,6 +90,7 @@ func (a *Restore) excluded(option string, given bool) (errs []error) {
 	}
 	for other, set := range map[string]bool{
 		"name": a.Name != "", "snapshot": a.Snapshot != "", "rename_pattern": a.RenamePattern != "", "include_global_state": a.IncludeGlobalState,
+		"red":            option != "red" && a.Red,
 		"feature_states": option == "red" && len(a.FeatureStates) > 0,
 		"on_conflict":    option == "red" && a.OnConflict != "" && a.OnConflict != string(restore.Overwrite),
 	} {
@@ -122,7 +125,7 @@ func (a *Restore) SkipsListing() bool { return a.choice() != nil }
 
 // choice is how snapshots are chosen for each index; nil: one snapshot is used for all.
 func (a *Restore) choice() *Choice {
-	if a.Choose == nil && a.Red {
+	if a.Choose == nil && (a.Red || a.WholeCluster) {
 		return &Choice{Repositories: []string{a.Repository}, KeepLifecycle: true}
 	}
 	return a.Choose
@@ -157,7 +160,7 @@ func (a *Restore) Run(ctx context.Context, env *Env) error {
 // wayOut is what to do about a plan that is refused.
 func (a *Restore) wayOut(p *restore.Plan) string {
 	switch {
-	case !p.Conflict:
+	case !p.Conflict || a.Red || a.WholeCluster:
 		return "nothing was restored"
 	case a.choice() != nil:
 		return "nothing was restored; --rename-prefix restored- restores under other names, --on-conflict skip does not restore these"

@@ -103,7 +103,7 @@ func (w *restoring) group(ctx context.Context, g restore.Group) []restore.Item {
 	if g, closed, err = w.closeReplaced(ctx, g); err == nil && len(g.Items) > 0 {
 		var items []restore.Item
 		if items, err = w.start(ctx, g); err == nil {
-			return items
+			return w.startedOf(items)
 		}
 	}
 	reopened := ""
@@ -125,16 +125,32 @@ func (w *restoring) group(ctx context.Context, g restore.Group) []restore.Item {
 	return nil
 }
 
+// startedOf reports the global state, which the server has restored before it answers, and
+// returns the items to wait for.
+func (w *restoring) startedOf(items []restore.Item) (waitFor []restore.Item) {
+	for _, it := range items {
+		if it.Kind == restore.GlobalState {
+			w.outcome(it, cluster.Done, nil, "from %s/%s", it.Repository, it.Snapshot)
+			continue
+		}
+		waitFor = append(waitFor, it)
+	}
+	return waitFor
+}
+
 // start sends one restore request. The mark that protects the indices is a setting in the
 // same request: nothing can happen between a restore and its mark. The returned items
 // have the names that the server gave them.
 func (w *restoring) start(ctx context.Context, g restore.Group) ([]restore.Item, error) {
 	req := cluster.RestoreSnapshot{
 		Repository: g.Repository, Name: g.Snapshot, RenamePattern: g.Pattern, RenameReplacement: g.Replacement,
-		IncludeAliases: w.IncludeAliases, IgnoreUnavailable: w.IgnoreUnavailable, GlobalState: w.IncludeGlobalState, Partial: w.Partial,
+		IncludeAliases: w.IncludeAliases || w.WholeCluster, IgnoreUnavailable: w.IgnoreUnavailable, GlobalState: w.IncludeGlobalState || g.Items[0].Kind == restore.GlobalState, Partial: w.Partial,
 	}
 	for _, it := range g.Items {
-		if it.Kind == restore.Feature {
+		switch it.Kind {
+		case restore.GlobalState:
+			continue
+		case restore.Feature:
 			req.FeatureStates = append(req.FeatureStates, it.Index)
 			continue
 		}
@@ -142,7 +158,7 @@ func (w *restoring) start(ctx context.Context, g restore.Group) ([]restore.Item,
 		req.Targets = append(req.Targets, it.Targets()...)
 	}
 	if len(req.Indices) == 0 {
-		req.Indices = []string{"-*"} // features alone
+		req.Indices = []string{"-*"} // only features, or the global state
 	}
 	server, err := w.env.Cluster.Server(ctx)
 	if err != nil {
@@ -183,7 +199,7 @@ func (w *restoring) start(ctx context.Context, g restore.Group) ([]restore.Item,
 	busy := newWaitBudget(w.env.waitForRunning(w.WaitForRunning))
 	err = busy.busy(ctx, w.env, func() error { return w.env.Cluster.RestoreSnapshot(ctx, req) })
 	lost := errors.Is(err, cluster.ErrLost)
-	if lost {
+	if lost && len(req.Targets) > 0 {
 		err = w.lookForLost(ctx, w.env, len(req.Targets), appeared, err)
 	}
 	items := g.Items

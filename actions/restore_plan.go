@@ -15,7 +15,7 @@ import (
 func (a *Restore) plan(ctx context.Context, env *Env) (*restore.Plan, error) {
 	r := restore.Request{
 		Indices: a.Indices, OnConflict: restore.Conflict(a.OnConflict), Partial: a.Partial, GlobalState: a.IncludeGlobalState,
-		IgnoreMissing: a.IgnoreUnavailable, Dotted: env.Behaviour.RestoreSystem, FeatureStates: a.FeatureStates,
+		IgnoreMissing: a.IgnoreUnavailable, Whole: a.WholeCluster, Dotted: env.Behaviour.RestoreSystem, FeatureStates: a.FeatureStates,
 	}
 	if named, ok := a.ExtraSettings["feature_states"].([]any); ok && a.FeatureStates == nil {
 		for _, f := range named {
@@ -34,7 +34,7 @@ func (a *Restore) plan(ctx context.Context, env *Env) (*restore.Plan, error) {
 	switch {
 	case a.KeepFor != nil:
 		keep = *a.KeepFor
-	case r.Pattern == "": // the next expiry would delete an index with its own name
+	case r.Pattern == "" && !a.WholeCluster: // the next expiry would delete an index with its own name
 		keep = env.Behaviour.KeepRestored
 	}
 	if keep > 0 {
@@ -86,6 +86,9 @@ func (a *Restore) plan(ctx context.Context, env *Env) (*restore.Plan, error) {
 		}
 		p = restore.NewPlan(r, l)
 	}
+	if a.WholeCluster {
+		a.writable(env, p, l)
+	}
 	if a.IncludeAliases && env.Behaviour.Cautious {
 		p.Warnings = append(p.Warnings, "esnap cannot read which aliases the indices in the snapshot have; if one of them has the name of an existing index, the restore fails")
 	}
@@ -110,6 +113,9 @@ func (a *Restore) everywhere(ctx context.Context, env *Env, named []string) ([]*
 	}
 	var all []*cluster.Snapshot
 	for _, name := range names {
+		if r, err := env.Cluster.Repository(ctx, name); err == nil && r.Assumed {
+			return nil, fmt.Errorf("a dry run cannot read the repository %s: it is not registered yet", name)
+		}
 		list, err := env.Snapshots(ctx, name, true)
 		if err != nil {
 			if len(named) > 0 {
@@ -247,4 +253,16 @@ func (a *Restore) existing(ctx context.Context, env *Env, names []string, l *res
 		l.Everywhere = append(l.Everywhere, list...)
 	}
 	return nil
+}
+
+// writable warns of repositories of a whole cluster that are not registered read-only:
+// the lost cluster, or another one, may still write to them.
+func (a *Restore) writable(env *Env, p *restore.Plan, l restore.Listings) {
+	warned := map[string]bool{}
+	for _, it := range p.Items {
+		if r := it.Repository; r != "" && !l.ReadOnly[r] && !warned[r] {
+			warned[r] = true
+			env.Warn("repository %s is not registered read-only: as long as the lost cluster may write to it, this one must not", r)
+		}
+	}
 }

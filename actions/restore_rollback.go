@@ -65,6 +65,8 @@ func (w *restoring) rollBack(ctx context.Context) error {
 		switch {
 		case it.Replaces != nil:
 			w.env.Warn("%s", strings.TrimSuffix("rollback: "+it.Target+" existed before, so it is kept; "+bringBack(it), "; "))
+		case it.Kind == restore.GlobalState:
+			w.env.Warn("rollback: the templates and settings of the snapshot are kept")
 		case it.Kind == restore.DataStream || it.Kind == restore.Feature:
 			w.env.Warn("rollback: the %s %s is kept: esnap deletes indices only", it.Kind, it.Target)
 		}

@@ -20,6 +20,7 @@ import (
 	"github.com/esnap/esnap/internal/settings"
 	"github.com/esnap/esnap/internal/strictyaml"
 	"github.com/esnap/esnap/internal/terminal"
+	"github.com/esnap/esnap/repository"
 )
 
 // restoreOptions are the flags of esnap restore.
@@ -45,6 +46,8 @@ type restoreOptions struct {
 	KeepFor        string
 	KeepLifecycle  bool
 	Wait           bool
+	WholeCluster   bool
+	Register       string
 	Red            bool
 	Rollback       bool
 	Force          bool
@@ -64,7 +67,7 @@ are protected from esnap's own deletions for 7 days.`,
   esnap restore --red`,
 		Args: wantArgs(0, -1, "names or wildcard patterns of indices"),
 		RunE: func(c *cobra.Command, args []string) error {
-			if len(args) == 0 && o.Day+o.From+o.To+o.FromFile == "" && !o.Red {
+			if len(args) == 0 && o.Day+o.From+o.To+o.FromFile == "" && !o.Red && !o.WholeCluster {
 				if !app.interactive() {
 					return &usageError{text: "nothing says which indices; nothing was sent", hint: "name them, or give --day 2026-11-12 or --from-file FILE"}
 				}
@@ -97,6 +100,8 @@ are protected from esnap's own deletions for 7 days.`,
 	f.BoolVar(&o.KeepLifecycle, "keep-lifecycle", false, "keep lifecycle policies, which may delete again")
 	f.BoolVar(&o.Wait, "wait", true, "wait until all shards are started (default true)")
 	f.BoolVar(&o.Red, "red", false, "every red index that has lost a shard")
+	f.BoolVar(&o.WholeCluster, "whole-cluster", false, "everything, into an empty server")
+	f.StringVar(&o.Register, "register", "", "first register --repository: 'fs location=/backup'")
 	f.BoolVar(&o.Rollback, "rollback", false, "on failure or Ctrl-C, delete what was created")
 	f.BoolVar(&o.Force, "force", false, "override refusals: disk, shards, overwriting")
 	f.BoolVarP(&o.Yes, "yes", "y", false, "do not ask")
@@ -114,7 +119,8 @@ func (o *restoreOptions) action(names []string, now time.Time) (*actions.Restore
 		return nil, usagef("--on-conflict: %q is not one of fail, skip, rename, overwrite", o.OnConflict)
 	}
 	a.OnConflict, a.FeatureStates, a.Rollback, a.Red = o.OnConflict, o.Features, o.Rollback, o.Red
-	if o.Red && o.OnConflict == "fail" { // the default
+	a.WholeCluster = o.WholeCluster
+	if (o.Red || o.WholeCluster) && o.OnConflict == "fail" { // the default
 		a.OnConflict = ""
 	}
 	switch at := strings.LastIndex(o.Rename, "="); {
@@ -144,7 +150,7 @@ func (o *restoreOptions) action(names []string, now time.Time) (*actions.Restore
 		}
 		a.KeepFor = &d
 	}
-	choice := &actions.Choice{Repositories: o.Repositories, Snapshot: o.Snapshot, IgnoreSettings: o.IgnoreSettings, KeepLifecycle: o.KeepLifecycle || o.Red, IndexSettings: map[string]any{}}
+	choice := &actions.Choice{Repositories: o.Repositories, Snapshot: o.Snapshot, IgnoreSettings: o.IgnoreSettings, KeepLifecycle: o.KeepLifecycle || o.Red || o.WholeCluster, IndexSettings: map[string]any{}}
 	if o.Before != "" {
 		t, err := parseTime(o.Before, now)
 		if err != nil {
@@ -156,8 +162,8 @@ func (o *restoreOptions) action(names []string, now time.Time) (*actions.Restore
 	if choice.Window, err = o.window(); err != nil {
 		return nil, err
 	}
-	if o.Red && (choice.Window != nil || o.FromFile != "") {
-		return nil, usagef("--red takes names or patterns of indices, but not --day, --from, --to or --from-file")
+	if (o.Red || o.WholeCluster) && (choice.Window != nil || o.FromFile != "") {
+		return nil, usagef("--red and --whole-cluster take names or patterns of indices, but not --day, --from, --to or --from-file")
 	}
 	if o.Replicas >= 0 {
 		choice.IndexSettings["index.number_of_replicas"], choice.Replicas = o.Replicas, o.Replicas
@@ -227,6 +233,27 @@ func dayOrTime(text string, zone *time.Location) (start, end time.Time, err erro
 	return start, end, usagef("invalid day %q; write 2026-11-12, or a time such as 2026-11-12T09:00", text)
 }
 
+// registration is the repository of --register, read-only.
+func (o *restoreOptions) registration() (repository.Spec, error) {
+	words := strings.Fields(o.Register)
+	if len(o.Repositories) != 1 || len(words) == 0 {
+		return repository.Spec{}, usagef("--register needs a type and settings, such as 'fs location=/backup', and one --repository")
+	}
+	spec := repository.Spec{Name: o.Repositories[0], Type: words[0], Settings: map[string]any{}, Ensure: repository.Create}
+	for _, kv := range words[1:] {
+		k, v, ok := strings.Cut(kv, "=")
+		if !ok {
+			return spec, usagef("--register: setting %q is not of the form key=value", kv)
+		}
+		spec.Settings[k] = v
+	}
+	spec.Settings["readonly"] = true
+	if err := spec.Validate(); err != nil {
+		return spec, usagef("--register: %s", err)
+	}
+	return spec, nil
+}
+
 func runRestore(c *cobra.Command, app *App, o *restoreOptions, names []string) error {
 	x, err := app.open(c)
 	if err != nil {
@@ -253,12 +280,21 @@ func runRestore(c *cobra.Command, app *App, o *restoreOptions, names []string) e
 	switch {
 	case o.Red && len(names) == 0:
 		what = append(what, "the red indices")
+	case o.WholeCluster && len(names) == 0:
+		what = append(what, "the whole cluster")
 	case len(names) == 0:
 		what = append(what, "the indices "+a.Choose.Window.String())
 	}
 	p, err := single("restore", "restore "+strings.Join(what, ", "), a, nil, nil)
 	if err != nil {
 		return err
+	}
+	if o.Register != "" {
+		spec, err := o.registration()
+		if err != nil {
+			return err
+		}
+		p.Repositories = append(p.Repositories, spec)
 	}
 	if !s.DryRun && !o.Yes && !app.interactive() {
 		return app.confirm(c.Context(), false, "")
@@ -287,7 +323,7 @@ func runRestore(c *cobra.Command, app *App, o *restoreOptions, names []string) e
 	switch {
 	case o.Output == "table" && x.quiet && e.Code == 0:
 	case o.Output == "table":
-		x.sayRestore(planned, result, r)
+		x.sayRestore(planned, result, r, o.WholeCluster)
 	case s.DryRun && planned != nil:
 		if err := writeList(app.Out, o.Output, nil, nil, nil, map[string]any{"schema_version": report.SchemaVersion, "plan": planned}); err != nil {
 			return err
@@ -318,8 +354,11 @@ func question(p *restore.Plan) string {
 }
 
 // sayRestore prints the result of each index, and how to undo the restore.
-func (x *session) sayRestore(p *restore.Plan, result run.Result, r *report.Report) {
+func (x *session) sayRestore(p *restore.Plan, result run.Result, r *report.Report, whole bool) {
 	var undo, hints []string
+	for _, rep := range r.Repositories {
+		terminal.Fprintf(x.Out, "repository %s: %s\n", rep.Name, rep.Detail)
+	}
 	isNew := func(name string) bool { return p == nil || !slices.Contains(p.Replaces(), name) }
 	for _, act := range r.Actions {
 		for _, o := range act.Outcomes {
@@ -347,7 +386,7 @@ func (x *session) sayRestore(p *restore.Plan, result run.Result, r *report.Repor
 	if r.DryRun {
 		fmt.Fprintln(x.Out, "dry run: nothing was changed")
 	}
-	if len(undo) == 0 || result.Err != nil {
+	if len(undo) == 0 || result.Err != nil || whole {
 		return
 	}
 	names := terminal.Shell(undo...)
@@ -367,7 +406,11 @@ func writePlan(w io.Writer, p *restore.Plan) {
 		why := ""
 		for _, it := range g {
 			line := "  " + it.Index
-			if it.Kind != restore.Index {
+			switch it.Kind {
+			case restore.Index:
+			case restore.GlobalState:
+				line += ": templates, pipelines, persistent settings"
+			default:
 				line = "  " + it.Kind.What() + " " + it.Index
 			}
 			if it.Target != it.Index {

@@ -35,7 +35,13 @@ func (k *console) written() []string {
 			}
 		case cluster.DeleteIndices:
 			list = append(list, "delete "+strings.Join(r.Names, ","))
+		case cluster.RegisterRepository:
+			list = append(list, fmt.Sprintf("register %s readonly=%v", r.Name, r.Settings["readonly"]))
 		case cluster.RestoreSnapshot:
+			if r.GlobalState {
+				list = append(list, "restore "+r.Repository+"/"+r.Name+" global state "+strings.Join(r.Indices, ","))
+				continue
+			}
 			list = append(list, "restore "+r.Repository+"/"+r.Name+" "+strings.Join(r.Targets, ","))
 		}
 	}
@@ -431,4 +437,86 @@ func TestRestoreRed(t *testing.T) {
 	require.Equal(t, 1, code, errs)
 	require.Equal(t, []string{"close " + second, "restore one/s1 " + second}, k.written(), "only the repository of the file")
 	require.Contains(t, out, november3)
+}
+
+// TestRestoreWholeCluster: from a repository that the server does not know yet, the newest
+// good snapshot of each series, in one plan.
+func TestRestoreWholeCluster(t *testing.T) {
+	night := func(n int) time.Time { return time.Date(2026, 11, n, 1, 0, 0, 0, time.UTC) }
+	prepared := func() *console {
+		k := newConsole(t)
+		k.c.AddRepository(cluster.Repository{Name: "backups", Settings: map[string]string{"location": "/backup"}})
+		logs := func(n int) string { return fmt.Sprintf("ks-logstash-log-2026.11.%02d", n) }
+		k.c.AddSnapshot("backups", cluster.Snapshot{Name: "logs-20261118", Start: night(18), Indices: []string{logs(16), logs(17)}})
+		k.c.AddSnapshot("backups", cluster.Snapshot{Name: "logs-20261119", Start: night(19), Indices: []string{logs(17), logs(18)}})
+		k.c.AddSnapshot("backups", cluster.Snapshot{Name: "logs-20261120", State: cluster.Partial, Start: night(20), Indices: []string{logs(18), logs(19)},
+			Failures: []cluster.ShardFailure{{Index: logs(19)}}})
+		k.c.AddSnapshot("backups", cluster.Snapshot{
+			Name: "app-20261119", Start: night(19).Add(time.Hour), GlobalState: true, Indices: []string{".ds-s-000001", ".kibana_1", "app"}, DataStreams: []string{"s"},
+		}, cluster.Index{Name: ".ds-s-000001", DataStream: "s"}, cluster.Index{Name: "app", WriteAliases: []string{"write"}})
+		require.NoError(t, k.c.UnregisterRepository(context.Background(), cluster.UnregisterRepository{Name: "backups"}))
+		k.c.ForgetCalls()
+		k.env["ESNAP_LOG_LEVEL"] = "warn"
+		return k
+	}
+	args := []string{"restore", "--whole-cluster", "--repository", "backups", "--register", "fs location=/backup", "--yes"}
+	k := prepared()
+	code, out, errs := k.run(args...)
+	require.Equal(t, 0, code, out+errs)
+	require.Equal(t, []string{
+		"register backups readonly=true", "restore backups/app-20261119 global state -*",
+		"restore backups/app-20261119 .ds-s-000001,app",
+		"restore backups/logs-20261119 ks-logstash-log-2026.11.17,ks-logstash-log-2026.11.18",
+	}, k.written())
+	require.Contains(t, out, "repository backups: registered and verified")
+	require.Contains(t, out, "restored global state: from backups/app-20261119")
+	require.Contains(t, out, "warning: backups/logs-20261119 is the newest good snapshot of its series; 1 snapshot after it cannot be used")
+	require.NotContains(t, out, "protected from", "everything follows its usual rules")
+	aliases, err := k.c.WriteAliases(context.Background(), []string{"app"})
+	require.NoError(t, err)
+	require.Equal(t, []string{"write"}, aliases["app"])
+
+	code, out, _ = k.run(args...)
+	require.Equal(t, 4, code)
+	require.Contains(t, out, "refused: the server is not empty: it has 4 indices")
+
+	k = prepared() // a server has indices of its own
+	k.c.AddIndices(".kibana_1", ".security")
+	k.c.AddIndex(cluster.Index{Name: "ilm-history-1", Hidden: true})
+	code, out, errs = k.run(args...)
+	require.Equal(t, 0, code, out+errs)
+
+	k = prepared()
+	k.c.AddIndices("mine")
+	code, out, _ = k.run(args...)
+	require.Equal(t, 4, code)
+	require.Contains(t, out, "the server is not empty: it has 1 index, such as mine")
+	require.Equal(t, []string{"register backups readonly=true"}, k.written())
+	code, _, errs = k.run(append(args, "--force")...)
+	require.Equal(t, 0, code, errs)
+
+	k = prepared()
+	code, _, errs = k.run(append(args, "-n")...)
+	require.Equal(t, 1, code)
+	require.Contains(t, errs, "a dry run cannot read the repository backups: it is not registered yet")
+	require.Empty(t, k.written())
+
+	k = prepared() // from a file, which declares the repository
+	file := k.file(`
+repositories:
+  backups: {type: fs, settings: {location: /backup}}
+actions:
+  1: {action: restore, options: {repository: backups, whole_cluster: true, indices: ['*', '-ks-*']}}
+`)
+	code, out, errs = k.run("run", file)
+	require.Equal(t, 0, code, out+errs)
+	require.Contains(t, errs, "repository backups is not registered read-only")
+	require.Equal(t, "restore backups/app-20261119 .ds-s-000001,app", k.written()[len(k.written())-1])
+
+	for _, wrong := range [][]string{{"--red"}, {"--rename-prefix", "x"}, {"--include-global-state"}, {"--register", "fs"}, {"--register", "fs locaton=/x"}, {"--repository", "b"}} {
+		k = prepared()
+		code, out, _ = k.run(append(slices.Clone(args), wrong...)...)
+		require.Equal(t, 2, code, wrong)
+		require.Empty(t, k.written())
+	}
 }

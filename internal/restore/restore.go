@@ -37,6 +37,7 @@ type Request struct {
 	Written       map[string]string // where a name is written, such as names.txt:3
 	Window        *Window           // only indices of this time; nil: any
 	Red           bool              // Indices are red ones, which are replaced
+	Whole         bool              // the whole cluster, from the newest good snapshot of each series
 	Snapshot      string            // a name, Latest, or empty: the best for each index
 	Before        time.Time         // only snapshots started before; zero is no bound
 	Pattern       string            // rename pattern in the server's syntax; empty keeps names
@@ -148,12 +149,28 @@ func (p *Plan) Groups() []Group {
 // conflicts become refusals; the plan lists all of them at once.
 func NewPlan(r Request, l Listings) *Plan {
 	p := newPlan(r)
+	if r.Whole {
+		var warnings []string
+		l.Snapshots, warnings = newestOfSeries(r.eligible(l.Snapshots), l.Server)
+		p.Warnings = append(p.Warnings, warnings...)
+		if len(l.Snapshots) == 0 {
+			p.miss("there is no good snapshot that this server can restore")
+			return p
+		}
+		if r.FeatureStates == nil && l.Server.HasFeatureStates() {
+			r.FeatureStates = allFeatures(l.Snapshots)
+		}
+		r.Dotted = r.Dotted || !l.Server.HasFeatureStates()
+	}
 	eligible := r.eligible(l.Snapshots)
 	if r.Snapshot != "" && r.Snapshot != Latest && len(eligible) == 0 {
 		p.miss("there is no finished snapshot %s%s", r.Snapshot, nearest(r.Snapshot, cluster.Names(l.Snapshots)))
 		return p
 	}
 	wanted, missing := Wanted(r, l.Snapshots)
+	if r.Whole {
+		wanted = withoutBacking(wanted, l.Snapshots)
+	}
 	if r.Window != nil && len(wanted) == 0 {
 		p.miss("no snapshot contains an index %s", r.Window)
 		return p
@@ -189,7 +206,7 @@ func NewPlan(r Request, l Listings) *Plan {
 		if warning != "" {
 			p.Warnings = append(p.Warnings, warning)
 		}
-		it := Item{Index: index, Target: index, Repository: s.Repository, Snapshot: s.Name, Started: s.Start, Why: why, Lacking: !s.HoldsGood(index), Alone: r.Red}
+		it := Item{Index: index, Target: index, Repository: s.Repository, Snapshot: s.Name, Started: s.Start, Why: why, Lacking: !s.HoldsGood(index), Alone: r.Red || r.Whole}
 		if ok, why := l.Server.CanRead(s.Version); !ok {
 			p.refuse("snapshot %s cannot be restored here: %s", s.Name, why)
 		}
@@ -220,6 +237,9 @@ func NewPlan(r Request, l Listings) *Plan {
 	}
 	p.features(r, eligible)
 	p.leftOut(r, eligible)
+	if r.Whole {
+		p.whole(r, l, eligible)
+	}
 	p.settle(r, l)
 	if r.GlobalState {
 		p.Warnings = append(p.Warnings, "include_global_state replaces today's templates and persistent settings with those in the snapshot")
@@ -298,7 +318,7 @@ func (p *Plan) settle(r Request, l Listings) {
 	ours := map[string]string{}
 	for n := range p.Items {
 		it := &p.Items[n]
-		if it.Unpredicted || it.Unrestorable != "" || it.Kind == Feature { // the server replaces the indices of a feature
+		if it.Unpredicted || it.Unrestorable != "" || it.Kind == Feature || it.Kind == GlobalState { // the server replaces the indices of a feature
 			continue
 		}
 		if why := cluster.InvalidName("index", it.Target); why != "" {
@@ -329,6 +349,10 @@ func (p *Plan) settle(r Request, l Listings) {
 		}
 		if l.Unready[it.Target] {
 			why += "; not all of its shards are started: an earlier restore may have been interrupted; to begin again, delete it: esnap index delete --guards off " + it.Target
+		}
+		if r.Whole && l.hasOwn(it) {
+			it.Skipped = why + "; the server keeps its own"
+			continue
 		}
 		switch r.OnConflict {
 		case Server:

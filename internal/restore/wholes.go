@@ -170,7 +170,7 @@ func (k ItemKind) What() string {
 
 // Targets are the indices that the item will have in the cluster.
 func (it Item) Targets() []string {
-	if it.Kind != Index {
+	if it.Kind != Index { // of the global state: none
 		return it.Members
 	}
 	return []string{it.Target}
