@@ -32,8 +32,8 @@ type Restore struct {
 	OnConflict         string         `yaml:"on_conflict" check:"oneof=fail|skip|rename|overwrite,own" doc:"what to do if the target's name already exists; default fail, in Curator's command lines the server decides"`
 	FeatureStates      []string       `yaml:"feature_states" check:"list,own" doc:"names of features whose system indices are restored; default none, in Curator's command lines the server decides"`
 	Red                bool           `yaml:"red" check:"own" doc:"restore every red index that has lost a shard from its best copy"`
-	WholeCluster       bool           `yaml:"whole_cluster" check:"own" doc:"restore everything into an empty server, from the newest good snapshot of each series"`
-	Rollback           bool           `yaml:"rollback" check:"own" doc:"if the restore fails or is interrupted, delete the indices that it created"`
+	WholeCluster       bool           `yaml:"whole_cluster" check:"own" doc:"restore everything into an empty server"`
+	Rollback           bool           `yaml:"rollback" check:"own" doc:"after a failure, delete what was created"`
 	KeepFor            *time.Duration `yaml:"keep_for" check:"own" doc:"protect the restored indices from esnap's own deletions for this long; default 7d when they keep their name, none in Curator's command lines"`
 	WaitForRunning     *time.Duration `yaml:"wait_for_running" check:"own" doc:"maximum wait for another operation; default 30m, 0 in Curator's command lines"`
 	StallWait

@@ -144,7 +144,8 @@ func (w *restoring) startedOf(items []restore.Item) (waitFor []restore.Item) {
 func (w *restoring) start(ctx context.Context, g restore.Group) ([]restore.Item, error) {
 	req := cluster.RestoreSnapshot{
 		Repository: g.Repository, Name: g.Snapshot, RenamePattern: g.Pattern, RenameReplacement: g.Replacement,
-		IncludeAliases: w.IncludeAliases || w.WholeCluster, IgnoreUnavailable: w.IgnoreUnavailable, GlobalState: w.IncludeGlobalState || g.Items[0].Kind == restore.GlobalState, Partial: w.Partial,
+		IncludeAliases:    w.IncludeAliases || w.WholeCluster,
+		IgnoreUnavailable: w.IgnoreUnavailable, GlobalState: w.IncludeGlobalState || g.Items[0].Kind == restore.GlobalState, Partial: w.Partial,
 	}
 	for _, it := range g.Items {
 		switch it.Kind {
@@ -222,7 +223,8 @@ func (a *Restore) lookForLost(ctx context.Context, env *Env, targets int, appear
 		if err != nil && !cluster.Transient(err) || env.Watch.Elapsed()-start >= lostFor {
 			return fmt.Errorf("the restore did not begin within %s: %w", lostFor, lost)
 		}
-		env.Waiting(cluster.Waiting{For: "the restore of " + cluster.Count(targets, "index") + " whose reply was lost", Elapsed: env.Watch.Elapsed() - start})
+		what := "the restore of " + cluster.Count(targets, "index") + " whose reply was lost"
+		env.Waiting(cluster.Waiting{For: what, Elapsed: env.Watch.Elapsed() - start})
 		if env.Watch.Sleep(ctx, pause) != nil {
 			return lost
 		}
@@ -298,6 +300,7 @@ func (a *Restore) settings(req *cluster.RestoreSnapshot) {
 	}
 	req.IgnoreIndexSettings = slices.Clone(choice.IgnoreSettings)
 	if !choice.KeepLifecycle {
-		req.IgnoreIndexSettings = append(req.IgnoreIndexSettings, "index.lifecycle.*", "index.plugins.index_state_management.*", "index.opendistro.index_state_management.*")
+		req.IgnoreIndexSettings = append(req.IgnoreIndexSettings,
+			"index.lifecycle.*", "index.plugins.index_state_management.*", "index.opendistro.index_state_management.*")
 	}
 }

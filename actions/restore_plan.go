@@ -90,7 +90,8 @@ func (a *Restore) plan(ctx context.Context, env *Env) (*restore.Plan, error) {
 		a.writable(env, p, l)
 	}
 	if a.IncludeAliases && env.Behaviour.Cautious {
-		p.Warnings = append(p.Warnings, "esnap cannot read which aliases the indices in the snapshot have; if one of them has the name of an existing index, the restore fails")
+		p.Warnings = append(p.Warnings, "esnap cannot read which aliases the indices in the snapshot have; "+
+			"if one of them has the name of an existing index, the restore fails")
 	}
 	return p, nil
 }

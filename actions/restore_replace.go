@@ -35,7 +35,8 @@ func (w *restoring) closeReplaced(ctx context.Context, g restore.Group) (restore
 	g.Items = nil
 	for _, it := range items {
 		if id, there := uuids[it.Target]; it.Replaces != nil && there && id != it.Replaces.UUID {
-			w.outcome(it, cluster.Failure, errors.New("the existing index was deleted and recreated after the plan was made; it was not replaced"), "")
+			w.outcome(it, cluster.Failure,
+				errors.New("the existing index was deleted and recreated after the plan was made; it was not replaced"), "")
 			continue
 		}
 		g.Items = append(g.Items, it)
@@ -94,6 +95,6 @@ func bringBack(it restore.Item) string {
 		return ""
 	}
 	c := it.Replaces.Copy
-	return fmt.Sprintf("esnap restore %s --repository %s --snapshot %s --on-conflict overwrite restores the newest good copy of the replaced index",
-		it.Target, c.Repository, c.Snapshot)
+	return fmt.Sprintf("esnap restore %s --repository %s --snapshot %s --on-conflict overwrite "+
+		"restores the newest good copy of the replaced index", it.Target, c.Repository, c.Snapshot)
 }

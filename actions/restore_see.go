@@ -137,11 +137,13 @@ func (w *restoring) mark(ctx context.Context, items []restore.Item) error {
 		return nil
 	}
 	if err := env.Cluster.UpdateAliases(ctx, req); err != nil {
-		env.Warn("the alias %s was not added to the restored indices: %s; the setting %s protects them as well", alias, err, cluster.SettingKeepUntil)
+		env.Warn("the alias %s was not added to the restored indices: %s; the setting %s protects them as well",
+			alias, err, cluster.SettingKeepUntil)
 		return nil
 	}
 	for _, batch := range env.Cluster.IndexBatches(names) { // the alias protects them now
-		_ = env.Cluster.PutIndexSettings(ctx, cluster.PutIndexSettings{Names: batch, Settings: map[string]any{cluster.SettingKeepUntil: nil, cluster.SettingRestoredFrom: nil}})
+		none := map[string]any{cluster.SettingKeepUntil: nil, cluster.SettingRestoredFrom: nil}
+		_ = env.Cluster.PutIndexSettings(ctx, cluster.PutIndexSettings{Names: batch, Settings: none})
 	}
 	return nil
 }

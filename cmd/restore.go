@@ -69,7 +69,8 @@ are protected from esnap's own deletions for 7 days.`,
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) == 0 && o.Day+o.From+o.To+o.FromFile == "" && !o.Red && !o.WholeCluster {
 				if !app.interactive() {
-					return &usageError{text: "nothing says which indices; nothing was sent", hint: "name them, or give --day 2026-11-12 or --from-file FILE"}
+					return &usageError{text: "nothing says which indices; nothing was sent",
+						hint: "name them, or give --day 2026-11-12 or --from-file FILE"}
 				}
 				return chooseDay(c, app, o)
 			}
@@ -150,7 +151,8 @@ func (o *restoreOptions) action(names []string, now time.Time) (*actions.Restore
 		}
 		a.KeepFor = &d
 	}
-	choice := &actions.Choice{Repositories: o.Repositories, Snapshot: o.Snapshot, IgnoreSettings: o.IgnoreSettings, KeepLifecycle: o.KeepLifecycle || o.Red || o.WholeCluster, IndexSettings: map[string]any{}}
+	choice := &actions.Choice{Repositories: o.Repositories, Snapshot: o.Snapshot, IgnoreSettings: o.IgnoreSettings,
+		KeepLifecycle: o.KeepLifecycle || o.Red || o.WholeCluster, IndexSettings: map[string]any{}}
 	if o.Before != "" {
 		t, err := parseTime(o.Before, now)
 		if err != nil {

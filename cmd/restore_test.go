@@ -57,8 +57,10 @@ func (k *console) documents(index string) int64 {
 // overwriting is a cluster whose index has 3 documents, and whose copy in r/old has 10.
 func overwriting(t *testing.T) *console {
 	k := newConsole(t)
-	k.c.AddIndex(cluster.Index{Name: november3, Created: dayAfter.AddDate(0, 0, 2), WriteAliases: []string{}, Aliases: []string{"logs"}, Stats: &cluster.IndexStats{Docs: 3, PrimaryBytes: 1}})
-	k.c.AddSnapshot("r", cluster.Snapshot{Name: "old", Start: dayAfter, Indices: []string{november3}}, cluster.Index{Name: november3, Created: dayAfter.AddDate(0, 0, -1)})
+	k.c.AddIndex(cluster.Index{Name: november3, Created: dayAfter.AddDate(0, 0, 2), WriteAliases: []string{},
+		Aliases: []string{"logs"}, Stats: &cluster.IndexStats{Docs: 3, PrimaryBytes: 1}})
+	k.c.AddSnapshot("r", cluster.Snapshot{Name: "old", Start: dayAfter, Indices: []string{november3}},
+		cluster.Index{Name: november3, Created: dayAfter.AddDate(0, 0, -1)})
 	return k
 }
 
@@ -102,7 +104,8 @@ func TestRestoreOverwrites(t *testing.T) {
 	require.Equal(t, "other", shown.Plan.Items[0].Replaces.Copy.Repository)
 	code, out, errs = k.run(args...)
 	require.Equal(t, 0, code, errs)
-	require.Contains(t, out, "warning: "+november3+" is overwritten: 3 documents in the existing index are replaced; the newest good copy of it is in other/today")
+	require.Contains(t, out,
+		"warning: "+november3+" is overwritten: 3 documents in the existing index are replaced; the newest good copy of it is in other/today")
 	list, err := k.c.IndicesNamed(context.Background(), []string{november3})
 	require.NoError(t, err)
 	require.Contains(t, list[0].Aliases, "logs", "the server keeps the aliases of the existing index")
@@ -201,7 +204,7 @@ func TestRollback(t *testing.T) {
 
 	k = prepared() // all that the run created, also what was restored well
 	k.c.RestoreEnds = fails
-	code, out, _ = k.run("restore", november3, second, "--rename-prefix", "x-", "--rename-prefix", "restored-", "--on-conflict", "rename", "--rollback", "--yes")
+	code, out, _ = k.run("restore", november3, second, "--rename-prefix", "restored-", "--on-conflict", "rename", "--rollback", "--yes")
 	require.Equal(t, 1, code)
 	require.Contains(t, out, "deleted restored-restored-"+second)
 	require.Contains(t, out, "deleted restored-"+november3)
@@ -235,7 +238,8 @@ func TestRollback(t *testing.T) {
 		require.Contains(t, out, "deleted restored-"+november3)
 		list, err := k.c.Indices(context.Background())
 		require.NoError(t, err)
-		require.Equal(t, []string{"restored-before", "restored-" + second}, slices.Sorted(slices.Values(cluster.Names(list))), "they existed before")
+		require.Equal(t, []string{"restored-before", "restored-" + second}, slices.Sorted(slices.Values(cluster.Names(list))),
+			"they existed before")
 	}
 
 	k = prepared() // a lost reply: another run may have created it
@@ -358,7 +362,8 @@ func TestRestoreRed(t *testing.T) {
 		k := newConsole(t)
 		created := dayAfter.AddDate(0, 0, -3)
 		for _, n := range []string{november3, second, "delayed", "never-saved", "green"} {
-			k.c.AddIndex(cluster.Index{Name: n, Created: created, Primaries: 2, Lifecycle: "p", Stats: &cluster.IndexStats{Docs: 4, PrimaryBytes: 1}})
+			k.c.AddIndex(cluster.Index{Name: n, Created: created, Primaries: 2, Lifecycle: "p",
+				Stats: &cluster.IndexStats{Docs: 4, PrimaryBytes: 1}})
 		}
 		k.c.AddIndex(cluster.Index{Name: ".ds-s-000001", DataStream: "s", Created: created})
 		k.c.AddIndex(cluster.Index{Name: "closed", Closed: true, Created: created})
@@ -368,8 +373,10 @@ func TestRestoreRed(t *testing.T) {
 			}
 			return list
 		}
-		k.c.AddSnapshot("one", cluster.Snapshot{Name: "s1", Start: dayAfter.AddDate(0, 0, -1), Indices: []string{second, "green", "delayed", "closed"}}, held(second, "green", "delayed", "closed")...)
-		k.c.AddSnapshot("two", cluster.Snapshot{Name: "s2", Start: dayAfter, Indices: []string{november3, ".ds-s-000001"}, DataStreams: []string{"s"}}, held(november3)...)
+		k.c.AddSnapshot("one", cluster.Snapshot{Name: "s1", Start: dayAfter.AddDate(0, 0, -1),
+			Indices: []string{second, "green", "delayed", "closed"}}, held(second, "green", "delayed", "closed")...)
+		k.c.AddSnapshot("two", cluster.Snapshot{Name: "s2", Start: dayAfter, Indices: []string{november3, ".ds-s-000001"},
+			DataStreams: []string{"s"}}, held(november3)...)
 		for _, n := range []string{november3, second, "delayed", "never-saved"} {
 			k.c.BreakIndex(n, "a previous copy of the primary shard existed but can no longer be found")
 		}
@@ -382,7 +389,9 @@ func TestRestoreRed(t *testing.T) {
 	code, out, errs := k.run("restore", "--red", "--yes")
 	require.Equal(t, 1, code, out+errs)
 	require.Equal(t, []string{"close " + second, "restore one/s1 " + second, "close " + november3, "restore two/s2 " + november3}, k.written())
-	require.Contains(t, out, "warning: "+november3+" has lost its shards 0, 1; 4 documents in its started shards are replaced; the newest good copy of it is in two/s2")
+	require.Contains(t, out,
+		"warning: "+november3+" has lost its shards 0, 1; 4 documents in its started shards are replaced; "+
+			"the newest good copy of it is in two/s2")
 	require.Contains(t, out, "not restored: never-saved: no snapshot contains the index never-saved")
 	require.Contains(t, out, "restored "+second)
 	require.Contains(t, out, "failed never-saved")
@@ -424,7 +433,8 @@ func TestRestoreRed(t *testing.T) {
 	require.Contains(t, out, "no index has lost a shard")
 	require.Empty(t, k.written())
 
-	for _, args := range [][]string{{"--rename-prefix", "x"}, {"--on-conflict", "skip"}, {"--day", "2026-11-03"}, {"--include-global-state"}, {"--feature-state", "x"}} {
+	for _, args := range [][]string{{"--rename-prefix", "x"}, {"--on-conflict", "skip"}, {"--day", "2026-11-03"},
+		{"--include-global-state"}, {"--feature-state", "x"}} {
 		k = prepared()
 		code, _, errs = k.run(append([]string{"restore", "--red", "--yes"}, args...)...)
 		require.Equal(t, 2, code, args)
@@ -449,10 +459,12 @@ func TestRestoreWholeCluster(t *testing.T) {
 		logs := func(n int) string { return fmt.Sprintf("ks-logstash-log-2026.11.%02d", n) }
 		k.c.AddSnapshot("backups", cluster.Snapshot{Name: "logs-20261118", Start: night(18), Indices: []string{logs(16), logs(17)}})
 		k.c.AddSnapshot("backups", cluster.Snapshot{Name: "logs-20261119", Start: night(19), Indices: []string{logs(17), logs(18)}})
-		k.c.AddSnapshot("backups", cluster.Snapshot{Name: "logs-20261120", State: cluster.Partial, Start: night(20), Indices: []string{logs(18), logs(19)},
+		k.c.AddSnapshot("backups", cluster.Snapshot{Name: "logs-20261120", State: cluster.Partial, Start: night(20),
+			Indices:  []string{logs(18), logs(19)},
 			Failures: []cluster.ShardFailure{{Index: logs(19)}}})
 		k.c.AddSnapshot("backups", cluster.Snapshot{
-			Name: "app-20261119", Start: night(19).Add(time.Hour), GlobalState: true, Indices: []string{".ds-s-000001", ".kibana_1", "app"}, DataStreams: []string{"s"},
+			Name: "app-20261119", Start: night(19).Add(time.Hour), GlobalState: true, Indices: []string{".ds-s-000001", ".kibana_1",
+				"app"}, DataStreams: []string{"s"},
 		}, cluster.Index{Name: ".ds-s-000001", DataStream: "s"}, cluster.Index{Name: "app", WriteAliases: []string{"write"}})
 		require.NoError(t, k.c.UnregisterRepository(context.Background(), cluster.UnregisterRepository{Name: "backups"}))
 		k.c.ForgetCalls()
@@ -513,7 +525,8 @@ actions:
 	require.Contains(t, errs, "repository backups is not registered read-only")
 	require.Equal(t, "restore backups/app-20261119 .ds-s-000001,app", k.written()[len(k.written())-1])
 
-	for _, wrong := range [][]string{{"--red"}, {"--rename-prefix", "x"}, {"--include-global-state"}, {"--register", "fs"}, {"--register", "fs locaton=/x"}, {"--repository", "b"}} {
+	for _, wrong := range [][]string{{"--red"}, {"--rename-prefix", "x"}, {"--include-global-state"}, {"--register", "fs"},
+		{"--register", "fs locaton=/x"}, {"--repository", "b"}} {
 		k = prepared()
 		code, out, _ = k.run(append(slices.Clone(args), wrong...)...)
 		require.Equal(t, 2, code, wrong)

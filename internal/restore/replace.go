@@ -91,7 +91,8 @@ func (p *Plan) replace(it *Item, there *cluster.Index, why string, l Listings) (
 	case c == nil:
 		p.Forcible = append(p.Forcible, fmt.Sprintf("%s: no snapshot contains a good copy of the existing index, which has %s", there.Name, docs))
 	case it.Lacking:
-		p.Forcible = append(p.Forcible, fmt.Sprintf("%s: a copy with missing shards would replace the existing index, which has %s", there.Name, docs))
+		p.Forcible = append(p.Forcible, fmt.Sprintf("%s: a copy with missing shards would replace the existing index, which has %s",
+			there.Name, docs))
 	}
 	text := fmt.Sprintf("%s is overwritten: %s in the existing index %s replaced", there.Name, docs, isAre(it.Replaces.Documents))
 	if l.isRed(there.Name) {

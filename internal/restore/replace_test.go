@@ -38,14 +38,21 @@ func TestOverwrite(t *testing.T) {
 			*s = *holed("x", "2026-11-08 01:00", logs)
 			s.Repository = "other"
 		}), nil, false, "no snapshot contains a good copy", "", "", &docs},
-		{"a copy of another cluster", nil, elsewhere(func(s *cluster.Snapshot) { s.Cluster = "theirs" }), nil, false, "no snapshot contains a good copy", "", "", &docs},
-		{"a copy in a read-only repository", nil, elsewhere(func(s *cluster.Snapshot) { s.Repository = "ro" }), nil, false, "no snapshot contains a good copy", "", "", &docs},
-		{"ours, in a read-only repository", nil, elsewhere(func(s *cluster.Snapshot) { s.Repository, s.Cluster = "ro", "ours" }), nil, false, "", "", "elsewhere", &docs},
-		{"a mounted index", func(i *cluster.Index) { i.Mount = &cluster.Mount{} }, elsewhere(func(*cluster.Snapshot) {}), nil, false, "no snapshot contains a good copy", "", "", &docs},
-		{"the index is older than the copy", func(i *cluster.Index) { i.Created = at("2026-11-03 00:00") }, nil, nil, false, "", "", "older", &docs},
+		{"a copy of another cluster", nil, elsewhere(func(s *cluster.Snapshot) { s.Cluster = "theirs" }), nil, false,
+			"no snapshot contains a good copy", "", "", &docs},
+		{"a copy in a read-only repository", nil, elsewhere(func(s *cluster.Snapshot) { s.Repository = "ro" }), nil, false,
+			"no snapshot contains a good copy", "", "", &docs},
+		{"ours, in a read-only repository", nil, elsewhere(func(s *cluster.Snapshot) { s.Repository, s.Cluster = "ro", "ours" }), nil,
+			false, "", "", "elsewhere", &docs},
+		{"a mounted index", func(i *cluster.Index) { i.Mount = &cluster.Mount{} }, elsewhere(func(*cluster.Snapshot) {}), nil, false,
+			"no snapshot contains a good copy", "", "", &docs},
+		{"the index is older than the copy", func(i *cluster.Index) { i.Created = at("2026-11-03 00:00") }, nil, nil, false, "", "",
+			"older", &docs},
 		{"a closed index", func(i *cluster.Index) { i.Closed = true }, nil, nil, false, "which has an unknown number of documents", "", "", nil},
-		{"a write index", nil, elsewhere(func(*cluster.Snapshot) {}), []string{"logs"}, false, logs + " is the write index of logs", "", "elsewhere", &docs},
-		{"a backing index", func(i *cluster.Index) { i.DataStream = "logs" }, nil, nil, false, "", "a backing index of the data stream logs cannot be overwritten", "", nil},
+		{"a write index", nil, elsewhere(func(*cluster.Snapshot) {}), []string{"logs"}, false, logs + " is the write index of logs", "",
+			"elsewhere", &docs},
+		{"a backing index", func(i *cluster.Index) { i.DataStream = "logs" }, nil, nil, false, "",
+			"a backing index of the data stream logs cannot be overwritten", "", nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			index := there
@@ -53,7 +60,8 @@ func TestOverwrite(t *testing.T) {
 				c.index(&index)
 			}
 			l := Listings{
-				Snapshots: []*cluster.Snapshot{older}, Indices: []*cluster.Index{&index}, Server: cluster.Server{UUID: "ours"}, ReadOnly: map[string]bool{"ro": true},
+				Snapshots: []*cluster.Snapshot{older}, Indices: []*cluster.Index{&index},
+				Server: cluster.Server{UUID: "ours"}, ReadOnly: map[string]bool{"ro": true},
 				Existing: map[string]Existing{logs: {Documents: c.documents, WriteAliases: c.aliases}},
 			}
 			if c.extra != nil {
@@ -94,9 +102,11 @@ func TestOverwrite(t *testing.T) {
 	require.Contains(t, p.Forcible[0], "a copy with missing shards would replace the existing index")
 
 	for _, taken := range []*cluster.Index{{Name: "x", Aliases: []string{logs}}, {Name: ".ds-1", DataStream: logs}} {
-		p = NewPlan(Request{Indices: []string{logs}, OnConflict: Overwrite}, Listings{Snapshots: []*cluster.Snapshot{older}, Indices: []*cluster.Index{taken}})
+		p = NewPlan(Request{Indices: []string{logs}, OnConflict: Overwrite}, Listings{Snapshots: []*cluster.Snapshot{older},
+			Indices: []*cluster.Index{taken}})
 		require.Len(t, p.Refusals, 1)
 		require.Contains(t, p.Refusals[0], "only an index can be overwritten")
 	}
-	require.WithinDuration(t, at("2026-11-07 01:00"), newestCopy(&there, Listings{Snapshots: []*cluster.Snapshot{newer, older}}).Started, time.Second)
+	require.WithinDuration(t, at("2026-11-07 01:00"), newestCopy(&there, Listings{Snapshots: []*cluster.Snapshot{newer,
+		older}}).Started, time.Second)
 }

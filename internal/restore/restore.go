@@ -206,7 +206,8 @@ func NewPlan(r Request, l Listings) *Plan {
 		if warning != "" {
 			p.Warnings = append(p.Warnings, warning)
 		}
-		it := Item{Index: index, Target: index, Repository: s.Repository, Snapshot: s.Name, Started: s.Start, Why: why, Lacking: !s.HoldsGood(index), Alone: r.Red || r.Whole}
+		it := Item{Index: index, Target: index, Repository: s.Repository, Snapshot: s.Name, Started: s.Start, Why: why,
+			Lacking: !s.HoldsGood(index), Alone: r.Red || r.Whole}
 		if ok, why := l.Server.CanRead(s.Version); !ok {
 			p.refuse("snapshot %s cannot be restored here: %s", s.Name, why)
 		}
@@ -259,7 +260,8 @@ func (r Request) place(name string) string {
 
 func newPlan(r Request) *Plan {
 	return &Plan{
-		Items: []Item{}, SizeKnown: true, KeepUntil: r.KeepUntil, Warnings: []string{}, Refusals: []string{}, Missing: []string{}, Forcible: []string{},
+		Items: []Item{}, SizeKnown: true, KeepUntil: r.KeepUntil,
+		Warnings: []string{}, Refusals: []string{}, Missing: []string{}, Forcible: []string{},
 	}
 }
 
@@ -318,7 +320,8 @@ func (p *Plan) settle(r Request, l Listings) {
 	ours := map[string]string{}
 	for n := range p.Items {
 		it := &p.Items[n]
-		if it.Unpredicted || it.Unrestorable != "" || it.Kind == Feature || it.Kind == GlobalState { // the server replaces the indices of a feature
+		if it.Unpredicted || it.Unrestorable != "" || it.Kind == Feature ||
+			it.Kind == GlobalState { // the server replaces the indices of a feature
 			continue
 		}
 		if why := cluster.InvalidName("index", it.Target); why != "" {

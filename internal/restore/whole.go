@@ -53,8 +53,9 @@ func newestOfSeries(list []*cluster.Snapshot, here cluster.Server) (newest []*cl
 // for an empty server.
 func (p *Plan) whole(r Request, l Listings, eligible []*cluster.Snapshot) {
 	if there := l.ofUsers(); len(there) > 0 {
-		p.Forcible = append(p.Forcible, fmt.Sprintf("the server is not empty: it has %s, such as %s; a whole cluster is restored into an empty server",
-			cluster.Count(len(there), "index"), there[0]))
+		p.Forcible = append(p.Forcible,
+			fmt.Sprintf("the server is not empty: it has %s, such as %s; a whole cluster is restored into an empty server",
+				cluster.Count(len(there), "index"), there[0]))
 	}
 	from := map[string]bool{}
 	for _, s := range eligible {

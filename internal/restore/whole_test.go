@@ -13,7 +13,8 @@ func TestNewestOfSeries(t *testing.T) {
 	too := snap("app-20261107", "2026-11-07 01:00", "a")
 	too.Version = "9.0.0"
 	list := []*cluster.Snapshot{
-		snap("once-20260101", "2026-01-01 00:00", "a"), snap("app-20261104", "2026-11-04 01:00", "a"), snap("app-20261105", "2026-11-05 01:00", "a"),
+		snap("once-20260101", "2026-01-01 00:00", "a"), snap("app-20261104", "2026-11-04 01:00", "a"), snap("app-20261105",
+			"2026-11-05 01:00", "a"),
 		snap("logs-20261105", "2026-11-05 02:00", "l"), failed("app-20261106", "2026-11-06 01:00", "a"), too,
 	}
 	newest, warnings := newestOfSeries(list, cluster.Server{Version: cluster.Version{7, 17, 28}})
@@ -64,7 +65,8 @@ func TestWholeCluster(t *testing.T) {
 
 	stranger := &cluster.Index{Name: "mine"}
 	p = NewPlan(r, Listings{Snapshots: list, Server: six, Indices: []*cluster.Index{own, stranger}})
-	require.Equal(t, []string{"the server is not empty: it has 1 index, such as mine; a whole cluster is restored into an empty server"}, p.Forcible)
+	require.Equal(t,
+		[]string{"the server is not empty: it has 1 index, such as mine; a whole cluster is restored into an empty server"}, p.Forcible)
 
 	list[0].Cluster = "another"
 	p = NewPlan(r, Listings{Snapshots: list, Server: six})
