@@ -160,7 +160,9 @@ func (a *Restore) Run(ctx context.Context, env *Env) error {
 // wayOut is what to do about a plan that is refused.
 func (a *Restore) wayOut(p *restore.Plan) string {
 	switch {
-	case !p.Conflict || a.Red || a.WholeCluster:
+	case p.Conflict && a.WholeCluster:
+		return "nothing was restored; --force and on_conflict skip restore what does not exist yet"
+	case !p.Conflict || a.Red:
 		return "nothing was restored"
 	case a.choice() != nil:
 		return "nothing was restored; --rename-prefix restored- restores under other names, --on-conflict skip does not restore these"

@@ -5,6 +5,7 @@ package integration
 import (
 	"errors"
 	"os/exec"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -89,10 +90,25 @@ func TestRestoreWholeCluster(t *testing.T) {
 		lost.fill(20, map[string]int{day: 7, old: 2, e.prefix + "app": 4})
 		lost.call("POST", "/_aliases", map[string]any{"actions": []any{map[string]any{"add": map[string]any{
 			"index": e.prefix + "app", "alias": alias, "is_write_index": true}}}}, nil)
+		stream, kibana := lost.prefix+"stream", ".kibana_"+lost.prefix+"x"
+		streams, _ := lost.try("GET", "/_data_stream", nil)
+		if streams == 200 {
+			lost.call("PUT", "/_index_template/"+stream, map[string]any{
+				"index_patterns": []string{stream}, "data_stream": map[string]any{}, "priority": 500,
+				"template": map[string]any{"settings": map[string]any{"number_of_shards": 1, "number_of_replicas": 0}},
+			}, nil)
+			lost.call("PUT", "/_data_stream/"+stream, nil, nil)
+			lost.Cleanup(func() {
+				lost.call("DELETE", "/_data_stream/"+stream, nil, nil)
+				lost.call("DELETE", "/_index_template/"+stream, nil, nil)
+			})
+		}
+		lost.call("PUT", "/"+kibana, map[string]any{"settings": map[string]any{"number_of_shards": 1, "number_of_replicas": 0}}, nil)
+		lost.Cleanup(func() { lost.call("DELETE", "/"+kibana, nil, nil) })
 		lost.take(repository, "logs-"+e.day(8), old)
 		lost.take(repository, "logs-"+e.day(2), day)
 		lost.call("PUT", "/_snapshot/"+repository+"/app-"+e.day(2)+"?wait_for_completion=true", map[string]any{
-			"indices": e.prefix + "app", "include_global_state": true}, nil)
+			"indices": strings.Join([]string{e.prefix + "*", kibana, "-" + day, "-" + old}, ","), "include_global_state": true}, nil)
 
 		e = lost.own(testserver.Options{Settings: map[string]string{"path.repo": lost.server.Repo}})
 		args := []string{"restore", "--whole-cluster", "--repository", "back", "--register", "fs location=" + lost.location("repo"), "--yes"}
@@ -105,9 +121,14 @@ func TestRestoreWholeCluster(t *testing.T) {
 		var templates map[string]any
 		e.call("GET", "/_template/"+lost.prefix+"template", nil, &templates)
 		require.NotEmpty(e, templates, "the global state has the templates")
+		if streams == 200 {
+			require.Contains(e, stdout, "restored "+stream)
+			e.call("POST", "/"+stream+"/_rollover", nil, nil) // it is one that can be written to
+		}
+		require.Equal(e, []string{kibana}, e.indices(kibana), "%s", stdout)
 
 		stdout, _ = e.want(4, args...)
-		require.Contains(e, stdout, "the server is not empty: it has 2 indices")
+		require.Contains(e, stdout, "the server is not empty")
 		e.want(0, "restore", old, "--yes")
 		require.Equal(e, 2, e.count(old), "older days come afterwards")
 	})

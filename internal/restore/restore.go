@@ -160,7 +160,7 @@ func NewPlan(r Request, l Listings) *Plan {
 		if r.FeatureStates == nil && l.Server.HasFeatureStates() {
 			r.FeatureStates = allFeatures(l.Snapshots)
 		}
-		r.Dotted = r.Dotted || !l.Server.HasFeatureStates()
+		r.Dotted = true // those of features are restored with these
 	}
 	eligible := r.eligible(l.Snapshots)
 	if r.Snapshot != "" && r.Snapshot != Latest && len(eligible) == 0 {

@@ -25,7 +25,7 @@ func TestNewestOfSeries(t *testing.T) {
 }
 
 func TestWholeCluster(t *testing.T) {
-	app := snap("app-20261105", "2026-11-05 01:00", ".ds-s-000001", ".kibana_1", ".security-7", "a")
+	app := snap("app-20261105", "2026-11-05 01:00", ".ds-s-000001", ".dotted", ".kibana_1", ".security-7", "a")
 	app.DataStreams, app.GlobalState, app.Cluster = []string{"s"}, true, "lost"
 	app.Features = map[string][]string{"kibana": {".kibana_1"}, "security": {".security-7"}}
 	list := []*cluster.Snapshot{snap("logs-20261105", "2026-11-05 02:00", "l"), app}
@@ -47,7 +47,7 @@ func TestWholeCluster(t *testing.T) {
 	p := NewPlan(r, Listings{Snapshots: list, Server: seven, Indices: []*cluster.Index{own, history}})
 	require.Empty(t, p.Forcible)
 	require.Empty(t, p.Refusals)
-	require.Equal(t, []string{"global state global state", "data stream s", "a", "l", "feature kibana", "feature security"}, kinds(p))
+	require.Equal(t, []string{"global state global state", "data stream s", ".dotted", "a", "l", "feature kibana", "feature security"}, kinds(p))
 	require.Contains(t, strings.Join(p.Warnings, "\n"), "the feature security replaces users and roles")
 	require.Equal(t, GlobalState, p.Groups()[0].Items[0].Kind, "templates come before what they are for")
 	require.Len(t, p.Groups()[0].Items, 1)
@@ -59,9 +59,9 @@ func TestWholeCluster(t *testing.T) {
 	app.Features, app.DataStreams = nil, nil
 	p = NewPlan(r, Listings{Snapshots: list, Server: six, Indices: []*cluster.Index{own}})
 	require.Empty(t, p.Refusals)
-	require.Equal(t, []string{"global state global state", ".ds-s-000001", "-.kibana_1", ".security-7", "a", "l"}, kinds(p),
+	require.Equal(t, []string{"global state global state", ".dotted", ".ds-s-000001", "-.kibana_1", ".security-7", "a", "l"}, kinds(p),
 		"without features, system indices are restored by name")
-	require.Len(t, p.Groups(), 5, "each system index by a request of its own")
+	require.Len(t, p.Groups(), 6, "each system index by a request of its own")
 
 	stranger := &cluster.Index{Name: "mine"}
 	p = NewPlan(r, Listings{Snapshots: list, Server: six, Indices: []*cluster.Index{own, stranger}})
