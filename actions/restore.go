@@ -29,7 +29,7 @@ type Restore struct {
 	RenameReplacement  string         `yaml:"rename_replacement" doc:"replacement of each match; $1 is the first group"`
 	ExtraSettings      map[string]any `yaml:"extra_settings" doc:"index settings, or index_settings and ignore_index_settings for the request"`
 	SkipRepoFSCheck    bool           `yaml:"skip_repo_fs_check" doc:"do not verify the repository on every node first"`
-	OnConflict         string         `yaml:"on_conflict" check:"oneof=fail|skip|rename|overwrite,own" doc:"what to do if the target's name already exists; default fail, in Curator's command lines the server decides"`
+	OnConflict         string         `yaml:"on_conflict" check:"oneof=fail|skip|rename|overwrite,own" doc:"what to do if the name exists"`
 	FeatureStates      []string       `yaml:"feature_states" check:"list,own" doc:"names of features whose system indices are restored; default none, in Curator's command lines the server decides"`
 	Red                bool           `yaml:"red" check:"own" doc:"restore every red index that has lost a shard from its best copy"`
 	WholeCluster       bool           `yaml:"whole_cluster" check:"own" doc:"restore everything into an empty server"`

@@ -528,7 +528,7 @@ actions:
 	for _, wrong := range [][]string{{"--red"}, {"--rename-prefix", "x"}, {"--include-global-state"}, {"--register", "fs"},
 		{"--register", "fs locaton=/x"}, {"--repository", "b"}} {
 		k = prepared()
-		code, out, _ = k.run(append(slices.Clone(args), wrong...)...)
+		code, _, _ = k.run(append(slices.Clone(args), wrong...)...)
 		require.Equal(t, 2, code, wrong)
 		require.Empty(t, k.written())
 	}

@@ -3,7 +3,6 @@
 package integration
 
 import (
-	"errors"
 	"os/exec"
 	"strings"
 	"syscall"
@@ -29,7 +28,8 @@ func TestRestoreOverwrite(t *testing.T) {
 		uuid := e.uuids()[day]
 
 		stdout, _ := e.want(0, append(overwrite, "-n")...)
-		require.Contains(e, stdout, day+" is overwritten: 10 documents in the existing index are replaced; the newest good copy of it is in "+repository+"/night")
+		require.Contains(e, stdout, day+" is overwritten: 10 documents in the existing index are replaced; "+
+			"the newest good copy of it is in "+repository+"/night")
 		require.Empty(e, e.writes())
 		e.want(0, overwrite...)
 		require.Equal(e, 7, e.count(day))
@@ -73,7 +73,7 @@ func TestRestoreRollback(t *testing.T) {
 		e.eventually("the restore has begun", func() bool { return len(e.uuids("restored-", e.prefix)) > len(before) })
 		require.NoError(e, c.Process.Signal(syscall.SIGHUP))
 		var exit *exec.ExitError
-		require.True(e, errors.As(c.Wait(), &exit), "%s\n%s", stdout, stderr)
+		require.ErrorAs(e, c.Wait(), &exit, "%s\n%s", stdout, stderr)
 		require.Equal(e, 129, exit.ExitCode(), "%s\n%s", stdout, stderr)
 		require.Contains(e, stdout.String(), "deleted "+e.prefix+"back-"+day)
 		require.Equal(e, before, e.uuids("restored-", e.prefix))

@@ -47,7 +47,9 @@ func TestWholeCluster(t *testing.T) {
 	p := NewPlan(r, Listings{Snapshots: list, Server: seven, Indices: []*cluster.Index{own, history}})
 	require.Empty(t, p.Forcible)
 	require.Empty(t, p.Refusals)
-	require.Equal(t, []string{"global state global state", "data stream s", ".dotted", "a", "l", "feature kibana", "feature security"}, kinds(p))
+	require.Equal(t, []string{
+		"global state global state", "data stream s", ".dotted", "a", "l", "feature kibana", "feature security",
+	}, kinds(p))
 	require.Contains(t, strings.Join(p.Warnings, "\n"), "the feature security replaces users and roles")
 	require.Equal(t, GlobalState, p.Groups()[0].Items[0].Kind, "templates come before what they are for")
 	require.Len(t, p.Groups()[0].Items, 1)
