@@ -45,5 +45,5 @@ func TestWeight(t *testing.T) {
 	st, err := os.Stat(file)
 	require.NoError(t, err)
 	t.Logf("%d bytes", st.Size())
-	require.Less(t, st.Size(), int64(13_000_000))
+	require.Less(t, st.Size(), int64(16_000_000))
 }

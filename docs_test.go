@@ -175,19 +175,9 @@ func defaultOf(f strictyaml.Field, v reflect.Value) string {
 	case v.Kind() == reflect.String && v.String() == "":
 		return ""
 	case v.Type() == reflect.TypeFor[time.Duration]():
-		return "`" + short(time.Duration(v.Int())) + "`"
+		return "`" + cluster.FormatDuration(time.Duration(v.Int())) + "`"
 	}
 	return fmt.Sprintf("`%v`", v)
-}
-
-func short(d time.Duration) string {
-	s := d.String()
-	for _, zero := range []string{"m0s", "h0m"} {
-		if strings.HasSuffix(s, zero) {
-			s = s[:len(s)-2]
-		}
-	}
-	return s
 }
 
 // requireFields compares a table of options with the struct they are decoded into.
@@ -272,7 +262,7 @@ func TestReferenceOfActions(t *testing.T) {
 				filters = "required"
 			}
 			if kind.Timeout > 0 {
-				timeout = short(kind.Timeout)
+				timeout = cluster.FormatDuration(kind.Timeout)
 			}
 			list := string(kind.List)
 			if list == "" {
@@ -363,7 +353,7 @@ func TestReferenceOfFilters(t *testing.T) {
 			require.NotEmpty(t, s.yaml, "an example")
 			action := "snapshot"
 			if !kind.Indices {
-				action = "restore"
+				action = "delete_snapshots"
 			}
 			for _, block := range s.yaml {
 				file := "actions:\n  1:\n    action: " + action + "\n    options: {repository: r}\n    filters:\n"
@@ -556,7 +546,7 @@ func TestTestedOn(t *testing.T) {
 func TestGuardsAreDescribed(t *testing.T) {
 	names := map[string]bool{}
 	for _, list := range []cluster.ListKind{cluster.Indices, cluster.Snapshots} {
-		for _, g := range guard.For(list, guard.Options{KeepNewestGood: true, Protect: []string{"*"}, Periods: &guard.Periods{}}) {
+		for _, g := range guard.For(list, guard.Options{KeepNewestGood: true, Protect: []string{"*"}, Periods: &guard.Periods{}, Copies: &guard.Copies{}}) {
 			names[g.Name()] = true
 		}
 	}

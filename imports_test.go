@@ -58,27 +58,30 @@ var mayImport = func() map[string][]string {
 		term                                   = "internal/terminal"
 		guard, restore, plan, run              = "internal/guard", "internal/restore", "internal/plan", "internal/run"
 		rename, job, flavour                   = "internal/rename", "internal/job", "internal/flavour"
+		near                                   = "internal/near"
 	)
-	planned := []string{"actions", "filters", guard, "repository", strictyaml, cluster, strftime}
+	planned := []string{near, "actions", "filters", "internal/coverage", guard, "repository", strictyaml, cluster, strftime}
 	return map[string][]string{
 		cluster:                {},
 		rename:                 {},
 		flavour:                {},
-		strictyaml:             {},
+		near:                   {},
+		strictyaml:             {near},
 		term:                   {},
 		pyregex:                {},
 		strftime:               {pyregex},
-		"filters":              {cluster, strftime, pyregex},
-		guard:                  {cluster},
-		restore:                {cluster, rename},
-		"repository":           {cluster},
+		"internal/coverage":    {cluster},
+		"filters":              {cluster, "internal/coverage", strftime, pyregex},
+		guard:                  {cluster, "internal/coverage"},
+		restore:                {near, cluster, rename},
+		"repository":           {near, cluster},
 		"internal/es":          {cluster},
-		"actions":              {cluster, "repository", rename, restore, strftime},
+		"actions":              {near, cluster, "internal/coverage", "repository", rename, restore, strftime},
 		plan:                   append([]string{flavour}, planned...),
 		run:                    append([]string{plan, restore}, planned...),
 		"internal/report":      {cluster, "repository", run, term},
 		"internal/settings":    {strictyaml, flavour},
-		"internal/connect":     {cluster, "internal/settings", "internal/es"},
+		"internal/connect":     {cluster, near, "internal/settings", "internal/es"},
 		job:                    {plan, run, flavour, "internal/report", "internal/settings", "internal/connect", strictyaml, cluster, term},
 		"internal/curator":     append([]string{plan, run, job, flavour, "internal/report", "internal/settings", "internal/es", "internal/connect", term}, planned...),
 		"internal/clustertest": {cluster, rename},

@@ -115,6 +115,16 @@ type Protection struct {
 	Series         []string
 	Protect        []string
 	NamedExactly   []string
+	Copies         *Copies
+}
+
+// Copies are the copies that an index must have in snapshots before it is deleted.
+type Copies struct {
+	Repositories []string
+	Min          int
+	Complete     bool
+	Settle       time.Duration
+	Zone         *time.Location
 }
 
 // Env is what an action works with.

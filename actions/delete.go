@@ -23,6 +23,7 @@ type deletion struct {
 	uuids        map[string]string                                                    // of our items, by name
 	currentUUIDs func(ctx context.Context, names []string) (map[string]string, error) // reads the present uuids from the cluster
 	patience     *waitBudget
+	most         time.Duration // no request is started after that; 0: no limit
 
 	asked   map[string]bool // a request was sent at least once
 	settled map[string]bool // already has its outcome
@@ -38,6 +39,7 @@ const rejections = 5
 
 // run deletes the items and reports what became of each of them.
 func (d *deletion) run(ctx context.Context, env *Env, names []string) error {
+	start := env.Watch.Elapsed()
 	failed := map[string]error{}
 	d.asked, d.settled, d.lost = map[string]bool{}, map[string]bool{}, map[string]bool{}
 	var pending []string
@@ -57,6 +59,10 @@ func (d *deletion) run(ctx context.Context, env *Env, names []string) error {
 		batches, stopped = d.batches(pending)
 		for _, batch := range batches {
 			if ctx.Err() != nil || stopped != nil {
+				break
+			}
+			if d.most > 0 && env.Watch.Elapsed()-start >= d.most {
+				d.leave(env, pending)
 				break
 			}
 			stopped = d.batch(ctx, env, batch, failed)
@@ -95,6 +101,22 @@ func (d *deletion) run(ctx context.Context, env *Env, names []string) error {
 		return err
 	}
 	return fmt.Errorf("cannot tell whether %s deleted: the reply was lost", was(unclear, d.what))
+}
+
+// leave leaves what no request was sent for to the next run.
+func (d *deletion) leave(env *Env, names []string) {
+	left := 0
+	for _, n := range names {
+		if d.asked[n] || d.settled[n] {
+			continue
+		}
+		left++
+		d.settled[n] = true
+		o := d.of(n)
+		o.Result, o.Detail = cluster.NotStarted, "left for the next run: max_duration "+cluster.FormatDuration(d.most)+" is over"
+		env.Outcome(o)
+	}
+	env.Warn("%s left for the next run, because max_duration %s is over", was(left, d.what), cluster.FormatDuration(d.most))
 }
 
 const goneAlready = "it no longer exists; esnap did not delete it"

@@ -18,6 +18,8 @@ type DeleteSnapshots struct {
 	KeepNewestGood bool           `yaml:"keep_newest_good" check:"own" doc:"never delete the newest good snapshot of a series"`
 	Series         []string       `yaml:"series" check:"list,own" doc:"wildcard patterns, each one series; default: names that differ only in dates"`
 	WaitForRunning *time.Duration `yaml:"wait_for_running" check:"own" doc:"maximum wait for another operation; default 30m; if retry_count or retry_interval is given, and in Curator's command lines, retry_count times retry_interval"`
+	MaxDuration    *time.Duration `yaml:"max_duration" check:"own" doc:"start no deletion after this time; the rest is left for the next run"`
+	Brakes
 
 	retriesGiven bool
 }
@@ -29,7 +31,14 @@ func newDeleteSnapshots(Behaviour) Action {
 // Validate implements Action.
 func (a *DeleteSnapshots) Validate(given map[string]bool) error {
 	a.retriesGiven = given["retry_count"] || given["retry_interval"]
-	return nil
+	return a.Brakes.validate()
+}
+
+func (a *DeleteSnapshots) most() time.Duration {
+	if a.MaxDuration == nil {
+		return 0
+	}
+	return *a.MaxDuration
 }
 
 // Source implements SnapshotSource.
@@ -53,6 +62,7 @@ func (a *DeleteSnapshots) Run(ctx context.Context, env *Env) error {
 		send: func(ctx context.Context, names []string) error {
 			return env.Cluster.DeleteSnapshots(ctx, cluster.DeleteSnapshots{Repository: a.Repository, Names: names})
 		},
+		most:  a.most(),
 		uuids: cluster.UUIDs(snapshots), currentUUIDs: func(ctx context.Context, _ []string) (map[string]string, error) {
 			return a.uuids(ctx, env, snapshots)
 		},

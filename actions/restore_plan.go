@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/near"
 	"github.com/esnap/esnap/internal/restore"
 )
 
@@ -142,8 +143,8 @@ func (a *Restore) pick(ctx context.Context, env *Env) (*cluster.Snapshot, error)
 		at := slices.IndexFunc(list, func(s *cluster.Snapshot) bool { return s.Name == a.Name })
 		if at < 0 {
 			err := fmt.Errorf("there is no snapshot %s/%s", a.Repository, a.Name)
-			if near := cluster.Nearest(a.Name, cluster.Names(list)); near != "" {
-				return nil, cluster.WithHint(err, "the nearest names are %s", near)
+			if question := near.DidYouMean(a.Name, cluster.Names(list)); question != "" {
+				return nil, cluster.WithHint(err, "%s", question)
 			}
 			return nil, err
 		}

@@ -48,7 +48,7 @@ func (w *restoring) finish(ctx context.Context, items []restore.Item) error {
 		}
 		quiet++
 		return quiet >= absences, nil // no restore runs any more: judge the result
-	}, func() (cluster.Progress, error) { return env.Cluster.RestoreProgress(ctx, targets) })
+	}, &tracked{restoreTitle(items, targets), func() (cluster.Progress, error) { return env.Cluster.RestoreProgress(ctx, targets) }})
 	if err != nil {
 		for _, it := range items {
 			if ctx.Err() != nil && w.Rollback {
@@ -104,6 +104,16 @@ func (w *restoring) finish(ctx context.Context, items []restore.Item) error {
 		}
 	}
 	return marked
+}
+
+// restoreTitle names a restore where its progress is shown.
+func restoreTitle(items []restore.Item, targets []string) string {
+	title := "restore " + cluster.Count(len(targets), "index")
+	first := items[0]
+	if slices.ContainsFunc(items, func(i restore.Item) bool { return i.Repository != first.Repository || i.Snapshot != first.Snapshot }) {
+		return title
+	}
+	return title + " from " + first.Repository + "/" + first.Snapshot
 }
 
 // together is the allocation of several indices as if they were one; false if one of

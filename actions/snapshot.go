@@ -366,7 +366,7 @@ func (a *Snapshot) await(ctx context.Context, env *Env, name string) (*cluster.S
 			}
 		}
 		return false, nil
-	}, func() (cluster.Progress, error) { return env.Cluster.SnapshotProgress(ctx, a.Repository, name) })
+	}, &tracked{what, func() (cluster.Progress, error) { return env.Cluster.SnapshotProgress(ctx, a.Repository, name) }})
 	if errors.Is(err, errStalled) {
 		err = cluster.WithHint(err, "a running snapshot can block other snapshots and deletions; esnap snapshot delete %s %s --guards off aborts it", a.Repository, name)
 	}

@@ -37,6 +37,15 @@ func newStallWait(b Behaviour, interval int64) StallWait {
 // cost the server more than the state.
 const progressEvery = 5 * time.Second
 
+// firstProgress is when progress is first asked for: what ends at once is not asked.
+const firstProgress = time.Second
+
+// tracked is an operation whose progress can be read.
+type tracked struct {
+	title string // names the operation wherever progress is shown
+	read  func() (cluster.Progress, error)
+}
+
 // firstPause is the pause after the first check; each next pause is a third longer, up to
 // wait_interval, so that little time is lost when the operation ends.
 const firstPause = 100 * time.Millisecond
@@ -53,10 +62,15 @@ func (w Wait) poll(ctx context.Context, env *Env, what string, done func() (bool
 	return StallWait{Wait: w}.poll(ctx, env, what, done, nil)
 }
 
-func (w StallWait) poll(ctx context.Context, env *Env, what string, done func() (bool, error), progress func() (cluster.Progress, error)) error {
+func (w StallWait) poll(ctx context.Context, env *Env, what string, done func() (bool, error), progress *tracked) error {
 	start := env.Watch.Elapsed()
 	pause := firstPause
-	moved, asked, warned := start, start, 0
+	moved, asked, warned := start, start+firstProgress-progressEvery, 0
+	title := what
+	if progress != nil {
+		title = progress.title
+	}
+	var shown *cluster.Progress
 	var last cluster.Progress
 	var trouble error
 	for {
@@ -72,20 +86,21 @@ func (w StallWait) poll(ctx context.Context, env *Env, what string, done func() 
 			trouble = nil
 		}
 		elapsed := env.Watch.Elapsed()
-		waiting := cluster.Waiting{For: what, Elapsed: elapsed - start}
+		waiting := cluster.Waiting{For: title, Elapsed: elapsed - start}
 		if progress != nil && elapsed-asked >= progressEvery {
 			asked = elapsed
-			p, err := progress()
+			p, err := progress.read()
 			switch {
 			case err == nil:
 				if p != last {
 					last, moved, warned = p, env.Watch.Elapsed(), 0
 				}
-				waiting.Progress = &p
+				shown = &p
 			case errors.Is(err, cluster.ErrForbidden), errors.Is(err, cluster.ErrUnauthorized), errors.Is(err, cluster.ErrUnsupported): // cannot be read, and never will be
 				moved = env.Watch.Elapsed()
 			}
 		}
+		waiting.Progress = shown // at every look, as it was last read
 		env.Waiting(waiting)
 		if w.MaxWait >= 0 && elapsed-start >= time.Duration(w.MaxWait)*time.Second {
 			return giveUp(trouble, "%s did not end within max_wait (%d seconds); it continues in the cluster", what, w.MaxWait)

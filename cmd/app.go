@@ -26,6 +26,7 @@ type App struct {
 	In            io.Reader
 	Out, Err      io.Writer
 	InTTY, ErrTTY bool
+	OutTTY        bool
 	// Name is the name the program was called by; Local the zone of Curator's log
 	// lines, by default the machine's.
 	Name  string
@@ -42,12 +43,17 @@ type App struct {
 
 	// Columns is the width of the terminal that Out is; 0: it is none.
 	Columns int
+	// ErrColumns is the width of the terminal that Err is; 0: not known.
+	ErrColumns int
 	// Watch measures and waits; nil: real time.
 	Watch cluster.Stopwatch
 
 	screen  io.Writer // Err as it is, for progress: it steers the terminal
 	redact  func(string) string
 	closers []func()
+	// server is the cluster that answered, once one has; named: the user was told which.
+	server *cluster.Server
+	named  bool
 }
 
 // Main runs one command line and returns the process's exit code. Only errors go

@@ -44,6 +44,7 @@ func chooseDay(c *cobra.Command, app *App, o *restoreOptions) error {
 		families = append(families, f)
 	}
 	slices.Sort(families)
+	x.nameCluster(app.Err)
 	family, err := app.choose(c, "Family of indices", families)
 	if err != nil {
 		return err
@@ -59,7 +60,10 @@ func chooseDay(c *cobra.Command, app *App, o *restoreOptions) error {
 	if err != nil {
 		return err
 	}
-	o.Family, o.Day = family, day
+	o.Family = family
+	if err := o.Day.Set(day); err != nil {
+		return err
+	}
 	return runRestore(c, app, o, nil)
 }
 

@@ -44,7 +44,11 @@ type console struct {
 	// termination is the termination log.
 	termination string
 	tty         bool
-	ctx         context.Context
+	// outTTY: stdout is a terminal, too.
+	outTTY bool
+	// watch measures and waits, instead of real time.
+	watch cluster.Stopwatch
+	ctx   context.Context
 
 	connected *es.Options
 }
@@ -58,7 +62,8 @@ func (k *console) run(args ...string) (code int, out, errs string) {
 	k.t.Helper()
 	var stdout, stderr bytes.Buffer
 	app := &App{
-		In: cmp.Or(k.reader, io.Reader(strings.NewReader(k.in))), Out: &stdout, Err: &stderr, InTTY: k.tty, ErrTTY: k.tty,
+		In: cmp.Or(k.reader, io.Reader(strings.NewReader(k.in))), Out: &stdout, Err: &stderr,
+		InTTY: k.tty, ErrTTY: k.tty, OutTTY: k.outTTY, Watch: k.watch,
 		Env: func(n string) (string, bool) { v, ok := k.env[n]; return v, ok },
 		Environ: func() (list []string) {
 			for n, v := range k.env {
@@ -150,12 +155,12 @@ func TestSuggestions(t *testing.T) {
 	k.c.AddIndices("ks-logstash-log-2026.11.03")
 	k.c.AddSnapshot("nightly", cluster.Snapshot{Name: "snapshot-20261103", Indices: []string{"ks-logstash-log-2026.11.03"}})
 	for want, args := range map[string][]string{
-		"did you mean esnap restore?":          {"restor", "x"},
-		"did you mean nightly?":                {"snapshot", "list", "nightyl"},
-		"nearest names are snapshot-20261103":  {"snapshot", "show", "nightly", "snapshot-20261130"},
-		"ks-logstash-log-2026.11.03":           {"index", "show", "ks-logstash-log-2026.11.30"},
-		"nearest names are ks-logstash-log-20": {"restore", "ks-logstash-log-2026.11.30", "-n"},
-		"did you mean location?":               {"repository", "register", "r", "fs", "locaton=/x"},
+		"did you mean esnap restore?":        {"restor", "x"},
+		"did you mean nightly?":              {"snapshot", "list", "nightyl"},
+		"did you mean snapshot-20261103?":    {"snapshot", "show", "nightly", "snapshot-20261130"},
+		"ks-logstash-log-2026.11.03":         {"index", "show", "ks-logstash-log-2026.11.30"},
+		"did you mean ks-logstash-log-2026.": {"restore", "ks-logstash-log-2026.11.30", "-n"},
+		"did you mean location?":             {"repository", "register", "r", "fs", "locaton=/x"},
 	} {
 		_, _, errs := k.run(args...)
 		require.Contains(t, errs, want, "%v", args)
@@ -215,7 +220,7 @@ func TestBadFilesAreSaidAllAtOnceAndNothingIsSent(t *testing.T) {
 		code, out, errs := k.run(args...)
 		require.Equal(t, 2, code)
 		require.Empty(t, out)
-		require.Contains(t, errs, file+`:4:5: unknown key of an action "optoins"; did you mean "options"?`)
+		require.Contains(t, errs, file+`:4:5: unknown key of an action "optoins"; did you mean options?`)
 		require.Contains(t, errs, `"day" is not one of`)
 		require.Contains(t, errs, "unit_count")
 	}
@@ -542,7 +547,7 @@ func TestNamesThatMatchNothing(t *testing.T) {
 		"snapshot create r logs-2026.11.01 logs-2026.11.02": "no index is called logs-2026.11.02",
 		"snapshot create r logs-2026.11.01 x-*":             "no index matches x-*",
 		"snapshot create r logs-2026.11.0?":                 "in names only * is a wildcard",
-		"index delete logs-2026.11.01 logs-2026.11.02 -y":   "the nearest names are logs-2026.11.01",
+		"index delete logs-2026.11.01 logs-2026.11.02 -y":   "did you mean logs-2026.11.01?",
 		"snapshot delete r s-1 s-[2] -y":                    "no snapshot is called s-[2]",
 		"index delete app -y":                               "no index is called app",
 	} {

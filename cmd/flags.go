@@ -5,45 +5,12 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/near"
 )
-
-// whole is the value of a flag that takes a whole number with a lower bound. A number
-// below the bound is a usage error; it does not count as a flag that was not given.
-type whole[T int | int64] struct {
-	to    *T
-	least T
-}
-
-func (w whole[T]) String() string {
-	if w.to == nil || *w.to < w.least { // not given
-		return ""
-	}
-	return strconv.FormatInt(int64(*w.to), 10)
-}
-
-func (w whole[T]) Set(text string) error {
-	n, err := strconv.ParseInt(text, 10, 32)
-	if err != nil || T(n) < w.least {
-		return fmt.Errorf("expected a number, %d or more", w.least)
-	}
-	*w.to = T(n)
-	return nil
-}
-
-func (w whole[T]) Type() string { return "int" }
-
-// wholeFlag adds a flag that takes a number. While the flag is not given, its value is
-// the lower bound minus one.
-func wholeFlag[T int | int64](f *pflag.FlagSet, to *T, name string, least T, usage string) {
-	*to = least - 1
-	f.Var(whole[T]{to, least}, name, usage)
-}
 
 // flagError puts an error of the flag parser into plain words.
 func flagError(c *cobra.Command, err error) error {
@@ -61,9 +28,9 @@ func flagError(c *cobra.Command, err error) error {
 	case errors.As(err, &unknown):
 		ue.text = fmt.Sprintf("there is no flag --%s", unknown.GetSpecifiedName())
 		var names []string
-		c.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
-		if near, _, _ := strings.Cut(cluster.Nearest(unknown.GetSpecifiedName(), names), ","); near != "" {
-			ue.hint = "did you mean --" + near + "?"
+		c.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, "--"+f.Name) })
+		if question := near.DidYouMean("--"+unknown.GetSpecifiedName(), names); question != "" {
+			ue.hint = question
 		}
 	}
 	return ue

@@ -11,7 +11,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/esnap/esnap/actions"
+	"github.com/esnap/esnap/filters"
 	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/near"
 	"github.com/esnap/esnap/internal/report"
 	"github.com/esnap/esnap/internal/terminal"
 )
@@ -40,7 +42,7 @@ type indexJSON struct {
 
 func newIndexList(app *App) *cobra.Command {
 	var f selectFlags
-	var output string
+	var l listFlags
 	var stats bool
 	c := &cobra.Command{
 		Use: "list [INDEX...]", Aliases: []string{"ls"}, Short: "List indices",
@@ -49,58 +51,68 @@ func newIndexList(app *App) *cobra.Command {
   esnap index list --prefix ks- --timestring %Y.%m.%d --older-than 7d -o name`,
 		Args: wantArgs(0, -1, "any number of names or patterns"),
 		RunE: func(c *cobra.Command, args []string) error {
-			_, cl, list, err := app.indices(c, &f, args)
+			chain, err := f.chain(cluster.Indices, args)
 			if err != nil {
 				return err
 			}
-			if stats {
-				var open []string
-				for _, i := range list {
-					if !i.Closed {
-						open = append(open, i.Name)
-					}
+			if err := l.check(app, indexColumns(stats)); err != nil {
+				return err
+			}
+			_, cl, err := app.reach(c)
+			if err != nil {
+				return err
+			}
+			return app.repeat(c.Context(), l.watch, func() error {
+				list, err := app.indices(c.Context(), cl, chain, args)
+				if err == nil && stats {
+					err = addStats(c.Context(), cl, list)
 				}
-				found, err := cl.Stats(c.Context(), open)
 				if err != nil {
 					return err
 				}
-				for _, i := range list {
-					if s, ok := found[i.Name]; ok {
-						i.Stats = &s
-					}
-				}
-			}
-			return writeIndices(app, output, list, stats)
+				return writeIndices(app, &l, list, stats)
+			})
 		},
 	}
 	f.add(c, cluster.Indices)
 	c.Flags().BoolVar(&stats, "stats", false, "also show documents and bytes")
-	outputFlag(c, &output, "table", "wide", "name", "json", "yaml")
+	l.add(c, indexColumns(true))
 	return c
 }
 
-// indices reaches the cluster and selects indices. With an error about a name that does not
-// exist, the session, the cluster and all indices are returned, too.
-func (a *App) indices(c *cobra.Command, f *selectFlags, names []string) (*session, cluster.Cluster, []*cluster.Index, error) {
-	chain, err := f.chain(cluster.Indices, names)
-	if err != nil {
-		return nil, nil, nil, err
+// addStats asks for documents and bytes of the open indices.
+func addStats(ctx context.Context, cl cluster.Cluster, list []*cluster.Index) error {
+	var open []string
+	for _, i := range list {
+		if !i.Closed {
+			open = append(open, i.Name)
+		}
 	}
-	x, cl, err := a.reach(c)
+	found, err := cl.Stats(ctx, open)
 	if err != nil {
-		return nil, nil, nil, err
+		return err
 	}
-	all, err := cl.Indices(c.Context())
+	for _, i := range list {
+		if s, ok := found[i.Name]; ok {
+			i.Stats = &s
+		}
+	}
+	return nil
+}
+
+// indices selects indices. With an error about a name that does not exist, all indices are
+// returned.
+func (a *App) indices(ctx context.Context, cl cluster.Cluster, chain filters.Chain, names []string) ([]*cluster.Index, error) {
+	all, err := cl.Indices(ctx)
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, err
 	}
 	for _, n := range names {
 		if !strings.Contains(n, "*") && !slices.ContainsFunc(all, func(i *cluster.Index) bool { return i.Name == n }) {
-			return x, cl, all, noIndex(n, all)
+			return all, noIndex(n, all)
 		}
 	}
-	list, err := selectItems(c.Context(), a, cl, chain, all)
-	return x, cl, list, err
+	return selectItems(ctx, a, cl, chain, all)
 }
 
 func errNoIndex(name string) error {
@@ -109,8 +121,8 @@ func errNoIndex(name string) error {
 
 func noIndex(name string, all []*cluster.Index) error {
 	err := errNoIndex(name)
-	if near := cluster.Nearest(name, cluster.Names(all)); near != "" {
-		return cluster.WithHint(err, "the nearest names are %s", near)
+	if question := near.DidYouMean(name, cluster.Names(all)); question != "" {
+		return cluster.WithHint(err, "%s", question)
 	}
 	return cluster.WithHint(err, "esnap index list lists all %d; esnap snapshot list --holding %s looks in the snapshots", len(all), terminal.Shell(name))
 }
@@ -136,26 +148,37 @@ func indexToJSON(i *cluster.Index) indexJSON {
 	return j
 }
 
-func writeIndices(app *App, output string, list []*cluster.Index, stats bool) error {
-	columns := []column{{title: "index"}, {title: "status"}, {title: "created"}, {title: "aliases", wide: true}, {title: "lifecycle", wide: true}, {title: "uuid", wide: true}}
+func indexColumns(stats bool) []column {
+	columns := []column{
+		{title: "index"}, {title: "status"}, {title: "created", utc: true}, {title: "age", right: true},
+		{title: "aliases", wide: true}, {title: "lifecycle", wide: true}, {title: "uuid", wide: true},
+	}
 	if stats {
 		columns = append(columns, column{title: "docs", right: true}, column{title: "size", right: true})
 	}
-	var rows [][]string
-	value := []indexJSON{}
+	return columns
+}
+
+func writeIndices(app *App, l *listFlags, list []*cluster.Index, stats bool) error {
+	now := app.Now()
+	var rows []row
 	for _, i := range list {
 		j := indexToJSON(i)
-		row := []string{i.Name, j.Status, stamp(i.Created), strings.Join(i.Aliases, ","), i.Lifecycle, i.UUID}
-		if stats {
-			docs, size := "-", "-"
-			if i.Stats != nil {
-				docs, size = fmt.Sprint(i.Stats.Docs), humanize.IBytes(uint64(max(i.Stats.Bytes, 0)))
-			}
-			row = append(row, docs, size)
+		cells := []cell{
+			textCell(i.Name), textCell(j.Status), timeCell(i.Created), ageCell(now, i.Created),
+			textCell(strings.Join(i.Aliases, ",")), textCell(i.Lifecycle), textCell(i.UUID),
 		}
-		rows, value = append(rows, row), append(value, j)
+		if stats {
+			docs, size := textCell(unknown), textCell(unknown)
+			if i.Stats != nil {
+				docs = numberCell(i.Stats.Docs, fmt.Sprint(i.Stats.Docs))
+				size = numberCell(i.Stats.Bytes, humanize.IBytes(uint64(max(i.Stats.Bytes, 0))))
+			}
+			cells = append(cells, docs, size)
+		}
+		rows = append(rows, row{cells, i.Name, j})
 	}
-	return writeList(app.Out, output, columns, rows, cluster.Names(list), map[string]any{"schema_version": report.SchemaVersion, "indices": value})
+	return l.write(app, indexColumns(stats), rows, "indices")
 }
 
 func newIndexShow(app *App) *cobra.Command {
@@ -166,8 +189,16 @@ func newIndexShow(app *App) *cobra.Command {
 		Example: "  esnap index show ks-logstash-log-2026.11.03",
 		Args:    wantArgs(1, 1, "one index"),
 		RunE: func(c *cobra.Command, args []string) error {
-			x, cl, list, err := app.indices(c, &selectFlags{}, args)
-			if cl != nil && errors.Is(err, cluster.ErrNoIndex) {
+			chain, err := (&selectFlags{}).chain(cluster.Indices, args)
+			if err != nil {
+				return err
+			}
+			x, cl, err := app.reach(c)
+			if err != nil {
+				return err
+			}
+			list, err := app.indices(c.Context(), cl, chain, args)
+			if errors.Is(err, cluster.ErrNoIndex) {
 				return x.showCopies(c.Context(), cl, args[0], list, output)
 			}
 			if err != nil {
@@ -197,7 +228,8 @@ func newIndexShow(app *App) *cobra.Command {
 				return writeList(app.Out, output, nil, nil, nil, map[string]any{"schema_version": report.SchemaVersion, "index": j, "held_by": held})
 			}
 			var b strings.Builder
-			terminal.Fprintf(&b, "index      %s\nuuid       %s\nstatus     %s\ncreated    %s\naliases    %s\n", i.Name, i.UUID, j.Status, stamp(i.Created), strings.Join(i.Aliases, ", "))
+			terminal.Fprintf(&b, "index      %s\nuuid       %s\nstatus     %s\ncreated    %s\naliases    %s\n",
+				i.Name, i.UUID, j.Status, stampUTC(i.Created), strings.Join(i.Aliases, ", "))
 			if i.Lifecycle != "" {
 				terminal.Fprintf(&b, "lifecycle  %s\n", i.Lifecycle)
 			}
@@ -244,24 +276,24 @@ func (x *session) showCopies(ctx context.Context, cl cluster.Cluster, name strin
 		if j.Complete {
 			state, complete = "complete", true
 		}
-		rows, value = append(rows, []string{s.Repository + "/" + s.Name, stamp(s.Start), state}), append(value, j)
+		rows, value = append(rows, []string{s.Repository + "/" + s.Name, stamp(s.Start), cluster.Age(x.Now(), s.Start), state}), append(value, j)
 	}
 	if len(rows) > 0 || output != "text" {
-		columns := []column{{title: "snapshot"}, {title: "started"}, {title: "copy"}}
+		columns := []column{{title: "snapshot"}, {title: "started", utc: true}, {title: "age", right: true}, {title: "copy"}}
 		if err := writeList(x.Out, output, columns, rows, nil, map[string]any{"schema_version": report.SchemaVersion, "index": nil, "copies": value}); err != nil {
 			return err
 		}
 	}
 	err = errNoIndex(name)
-	switch near := cluster.Nearest(name, known); {
+	switch question := near.DidYouMean(name, known); {
 	case complete:
 		return cluster.WithHint(err, "to restore the index: esnap restore %s", terminal.Shell(name))
 	case len(rows) > 0:
 		return cluster.WithHint(err, "no copy is complete; to restore what there is: esnap restore --partial %s", terminal.Shell(name))
-	case near == "", cluster.Nearest(name, cluster.Names(all)) != "":
+	case question == "", len(near.Names(name, cluster.Names(all))) > 0:
 		return noIndex(name, all)
 	default:
-		return cluster.WithHint(err, "the nearest names in snapshots are %s", near)
+		return cluster.WithHint(err, "%s (in a snapshot)", question)
 	}
 }
 
@@ -270,6 +302,8 @@ func newIndexDelete(app *App) *cobra.Command {
 	var output string
 	var yes, failOnSpared, skew bool
 	var protect []string
+	var limits brakeFlags
+	var require requireFlags
 	c := &cobra.Command{
 		Use: "delete [INDEX...]", Short: "Delete the named indices",
 		Long: "Delete the indices selected by names, wildcard patterns or flags, and verify that\nthey are deleted. Not deleted are: write indices, restored indices that are still\nprotected, and system indices that are not named exactly.",
@@ -285,13 +319,18 @@ func newIndexDelete(app *App) *cobra.Command {
 				return err
 			}
 			a := actions.Kinds["delete_indices"].New(actions.Own).(*actions.DeleteIndices)
-			a.Protect = protect
+			a.Protect, a.RequireSnapshot = protect, require.option()
+			if a.Brakes, err = limits.brakes(); err != nil {
+				return err
+			}
 			a.Named = slices.DeleteFunc(slices.Clone(args), func(n string) bool { return strings.Contains(n, "*") })
 			return runSingle(c, app, "delete_indices", a, chain, output, failOnSpared, &deleteQuestion{yes: yes, skew: skew, named: args})
 		},
 	}
 	f.add(c, cluster.Indices)
 	deleteFlags(c, &yes, &failOnSpared, &skew)
+	limits.add(c)
+	require.add(c)
 	c.Flags().StringSliceVar(&protect, "protect", nil, "wildcard patterns of indices that are never deleted")
 	outputFlag(c, &output, report.Formats...)
 	return c

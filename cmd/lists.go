@@ -3,12 +3,9 @@ package cmd
 import (
 	"context"
 	"fmt"
-	"io"
 	"strings"
 	"time"
 
-	"github.com/jedib0t/go-pretty/v6/table"
-	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/spf13/cobra"
 
 	"github.com/esnap/esnap/actions"
@@ -16,15 +13,13 @@ import (
 	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/flavour"
 	"github.com/esnap/esnap/internal/plan"
-	"github.com/esnap/esnap/internal/report"
-	"github.com/esnap/esnap/internal/strictyaml"
 	"github.com/esnap/esnap/internal/terminal"
 )
 
 // selectFlags are the flags that stand for filters.
 type selectFlags struct {
 	Prefix, Suffix, Regex, Timestring string
-	OlderThan, YoungerThan            string
+	OlderThan, YoungerThan            duration
 	State                             string
 	Good                              bool
 	Count                             int64
@@ -36,8 +31,8 @@ func (f *selectFlags) add(c *cobra.Command, list cluster.ListKind) {
 	fl.StringVar(&f.Suffix, "suffix", "", "only names that end with this")
 	fl.StringVar(&f.Regex, "regex", "", "only names in which this regular expression matches")
 	fl.StringVar(&f.Timestring, "timestring", "", "read the age from the date in the name, in this format (for example %Y.%m.%d)")
-	fl.StringVar(&f.OlderThan, "older-than", "", "only those older than this (for example 45d)")
-	fl.StringVar(&f.YoungerThan, "younger-than", "", "only those younger than this")
+	fl.Var(&f.OlderThan, "older-than", "only those older than this (for example 45d)")
+	fl.Var(&f.YoungerThan, "younger-than", "only those younger than this")
 	wholeFlag(fl, &f.Count, "count", 1, "only the newest N, by date")
 	if list == cluster.Snapshots {
 		fl.StringVar(&f.State, "state", "", "only those in this state: SUCCESS, PARTIAL, FAILED, IN_PROGRESS")
@@ -84,16 +79,16 @@ func (f *selectFlags) chain(list cluster.ListKind, names []string) (filters.Chai
 	if f.Timestring != "" {
 		from = "name"
 	}
-	for _, a := range [][2]string{{"older", f.OlderThan}, {"younger", f.YoungerThan}} {
-		direction, value := a[0], a[1]
-		if value == "" {
+	for _, direction := range []string{"older", "younger"} {
+		age := f.OlderThan
+		if direction == "younger" {
+			age = f.YoungerThan
+		}
+		if !age.given() {
 			continue
 		}
-		d, ok := strictyaml.ParseDuration(value)
-		if !ok {
-			return nil, usagef("--%s-than: %s", direction, strictyaml.InvalidDuration(value))
-		}
-		if err := add("age", &filters.Age{Source: from, Direction: direction, Unit: "seconds", UnitCount: int64(d / time.Second), Dated: source}, false); err != nil {
+		judge := &filters.Age{Source: from, Direction: direction, Unit: "seconds", UnitCount: int64(age.length / time.Second), Dated: source}
+		if err := add("age", judge, false); err != nil {
 			return nil, err
 		}
 	}
@@ -141,66 +136,19 @@ func selectItems[T cluster.Item](ctx context.Context, app *App, cl cluster.Reade
 	return cluster.Of[T](sel.Selected), err
 }
 
-// column is one column of a list; wide ones are shown with -o wide only.
-type column struct {
-	title string
-	right bool
-	wide  bool
-}
-
-// writeList shows a list in a format. value is its JSON form.
-func writeList(w io.Writer, format string, columns []column, rows [][]string, names []string, value any) error {
-	switch format {
-	case "json":
-		return report.WriteJSON(w, value)
-	case "yaml":
-		return report.WriteYAML(w, value)
-	case "name":
-		for _, n := range names {
-			if _, err := fmt.Fprintln(w, terminal.Line(n)); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	t := table.NewWriter()
-	style := table.StyleDefault
-	style.Options = table.OptionsNoBordersAndSeparators
-	style.Box.PaddingLeft, style.Box.PaddingRight = "", "  "
-	style.Format.Header = text.FormatUpper
-	t.SetStyle(style)
-	var header table.Row
-	var configs []table.ColumnConfig
-	for i, c := range columns {
-		header = append(header, c.title)
-		align := text.AlignLeft
-		if c.right {
-			align = text.AlignRight
-		}
-		configs = append(configs, table.ColumnConfig{Number: i + 1, Align: align, AlignHeader: align, Hidden: c.wide && format != "wide"})
-	}
-	t.AppendHeader(header)
-	t.SetColumnConfigs(configs)
-	for _, r := range rows {
-		row := make(table.Row, len(r))
-		for i, v := range r {
-			row[i] = terminal.Line(v)
-		}
-		t.AppendRow(row)
-	}
-	for line := range strings.SplitSeq(t.Render(), "\n") {
-		if _, err := fmt.Fprintln(w, strings.TrimRight(line, " ")); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 func stamp(t time.Time) string {
 	if t.IsZero() {
 		return "-"
 	}
 	return t.UTC().Format("2006-01-02 15:04:05")
+}
+
+// stampUTC is a time with its zone, for texts whose heading does not state it.
+func stampUTC(t time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	return stamp(t) + " UTC"
 }
 
 func jsonTime(t time.Time) any {

@@ -4,20 +4,18 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/report"
 	"github.com/esnap/esnap/internal/settings"
-	"github.com/esnap/esnap/internal/strictyaml"
 	"github.com/esnap/esnap/internal/terminal"
 )
 
 // markOptions are the flags of esnap mark.
 type markOptions struct {
-	KeepFor string
+	KeepFor duration
 	Remove  bool
 	Output  string
 }
@@ -29,7 +27,7 @@ type markJSON struct {
 }
 
 func newMark(app *App) *cobra.Command {
-	o := &markOptions{}
+	o := &markOptions{KeepFor: duration{positive: true}}
 	c := &cobra.Command{
 		Use: "mark INDEX...", Short: "Protect indices from esnap's own deletions",
 		Long: `Protect indices from esnap's own deletions until the end of a day, as a restore
@@ -40,7 +38,7 @@ does, or end that protection. Other programs are not kept from deleting them.`,
 		RunE: func(c *cobra.Command, args []string) error { return runMark(c, app, o, args) },
 	}
 	f := c.Flags()
-	f.StringVar(&o.KeepFor, "keep-for", "", "protect the indices from esnap's own deletions for this long, such as 30d")
+	f.Var(&o.KeepFor, "keep-for", "protect the indices from esnap's own deletions for this long, such as 30d")
 	f.BoolVar(&o.Remove, "remove", false, "end the protection")
 	settings.AddFlag(f, "dry-run")
 	outputFlag(c, &o.Output, "text", "json", "yaml")
@@ -48,15 +46,8 @@ does, or end that protection. Other programs are not kept from deleting them.`,
 }
 
 func runMark(c *cobra.Command, app *App, o *markOptions, names []string) error {
-	if o.Remove == (o.KeepFor != "") {
+	if o.Remove == o.KeepFor.given() {
 		return usagef("give either --keep-for or --remove")
-	}
-	var keep time.Duration
-	if !o.Remove {
-		var ok bool
-		if keep, ok = strictyaml.ParseDuration(o.KeepFor); !ok || keep <= 0 {
-			return usagef("--keep-for: %s", strictyaml.InvalidDuration(o.KeepFor))
-		}
 	}
 	x, cl, err := app.reach(c)
 	if err != nil {
@@ -76,9 +67,12 @@ func runMark(c *cobra.Command, app *App, o *markOptions, names []string) error {
 			return noIndex(n, all)
 		}
 	}
+	if !x.quiet {
+		x.nameCluster(x.Err)
+	}
 	until := ""
-	if keep > 0 {
-		until = app.Now().Add(keep).UTC().Format("2006.01.02")
+	if !o.Remove {
+		until = app.Now().Add(o.KeepFor.length).UTC().Format("2006.01.02")
 	}
 	if !x.s.DryRun {
 		if list, err = remark(c, cl, list, until); err != nil {

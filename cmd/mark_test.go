@@ -78,7 +78,7 @@ func TestRestoreOfADay(t *testing.T) {
 		"--day 2026-11-12 --from 2026-11-12":                                      "? exclude each other",
 		"--from 2026-11-12":                                                       "? need each other",
 		"x --family y":                                                            "? need --day",
-		"--day yesterday":                                                         "? invalid day",
+		"--day yesterday":                                                         "? for --day: expected a day",
 		"--day 2026-11-12 --timezone Mars":                                        "? is not a time zone",
 		"--from 2026-11-12 --to 2026-11-10":                                       "? is not before",
 		"":                                                                        "? --day 2026-11-12",

@@ -53,40 +53,51 @@ func settingsText(s map[string]string) string {
 	return strings.Join(parts, " ")
 }
 
+var repositoryColumns = []column{
+	{title: "repository"}, {title: "type"}, {title: "location"}, {title: "readonly"}, {title: "settings", wide: true},
+}
+
 func newRepositoryList(app *App) *cobra.Command {
-	var output string
+	var l listFlags
 	c := &cobra.Command{
 		Use: "list", Aliases: []string{"ls"}, Short: "List repositories", Args: noArgs,
 		Example: "  esnap repository list\n  esnap repository list -o wide",
 		RunE: func(c *cobra.Command, _ []string) error {
+			if err := l.check(app, repositoryColumns); err != nil {
+				return err
+			}
 			_, cl, err := app.reach(c)
 			if err != nil {
 				return err
 			}
-			list, err := cl.Repositories(c.Context())
-			if err != nil {
-				return err
-			}
-			var rows [][]string
-			var names []string
-			value := []repositoryJSON{}
-			for _, r := range list {
-				j := shown(r)
-				place := ""
-				for k, s := range repository.Kinds[r.Type].Settings {
-					if s.Place && j.Settings[k] != "" && k != "base_path" {
-						place = j.Settings[k]
-					}
+			return app.repeat(c.Context(), l.watch, func() error {
+				list, err := cl.Repositories(c.Context())
+				if err != nil {
+					return err
 				}
-				rows = append(rows, []string{r.Name, r.Type, place, fmt.Sprint(r.ReadOnly()), settingsText(j.Settings)})
-				names, value = append(names, r.Name), append(value, j)
-			}
-			columns := []column{{title: "repository"}, {title: "type"}, {title: "location"}, {title: "readonly"}, {title: "settings", wide: true}}
-			return writeList(app.Out, output, columns, rows, names, map[string]any{"schema_version": report.SchemaVersion, "repositories": value})
+				return writeRepositories(app, &l, list)
+			})
 		},
 	}
-	outputFlag(c, &output, "table", "wide", "name", "json", "yaml")
+	l.add(c, repositoryColumns)
 	return c
+}
+
+func writeRepositories(app *App, l *listFlags, list []cluster.Repository) error {
+	var rows []row
+	for _, r := range list {
+		j := shown(r)
+		place := ""
+		for k, s := range repository.Kinds[r.Type].Settings {
+			if s.Place && j.Settings[k] != "" && k != "base_path" {
+				place = j.Settings[k]
+			}
+		}
+		rows = append(rows, row{name: r.Name, value: j, cells: []cell{
+			textCell(r.Name), textCell(r.Type), textCell(place), textCell(fmt.Sprint(r.ReadOnly())), textCell(settingsText(j.Settings)),
+		}})
+	}
+	return l.write(app, repositoryColumns, rows, "repositories")
 }
 
 func newRepositoryShow(app *App) *cobra.Command {
@@ -238,7 +249,7 @@ func newRepositoryUnregister(app *App) *cobra.Command {
 			if !yes && !s.DryRun && !app.interactive() {
 				return app.confirm(c.Context(), false, "")
 			}
-			_, cl, err := app.reach(c)
+			cl, err := x.reach(c.Context())
 			if err != nil {
 				return err
 			}
@@ -246,11 +257,15 @@ func newRepositoryUnregister(app *App) *cobra.Command {
 			if err != nil {
 				return noRepository(c.Context(), cl, args[0], err)
 			}
+			if !x.quiet {
+				x.nameCluster(app.Err)
+			}
 			if s.DryRun {
 				terminal.Fprintf(app.Out, "would unregister %s\n", r.Name)
 				return nil
 			}
-			if err := app.confirm(c.Context(), yes, fmt.Sprintf("Unregister %s (%s, %s)? Its snapshots are kept.", r.Name, r.Type, settingsText(shown(r).Settings))); err != nil {
+			question := fmt.Sprintf("Unregister %s (%s, %s)? Its snapshots are kept.", r.Name, r.Type, settingsText(shown(r).Settings))
+			if err := x.confirm(c.Context(), yes, question); err != nil {
 				return err
 			}
 			if err := repository.Unregister(c.Context(), cl, args[0]); err != nil {

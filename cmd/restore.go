@@ -18,7 +18,6 @@ import (
 	"github.com/esnap/esnap/internal/restore"
 	"github.com/esnap/esnap/internal/run"
 	"github.com/esnap/esnap/internal/settings"
-	"github.com/esnap/esnap/internal/strictyaml"
 	"github.com/esnap/esnap/internal/terminal"
 	"github.com/esnap/esnap/repository"
 )
@@ -27,10 +26,10 @@ import (
 type restoreOptions struct {
 	Repositories   []string
 	Snapshot       string
-	Before         string
+	Before         moment
 	FromFile       string
-	Day            string
-	From, To       string
+	Day            day
+	From, To       day
 	Family         string
 	Timezone       string
 	Rename         string
@@ -43,7 +42,7 @@ type restoreOptions struct {
 	Features       []string
 	GlobalState    bool
 	Partial        bool
-	KeepFor        string
+	KeepFor        duration
 	KeepLifecycle  bool
 	Wait           bool
 	WholeCluster   bool
@@ -67,7 +66,7 @@ are protected from esnap's own deletions for 7 days.`,
   esnap restore --red`,
 		Args: wantArgs(0, -1, "names or wildcard patterns of indices"),
 		RunE: func(c *cobra.Command, args []string) error {
-			if len(args) == 0 && o.Day+o.From+o.To+o.FromFile == "" && !o.Red && !o.WholeCluster {
+			if len(args) == 0 && !o.Day.given() && !o.From.given() && !o.To.given() && o.FromFile == "" && !o.Red && !o.WholeCluster {
 				if !app.interactive() {
 					return &usageError{text: "nothing says which indices; nothing was sent",
 						hint: "name them, or give --day 2026-11-12 or --from-file FILE"}
@@ -80,11 +79,11 @@ are protected from esnap's own deletions for 7 days.`,
 	f := c.Flags()
 	f.StringSliceVar(&o.Repositories, "repository", nil, "only this repository (repeatable; default all)")
 	f.StringVar(&o.Snapshot, "snapshot", "", "this snapshot; latest means the newest good one")
-	f.StringVar(&o.Before, "before", "", "only snapshots started before this time")
-	f.StringVar(&o.Day, "day", "", "indices of this day, by the date in their names")
+	f.Var(&o.Before, "before", "only snapshots started before this time")
+	f.Var(&o.Day, "day", "indices of this day, by the date in their names")
 	f.StringVar(&o.FromFile, "from-file", "", "names, one a line; - is standard input")
-	f.StringVar(&o.From, "from", "", "with --to: indices from this day or time on")
-	f.StringVar(&o.To, "to", "", "up to this day, which is part of it, or this time")
+	f.Var(&o.From, "from", "with --to: indices from this day or time on")
+	f.Var(&o.To, "to", "up to this day, which is part of it, or this time")
 	f.StringVar(&o.Family, "family", "", "only this family, such as ks-logstash-log")
 	f.StringVar(&o.Timezone, "timezone", "", "zone of these days, such as Asia/Shanghai")
 	f.StringVar(&o.Rename, "rename", "", "regular expression, PATTERN=REPLACEMENT")
@@ -97,7 +96,7 @@ are protected from esnap's own deletions for 7 days.`,
 	f.BoolVar(&o.GlobalState, "include-global-state", false, "also restore templates and persistent settings")
 	f.StringSliceVar(&o.Features, "feature-state", nil, "also this feature's system indices (repeatable)")
 	f.BoolVar(&o.Partial, "partial", false, "also restore copies with missing shards")
-	f.StringVar(&o.KeepFor, "keep-for", "", "protect this long (14d; default 7d, 0 for none)")
+	f.Var(&o.KeepFor, "keep-for", "protect this long (14d; default 7d, 0 for none)")
 	f.BoolVar(&o.KeepLifecycle, "keep-lifecycle", false, "keep lifecycle policies, which may delete again")
 	f.BoolVar(&o.Wait, "wait", true, "wait until all shards are started (default true)")
 	f.BoolVar(&o.Red, "red", false, "every red index that has lost a shard")
@@ -144,21 +143,13 @@ func (o *restoreOptions) action(names []string, now time.Time) (*actions.Restore
 		}
 		return nil, usagef("%s: %s", flag, why)
 	}
-	if o.KeepFor != "" {
-		d, ok := strictyaml.ParseDuration(o.KeepFor)
-		if !ok {
-			return nil, usagef("--keep-for: %s", strictyaml.InvalidDuration(o.KeepFor))
-		}
-		a.KeepFor = &d
+	if o.KeepFor.given() {
+		a.KeepFor = &o.KeepFor.length
 	}
 	choice := &actions.Choice{Repositories: o.Repositories, Snapshot: o.Snapshot, IgnoreSettings: o.IgnoreSettings,
 		KeepLifecycle: o.KeepLifecycle || o.Red || o.WholeCluster, IndexSettings: map[string]any{}}
-	if o.Before != "" {
-		t, err := parseTime(o.Before, now)
-		if err != nil {
-			return nil, err
-		}
-		choice.Before = t
+	if o.Before.given() {
+		choice.Before = o.Before.time(now)
 	}
 	var err error
 	if choice.Window, err = o.window(); err != nil {
@@ -187,16 +178,17 @@ func (o *restoreOptions) action(names []string, now time.Time) (*actions.Restore
 // window is the time of --day, or of --from and --to; nil if none is given.
 func (o *restoreOptions) window() (*restore.Window, error) {
 	from, to := o.From, o.To
+	none := !from.given() && !to.given()
 	switch {
-	case o.Day != "" && from+to != "":
+	case o.Day.given() && !none:
 		return nil, usagef("--day and --from, --to exclude each other")
-	case o.Day != "":
+	case o.Day.given():
 		from, to = o.Day, o.Day
-	case from+to == "" && o.Family+o.Timezone != "":
+	case none && o.Family+o.Timezone != "":
 		return nil, usagef("--family and --timezone need --day, or --from and --to")
-	case from+to == "":
+	case none:
 		return nil, nil
-	case from == "" || to == "":
+	case !from.given() || !to.given():
 		return nil, usagef("--from and --to need each other")
 	}
 	zone := time.UTC
@@ -206,33 +198,12 @@ func (o *restoreOptions) window() (*restore.Window, error) {
 			return nil, usagef("--timezone: %q is not a time zone; write a name such as Europe/Berlin", o.Timezone)
 		}
 	}
-	start, _, err := dayOrTime(from, zone)
-	if err != nil {
-		return nil, err
-	}
-	_, end, err := dayOrTime(to, zone)
-	if err != nil {
-		return nil, err
-	}
+	start, _ := from.span(zone)
+	_, end := to.span(zone)
 	if !end.After(start) {
-		return nil, usagef("--from %s is not before --to %s", from, to)
+		return nil, usagef("--from %s is not before --to %s", from.text, to.text)
 	}
 	return &restore.Window{From: start, To: end, Family: o.Family}, nil
-}
-
-// dayOrTime reads a day, with its end, or a time, which ends where it starts.
-func dayOrTime(text string, zone *time.Location) (start, end time.Time, err error) {
-	for _, layout := range []string{"2006-01-02", "2006.01.02"} {
-		if t, err := time.ParseInLocation(layout, text, zone); err == nil {
-			return t, t.AddDate(0, 0, 1), nil
-		}
-	}
-	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04", "2006-01-02 15:04", "2006-01-02T15:04:05", "2006-01-02 15:04:05"} {
-		if t, err := time.ParseInLocation(layout, text, zone); err == nil {
-			return t, t, nil
-		}
-	}
-	return start, end, usagef("invalid day %q; write 2026-11-12, or a time such as 2026-11-12T09:00", text)
 }
 
 // registration is the repository of --register, read-only.
@@ -307,15 +278,17 @@ func runRestore(c *cobra.Command, app *App, o *restoreOptions, names []string) e
 		Confirm: func(shown *restore.Plan) error {
 			planned = shown
 			if o.Output == "table" && !x.quiet {
+				x.nameCluster(app.Out)
 				writePlan(app.Out, planned)
 			}
 			if s.DryRun || len(planned.Missing)+len(planned.Refusals) > 0 || len(planned.Forcible) > 0 && !o.Force || planned.Count() == 0 {
 				return nil
 			}
 			if o.Output != "table" && !o.Yes {
+				x.nameCluster(app.Err)
 				writePlan(app.Err, planned)
 			}
-			return app.confirm(c.Context(), o.Yes, question(planned))
+			return x.confirm(c.Context(), o.Yes, question(planned))
 		},
 	}).Run(c.Context())
 	result, r := e.Result, e.Report
@@ -357,6 +330,7 @@ func question(p *restore.Plan) string {
 
 // sayRestore prints the result of each index, and how to undo the restore.
 func (x *session) sayRestore(p *restore.Plan, result run.Result, r *report.Report, whole bool) {
+	out, paint := terminal.Colours(x.Out)
 	var undo, hints []string
 	for _, rep := range r.Repositories {
 		terminal.Fprintf(x.Out, "repository %s: %s\n", rep.Name, rep.Detail)
@@ -364,14 +338,14 @@ func (x *session) sayRestore(p *restore.Plan, result run.Result, r *report.Repor
 	isNew := func(name string) bool { return p == nil || !slices.Contains(p.Replaces(), name) }
 	for _, act := range r.Actions {
 		for _, o := range act.Outcomes {
-			line := o.Words() + " " + o.Name
+			line := " " + o.Name
 			if o.Detail != "" {
 				line += ": " + o.Detail
 			}
 			if o.Error != "" {
 				line += ": " + strings.ReplaceAll(o.Error, "\n", "; ")
 			}
-			terminal.Fprintf(x.Out, "%s\n", line)
+			terminal.Fprintf(out, "%s%s\n", paint.Paint(o.Result, o.Words()), line)
 			if o.Hint != "" && !slices.Contains(hints, o.Hint) && !x.quietRuns { // otherwise the error is printed with its hint
 				hints = append(hints, o.Hint)
 				terminal.Fprintf(x.Out, "hint: %s\n", o.Hint)
@@ -404,7 +378,7 @@ const kubeSphereLogs = "ks-logstash-log"
 // writePlan prints a restore plan as text.
 func writePlan(w io.Writer, p *restore.Plan) {
 	for _, g := range groupItems(p.Items) {
-		terminal.Fprintf(w, "from %s/%s, started %s\n", g[0].Repository, g[0].Snapshot, stamp(g[0].Started))
+		terminal.Fprintf(w, "from %s/%s, started %s\n", g[0].Repository, g[0].Snapshot, stampUTC(g[0].Started))
 		why := ""
 		for _, it := range g {
 			line := "  " + it.Index

@@ -299,7 +299,7 @@ func TestRestoreFromFile(t *testing.T) {
 	file = k.file("# c\n" + november3 + "\nks-logstash-log-2026.11.30\nnothing-*\nlost\n")
 	code, out, _ = k.run("restore", "--from-file", file, "--yes")
 	require.Equal(t, 1, code)
-	require.Contains(t, out, "refused: "+file+":3: no snapshot contains the index ks-logstash-log-2026.11.30; the nearest names are")
+	require.Contains(t, out, "refused: "+file+":3: no snapshot contains the index ks-logstash-log-2026.11.30; did you mean ")
 	require.Contains(t, out, "refused: "+file+":4: no snapshot contains an index nothing-*")
 	require.Contains(t, out, "refused: "+file+":5: no snapshot contains a complete copy of lost")
 	require.Empty(t, k.written())

@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"slices"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/esnap/esnap/internal/near"
 	"github.com/esnap/esnap/internal/settings"
 )
 
@@ -28,11 +30,7 @@ When in doubt, it keeps the data and reports why.`,
 				return c.Help()
 			}
 			e := &usageError{text: fmt.Sprintf("there is no command %q", args[0])}
-			if near := c.SuggestionsFor(args[0]); len(near) > 0 {
-				e.hint = "did you mean esnap " + strings.Join(near, " or esnap ") + "?"
-			} else {
-				e.hint = "esnap --help lists the commands"
-			}
+			e.hint = cmp.Or(commandMeant(c, args[0]), "esnap --help lists the commands")
 			return e
 		},
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: false},
@@ -52,8 +50,19 @@ When in doubt, it keeps the data and reports why.`,
 	)
 	root.AddCommand(newCurator(app)...)
 	root.SetHelpFunc(func(c *cobra.Command, _ []string) { _, _ = io.WriteString(c.OutOrStdout(), app.help(c)) })
+	checkDurations(root)
 	addCompletion(app, root)
 	return root
+}
+
+// commandMeant asks whether a command was meant whose name is similar to, or begins with,
+// what was typed.
+func commandMeant(c *cobra.Command, typed string) string {
+	var names []string
+	for _, n := range c.SuggestionsFor(typed) {
+		names = append(names, c.CommandPath()+" "+n)
+	}
+	return near.Question(names...)
 }
 
 func noArgs(c *cobra.Command, args []string) error {
@@ -84,11 +93,8 @@ func groupCommand(use, short string, subs ...*cobra.Command) *cobra.Command {
 			if len(args) == 0 {
 				return c.Help()
 			}
-			e := &usageError{text: fmt.Sprintf("%s has no command %q", c.CommandPath(), args[0]), hint: c.CommandPath() + " --help lists them"}
-			if near := c.SuggestionsFor(args[0]); len(near) > 0 {
-				e.hint = "did you mean " + c.CommandPath() + " " + near[0] + "?"
-			}
-			return e
+			hint := cmp.Or(commandMeant(c, args[0]), c.CommandPath()+" --help lists them")
+			return &usageError{text: fmt.Sprintf("%s has no command %q", c.CommandPath(), args[0]), hint: hint}
 		},
 	}
 	c.SuggestionsMinimumDistance = 2

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -15,18 +14,18 @@ import (
 	"github.com/esnap/esnap/internal/report"
 	"github.com/esnap/esnap/internal/run"
 	"github.com/esnap/esnap/internal/settings"
-	"github.com/esnap/esnap/internal/strictyaml"
 )
 
 // runOptions are the flags of esnap run.
 type runOptions struct {
 	File           string
 	Only, Skip     []string
-	Now            string
+	Now            moment
 	Output         string
 	Force          bool
 	AllowClockSkew bool
 	FailOnSpared   bool
+	MaxItems       int64
 }
 
 func newRun(app *App) *cobra.Command {
@@ -53,10 +52,11 @@ reference in docs/.`,
 	settings.AddFlag(f, "guards")
 	f.StringSliceVar(&o.Only, "only", nil, "run only the actions with these ids")
 	f.StringSliceVar(&o.Skip, "skip", nil, "skip the actions with these ids")
-	f.StringVar(&o.Now, "now", "", "judge ages and names as of this time (dry run only)")
+	f.Var(&o.Now, "now", "judge ages and names as of this time (dry run only)")
 	f.BoolVar(&o.Force, "force", false, "override refusals: a repository that points to another place, a full disk")
 	f.BoolVar(&o.AllowClockSkew, "allow-clock-skew", false, "delete although the clock here and the cluster's differ by more than 15 minutes")
 	f.BoolVar(&o.FailOnSpared, "fail-on-spared", false, "exit with 5 if a guard kept something")
+	wholeFlag(f, &o.MaxItems, "max-items", 1, "instead of max_items and max_percent of all actions")
 	outputFlag(c, &o.Output, report.Formats...)
 	return c
 }
@@ -67,31 +67,19 @@ func runFile(c *cobra.Command, app *App, o *runOptions) error {
 		return err
 	}
 	x.unattended = !app.interactive()
-	j := x.job(nil, run.Options{Only: o.Only, Skip: o.Skip, Force: o.Force, AllowClockSkew: o.AllowClockSkew})
+	options := run.Options{Only: o.Only, Skip: o.Skip, Force: o.Force, AllowClockSkew: o.AllowClockSkew}
+	if o.MaxItems > 0 {
+		options.MaxItems = &o.MaxItems
+	}
+	j := x.job(nil, options)
 	j.File, j.FailOnSpared, j.MasterOnly = o.File, o.FailOnSpared, x.s.MasterOnly
-	if o.Now != "" {
+	if o.Now.given() {
 		if !x.s.DryRun {
 			return &usageError{text: "--now judges ages as of another time, so it goes with --dry-run only"}
 		}
-		if j.FixedNow, err = parseTime(o.Now, app.Now()); err != nil {
-			return err
-		}
+		j.FixedNow = o.Now.time(app.Now())
 	}
 	return x.carryOut(c.Context(), j, o.Output)
-}
-
-// parseTime reads a time on the command line: RFC 3339, a date with or without a
-// time (UTC), or an age such as 3d.
-func parseTime(text string, now time.Time) (time.Time, error) {
-	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05", "2006-01-02 15:04:05", "2006-01-02T15:04", "2006-01-02 15:04", "2006-01-02", "2006.01.02"} {
-		if t, err := time.ParseInLocation(layout, text, time.UTC); err == nil {
-			return t, nil
-		}
-	}
-	if d, ok := strictyaml.ParseDuration(text); ok {
-		return now.Add(-d), nil
-	}
-	return time.Time{}, usagef("invalid time %q; write 2026-11-21, 2026-11-21T01:00:00Z, or an age such as 3d", text)
 }
 
 func newValidate(app *App) *cobra.Command {

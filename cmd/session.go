@@ -3,8 +3,10 @@ package cmd
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -47,7 +49,17 @@ func (a *App) open(c *cobra.Command) (*session, error) {
 	}
 	x.quiet = flag("quiet")
 	a.redact = s.Redact
+	if a.colours(s.Color) {
+		a.Out = terminal.WithColours(a.Out)
+	}
 	return x, x.openLog(flag("verbose"), x.quiet)
+}
+
+// colours says whether stdout gets colours: by default a terminal does, unless NO_COLOR is
+// set.
+func (a *App) colours(setting string) bool {
+	_, unwanted := a.Env("NO_COLOR")
+	return setting == "always" || setting == "auto" && a.OutTTY && !unwanted && a.getenv("TERM") != "dumb"
 }
 
 func (x *session) openLog(verbose, quiet bool) error {
@@ -176,11 +188,49 @@ func (a *App) reach(c *cobra.Command) (*session, cluster.Cluster, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	cl, err := x.dial(false)
-	if err == nil {
-		_, err = cl.Server(c.Context())
-	}
+	cl, err := x.reach(c.Context())
 	return x, cl, err
+}
+
+func (x *session) reach(ctx context.Context) (cluster.Cluster, error) {
+	cl, err := x.dial(false)
+	if err != nil {
+		return nil, err
+	}
+	server, err := cl.Server(ctx)
+	if err == nil {
+		x.server = &server
+	}
+	return cl, err
+}
+
+// Observe implements run.Observer: it notes which cluster answers.
+func (x *session) Observe(e run.Event) {
+	if e, ok := e.(run.Connected); ok {
+		x.server = &e.Server
+	}
+}
+
+// nameCluster says which cluster a question, a plan or a change is about. A command says
+// it once.
+func (x *session) nameCluster(w io.Writer) {
+	if x.server == nil || x.named {
+		return
+	}
+	x.named = true
+	name := x.server.String()
+	if x.server.Name != "" {
+		name = x.server.Name + ", " + name
+	}
+	terminal.Fprintf(w, "Cluster %s, %s\n", name, settings.Mask(strings.Join(x.s.URLs, ",")))
+}
+
+// confirm asks a question on the terminal, and names the cluster first.
+func (x *session) confirm(ctx context.Context, yes bool, question string) error {
+	if !yes && x.interactive() {
+		x.nameCluster(x.Err)
+	}
+	return x.App.confirm(ctx, yes, question)
 }
 
 // job is a job with everything that the command line gives. With a plan it is that of a
@@ -190,7 +240,7 @@ func (x *session) job(p *plan.Plan, o run.Options) job.Job {
 	j := job.Job{
 		In: x.In, Plan: p, Flavour: flavour.Native, Settings: x.s, Clock: job.Clock{Now: x.Now, Watch: x.Watch}, Version: Version(), Options: o,
 		Dial:           func() (cluster.Cluster, error) { return x.dial(p == nil) },
-		TerminationLog: x.TerminationLog, ItemLevel: slog.LevelDebug,
+		TerminationLog: x.TerminationLog, ItemLevel: slog.LevelDebug, Observers: run.Observers{x},
 	}
 	if f := x.s.LogFile; f != "" && f != "-" { // a record that stays when the run is killed before it reports
 		j.ItemLevel = slog.LevelInfo
@@ -198,8 +248,9 @@ func (x *session) job(p *plan.Plan, o run.Options) job.Job {
 	if !x.quietRuns {
 		j.Log = x.log
 	}
-	if x.progress {
-		j.Screen = x.screen
+	logged := j.Log != nil && (x.s.LogFile == "" || x.s.LogFile == "-") && x.log.Enabled(context.Background(), slog.LevelInfo)
+	if x.progress && !logged { // the log would have the same in the same place
+		j.Screen, j.Columns = x.screen, x.ErrColumns
 	}
 	return j
 }
@@ -226,6 +277,9 @@ func (x *session) carryOut(ctx context.Context, j job.Job, output string) error 
 	}
 	if x.quiet && table && e.Code == 0 {
 		return nil
+	}
+	if table && x.s.DryRun {
+		x.nameCluster(x.Out)
 	}
 	if err := e.Report.Write(x.Out, output); err != nil {
 		return err

@@ -25,7 +25,7 @@ func TestSnapshotShowFindsTheRepository(t *testing.T) {
 		want string
 	}{
 		"twice":      {2, "esnap: the snapshot twice is in 2 repositories: a, b\nhint: name the repository, too: esnap snapshot show a twice\n"},
-		"s-20261103": {1, "esnap: no repository contains the snapshot s-20261103\nhint: the nearest names are s-20261101, s-20261102\n"},
+		"s-20261103": {1, "esnap: no repository contains the snapshot s-20261103\nhint: did you mean s-20261101 or s-20261102?\n"},
 		"nothing":    {1, "esnap: no repository contains the snapshot nothing\nhint: esnap snapshot list lists all snapshots\n"},
 		"b":          {1, "esnap: no repository contains the snapshot b\nhint: b is a repository; esnap snapshot list b lists its snapshots\n"},
 	} {
@@ -63,15 +63,16 @@ func TestIndexShowOfAnIndexThatDoesNotExist(t *testing.T) {
 		Failures: []cluster.ShardFailure{{Index: "logs-2026.11.03", Reason: "disk full"}, {Index: "half", Reason: "disk full"}}})
 	for name, c := range map[string][2]string{
 		"logs-2026.11.03": {
-			"SNAPSHOT  STARTED              COPY\nr/s-1     2026-11-04 01:00:00  complete\nr/s-2     2026-11-05 01:00:00  incomplete\n",
+			"SNAPSHOT  STARTED (UTC)        AGE  COPY\nr/s-1     2026-11-04 01:00:00  17d  complete\n" +
+				"r/s-2     2026-11-05 01:00:00  16d  incomplete\n",
 			"esnap: no index is called logs-2026.11.03\nhint: to restore the index: esnap restore logs-2026.11.03\n",
 		},
 		"half": {
-			"SNAPSHOT  STARTED              COPY\nr/s-2     2026-11-05 01:00:00  incomplete\n",
+			"SNAPSHOT  STARTED (UTC)        AGE  COPY\nr/s-2     2026-11-05 01:00:00  16d  incomplete\n",
 			"esnap: no index is called half\nhint: no copy is complete; to restore what there is: esnap restore --partial half\n",
 		},
-		"logs-2026.11.02": {"", "esnap: no index is called logs-2026.11.02\nhint: the nearest names in snapshots are logs-2026.11.03\n"},
-		"app-2026.11.21":  {"", "esnap: no index is called app-2026.11.21\nhint: the nearest names are app-2026.11.20\n"},
+		"logs-2026.11.02": {"", "esnap: no index is called logs-2026.11.02\nhint: did you mean logs-2026.11.03? (in a snapshot)\n"},
+		"app-2026.11.21":  {"", "esnap: no index is called app-2026.11.21\nhint: did you mean app-2026.11.20?\n"},
 	} {
 		code, out, errs := k.run("index", "show", name)
 		require.Equal(t, 1, code, name)

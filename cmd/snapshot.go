@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"slices"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	"github.com/esnap/esnap/actions"
 	"github.com/esnap/esnap/filters"
 	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/near"
 	"github.com/esnap/esnap/internal/plan"
 	"github.com/esnap/esnap/internal/report"
 	"github.com/esnap/esnap/internal/run"
@@ -59,7 +61,8 @@ func toJSON(s *cluster.Snapshot) snapshotJSON {
 
 func newSnapshotList(app *App) *cobra.Command {
 	var f selectFlags
-	var output, holding string
+	var l listFlags
+	var holding string
 	c := &cobra.Command{
 		Use: "list [REPOSITORY...]", Aliases: []string{"ls"}, Short: "List snapshots, oldest first",
 		Long: "List the snapshots of the named repositories, or of all repositories, oldest first.",
@@ -72,31 +75,36 @@ func newSnapshotList(app *App) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if err := l.check(app, snapshotColumns(holding != "")); err != nil {
+				return err
+			}
 			x, cl, err := app.reach(c)
 			if err != nil {
 				return err
 			}
-			all, err := snapshotsOf(c.Context(), x.log, cl, args, true)
-			if err != nil {
-				return err
-			}
-			list, err := selectItems(c.Context(), app, cl, chain, all)
-			if err != nil {
-				return err
-			}
-			if holding != "" {
-				held := slices.DeleteFunc(slices.Clone(list), func(s *cluster.Snapshot) bool { return !s.Holds(holding) })
-				if len(held) == 0 {
-					return notHeld(holding, list)
+			return app.repeat(c.Context(), l.watch, func() error {
+				all, err := snapshotsOf(c.Context(), x.log, cl, args, true)
+				if err != nil {
+					return err
 				}
-				list = held
-			}
-			return writeSnapshots(app, output, list, holding)
+				list, err := selectItems(c.Context(), app, cl, chain, all)
+				if err != nil {
+					return err
+				}
+				if holding != "" {
+					held := slices.DeleteFunc(slices.Clone(list), func(s *cluster.Snapshot) bool { return !s.Holds(holding) })
+					if len(held) == 0 {
+						return notHeld(holding, list)
+					}
+					list = held
+				}
+				return writeSnapshots(app, &l, list, holding)
+			})
 		},
 	}
 	f.add(c, cluster.Snapshots)
 	c.Flags().StringVar(&holding, "holding", "", "only snapshots that contain this index or data stream; shows whether the copy is complete")
-	outputFlag(c, &output, "table", "wide", "name", "json", "yaml")
+	l.add(c, snapshotColumns(true))
 	return c
 }
 
@@ -106,8 +114,8 @@ func notHeld(index string, list []*cluster.Snapshot) error {
 		known = append(known, s.Indices...)
 	}
 	err := fmt.Errorf("no snapshot contains the index %s", index)
-	if near := cluster.Nearest(index, known); near != "" {
-		return cluster.WithHint(err, "the nearest names are %s", near)
+	if question := near.DidYouMean(index, known); question != "" {
+		return cluster.WithHint(err, "%s", question)
 	}
 	return err
 }
@@ -153,46 +161,59 @@ func noRepository(ctx context.Context, cl cluster.Cluster, name string, err erro
 	for _, r := range list {
 		names = append(names, r.Name)
 	}
-	if near := cluster.Nearest(name, names); near != "" {
-		return cluster.WithHint(none, "did you mean %s?", near)
+	if question := near.DidYouMean(name, names); question != "" {
+		return cluster.WithHint(none, "%s", question)
 	}
 	return cluster.WithHint(none, "there are %s", strings.Join(names, ", "))
 }
 
-func writeSnapshots(app *App, output string, list []*cluster.Snapshot, holding string) error {
-	columns := []column{{title: "snapshot"}, {title: "state"}, {title: "started"}, {title: "took", right: true}, {title: "indices", right: true}, {title: "shards", right: true}, {title: "repository", wide: true}, {title: "version", wide: true}}
-	several := slices.ContainsFunc(list, func(s *cluster.Snapshot) bool { return s.Repository != list[0].Repository })
-	if holding != "" {
+func snapshotColumns(holding bool) []column {
+	columns := []column{
+		{title: "snapshot"}, {title: "state"}, {title: "started", utc: true}, {title: "age", right: true}, {title: "took", right: true},
+		{title: "indices", right: true}, {title: "shards", right: true}, {title: "repository", wide: true}, {title: "version", wide: true},
+	}
+	if holding {
 		columns = append(columns, column{title: "copy"})
 	}
-	var rows [][]string
-	var names []string
-	value := []snapshotJSON{}
+	return columns
+}
+
+// notGood is the state of a snapshot that succeeded and is not good.
+const notGood = string(cluster.Success) + " (not good)"
+
+func writeSnapshots(app *App, l *listFlags, list []*cluster.Snapshot, holding string) error {
+	several := slices.ContainsFunc(list, func(s *cluster.Snapshot) bool { return s.Repository != list[0].Repository })
+	now := app.Now()
+	var rows []row
 	for _, s := range list {
 		state := string(s.State)
 		if s.State == cluster.Success && !s.Good() {
-			state += " (not good)"
+			state = notGood
 		}
-		took := "-"
+		took := textCell(unknown)
 		if !s.End.IsZero() && !s.End.Before(s.Start) {
-			took = s.End.Sub(s.Start).Round(100 * time.Millisecond).String()
+			d := s.End.Sub(s.Start)
+			took = numberCell(d, d.Round(100*time.Millisecond).String())
 		}
 		name := s.Name
 		if several {
 			name = s.Repository + "/" + s.Name
 		}
-		row := []string{name, state, stamp(s.Start), took, fmt.Sprint(len(s.Indices)), fmt.Sprintf("%d/%d", s.Shards.Successful, s.Shards.Total), s.Repository, s.Version}
+		cells := []cell{
+			textCell(name), textCell(state), timeCell(s.Start), ageCell(now, s.Start), took, numberCell(len(s.Indices), fmt.Sprint(len(s.Indices))),
+			numberCell(s.Shards.Successful, fmt.Sprintf("%d/%d", s.Shards.Successful, s.Shards.Total)), textCell(s.Repository), textCell(s.Version),
+		}
 		j := toJSON(s)
 		if holding != "" {
 			j.Holding = "incomplete"
 			if s.HoldsGood(holding) {
 				j.Holding = "complete"
 			}
-			row = append(row, j.Holding)
+			cells = append(cells, textCell(j.Holding))
 		}
-		rows, names, value = append(rows, row), append(names, name), append(value, j)
+		rows = append(rows, row{cells, name, j})
 	}
-	return writeList(app.Out, output, columns, rows, names, map[string]any{"schema_version": report.SchemaVersion, "snapshots": value})
+	return l.write(app, snapshotColumns(holding != ""), rows, "snapshots")
 }
 
 func newSnapshotShow(app *App) *cobra.Command {
@@ -260,12 +281,12 @@ func (x *session) findSnapshot(ctx context.Context, cl cluster.Cluster, name str
 		}
 	}
 	none := &missing{"no repository contains the snapshot " + name, cluster.ErrNoSnapshot}
-	near := cluster.Nearest(name, names)
+	question := near.DidYouMean(name, names)
 	switch {
 	case slices.ContainsFunc(list, func(r cluster.Repository) bool { return r.Name == name }):
 		return nil, cluster.WithHint(none, "%s is a repository; esnap snapshot list %s lists its snapshots", name, terminal.Shell(name))
-	case near != "":
-		return nil, cluster.WithHint(none, "the nearest names are %s", near)
+	case question != "":
+		return nil, cluster.WithHint(none, "%s", question)
 	}
 	return nil, cluster.WithHint(none, "esnap snapshot list lists all snapshots")
 }
@@ -276,8 +297,8 @@ func noSnapshot(ctx context.Context, cl cluster.Cluster, repository, name string
 	}
 	none := &missing{"there is no snapshot " + repository + "/" + name, cluster.ErrNoSnapshot}
 	if names, lerr := cluster.SnapshotNames(ctx, cl, repository); lerr == nil {
-		if near := cluster.Nearest(name, names); near != "" {
-			return cluster.WithHint(none, "the nearest names are %s", near)
+		if question := near.DidYouMean(name, names); question != "" {
+			return cluster.WithHint(none, "%s", question)
 		}
 		return cluster.WithHint(none, "esnap snapshot list %s lists the %d existing snapshots", terminal.Shell(repository), len(names))
 	}
@@ -289,9 +310,11 @@ func showSnapshot(app *App, s *cluster.Snapshot) error {
 	if why := s.WhyNotGood(); why != "" {
 		good = "no: " + why
 	}
+	out, paint := terminal.Colours(app.Out)
 	var b strings.Builder
 	terminal.Fprintf(&b, "snapshot      %s\nrepository    %s\nstate         %s\ngood          %s\nstarted       %s\nended         %s\nversion       %s\nglobal state  %t\nshards        %d of %d\n",
-		s.Name, s.Repository, s.State, good, stamp(s.Start), stamp(s.End), s.Version, s.GlobalState, s.Shards.Successful, s.Shards.Total)
+		s.Name, s.Repository, paint.Paint(string(s.State), string(s.State)), good,
+		stampUTC(s.Start), stampUTC(s.End), s.Version, s.GlobalState, s.Shards.Successful, s.Shards.Total)
 	if s.Reason != "" {
 		terminal.Fprintf(&b, "reason        %s\n", s.Reason)
 	}
@@ -305,7 +328,7 @@ func showSnapshot(app *App, s *cluster.Snapshot) error {
 	for _, f := range report.Families(s.Indices) {
 		terminal.Fprintf(&b, "  %s\n", f.Line())
 	}
-	_, err := app.Out.Write([]byte(b.String()))
+	_, err := io.WriteString(out, b.String())
 	return err
 }
 
@@ -357,28 +380,43 @@ func newSnapshotDelete(app *App) *cobra.Command {
 	var f selectFlags
 	var output string
 	var yes, failOnSpared, skew bool
+	var rules []string
+	var limits brakeFlags
 	keep := true
 	c := &cobra.Command{
 		Use: "delete REPOSITORY [SNAPSHOT...]", Short: "Delete the named snapshots",
 		Long: "Delete the snapshots selected by names, wildcard patterns or flags, and verify that\nthey are deleted. The newest good snapshot of each series is not deleted.",
 		Example: `  esnap snapshot delete ks-log-snapshots snapshot-20261001010000
-  esnap snapshot delete ks-log-snapshots --prefix snapshot- --older-than 45d -y`,
+  esnap snapshot delete ks-log-snapshots --prefix snapshot- --older-than 45d -y
+  esnap snapshot delete ks-log-snapshots --retain cover=400d --retain daily=7 -n`,
 		Args: wantArgs(1, -1, "a repository, and names or patterns of snapshots"),
 		RunE: func(c *cobra.Command, args []string) error {
-			if len(args) == 1 && !f.given() {
+			if len(args) == 1 && !f.given() && len(rules) == 0 {
 				return &usageError{text: "no snapshot was selected; nothing was sent", hint: "name the snapshots, or select them with flags"}
 			}
 			chain, err := f.chain(cluster.Snapshots, args[1:])
 			if err != nil {
 				return err
 			}
+			if len(rules) > 0 {
+				retain, err := retainFilter(rules)
+				if err != nil {
+					return err
+				}
+				chain = append(filters.Chain{retain}, chain...)
+			}
 			a := actions.Kinds["delete_snapshots"].New(actions.Own).(*actions.DeleteSnapshots)
+			if a.Brakes, err = limits.brakes(); err != nil {
+				return err
+			}
 			a.Repository, a.KeepNewestGood = args[0], keep
 			return runSingle(c, app, "delete_snapshots", a, chain, output, failOnSpared, &deleteQuestion{yes: yes, skew: skew, named: args[1:]})
 		},
 	}
 	f.add(c, cluster.Snapshots)
 	deleteFlags(c, &yes, &failOnSpared, &skew)
+	limits.add(c)
+	c.Flags().StringArrayVar(&rules, "retain", nil, "only what no rule retains: daily=7, cover=400d, ... (repeatable)")
 	c.Flags().BoolVar(&keep, "keep-newest-good", true, "never delete the newest good snapshot of a series")
 	outputFlag(c, &output, report.Formats...)
 	return c
@@ -388,7 +426,7 @@ func deleteFlags(c *cobra.Command, yes, failOnSpared, skew *bool) {
 	f := c.Flags()
 	f.BoolVarP(yes, "yes", "y", false, "do not ask")
 	f.BoolVar(failOnSpared, "fail-on-spared", false, "exit code 5 if a guard kept something")
-	f.BoolVar(skew, "allow-clock-skew", false, "delete even if the clocks here and in the cluster differ by more than 15 minutes")
+	f.BoolVar(skew, "allow-clock-skew", false, "delete although the clocks differ by over 15 minutes")
 	settings.AddFlag(f, "dry-run")
 	settings.AddFlag(f, "deadline")
 	settings.AddFlag(f, "guards")
@@ -425,10 +463,11 @@ func runSingle(c *cobra.Command, app *App, kind string, action actions.Action, c
 			if x.quiet && q.yes {
 				return nil
 			}
+			x.nameCluster(app.Err)
 			for _, f := range report.Families(names) {
 				terminal.Fprintf(app.Err, "  %s\n", f.Line())
 			}
-			return app.confirm(c.Context(), q.yes, fmt.Sprintf("Delete %s?", cluster.Count(len(names), step.Selects().Item())))
+			return x.confirm(c.Context(), q.yes, fmt.Sprintf("Delete %s?", cluster.Count(len(names), step.Selects().Item())))
 		}
 	}
 	j := x.job(p, o)

@@ -44,15 +44,7 @@ func newStatus(app *App) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			for {
-				if err := writeStatus(c.Context(), app, cl, server, output); err != nil || !watch {
-					return err
-				}
-				if err := app.Watch.Sleep(c.Context(), 5*time.Second); err != nil {
-					return err
-				}
-				fmt.Fprintln(app.Out)
-			}
+			return app.repeat(c.Context(), watch, func() error { return writeStatus(c.Context(), app, cl, server, output) })
 		},
 	}
 	c.Flags().BoolVar(&watch, "watch", false, "repeat every 5 seconds")

@@ -49,6 +49,15 @@ func Needs(f Filter) []cluster.Need {
 	return nil
 }
 
+// Whole is a filter that judges the selected items in the light of all items that pass the
+// chain's filters by name, wherever it is in the chain. It asks for facts itself.
+type Whole interface {
+	JudgeAmong(ctx context.Context, now time.Time, items, among []cluster.Item, fetch Fetch) ([]cluster.Verdict, error)
+}
+
+// byNames is a filter that judges nothing but names.
+type byNames interface{ ByName() }
+
 // Kind describes one kind of filter.
 type Kind struct {
 	New       func() Filter // with defaults filled in
@@ -80,6 +89,7 @@ var Kinds = map[string]Kind{
 	"none":        {New: newNone, Indices: true, Snapshots: true, NoExclude: true, Doc: "matches everything"},
 	"pattern":     {New: newPattern, Indices: true, Snapshots: true, Doc: "matches items by name"},
 	"period":      {New: newPeriod, Indices: true, Snapshots: true, Doc: "matches items within a span of calendar units"},
+	"retain":      {New: newRetain, Snapshots: true, Own: true, NoExclude: true, Doc: "matches snapshots that none of its rules retains"},
 	"state":       {New: newState, Snapshots: true, Doc: "matches snapshots in one state"},
 }
 
@@ -114,7 +124,13 @@ func (c Chain) Select(ctx context.Context, now time.Time, items []cluster.Item, 
 		if l.Exclude {
 			want = cluster.No
 		}
-		verdicts, err := judge(ctx, l.Filter, now, in)
+		var verdicts []cluster.Verdict
+		var err error
+		if whole, ok := l.Filter.(Whole); ok {
+			verdicts, err = whole.JudgeAmong(ctx, now, in, c.Named(now, items), fetch)
+		} else {
+			verdicts, err = judge(ctx, l.Filter, now, in)
+		}
 		if err != nil {
 			return cluster.Selection{}, err
 		}
@@ -136,6 +152,38 @@ func (c Chain) Select(ctx context.Context, now time.Time, items []cluster.Item, 
 		}
 	}
 	return sel, nil
+}
+
+// Named are the items that pass the chain's filters by name.
+func (c Chain) Named(now time.Time, items []cluster.Item) []cluster.Item {
+	in := slices.Clone(items)
+	for _, l := range c {
+		if _, ok := l.Filter.(byNames); !ok {
+			continue
+		}
+		want := cluster.Yes
+		if l.Exclude {
+			want = cluster.No
+		}
+		left := in[:0]
+		for i, v := range l.Filter.Judge(now, in) {
+			if v.Match == want {
+				left = append(left, in[i])
+			}
+		}
+		in = left
+	}
+	return in
+}
+
+// Retention is the chain's filter retain; nil without one.
+func (c Chain) Retention() *Retain {
+	for _, l := range c {
+		if r, ok := l.Filter.(*Retain); ok {
+			return r
+		}
+	}
+	return nil
 }
 
 // judge calls a filter, or ends with the context: a regular expression may be slow.

@@ -519,8 +519,8 @@ func TestValidate(t *testing.T) {
 		{both, "filtertype: age, unit: days, unit_count: 1, source: creation_date", `"direction" is required`},
 		{both, "filtertype: age, direction: older, unit_count: 1, source: creation_date", `"unit" is required`},
 		{both, age + "unit_count_pattern: ~", `"source" is required`},
-		{both, "filtertype: age, direction: oldest, unit: days, unit_count: 1, source: creation_date", `did you mean "older"?`},
-		{both, "filtertype: age, direction: older, unit: day, unit_count: 1, source: creation_date", `did you mean "days"?`},
+		{both, "filtertype: age, direction: oldest, unit: days, unit_count: 1, source: creation_date", `did you mean older?`},
+		{both, "filtertype: age, direction: older, unit: day, unit_count: 1, source: creation_date", `did you mean days?`},
 		{both, age + "source: name", "timestring: is required when source is name"},
 		{both, age + "source: name, timestring: 'logs'", "has no date token"},
 		{both, age + "source: name, timestring: '%Y.%V'", "an ISO week needs its ISO year"},
@@ -576,7 +576,7 @@ func TestValidate(t *testing.T) {
 		{both, abs + "date_from: '2017.03', date_from_format: '%Y.%m', date_to: '2017.02', date_to_format: '%Y.%m'", ""}, // matches nothing
 
 		{both, "filtertype: none, exclude: true", `unknown option "exclude"`},
-		{cluster.Snapshots, "filtertype: state, state: success", `did you mean "SUCCESS"?`},
+		{cluster.Snapshots, "filtertype: state, state: success", `did you mean SUCCESS?`},
 		{cluster.Snapshots, "filtertype: state", ""},
 		{cluster.Snapshots, "filtertype: good", ""},
 	} {

@@ -15,6 +15,9 @@ type Names struct{ Patterns []string }
 // indices.
 type NamesOrStreams struct{ Names }
 
+// ByName marks the filter: it judges nothing but names.
+func (*Names) ByName() {}
+
 // Judge implements Filter.
 func (f *Names) Judge(_ time.Time, items []cluster.Item) []cluster.Verdict {
 	return f.judge(items, matchesItem)

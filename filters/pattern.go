@@ -42,6 +42,9 @@ func (f *Pattern) Validate(cluster.ListKind, map[string]bool) error {
 	return nil
 }
 
+// ByName marks the filter: it judges nothing but names.
+func (*Pattern) ByName() {}
+
 // Judge implements Filter.
 func (f *Pattern) Judge(_ time.Time, items []cluster.Item) []cluster.Verdict {
 	out := make([]cluster.Verdict, len(items))

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/near"
 )
 
 // Mode is what a run may do with a declared repository.
@@ -124,9 +125,7 @@ func (s Spec) Validate() error {
 		known, ok := kind.Settings[name]
 		if !ok {
 			e := &cluster.OptionError{Key: name, Text: fmt.Sprintf("unknown setting %[2]s for a repository of type %[1]s; the server would store it without an error", s.Type, name)}
-			if near := cluster.Nearest(name, slices.Collect(maps.Keys(kind.Settings))); near != "" {
-				e.Hint = "did you mean " + near + "?"
-			}
+			e.Hint = near.DidYouMean(name, slices.Collect(maps.Keys(kind.Settings)))
 			errs = append(errs, e)
 			continue
 		}

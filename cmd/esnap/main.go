@@ -22,10 +22,11 @@ func main() {
 	ctx, stop := cmd.WithSignals(context.Background())
 	tty := func(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
 	columns, _, _ := term.GetSize(int(os.Stdout.Fd())) // 0 if it is no terminal
+	errColumns, _, _ := term.GetSize(int(os.Stderr.Fd()))
 	code := cmd.Main(ctx, &cmd.App{
-		Columns: columns,
-		In:      os.Stdin, Out: os.Stdout, Err: os.Stderr,
-		InTTY: tty(os.Stdin), ErrTTY: tty(os.Stderr),
+		Columns: columns, ErrColumns: errColumns,
+		In: os.Stdin, Out: os.Stdout, Err: os.Stderr,
+		InTTY: tty(os.Stdin), OutTTY: tty(os.Stdout), ErrTTY: tty(os.Stderr),
 		Name: os.Args[0], Env: os.LookupEnv, Environ: os.Environ, Now: time.Now,
 		TerminationLog: "/dev/termination-log",
 	}, os.Args[1:])

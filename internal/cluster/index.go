@@ -37,6 +37,10 @@ type Index struct {
 	RestoredFrom, KeepMark string
 	Blocks                 []string // that keep it from being changed: read_only, write, …; sorted
 
+	// Holders is FactHolders: for each repository that was asked for, the snapshots that
+	// contain an index of this name, oldest first.
+	Holders map[string][]*Snapshot
+
 	Unsaved string // FactSaved: why a snapshot of this run does not contain it although it should; empty: it does, or there is none
 
 	Assumed bool // it exists only by the assumed effect of a dry run

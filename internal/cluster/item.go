@@ -37,14 +37,22 @@ const (
 	FactSegments
 	// FactContents is which indices a snapshot contains.
 	FactContents
+	// FactLive is which indices the cluster has, beside snapshots.
+	FactLive
+	// FactSizes is how many bytes each index takes in a snapshot. Each snapshot takes a
+	// request that reads the repository.
+	FactSizes
 	// FactMounts is which indices are mounted from a snapshot.
 	FactMounts
+	// FactHolders is which snapshots of a repository, the Field of the need, contain an
+	// index.
+	FactHolders
 	// FactSaved is whether an index that a snapshot action of this run selected is in
 	// that snapshot.
 	FactSaved
 )
 
-// Need is a fact, and for FactFieldRange the field it is about.
+// Need is a fact, and for FactFieldRange and FactHolders what it is about.
 type Need struct {
 	Fact  Fact
 	Field string

@@ -255,20 +255,6 @@ func TestExpandNames(t *testing.T) {
 	}
 }
 
-func TestNearest(t *testing.T) {
-	names := []string{"nightly-2026.11.01", "nightly-2026.11.02", "nightly-2026.11.03", "nightly-2026.11.12", "weekly", "nightly-2026.11.01"}
-	for _, c := range []struct{ name, want string }{
-		{"nightly-2026.11.04", "nightly-2026.11.01, nightly-2026.11.02, nightly-2026.11.03"}, // three at most, each once
-		{"nigtly-2026.11.12", "nightly-2026.11.12, nightly-2026.11.02, nightly-2026.11.01"},  // nearest first
-		{"weekley", "weekly"},
-		{"monthly", ""},
-		{"", ""},
-	} {
-		require.Equal(t, c.want, Nearest(c.name, names), c.name)
-	}
-	require.Empty(t, Nearest("x", nil))
-}
-
 func TestParseVersion(t *testing.T) {
 	for in, want := range map[string]Version{
 		"6.7.0": {6, 7, 0}, "8.0.0-rc1": {8, 0, 0}, "7.17.28-SNAPSHOT": {7, 17, 28}, "8": {8, 0, 0}, "8.1": {8, 1, 0}, "": {}, "x.y": {}, "7.10.2.3": {7, 10, 0},

@@ -43,6 +43,12 @@ type Snapshot struct {
 
 	Mounted []string // FactMounts: indices that are mounted from it
 
+	// LiveIndices is FactLive: the cluster's indices by name. All snapshots share one map.
+	LiveIndices map[string]*Index
+
+	// Sizes is FactSizes: the bytes that each index takes in it; nil: not read.
+	Sizes map[string]int64
+
 	Assumed bool // it exists only by the assumed effect of a dry run
 }
 
@@ -173,14 +179,32 @@ func (s *Snapshot) HoldsGood(name string) bool {
 	return len(list) > 0 && !slices.ContainsFunc(list, func(i string) bool { return !s.holdsGoodIndex(i) })
 }
 
-func (s *Snapshot) holdsGoodIndex(index string) bool {
-	if s.State != Success && s.State != Partial || !s.Holds(index) {
-		return false
+func (s *Snapshot) holdsGoodIndex(index string) bool { return s.Holds(index) && s.Whole()(index) }
+
+// Whole returns the function that reports whether no shard is missing from the copy of an
+// index that the snapshot lists. It is the one rule of what a complete copy is; callers
+// that ask about many indices of one snapshot use it instead of HoldsGood.
+func (s *Snapshot) Whole() func(index string) bool {
+	n := s.Shards
+	switch {
+	case s.State != Success && s.State != Partial,
+		!s.Assumed && (n.Successful == 0 || n.Total-n.Successful > len(s.Failures) || n.Failed > len(s.Failures)):
+		return func(string) bool { return false }
+	case len(s.Failures) == 0:
+		return func(string) bool { return true }
 	}
-	if n := s.Shards; !s.Assumed && (n.Successful == 0 || n.Total-n.Successful > len(s.Failures) || n.Failed > len(s.Failures)) {
-		return false
+	failed := map[string]bool{}
+	for _, f := range s.Failures {
+		failed[f.Index] = true
 	}
-	return !slices.ContainsFunc(s.Failures, func(f ShardFailure) bool { return f.Index == index })
+	return func(index string) bool { return !failed[index] }
+}
+
+// Recreated reports whether a newer copy of an index is so much smaller than the first
+// one that it is a copy of another index: of one that was deleted, and created again by a
+// late document. Sizes of 0 are not known.
+func Recreated(first, newer int64) bool {
+	return first > 0 && newer > 0 && float64(newer) < 0.95*float64(first)
 }
 
 // HoldsGoodOf reports whether the snapshot contains a complete copy of this index as it is

@@ -11,6 +11,7 @@ import (
 
 	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/es"
+	"github.com/esnap/esnap/internal/near"
 	"github.com/esnap/esnap/internal/settings"
 )
 
@@ -46,9 +47,8 @@ func Options(s *settings.Settings, version string, purpose Purpose) es.Options {
 // they may name variables.
 func CheckVariables(s *settings.Settings, environ []string) (warnings []string, err error) {
 	for _, name := range s.Unread(environ) {
-		near := nearVariable(name)
-		if near != "" {
-			return nil, &settings.Error{Text: "the environment variable " + name + " is not a setting of esnap", Hint: "did you mean " + near + "?"}
+		if meant := nearVariable(name); meant != "" {
+			return nil, &settings.Error{Text: "the environment variable " + name + " is not a setting of esnap", Hint: near.Question(meant)}
 		}
 		if !strings.HasPrefix(name, "ESNAP_") { // of another program
 			continue
@@ -75,8 +75,10 @@ func nearVariable(name string) string {
 	if n := slices.IndexFunc(known, func(v string) bool { return strings.HasPrefix(v, name+"_") }); n >= 0 {
 		return known[n]
 	}
-	near, _, _ := strings.Cut(cluster.Nearest(name, known), ",")
-	return near
+	for _, n := range near.Names(name, known) {
+		return n
+	}
+	return ""
 }
 
 // Patience is how long to wait for a cluster that does not answer yet, unless a setting

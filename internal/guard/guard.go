@@ -12,13 +12,16 @@ import (
 
 // Options are what the guards need to know about one deleting action.
 type Options struct {
-	Off             bool // of the guards only what protect says stays
-	Lenient         bool // system indices and explicit write indices are deleted, with a warning
-	KeepNewestGood  bool
-	Series          func(*cluster.Snapshot) cluster.Series
+	Off            bool // of the guards only what protect says stays
+	Lenient        bool // system indices and explicit write indices are deleted, with a warning
+	KeepNewestGood bool
+	Series         func(*cluster.Snapshot) cluster.Series
+	// Overdue are snapshots that must go, also the newest good one; nil: none are.
+	Overdue         func(now time.Time, s *cluster.Snapshot) bool
 	Periods         *Periods // of indices that an age filter selected as older; nil: none did
 	InProgressNamed bool     // a state filter asks for running snapshots
 	SystemNamed     bool     // a filter names dotted indices
+	Copies          *Copies  // that an index must have; nil: none
 	Protect         []string // wildcard patterns of indices never touched
 	NamedExactly    []string // indices that the user named one by one
 }
@@ -60,6 +63,7 @@ var guards = []struct {
 	{list: cluster.Indices, make: newWriteIndex},
 	{list: cluster.Indices, make: newSystemIndex},
 	{list: cluster.Indices, make: newProtect, always: true},
+	{list: cluster.Indices, make: newRequireSnapshot, always: true},
 }
 
 // For lists the guards of an action that deletes from a list.

@@ -267,7 +267,7 @@ func TestReasonsNameWhatTheyAreAbout(t *testing.T) {
 		{writeIndex{}, &cluster.Index{WriteAliases: []string{"a", "b"}}, "alias a, b"},
 		{restoreMark{}, &cluster.Index{Aliases: []string{"esnap-keep-until-2026.11.30"}}, "until the end of 2026-11-30"},
 		{protect{[]string{"x*"}}, &cluster.Index{Name: "xy"}, "pattern x*"},
-		{newestGood{cluster.SeriesOf(nil)}, &cluster.Snapshot{Name: "p-2026.11.01", State: cluster.Success, Shards: cluster.ShardCount{Total: 1, Successful: 1}}, "series p-*"},
+		{newestGood{series: cluster.SeriesOf(nil)}, &cluster.Snapshot{Name: "p-2026.11.01", State: cluster.Success, Shards: cluster.ShardCount{Total: 1, Successful: 1}}, "series p-*"},
 	} {
 		items := []cluster.Item{c.item}
 		require.Contains(t, c.g.Judge(now, items, items)[0].Why, c.want)
@@ -286,7 +286,7 @@ func TestNeeds(t *testing.T) {
 	}
 	require.Equal(t, []cluster.Need{{Fact: cluster.FactMounts}, {Fact: cluster.FactSaved}}, facts, "nothing that asks the cluster on Curator's command line, but for snapshots")
 	dated, guess := cluster.Items([]*cluster.Snapshot{{Name: "a-2026.11.01"}}), cluster.Items([]*cluster.Snapshot{{Name: "b-1"}})
-	g := newestGood{cluster.SeriesOf(nil)}
+	g := newestGood{series: cluster.SeriesOf(nil)}
 	require.Empty(t, g.NeedsOf(dated, append(dated, guess...)), "contents only where a series is a guess")
 	require.Equal(t, []cluster.Need{{Fact: cluster.FactContents}}, g.NeedsOf(guess, guess))
 }
@@ -306,7 +306,7 @@ func TestNewestGoodWhereNumbersMayBeCustomers(t *testing.T) {
 		}
 		start := time.Date(2026, 11, 27, 0, 0, 0, 0, time.UTC)
 		items := cluster.Items([]*cluster.Snapshot{good(prod, "prod", start), good(dev, "dev", start.AddDate(0, 0, 1))})
-		for _, v := range (newestGood{cluster.SeriesOf(nil)}).Judge(start.AddDate(0, 2, 0), items, items) {
+		for _, v := range (newestGood{series: cluster.SeriesOf(nil)}).Judge(start.AddDate(0, 2, 0), items, items) {
 			require.Equal(t, cluster.Yes, v.Match, prod)
 		}
 	}

@@ -10,14 +10,15 @@ import (
 // the last good one. If the series is a guess, it also keeps the newest good snapshot of
 // each family of indices in it.
 type newestGood struct {
-	series func(*cluster.Snapshot) cluster.Series
+	series  func(*cluster.Snapshot) cluster.Series
+	overdue func(time.Time, *cluster.Snapshot) bool
 }
 
 func newNewestGood(o Options) Guard {
 	if !o.KeepNewestGood {
 		return nil
 	}
-	return newestGood{o.Series}
+	return newestGood{o.Series, o.Overdue}
 }
 
 func (newestGood) Name() string { return "keep_newest_good" }
@@ -111,12 +112,15 @@ func (g newestGood) Rests(selected, all []cluster.Item) []cluster.Item {
 	return rests
 }
 
-func (g newestGood) Judge(_ time.Time, selected, all []cluster.Item) []cluster.Verdict {
+func (g newestGood) Judge(now time.Time, selected, all []cluster.Item) []cluster.Verdict {
 	kept := g.newest(all)
 	out := make([]cluster.Verdict, len(selected))
 	for i, it := range selected {
 		out[i] = cluster.Verdict{Match: cluster.No}
-		if v, ok := kept[it.ItemName()]; ok {
+		v, newest := kept[it.ItemName()]
+		if s, ok := it.(*cluster.Snapshot); newest && ok && g.overdue != nil && g.overdue(now, s) {
+			out[i] = cluster.Verdict{Match: cluster.No, Warn: true, Why: v.Why + ", and is deleted because max_age demands it"}
+		} else if newest {
 			out[i] = v
 		}
 	}

@@ -59,6 +59,8 @@ type Job struct {
 	ItemLevel slog.Level
 	// Screen is a terminal that shows what is waited for; nil: none.
 	Screen io.Writer
+	// Columns is the width of the screen; 0: not known.
+	Columns int
 	// TerminationLog is the file for the last words of a run, if it exists; empty: none.
 	// Words are by default those of the report.
 	TerminationLog string

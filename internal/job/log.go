@@ -23,6 +23,7 @@ type lines struct {
 	items  slog.Level
 	dry    bool
 	counts map[cluster.Result]int   // of the outcomes of the action that runs
+	meters map[string]*meter        // of the operations that are waited for
 	waited map[string]time.Duration // when a wait was last logged, by what is waited for
 }
 
@@ -99,8 +100,14 @@ func (l *lines) Observe(e run.Event) {
 			level = slog.LevelInfo
 		}
 		attrs := []any{"id", e.Step.ID, "for", e.Waiting.For, "elapsed", e.Waiting.Elapsed.Round(time.Millisecond).String()}
-		if p := e.Waiting.Progress; p != nil {
-			attrs = append(attrs, "progress", ProgressText(*p))
+		if l.meters == nil {
+			l.meters = map[string]*meter{}
+		}
+		if l.meters[e.Waiting.For] == nil {
+			l.meters[e.Waiting.For] = &meter{}
+		}
+		if text := l.meters[e.Waiting.For].text(e.Waiting); text != "" {
+			attrs = append(attrs, "progress", text)
 		}
 		l.log.Log(context.Background(), level, "waiting", attrs...)
 	case run.Outcome:

@@ -3,29 +3,40 @@ package job
 import (
 	"fmt"
 	"io"
-	"strings"
 	"time"
 
 	"github.com/dustin/go-humanize"
-	"github.com/schollz/progressbar/v3"
 
 	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/run"
 	"github.com/esnap/esnap/internal/terminal"
 )
 
-// progress shows on a terminal what a run waits for.
+// defaultColumns is the width of a terminal that does not say how wide it is.
+const defaultColumns = 80
+
+// progress shows on a terminal what a run waits for, in one line that is written again and
+// again.
 type progress struct {
-	bar    *progressbar.ProgressBar
-	screen io.Writer
+	screen  io.Writer
+	columns int
+	meter   meter
+	shown   bool
 }
 
 func newProgress(j Job) run.Observer {
 	if j.Screen == nil {
 		return nil
 	}
-	return &progress{screen: j.Screen}
+	columns := j.Columns
+	if columns <= 0 {
+		columns = defaultColumns
+	}
+	return &progress{screen: j.Screen, columns: columns}
 }
+
+// clearLine puts the cursor at the beginning of the line, and empties the line.
+const clearLine = "\r\x1b[K"
 
 // Observe implements run.Observer.
 func (p *progress) Observe(e run.Event) {
@@ -34,26 +45,23 @@ func (p *progress) Observe(e run.Event) {
 		p.clear()
 		return
 	}
+	numbers := p.meter.text(w.Waiting)
 	if w.Waiting.Elapsed < time.Second {
 		return
 	}
-	if p.bar == nil {
-		p.bar = progressbar.NewOptions64(-1, progressbar.OptionSetWriter(p.screen), progressbar.OptionClearOnFinish(), progressbar.OptionSetWidth(10),
-			progressbar.OptionSetElapsedTime(false), progressbar.OptionSpinnerType(14))
+	if numbers == "" {
+		numbers = w.Waiting.Elapsed.Round(time.Second).String()
 	}
-	text := []string{fmt.Sprintf("%s, %s", w.Waiting.For, w.Waiting.Elapsed.Round(time.Second))}
-	if pr := w.Waiting.Progress; pr != nil {
-		text = append(text, ProgressText(*pr))
-	}
-	p.bar.Describe(terminal.Line(strings.Join(text, ", ")))
-	_ = p.bar.Add(1)
+	p.shown = true
+	// The last column stays empty: some terminals wrap when it is written.
+	_, _ = io.WriteString(p.screen, clearLine+terminal.Fit(terminal.Line(w.Waiting.For), ": "+terminal.Line(numbers), p.columns-1))
 }
 
 func (p *progress) clear() {
-	if p.bar != nil {
-		_ = p.bar.Finish()
-		p.bar = nil
+	if p.shown {
+		_, _ = io.WriteString(p.screen, clearLine)
 	}
+	p.shown, p.meter = false, meter{}
 }
 
 // ProgressText reads 12/240 shards, 34 MB of 1.2 GB.

@@ -12,6 +12,7 @@ import (
 	"github.com/esnap/esnap/actions"
 	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/flavour"
+	"github.com/esnap/esnap/internal/near"
 	"github.com/esnap/esnap/internal/strictyaml"
 	"github.com/esnap/esnap/repository"
 )
@@ -142,7 +143,8 @@ func (p *parser) readDefaults(n *strictyaml.Node) {
 	}
 	for _, e := range n.Entries {
 		if !known[e.Key.Text] {
-			p.p.AddHint(e.Key, strictyaml.DidYouMean(e.Key.Text, slices.Collect(maps.Keys(known))), "defaults: unknown option %q: no action has it", e.Key.Text)
+			question := near.DidYouMean(e.Key.Text, slices.Collect(maps.Keys(known)))
+			p.p.AddHint(e.Key, question, "defaults: unknown option %q: no action has it", e.Key.Text)
 		}
 	}
 }
@@ -198,7 +200,7 @@ func (p *parser) action(e strictyaml.Entry) {
 	}
 	kind, ok := actions.Kinds[keys.Action]
 	if !ok {
-		p.p.AddHint(n.Get("action"), strictyaml.DidYouMean(keys.Action, slices.Collect(maps.Keys(actions.Kinds))),
+		p.p.AddHint(n.Get("action"), near.DidYouMean(keys.Action, slices.Collect(maps.Keys(actions.Kinds))),
 			"action: there is no action %q; there are %s", keys.Action, strings.Join(slices.Sorted(maps.Keys(actions.Kinds)), ", "))
 		return
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/esnap/esnap/filters"
 	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/flavour"
+	"github.com/esnap/esnap/internal/near"
 	"github.com/esnap/esnap/internal/strictyaml"
 )
 
@@ -82,10 +83,23 @@ func (p *parser) remoteFilters(step *Step, options *strictyaml.Node, given map[s
 
 func (p *parser) chain(list cluster.ListKind, action string, n *strictyaml.Node) filters.Chain {
 	var c filters.Chain
+	var narrowed string // the first filter so far that judges more than names
 	for _, f := range n.Items {
-		if l, ok := p.filter(list, action, f); ok {
-			c = append(c, l)
+		l, ok := p.filter(list, action, f)
+		if !ok {
+			continue
 		}
+		switch {
+		case l.Kind == "retain" && !actions.Kinds[action].Deletes:
+			p.p.Add(f, "filtertype: retain cannot be used here: it selects snapshots to delete")
+		case l.Kind == "retain" && c.Retention() != nil:
+			p.p.Add(f, "filtertype: there are two filters retain; put all rules into one")
+		case l.Kind == "retain" && narrowed != "":
+			p.p.AddHint(f, "put "+narrowed+" after retain", "filtertype: %s stands before retain: retain judges all snapshots of a series", narrowed)
+		case l.Kind != "pattern" && l.Kind != "none" && narrowed == "":
+			narrowed = l.Kind
+		}
+		c = append(c, l)
 	}
 	return c
 }
@@ -102,7 +116,7 @@ func (p *parser) filter(list cluster.ListKind, action string, n *strictyaml.Node
 	}
 	fk, ok := filters.Kinds[typ.Text]
 	if !ok {
-		p.p.AddHint(typ, strictyaml.DidYouMean(typ.Text, slices.Collect(maps.Keys(filters.Kinds))),
+		p.p.AddHint(typ, near.DidYouMean(typ.Text, slices.Collect(maps.Keys(filters.Kinds))),
 			"filtertype: there is no filter %s; there are %s", typ.Shown(), strings.Join(slices.Sorted(maps.Keys(filters.Kinds)), ", "))
 		return link, false
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/esnap/esnap/actions"
 	"github.com/esnap/esnap/filters"
 	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/coverage"
 	"github.com/esnap/esnap/internal/flavour"
 	"github.com/esnap/esnap/internal/guard"
 	"github.com/esnap/esnap/internal/strftime"
@@ -131,6 +132,12 @@ func Complete(step *Step, o Options) {
 	if a, ok := step.Action.(actions.Guarded); ok {
 		pr := a.Protection()
 		g.KeepNewestGood, g.Protect, g.NamedExactly = pr.KeepNewestGood, pr.Protect, pr.NamedExactly
+		if c := pr.Copies; c != nil {
+			g.Copies = &guard.Copies{
+				Repositories: c.Repositories, Min: c.Min, Complete: c.Complete,
+				Rules: coverage.Rules{Zones: []*time.Location{c.Zone}, Settle: c.Settle},
+			}
+		}
 		var finders []cluster.DateFinder
 		for _, t := range step.Chain.Timestrings() {
 			if l, err := strftime.NewLayout(t); err == nil {
@@ -138,6 +145,13 @@ func Complete(step *Step, o Options) {
 			}
 		}
 		g.Series = cluster.SeriesOf(pr.Series, finders...)
+		if r := step.Chain.Retention(); r != nil {
+			if p := r.SeriesPatterns(); len(p) > 0 {
+				g.Series = cluster.SeriesOf(p, finders...)
+			}
+			r.GroupBy(g.Series)
+			g.Overdue = r.Overdue
+		}
 	}
 	if kind.List == cluster.Indices && step.Chain.TakesOlder() {
 		g.Periods = &guard.Periods{Zone: step.Location}

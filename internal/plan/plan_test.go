@@ -334,7 +334,11 @@ func TestFindings(t *testing.T) {
 		{"a suffix with a wildcard", file("1: {action: open, filters: [{filtertype: pattern, kind: suffix, value: 'x*-old'}]}"), []string{"suffix x*-old: this is a regular expression"}},
 		{"all but some", file(remove("1", "{filtertype: pattern, kind: regex, value: '^(a|b)$', exclude: true}")), []string{"no filter of delete_indices selects by name"}},
 		{"dates in the names", file(remove("1", "{filtertype: pattern, kind: timestring, value: '%Y.%m.%d'}")), nil},
-		{"an unknown option without a value", file("1: {action: close, options: {extra_settings: , ignore_empty_lst: None}, filters: [" + logs + "]}"), []string{`unknown option of close "extra_settings"; it has no value and counts as not given`, `unknown option of close "ignore_empty_lst"; it has no value and counts as not given; did you mean "ignore_empty_list"?`}},
+		{"an unknown option without a value",
+			file("1: {action: close, options: {extra_settings: , ignore_empty_lst: None}, filters: [" + logs + "]}"), []string{
+				`unknown option of close "extra_settings"; it has no value and counts as not given`,
+				`unknown option of close "ignore_empty_lst"; it has no value and counts as not given; did you mean ignore_empty_list?`,
+			}},
 		{"an unknown option of a filter without a value", file(remove("1", "{filtertype: pattern, kind: prefix, value: logs-, bogus: }")), []string{`unknown option of the filter pattern "bogus"; it has no value`}},
 		{"a variable that is not set", "actions:\n  1:\n    action: close\n    options:\n      timeout_override: ${NOT_SET}\n    filters: [" + logs + "]\n", []string{"timeout_override has no value: the environment variable NOT_SET is not set"}},
 		{"a variable of a list that is not set, in a disabled action", "actions:\n  1:\n    action: restore\n    options:\n      repository: r\n      disable_action: true\n      indices:\n      - ${NOT_SET}\n", []string{"indices: an entry counts as not given, as the action is disabled: the environment variable NOT_SET is not set"}},

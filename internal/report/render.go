@@ -107,6 +107,7 @@ func (r *Report) names(w io.Writer) error {
 const shownSpared = 10
 
 func (r *Report) table(w io.Writer, wide bool) error {
+	w, paint := terminal.Colours(w)
 	var b strings.Builder
 	p := func(format string, args ...any) { terminal.Fprintf(&b, format, args...) }
 	mode := ""
@@ -121,33 +122,36 @@ func (r *Report) table(w io.Writer, wide bool) error {
 	} else if r.Error == "" {
 		p("%s: nothing to do; the cluster was not contacted%s\n", r.File, mode)
 	}
+	last := r.LastWords()
 	for _, x := range r.Repositories {
-		p("\nrepository %s (%s)  %s\n", x.Name, x.Type, x.Result)
+		p("\nrepository %s (%s)  %s\n", x.Name, x.Type, paint.Paint(x.Result, x.Result))
 		if x.Detail != "" {
 			p("  %s\n", x.Detail)
 		}
 		for _, d := range x.Drift {
 			p("  drift: %s\n", d)
 		}
-		problem(&b, x.Error, x.Hint)
+		problem(&b, x.Error, hintOnce(x.Hint, last))
 	}
 	for _, a := range r.Actions {
-		a.table(&b, r.DryRun, wide)
+		a.table(&b, paint, r.DryRun, wide, last)
 	}
 	p("\n")
 	for _, warning := range r.Warnings {
 		p("warning: %s\n", warning)
 	}
-	p("%s\n", strings.Join(r.LastWords(), "; "))
+	for _, line := range last {
+		p("%s\n", strings.ReplaceAll(line, "\n", "; "))
+	}
 	_, err := io.WriteString(w, b.String())
 	return err
 }
 
 func problem(b *strings.Builder, err, hint string) {
-	if err == "" {
-		return
-	}
 	for i, line := range strings.Split(err, "\n") {
+		if err == "" {
+			break
+		}
 		if i == 0 {
 			terminal.Fprintf(b, "  error: %s\n", line)
 		} else {
@@ -159,13 +163,13 @@ func problem(b *strings.Builder, err, hint string) {
 	}
 }
 
-func (a *Action) table(b *strings.Builder, dryRun, wide bool) {
+func (a *Action) table(b *strings.Builder, paint terminal.Painter, dryRun, wide bool, last []string) {
 	p := func(format string, args ...any) { terminal.Fprintf(b, format, args...) }
 	status := a.Status
 	if dryRun && (status == "done" || status == "partial") {
 		status = "would be " + status
 	}
-	p("\n%s  %s  %s  (%s)\n", a.ID, a.Action, words(status), duration(a.DurationMS))
+	p("\n%s  %s  %s  (%s)\n", a.ID, a.Action, paint.Paint(a.Status, words(status)), duration(a.DurationMS))
 	if a.Description != "" && a.Description != "No description given" {
 		p("   %s\n", a.Description)
 	}
@@ -176,7 +180,7 @@ func (a *Action) table(b *strings.Builder, dryRun, wide bool) {
 		p("     %s\n", f.Line())
 	}
 	a.spared(b, wide)
-	a.outcomes(b, wide)
+	a.outcomes(b, paint, wide)
 	for _, w := range a.Warnings {
 		if slices.Contains([]string{"not_run", "disabled", "empty"}, a.Status) { // why it was not run
 			p("   %s\n", w)
@@ -184,11 +188,35 @@ func (a *Action) table(b *strings.Builder, dryRun, wide bool) {
 		}
 		p("   warning: %s\n", w)
 	}
-	if a.Error != "" {
-		var inner strings.Builder
-		problem(&inner, a.Error, a.Hint)
-		b.WriteString(strings.ReplaceAll(" "+strings.TrimSuffix(inner.String(), "\n"), "\n", "\n ") + "\n")
+	var inner strings.Builder
+	problem(&inner, a.unsaid(), hintOnce(a.Hint, last))
+	for line := range strings.Lines(inner.String()) {
+		b.WriteString(" " + line)
 	}
+}
+
+// hintOnce is a hint, unless the last lines of the table have it.
+func hintOnce(hint string, last []string) string {
+	if slices.Contains(last, "hint: "+hint) {
+		return ""
+	}
+	return hint
+}
+
+// unsaid is what the error of an action says besides the error of its first failed item,
+// which is in the list of outcomes.
+func (a *Action) unsaid() string {
+	first := slices.IndexFunc(a.Outcomes, func(o Outcome) bool { return o.Result == string(cluster.Failure) && o.Error != "" })
+	if first < 0 {
+		return a.Error
+	}
+	o := a.Outcomes[first]
+	before, after, found := strings.Cut(a.Error, o.What+" "+o.Name+": "+o.Error)
+	if !found {
+		return a.Error
+	}
+	parts := []string{strings.TrimSuffix(before, "; the first is "), strings.TrimPrefix(after, "\n")}
+	return strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), "\n")
 }
 
 // tail is the part of a name that its family leaves out.
@@ -248,7 +276,7 @@ func (o Outcome) Words() string {
 	return o.past
 }
 
-func (a *Action) outcomes(b *strings.Builder, wide bool) {
+func (a *Action) outcomes(b *strings.Builder, paint terminal.Painter, wide bool) {
 	var order []string
 	group := map[string][]Outcome{}
 	for _, o := range a.Outcomes {
@@ -261,19 +289,23 @@ func (a *Action) outcomes(b *strings.Builder, wide bool) {
 	for _, w := range order {
 		list := group[w]
 		if len(list) > 1 {
-			terminal.Fprintf(b, "   %s %s\n", w, cluster.Count(len(list), list[0].What))
+			terminal.Fprintf(b, "   %s %s\n", paint.Paint(list[0].Result, w), cluster.Count(len(list), list[0].What))
 		}
+		names := namesByError(list, wide)
 		for i, o := range list {
 			if len(list) > 1 && o.Detail == "" && o.Error == "" && !wide {
 				continue // the families above name them
 			}
-			if i == shownSpared && !wide {
+			if names[i] == "" {
+				continue // an item above has the same error, and names this one
+			}
+			if i >= shownSpared && !wide {
 				terminal.Fprintf(b, "     … and %d more\n", len(list)-i)
 				break
 			}
-			line := fmt.Sprintf("   %s %s %s", w, o.What, o.Name)
+			line, result := fmt.Sprintf(" %s %s", o.What, o.Name), paint.Paint(o.Result, w)
 			if len(list) > 1 {
-				line = "     " + o.Name
+				line, result = "  "+names[i], ""
 			}
 			if o.Detail != "" {
 				line += ": " + o.Detail
@@ -281,9 +313,32 @@ func (a *Action) outcomes(b *strings.Builder, wide bool) {
 			if o.Error != "" {
 				line += ": " + strings.ReplaceAll(o.Error, "\n", "; ")
 			}
-			terminal.Fprintf(b, "%s\n", line)
+			terminal.Fprintf(b, "   %s%s\n", result, line)
 		}
 	}
+}
+
+// namesByError are the names of outcomes as they are listed: those with the same error are
+// with the first of them, so that the error is there once. The others are empty.
+func namesByError(list []Outcome, wide bool) []string {
+	together := make([][]string, len(list))
+	first := map[[2]string]int{}
+	for i, o := range list {
+		key := [2]string{o.Detail, o.Error}
+		at, known := first[key]
+		if !known || o.Error == "" {
+			at, first[key] = i, i
+		}
+		together[at] = append(together[at], o.Name)
+	}
+	names := make([]string, len(list))
+	for i, t := range together {
+		if more := len(t) - shownSpared; more > 0 && !wide {
+			t = append(t[:shownSpared], fmt.Sprintf("and %d more", more))
+		}
+		names[i] = strings.Join(t, ", ")
+	}
+	return names
 }
 
 func (r *Report) summary() string {

@@ -223,9 +223,55 @@ func TestStatus(t *testing.T) {
 	}
 }
 
+// TestErrorsAreSaidOnce: in the list of items or under the action; the last lines name the
+// first cause again.
+func TestErrorsAreSaidOnce(t *testing.T) {
+	step := plan.Step{ID: "1", Kind: "delete_indices", Action: &actions.DeleteIndices{}}
+	fails := func(name string, err error) run.Event {
+		o := cluster.Outcome{Verb: cluster.VerbDelete, What: "index", Name: name, Result: cluster.Failure, Err: err}
+		return run.Outcome{Step: step, Outcome: o}
+	}
+	disk, busy := errors.New("disk full"), errors.New("busy:\nsnapshot")
+	for name, c := range map[string]struct {
+		outcomes []run.Event
+		err      error
+		want     string
+	}{
+		"one": {[]run.Event{fails("a", disk)}, errors.New("index a: disk full"),
+			"   failed index a: disk full\n\n1 action: 1 failed; 0s\nerror: action 1 (delete_indices): index a: disk full\nhint: look\n"},
+		"three, two alike": {
+			[]run.Event{fails("a", disk), fails("b", busy), fails("c", disk)}, errors.New("3 of 4 failed; the first is index a: disk full"),
+			"   failed 3 indices\n     a, c: disk full\n     b: busy:; snapshot\n   error: 3 of 4 failed\n\n" +
+				"1 action: 1 failed; 0s\nerror: action 1 (delete_indices): 3 of 4 failed; the first is index a: disk full\nhint: look\n",
+		},
+		"many alike": {
+			func() (list []run.Event) {
+				for _, i := range days("x-", 1, 12) {
+					list = append(list, fails(i.ItemName(), disk))
+				}
+				return list
+			}(), errors.New("12 of 12 failed; the first is index x-2026.11.01: disk full"),
+			"x-2026.11.09, x-2026.11.10, and 2 more: disk full\n   error: 12 of 12 failed\n\n",
+		},
+		"of an item and of the action": {
+			[]run.Event{fails("b", busy)}, errors.Join(errors.New("index b: busy:\nsnapshot"), errors.New("interrupted")),
+			"   failed index b: busy:; snapshot\n   error: interrupted\n\n",
+		},
+		"of the action": {nil, disk,
+			"(0s)\n   error: disk full\n\n1 action: 1 failed; 0s\nerror: action 1 (delete_indices): disk full\nhint: look\n"},
+	} {
+		res := run.ActionResult{Step: step, Err: cluster.WithHint(c.err, "look")}
+		events := append([]run.Event{run.ActionStarting{Step: step}}, c.outcomes...)
+		events = append(events, run.ActionDone{Step: step, Result: res}, run.Finished{Result: run.Result{Actions: []run.ActionResult{res}}})
+		text := written(t, collect(events, 1), "table")
+		require.Contains(t, text, c.want, name)
+		require.Equal(t, 1, strings.Count(text, "hint: look"), name)
+	}
+}
+
 // A run that ends before its first action is a report, too.
 func TestRunThatDidNotBegin(t *testing.T) {
 	r := collect([]run.Event{run.Finished{Result: run.Result{Err: &cluster.Error{Op: "ask", Kind: cluster.ErrUnreachable, Text: "no route", Hint: "look at the network"}, Duration: 10 * time.Second}}}, 3)
-	require.Equal(t, "\nno action was run; 10s; error: ask: no route; hint: look at the network\n", written(t, r, "table"))
+	require.Equal(t, "\nno action was run; 10s\nerror: ask: no route\nhint: look at the network\n", written(t, r, "table"))
 	require.Equal(t, 3, r.ExitCode)
 }

@@ -94,10 +94,6 @@ func SizesNeeded(r Request, l Listings) []Ref {
 	return refs
 }
 
-// shrunk is how much smaller a newer copy may be than the first one before it counts as a
-// copy of a recreated, nearly empty index.
-const shrunk = 0.95
-
 // choose picks the snapshot of one index; why is empty if there is none.
 func (r Request) choose(index string, eligible []*cluster.Snapshot, l Listings) (s *cluster.Snapshot, why string, warning string) {
 	start, end, dated := cluster.Period(index)
@@ -114,7 +110,7 @@ func (r Request) choose(index string, eligible []*cluster.Snapshot, l Listings) 
 			return newest, "the newest complete copy", ""
 		case first == newest:
 			return newest, fmt.Sprintf("the only complete copy made after the index's %s had ended (%s)", unit, stamp(end)), ""
-		case r.Snapshot != Latest && size(first) > 0 && size(newest) > 0 && float64(size(newest)) < shrunk*float64(size(first)):
+		case r.Snapshot != Latest && cluster.Recreated(size(first), size(newest)):
 			return first, fmt.Sprintf("the first complete copy made after the index's %s had ended (%s); the newest one, in %s, has only %s of %s bytes: the index was deleted and recreated meanwhile",
 				unit, stamp(end), newest.Name, group(size(newest)), group(size(first))), ""
 		default:

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/near"
 	"github.com/esnap/esnap/internal/rename"
 )
 
@@ -145,6 +146,14 @@ func (p *Plan) Groups() []Group {
 	return groups
 }
 
+// suggestion continues the text about a name that was not found.
+func suggestion(name string, known []string) string {
+	if question := near.DidYouMean(name, known); question != "" {
+		return "; " + question
+	}
+	return ""
+}
+
 // NewPlan makes the plan. Names that no snapshot contains, copies that cannot be used and
 // conflicts become refusals; the plan lists all of them at once.
 func NewPlan(r Request, l Listings) *Plan {
@@ -164,7 +173,7 @@ func NewPlan(r Request, l Listings) *Plan {
 	}
 	eligible := r.eligible(l.Snapshots)
 	if r.Snapshot != "" && r.Snapshot != Latest && len(eligible) == 0 {
-		p.miss("there is no finished snapshot %s%s", r.Snapshot, nearest(r.Snapshot, cluster.Names(l.Snapshots)))
+		p.miss("there is no finished snapshot %s%s", r.Snapshot, suggestion(r.Snapshot, cluster.Names(l.Snapshots)))
 		return p
 	}
 	wanted, missing := Wanted(r, l.Snapshots)
@@ -180,7 +189,7 @@ func NewPlan(r Request, l Listings) *Plan {
 		case r.Red:
 			p.cannot(m, "%s", r.noSnapshot(m, l.Snapshots))
 		case !r.IgnoreMissing:
-			p.miss("%s%s%s", r.place(m), r.noSnapshot(m, l.Snapshots), nearest(m, allIndices(eligible)))
+			p.miss("%s%s%s", r.place(m), r.noSnapshot(m, l.Snapshots), suggestion(m, allIndices(eligible)))
 		}
 	}
 	var rule *rename.Rule

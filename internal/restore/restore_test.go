@@ -103,8 +103,11 @@ func TestWhichSnapshot(t *testing.T) {
 		{"named, lacks shards of it", Request{Snapshot: "holes"}, []*cluster.Snapshot{first, holed("holes", "2026-11-07 01:00", logs)}, nil, "", "no snapshot contains a complete copy of " + logs + ": in holes shards are missing", ""},
 		{"named, lacks shards of it, partial", Request{Snapshot: "holes", Partial: true}, []*cluster.Snapshot{first, holed("holes", "2026-11-07 01:00", logs)}, nil, "holes", "named", "its copy in holes has missing shards"},
 		{"named, FAILED", Request{Snapshot: "f", Partial: true}, []*cluster.Snapshot{first, failed("f", "2026-11-07 01:00", logs)}, nil, "", "in f shards are missing (FAILED)", ""},
-		{"named, lacks the index", Request{Snapshot: "others"}, []*cluster.Snapshot{first, snap("others", "2026-11-07 01:00", "logs-2026.11.04")}, nil, "", "contains the index " + logs + "; r/first, started 2026-11-04 01:00 UTC, contains it; the nearest names are logs-2026.11.04", ""},
-		{"named, not there", Request{Snapshot: "frist"}, []*cluster.Snapshot{first, second}, nil, "", "there is no finished snapshot frist; the nearest names are first", ""},
+		{"named, lacks the index", Request{Snapshot: "others"},
+			[]*cluster.Snapshot{first, snap("others", "2026-11-07 01:00", "logs-2026.11.04")}, nil, "",
+			"contains the index " + logs + "; r/first, started 2026-11-04 01:00 UTC, contains it; did you mean logs-2026.11.04?", ""},
+		{"named, not there", Request{Snapshot: "frist"}, []*cluster.Snapshot{first, second}, nil, "",
+			"there is no finished snapshot frist; did you mean first?", ""},
 		{"named, still running", Request{Snapshot: "p"}, []*cluster.Snapshot{running("p", "2026-11-08 01:00", logs)}, nil, "", "there is no finished snapshot p", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -175,7 +178,9 @@ func TestWanted(t *testing.T) {
 func TestMissingNames(t *testing.T) {
 	l := Listings{Snapshots: []*cluster.Snapshot{snap("a", "2026-11-10 01:00", logs, "logs-2026.11.04")}}
 	p := NewPlan(Request{Indices: []string{"lgos-2026.11.03", logs, "zzz"}}, l)
-	require.Equal(t, []string{"no snapshot contains the index lgos-2026.11.03; the nearest names are " + logs + ", logs-2026.11.04", "no snapshot contains the index zzz"}, p.Missing)
+	require.Equal(t, []string{
+		"no snapshot contains the index lgos-2026.11.03; did you mean " + logs + "?", "no snapshot contains the index zzz",
+	}, p.Missing)
 	require.Len(t, p.Items, 1, "the plan says all at once")
 	p = NewPlan(Request{Indices: []string{"lgos-2026.11.03", logs}, IgnoreMissing: true}, l)
 	require.Empty(t, p.Missing)

@@ -82,6 +82,29 @@ func TestTheNewestGoodSnapshotGoesAway(t *testing.T) {
 	require.Equal(t, map[string]cluster.Result{"s-2026.10.01": cluster.Done, "s-2026.10.02": cluster.Unchanged}, r.outcomes())
 }
 
+// TestARetainedSnapshotGoesAway while the deletion of another one waits: then that other
+// one has the last copy, and stays.
+func TestARetainedSnapshotGoesAway(t *testing.T) {
+	b := newBench(t, clustertest.Elasticsearch("6.7.0"))
+	for n, s := range []cluster.Snapshot{
+		{Name: "s-2026.10.01", Indices: []string{"logs-2026.09.01", "logs-2026.09.02"}},
+		{Name: "s-2026.10.02", Indices: []string{"logs-2026.09.01", "logs-2026.09.02", "logs-2026.09.03"}},
+		{Name: "s-2026.10.03", Indices: []string{"logs-2026.09.04"}},
+	} {
+		s.Start = now.AddDate(0, -1, n)
+		b.c.AddSnapshot("r", s)
+	}
+	const file = "actions: {1: {action: delete_snapshots, options: {repository: r, wait_for_running: 5m}, filters: [{filtertype: retain, cover: 400d}]}}"
+	busyFirst(b, "DeleteSnapshots", func() {
+		require.NoError(t, b.c.DeleteSnapshots(context.Background(), cluster.DeleteSnapshots{Repository: "r", Names: []string{"s-2026.10.02"}}))
+	})
+	res, r := b.run(file)
+	require.NoError(t, errors.Join(res.Errors()...))
+	require.Equal(t, []string{"s-2026.10.01", "s-2026.10.03"}, b.snapshots("r"))
+	require.Equal(t, map[string]cluster.Result{"s-2026.10.01": cluster.Unchanged}, r.outcomes())
+	require.Contains(t, r.warnings(), "other snapshots changed since it was selected: retained by cover 400d (logs-2026.09.01 and 1 more)")
+}
+
 // TestDeletedIsAPartOfSaved: what a snapshot action of the run selected, and its
 // snapshot does not contain, is not deleted after it.
 func TestDeletedIsAPartOfSaved(t *testing.T) {

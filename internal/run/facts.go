@@ -11,7 +11,7 @@ import (
 type facts struct {
 	reader cluster.IndexReader
 	// more are facts about the cluster of the run that its index reader does not know.
-	more func(ctx context.Context, f cluster.Fact, items []cluster.Item) error
+	more func(ctx context.Context, n cluster.Need, items []cluster.Item) error
 }
 
 // fetch adds the facts that filters and guards need to the items still in
@@ -33,7 +33,7 @@ func (f facts) fetch(ctx context.Context, needs []cluster.Need, items []cluster.
 			err = f.segments(ctx, indices)
 		default:
 			if f.more != nil {
-				err = f.more(ctx, n.Fact, items)
+				err = f.more(ctx, n, items)
 			}
 		}
 		if err != nil {
@@ -139,10 +139,16 @@ func (f facts) writeAliases(ctx context.Context, indices []*cluster.Index) error
 
 // facts asks the cluster the run is about.
 func (r *runner) facts(s plan.Step) facts {
-	return facts{r.lister, func(ctx context.Context, f cluster.Fact, items []cluster.Item) error {
-		switch f {
+	return facts{r.lister, func(ctx context.Context, n cluster.Need, items []cluster.Item) error {
+		switch n.Fact {
 		case cluster.FactContents:
 			return r.contents(ctx, s.Source(), cluster.Of[*cluster.Snapshot](items))
+		case cluster.FactLive:
+			return r.live(ctx, cluster.Of[*cluster.Snapshot](items))
+		case cluster.FactSizes:
+			return r.sizes(ctx, s.Source(), cluster.Of[*cluster.Snapshot](items))
+		case cluster.FactHolders:
+			return r.holders(ctx, n.Field, cluster.Of[*cluster.Index](items))
 		case cluster.FactMounts:
 			return r.mounts(ctx, cluster.Of[*cluster.Snapshot](items))
 		case cluster.FactSaved:

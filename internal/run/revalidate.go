@@ -36,15 +36,21 @@ func (r *runner) revalidate(ctx context.Context, s plan.Step, selected []cluster
 	for _, n := range names {
 		ours = append(ours, was[n])
 	}
-	now, all, err := r.readAgain(ctx, s, ours)
+	now, all, again, err := r.readAgain(ctx, s, ours)
 	if err != nil {
 		return nil, err
+	}
+	if again {
+		if err := r.chooseAgain(ctx, s, all, keep); err != nil {
+			return nil, err
+		}
 	}
 	var rest []cluster.Item
 	for _, it := range ours {
 		name := it.ItemName()
 		again, there := now[name]
 		switch {
+		case keep[name] != "":
 		case !there:
 			keep[name] = actions.Gone
 		case again.ItemUUID() != it.ItemUUID():
@@ -56,31 +62,52 @@ func (r *runner) revalidate(ctx context.Context, s plan.Step, selected []cluster
 	if rest, err = r.filterAgain(ctx, s, was, rest, keep); err != nil {
 		return nil, err
 	}
+	r.again = true
+	defer func() { r.again = false }()
 	_, spared, err := r.guard(ctx, s, rest, all)
 	for _, sp := range spared {
 		keep[sp.Item.ItemName()] = "skipped: spared by the guard " + sp.By + ": " + sp.Why
 	}
 	for name, why := range keep {
-		if why != actions.Gone {
+		if _, ours := was[name]; !ours || !slices.Contains(names, name) {
+			delete(keep, name)
+		} else if why != actions.Gone {
 			r.warn("%s: %s", name, why)
 		}
 	}
 	return keep, err
 }
 
+// chooseAgain has all filters select in a listing that was read again, where one of them
+// judges items in the light of others, and keeps what they no longer select.
+func (r *runner) chooseAgain(ctx context.Context, s plan.Step, all []cluster.Item, keep map[string]string) error {
+	if !slices.ContainsFunc(s.Chain, func(l filters.Link) bool { _, whole := l.Filter.(filters.Whole); return whole }) {
+		return nil
+	}
+	sel, err := s.Chain.Select(ctx, r.o.Now.In(s.Location), all, r.facts(s).fetch)
+	if err != nil {
+		return err
+	}
+	r.noteRetained(sel)
+	for _, sp := range sel.Spared {
+		keep[sp.Item.ItemName()] = "skipped: other snapshots changed since it was selected: " + sp.Why
+	}
+	return nil
+}
+
 // readAgain reads the items as they are now, and the listing in whose light guards
 // judge them: read again as a whole only if something changed on which they rest.
-func (r *runner) readAgain(ctx context.Context, s plan.Step, ours []cluster.Item) (now map[string]cluster.Item, all []cluster.Item, err error) {
+func (r *runner) readAgain(ctx context.Context, s plan.Step, ours []cluster.Item) (now map[string]cluster.Item, all []cluster.Item, reread bool, err error) {
 	now, all = map[string]cluster.Item{}, r.all
 	if s.Selects() == cluster.Indices {
 		list, err := r.c.IndicesNamed(ctx, cluster.Names(ours))
 		for _, i := range list {
 			now[i.Name] = i
 		}
-		return now, all, err
+		return now, all, false, err
 	}
 	names := cluster.Names(ours)
-	var rests []*cluster.Snapshot
+	rests := slices.Clone(r.retained)
 	for _, g := range s.Guards {
 		if g, ok := g.(resting); ok {
 			rests = append(rests, cluster.Of[*cluster.Snapshot](g.Rests(ours, all))...)
@@ -92,7 +119,7 @@ func (r *runner) readAgain(ctx context.Context, s plan.Step, ours []cluster.Item
 	slices.Sort(names)
 	list, err := r.c.SnapshotsNamed(ctx, s.Source(), slices.Compact(names))
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, false, err
 	}
 	for _, x := range list {
 		now[x.Name] = x
@@ -103,10 +130,10 @@ func (r *runner) readAgain(ctx context.Context, s plan.Step, ours []cluster.Item
 			r.cache.drop()
 			all, err = r.list(ctx, s)
 			r.all = all
-			return now, all, err
+			return now, all, err == nil, err
 		}
 	}
-	return now, all, nil
+	return now, all, false, nil
 }
 
 // filterAgain leaves out what a filter would no longer select, because something that

@@ -31,6 +31,8 @@ type Options struct {
 	Only, Skip []string
 	// Force goes through refusals of planners and of changed repositories.
 	Force bool
+	// MaxItems, if set, replaces the brakes of all deleting actions.
+	MaxItems *int64
 	// AllowClockSkew deletes although the clocks differ.
 	AllowClockSkew bool
 	// Timeout is the client's time-out of one request.
@@ -61,10 +63,15 @@ type runner struct {
 	cache  *listings
 	obs    Observer
 	step   *plan.Step
-	all    []cluster.Item  // the listing behind the current step's selection
-	never  map[string]int  // families that are deleted and that no snapshot action takes
-	alone  map[string]bool // repositories whose lonely snapshots were warned of
-	taken  []taken         // the snapshots that the run's actions took, or were to take
+	all    []cluster.Item // the listing behind the current step's selection
+	// retained are the good snapshots because of which the current step's filters
+	// selected others.
+	retained []*cluster.Snapshot
+	// again is true while what was selected is judged again, right before its deletion.
+	again bool
+	never map[string]int  // families that are deleted and that no snapshot action takes
+	alone map[string]bool // repositories whose lonely snapshots were warned of
+	taken []taken         // the snapshots that the run's actions took, or were to take
 	// registered are the repositories that this run registered or updated.
 	registered []string
 	notReady   string     // the repository that could not be prepared
@@ -275,6 +282,9 @@ func (r *runner) act(ctx context.Context, s plan.Step, sel cluster.Selection, sl
 		if len(sel.Selected) == 0 {
 			return nil // guards spared everything
 		}
+		if err := r.brake(s, sel.Selected); err != nil {
+			return err
+		}
 		if err := r.clocksAgree(); err != nil {
 			return err
 		}
@@ -342,6 +352,26 @@ func (r *runner) act(ctx context.Context, s plan.Step, sel cluster.Selection, sl
 		summary = cluster.WithHint(summary, "%s", hint)
 	}
 	return errors.Join(summary, err)
+}
+
+// brake refuses to delete more than the action's brakes allow.
+func (r *runner) brake(s plan.Step, selected []cluster.Item) error {
+	a, ok := s.Action.(actions.Braked)
+	if !ok {
+		return nil
+	}
+	limits := a.Limits()
+	if r.o.MaxItems != nil {
+		limits = actions.Brakes{MaxItems: r.o.MaxItems}
+	}
+	err := limits.Refuse(s.Selects().Item(), len(selected), len(s.Chain.Named(r.o.Now.In(s.Location), r.all)))
+	if err == nil {
+		return nil
+	}
+	if r.plan.File == "" {
+		return cluster.WithHint(err, "--max-items %d allows it", len(selected))
+	}
+	return cluster.WithHint(err, "look at what is selected; to let it through once: esnap run --only %s --max-items %d %s", s.ID, len(selected), r.plan.File)
 }
 
 // askClocks begins to compare our clock with the cluster's if some step deletes.

@@ -303,6 +303,34 @@ actions:
 	}
 }
 
+// TestProgressAtEveryLook: once progress was read, every look has it, and names what runs.
+func TestProgressAtEveryLook(t *testing.T) {
+	b := newBench(t)
+	b.c.SnapshotPolls, b.c.RestorePolls = 60, 120
+	b.c.AddIndices("logs-a", "logs-b", "x")
+	b.c.AddSnapshot("r", cluster.Snapshot{Name: "s", Indices: []string{"i", "j"}})
+	const restoreTwo = "actions: {1: {action: restore, options: {repository: r, name: s, indices: [i, j]}, filters: [{filtertype: none}]}}"
+	for file, want := range map[string]string{
+		takeSnapshot: "snapshot r/snap-20261121010008",
+		"actions: {1: {action: restore, options: {repository: r, name: s, indices: [i, j]}, filters: [{filtertype: none}]}}"://
+		"restore 2 indices from r/s",
+	} {
+		res, r := b.run(file)
+		require.NoError(t, errors.Join(res.Errors()...))
+		read := 0
+		for _, w := range of[run.Waiting](r) {
+			if w.Waiting.Elapsed < 2*time.Second {
+				continue
+			}
+			require.Equal(t, want, w.Waiting.For)
+			require.NotNil(t, w.Waiting.Progress, w.Waiting.Elapsed)
+			require.Positive(t, w.Waiting.Progress.ShardsTotal)
+			read++
+		}
+		require.Greater(t, read, 3, file)
+	}
+}
+
 func TestASnapshotIsTakenAndJudged(t *testing.T) {
 	b := newBench(t)
 	b.c.SnapshotPolls = 5

@@ -170,6 +170,84 @@ func (r *runner) contents(ctx context.Context, repository string, snapshots []*c
 	return nil
 }
 
+// holders adds to indices which snapshots of a repository contain them.
+func (r *runner) holders(ctx context.Context, repository string, indices []*cluster.Index) error {
+	list, err := r.lister.Snapshots(ctx, repository, true)
+	if err == nil && r.again {
+		list, err = r.stillThere(ctx, repository, list)
+	}
+	if errors.Is(err, cluster.ErrNoRepository) {
+		return cluster.WithHint(err, "require_snapshot names the repository %s; register it, or correct the name", repository)
+	}
+	if err != nil {
+		return err
+	}
+	byName := make(map[string]*cluster.Index, len(indices))
+	for _, i := range indices {
+		if i.Holders == nil {
+			i.Holders = map[string][]*cluster.Snapshot{}
+		}
+		i.Holders[repository] = nil
+		byName[i.Name] = i
+	}
+	for _, s := range list {
+		for _, name := range s.Indices {
+			if i := byName[name]; i != nil && s.State != cluster.InProgress {
+				i.Holders[repository] = append(i.Holders[repository], s)
+			}
+		}
+	}
+	return nil
+}
+
+// stillThere returns a repository's listing as it is now. It is read again as a whole only
+// if snapshots that it has are gone.
+func (r *runner) stillThere(ctx context.Context, repository string, list []*cluster.Snapshot) ([]*cluster.Snapshot, error) {
+	uuids, err := r.c.SnapshotUUIDs(ctx, repository)
+	if err != nil {
+		return nil, err
+	}
+	if !slices.ContainsFunc(list, func(s *cluster.Snapshot) bool { return !s.Assumed && len(s.Indices) > 0 && uuids[s.Name] != s.UUID }) {
+		return list, nil
+	}
+	r.cache.drop()
+	return r.lister.Snapshots(ctx, repository, true)
+}
+
+// live adds to snapshots which indices the cluster has.
+func (r *runner) live(ctx context.Context, snapshots []*cluster.Snapshot) error {
+	list, err := r.lister.Indices(ctx)
+	if err != nil {
+		return err
+	}
+	byName := make(map[string]*cluster.Index, len(list))
+	for _, i := range list {
+		byName[i.Name] = i
+	}
+	for _, s := range snapshots {
+		s.LiveIndices = byName
+	}
+	return nil
+}
+
+// sizes adds to snapshots how many bytes each index takes in them. What cannot be read
+// stays unknown.
+func (r *runner) sizes(ctx context.Context, repository string, snapshots []*cluster.Snapshot) error {
+	for _, s := range snapshots {
+		if s.Sizes != nil || s.Assumed {
+			continue
+		}
+		sizes, err := r.lister.SnapshotSizes(ctx, repository, s.Name)
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if err == nil {
+			s.Sizes = sizes
+		}
+	}
+	return nil
+}
+
 // mounts adds to snapshots which indices are mounted from them.
 func (r *runner) mounts(ctx context.Context, snapshots []*cluster.Snapshot) error {
 	list, err := r.lister.Indices(ctx)

@@ -12,6 +12,7 @@ import (
 	"github.com/esnap/esnap/filters"
 	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/guard"
+	"github.com/esnap/esnap/internal/near"
 	"github.com/esnap/esnap/internal/plan"
 )
 
@@ -29,6 +30,7 @@ func (r *runner) choose(ctx context.Context, s plan.Step) (cluster.Selection, in
 	if err != nil {
 		return cluster.Selection{}, 0, err
 	}
+	r.noteRetained(sel)
 	warned := map[string]bool{} // a reason that is not about one name is warned of once
 	for _, sp := range sel.Spared {
 		if sp.Warn && !warned[sp.Why] {
@@ -62,8 +64,20 @@ func (r *runner) choose(ctx context.Context, s plan.Step) (cluster.Selection, in
 	sel.Spared = append(sel.Spared, spared...)
 	r.all = all
 	r.warnAlone(s, spared)
+	r.warnUnproven(ctx, s, kept, spared)
 	r.noteNeverSaved(s, sel.Selected)
 	return sel, len(all), nil
+}
+
+// noteRetained notes the good snapshots because of which the filter retain selected
+// others.
+func (r *runner) noteRetained(sel cluster.Selection) {
+	r.retained = nil
+	for _, sp := range sel.Spared {
+		if s, ok := sp.Item.(*cluster.Snapshot); ok && sp.By == "retain" && s.Good() {
+			r.retained = append(r.retained, s)
+		}
+	}
 }
 
 // unmatched refuses names and patterns of a command line that match nothing: it is
@@ -79,11 +93,11 @@ func unmatched(s plan.Step, all []cluster.Item) error {
 			if strings.Contains(n, "*") {
 				err = fmt.Errorf("no %s matches %s; nothing was sent", s.Selects().Item(), n)
 			}
-			switch near := cluster.Nearest(n, cluster.Names(all)); {
+			switch question := near.DidYouMean(n, cluster.Names(all)); {
 			case strings.ContainsAny(n, "?["):
 				err = cluster.WithHint(err, "in names only * is a wildcard")
-			case near != "":
-				err = cluster.WithHint(err, "the nearest names are %s", near)
+			case question != "":
+				err = cluster.WithHint(err, "%s", question)
 			}
 			return err
 		}

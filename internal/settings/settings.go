@@ -50,6 +50,7 @@ type Settings struct {
 	Guards         *bool // nil: as the action file sets it
 	Compat         int   // 5 or 8; 0: by the client file
 
+	Color     string // auto, always or never
 	LogLevel  string
 	LogFormat string
 	LogFile   string
@@ -129,6 +130,7 @@ var entries = []entry{
 	{key: "dry-run", def: "false", boolean: true, usage: "show what would be done; change nothing"},
 	{key: "guards", usage: "on or off; off disables all protections (newest good snapshot, restored indices, …)"},
 	{key: "compat", usage: "Curator generation whose defaults are used, 5 or 8"},
+	{key: "color", def: "auto", usage: "colours for states: auto, always or never"},
 	{key: "log-level", usage: "debug, info, warning or error (default info, on a terminal warning)"},
 	{key: "log-format", def: "text", usage: "text or json"},
 	{key: "log-file", usage: "write log lines to this file instead of stderr; - is stdout"},
@@ -371,6 +373,10 @@ func (s *Settings) resolve() error {
 		s.Compat = 8
 	default:
 		return s.wrong("compat", "5 or 8")
+	}
+	s.Color = strings.ToLower(get("color"))
+	if !slices.Contains([]string{"auto", "always", "never"}, s.Color) {
+		return s.wrong("color", "auto, always or never")
 	}
 	if s.LogLevel, err = level(get("log-level")); err != nil {
 		return s.wrong("log-level", "debug, info, warning or error")

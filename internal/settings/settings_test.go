@@ -78,6 +78,7 @@ func TestPrecedence(t *testing.T) {
 		{"dry-run", "true", "true", "", "false"},
 		{"guards", "off", "on", "", ""},
 		{"compat", "5", "8", "", ""},
+		{"color", "never", "always", "", "auto"},
 	} {
 		t.Run(c.key, func(t *testing.T) {
 			name := "ESNAP_" + strings.ToUpper(strings.ReplaceAll(c.key, "-", "_"))
@@ -229,12 +230,12 @@ func TestAPIKeyForms(t *testing.T) {
 func TestClientFileErrors(t *testing.T) {
 	for _, c := range []struct{ file, want string }{
 		{"client:\n  hosts: es\nelasticsearch: {}\n", "client.yml:1:1: the file has more than one of the keys cluster, client and elasticsearch: only one is allowed"},
-		{"logging:\n  logfomat: json\n", `client.yml:2:3: unknown logging setting "logfomat"; did you mean "logformat"?`},
-		{"client:\n  host: es\n", `client.yml:2:3: unknown client setting "host"; did you mean "hosts"?`},
-		{"elasticsearch:\n  client:\n    host: http://es\n", `client.yml:3:5: unknown client setting "host"; did you mean "hosts"?`},
-		{"elasticsearch:\n  other_setings: {}\n", `client.yml:2:3: unknown key of elasticsearch "other_setings"; did you mean "other_settings"?`},
-		{"cluster:\n  pasword_file: x\n", `client.yml:2:3: unknown setting "pasword_file"; did you mean "password_file"?`},
-		{"clients: {}\n", `client.yml:1:1: unknown key "clients"; did you mean "client"?`},
+		{"logging:\n  logfomat: json\n", `client.yml:2:3: unknown logging setting "logfomat"; did you mean logformat?`},
+		{"client:\n  host: es\n", `client.yml:2:3: unknown client setting "host"; did you mean hosts?`},
+		{"elasticsearch:\n  client:\n    host: http://es\n", `client.yml:3:5: unknown client setting "host"; did you mean hosts?`},
+		{"elasticsearch:\n  other_setings: {}\n", `client.yml:2:3: unknown key of elasticsearch "other_setings"; did you mean other_settings?`},
+		{"cluster:\n  pasword_file: x\n", `client.yml:2:3: unknown setting "pasword_file"; did you mean password_file?`},
+		{"clients: {}\n", `client.yml:1:1: unknown key "clients"; did you mean client?`},
 		{"client:\n  port: 0\n", "client.yml:2:9: port: 0 is not between 1 and 65535"},
 		{"client:\n  http_auth: admin\n", "client.yml:2:14: http_auth: expected user:password"},
 		{"client:\n  use_ssl: maybe\n", "client.yml:2:12: expected a boolean (true or false), got text"},
@@ -258,7 +259,8 @@ func TestClientFileErrors(t *testing.T) {
 // before it looks.
 func TestUnknownKeysWithoutAValueWarn(t *testing.T) {
 	for file, want := range map[string]string{
-		"client:\n  hosts: es\n  certifcate:\n":            `client.yml:3:3: unknown client setting "certifcate"; it has no value and counts as not given; did you mean "certificate"?`,
+		"client:\n  hosts: es\n  certifcate:\n": `client.yml:3:3: unknown client setting "certifcate"; it has no value and ` +
+			`counts as not given; did you mean certificate?`,
 		"elasticsearch:\n  client:\n    foo: None\n":       `client.yml:3:5: unknown client setting "foo"; it has no value and counts as not given`,
 		"elasticsearch:\n  other_settings:\n    foo:\n":    `client.yml:3:5: unknown other setting "foo"; it has no value and counts as not given`,
 		"client:\n  hosts: es\nlogging:\n  certificate:\n": `client.yml:4:3: unknown logging setting "certificate"; it has no value and counts as not given`,
@@ -431,7 +433,7 @@ func TestAWS(t *testing.T) {
 		"client: {aws_sign_request: true}":                                 "aws_region is required",
 		"client: {aws_key: k, aws_region: r}":                              "must be given together",
 		"client: {aws_secret_key: geheim, aws_region: r}":                  "must be given together",
-		"client: {aws_sing_request: true}":                                 `did you mean "aws_sign_request"`,
+		"client: {aws_sing_request: true}":                                 `did you mean aws_sign_request`,
 		"elasticsearch: {client: {hosts: 'http://x:9200', aws_region: r}}": "unknown client setting",
 	} {
 		_, err := load(t, given{file: file})

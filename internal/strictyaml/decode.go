@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/agext/levenshtein"
+	"github.com/esnap/esnap/internal/near"
 )
 
 // Unmarshaler is a type that reads itself from a node. It adds its errors to p.
@@ -136,7 +136,7 @@ func Decode(n *Node, into any, how DecodeOptions, p *Problems) (given map[string
 				for _, f := range fields {
 					names = append(names, f.Name)
 				}
-				if hint := DidYouMean(e.Key.Text, names); how.TolerateEmptyUnknown && e.Value.Absent() {
+				if hint := near.DidYouMean(e.Key.Text, names); how.TolerateEmptyUnknown && e.Value.Absent() {
 					p.WarnHint(e.Key, hint, "unknown %s %q; it has no value and counts as not given", how.Subject, e.Key.Text)
 				} else {
 					p.AddHint(e.Key, hint, "unknown %s %q", how.Subject, e.Key.Text)
@@ -175,20 +175,6 @@ func (how DecodeOptions) required(name string) string {
 	return fmt.Sprintf("the %s %q is required", how.Subject, name)
 }
 
-// DidYouMean suggests the most similar name, or nothing if none is similar.
-func DidYouMean(given string, names []string) string {
-	best, bestDistance := "", max(2, len(given)/3)+1
-	for _, n := range names {
-		if d := levenshtein.Distance(strings.ToLower(given), strings.ToLower(n), nil); d < bestDistance {
-			best, bestDistance = n, d
-		}
-	}
-	if best == "" {
-		return ""
-	}
-	return fmt.Sprintf("did you mean %q?", best)
-}
-
 var durationType = reflect.TypeFor[time.Duration]()
 
 func (f Field) set(v reflect.Value, n *Node, p *Problems) {
@@ -219,7 +205,7 @@ func (f Field) set(v reflect.Value, n *Node, p *Problems) {
 			return
 		}
 		if len(f.OneOf) > 0 && !slices.Contains(f.OneOf, s) {
-			p.AddHint(n, DidYouMean(s, f.OneOf), "%s: %s is not one of %s", f.Name, n.Shown(), strings.Join(f.OneOf, ", "))
+			p.AddHint(n, near.DidYouMean(s, f.OneOf), "%s: %s is not one of %s", f.Name, n.Shown(), strings.Join(f.OneOf, ", "))
 			return
 		}
 		v.SetString(s)

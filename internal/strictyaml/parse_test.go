@@ -204,11 +204,11 @@ func TestEnvInAliases(t *testing.T) {
 func TestProblemsAreSortedAndOnce(t *testing.T) {
 	p := &Problems{File: "f"}
 	p.Add(&Node{Line: 3, Col: 1}, "c")
-	p.AddHint(&Node{Line: 1, Col: 2}, "did you mean \"x\"?", "a")
+	p.AddHint(&Node{Line: 1, Col: 2}, "did you mean x?", "a")
 	p.Add(&Node{Line: 1, Col: 9}, "b")
 	p.Add(&Node{Line: 3, Col: 1}, "c")
 	p.Add(nil, "whole")
-	require.EqualError(t, p.Err(), "f: whole\nf:1:2: a; did you mean \"x\"?\nf:1:9: b\nf:3:1: c")
+	require.EqualError(t, p.Err(), "f: whole\nf:1:2: a; did you mean x?\nf:1:9: b\nf:3:1: c")
 	require.NoError(t, (&Problems{}).Err())
 }
 

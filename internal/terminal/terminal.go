@@ -106,14 +106,17 @@ func Fprintf(w io.Writer, format string, args ...any) {
 }
 
 // Writer is a stream that may be a terminal: all text written to it passes Text.
-type Writer struct{ w io.Writer }
+type Writer struct {
+	w       io.Writer
+	colours bool
+}
 
 // NewWriter makes a Writer of a stream; a Writer is returned unchanged.
 func NewWriter(w io.Writer) io.Writer {
 	if _, is := w.(Writer); is || w == nil {
 		return w
 	}
-	return Writer{w}
+	return Writer{w: w}
 }
 
 // Write implements io.Writer.

@@ -1,0 +1,186 @@
+package cmd
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/esnap/esnap/internal/strictyaml"
+)
+
+// The values of flags: each is read when the command line is, so that a wrong one is an
+// error of its flag. An empty text is not read: noEmptyFlags reports it.
+
+// whole is the value of a flag that takes a whole number with a lower bound. A number
+// below the bound is a usage error; it does not count as a flag that was not given.
+type whole[T int | int64] struct {
+	to    *T
+	least T
+}
+
+func (w whole[T]) String() string {
+	if w.to == nil || *w.to < w.least { // not given
+		return ""
+	}
+	return strconv.FormatInt(int64(*w.to), 10)
+}
+
+func (w whole[T]) Set(text string) error {
+	n, err := strconv.ParseInt(text, 10, 32)
+	if err != nil || T(n) < w.least {
+		return fmt.Errorf("expected a number, %d or more", w.least)
+	}
+	*w.to = T(n)
+	return nil
+}
+
+func (w whole[T]) Type() string { return "int" }
+
+// wholeFlag adds a flag that takes a number. While the flag is not given, its value is
+// the lower bound minus one.
+func wholeFlag[T int | int64](f *pflag.FlagSet, to *T, name string, least T, usage string) {
+	*to = least - 1
+	f.Var(whole[T]{to, least}, name, usage)
+}
+
+// duration is the value of a flag that takes a duration or an age, such as 45d.
+type duration struct {
+	text     string // as given; empty: not given
+	length   time.Duration
+	positive bool // 0 is refused
+}
+
+func (d *duration) String() string { return d.text }
+
+// Type implements pflag.Value.
+func (*duration) Type() string { return "duration" }
+
+// Set implements pflag.Value.
+func (d *duration) Set(text string) error {
+	length, ok := strictyaml.ParseDuration(text)
+	switch {
+	case text == "":
+		return nil
+	case !ok:
+		return errors.New("expected a duration such as 45d, 12h or 30m")
+	case d.positive && length <= 0:
+		return errors.New("expected a duration longer than 0, such as 30d or 12h")
+	}
+	d.text, d.length = text, length
+	return nil
+}
+
+func (d *duration) given() bool { return d.text != "" }
+
+// checkDurations has the flags of settings that are durations read at once, too. Their text
+// stays what the settings are made from.
+func checkDurations(c *cobra.Command) {
+	for _, name := range []string{"timeout", "connect-timeout", "deadline"} {
+		for _, fs := range []*pflag.FlagSet{c.PersistentFlags(), c.Flags()} {
+			if f := fs.Lookup(name); f != nil && f.Value.Type() == "string" {
+				f.Value = &duration{}
+			}
+		}
+	}
+	for _, sub := range c.Commands() {
+		checkDurations(sub)
+	}
+}
+
+// moment is the value of a flag that takes a time: RFC 3339, a date with or without a
+// time (UTC), or an age such as 3d.
+type moment struct {
+	text string
+	at   time.Time
+	ago  time.Duration // of an age, which has no time of its own
+}
+
+func (m *moment) String() string { return m.text }
+
+// Type implements pflag.Value.
+func (*moment) Type() string { return "time" }
+
+// Set implements pflag.Value.
+func (m *moment) Set(text string) error {
+	if text == "" {
+		return nil
+	}
+	at, _, ok := parseTime(text)
+	if !ok {
+		ago, ok := strictyaml.ParseDuration(text)
+		if !ok {
+			return errors.New("expected a time such as 2026-11-21 or 2026-11-21T01:00:00Z, or an age such as 3d")
+		}
+		*m = moment{text: text, ago: ago}
+		return nil
+	}
+	*m = moment{text: text, at: at}
+	return nil
+}
+
+func (m *moment) given() bool { return m.text != "" }
+
+// time is the time that is meant, now.
+func (m *moment) time(now time.Time) time.Time {
+	if m.at.IsZero() {
+		return now.Add(-m.ago)
+	}
+	return m.at
+}
+
+// day is the value of a flag that takes a day or a time. Unless the text names its zone,
+// another flag may do so.
+type day struct {
+	text   string
+	layout string
+}
+
+func (d *day) String() string { return d.text }
+
+// Type implements pflag.Value.
+func (*day) Type() string { return "day" }
+
+// Set implements pflag.Value.
+func (d *day) Set(text string) error {
+	if text == "" {
+		return nil
+	}
+	_, layout, ok := parseTime(text)
+	if !ok {
+		return errors.New("expected a day such as 2026-11-12, or a time such as 2026-11-12T09:00")
+	}
+	d.text, d.layout = text, layout
+	return nil
+}
+
+func (d *day) given() bool { return d.text != "" }
+
+// span is the day, with its end, or the time, which ends where it starts.
+func (d *day) span(zone *time.Location) (start, end time.Time) {
+	start, _ = time.ParseInLocation(d.layout, d.text, zone) // Set has read it
+	if d.layout == dashedDay || d.layout == dottedDay {
+		return start, start.AddDate(0, 0, 1)
+	}
+	return start, start
+}
+
+const (
+	dashedDay = "2006-01-02"
+	dottedDay = "2006.01.02"
+)
+
+// parseTime reads a day or a time, in UTC unless the text names its zone.
+func parseTime(text string) (at time.Time, layout string, ok bool) {
+	for _, layout := range []string{
+		time.RFC3339, "2006-01-02T15:04:05", "2006-01-02 15:04:05", "2006-01-02T15:04", "2006-01-02 15:04", dashedDay, dottedDay,
+	} {
+		if at, err := time.ParseInLocation(layout, text, time.UTC); err == nil {
+			return at, layout, true
+		}
+	}
+	return at, "", false
+}

@@ -1,0 +1,106 @@
+//go:build integration
+
+package integration
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestRetention takes sixty nights' snapshots of seven days each, deletes the days from
+// the cluster, and expires snapshots: every day can still be restored, from the least
+// number of snapshots.
+func TestRetention(t *testing.T) {
+	forEachServer(t, func(e *env) {
+		const nights, window = 60, 7
+		repository, logs := e.prefix+"repo", e.prefix+"logs-"
+		days := nights + window - 1
+		e.template(e.prefix + "*")
+		docs := map[string]int{}
+		for d := range days {
+			docs[logs+e.day(d+1)] = 1
+		}
+		e.fill(10, docs)
+		e.register(repository, e.location("repo"), nil)
+		for n := range nights { // the oldest first
+			var held []string
+			for d := range window {
+				held = append(held, logs+e.day(nights-n+d))
+			}
+			e.take(repository, fmt.Sprintf("%snight-%s", e.prefix, e.now.AddDate(0, 0, n-nights).Format("20060102")), held...)
+		}
+		file := `
+actions:
+  1:
+    action: delete_snapshots
+    options: {repository: PREFIXrepo}
+    filters:
+    - {filtertype: pattern, kind: prefix, value: PREFIXnight-}
+    - {filtertype: retain, cover: 400d}
+`
+		e.run(0, file, "--dry-run")
+		require.Len(e, e.snapshots(repository), nights)
+		e.deleteIndices(e.indices(logs)...)
+		r := e.run(0, file)
+		left := e.snapshots(repository)
+		require.Len(e, left, (days+window-1)/window, "%v", left)
+		require.Len(e, r.Actions[0].Outcomes, nights-len(left))
+
+		// What was said of one that stays is the reason.
+		reasons := map[string]string{}
+		for _, s := range r.Actions[0].Spared {
+			reasons[*s.Name] = s.Why
+		}
+		for name := range left {
+			require.Contains(e, reasons[name], "retained by cover 400d")
+		}
+
+		// Every day comes back, with one command.
+		e.want(0, "restore", logs+"*", "--yes", "--repository", repository)
+		require.Len(e, e.indices(logs), days)
+		require.Equal(e, 1, e.count(logs+e.day(days)))
+
+		// The days are in the cluster again: for the rule they are others than the copies.
+		again := e.run(1, file)
+		require.Contains(e, again.Actions[0].Error, "the filters left none")
+	})
+}
+
+// TestRequireSnapshot deletes what a snapshot contains, and nothing else.
+func TestRequireSnapshot(t *testing.T) {
+	forEachServer(t, func(e *env) {
+		repository := e.prefix + "repo"
+		held, late, none := e.prefix+"logs-"+e.day(9), e.prefix+"logs-"+e.day(8), e.prefix+"logs-"+e.day(0)
+		e.template(e.prefix + "*")
+		e.register(repository, e.location("repo"), nil)
+		e.fill(10, map[string]int{held: 3, late: 3, none: 3})
+		e.take(repository, e.prefix+"one", held, none)
+		e.deleteIndices(held)
+		e.fill(10, map[string]int{held: 3})
+		file := `
+actions:
+  1:
+    action: delete_indices
+    options: {require_snapshot: {repositories: [PREFIXrepo]}}
+    filters: [{filtertype: pattern, kind: prefix, value: PREFIXlogs-}]
+`
+		r := e.run(0, file)
+		require.ElementsMatch(e, []string{held, late, none}, e.indices(e.prefix), "no copy is of these indices")
+		require.Equal(e, 3, r.Spared)
+		require.Contains(e, strings.Join(r.Actions[0].Warnings, "\n"), "to free disk space by hand")
+
+		e.take(repository, e.prefix+"two", held, none)
+		e.run(5, file, "--fail-on-spared")
+		require.ElementsMatch(e, []string{late, none}, e.indices(e.prefix), "the day of %s has not ended", none)
+
+		// the same as a command
+		e.take(repository, e.prefix+"three", late)
+		e.want(0, "index", "delete", late, "--require-snapshot", repository, "--yes")
+		require.Equal(e, []string{none}, e.indices(e.prefix))
+		_, stderr := e.want(4, "index", "delete", none, "--max-items", "1", "--require-snapshot", repository, "--yes")
+		require.Contains(e, stderr, "require_snapshot")
+	})
+}

@@ -1,0 +1,271 @@
+// Package coverage tells which indices the snapshots of a series contain, complete or
+// not, and which of the snapshots are needed to keep a copy of each. It is pure.
+//
+// It has the one definition of a complete copy of an index, for everything that asks
+// whether an index can be brought back: no shard is missing from it, and its snapshot was
+// started after the index had been written to for the last time.
+package coverage
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/esnap/esnap/internal/cluster"
+)
+
+// Rules say when an index is written to no more.
+type Rules struct {
+	// Zones are the time zones of dates in the names of indices, beside UTC: the period
+	// that ends last counts.
+	Zones []*time.Location
+	// Settle is how long after that end late documents may come.
+	Settle time.Duration
+}
+
+// DefaultSettle is how long after the end of an index's period late documents may come.
+const DefaultSettle = 2 * time.Hour
+
+// Life is one index as the snapshots of a series contain it. A name that was deleted and
+// created again has several: an index that is missing from one snapshot and returns in a
+// later one is another index, and so is one created after a copy.
+type Life struct {
+	Name   string
+	Number int // 1 for the first index of that name, 2 for the next one
+	// Start and End are the period of the name's dates, and Dated is true; without such a
+	// period, the starts of the first and last snapshot that contain it.
+	Start, End time.Time
+	Dated      bool
+	Live       bool // the cluster has this index now
+	Copies     []Copy
+}
+
+// Copy is a copy of an index in one snapshot.
+type Copy struct {
+	Snapshot *cluster.Snapshot
+	Whole    bool // no shard is missing
+	Ended    bool // the snapshot was started after the index was written to for the last time
+}
+
+// Complete reports whether the copy contains everything that the index ever contained.
+func (c Copy) Complete() bool { return c.Whole && c.Ended }
+
+// Counting are the copies of which one must stay: all complete ones; if there is none, the
+// newest one without missing shards; or else the newest one.
+func (l Life) Counting() []Copy {
+	var complete []Copy
+	for _, c := range l.Copies {
+		if c.Complete() {
+			complete = append(complete, c)
+		}
+	}
+	if len(complete) > 0 {
+		return complete
+	}
+	for n := len(l.Copies) - 1; n >= 0; n-- {
+		if l.Copies[n].Whole {
+			return l.Copies[n : n+1]
+		}
+	}
+	if n := len(l.Copies); n > 0 {
+		return l.Copies[n-1:]
+	}
+	return nil
+}
+
+// In is the copy in a snapshot.
+func (l Life) In(s *cluster.Snapshot) (Copy, bool) {
+	for _, c := range l.Copies {
+		if c.Snapshot == s {
+			return c, true
+		}
+	}
+	return Copy{}, false
+}
+
+// Lives lists the indices that the snapshots of one series contain, sorted by name and
+// then by time. live are the indices of the cluster by name; nil if they are not known.
+// The contents of the snapshots must be known.
+func Lives(snapshots []*cluster.Snapshot, live map[string]*cluster.Index, rules Rules) []Life {
+	type open struct {
+		life *Life
+		seen int // the number of the last snapshot that contains it, among those that count
+	}
+	ordered := Ordered(snapshots)
+	var lives []*Life
+	now := map[string]*open{}
+	ends := map[string]ending{}
+	number := 0
+	for _, s := range ordered {
+		if s.State != cluster.Success && s.State != cluster.Partial || len(s.Indices) == 0 {
+			continue
+		}
+		number++
+		whole := s.Whole()
+		for _, name := range s.Indices {
+			end, known := ends[name]
+			if !known {
+				end = endOf(name, live[name], live, rules)
+				ends[name] = end
+			}
+			o := now[name]
+			if o == nil || o.seen < number-1 || bornBetween(live[name], o.life, s) {
+				life := &Life{Name: name, Number: 1, Start: end.Start, End: end.End, Dated: !end.End.IsZero()}
+				if o != nil {
+					life.Number = o.life.Number + 1
+				}
+				if !life.Dated {
+					life.Start = s.Start
+				}
+				lives = append(lives, life)
+				o = &open{life: life}
+				now[name] = o
+			}
+			o.seen = number
+			if !o.life.Dated {
+				o.life.End = s.Start
+			}
+			o.life.Copies = append(o.life.Copies, Copy{s, whole(name), end.before(s)})
+		}
+	}
+	for name, o := range now {
+		if i := live[name]; i != nil && i.Mount == nil && !i.Created.After(o.life.Copies[0].Snapshot.Start) {
+			o.life.Live = true
+		}
+	}
+	list := make([]Life, len(lives))
+	for i, l := range lives {
+		list[i] = *l
+	}
+	slices.SortStableFunc(list, func(a, b Life) int { return cmp.Or(cmp.Compare(a.Name, b.Name), a.Number-b.Number) })
+	return list
+}
+
+// CopiesOf lists the copies of an index of the cluster in the snapshots that contain its
+// name: the snapshots were started after it was created. A mounted index has no copy,
+// because a snapshot of it contains no data.
+func CopiesOf(i *cluster.Index, holders []*cluster.Snapshot, live map[string]*cluster.Index, rules Rules) []Copy {
+	if i.Mount != nil {
+		return nil
+	}
+	end := endOf(i.Name, i, live, rules)
+	var copies []Copy
+	for _, s := range holders {
+		if !i.Created.After(s.Start) {
+			copies = append(copies, Copy{s, s.Whole()(i.Name), end.before(s)})
+		}
+	}
+	return copies
+}
+
+// Ended reports when an index is written to for the last time, as far as names and the
+// cluster say; ok is false if they do not.
+func Ended(i *cluster.Index, live map[string]*cluster.Index, rules Rules) (at time.Time, ok bool) {
+	e := endOf(i.Name, i, live, rules)
+	return e.at, !e.at.IsZero()
+}
+
+// Ordered are the snapshots, oldest first.
+func Ordered(snapshots []*cluster.Snapshot) []*cluster.Snapshot {
+	return slices.SortedStableFunc(slices.Values(snapshots), func(a, b *cluster.Snapshot) int {
+		return cmp.Or(a.Start.Compare(b.Start), a.End.Compare(b.End), cmp.Compare(a.Name, b.Name))
+	})
+}
+
+// bornBetween reports whether the index of the cluster was created after the first copy
+// of this life, and before the snapshot: what the snapshot contains is another index.
+func bornBetween(live *cluster.Index, life *Life, s *cluster.Snapshot) bool {
+	return live != nil && live.Created.After(life.Copies[0].Snapshot.Start) && !live.Created.After(s.Start) &&
+		live.Created.After(life.Copies[len(life.Copies)-1].Snapshot.Start)
+}
+
+// ending is when an index is written to for the last time.
+type ending struct {
+	cluster.Span
+	at   time.Time // zero: not known
+	next string    // the index that follows after a rollover: if a snapshot contains it, this one has ended
+}
+
+func endOf(name string, i *cluster.Index, live map[string]*cluster.Index, rules Rules) ending {
+	e := ending{}
+	next, counted := cluster.Generation(name)
+	if p := cluster.PeriodOf(name, rules.Zones...); !counted && !p.Disagree {
+		e.Span = p.Span
+		if !p.End.IsZero() {
+			e.at = p.End.Add(rules.Settle)
+		}
+		return e
+	}
+	if counted {
+		e.next = next
+		if n := live[next]; n != nil {
+			e.at = n.Created
+		}
+	}
+	if i != nil && !i.Rolled.IsZero() {
+		e.at = i.Rolled
+	}
+	return e
+}
+
+// before reports whether the index had ended before the snapshot was started.
+func (e ending) before(s *cluster.Snapshot) bool {
+	if !e.at.IsZero() && !s.Start.Before(e.at) {
+		return true
+	}
+	return e.next != "" && s.HasContents && s.Holds(e.next)
+}
+
+// Cover chooses, beside those that are kept anyway, the fewest snapshots that together
+// contain a counting copy of each wanted index. It returns them with the names of the
+// indices that they are needed for. The number is the least possible where each index is
+// in consecutive snapshots, as the days of one family are. Otherwise it may be larger.
+func Cover(lives []Life, kept func(*cluster.Snapshot) bool, wanted func(Life) bool) map[*cluster.Snapshot][]string {
+	type open struct {
+		name  string
+		among []*cluster.Snapshot
+		held  bool
+	}
+	var todo []*open
+	for _, l := range lives {
+		if !wanted(l) {
+			continue
+		}
+		o := &open{name: l.Name, among: candidates(l)}
+		if !slices.ContainsFunc(o.among, kept) {
+			todo = append(todo, o)
+		}
+	}
+	last := func(o *open) *cluster.Snapshot { return o.among[len(o.among)-1] }
+	slices.SortStableFunc(todo, func(a, b *open) int { return last(a).Start.Compare(last(b).Start) })
+	chosen := map[*cluster.Snapshot][]string{}
+	for n, o := range todo {
+		if o.held {
+			continue
+		}
+		pick := last(o)
+		for _, other := range todo[n:] {
+			if !other.held && slices.Contains(other.among, pick) {
+				other.held = true
+				chosen[pick] = append(chosen[pick], other.name)
+			}
+		}
+	}
+	return chosen
+}
+
+// candidates are the snapshots with the counting copies of an index, oldest first: the
+// good ones, if there are any.
+func candidates(l Life) []*cluster.Snapshot {
+	var good, all []*cluster.Snapshot
+	for _, c := range l.Counting() {
+		all = append(all, c.Snapshot)
+		if c.Snapshot.Good() {
+			good = append(good, c.Snapshot)
+		}
+	}
+	if len(good) > 0 {
+		return good
+	}
+	return all
+}
