@@ -106,18 +106,19 @@ func (w *restoring) group(ctx context.Context, g restore.Group) []restore.Item {
 			return w.startedOf(items)
 		}
 	}
-	reopened := ""
+	lost := errors.Is(err, cluster.ErrLost)
+	reopened := map[string]string{}
 	if err != nil && len(closed) > 0 && !errors.Is(err, errUnnamed) {
-		reopened = w.reopen(ctx, closed)
+		reopened = w.reopen(ctx, closed, lost)
 	}
 	for _, it := range g.Items {
-		switch {
+		switch state, is := reopened[it.Target]; {
 		case errors.Is(err, errUnnamed):
 			w.outcome(it, cluster.Unclear, nil, "the restore continues in the cluster; %s", err)
-		case ctx.Err() != nil && errors.Is(err, cluster.ErrLost) && reopened == "":
+		case is:
+			w.outcome(it, cluster.Failure, err, "%s", state)
+		case ctx.Err() != nil && lost:
 			w.outcome(it, cluster.Requested, nil, "the restore may continue in the cluster; %s", context.Cause(ctx))
-		case slices.Contains(closed, it.Target):
-			w.outcome(it, cluster.Failure, err, "%s", reopened)
 		default:
 			w.outcome(it, cluster.Failure, err, "")
 		}

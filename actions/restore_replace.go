@@ -56,27 +56,47 @@ func (w *restoring) closeReplaced(ctx context.Context, g restore.Group) (restore
 	return g, closed, nil
 }
 
-// reopen opens the indices that this run closed for a restore that did not begin. It does
-// so also when the run is interrupted, and also after a lost reply: a request that arrives
-// late is refused because of the open index. The text says what the state is now.
-func (w *restoring) reopen(ctx context.Context, names []string) string {
+// reopen opens the indices that this run closed for a restore that did not begin, also
+// when the run is interrupted. It returns the state of each of them. After a lost reply,
+// an index that is open already, or that a restore has, is being restored: it has no
+// state. A request that arrives later is refused because of the open index.
+func (w *restoring) reopen(ctx context.Context, names []string, lost bool) map[string]string {
 	ctx, cancel := afterwards(ctx)
 	defer cancel()
+	state := map[string]string{}
 	list, err := w.env.Cluster.IndicesNamed(ctx, names)
-	var closed []string
+	if err != nil {
+		for _, n := range names {
+			state[n] = "the existing index may still be closed"
+		}
+		w.env.Warn("%s may still be closed: %s; a file with the action open opens them", strings.Join(names, ", "), err)
+		return state
+	}
 	for _, i := range list {
-		if i.Closed {
-			closed = append(closed, i.Name)
+		switch {
+		case !i.Closed && !lost:
+			state[i.Name] = "the existing index is open, unchanged"
+		case !i.Closed:
+		default:
+			state[i.Name] = "the existing index was opened again, unchanged"
+			if err := w.env.Cluster.OpenIndices(ctx, cluster.OpenIndices{Names: []string{i.Name}}); err != nil {
+				state[i.Name] = "the existing index may still be closed"
+				w.env.Warn("%s may still be closed: %s; a file with the action open opens it", i.Name, err)
+			}
 		}
 	}
-	for _, batch := range w.env.Cluster.IndexBatches(closed) {
-		err = errors.Join(err, w.env.Cluster.OpenIndices(ctx, cluster.OpenIndices{Names: batch}))
+	if !lost {
+		return state
 	}
-	if err != nil {
-		w.env.Warn("%s may still be closed: %s; a file with the action open opens them", strings.Join(names, ", "), err)
-		return "the existing index may still be closed"
+	running, err := w.env.Cluster.Running(ctx)
+	for n := range state {
+		if err != nil || slices.ContainsFunc(running, func(o cluster.Operation) bool {
+			return o.Kind == cluster.OpRestore && slices.Contains(o.Indices, n)
+		}) {
+			delete(state, n)
+		}
 	}
-	return "the existing index was opened again, unchanged"
+	return state
 }
 
 // replacedHint adds to the failure of an item that has replaced an index how to get a good

@@ -169,6 +169,21 @@ func TestRestoreThatCannotOverwrite(t *testing.T) {
 	require.Equal(t, 143, code, out)
 	require.Equal(t, int64(3), k.documents(november3), "open again")
 
+	k = overwriting(t) // the lost request was carried out
+	ctx, cancel = context.WithCancelCause(context.Background())
+	k.ctx, k.c.RestorePolls = ctx, -1
+	k.c.FaultAfter = func(method string, _ []string) error {
+		if method == "RestoreSnapshot" {
+			cancel(&job.Signal{Number: syscall.SIGTERM})
+			return cluster.ErrLost
+		}
+		return nil
+	}
+	code, out, _ = k.run(args...)
+	require.Equal(t, 143, code, out)
+	require.Contains(t, out, "the restore may continue in the cluster")
+	require.NotContains(t, out, "unchanged")
+
 	k = overwriting(t) // begun, and failed: the copy that brings the documents back is named
 	k.c.AddSnapshot("other", cluster.Snapshot{Name: "today", Start: now, Indices: []string{november3}})
 	k.c.RestoreEnds = func(string) string { return "no space left" }
