@@ -126,6 +126,15 @@ func (a *Snapshot) holdsStreams(s *cluster.Snapshot, indices []*cluster.Index) b
 	return !slices.ContainsFunc(streams, func(name string) bool { return !s.HasStream(name) })
 }
 
+// SameSeries matches the names of snapshots that this action takes, at any time.
+func (a *Snapshot) SameSeries(now time.Time) func(string) bool {
+	name, err := strftime.Resolve(a.Name, now)
+	if err != nil {
+		return func(string) bool { return false }
+	}
+	return a.sameSeries(name)
+}
+
 // sameSeries matches the names that this action's name could have at another time, also
 // with the number that is added after a failed try.
 func (a *Snapshot) sameSeries(name string) func(string) bool {

@@ -25,8 +25,8 @@ import (
 	"github.com/esnap/esnap/actions"
 	"github.com/esnap/esnap/filters"
 	"github.com/esnap/esnap/internal/cluster"
-	"github.com/esnap/esnap/internal/clustertest"
 	"github.com/esnap/esnap/internal/es"
+	"github.com/esnap/esnap/internal/memory"
 )
 
 var update = flag.Bool("update", false, "write golden files anew")
@@ -36,7 +36,7 @@ var now = time.Date(2026, 11, 21, 1, 0, 8, 0, time.UTC)
 // console runs command lines against a cluster in memory.
 type console struct {
 	t   *testing.T
-	c   *clustertest.Memory
+	c   *memory.Memory
 	env map[string]string
 	in  string
 	// reader is standard input, instead of in.
@@ -54,7 +54,7 @@ type console struct {
 }
 
 func newConsole(t *testing.T) *console {
-	c := clustertest.New(clustertest.At(now))
+	c := memory.New(memory.At(now))
 	return &console{t: t, c: c, env: map[string]string{"HOME": t.TempDir(), "XDG_CONFIG_HOME": t.TempDir(), "ESNAP_LOG_LEVEL": "error"}, ctx: context.Background()}
 }
 

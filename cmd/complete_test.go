@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/esnap/esnap/internal/cluster"
-	"github.com/esnap/esnap/internal/clustertest"
+	"github.com/esnap/esnap/internal/memory"
 )
 
 func TestCompletion(t *testing.T) {
@@ -90,7 +90,7 @@ func TestCompletionIsSilent(t *testing.T) {
 		"a variable":   func(k *console) { k.env["ESNAP_DRYRUN"] = "1" },
 		"a log that talks": func(k *console) {
 			k.env["ESNAP_LOG_LEVEL"], k.env["ESNAP_INSECURE"] = "debug", "true"
-			k.c = clustertest.New()
+			k.c = memory.New()
 		},
 	} {
 		k := newConsole(t)
@@ -107,7 +107,7 @@ func TestCompletionIsSilent(t *testing.T) {
 func TestCompletionWaitsTwoSeconds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := newConsole(t)
-		k.c.Fault = func(string, []string) error { return clustertest.ErrHang }
+		k.c.Fault = func(string, []string) error { return memory.ErrHang }
 		start := time.Now()
 		code, out, _ := k.run("__complete", "snapshot", "show", "")
 		require.Zero(t, code)

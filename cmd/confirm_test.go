@@ -8,8 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/esnap/esnap/internal/cluster"
-	"github.com/esnap/esnap/internal/clustertest"
 	"github.com/esnap/esnap/internal/job"
+	"github.com/esnap/esnap/internal/memory"
 )
 
 // interruptedReader is a terminal on which somebody presses Ctrl-C and nothing else.
@@ -27,7 +27,7 @@ func TestCtrlCAtAQuestion(t *testing.T) {
 		{"repository", "unregister", "r"}, {"es_repo_mgr", "delete", "--name", "r"},
 	} {
 		k := newConsole(t)
-		k.c = clustertest.New(clustertest.At(now))
+		k.c = memory.New(memory.At(now))
 		k.c.AddIndices("logs-a")
 		k.c.AddSnapshot("r", cluster.Snapshot{Name: "s1", Indices: []string{"logs-b"}})
 		k.c.AddSnapshot("r", cluster.Snapshot{Name: "s2", Indices: []string{"logs-b"}})

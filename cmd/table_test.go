@@ -132,7 +132,7 @@ func TestWatch(t *testing.T) {
 		k.watch, k.outTTY = clock, true
 		k.env["NO_COLOR"] = "1"
 		_, out, errs := k.run(strings.Fields(line)...)
-		require.Regexp(t, regexp.MustCompile(want), out, "%s %s", line, errs)
+		require.Regexp(t, want, out, "%s %s", line, errs)
 		require.Equal(t, "esnap: enough\n", errs)
 		require.Equal(t, 10*time.Second, clock.slept)
 

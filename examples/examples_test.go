@@ -22,9 +22,9 @@ import (
 	"github.com/esnap/esnap/cmd"
 	"github.com/esnap/esnap/filters"
 	"github.com/esnap/esnap/internal/cluster"
-	"github.com/esnap/esnap/internal/clustertest"
 	"github.com/esnap/esnap/internal/es"
 	"github.com/esnap/esnap/internal/flavour"
+	"github.com/esnap/esnap/internal/memory"
 	"github.com/esnap/esnap/internal/plan"
 	"github.com/esnap/esnap/internal/settings"
 	"github.com/esnap/esnap/internal/strictyaml"
@@ -186,17 +186,17 @@ func TestCuratorFormsDisabled(t *testing.T) {
 			file := filepath.Join(home, kind+".yml")
 			require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
 			for _, compat := range []string{"5", "8"} {
-				memory := clustertest.New()
-				memory.AddIndices("acme-logs-2020.01.01")
+				server := memory.New()
+				server.AddIndices("acme-logs-2020.01.01")
 				var out, log bytes.Buffer
 				app := &cmd.App{
 					In: strings.NewReader(""), Out: &out, Err: &log, Now: time.Now,
 					Env:     func(name string) (string, bool) { return home, name == "HOME" },
-					Connect: func(es.Options) (cluster.Cluster, error) { return memory, nil },
+					Connect: func(es.Options) (cluster.Cluster, error) { return server, nil },
 				}
 				code := cmd.Main(t.Context(), app, []string{"curator", "--compat", compat, "--config", "kubesphere/config.yml", file})
 				require.Equal(t, 0, code, "%s\n%s", out.String(), log.String())
-				require.Empty(t, memory.Writes())
+				require.Empty(t, server.Writes())
 				require.Contains(t, out.String()+log.String(), "disable_action")
 			}
 		})

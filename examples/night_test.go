@@ -11,22 +11,22 @@ import (
 
 	"github.com/esnap/esnap/cmd"
 	"github.com/esnap/esnap/internal/cluster"
-	"github.com/esnap/esnap/internal/clustertest"
 	"github.com/esnap/esnap/internal/es"
+	"github.com/esnap/esnap/internal/memory"
 )
 
 // night is the time of these tests.
 var night = time.Date(2026, 11, 10, 1, 0, 8, 0, time.UTC)
 
 // command runs esnap against a cluster in memory.
-func command(t *testing.T, memory *clustertest.Memory, args ...string) (code int, stdout, stderr string) {
+func command(t *testing.T, server *memory.Memory, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	var out, errs bytes.Buffer
 	env := map[string]string{"HOME": t.TempDir(), "XDG_CONFIG_HOME": t.TempDir()}
 	app := &cmd.App{
 		In: strings.NewReader(""), Out: &out, Err: &errs, Now: func() time.Time { return night },
 		Env:     func(name string) (string, bool) { value, ok := env[name]; return value, ok },
-		Connect: func(es.Options) (cluster.Cluster, error) { return memory, nil },
+		Connect: func(es.Options) (cluster.Cluster, error) { return server, nil },
 	}
 	return cmd.Main(t.Context(), app, args), out.String(), errs.String()
 }
@@ -34,7 +34,7 @@ func command(t *testing.T, memory *clustertest.Memory, args ...string) (code int
 // TestNightDeletesOnlyWhatItSaves: every index that KubeSphere's night deletes is in
 // the snapshot that it has just taken; what only looks like one of its families stays.
 func TestNightDeletesOnlyWhatItSaves(t *testing.T) {
-	memory := clustertest.New(clustertest.At(night))
+	server := memory.New(memory.At(night))
 	var own []string
 	for _, family := range []string{"ks-logstash-log", "ks-logstash-events", "ks-logstash-auditing", "logstash"} {
 		for _, day := range []string{"2026.10.01", "2026.11.01", "2026.11.09", "2026.11.10"} {
@@ -45,19 +45,19 @@ func TestNightDeletesOnlyWhatItSaves(t *testing.T) {
 		"ks-logstash-log-2026.10.01-reindexed", "ks-logstash-logins-2026.10.01", "logstash-nginx-2026.10.01",
 		"logstash-2026.10.01.old", "old-ks-logstash-log-2026.10.01", "logstash-jaeger-span-2026-10-01", "ks-logstash-events-2026.10.01-2026.10.02",
 	}
-	memory.AddIndices(own...)
-	memory.AddIndices(foreign...)
-	code, stdout, stderr := command(t, memory, "run", "kubesphere/action_file.yml", "-o", "json")
+	server.AddIndices(own...)
+	server.AddIndices(foreign...)
+	code, stdout, stderr := command(t, server, "run", "kubesphere/action_file.yml", "-o", "json")
 	require.Zero(t, code, stdout+stderr)
 	require.True(t, json.Valid([]byte(stdout)))
 
-	indices, err := memory.Indices(t.Context())
+	indices, err := server.Indices(t.Context())
 	require.NoError(t, err)
 	left := map[string]bool{}
 	for _, i := range indices {
 		left[i.Name] = true
 	}
-	snapshots, err := memory.Snapshots(t.Context(), "ks-log-snapshots", true)
+	snapshots, err := server.Snapshots(t.Context(), "ks-log-snapshots", true)
 	require.NoError(t, err)
 	require.Len(t, snapshots, 1)
 	require.ElementsMatch(t, own, snapshots[0].Indices)
@@ -73,15 +73,15 @@ func TestNightDeletesOnlyWhatItSaves(t *testing.T) {
 // order, on a cluster that has never seen the repository.
 func TestAuditClusterStepByStep(t *testing.T) {
 	const location = "/usr/share/elasticsearch/backup"
-	memory := clustertest.New(clustertest.At(night))
-	memory.AddRepository(cluster.Repository{Name: "live", Settings: map[string]string{"location": location}})
+	server := memory.New(memory.At(night))
+	server.AddRepository(cluster.Repository{Name: "live", Settings: map[string]string{"location": location}})
 	var week []string
 	for _, day := range []string{"02", "03", "04", "05", "06", "07", "08"} {
 		week = append(week, "ks-logstash-auditing-2026.11."+day)
 	}
 	week = append(week, "ks-logstash-auditing-2026.10.26")
-	memory.AddSnapshot("live", cluster.Snapshot{Name: "snapshot-20261109010008", Indices: week, Start: night.AddDate(0, 0, -1)})
-	require.NoError(t, memory.UnregisterRepository(t.Context(), cluster.UnregisterRepository{Name: "live"}))
+	server.AddSnapshot("live", cluster.Snapshot{Name: "snapshot-20261109010008", Indices: week, Start: night.AddDate(0, 0, -1)})
+	require.NoError(t, server.UnregisterRepository(t.Context(), cluster.UnregisterRepository{Name: "live"}))
 
 	register := []string{"repository", "register", "ks-log-snapshots", "fs", "location=" + location, "--readonly"}
 	for _, args := range [][]string{
@@ -91,16 +91,16 @@ func TestAuditClusterStepByStep(t *testing.T) {
 		{"run", "kubesphere/audit-cluster/action_file.yml"}, // again
 		{"restore", "ks-logstash-auditing-2026.10.26", "--replicas", "0", "--yes"},
 	} {
-		code, stdout, stderr := command(t, memory, args...)
+		code, stdout, stderr := command(t, server, args...)
 		require.Zero(t, code, "%s\n%s%s", args, stdout, stderr)
 		require.NotContains(t, stdout, "drift")
 	}
-	indices, err := memory.Indices(t.Context())
+	indices, err := server.Indices(t.Context())
 	require.NoError(t, err)
 	require.Len(t, indices, len(week))
 
 	// The way out of a wrong location.
-	wrong := clustertest.New(clustertest.At(night))
+	wrong := memory.New(memory.At(night))
 	wrong.AddRepository(cluster.Repository{Name: "ks-log-snapshots", Settings: map[string]string{"location": "/backup", "readonly": "true"}})
 	code, _, _ := command(t, wrong, register...)
 	require.Equal(t, 4, code)

@@ -17,8 +17,8 @@ import (
 
 	"github.com/esnap/esnap/cmd"
 	"github.com/esnap/esnap/internal/cluster"
-	"github.com/esnap/esnap/internal/clustertest"
 	"github.com/esnap/esnap/internal/es"
+	"github.com/esnap/esnap/internal/memory"
 	"github.com/esnap/esnap/internal/testserver"
 )
 
@@ -190,13 +190,13 @@ func prefixed(t testing.TB, folder string) string {
 	return strings.ReplaceAll(release{folder: folder}.file(t, "action_file.yml"), "value: ", "value: PREFIX")
 }
 
-// memory is the cluster in memory that stands for a server.
-func memory(f testserver.Flavour, now time.Time) *clustertest.Memory {
-	version := map[testserver.Flavour]clustertest.Option{
-		testserver.ES670: clustertest.Elasticsearch("6.7.0"), testserver.ES6823: clustertest.Elasticsearch("6.8.23"), testserver.ES71728: clustertest.Elasticsearch("7.17.28"),
-		testserver.OS1320: clustertest.OpenSearch("1.3.20"), testserver.OS2110: clustertest.OpenSearch("2.11.0"),
+// inMemory is the cluster in memory that stands for a server.
+func inMemory(f testserver.Flavour, now time.Time) *memory.Memory {
+	version := map[testserver.Flavour]memory.Option{
+		testserver.ES670: memory.Elasticsearch("6.7.0"), testserver.ES6823: memory.Elasticsearch("6.8.23"), testserver.ES71728: memory.Elasticsearch("7.17.28"),
+		testserver.OS1320: memory.OpenSearch("1.3.20"), testserver.OS2110: memory.OpenSearch("2.11.0"),
 	}[f]
-	return clustertest.New(version, clustertest.At(now))
+	return memory.New(version, memory.At(now))
 }
 
 // TestStockFilesInMemory runs KubeSphere's files without a server: at the CronJob's
@@ -207,7 +207,7 @@ func TestStockFilesInMemory(t *testing.T) {
 			for _, hour := range []int{0, 1} {
 				t.Run(fmt.Sprintf("%s/%s/%d", r.name, f, hour), func(t *testing.T) {
 					now := time.Date(2026, 11, 21, hour, 0, 0, 0, time.UTC)
-					c := memory(f, now)
+					c := inMemory(f, now)
 					names := r.names(now)
 					c.AddIndices(names...)
 					require.Equal(t, hour == 1, slices.Contains(r.due(names, now), r.families[0].stem+"-2026.11.14"))

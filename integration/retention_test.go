@@ -58,6 +58,10 @@ actions:
 			require.Contains(e, reasons[name], "retained by cover 400d")
 		}
 
+		code, out, _ := e.esnap("check", "--days", fmt.Sprint(days), "--index", logs+"%Y.%m.%d", "--repository", repository, "-o", "csv")
+		require.Equal(e, 0, code, out)
+		require.Equal(e, days, strings.Count(out, ",held,false,"), out)
+
 		// Every day comes back, with one command.
 		e.want(0, "restore", logs+"*", "--yes", "--repository", repository)
 		require.Len(e, e.indices(logs), days)

@@ -12,8 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/esnap/esnap/internal/cluster"
-	"github.com/esnap/esnap/internal/clustertest"
 	"github.com/esnap/esnap/internal/es"
+	"github.com/esnap/esnap/internal/memory"
 	"github.com/esnap/esnap/repository"
 )
 
@@ -309,7 +309,7 @@ func TestRegisterWhoseReplyIsLost(t *testing.T) {
 		"it cannot be verified":      {"", "/new", true, "broken"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			m := clustertest.New()
+			m := memory.New()
 			register := func(location string) {
 				if location != "" {
 					require.NoError(t, m.RegisterRepository(ctx, cluster.RegisterRepository{Name: "r", Type: "fs", Settings: settings{"location": location}}))

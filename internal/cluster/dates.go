@@ -302,3 +302,32 @@ func Generation(name string) (next string, ok bool) {
 	}
 	return string(digits), true
 }
+
+// DayPattern is the name with strftime tokens instead of its date, if that is one day:
+// logs-%Y.%m.%d for logs-2026.11.03.
+func DayPattern(name string) (string, bool) {
+	dates := FindDates(name)
+	if len(dates) != 1 || dates[0].layout != "20060102" {
+		return "", false
+	}
+	d := dates[0]
+	if d.counted || strings.Contains(name, "%") { // a rollover: the next index is not known
+		return "", false
+	}
+	tokens, digits := []string{"%Y", "%m", "%d"}, []int{4, 2, 2}
+	pattern := name[:d.Start]
+	for at, n := d.Start, 0; at < d.End; {
+		if !digitAt(name, at) {
+			pattern += name[at : at+1]
+			at++
+			continue
+		}
+		if n >= len(tokens) {
+			return "", false
+		}
+		pattern += tokens[n]
+		at += digits[n]
+		n++
+	}
+	return pattern + name[d.End:], true
+}

@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/esnap/esnap/internal/cluster"
-	"github.com/esnap/esnap/internal/clustertest"
+	"github.com/esnap/esnap/internal/memory"
 )
 
 func (s *shell) cli(args ...string) (code int, out, errs string) {
@@ -83,7 +83,7 @@ func TestSingletons(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			for _, spelt := range []string{name, strings.ReplaceAll(name, "_", "-")} {
 				s := abc(t)
-				s.c = clustertest.New(clustertest.Elasticsearch("7.17.28"))
+				s.c = memory.New(memory.Elasticsearch("7.17.28"))
 				s.c.AddIndices("a-1", "a-2", "b-1")
 				many := 9
 				s.c.AddIndex(cluster.Index{Name: "b-many", Segments: &many})
@@ -329,7 +329,7 @@ func TestHiddenOptions(t *testing.T) {
 	require.Contains(t, errs, "no effect")
 	_, _, _ = s.cli("--loglevel", "DEBUG", "show_indices")
 	require.Nil(t, s.opts.Trace)
-	s.c = clustertest.New(clustertest.Elasticsearch("6.2.0"))
+	s.c = memory.New(memory.Elasticsearch("6.2.0"))
 	s.c.AddIndices("a-1")
 	_, _, errs = s.cli("close", "--filter_list", onA)
 	require.Contains(t, errs, "outside what esnap is tested on")

@@ -18,8 +18,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/esnap/esnap/internal/cluster"
-	"github.com/esnap/esnap/internal/clustertest"
 	"github.com/esnap/esnap/internal/es"
+	"github.com/esnap/esnap/internal/memory"
 )
 
 // hurried is a stopwatch on which every pause is over at once, and counts in full.
@@ -43,13 +43,13 @@ func (h *hurried) Sleep(ctx context.Context, d time.Duration) error {
 
 type shell struct {
 	t    *testing.T
-	c    *clustertest.Memory
+	c    *memory.Memory
 	env  map[string]string
 	opts *es.Options
 }
 
 func newShell(t *testing.T) *shell {
-	return &shell{t: t, c: clustertest.New(), env: map[string]string{"HOME": t.TempDir(), "XDG_CONFIG_HOME": t.TempDir()}}
+	return &shell{t: t, c: memory.New(), env: map[string]string{"HOME": t.TempDir(), "XDG_CONFIG_HOME": t.TempDir()}}
 }
 
 func (s *shell) run(args ...string) (code int, out, errs string) {

@@ -11,8 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/esnap/esnap/internal/cluster"
-	"github.com/esnap/esnap/internal/clustertest"
 	"github.com/esnap/esnap/internal/flavour"
+	"github.com/esnap/esnap/internal/memory"
 	"github.com/esnap/esnap/internal/plan"
 )
 
@@ -51,7 +51,7 @@ func TestD01RunningSnapshotsAreNeverAborted(t *testing.T) {
 	old := func(t *testing.T, compat string) *shell {
 		s := newShell(t)
 		s.env["ESNAP_COMPAT"] = compat
-		s.c = clustertest.New(clustertest.Elasticsearch("6.7.0"))
+		s.c = memory.New(memory.Elasticsearch("6.7.0"))
 		s.aged(nil, "s-1", "s-2")
 		s.c.AddRepository(cluster.Repository{Name: "theirs"})
 		return s
@@ -162,7 +162,7 @@ func TestD06NoConnectionIsOneLineAndTheEnd(t *testing.T) {
 }
 
 // elsewhere is a cluster whose master is another node.
-type elsewhere struct{ *clustertest.Memory }
+type elsewhere struct{ *memory.Memory }
 
 func (elsewhere) OnMaster(context.Context) (bool, error) { return false, nil }
 

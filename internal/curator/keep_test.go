@@ -16,9 +16,9 @@ import (
 	"github.com/esnap/esnap/actions"
 	"github.com/esnap/esnap/filters"
 	"github.com/esnap/esnap/internal/cluster"
-	"github.com/esnap/esnap/internal/clustertest"
 	"github.com/esnap/esnap/internal/es"
 	"github.com/esnap/esnap/internal/flavour"
+	"github.com/esnap/esnap/internal/memory"
 	"github.com/esnap/esnap/internal/plan"
 	"github.com/esnap/esnap/internal/strictyaml"
 )
@@ -327,7 +327,7 @@ func TestK07EmptyListsAndFailures(t *testing.T) {
 // that is not whole fails the action, partial or not; what is in it is named.
 func TestK08SnapshotsAreWholeAndDoNotWait(t *testing.T) {
 	manners(t, func(t *testing.T, s *shell) {
-		s.c = clustertest.New(clustertest.Elasticsearch("6.7.0"))
+		s.c = memory.New(memory.Elasticsearch("6.7.0"))
 		s.c.AddIndices("x-2", "x-1", "other")
 		s.c.AddRepository(cluster.Repository{Name: "r"})
 		s.c.AddRepository(cluster.Repository{Name: "theirs"})
@@ -340,7 +340,7 @@ func TestK08SnapshotsAreWholeAndDoNotWait(t *testing.T) {
 		req := s.c.CallsOf("CreateSnapshot")[1].Request.(cluster.CreateSnapshot)
 		require.Equal(t, []string{"x-1", "x-2"}, req.Indices, "named, and in order")
 	})
-	for name, ends := range map[string]func(*cluster.Snapshot){"PARTIAL": clustertest.EndPartial("x-1"), "FAILED": clustertest.EndFailed("no space")} {
+	for name, ends := range map[string]func(*cluster.Snapshot){"PARTIAL": memory.EndPartial("x-1"), "FAILED": memory.EndFailed("no space")} {
 		for _, options := range []string{"", ", partial: true", ", partial: true, continue_if_exception: true"} {
 			manners(t, func(t *testing.T, s *shell) {
 				s.c.AddIndices("x-1")

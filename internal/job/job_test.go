@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/esnap/esnap/internal/cluster"
-	"github.com/esnap/esnap/internal/clustertest"
+	"github.com/esnap/esnap/internal/memory"
 	"github.com/esnap/esnap/internal/run"
 	"github.com/esnap/esnap/internal/settings"
 )
@@ -42,7 +42,7 @@ func (still) Elapsed() time.Duration { return 0 }
 
 func (still) Sleep(ctx context.Context, _ time.Duration) error { return context.Cause(ctx) }
 
-func newJob(t *testing.T, file string, c *clustertest.Memory) Job {
+func newJob(t *testing.T, file string, c *memory.Memory) Job {
 	t.Helper()
 	name := filepath.Join(t.TempDir(), "action.yml")
 	require.NoError(t, os.WriteFile(name, []byte(file), 0o600))
@@ -68,7 +68,7 @@ func TestEveryRunIsObserved(t *testing.T) {
 	stop(&Signal{syscall.SIGINT})
 	for name, c := range map[string]struct {
 		file   string
-		change func(j *Job, c *clustertest.Memory)
+		change func(j *Job, c *memory.Memory)
 		ctx    context.Context
 		stage  run.Stage // of Aborted; empty: Finished
 		code   int
@@ -76,23 +76,23 @@ func TestEveryRunIsObserved(t *testing.T) {
 		"a run that is done":         {file: expire, code: OK},
 		"an action that fails":       {file: strings.ReplaceAll(expire, "logs-", "x-"), code: Failed},
 		"a file that does not parse": {file: "actions: {1: {acton: x}}", stage: run.StageFile, code: Usage},
-		"no file":                    {file: expire, change: func(j *Job, _ *clustertest.Memory) { j.File += "x" }, stage: run.StageFile, code: Usage},
-		"a bad URL": {file: expire, change: func(j *Job, _ *clustertest.Memory) {
+		"no file":                    {file: expire, change: func(j *Job, _ *memory.Memory) { j.File += "x" }, stage: run.StageFile, code: Usage},
+		"a bad URL": {file: expire, change: func(j *Job, _ *memory.Memory) {
 			j.Dial = func() (cluster.Cluster, error) { return nil, &settings.Error{Text: "bad URL"} }
 		}, stage: run.StageSettings, code: Usage},
-		"an unreachable cluster": {file: expire, change: func(_ *Job, c *clustertest.Memory) {
+		"an unreachable cluster": {file: expire, change: func(_ *Job, c *memory.Memory) {
 			c.Fault = func(string, []string) error { return unreachable }
 		}, stage: run.StageConnect, code: Unreachable},
 		"an interrupted run": {file: expire, ctx: stopped, stage: run.StageConnect, code: Interrupted},
-		"not the master": {file: expire, change: func(j *Job, c *clustertest.Memory) {
+		"not the master": {file: expire, change: func(j *Job, c *memory.Memory) {
 			j.MasterOnly = true
 			j.Dial = func() (cluster.Cluster, error) { return follower{c}, nil }
 		}, code: OK},
 		"nothing to ask":          {file: "actions: {1: {action: delete_indices, options: {disable_action: true}, filters: [{filtertype: none}]}}", code: OK},
-		"master only, many hosts": {file: expire, change: func(j *Job, _ *clustertest.Memory) { j.MasterOnly, j.Settings.URLs = true, []string{"a", "b"} }, stage: run.StageSettings, code: Usage},
+		"master only, many hosts": {file: expire, change: func(j *Job, _ *memory.Memory) { j.MasterOnly, j.Settings.URLs = true, []string{"a", "b"} }, stage: run.StageSettings, code: Usage},
 	} {
 		t.Run(name, func(t *testing.T) {
-			m := clustertest.New(clustertest.At(now))
+			m := memory.New(memory.At(now))
 			m.AddIndices("logs-1")
 			j := newJob(t, c.file, m)
 			if c.change != nil {
@@ -134,7 +134,7 @@ func TestEveryRunIsObserved(t *testing.T) {
 
 // TestDeadline: of the settings, for every face.
 func TestDeadline(t *testing.T) {
-	m := clustertest.New(clustertest.At(now))
+	m := memory.New(memory.At(now))
 	m.AddIndices("logs-1")
 	j := newJob(t, expire, m)
 	j.Settings.Deadline = time.Nanosecond

@@ -139,6 +139,25 @@ func (p *Plan) NeverSaved(indices []*cluster.Index) []*cluster.Index {
 	return rest
 }
 
+// Taken lists those of the indices that the plan's snapshot actions take into a repository,
+// by their names.
+func (p *Plan) Taken(indices []*cluster.Index, repository string) []*cluster.Index {
+	var taken []*cluster.Index
+	seen := map[string]bool{}
+	for _, s := range p.Steps {
+		if s.Kind != "snapshot" || s.Common.DisableAction || s.Repository() != repository {
+			continue
+		}
+		for _, i := range cluster.Of[*cluster.Index](takes(s, indices)) {
+			if !seen[i.Name] {
+				seen[i.Name] = true
+				taken = append(taken, i)
+			}
+		}
+	}
+	return taken
+}
+
 // samplesOf are names that a deletion by prefix may select: with the date that its filters
 // read, and with other text before or after it.
 func samplesOf(s Step) []*cluster.Index {

@@ -9,13 +9,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/esnap/esnap/internal/cluster"
-	"github.com/esnap/esnap/internal/clustertest"
 	"github.com/esnap/esnap/internal/flavour"
+	"github.com/esnap/esnap/internal/memory"
 	"github.com/esnap/esnap/internal/run"
 )
 
 // wide is a bench of three nodes with one index of four primaries and one of one.
-func wide(t *testing.T, options ...clustertest.Option) *bench {
+func wide(t *testing.T, options ...memory.Option) *bench {
 	b := newBench(t, options...)
 	b.c.Space.Nodes = []cluster.Disk{{Node: "n1", Free: 10 << 30}, {Node: "n2", Free: 30 << 30}, {Node: "n3", Free: 20 << 30}}
 	b.c.NodeRoles = map[string][]string{"n1": {"master"}, "n2": {"data"}, "n3": {"data_hot"}}
@@ -165,7 +165,7 @@ func TestShrinkGoesOnWhereItWasKilled(t *testing.T) {
 	require.Len(t, b.c.CallsOf("ShrinkIndex"), 1)
 
 	// A failed run lets the source take writes again: the target is of the past.
-	b = wide(t, clustertest.Elasticsearch("7.17.28"))
+	b = wide(t, memory.Elasticsearch("7.17.28"))
 	b.c.ShrinkEnds = func(string) string { return "no room" }
 	res, _ = b.run(shrink("max_wait: 5"))
 	require.ErrorContains(t, errors.Join(res.Errors()...), "max_wait")
@@ -187,7 +187,7 @@ func TestShrinkThatWasKilled(t *testing.T) {
 	for _, version := range []string{"7.17.28", "8.19.7"} {
 		for last, times := range map[string]int{"ShrinkIndex": 1, "PutIndexSettings": 2} { // the last requests of the first run
 			for _, deletes := range []bool{true, false} {
-				b := wide(t, clustertest.Elasticsearch(version))
+				b := wide(t, memory.Elasticsearch(version))
 				b.c.Fault = func(m string, _ []string) error {
 					if n := len(b.c.CallsOf(last)); n > times || m != last && n == times {
 						return cluster.ErrUnreachable
@@ -366,7 +366,7 @@ func TestReindexThatFails(t *testing.T) {
 
 func TestReindexFromARemoteCluster(t *testing.T) {
 	b := logs(t)
-	other := clustertest.New(clustertest.At(now))
+	other := memory.New(memory.At(now))
 	other.AddIndices("logs-old", "web-old")
 	var asked cluster.Remote
 	b.o.Remote = func(r cluster.Remote) (cluster.IndexReader, error) { asked = r; return other, nil }
@@ -428,7 +428,7 @@ func TestCold2Frozen(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			b := logs(t)
 			if name == "OpenSearch" {
-				b = logs(t, clustertest.OpenSearch("2.11.0"))
+				b = logs(t, memory.OpenSearch("2.11.0"))
 				cold(b, "cold-x", nil, cluster.Index{})
 			}
 			b.c.AddSnapshot("r", cluster.Snapshot{Name: "s", Indices: []string{"logs-a"}})

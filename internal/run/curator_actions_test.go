@@ -9,13 +9,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/esnap/esnap/internal/cluster"
-	"github.com/esnap/esnap/internal/clustertest"
 	"github.com/esnap/esnap/internal/flavour"
+	"github.com/esnap/esnap/internal/memory"
 	"github.com/esnap/esnap/internal/plan"
 )
 
 // logs is a bench with three open indices and a closed one.
-func logs(t *testing.T, options ...clustertest.Option) *bench {
+func logs(t *testing.T, options ...memory.Option) *bench {
 	b := newBench(t, options...)
 	b.c.AddIndices("logs-a", "logs-b", "logs-c", "x")
 	b.c.CloseIndex("logs-c")
@@ -164,10 +164,10 @@ func TestForcemergeLeavesOutWhatIsMerged(t *testing.T) {
 }
 
 func TestFreezeWhereTheServerCan(t *testing.T) {
-	b := logs(t, clustertest.Elasticsearch("7.17.0"))
+	b := logs(t, memory.Elasticsearch("7.17.0"))
 	res, _ := b.run("actions: {1: {action: freeze, " + onLogs + "}, 2: {action: unfreeze, " + onLogs + "}}")
 	require.NoError(t, errors.Join(res.Errors()...))
-	b = logs(t, clustertest.OpenSearch("2.11.0"))
+	b = logs(t, memory.OpenSearch("2.11.0"))
 	res, _ = b.run("actions: {1: {action: freeze, " + onLogs + "}}")
 	require.ErrorIs(t, errors.Join(res.Errors()...), cluster.ErrUnsupported)
 	require.Contains(t, cluster.Hint(res.Actions[0].Err), "neither")
@@ -180,7 +180,7 @@ func TestALostReplyIsNoSuccess(t *testing.T) {
 		"action: freeze, " + onLogs: "index.frozen is false",
 		"action: index_settings, options: {preserve_existing: true, index_settings: {index: {refresh_interval: 5s}}}, " + onLogs: "lost",
 	} {
-		b := logs(t, clustertest.Elasticsearch("7.17.0"))
+		b := logs(t, memory.Elasticsearch("7.17.0"))
 		b.c.Fault = func(method string, _ []string) error {
 			if method == "FreezeIndices" || method == "PutIndexSettings" {
 				return cluster.ErrLost

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/esnap/esnap/internal/cluster"
-	"github.com/esnap/esnap/internal/clustertest"
+	"github.com/esnap/esnap/internal/memory"
 	"github.com/esnap/esnap/internal/run"
 )
 
@@ -68,7 +68,7 @@ func TestADecisionDoesNotOutliveItsFacts(t *testing.T) {
 // TestTheNewestGoodSnapshotGoesAway while the deletion of older ones waits: then the
 // next one is the newest, and stays.
 func TestTheNewestGoodSnapshotGoesAway(t *testing.T) {
-	b := newBench(t, clustertest.Elasticsearch("6.7.0"))
+	b := newBench(t, memory.Elasticsearch("6.7.0"))
 	b.c.AddIndices("i")
 	for n, name := range []string{"s-2026.10.01", "s-2026.10.02", "s-2026.11.20"} {
 		b.c.AddSnapshot("r", cluster.Snapshot{Name: name, Indices: []string{"i"}, Start: now.AddDate(0, -2, n)})
@@ -85,7 +85,7 @@ func TestTheNewestGoodSnapshotGoesAway(t *testing.T) {
 // TestARetainedSnapshotGoesAway while the deletion of another one waits: then that other
 // one has the last copy, and stays.
 func TestARetainedSnapshotGoesAway(t *testing.T) {
-	b := newBench(t, clustertest.Elasticsearch("6.7.0"))
+	b := newBench(t, memory.Elasticsearch("6.7.0"))
 	for n, s := range []cluster.Snapshot{
 		{Name: "s-2026.10.01", Indices: []string{"logs-2026.09.01", "logs-2026.09.02"}},
 		{Name: "s-2026.10.02", Indices: []string{"logs-2026.09.01", "logs-2026.09.02", "logs-2026.09.03"}},
@@ -118,18 +118,18 @@ func TestDeletedIsAPartOfSaved(t *testing.T) {
 		why     string
 	}{
 		{"a good one", "name: s", "5m", func(*bench) {}, true, ""},
-		{"PARTIAL, as allowed", "name: s, partial: true", "5m", func(b *bench) { b.c.SnapshotEnds = clustertest.EndPartial("logs-2026.11.01") }, false, "(PARTIAL) contains no complete copy"},
+		{"PARTIAL, as allowed", "name: s, partial: true", "5m", func(b *bench) { b.c.SnapshotEnds = memory.EndPartial("logs-2026.11.01") }, false, "(PARTIAL) contains no complete copy"},
 		{"not waited for, and it ends", "name: s, wait_for_completion: false", "5m", func(b *bench) { b.c.SnapshotPolls = 3 }, true, ""},
 		{"not waited for, and it does not end", "name: s, wait_for_completion: false", "5m", func(b *bench) { b.c.SnapshotPolls = -1 }, false, "still running"},
 		{"not waited for, and it ends PARTIAL", "name: s, partial: true, wait_for_completion: false", "5m", func(b *bench) {
-			b.c.SnapshotPolls, b.c.SnapshotEnds = 3, clustertest.EndPartial("logs-2026.11.01")
+			b.c.SnapshotPolls, b.c.SnapshotEnds = 3, memory.EndPartial("logs-2026.11.01")
 		}, false, "contains no complete copy"},
 		{"an earlier one, after its day, contains it", "name: s, partial: true", "5m", func(b *bench) {
-			b.c.SnapshotEnds = clustertest.EndPartial("logs-2026.11.01")
+			b.c.SnapshotEnds = memory.EndPartial("logs-2026.11.01")
 			b.c.AddSnapshot("r", cluster.Snapshot{Name: "before", Indices: []string{"logs-2026.11.01"}, Start: now.AddDate(0, 0, -3)})
 		}, true, ""},
 		{"an earlier one, of its own day, does not", "name: s, partial: true", "5m", func(b *bench) {
-			b.c.SnapshotEnds = clustertest.EndPartial("logs-2026.11.01")
+			b.c.SnapshotEnds = memory.EndPartial("logs-2026.11.01")
 			b.c.AddSnapshot("r", cluster.Snapshot{Name: "before", Indices: []string{"logs-2026.11.01"}, Start: time.Date(2026, 11, 1, 1, 0, 0, 0, time.UTC)})
 		}, false, "nor does an earlier one"},
 		{"the action failed, and the run goes on", "name: s, continue_if_exception: true", "5m", func(b *bench) {
@@ -206,7 +206,7 @@ func TestASnapshotLostWithANodeIsTakenAgain(t *testing.T) {
 		b.c.AddRepository(cluster.Repository{Name: "r"})
 		b.c.SnapshotEnds = func(s *cluster.Snapshot) {
 			if s.Name == "snap-20261121010008" {
-				clustertest.EndPartial("logs-a")(s)
+				memory.EndPartial("logs-a")(s)
 				s.Failures[0].Reason = "node shutdown"
 			}
 		}
@@ -274,7 +274,7 @@ func TestDataStreamsAreNamedAsSuch(t *testing.T) {
 // TestASnapshotCalledDot cannot stand in a path: it stays, and is in nobody's way.
 func TestASnapshotCalledDot(t *testing.T) {
 	for _, dry := range []bool{true, false} {
-		b := newBench(t, clustertest.Elasticsearch("6.7.0"))
+		b := newBench(t, memory.Elasticsearch("6.7.0"))
 		b.o.DryRun = dry
 		b.c.AddRepository(cluster.Repository{Name: "r"})
 		for _, n := range []string{".", "a-2026.01.01", "a-2026.01.02", "a-2026.01.03"} {
@@ -292,7 +292,7 @@ func TestASnapshotCalledDot(t *testing.T) {
 
 // TestAnEmptySnapshotIsNotGone because a short listing lacks it, as Elasticsearch 6 has it.
 func TestAnEmptySnapshotIsNotGone(t *testing.T) {
-	b := newBench(t, clustertest.Elasticsearch("6.7.0"))
+	b := newBench(t, memory.Elasticsearch("6.7.0"))
 	b.c.HidesEmpty = true
 	b.c.AddRepository(cluster.Repository{Name: "r"})
 	b.c.AddSnapshot("r", cluster.Snapshot{Name: "a-2026.01.01", State: cluster.Success, Start: now.AddDate(0, -2, 0), Indices: []string{}})
@@ -333,7 +333,7 @@ func TestALostDeletionIsNotRepeatedTooEarly(t *testing.T) {
 
 // TestAFailedReadBetweenDeletions leaves no item without its outcome.
 func TestAFailedReadBetweenDeletions(t *testing.T) {
-	b := newBench(t, clustertest.Elasticsearch("6.7.0"))
+	b := newBench(t, memory.Elasticsearch("6.7.0"))
 	b.c.AddRepository(cluster.Repository{Name: "r"})
 	for n, name := range []string{"a-2026.01.01", "a-2026.01.02", "a-2026.01.03"} {
 		b.c.AddSnapshot("r", cluster.Snapshot{Name: name, Start: now.AddDate(0, -2, n), Indices: []string{"i"}, Shards: cluster.ShardCount{Total: 1, Successful: 1}})
@@ -426,7 +426,7 @@ func TestVerificationBesideARunningSnapshot(t *testing.T) {
 		"beside another one nothing can be verified": {"8.19.7", "", "other", cluster.Done, "not verified: the nodes do not answer while this runs: "},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := newBench(t, clustertest.Elasticsearch(c.version))
+			b := newBench(t, memory.Elasticsearch(c.version))
 			b.o.WaitForCluster = time.Minute
 			b.c.AddIndex(cluster.Index{Name: "logs-a", Created: now.AddDate(0, 0, -1)})
 			running := cluster.Snapshot{Name: c.running, State: cluster.InProgress, Indices: []string{"logs-a"}, Start: now.Add(-time.Minute)}

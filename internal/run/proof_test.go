@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/esnap/esnap/internal/cluster"
-	"github.com/esnap/esnap/internal/clustertest"
+	"github.com/esnap/esnap/internal/memory"
 	"github.com/esnap/esnap/internal/run"
 )
 
@@ -96,7 +96,7 @@ func TestWhichCopiesCount(t *testing.T) {
 		{"no shard succeeded", cluster.Index{Name: day}, cluster.Snapshot{Start: at("2026-11-12T00:00"), State: cluster.Partial, Shards: cluster.ShardCount{Total: 2, Failed: 2}, Failures: []cluster.ShardFailure{{Index: "a"}, {Index: "b"}}}, "", "shards are missing"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			b := newBench(t, clustertest.Elasticsearch("7.17.28"))
+			b := newBench(t, memory.Elasticsearch("7.17.28"))
 			if c.index.Created.IsZero() {
 				c.index.Created = created
 			}
@@ -154,7 +154,7 @@ func TestBrakes(t *testing.T) {
 
 // What is left when max_duration is over is no failure.
 func TestMaxDuration(t *testing.T) {
-	b := newBench(t, clustertest.Elasticsearch("6.7.0"))
+	b := newBench(t, memory.Elasticsearch("6.7.0"))
 	for n := range 4 {
 		b.c.AddSnapshot("r", cluster.Snapshot{Name: fmt.Sprintf("s-2026.10.%02d", n+1), Start: now.AddDate(0, -1, n), Indices: []string{"i"}})
 	}

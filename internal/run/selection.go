@@ -265,10 +265,16 @@ func (r *runner) slot(ctx context.Context, s plan.Step, chain filters.Chain, of 
 
 // Select lists and filters for one step without acting on what is left in. Nothing
 // left is ErrEmpty.
-func Select(ctx context.Context, s plan.Step, c cluster.Reader, now time.Time) ([]cluster.Item, error) {
-	r := &runner{o: Options{Now: now}, plan: &plan.Plan{}, lister: c, obs: silent{}, step: &s}
-	sel, _, err := r.choose(ctx, s)
+func Select(ctx context.Context, s plan.Step, c cluster.Cluster, now time.Time) ([]cluster.Item, error) {
+	sel, err := Choose(ctx, s, c, now)
 	return sel.Selected, err
+}
+
+// Choose is Select with what was kept, and why.
+func Choose(ctx context.Context, s plan.Step, c cluster.Cluster, now time.Time) (cluster.Selection, error) {
+	r := &runner{o: Options{Now: now}, plan: &plan.Plan{}, c: c, lister: c, obs: silent{}, step: &s}
+	sel, _, err := r.choose(ctx, s)
+	return sel, err
 }
 
 type silent struct{}

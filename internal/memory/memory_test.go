@@ -1,4 +1,4 @@
-package clustertest
+package memory
 
 import (
 	"context"
@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/clustertest"
 )
 
 func TestMemoryContract(t *testing.T) {
@@ -25,22 +26,22 @@ func TestMemoryContract(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			Contract(t, func(*testing.T) Fixture {
+			clustertest.Contract(t, func(*testing.T) clustertest.Fixture {
 				m := New(test.server)
 				m.SnapshotPolls, m.RestorePolls = test.polls, test.polls
-				return Fixture{
+				return clustertest.Fixture{
 					Cluster:  m,
 					Prefix:   "contract-",
 					Pause:    func(time.Duration) {}, // it comes further with each look
 					Location: func(name string) string { return path.Join("/backup", name) },
-					CreateIndex: func(_ *testing.T, name string, s Setup) {
+					CreateIndex: func(_ *testing.T, name string, s clustertest.Setup) {
 						i := cluster.Index{
 							Name: name, Primaries: s.Primaries, Replicas: s.Replicas, Closed: s.Closed, Aliases: s.Aliases, WriteAliases: s.WriteAliases,
 							Stats: &cluster.IndexStats{Docs: int64(s.Documents), Bytes: 300, PrimaryBytes: 300},
 						}
 						if s.Documents > 0 {
-							last := FirstDocument.Add(time.Duration(s.Documents-1) * time.Hour)
-							i.Fields = map[string]cluster.FieldRange{"@timestamp": {Min: FirstDocument, Max: last, Found: true}}
+							last := clustertest.FirstDocument.Add(time.Duration(s.Documents-1) * time.Hour)
+							i.Fields = map[string]cluster.FieldRange{"@timestamp": {Min: clustertest.FirstDocument, Max: last, Found: true}}
 						}
 						m.AddIndex(i)
 					},
@@ -78,7 +79,7 @@ func TestMemoryOneOperationAtATime(t *testing.T) {
 }
 
 func TestMemoryPolls(t *testing.T) {
-	m := New(At(FirstDocument))
+	m := New(At(clustertest.FirstDocument))
 	m.SnapshotPolls, m.SnapshotEnds = 2, EndPartial("b")
 	m.AddIndices("a", "b")
 	m.AddRepository(cluster.Repository{Name: "r"})
@@ -93,7 +94,7 @@ func TestMemoryPolls(t *testing.T) {
 	require.Equal(t, []cluster.State{cluster.InProgress, cluster.InProgress, cluster.Partial}, states)
 	s, err := m.Snapshot(t.Context(), "r", "s")
 	require.NoError(t, err)
-	require.Equal(t, FirstDocument.Add(3*time.Second), s.End)
+	require.Equal(t, clustertest.FirstDocument.Add(3*time.Second), s.End)
 	require.Equal(t, cluster.ShardCount{Total: 2, Failed: 1, Successful: 1}, s.Shards)
 	require.True(t, s.HoldsGood("a"))
 	require.False(t, s.HoldsGood("b"))
@@ -148,7 +149,7 @@ func TestMemoryFaults(t *testing.T) {
 func TestMemoryDryRunSendsNothing(t *testing.T) {
 	m := New()
 	m.AddIndices("a")
-	dry := cluster.DryRun(m, FirstDocument, false, func(cluster.Op) {})
+	dry := cluster.DryRun(m, clustertest.FirstDocument, false, func(cluster.Op) {})
 	require.NoError(t, dry.DeleteIndices(t.Context(), cluster.DeleteIndices{Names: []string{"a"}}))
 	list, err := dry.Indices(t.Context())
 	require.NoError(t, err)

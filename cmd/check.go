@@ -1,0 +1,379 @@
+package cmd
+
+import (
+	"encoding/csv"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/esnap/esnap/internal/check"
+	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/coverage"
+	"github.com/esnap/esnap/internal/flavour"
+	"github.com/esnap/esnap/internal/job"
+	"github.com/esnap/esnap/internal/plan"
+	"github.com/esnap/esnap/internal/report"
+	"github.com/esnap/esnap/internal/terminal"
+)
+
+// checkOptions are the flags of esnap check.
+type checkOptions struct {
+	MaxAge, Grace, Settle, StalledAfter duration
+
+	Repositories  []string
+	Indices       []string
+	Days          int
+	Gaps          string
+	IndexTimezone string
+	Verify        bool
+	State         string
+	FailOn        string
+	Attest        string
+	SigningKey    string
+	VerifyFiles   []string
+	PublicKey     string
+	Output        string
+}
+
+func newCheck(app *App) *cobra.Command {
+	o := &checkOptions{}
+	c := &cobra.Command{
+		Use: "check [FILE]", Short: "Check that snapshots are fresh and contain every day",
+		Long: `Check what the action file FILE promises: a fresh good snapshot of each series, a
+copy of all that it would delete, each day that it covers, its repositories. The
+exit codes are those of plug-ins for Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3
+UNKNOWN, also for errors.`,
+		Example: `  esnap check action_file.yml
+  esnap check --max-age 26h --repository ks-log-snapshots
+  esnap check --days 400 --index 'ks-logstash-log-%Y.%m.%d' -o csv`,
+		Args: wantArgs(0, 1, "at most one action file"),
+		RunE: func(c *cobra.Command, args []string) error { return runCheck(c, app, o, args) },
+	}
+	f := c.Flags()
+	f.Var(&o.MaxAge, "max-age", "how old the newest good snapshot of a series may be")
+	f.Var(&o.Grace, "grace", "how much later than due is in time (default 2h)")
+	f.Var(&o.Settle, "settle", "how long after its day late documents of an index may come (default 2h)")
+	f.Var(&o.StalledAfter, "stalled-after", "warn of an operation that runs longer (default 12h)")
+	f.StringSliceVar(&o.Repositories, "repository", nil, "only this repository (repeatable)")
+	f.StringSliceVar(&o.Indices, "index", nil, "with --days: names with strftime tokens (repeatable)")
+	wholeFlag(f, &o.Days, "days", 1, "check each of the last N days of --index")
+	f.StringVar(&o.Gaps, "gaps", "", "ok: days without an index are no warning")
+	f.StringVar(&o.IndexTimezone, "index-timezone", "", "zone of the dates in names of indices")
+	f.BoolVar(&o.Verify, "verify", false, "have every node write to the repositories")
+	f.StringVar(&o.State, "state", "", "file with what earlier checks saw, to tell lost from never there")
+	f.StringVar(&o.FailOn, "fail-on", "", "critical: a warning ends with 0")
+	f.StringVar(&o.Attest, "attest", "", "write the result as a signed document to this file")
+	f.StringVar(&o.SigningKey, "signing-key-file", "", "the Ed25519 key for --attest (PKCS#8)")
+	f.StringSliceVar(&o.VerifyFiles, "verify-attestation", nil, "only verify this document (repeatable)")
+	f.StringVar(&o.PublicKey, "public-key-file", "", "the key for --verify-attestation")
+	outputFlag(c, &o.Output, "text", "json", "csv")
+	asPlugin(app, c)
+	return c
+}
+
+// asPlugin has a command end as a plug-in for Nagios does: every error, also of the command
+// line, is one line on stdout that begins with UNKNOWN, and exit code 3.
+func asPlugin(app *App, c *cobra.Command) {
+	unknown := func(c *cobra.Command, err error) error {
+		if err == nil || errors.As(err, new(*exit)) {
+			return err
+		}
+		text, _, _ := strings.Cut(err.Error(), "\n")
+		terminal.Fprintf(app.Out, "ESNAP %s: %s\n", check.Unknown, text)
+		app.printError(err)
+		return &exit{int(check.Unknown)}
+	}
+	run, args, pre := c.RunE, c.Args, c.PreRunE
+	c.RunE = func(c *cobra.Command, given []string) error { return unknown(c, run(c, given)) }
+	c.Args = func(c *cobra.Command, given []string) error { return unknown(c, args(c, given)) }
+	c.PreRunE = func(c *cobra.Command, given []string) error { return unknown(c, pre(c, given)) }
+	c.PersistentPreRunE = func(c *cobra.Command, given []string) error { return unknown(c, noEmptyFlags(c, given)) }
+	c.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return unknown(c, flagError(c, err)) })
+}
+
+func (o *checkOptions) options(app *App, p *plan.Plan) (check.Options, error) {
+	pick := func(d duration, otherwise time.Duration) time.Duration {
+		if d.given() {
+			return d.length
+		}
+		return otherwise
+	}
+	zone, err := time.LoadLocation(o.IndexTimezone)
+	if err != nil {
+		return check.Options{}, usagef("--index-timezone: %q is not a time zone; write a name such as Europe/Berlin", o.IndexTimezone)
+	}
+	switch {
+	case o.Gaps != "" && o.Gaps != "ok":
+		return check.Options{}, usagef("--gaps: %q is not ok", o.Gaps)
+	case o.FailOn != "" && o.FailOn != "critical" && o.FailOn != "warning":
+		return check.Options{}, usagef("--fail-on: %q is not one of critical, warning", o.FailOn)
+	case (o.Days > 0) != (len(o.Indices) > 0):
+		return check.Options{}, usagef("--days and --index need each other")
+	case (o.Attest == "") != (o.SigningKey == ""):
+		return check.Options{}, usagef("--attest and --signing-key-file need each other")
+	}
+	seen, err := readSeen(o.State)
+	if err != nil {
+		return check.Options{}, err
+	}
+	return check.Options{
+		Now: app.Now(), Plan: p, MaxAge: o.MaxAge.length, Grace: pick(o.Grace, 2*time.Hour), Repositories: o.Repositories, Indices: o.Indices,
+		Days: o.Days, GapsOK: o.Gaps == "ok", Rules: coverage.Rules{Zones: []*time.Location{zone}, Settle: pick(o.Settle, coverage.DefaultSettle)},
+		StalledAfter: pick(o.StalledAfter, 12*time.Hour), Verify: o.Verify, Seen: seen,
+	}, nil
+}
+
+// seenState is the file of --state.
+type seenState struct {
+	Seen []string `json:"seen"`
+}
+
+func readSeen(file string) (map[string]bool, error) {
+	if file == "" {
+		return nil, nil
+	}
+	data, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return map[string]bool{}, nil
+	}
+	var state seenState
+	if err == nil {
+		err = json.Unmarshal(data, &state)
+	}
+	if err != nil {
+		return nil, usagef("--state: %s cannot be read: %s", file, err)
+	}
+	seen := map[string]bool{}
+	for _, n := range state.Seen {
+		seen[n] = true
+	}
+	return seen, nil
+}
+
+// writeSeen adds what this check saw to the file of --state.
+func writeSeen(file string, earlier, now map[string]bool) error {
+	if file == "" {
+		return nil
+	}
+	all := maps.Clone(now)
+	maps.Copy(all, earlier)
+	data, err := json.Marshal(seenState{slices.Sorted(maps.Keys(all))})
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(file+".new", append(data, '\n'), 0o644); err != nil {
+		return err
+	}
+	return os.Rename(file+".new", file)
+}
+
+func runCheck(c *cobra.Command, app *App, o *checkOptions, args []string) error {
+	if len(o.VerifyFiles) > 0 {
+		return verifyAttestations(app, o)
+	}
+	x, err := app.open(c)
+	if err != nil {
+		return err
+	}
+	var p *plan.Plan
+	if len(args) > 0 {
+		data, err := job.ReadFile(app.In, args[0])
+		if err != nil {
+			return err
+		}
+		p, err = plan.Parse(job.FileName(args[0]), data, plan.Options{Flavour: flavour.Native, Env: x.s.Lookup, Secret: x.s.Secret, Guards: x.s.Guards})
+		if err != nil {
+			return err
+		}
+	}
+	options, err := o.options(app, p)
+	if err != nil {
+		return err
+	}
+	cl, err := x.dial(p != nil)
+	if err != nil {
+		return err
+	}
+	r, err := check.Run(c.Context(), cl, options)
+	if err != nil {
+		return err
+	}
+	if err := writeSeen(o.State, options.Seen, r.Seen); err != nil {
+		return err
+	}
+	var attested string
+	if o.Attest != "" {
+		key, err := check.SigningKey(o.SigningKey)
+		if err != nil {
+			return err
+		}
+		number, hash, err := check.Attest(r, Version(), o.Attest, key)
+		if err != nil {
+			return err
+		}
+		attested = fmt.Sprintf("attestation number %d in %s, sha256 %s", number, o.Attest, hash)
+	}
+	if err := writeCheck(app.Out, o.Output, r, attested); err != nil {
+		return err
+	}
+	if r.Level == check.OK || r.Level == check.Warning && o.FailOn == "critical" {
+		return nil
+	}
+	return &exit{int(r.Level)}
+}
+
+func verifyAttestations(app *App, o *checkOptions) error {
+	if o.PublicKey == "" {
+		return usagef("--verify-attestation needs --public-key-file")
+	}
+	key, err := check.PublicKey(o.PublicKey)
+	if err != nil {
+		return err
+	}
+	verified, problems := check.VerifyAttestations(o.VerifyFiles, key)
+	level := check.OK
+	if len(problems) > 0 {
+		level = check.Critical
+	}
+	terminal.Fprintf(app.Out, "ESNAP %s: %s verified, %s\n", level, cluster.Count(len(verified), "attestation"), cluster.Count(len(problems), "error"))
+	for _, err := range problems {
+		terminal.Fprintf(app.Out, "error: %s\n", err.Error())
+	}
+	for _, text := range verified {
+		terminal.Fprintf(app.Out, "%s\n", text)
+	}
+	if level != check.OK {
+		return &exit{int(level)}
+	}
+	return nil
+}
+
+// writeCheck writes the result of a check.
+func writeCheck(w io.Writer, output string, r *check.Report, attested string) error {
+	switch output {
+	case "json":
+		value := map[string]any{
+			"schema_version": report.SchemaVersion, "status": r.Level, "code": int(r.Level), "now": jsonTime(r.Now), "server": r.Server.String(),
+			"cluster_name": r.Server.Name, "cluster_uuid": r.Server.UUID, "findings": r.Findings, "calendars": r.Calendars,
+		}
+		if attested != "" {
+			value["attestation"] = attested
+		}
+		return report.WriteJSON(w, value)
+	case "csv":
+		return writeDays(w, r.Calendars)
+	}
+	terminal.Fprintf(w, "ESNAP %s: %s\n", r.Level, headline(r))
+	for _, f := range r.Findings {
+		line := fmt.Sprintf("%-9s %s %s: %s", f.Level, f.About, f.Name, f.Text)
+		if f.Name == "" {
+			line = fmt.Sprintf("%-9s %s: %s", f.Level, f.About, f.Text)
+		}
+		terminal.Fprintf(w, "%s\n", line)
+		if f.Hint != "" {
+			terminal.Fprintf(w, "          hint: %s\n", f.Hint)
+		}
+	}
+	for _, c := range r.Calendars {
+		writeCalendar(w, c)
+	}
+	if attested != "" {
+		terminal.Fprintf(w, "%s\n", attested)
+	}
+	return nil
+}
+
+// headline is the first line of a check: the worst finding, or what was checked.
+func headline(r *check.Report) string {
+	count := map[check.Level]int{}
+	for _, f := range r.Findings {
+		count[f.Level]++
+	}
+	if r.Level == check.OK {
+		if len(r.Findings) == 0 {
+			return "there is nothing to check"
+		}
+		return fmt.Sprintf("%s checked", cluster.Count(len(r.Findings), "point"))
+	}
+	worst := r.Findings[0]
+	for _, f := range r.Findings {
+		if f.Level == r.Level {
+			worst = f
+			break
+		}
+	}
+	text := strings.TrimSpace(worst.About+" "+worst.Name) + ": " + worst.Text
+	var more []string
+	for _, l := range []check.Level{check.Critical, check.Warning, check.Unknown} {
+		n := count[l]
+		if l == r.Level {
+			n--
+		}
+		if n > 0 {
+			more = append(more, fmt.Sprintf("%d %s", n, strings.ToLower(l.String())))
+		}
+	}
+	if len(more) > 0 {
+		text += " (and " + strings.Join(more, ", ") + ")"
+	}
+	return text
+}
+
+// writeCalendar shows a family with one character for each day, one line for each month.
+func writeCalendar(w io.Writer, c check.Calendar) {
+	if len(c.Days) == 0 {
+		return
+	}
+	terminal.Fprintf(w, "\n%s\n", c.Pattern)
+	month, line := "", ""
+	flush := func() {
+		if month != "" {
+			terminal.Fprintf(w, "  %s  %s\n", month, strings.TrimRight(line, " "))
+		}
+	}
+	used := map[check.State]bool{}
+	for _, d := range c.Days {
+		if d.Date[:7] != month {
+			flush()
+			month, line = d.Date[:7], ""
+		}
+		day, _ := strconv.Atoi(d.Date[8:])
+		line += strings.Repeat(" ", max(day-1-len(line), 0)) + check.Marks[d.State]
+		used[d.State] = true
+	}
+	flush()
+	var legend []string
+	for _, l := range check.Legend {
+		if used[l.State] {
+			legend = append(legend, check.Marks[l.State]+" "+l.Text)
+		}
+	}
+	terminal.Fprintf(w, "  %s\n", strings.Join(legend, ", "))
+}
+
+// writeDays writes all days of calendars, a line each.
+func writeDays(w io.Writer, calendars []check.Calendar) error {
+	out := csv.NewWriter(w)
+	_ = out.Write([]string{"date", "index", "state", "live", "copies", "complete_copies", "newest_copy", "until"})
+	for _, c := range calendars {
+		for _, d := range c.Days {
+			until := ""
+			if d.Until != nil {
+				until = d.Until.Format(time.RFC3339)
+			}
+			_ = out.Write([]string{d.Date, d.Index, string(d.State), strconv.FormatBool(d.Live), strconv.Itoa(d.Copies), strconv.Itoa(d.Complete), d.Newest, until})
+		}
+	}
+	out.Flush()
+	return out.Error()
+}

@@ -1,0 +1,268 @@
+package cmd
+
+import (
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/esnap/esnap/internal/cluster"
+)
+
+const nightFile = `
+repositories:
+  backups: {type: fs, settings: {location: backups}}
+actions:
+  1:
+    action: snapshot
+    options: {repository: backups, name: 'logs-%Y%m%d%H%M%S', once_per: day}
+    filters: [{filtertype: pattern, kind: prefix, value: logs-}]
+  2:
+    action: delete_snapshots
+    options: {repository: backups, ignore_empty_list: true}
+    filters: [{filtertype: retain, cover: 400d}]
+  3:
+    action: delete_indices
+    options: {ignore_empty_list: true, require_snapshot: {repositories: [backups]}}
+    filters:
+    - {filtertype: pattern, kind: prefix, value: logs-}
+    - {filtertype: age, source: name, timestring: '%Y.%m.%d', direction: older, unit: days, unit_count: 7}
+`
+
+// day is the name of the logs of so many days before.
+func logsOf(ago int) string { return "logs-" + now.AddDate(0, 0, -ago).Format("2006.01.02") }
+
+// twentyNights are snapshots of eight days each; the cluster has the last eight days. skip
+// leaves out nights.
+func twentyNights(k *console, skip func(ago int) bool) {
+	k.c.AddRepository(cluster.Repository{Name: "backups", Type: "fs", Settings: map[string]string{"location": "backups"}})
+	for ago := 20; ago >= 0; ago-- {
+		var names []string
+		for d := range 8 {
+			names = append(names, logsOf(ago+d))
+		}
+		start := now.AddDate(0, 0, -ago).Add(2 * time.Hour) // today's is at three
+		if start.After(now) {
+			start = now.Add(-time.Minute)
+		}
+		if skip == nil || !skip(ago) {
+			k.c.AddSnapshot("backups", cluster.Snapshot{Name: "logs-" + start.Format("20060102150405"), Indices: names, Start: start})
+		}
+	}
+	for d := range 8 {
+		k.c.AddIndex(cluster.Index{Name: logsOf(d), Created: now.AddDate(0, 0, -d).Truncate(24 * time.Hour)})
+	}
+}
+
+func TestCheck(t *testing.T) {
+	t.Run("all is well", func(t *testing.T) {
+		k := newConsole(t)
+		twentyNights(k, nil)
+		file := k.file(nightFile)
+		calls := len(k.c.Calls())
+		code, out, errs := k.run("check", file)
+		require.Equal(t, 0, code, out+errs)
+		require.True(t, strings.HasPrefix(out, "ESNAP OK: "), out)
+		require.Contains(t, out, "series backups/logs-%Y%m%d%H%M%S: the newest good snapshot, logs-20261121005908, is 1m old")
+		require.Contains(t, out, "days logs-%Y.%m.%d: 26 of 28 days are in snapshots; 2 not due yet")
+		require.Contains(t, out, "2026-11  #############======oo")
+		listing := 0
+		for _, c := range k.c.Calls()[calls:] {
+			if c.Method == "Indices" || c.Method == "Snapshots" || c.Method == "Repositories" {
+				listing++
+			}
+		}
+		require.Equal(t, 3, listing, "each listing is read once")
+	})
+	t.Run("no snapshot for three nights", func(t *testing.T) {
+		k := newConsole(t)
+		twentyNights(k, func(ago int) bool { return ago < 3 })
+		code, out, _ := k.run("check", k.file(nightFile))
+		require.Equal(t, 2, code, out)
+		require.Contains(t, out, "is 2d old; it may be 26h old")
+		require.Contains(t, out, "1 overdue, the last is "+logsOf(3))
+	})
+	t.Run("a day was lost", func(t *testing.T) {
+		k := newConsole(t)
+		twentyNights(k, nil)
+		list, err := k.c.Snapshots(t.Context(), "backups", true)
+		require.NoError(t, err)
+		for _, x := range list { // the index of that day is in none
+			x.Indices = slices.DeleteFunc(x.Indices, func(i string) bool { return i == logsOf(11) })
+			k.c.AddSnapshot("backups", *x)
+		}
+		file, state := k.file(nightFile), filepath.Join(t.TempDir(), "state.json")
+		_, out, _ := k.run("check", file, "--state", state)
+		require.Contains(t, out, "without an index, the last is "+logsOf(11))
+		require.NoError(t, os.WriteFile(state, []byte(`{"seen": ["`+logsOf(11)+`"]}`), 0o600))
+		code, out, _ := k.run("check", file, "--state", state)
+		require.Equal(t, 2, code)
+		require.Contains(t, out, "1 lost, the last is "+logsOf(11))
+		code, out, _ = k.run("check", file)
+		require.Equal(t, 1, code, out)
+		code, _, _ = k.run("check", file, "--fail-on", "critical")
+		require.Equal(t, 0, code)
+		code, out, _ = k.run("check", file, "--gaps", "ok")
+		require.Equal(t, 0, code, out)
+	})
+	t.Run("what the file would delete without a copy", func(t *testing.T) {
+		k := newConsole(t)
+		twentyNights(k, nil)
+		k.c.AddIndex(cluster.Index{Name: "logs-2026.08.01", Created: now.AddDate(0, -3, 0)})
+		code, out, _ := k.run("check", k.file(strings.Replace(nightFile, ", require_snapshot: {repositories: [backups]}", "", 1)))
+		require.Equal(t, 2, code)
+		require.Contains(t, out, "action 3: delete_indices would delete 1 index of which no snapshot contains a complete copy: logs-2026.08.01")
+		code, out, _ = k.run("check", k.file(nightFile), "--gaps", "ok")
+		require.Equal(t, 2, code)
+		require.Contains(t, out, "is waiting for copies of 1 index: logs-2026.08.01")
+	})
+	t.Run("repositories", func(t *testing.T) {
+		k := newConsole(t)
+		twentyNights(k, nil)
+		k.c.AddRepository(cluster.Repository{Name: "backups", Type: "fs", Settings: map[string]string{"location": "backups", "readonly": "true"}})
+		code, out, _ := k.run("check", k.file(nightFile))
+		require.Equal(t, 2, code)
+		require.Contains(t, out, "repository backups: is registered read-only, but action 1 takes snapshots in it")
+		require.Contains(t, out, "repository backups: readonly is true in the cluster but ")
+		k = newConsole(t)
+		code, out, _ = k.run("check", k.file(nightFile))
+		require.Equal(t, 2, code)
+		require.True(t, strings.HasPrefix(out, "ESNAP CRITICAL: repository backups: is not registered in the cluster"), out)
+	})
+	t.Run("without a file", func(t *testing.T) {
+		k := newConsole(t)
+		twentyNights(k, nil)
+		code, out, _ := k.run("check")
+		require.Equal(t, 3, code)
+		require.True(t, strings.HasPrefix(out, "ESNAP UNKNOWN: series: nothing says how old"), out)
+		code, _, _ = k.run("check", "--max-age", "26h")
+		require.Equal(t, 0, code)
+		k.c.AddSnapshot("other", cluster.Snapshot{Name: "old-2026.01.01", Indices: []string{"x"}, Start: now.AddDate(0, -10, 0)})
+		code, out, _ = k.run("check", "--max-age", "26h")
+		require.Equal(t, 2, code)
+		require.Contains(t, out, "series other/old-*")
+		code, _, _ = k.run("check", "--max-age", "26h", "--repository", "backups")
+		require.Equal(t, 0, code)
+	})
+	t.Run("days on the command line", func(t *testing.T) {
+		k := newConsole(t)
+		twentyNights(k, nil)
+		code, out, _ := k.run("check", "--days", "40", "--index", "logs-%Y.%m.%d", "-o", "csv")
+		require.Equal(t, 1, code, "there was no index in the first days")
+		require.Contains(t, out, "2026-10-20,logs-2026.10.20,no_index,false,0,0,,\n")
+		require.Contains(t, out, "2026-11-10,logs-2026.11.10,held,false,8,7,backups/logs-20261117030008,\n")
+		require.Contains(t, out, "2026-11-19,logs-2026.11.19,held_live,true,3,2,backups/logs-20261121005908,\n")
+		_, out, _ = k.run("check", "--days", "3", "--index", "logs-%Y.%m.%d", "-o", "json")
+		var j struct {
+			Status    string `json:"status"`
+			Calendars []struct {
+				Days []struct {
+					State string `json:"state"`
+					Until string `json:"until"`
+				} `json:"days"`
+			} `json:"calendars"`
+		}
+		require.NoError(t, json.Unmarshal([]byte(out), &j))
+		require.Equal(t, "pending", j.Calendars[0].Days[3].State)
+		require.Equal(t, "2026-11-21T00:59:08Z", j.Calendars[0].Days[3].Until)
+	})
+	t.Run("errors are UNKNOWN", func(t *testing.T) {
+		for _, args := range [][]string{
+			{"check", "/nowhere.yml"}, {"check", "a", "b"}, {"check", "--nosuch"}, {"check", "--max-age", "soon"}, {"check", "--max-age", ""},
+			{"check", "--days", "4"}, {"check", "--gaps", "bad"}, {"check", "-o", "xml"}, {"check", "--verify-attestation", "x"}, {"check", "--index-timezone", "Mars", "--max-age", "1d"},
+		} {
+			code, out, errs := newConsole(t).run(args...)
+			require.Equal(t, 3, code, args)
+			require.True(t, strings.HasPrefix(out, "ESNAP UNKNOWN: "), "%v: %s", args, out)
+			require.NotEmpty(t, errs)
+		}
+		k := newConsole(t)
+		k.c.Fault = func(string, []string) error { return errors.Join(cluster.ErrUnreachable) }
+		code, out, _ := k.run("check", "--max-age", "1d")
+		require.Equal(t, 3, code)
+		require.True(t, strings.HasPrefix(out, "ESNAP UNKNOWN: "), out)
+	})
+	t.Run("PARTIAL every night", func(t *testing.T) {
+		k := newConsole(t)
+		twentyNights(k, nil)
+		for n := range 3 {
+			k.c.AddSnapshot("backups", cluster.Snapshot{Name: "logs-2026112100" + string(rune('4'+n)) + "000", Indices: []string{logsOf(1)}, Start: now.Add(time.Duration(n-10) * time.Second), State: cluster.Failed})
+		}
+		code, out, _ := k.run("check", k.file(nightFile))
+		require.Equal(t, 1, code)
+		require.Contains(t, out, "the last 3 snapshots are not good")
+	})
+	t.Run("verify, and what runs for long", func(t *testing.T) {
+		k := newConsole(t)
+		twentyNights(k, nil)
+		k.c.AddOperation(cluster.Operation{Kind: cluster.OpRestore, Repository: "backups", Snapshot: "s", Started: now.Add(-20 * time.Hour)}, -1)
+		code, out, _ := k.run("check", k.file(nightFile), "--verify")
+		require.Equal(t, 1, code)
+		require.Contains(t, out, "operation restore backups/s: has been running for 20h")
+		require.Contains(t, out, "repository backups: 1 node can write to it")
+	})
+}
+
+func TestAttestation(t *testing.T) {
+	k := newConsole(t)
+	twentyNights(k, nil)
+	dir := t.TempDir()
+	public, private, err := ed25519.GenerateKey(rand.Reader)
+	require.NoError(t, err)
+	write := func(name, kind string, der []byte, err error) string {
+		require.NoError(t, err)
+		file := filepath.Join(dir, name)
+		require.NoError(t, os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600))
+		return file
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(private)
+	secret := write("key.pem", "PRIVATE KEY", der, err)
+	der, err = x509.MarshalPKIXPublicKey(public)
+	open := write("pub.pem", "PUBLIC KEY", der, err)
+	proof, file := filepath.Join(dir, "proof.json"), k.file(nightFile)
+	for n := range 3 {
+		code, out, errs := k.run("check", file, "--attest", proof, "--signing-key-file", secret)
+		require.Equal(t, 0, code, out+errs)
+		require.Contains(t, out, "attestation number "+string(rune('1'+n))+" in "+proof)
+	}
+	verify := func() (int, string) {
+		code, out, _ := k.run("check", "--verify-attestation", proof, "--public-key-file", open)
+		return code, out
+	}
+	code, out := verify()
+	require.Equal(t, 0, code, out)
+	require.True(t, strings.HasPrefix(out, "ESNAP OK: 3 attestations verified, 0 errors\n"), out)
+
+	second := proof + ".000002"
+	data, err := os.ReadFile(second)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(second, []byte(strings.Replace(string(data), `"OK"`, `"WARNING"`, 1)), 0o600))
+	code, out = verify()
+	require.Equal(t, 2, code)
+	require.Contains(t, out, "the signature does not match: the document was changed")
+	require.NoError(t, os.Remove(second))
+	_, out = verify()
+	require.Contains(t, out, "number 3 follows number 1: documents are missing")
+	require.NoError(t, os.Remove(proof))
+	require.NoError(t, os.Rename(proof+".000001", proof)) // somebody goes back, and writes another second one
+	code, out, errs := k.run("check", file, "--attest", proof, "--signing-key-file", secret)
+	require.Equal(t, 0, code, out+errs)
+	require.NoError(t, os.WriteFile(second, data, 0o600))
+	_, out = verify()
+	require.Contains(t, out, "both have number 2: the chain has a fork")
+
+	require.NoError(t, os.Chmod(secret, 0o644))
+	code, out, _ = k.run("check", file, "--attest", proof, "--signing-key-file", secret)
+	require.Equal(t, 3, code)
+	require.Contains(t, out, "can be read by others")
+}

@@ -1,0 +1,228 @@
+package check
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+)
+
+// Attestation is a signed record of a check. Each contains the hash of the one before.
+type Attestation struct {
+	Type         string                   `json:"type"`
+	Number       int                      `json:"number"` // 1, 2, 3, …
+	Previous     string                   `json:"previous_sha256,omitempty"`
+	Created      time.Time                `json:"created"`
+	Esnap        string                   `json:"esnap_version"`
+	Cluster      AttestedCluster          `json:"cluster"`
+	Repositories []AttestedRepository     `json:"repositories"`
+	Level        Level                    `json:"status"`
+	Findings     []Finding                `json:"findings"`
+	Days         map[string][]AttestedDay `json:"days"` // by pattern
+}
+
+// AttestedCluster is the cluster that was asked.
+type AttestedCluster struct {
+	Name string `json:"name"`
+	UUID string `json:"uuid"`
+	Text string `json:"version"`
+}
+
+// AttestedRepository is a repository that was read.
+type AttestedRepository struct {
+	Name      string `json:"name"`
+	UUID      string `json:"uuid,omitempty"`
+	Type      string `json:"type"`
+	Snapshots int    `json:"snapshots"`
+}
+
+// AttestedDay is a day, and what its state rests on.
+type AttestedDay struct {
+	Day
+	Basis string `json:"basis"`      // listed: the cluster's listing says so
+	Date  string `json:"basis_date"` // when it was listed
+}
+
+const attestationType = "esnap attestation 1"
+
+// envelope is an attestation in its file. The signature is of the document's compact JSON.
+type envelope struct {
+	Document  json.RawMessage `json:"document"`
+	Signature string          `json:"signature"`
+	Key       string          `json:"key_sha256"`
+}
+
+// Attest writes the report as a signed document to a file. A document that is in the file
+// already is the one before, and is kept beside it. It returns the number and the hash.
+func Attest(r *Report, version, file string, key ed25519.PrivateKey) (number int, hash string, err error) {
+	a := Attestation{
+		Type: attestationType, Number: 1, Created: r.Now.UTC(), Esnap: version, Level: r.Level, Findings: r.Findings,
+		Cluster: AttestedCluster{r.Server.Name, r.Server.UUID, r.Server.String()}, Days: map[string][]AttestedDay{},
+	}
+	for _, x := range r.Repositories {
+		a.Repositories = append(a.Repositories, AttestedRepository{x.Name, x.UUID, x.Type, len(x.Snapshots)})
+	}
+	for _, c := range r.Calendars {
+		for _, d := range c.Days {
+			a.Days[c.Pattern] = append(a.Days[c.Pattern], AttestedDay{d, "listed", r.Now.UTC().Format(time.RFC3339)})
+		}
+	}
+	switch before, hash, err := readAttestation(file, nil); {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return 0, "", fmt.Errorf("the attestation before, %s: %w", file, err)
+	default:
+		a.Number, a.Previous = before.Number+1, hash
+		if err := os.Rename(file, numbered(file, before.Number)); err != nil {
+			return 0, "", err
+		}
+	}
+	document, err := json.Marshal(a)
+	if err != nil {
+		return 0, "", err
+	}
+	public, _ := key.Public().(ed25519.PublicKey)
+	data, err := json.MarshalIndent(envelope{document, base64.StdEncoding.EncodeToString(ed25519.Sign(key, document)), fingerprint(public)}, "", " ")
+	if err != nil {
+		return 0, "", err
+	}
+	temporary := file + ".new"
+	if err := os.WriteFile(temporary, append(data, '\n'), 0o644); err != nil {
+		return 0, "", err
+	}
+	return a.Number, sum(document), os.Rename(temporary, file)
+}
+
+// numbered is the name under which an attestation is kept.
+func numbered(file string, number int) string { return fmt.Sprintf("%s.%06d", file, number) }
+
+func sum(data []byte) string { h := sha256.Sum256(data); return hex.EncodeToString(h[:]) }
+
+func fingerprint(key ed25519.PublicKey) string { return sum(key) }
+
+// readAttestation reads a document; with a key, its signature is verified.
+func readAttestation(file string, key ed25519.PublicKey) (a Attestation, hash string, err error) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return a, "", err
+	}
+	var e envelope
+	if err := json.Unmarshal(data, &e); err != nil {
+		return a, "", fmt.Errorf("is not an attestation: %w", err)
+	}
+	var document bytes.Buffer
+	if err := json.Compact(&document, e.Document); err != nil {
+		return a, "", fmt.Errorf("is not an attestation: %w", err)
+	}
+	if key != nil {
+		signature, err := base64.StdEncoding.DecodeString(e.Signature)
+		if err != nil || !ed25519.Verify(key, document.Bytes(), signature) {
+			if e.Key != fingerprint(key) {
+				return a, "", fmt.Errorf("was signed with another key, %.16s", e.Key)
+			}
+			return a, "", errors.New("the signature does not match: the document was changed")
+		}
+	}
+	if err := json.Unmarshal(e.Document, &a); err != nil || a.Type != attestationType {
+		return a, "", errors.New("is not an attestation of a version that this program knows")
+	}
+	return a, sum(document.Bytes()), nil
+}
+
+// VerifyAttestations verifies documents, and those kept beside them: each signature, and
+// that each follows the one before. It returns what it verified, in order, and all errors.
+func VerifyAttestations(files []string, key ed25519.PublicKey) (verified []string, problems []error) {
+	var all []string
+	for _, f := range files {
+		kept, _ := filepath.Glob(f + ".[0-9][0-9][0-9][0-9][0-9][0-9]")
+		all = append(append(all, kept...), f)
+	}
+	slices.Sort(all)
+	type document struct {
+		Attestation
+		file, hash string
+	}
+	var list []document
+	for _, f := range slices.Compact(all) {
+		a, hash, err := readAttestation(f, key)
+		if err != nil {
+			problems = append(problems, fmt.Errorf("%s: %w", f, err))
+			continue
+		}
+		list = append(list, document{a, f, hash})
+	}
+	slices.SortStableFunc(list, func(a, b document) int { return a.Number - b.Number })
+	for n, d := range list {
+		verified = append(verified, fmt.Sprintf("%s: number %d of %s, %s, sha256 %s", d.file, d.Number, d.Created.Format(time.RFC3339), d.Level, d.hash))
+		switch {
+		case n == 0 && d.Number == 1 && d.Previous == "":
+		case n == 0:
+			problems = append(problems, fmt.Errorf("%s: number %d, but the documents before it are not there", d.file, d.Number))
+		case d.Number == list[n-1].Number:
+			problems = append(problems, fmt.Errorf("%s and %s both have number %d: the chain has a fork", list[n-1].file, d.file, d.Number))
+		case d.Number > list[n-1].Number+1:
+			problems = append(problems, fmt.Errorf("%s: number %d follows number %d: documents are missing", d.file, d.Number, list[n-1].Number))
+		case d.Previous != list[n-1].hash:
+			problems = append(problems, fmt.Errorf("%s: it does not follow %s: the hash of the document before differs", d.file, list[n-1].file))
+		}
+	}
+	return verified, problems
+}
+
+// SigningKey reads an Ed25519 key in PKCS#8 (PEM) from a file that nobody else can read.
+func SigningKey(file string) (ed25519.PrivateKey, error) {
+	st, err := os.Stat(file)
+	if err != nil {
+		return nil, err
+	}
+	if st.Mode().Perm()&0o077 != 0 {
+		return nil, fmt.Errorf("the signing key %s can be read by others (mode %04o); chmod 600 changes that", file, st.Mode().Perm())
+	}
+	block, err := readPEM(file)
+	if err != nil {
+		return nil, err
+	}
+	parsed, err := x509.ParsePKCS8PrivateKey(block)
+	key, ok := parsed.(ed25519.PrivateKey)
+	if err != nil || !ok {
+		return nil, fmt.Errorf("%s is not an Ed25519 key in PKCS#8; openssl genpkey -algorithm ed25519 makes one", file)
+	}
+	return key, nil
+}
+
+// PublicKey reads an Ed25519 public key (PEM) from a file.
+func PublicKey(file string) (ed25519.PublicKey, error) {
+	block, err := readPEM(file)
+	if err != nil {
+		return nil, err
+	}
+	parsed, err := x509.ParsePKIXPublicKey(block)
+	key, ok := parsed.(ed25519.PublicKey)
+	if err != nil || !ok {
+		return nil, fmt.Errorf("%s is not an Ed25519 public key; openssl pkey -in KEY -pubout writes one", file)
+	}
+	return key, nil
+}
+
+func readPEM(file string) ([]byte, error) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	block, _ := pem.Decode(data)
+	if block == nil {
+		return nil, fmt.Errorf("%s is not a PEM file", file)
+	}
+	return block.Bytes, nil
+}

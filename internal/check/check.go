@@ -1,0 +1,317 @@
+// Package check finds out whether what should be in snapshots is there: whether each series
+// is fresh, each day held, each repository as declared. It only reads.
+//
+// What must be true comes from the action file that runs at night, or from a maximum age
+// and the names of indices on the command line.
+package check
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/coverage"
+	"github.com/esnap/esnap/internal/plan"
+)
+
+// Level is how bad a finding is. The numbers are the exit codes of plug-ins for Nagios.
+type Level int
+
+// The levels.
+const (
+	OK Level = iota
+	Warning
+	Critical
+	Unknown
+)
+
+// String is the level as plug-ins for Nagios write it.
+func (l Level) String() string { return [...]string{"OK", "WARNING", "CRITICAL", "UNKNOWN"}[l] }
+
+// MarshalText implements encoding.TextMarshaler.
+func (l Level) MarshalText() ([]byte, error) { return []byte(l.String()), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (l *Level) UnmarshalText(text []byte) error {
+	for level := OK; level <= Unknown; level++ {
+		if level.String() == string(text) {
+			*l = level
+			return nil
+		}
+	}
+	return fmt.Errorf("%q is not a level", text)
+}
+
+// severity is the order in which levels win over each other.
+var severity = []Level{OK, Unknown, Warning, Critical}
+
+// Worse is the worse of two levels.
+func (l Level) Worse(other Level) Level {
+	if slices.Index(severity, other) > slices.Index(severity, l) {
+		return other
+	}
+	return l
+}
+
+// Finding is one thing that was checked.
+type Finding struct {
+	Level Level  `json:"level"`
+	About string `json:"about"` // series, repository, days, action, operation, family
+	Name  string `json:"name"`
+	Text  string `json:"text"`
+	Hint  string `json:"hint,omitempty"`
+}
+
+// Options say what to check.
+type Options struct {
+	Now time.Time
+	// Plan is the action file; nil: none was given.
+	Plan *plan.Plan
+	// MaxAge is how old the newest good snapshot of a series may be; 0: as the file says.
+	MaxAge time.Duration
+	// Grace is how much later than due a snapshot may come.
+	Grace time.Duration
+	// Repositories are the only ones to look at; empty: those of the file, or all.
+	Repositories []string
+	// Indices are names of indices with strftime tokens, whose last Days days are checked.
+	Indices []string
+	Days    int
+	// GapsOK: days without an index are no finding.
+	GapsOK bool
+	Rules  coverage.Rules
+	// StalledAfter is how long an operation may run.
+	StalledAfter time.Duration
+	// Verify has every node write to the repositories.
+	Verify bool
+	// Seen are the indices that an earlier check saw; nil: not known.
+	Seen map[string]bool
+}
+
+// Report is the result of a check.
+type Report struct {
+	Level        Level
+	Server       cluster.Server
+	Now          time.Time
+	Findings     []Finding
+	Calendars    []Calendar
+	Repositories []Repository
+	// Seen are the indices that this check saw, in snapshots or in the cluster.
+	Seen map[string]bool
+}
+
+// Repository is a repository that was looked at.
+type Repository struct {
+	cluster.Repository
+	Snapshots []*cluster.Snapshot
+}
+
+// checker is one check.
+type checker struct {
+	Options
+	c            cluster.Cluster
+	indices      []*cluster.Index
+	live         map[string]*cluster.Index
+	repositories []Repository
+	report       *Report
+}
+
+// Run checks a cluster. An error means that it could not be read at all.
+func Run(ctx context.Context, c cluster.Cluster, o Options) (*Report, error) {
+	k := &checker{Options: o, c: c, live: map[string]*cluster.Index{}, report: &Report{Now: o.Now, Seen: map[string]bool{}}}
+	var err error
+	if k.report.Server, err = c.Server(ctx); err != nil {
+		return nil, err
+	}
+	if err := k.read(ctx); err != nil {
+		return nil, err
+	}
+	if o.Plan != nil {
+		k.declared()
+		k.fresh()
+		if err := k.deletions(ctx); err != nil {
+			return nil, err
+		}
+		k.covered()
+		k.unselected()
+	} else if o.MaxAge > 0 {
+		k.everySeries()
+	} else if len(o.Indices) == 0 {
+		k.add(Unknown, "series", "", "nothing says how old a snapshot may be", "give the action file that runs at night, or --max-age")
+	}
+	for _, pattern := range o.Indices {
+		k.calendar(k.days(pattern, k.repositories, o.Now.AddDate(0, 0, -o.Days), true))
+	}
+	k.operations(ctx)
+	if o.Verify {
+		k.verify(ctx)
+	}
+	for _, f := range k.report.Findings {
+		k.report.Level = k.report.Level.Worse(f.Level)
+	}
+	slices.SortStableFunc(k.report.Findings, func(a, b Finding) int {
+		return slices.Index(severity, b.Level) - slices.Index(severity, a.Level)
+	})
+	k.report.Repositories = k.repositories
+	return k.report, nil
+}
+
+// read reads the indices, and the snapshots with their contents: one request each.
+func (k *checker) read(ctx context.Context) error {
+	var err error
+	if k.indices, err = k.c.Indices(ctx); err != nil {
+		return err
+	}
+	for _, i := range k.indices {
+		k.live[i.Name] = i
+		k.report.Seen[i.Name] = true
+	}
+	registered, err := k.c.Repositories(ctx)
+	if err != nil {
+		return err
+	}
+	wanted := k.wanted()
+	for _, name := range wanted {
+		if !slices.ContainsFunc(registered, func(r cluster.Repository) bool { return r.Name == name }) {
+			k.add(Critical, "repository", name, "is not registered in the cluster", "")
+		}
+	}
+	for _, r := range registered {
+		if wanted != nil && !slices.Contains(wanted, r.Name) {
+			continue
+		}
+		list, err := k.c.Snapshots(ctx, r.Name, true)
+		if err != nil {
+			if ctx.Err() != nil || errors.Is(err, cluster.ErrUnreachable) {
+				return err
+			}
+			k.add(Critical, "repository", r.Name, "cannot be read: "+err.Error(), cluster.Hint(err))
+			continue
+		}
+		k.repositories = append(k.repositories, Repository{r, list})
+		for _, s := range list {
+			for _, i := range s.Indices {
+				k.report.Seen[i] = true
+			}
+		}
+	}
+	return nil
+}
+
+// wanted are the repositories to look at; nil: all.
+func (k *checker) wanted() []string {
+	if len(k.Options.Repositories) > 0 || k.Plan == nil {
+		return k.Options.Repositories
+	}
+	names := []string{}
+	for _, spec := range k.Plan.Repositories {
+		names = append(names, spec.Name)
+	}
+	for _, s := range k.Plan.Steps {
+		if r := s.Repository(); r != "" && !slices.Contains(names, r) {
+			names = append(names, r)
+		}
+	}
+	return names
+}
+
+func (k *checker) add(level Level, about, name, text, hint string) {
+	k.report.Findings = append(k.report.Findings, Finding{level, about, name, text, hint})
+}
+
+func (k *checker) repository(name string) *Repository {
+	for i := range k.repositories {
+		if k.repositories[i].Name == name {
+			return &k.repositories[i]
+		}
+	}
+	return nil
+}
+
+// age is how old the newest good snapshot of some is, as a finding. Most is how old it may
+// be; 0: not known.
+func (k *checker) age(name string, list []*cluster.Snapshot, most time.Duration) {
+	var newest, last *cluster.Snapshot
+	failing := 0
+	for _, s := range coverage.Ordered(list) {
+		if s.State == cluster.InProgress {
+			continue
+		}
+		last = s
+		if failing++; s.Good() {
+			newest, failing = s, 0
+		}
+	}
+	switch {
+	case newest == nil && last == nil:
+		k.add(Critical, "series", name, "contains no snapshot", "")
+	case newest == nil:
+		k.add(Critical, "series", name, fmt.Sprintf("contains no good snapshot; the last one, %s: %s", last.Name, last.WhyNotGood()), "")
+	case most == 0:
+		k.add(Unknown, "series", name, fmt.Sprintf("the newest good snapshot, %s, is %s old; nothing says how old it may be", newest.Name, cluster.Age(k.Now, newest.Start)),
+			"set once_per in the snapshot action, or give --max-age")
+	case k.Now.Sub(newest.Start) > most+k.Grace:
+		text := fmt.Sprintf("the newest good snapshot, %s, is %s old; it may be %s old", newest.Name, cluster.Age(k.Now, newest.Start), cluster.FormatDuration(most+k.Grace))
+		if failing > 0 {
+			text += fmt.Sprintf("; the %s after it: %s", cluster.Count(failing, "snapshot"), last.WhyNotGood())
+		}
+		k.add(Critical, "series", name, text, "")
+	case failing > 1:
+		k.add(Warning, "series", name, fmt.Sprintf("the last %d snapshots are not good; the last one, %s: %s", failing, last.Name, last.WhyNotGood()), "")
+	default:
+		k.add(OK, "series", name, fmt.Sprintf("the newest good snapshot, %s, is %s old", newest.Name, cluster.Age(k.Now, newest.Start)), "")
+	}
+}
+
+// everySeries checks all series that the repositories contain.
+func (k *checker) everySeries() {
+	for _, r := range k.repositories {
+		series := cluster.SeriesOf(nil)
+		groups := map[string][]*cluster.Snapshot{}
+		var keys []string
+		for _, s := range r.Snapshots {
+			key := series(s).Key
+			if groups[key] == nil {
+				keys = append(keys, key)
+			}
+			groups[key] = append(groups[key], s)
+		}
+		if len(keys) == 0 {
+			k.add(Critical, "repository", r.Name, "contains no snapshot", "")
+		}
+		for _, key := range keys {
+			k.age(r.Name+"/"+key, groups[key], k.MaxAge)
+		}
+	}
+}
+
+// operations finds operations that run for too long.
+func (k *checker) operations(ctx context.Context) {
+	running, err := k.c.Running(ctx)
+	if err != nil {
+		k.add(Unknown, "operation", "", "cannot read what is running: "+err.Error(), "")
+		return
+	}
+	for _, o := range running {
+		if !o.Started.IsZero() && k.Now.Sub(o.Started) > k.StalledAfter {
+			k.add(Warning, "operation", o.String(), "has been running for "+cluster.Age(k.Now, o.Started), "esnap status shows its progress")
+		}
+	}
+}
+
+// verify has every node write to the repositories.
+func (k *checker) verify(ctx context.Context) {
+	for _, r := range k.repositories {
+		if r.ReadOnly() {
+			continue
+		}
+		nodes, err := k.c.VerifyRepository(ctx, cluster.VerifyRepository{Name: r.Name})
+		if err != nil {
+			k.add(Critical, "repository", r.Name, "not every node can write to it: "+err.Error(), cluster.Hint(err))
+			continue
+		}
+		k.add(OK, "repository", r.Name, cluster.Count(len(nodes), "node")+" can write to it", "")
+	}
+}

@@ -1,0 +1,239 @@
+package check
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/esnap/esnap/actions"
+	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/coverage"
+	"github.com/esnap/esnap/internal/plan"
+	"github.com/esnap/esnap/internal/run"
+	"github.com/esnap/esnap/repository"
+)
+
+// enabled are the steps of the file that are not disabled.
+func (k *checker) enabled() []plan.Step {
+	return slices.DeleteFunc(slices.Clone(k.Plan.Steps), func(s plan.Step) bool { return s.Common.DisableAction })
+}
+
+// declared compares the repositories with the file.
+func (k *checker) declared() {
+	for _, spec := range k.Plan.Repositories {
+		r := k.repository(spec.Name)
+		if r == nil {
+			continue // said already
+		}
+		for _, d := range repository.Drift(r.Repository, spec) {
+			level := Warning
+			if d.Place {
+				level = Critical
+			}
+			k.add(level, "repository", spec.Name, d.String(), "")
+		}
+	}
+	for _, s := range k.enabled() {
+		if a, ok := s.Action.(*actions.Snapshot); ok {
+			if r := k.repository(a.Repository); r != nil && r.ReadOnly() {
+				k.add(Critical, "repository", r.Name, fmt.Sprintf("is registered read-only, but action %s takes snapshots in it", s.ID), "")
+			}
+		}
+	}
+	for _, s := range k.Plan.Steps {
+		if s.Common.DisableAction {
+			k.add(Warning, "action", s.ID, s.Kind+" is disabled by disable_action", "")
+		}
+	}
+}
+
+// periods are the lengths of the periods of once_per.
+var periods = map[string]time.Duration{"hour": time.Hour, "day": 24 * time.Hour, "week": 7 * 24 * time.Hour, "month": 31 * 24 * time.Hour}
+
+// every is how often a snapshot action takes one; 0: not known.
+func (k *checker) every(a *actions.Snapshot) time.Duration {
+	if k.MaxAge > 0 {
+		return k.MaxAge
+	}
+	return periods[a.OncePer]
+}
+
+// fresh checks the series of each snapshot action.
+func (k *checker) fresh() {
+	for _, s := range k.enabled() {
+		a, ok := s.Action.(*actions.Snapshot)
+		if !ok {
+			continue
+		}
+		r := k.repository(a.Repository)
+		if r == nil {
+			continue
+		}
+		same := a.SameSeries(k.Now.In(s.Location))
+		var ours []*cluster.Snapshot
+		for _, x := range r.Snapshots {
+			if same(x.Name) {
+				ours = append(ours, x)
+			}
+		}
+		k.age(a.Repository+"/"+a.Name, ours, k.every(a))
+	}
+}
+
+// once is the cluster with the listings that were read already.
+type once struct {
+	cluster.Cluster
+	k *checker
+}
+
+// Indices implements cluster.IndexReader.
+func (o once) Indices(context.Context) ([]*cluster.Index, error) {
+	return slices.Clone(o.k.indices), nil
+}
+
+// Snapshots implements cluster.SnapshotReader.
+func (o once) Snapshots(ctx context.Context, name string, contents bool) ([]*cluster.Snapshot, error) {
+	if r := o.k.repository(name); r != nil {
+		return slices.Clone(r.Snapshots), nil
+	}
+	return o.Cluster.Snapshots(ctx, name, contents)
+}
+
+// deletions checks that a copy exists of everything that the file would delete now.
+func (k *checker) deletions(ctx context.Context) error {
+	for _, s := range k.enabled() {
+		if s.Kind != "delete_indices" {
+			continue
+		}
+		sel, err := run.Choose(ctx, s, once{k.c, k}, k.Now)
+		if err != nil && ctx.Err() != nil {
+			return err
+		}
+		if err != nil && len(sel.Selected) == 0 {
+			continue // nothing is selected, or the action would fail
+		}
+		var lacking, kept []string
+		for _, i := range cluster.Of[*cluster.Index](sel.Selected) {
+			if !k.held(i) {
+				lacking = append(lacking, i.Name)
+			}
+		}
+		for _, sp := range sel.Spared {
+			if sp.By == "require_snapshot" {
+				kept = append(kept, sp.Item.ItemName())
+			}
+		}
+		switch {
+		case len(lacking) > 0:
+			k.add(Critical, "action", s.ID, fmt.Sprintf("%s would delete %s of which no snapshot contains a complete copy: %s", s.Kind, cluster.Count(len(lacking), "index"), few(lacking)),
+				"require_snapshot in the action keeps them")
+		case len(kept) > 0:
+			k.add(Warning, "action", s.ID, fmt.Sprintf("%s is waiting for copies of %s: %s", s.Kind, cluster.Count(len(kept), "index"), few(kept)), "")
+		case len(sel.Selected) > 0:
+			k.add(OK, "action", s.ID, fmt.Sprintf("snapshots contain a complete copy of all that %s would delete: %s", s.Kind, cluster.Count(len(sel.Selected), "index")), "")
+		}
+	}
+	return nil
+}
+
+// held reports whether some repository has a complete copy of an index. Without a known
+// end of what is written to it, any whole copy counts.
+func (k *checker) held(i *cluster.Index) bool {
+	_, known := coverage.Ended(i, k.live, k.Rules)
+	for _, r := range k.repositories {
+		for _, c := range coverage.CopiesOf(i, holding(r.Snapshots, i.Name), k.live, k.Rules) {
+			if c.Complete() || c.Whole && !known {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func holding(list []*cluster.Snapshot, name string) []*cluster.Snapshot {
+	return slices.DeleteFunc(slices.Clone(list), func(s *cluster.Snapshot) bool { return s.State == cluster.InProgress || !s.Holds(name) })
+}
+
+func few(names []string) string {
+	if len(names) <= 5 {
+		return strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(names[:5], ", "), len(names)-5)
+}
+
+// covered checks every day that a filter retain promises to cover.
+func (k *checker) covered() {
+	for _, s := range k.enabled() {
+		retain := s.Chain.Retention()
+		if retain == nil || retain.Reach() == 0 {
+			continue
+		}
+		r := k.repository(s.Source())
+		if r == nil {
+			continue
+		}
+		named := cluster.Of[*cluster.Snapshot](s.Chain.Named(k.Now.In(s.Location), cluster.Items(r.Snapshots)))
+		for _, pattern := range patterns(named, k.indices, k.Plan, s.Source()) {
+			k.calendar(k.days(pattern, []Repository{{r.Repository, named}}, k.Now.Add(-retain.Reach()), false))
+		}
+	}
+}
+
+// patterns are the families of indices with a day in their names, as names with tokens:
+// those in the snapshots, and those of the cluster that the file takes there.
+func patterns(snapshots []*cluster.Snapshot, live []*cluster.Index, p *plan.Plan, repository string) []string {
+	seen := map[string]bool{}
+	known := map[string]bool{}
+	look := func(name string) {
+		if known[name] {
+			return
+		}
+		known[name] = true
+		if pattern, ok := cluster.DayPattern(name); ok {
+			seen[pattern] = true
+		}
+	}
+	for _, s := range snapshots {
+		for _, i := range s.Indices {
+			look(i)
+		}
+	}
+	for _, i := range p.Taken(live, repository) {
+		look(i.Name)
+	}
+	list := make([]string, 0, len(seen))
+	for pattern := range seen {
+		list = append(list, pattern)
+	}
+	slices.Sort(list)
+	return list
+}
+
+// unselected warns of families of indices that no snapshot action of the file selects.
+func (k *checker) unselected() {
+	var users []*cluster.Index
+	for _, i := range k.indices {
+		if !i.System && !i.Hidden && i.Mount == nil && i.RestoredFrom == "" && i.KeepUntil().IsZero() {
+			users = append(users, i)
+		}
+	}
+	families := map[string]int{}
+	for _, i := range k.Plan.NeverSaved(users) {
+		families[cluster.Family(i.Name)]++
+	}
+	for _, f := range slices.Sorted(keysOf(families)) {
+		k.add(Warning, "family", f, fmt.Sprintf("no snapshot action of the file selects %s", cluster.Count(families[f], "index")), "")
+	}
+}
+
+func keysOf(m map[string]int) func(func(string) bool) {
+	return func(yield func(string) bool) {
+		for key := range m {
+			if !yield(key) {
+				return
+			}
+		}
+	}
+}
