@@ -145,12 +145,16 @@ func (e *usageError) ExitCode() int { return job.Usage }
 
 func usagef(format string, args ...any) error { return &usageError{text: fmt.Sprintf(format, args...)} }
 
-// WithSignals ends the context at the first SIGINT or SIGTERM; the second one
-// ends the process.
+// WithSignals ends the context at the first SIGINT, SIGTERM or SIGHUP; the second one
+// ends the process. A SIGHUP that is ignored, after nohup, stays so.
 func WithSignals(ctx context.Context) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	ch := make(chan os.Signal, 1)
-	signal.Notify(ch, syscall.SIGINT, syscall.SIGTERM)
+	signals := []os.Signal{syscall.SIGINT, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) {
+		signals = append(signals, syscall.SIGHUP)
+	}
+	signal.Notify(ch, signals...)
 	go func() {
 		if s, ok := <-ch; ok {
 			cancel(&job.Signal{Number: s.(syscall.Signal)})

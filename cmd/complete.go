@@ -41,7 +41,7 @@ func addCompletion(app *App, root *cobra.Command) {
 	flags := map[string]complete{
 		"log-level": values("debug", "info", "warning", "error"), "log-format": values("text", "json"), "guards": values("on", "off"),
 		"color":       values("auto", "always", "never"),
-		"on-conflict": values("fail", "skip", "rename"), "once-per": values("hour", "day", "week", "month"),
+		"on-conflict": values("fail", "skip", "rename", "overwrite"), "once-per": values("hour", "day", "week", "month"),
 		"state":      values(string(cluster.Success), string(cluster.Partial), string(cluster.Failed), string(cluster.InProgress)),
 		"repository": repositories, "snapshot": app.completeFrom(snapshotNames), "holding": app.completeFrom(storedIndices), "protect": indices,
 	}

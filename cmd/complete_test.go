@@ -28,7 +28,7 @@ func TestCompletion(t *testing.T) {
 		"restore --repository weekly |":      "stored-2 " + none,
 		"restore --repository |":             "nightly weekly " + none,
 		"restore --snapshot |":               "s-1 s-2 " + none,
-		"restore --on-conflict |":            "fail skip rename " + none,
+		"restore --on-conflict |":            "fail skip rename overwrite " + none,
 		"snapshot create |":                  "nightly weekly " + none,
 		"snapshot create nightly o|":         "other " + none,
 		"snapshot create --once-per |":       "hour day week month " + none,

@@ -12,12 +12,14 @@ import (
 
 	"github.com/esnap/esnap/actions"
 	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/job"
 	"github.com/esnap/esnap/internal/rename"
 	"github.com/esnap/esnap/internal/report"
 	"github.com/esnap/esnap/internal/restore"
 	"github.com/esnap/esnap/internal/run"
 	"github.com/esnap/esnap/internal/settings"
 	"github.com/esnap/esnap/internal/terminal"
+	"github.com/esnap/esnap/repository"
 )
 
 // restoreOptions are the flags of esnap restore.
@@ -25,6 +27,7 @@ type restoreOptions struct {
 	Repositories   []string
 	Snapshot       string
 	Before         moment
+	FromFile       string
 	Day            day
 	From, To       day
 	Family         string
@@ -42,6 +45,10 @@ type restoreOptions struct {
 	KeepFor        duration
 	KeepLifecycle  bool
 	Wait           bool
+	WholeCluster   bool
+	Register       string
+	Red            bool
+	Rollback       bool
 	Force          bool
 	Yes            bool
 	Output         string
@@ -55,12 +62,14 @@ func newRestore(app *App) *cobra.Command {
 started after the index's day had ended. A plan is shown first. Restored indices
 are protected from esnap's own deletions for 7 days.`,
 		Example: `  esnap restore ks-logstash-log-2026.11.03 --rename-prefix restored- --yes
-  esnap restore --day 2026-11-12 --family ks-logstash-log`,
+  esnap restore --day 2026-11-12 --family ks-logstash-log
+  esnap restore --red`,
 		Args: wantArgs(0, -1, "names or wildcard patterns of indices"),
 		RunE: func(c *cobra.Command, args []string) error {
-			if len(args) == 0 && !o.Day.given() && !o.From.given() && !o.To.given() {
+			if len(args) == 0 && !o.Day.given() && !o.From.given() && !o.To.given() && o.FromFile == "" && !o.Red && !o.WholeCluster {
 				if !app.interactive() {
-					return &usageError{text: "nothing says which indices; nothing was sent", hint: "name them, or give --day 2026-11-12"}
+					return &usageError{text: "nothing says which indices; nothing was sent",
+						hint: "name them, or give --day 2026-11-12 or --from-file FILE"}
 				}
 				return chooseDay(c, app, o)
 			}
@@ -72,13 +81,14 @@ are protected from esnap's own deletions for 7 days.`,
 	f.StringVar(&o.Snapshot, "snapshot", "", "this snapshot; latest means the newest good one")
 	f.Var(&o.Before, "before", "only snapshots started before this time")
 	f.Var(&o.Day, "day", "indices of this day, by the date in their names")
+	f.StringVar(&o.FromFile, "from-file", "", "names, one a line; - is standard input")
 	f.Var(&o.From, "from", "with --to: indices from this day or time on")
 	f.Var(&o.To, "to", "up to this day, which is part of it, or this time")
 	f.StringVar(&o.Family, "family", "", "only this family, such as ks-logstash-log")
 	f.StringVar(&o.Timezone, "timezone", "", "zone of these days, such as Asia/Shanghai")
 	f.StringVar(&o.Rename, "rename", "", "regular expression, PATTERN=REPLACEMENT")
 	f.StringVar(&o.RenamePrefix, "rename-prefix", "", "add this in front of every name")
-	f.StringVar(&o.OnConflict, "on-conflict", "fail", "existing name: fail (default), skip or rename")
+	f.StringVar(&o.OnConflict, "on-conflict", "fail", "fail (default), skip, rename or overwrite")
 	wholeFlag(f, &o.Replicas, "replicas", 0, "number of replicas (default as in the snapshot)")
 	f.StringArrayVar(&o.Set, "set", nil, "index.x=y: change a setting (repeatable)")
 	f.StringSliceVar(&o.IgnoreSettings, "ignore-setting", nil, "do not restore this setting (repeatable)")
@@ -89,7 +99,11 @@ are protected from esnap's own deletions for 7 days.`,
 	f.Var(&o.KeepFor, "keep-for", "protect this long (14d; default 7d, 0 for none)")
 	f.BoolVar(&o.KeepLifecycle, "keep-lifecycle", false, "keep lifecycle policies, which may delete again")
 	f.BoolVar(&o.Wait, "wait", true, "wait until all shards are started (default true)")
-	f.BoolVar(&o.Force, "force", false, "also if disks get too full, or the shard limit")
+	f.BoolVar(&o.Red, "red", false, "every red index that has lost a shard")
+	f.BoolVar(&o.WholeCluster, "whole-cluster", false, "everything, into an empty server")
+	f.StringVar(&o.Register, "register", "", "first register --repository: 'fs location=/backup'")
+	f.BoolVar(&o.Rollback, "rollback", false, "on failure or Ctrl-C, delete what was created")
+	f.BoolVar(&o.Force, "force", false, "override refusals: disk, shards, overwriting")
 	f.BoolVarP(&o.Yes, "yes", "y", false, "do not ask")
 	settings.AddFlag(f, "dry-run")
 	settings.AddFlag(f, "deadline")
@@ -101,10 +115,14 @@ are protected from esnap's own deletions for 7 days.`,
 func (o *restoreOptions) action(names []string, now time.Time) (*actions.Restore, error) {
 	a := actions.Kinds["restore"].New(actions.Own).(*actions.Restore)
 	a.Indices, a.IncludeAliases, a.IncludeGlobalState, a.Partial, a.WaitForCompletion = names, o.Aliases, o.GlobalState, o.Partial, o.Wait
-	if !slices.Contains([]string{"fail", "skip", "rename"}, o.OnConflict) {
-		return nil, usagef("--on-conflict: %q is not one of fail, skip, rename", o.OnConflict)
+	if !slices.Contains([]string{"fail", "skip", "rename", "overwrite"}, o.OnConflict) {
+		return nil, usagef("--on-conflict: %q is not one of fail, skip, rename, overwrite", o.OnConflict)
 	}
-	a.OnConflict, a.FeatureStates = o.OnConflict, o.Features
+	a.OnConflict, a.FeatureStates, a.Rollback, a.Red = o.OnConflict, o.Features, o.Rollback, o.Red
+	a.WholeCluster = o.WholeCluster
+	if (o.Red || o.WholeCluster) && o.OnConflict == "fail" { // the default
+		a.OnConflict = ""
+	}
 	switch at := strings.LastIndex(o.Rename, "="); {
 	case o.Rename != "" && o.RenamePrefix != "":
 		return nil, usagef("--rename and --rename-prefix exclude each other")
@@ -128,13 +146,17 @@ func (o *restoreOptions) action(names []string, now time.Time) (*actions.Restore
 	if o.KeepFor.given() {
 		a.KeepFor = &o.KeepFor.length
 	}
-	choice := &actions.Choice{Repositories: o.Repositories, Snapshot: o.Snapshot, IgnoreSettings: o.IgnoreSettings, KeepLifecycle: o.KeepLifecycle, IndexSettings: map[string]any{}}
+	choice := &actions.Choice{Repositories: o.Repositories, Snapshot: o.Snapshot, IgnoreSettings: o.IgnoreSettings,
+		KeepLifecycle: o.KeepLifecycle || o.Red || o.WholeCluster, IndexSettings: map[string]any{}}
 	if o.Before.given() {
 		choice.Before = o.Before.time(now)
 	}
 	var err error
 	if choice.Window, err = o.window(); err != nil {
 		return nil, err
+	}
+	if (o.Red || o.WholeCluster) && (choice.Window != nil || o.FromFile != "") {
+		return nil, usagef("--red and --whole-cluster take names or patterns of indices, but not --day, --from, --to or --from-file")
 	}
 	if o.Replicas >= 0 {
 		choice.IndexSettings["index.number_of_replicas"], choice.Replicas = o.Replicas, o.Replicas
@@ -184,23 +206,68 @@ func (o *restoreOptions) window() (*restore.Window, error) {
 	return &restore.Window{From: start, To: end, Family: o.Family}, nil
 }
 
+// registration is the repository of --register, read-only.
+func (o *restoreOptions) registration() (repository.Spec, error) {
+	words := strings.Fields(o.Register)
+	if len(o.Repositories) != 1 || len(words) == 0 {
+		return repository.Spec{}, usagef("--register needs a type and settings, such as 'fs location=/backup', and one --repository")
+	}
+	spec := repository.Spec{Name: o.Repositories[0], Type: words[0], Settings: map[string]any{}, Ensure: repository.Create}
+	for _, kv := range words[1:] {
+		k, v, ok := strings.Cut(kv, "=")
+		if !ok {
+			return spec, usagef("--register: setting %q is not of the form key=value", kv)
+		}
+		spec.Settings[k] = v
+	}
+	spec.Settings["readonly"] = true
+	if err := spec.Validate(); err != nil {
+		return spec, usagef("--register: %s", err)
+	}
+	return spec, nil
+}
+
 func runRestore(c *cobra.Command, app *App, o *restoreOptions, names []string) error {
 	x, err := app.open(c)
 	if err != nil {
 		return err
 	}
 	s := x.s
+	what := slices.Clone(names)
+	var written map[string]string
+	if o.FromFile != "" {
+		if o.FromFile == "-" && !o.Yes && !s.DryRun {
+			return &usageError{text: "standard input contains the names, so it cannot answer a question; nothing was sent", hint: "pass --yes"}
+		}
+		var more []string
+		if more, written, err = readNames(app.In, o.FromFile); err != nil {
+			return err
+		}
+		names, what = append(names, more...), append(what, "the names in "+job.FileName(o.FromFile))
+	}
 	a, err := o.action(names, app.Now())
 	if err != nil {
 		return err
 	}
-	what := strings.Join(names, ", ")
-	if len(names) == 0 {
-		what = "the indices " + a.Choose.Window.String()
+	a.Choose.Written = written
+	switch {
+	case o.Red && len(names) == 0:
+		what = append(what, "the red indices")
+	case o.WholeCluster && len(names) == 0:
+		what = append(what, "the whole cluster")
+	case len(names) == 0:
+		what = append(what, "the indices "+a.Choose.Window.String())
 	}
-	p, err := single("restore", "restore "+what, a, nil, nil)
+	p, err := single("restore", "restore "+strings.Join(what, ", "), a, nil, nil)
 	if err != nil {
 		return err
+	}
+	if o.Register != "" {
+		spec, err := o.registration()
+		if err != nil {
+			return err
+		}
+		p.Repositories = append(p.Repositories, spec)
 	}
 	if !s.DryRun && !o.Yes && !app.interactive() {
 		return app.confirm(c.Context(), false, "")
@@ -214,14 +281,14 @@ func runRestore(c *cobra.Command, app *App, o *restoreOptions, names []string) e
 				x.nameCluster(app.Out)
 				writePlan(app.Out, planned)
 			}
-			if s.DryRun || len(planned.Missing)+len(planned.Refusals) > 0 || len(planned.Forcible) > 0 && !o.Force {
+			if s.DryRun || len(planned.Missing)+len(planned.Refusals) > 0 || len(planned.Forcible) > 0 && !o.Force || planned.Count() == 0 {
 				return nil
 			}
 			if o.Output != "table" && !o.Yes {
 				x.nameCluster(app.Err)
 				writePlan(app.Err, planned)
 			}
-			return x.confirm(c.Context(), o.Yes, "Restore "+cluster.Count(len(planned.Items), "index")+"?")
+			return x.confirm(c.Context(), o.Yes, question(planned))
 		},
 	}).Run(c.Context())
 	result, r := e.Result, e.Report
@@ -231,7 +298,7 @@ func runRestore(c *cobra.Command, app *App, o *restoreOptions, names []string) e
 	switch {
 	case o.Output == "table" && x.quiet && e.Code == 0:
 	case o.Output == "table":
-		x.sayRestore(result, r)
+		x.sayRestore(planned, result, r, o.WholeCluster)
 	case s.DryRun && planned != nil:
 		if err := writeList(app.Out, o.Output, nil, nil, nil, map[string]any{"schema_version": report.SchemaVersion, "plan": planned}); err != nil {
 			return err
@@ -252,10 +319,23 @@ func runRestore(c *cobra.Command, app *App, o *restoreOptions, names []string) e
 	return nil
 }
 
+// question asks whether to carry out a plan.
+func question(p *restore.Plan) string {
+	text := "Restore " + cluster.Count(p.Count(), "index")
+	if n := len(p.Replaces()); n > 0 {
+		text += fmt.Sprintf(", and overwrite %s (%s)", cluster.Count(n, "index"), cluster.Count(int(p.ReplacedDocuments()), "document"))
+	}
+	return text + "?"
+}
+
 // sayRestore prints the result of each index, and how to undo the restore.
-func (x *session) sayRestore(result run.Result, r *report.Report) {
+func (x *session) sayRestore(p *restore.Plan, result run.Result, r *report.Report, whole bool) {
 	out, paint := terminal.Colours(x.Out)
 	var undo, hints []string
+	for _, rep := range r.Repositories {
+		terminal.Fprintf(x.Out, "repository %s: %s\n", rep.Name, rep.Detail)
+	}
+	isNew := func(name string) bool { return p == nil || !slices.Contains(p.Replaces(), name) }
 	for _, act := range r.Actions {
 		for _, o := range act.Outcomes {
 			line := " " + o.Name
@@ -270,7 +350,11 @@ func (x *session) sayRestore(result run.Result, r *report.Report) {
 				hints = append(hints, o.Hint)
 				terminal.Fprintf(x.Out, "hint: %s\n", o.Hint)
 			}
-			if o.Result == "done" && o.What == "index" && !r.DryRun {
+			switch {
+			case o.Result != "done" || o.What != "index" || r.DryRun:
+			case o.Verb == cluster.VerbDelete.String(): // rolled back
+				undo = slices.DeleteFunc(undo, func(n string) bool { return n == o.Name })
+			case isNew(o.Name):
 				undo = append(undo, o.Name)
 			}
 		}
@@ -278,7 +362,7 @@ func (x *session) sayRestore(result run.Result, r *report.Report) {
 	if r.DryRun {
 		fmt.Fprintln(x.Out, "dry run: nothing was changed")
 	}
-	if len(undo) == 0 || result.Err != nil {
+	if len(undo) == 0 || result.Err != nil || whole {
 		return
 	}
 	names := terminal.Shell(undo...)
@@ -298,7 +382,11 @@ func writePlan(w io.Writer, p *restore.Plan) {
 		why := ""
 		for _, it := range g {
 			line := "  " + it.Index
-			if it.Kind != restore.Index {
+			switch it.Kind {
+			case restore.Index:
+			case restore.GlobalState:
+				line += ": templates, pipelines, persistent settings"
+			default:
 				line = "  " + it.Kind.What() + " " + it.Index
 			}
 			if it.Target != it.Index {
@@ -306,6 +394,9 @@ func writePlan(w io.Writer, p *restore.Plan) {
 			}
 			if it.Bytes > 0 {
 				line += "  " + humanize.IBytes(uint64(it.Bytes))
+			}
+			if it.Replaces != nil && !it.Attach {
+				line += "  over the existing index"
 			}
 			switch {
 			case it.Skipped != "":
@@ -318,6 +409,11 @@ func writePlan(w io.Writer, p *restore.Plan) {
 				why = it.Why
 				terminal.Fprintf(w, "    %s\n", why)
 			}
+		}
+	}
+	for _, it := range p.Items {
+		if it.Unrestorable != "" {
+			terminal.Fprintf(w, "not restored: %s: %s\n", it.Index, it.Unrestorable)
 		}
 	}
 	if p.Bytes > 0 {
@@ -344,6 +440,9 @@ func writePlan(w io.Writer, p *restore.Plan) {
 func groupItems(items []restore.Item) [][]restore.Item {
 	var groups [][]restore.Item
 	for _, it := range items {
+		if it.Unrestorable != "" {
+			continue
+		}
 		at := slices.IndexFunc(groups, func(g []restore.Item) bool {
 			return g[0].Repository == it.Repository && g[0].Snapshot == it.Snapshot
 		})

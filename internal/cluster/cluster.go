@@ -79,6 +79,9 @@ type IndexReader interface {
 	// ShardProblems lists the shard copies of the named indices that are not
 	// started.
 	ShardProblems(ctx context.Context, names []string) ([]ShardProblem, error)
+	// Explain says why a primary shard is not allocated; ErrNoIndex. The zero value is
+	// that of a shard that is.
+	Explain(ctx context.Context, index string, shard int) (Explanation, error)
 }
 
 // SnapshotReader lists snapshots and asks about them.

@@ -182,3 +182,13 @@ type ShardProblem struct {
 	Reason  string // e.g. ALLOCATION_FAILED
 	Details string
 }
+
+// Explanation is the server's decision about a primary shard that is not allocated.
+type Explanation struct {
+	Decision string // can_allocate, such as no_valid_shard_copy or allocation_delayed
+	Text     string // in the server's words
+}
+
+// Lost reports whether no copy of the shard is left that the server would use: only a
+// restore brings its documents back, or a node that returns.
+func (e Explanation) Lost() bool { return e.Decision == "no_valid_shard_copy" }

@@ -163,9 +163,10 @@ func (r RestoreSnapshot) refused(context.Context, Reader) error {
 	return nil
 }
 
-// Assume implements Op: the targets are there, created now.
+// Assume implements Op: the targets are there, open, created now.
 func (r RestoreSnapshot) Assume(o *Overlay) {
 	for _, n := range r.Targets {
+		delete(o.closed, n)
 		o.indices[n] = &Index{Name: n, Created: o.now, Primaries: 1, System: IsDotted(n), Assumed: true}
 	}
 }

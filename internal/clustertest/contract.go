@@ -62,6 +62,7 @@ func Contract(t *testing.T, fixture func(t *testing.T) Fixture) {
 		{"field range", contract.testFieldRange},
 		{"health", contract.testHealth},
 		{"shard problems", contract.testShardProblems},
+		{"explain an allocation", contract.testExplain},
 		{"delete indices", contract.testDeleteIndices},
 		{"update aliases", contract.testUpdateAliases},
 		{"roll over", contract.testRollover},

@@ -139,6 +139,17 @@ func (c contract) testShardProblems() {
 	}
 }
 
+func (c contract) testExplain() {
+	name := c.create("well", Setup{})
+	c.ready(name)
+	explained, err := c.Cluster.Explain(c.ctx, name, 0)
+	require.NoError(c, err)
+	require.Equal(c, cluster.Explanation{}, explained, "a shard that is allocated")
+	require.False(c, explained.Lost())
+	_, err = c.Cluster.Explain(c.ctx, c.name("gone"), 0)
+	c.kind(err, cluster.ErrNoIndex, "a missing index")
+}
+
 func (c contract) testDeleteIndices() {
 	alias := c.name("alias")
 	a, b := c.create("a", Setup{}), c.create("b", Setup{Closed: true})

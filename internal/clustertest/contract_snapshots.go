@@ -337,11 +337,15 @@ func (c contract) testRestoreClosed() {
 	c.create("i", Setup{Documents: 5})
 	s := c.snapshot(repository, "s", c.name("i"))
 	require.NoError(c, c.Cluster.DeleteIndices(c.ctx, cluster.DeleteIndices{Names: s.Indices}))
-	name := c.create("i", Setup{Documents: 1, Closed: true})
+	alias, write := c.name("alias"), c.name("write")
+	name := c.create("i", Setup{Documents: 1, Closed: true, Aliases: []string{alias}, WriteAliases: []string{write}})
+	before := c.index(name)
 	require.NoError(c, c.Cluster.RestoreSnapshot(c.ctx, cluster.RestoreSnapshot{Repository: repository, Name: s.Name, Indices: s.Indices}))
 	c.idle()
 	c.ready(name)
 	require.False(c, c.index(name).Closed)
+	require.Equal(c, before.UUID, c.index(name).UUID, "it is the same index with other contents")
+	require.Equal(c, []string{alias, write}, c.index(name).Aliases, "which keeps its aliases")
 	c.eventually("restored documents", func() (bool, error) {
 		stats, err := c.Cluster.Stats(c.ctx, []string{name})
 		return stats[name].Docs == 5, err

@@ -373,6 +373,23 @@ func (c *Client) ShardProblems(ctx context.Context, names []string) ([]cluster.S
 	return out, err
 }
 
+// Explain implements cluster.IndexReader.
+func (c *Client) Explain(ctx context.Context, index string, shard int) (cluster.Explanation, error) {
+	var state string
+	var out cluster.Explanation
+	body := map[string]any{"index": index, "shard": shard, "primary": true}
+	decode := fields(field{"current_state", &state}, field{"can_allocate", &out.Decision}, field{"allocate_explanation", &out.Text})
+	err := c.do(ctx, call{op: fmt.Sprintf("explain the allocation of shard %d of index %s", shard, index), decode: decode,
+		request: func() esapi.Request {
+			return esapi.ClusterAllocationExplainRequest{Body: jsonBody(body), FilterPath: []string{"current_state", "can_allocate",
+				"allocate_explanation"}}
+		}})
+	if state != "unassigned" {
+		out = cluster.Explanation{}
+	}
+	return out, err
+}
+
 // Shards implements cluster.IndexReader.
 func (c *Client) Shards(ctx context.Context, names []string) ([]cluster.ShardCopy, error) {
 	var out []cluster.ShardCopy

@@ -21,6 +21,7 @@ const (
 	Unreachable = 3
 	Refused     = 4
 	Incomplete  = 5
+	HungUp      = 129
 	Interrupted = 130
 	Terminated  = 143
 )
@@ -36,7 +37,7 @@ var Codes = []struct {
 	{Unreachable, "the cluster cannot be reached, or refuses the credentials"},
 	{Refused, "refused by a safety check before anything was changed"},
 	{Incomplete, "finished without errors, but incomplete"},
-	{Interrupted, "interrupted (143: terminated); nothing new was started"},
+	{Interrupted, "interrupted (143: terminated; 129: the terminal was closed); nothing new was started"},
 }
 
 // CodesText is the table for help texts.
@@ -91,7 +92,7 @@ func ExitCode(err error, wrote bool) int {
 }
 
 // severity is the order in which codes win over each other.
-var severity = []int{Interrupted, Terminated, Usage, Unreachable, Failed, Refused, Incomplete}
+var severity = []int{Interrupted, Terminated, HungUp, Usage, Unreachable, Failed, Refused, Incomplete}
 
 // ResultCode is the exit code of a whole run.
 func ResultCode(r run.Result, failOnSpared bool) int {
@@ -117,8 +118,11 @@ type Signal struct{ Number syscall.Signal }
 
 // Error says what the signal means to a run.
 func (s *Signal) Error() string {
-	if s.Number == syscall.SIGTERM {
+	switch s.Number {
+	case syscall.SIGTERM:
 		return "terminated: nothing new was started"
+	case syscall.SIGHUP:
+		return "the terminal was closed: nothing new was started"
 	}
 	return "interrupted: nothing new was started"
 }

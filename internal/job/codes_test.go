@@ -46,6 +46,7 @@ func TestExitCodes(t *testing.T) {
 		{fmt.Errorf("w: %w", cluster.WithHint(cluster.Refuse("x"), "h")), false, 4},
 		{&Signal{syscall.SIGINT}, true, 130},
 		{&Signal{syscall.SIGTERM}, true, 143},
+		{&Signal{syscall.SIGHUP}, true, 129},
 		{coded(5), true, 5},
 	} {
 		require.Equal(t, c.want, ExitCode(c.err, c.wrote), "%v", c.err)

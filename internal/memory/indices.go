@@ -1,6 +1,7 @@
 package memory
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -149,6 +150,24 @@ func (m *Memory) ShardProblems(ctx context.Context, names []string) (list []clus
 		return nil
 	})
 	return list, err
+}
+
+// Explain implements cluster.IndexReader.
+func (m *Memory) Explain(ctx context.Context, name string, shard int) (e cluster.Explanation, err error) {
+	c := read("Explain", fmt.Sprintf("explain the allocation of shard %d of index %s", shard, name), name)
+	err = m.do(ctx, c, func() error {
+		i := m.indices[name]
+		switch {
+		case i == nil:
+			return c.noIndex(name)
+		case i.restoring:
+			e = cluster.Explanation{Decision: "no", Text: "the restore of the shard has not ended"}
+		case i.broken != "":
+			e = cluster.Explanation{Decision: cmp.Or(m.Decisions[name], "no_valid_shard_copy"), Text: i.broken}
+		}
+		return nil
+	})
+	return e, err
 }
 
 // DeleteIndices implements cluster.Writer.

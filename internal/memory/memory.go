@@ -47,6 +47,10 @@ type Memory struct {
 	// package rename does not accept.
 	Renames func(pattern, replacement, name string) (string, error)
 
+	// Decisions are the server's decisions about shards of broken indices, by index; left
+	// out, no_valid_shard_copy.
+	Decisions map[string]string
+
 	// NodeRoles are the roles of nodes of Space, by name; left out, data and master.
 	NodeRoles map[string][]string
 	// ShrinkEnds, if set, returns why a shrunk index cannot be started, or nothing.

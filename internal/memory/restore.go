@@ -139,6 +139,9 @@ func (m *Memory) restored(c call, r cluster.RestoreSnapshot, s *snapshot, name s
 	}
 	if !r.IncludeAliases {
 		i.Aliases, i.WriteAliases = nil, nil
+		if there := m.indices[target]; there != nil { // the existing index keeps its own
+			i.Aliases, i.WriteAliases = slices.Clone(there.Aliases), slices.Clone(there.WriteAliases)
+		}
 	}
 	for _, ignored := range r.IgnoreIndexSettings {
 		if cluster.MatchName(ignored, "index.lifecycle.name") {

@@ -70,6 +70,9 @@ func (r Request) rivals(index string, copies []*cluster.Snapshot) (first, newest
 // SizesNeeded lists the snapshots whose index sizes Make needs: to choose between copies,
 // and for the size of the restore.
 func SizesNeeded(r Request, l Listings) []Ref {
+	if r.Whole {
+		l.Snapshots, _ = newestOfSeries(r.eligible(l.Snapshots), l.Server)
+	}
 	var refs []Ref
 	add := func(s *cluster.Snapshot) {
 		if s == nil || s.Assumed {

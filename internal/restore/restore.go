@@ -19,10 +19,11 @@ type Conflict string
 
 // The values. Server: the server decides, as with Curator.
 const (
-	Fail   Conflict = "fail"
-	Skip   Conflict = "skip"
-	Rename Conflict = "rename"
-	Server Conflict = "server"
+	Fail      Conflict = "fail"
+	Skip      Conflict = "skip"
+	Rename    Conflict = "rename"
+	Overwrite Conflict = "overwrite"
+	Server    Conflict = "server"
 )
 
 // Latest as a snapshot's name means the newest good one.
@@ -33,11 +34,14 @@ const DefaultPrefix = "restored-"
 
 // Request is what to restore.
 type Request struct {
-	Indices       []string  // names or patterns; empty means all of the named snapshot
-	Window        *Window   // only indices of this time; nil: any
-	Snapshot      string    // a name, Latest, or empty: the best for each index
-	Before        time.Time // only snapshots started before; zero is no bound
-	Pattern       string    // rename pattern in the server's syntax; empty keeps names
+	Indices       []string          // names or patterns; empty means all of the named snapshot
+	Written       map[string]string // where a name is written, such as names.txt:3
+	Window        *Window           // only indices of this time; nil: any
+	Red           bool              // Indices are red ones, which are replaced
+	Whole         bool              // the whole cluster, from the newest good snapshot of each series
+	Snapshot      string            // a name, Latest, or empty: the best for each index
+	Before        time.Time         // only snapshots started before; zero is no bound
+	Pattern       string            // rename pattern in the server's syntax; empty keeps names
 	Replacement   string
 	OnConflict    Conflict
 	Partial       bool // also restore copies with missing shards
@@ -62,6 +66,12 @@ type Listings struct {
 	Unready map[string]bool
 	// ReadOnly are the repositories that this cluster does not write to.
 	ReadOnly map[string]bool
+	// Lost are the shards of red indices of which no valid copy is left, by index.
+	Lost map[string][]int
+	// Everywhere are the snapshots of all repositories that can be read, and Existing the
+	// facts about the indices that the plan replaces; both are read only if there are some.
+	Everywhere []*cluster.Snapshot
+	Existing   map[string]Existing
 }
 
 // Ref names a snapshot in its repository.
@@ -85,20 +95,24 @@ type Plan struct {
 
 // Item is one index of a plan.
 type Item struct {
-	Index       string    `json:"index"`
-	Target      string    `json:"target"`
-	Repository  string    `json:"repository"`
-	Snapshot    string    `json:"snapshot"`
-	Started     time.Time `json:"snapshot_started"`
-	Bytes       int64     `json:"bytes"` // 0 if unknown
-	Why         string    `json:"why"`   // this snapshot
-	Skipped     string    `json:"skipped,omitempty"`
-	Lacking     bool      `json:"lacking,omitempty"` // the copy has missing shards
-	Attach      bool      `json:"attach,omitempty"`  // it is already being restored, or was: only wait
-	Kind        ItemKind  `json:"kind,omitempty"`    // an index if empty
-	Members     []string  `json:"members,omitempty"` // the indices of a data stream or feature
-	Pattern     string    `json:"-"`
-	Replacement string    `json:"-"`
+	Index      string    `json:"index"`
+	Target     string    `json:"target"`
+	Repository string    `json:"repository"`
+	Snapshot   string    `json:"snapshot"`
+	Started    time.Time `json:"snapshot_started"`
+	Bytes      int64     `json:"bytes"` // 0 if unknown
+	Why        string    `json:"why"`   // this snapshot
+	Skipped    string    `json:"skipped,omitempty"`
+	Lacking    bool      `json:"lacking,omitempty"` // the copy has missing shards
+	Attach     bool      `json:"attach,omitempty"`  // it is already being restored, or was: only wait
+	Kind       ItemKind  `json:"kind,omitempty"`    // an index if empty
+	Members    []string  `json:"members,omitempty"` // the indices of a data stream or feature
+	Replaces   *Replaced `json:"replaces,omitempty"`
+	// Unrestorable is why the item cannot be restored, although the others can.
+	Unrestorable string `json:"unrestorable,omitempty"`
+	Alone        bool   `json:"-"` // a system index is restored by a request of its own
+	Pattern      string `json:"-"`
+	Replacement  string `json:"-"`
 	// Unpredicted: the server makes the target's name by an ambiguous pattern; Target only
 	// describes it.
 	Unpredicted bool `json:"-"`
@@ -116,12 +130,12 @@ type Group struct {
 func (p *Plan) Groups() []Group {
 	var groups []Group
 	for _, it := range p.Items {
-		if it.Skipped != "" || it.Attach {
+		if !it.open() {
 			continue
 		}
 		at := slices.IndexFunc(groups, func(g Group) bool {
 			return g.Repository == it.Repository && g.Snapshot == it.Snapshot && g.Pattern == it.Pattern && g.Replacement == it.Replacement &&
-				(g.Items[0].Kind == Feature) == (it.Kind == Feature) // a feature cannot be marked
+				g.Items[0].apart() == it.apart()
 		})
 		if at < 0 {
 			groups = append(groups, Group{Ref: Ref{it.Repository, it.Snapshot}, Pattern: it.Pattern, Replacement: it.Replacement, Unpredicted: it.Unpredicted})
@@ -143,20 +157,39 @@ func suggestion(name string, known []string) string {
 // NewPlan makes the plan. Names that no snapshot contains, copies that cannot be used and
 // conflicts become refusals; the plan lists all of them at once.
 func NewPlan(r Request, l Listings) *Plan {
-	p := &Plan{SizeKnown: true, KeepUntil: r.KeepUntil, Warnings: []string{}, Refusals: []string{}, Missing: []string{}, Forcible: []string{}}
+	p := newPlan(r)
+	if r.Whole {
+		var warnings []string
+		l.Snapshots, warnings = newestOfSeries(r.eligible(l.Snapshots), l.Server)
+		p.Warnings = append(p.Warnings, warnings...)
+		if len(l.Snapshots) == 0 {
+			p.miss("there is no good snapshot that this server can restore")
+			return p
+		}
+		if r.FeatureStates == nil && l.Server.HasFeatureStates() {
+			r.FeatureStates = allFeatures(l.Snapshots)
+		}
+		r.Dotted = true // those of features are restored with these
+	}
 	eligible := r.eligible(l.Snapshots)
 	if r.Snapshot != "" && r.Snapshot != Latest && len(eligible) == 0 {
 		p.miss("there is no finished snapshot %s%s", r.Snapshot, suggestion(r.Snapshot, cluster.Names(l.Snapshots)))
 		return p
 	}
 	wanted, missing := Wanted(r, l.Snapshots)
+	if r.Whole {
+		wanted = withoutBacking(wanted, l.Snapshots)
+	}
 	if r.Window != nil && len(wanted) == 0 {
 		p.miss("no snapshot contains an index %s", r.Window)
 		return p
 	}
 	for _, m := range missing {
-		if !r.IgnoreMissing {
-			p.miss("%s%s", r.noSnapshot(m, l.Snapshots), suggestion(m, allIndices(eligible)))
+		switch {
+		case r.Red:
+			p.cannot(m, "%s", r.noSnapshot(m, l.Snapshots))
+		case !r.IgnoreMissing:
+			p.miss("%s%s%s", r.place(m), r.noSnapshot(m, l.Snapshots), suggestion(m, allIndices(eligible)))
 		}
 	}
 	var rule *rename.Rule
@@ -170,15 +203,20 @@ func NewPlan(r Request, l Listings) *Plan {
 	for _, index := range wanted {
 		s, why, warning := r.choose(index, eligible, l)
 		if s == nil {
+			if r.Red {
+				p.cannot(index, "no snapshot contains a complete copy that can be restored here: %s", copies(index, eligible))
+				continue
+			}
 			if unread := p.unreadable(index, eligible, l); !unread {
-				p.refuse("no snapshot contains a complete copy of %s: %s", index, copies(index, eligible))
+				p.refuse("%sno snapshot contains a complete copy of %s: %s", r.place(index), index, copies(index, eligible))
 			}
 			continue
 		}
 		if warning != "" {
 			p.Warnings = append(p.Warnings, warning)
 		}
-		it := Item{Index: index, Target: index, Repository: s.Repository, Snapshot: s.Name, Started: s.Start, Why: why, Lacking: !s.HoldsGood(index)}
+		it := Item{Index: index, Target: index, Repository: s.Repository, Snapshot: s.Name, Started: s.Start, Why: why,
+			Lacking: !s.HoldsGood(index), Alone: r.Red || r.Whole}
 		if ok, why := l.Server.CanRead(s.Version); !ok {
 			p.refuse("snapshot %s cannot be restored here: %s", s.Name, why)
 		}
@@ -209,6 +247,9 @@ func NewPlan(r Request, l Listings) *Plan {
 	}
 	p.features(r, eligible)
 	p.leftOut(r, eligible)
+	if r.Whole {
+		p.whole(r, l, eligible)
+	}
 	p.settle(r, l)
 	if r.GlobalState {
 		p.Warnings = append(p.Warnings, "include_global_state replaces today's templates and persistent settings with those in the snapshot")
@@ -216,6 +257,21 @@ func NewPlan(r Request, l Listings) *Plan {
 	p.space(r, l)
 	p.Refusals, p.Warnings = slices.Compact(p.Refusals), slices.Compact(p.Warnings)
 	return p
+}
+
+// place begins a message about a name that is written in a file.
+func (r Request) place(name string) string {
+	if at := r.Written[name]; at != "" {
+		return at + ": "
+	}
+	return ""
+}
+
+func newPlan(r Request) *Plan {
+	return &Plan{
+		Items: []Item{}, SizeKnown: true, KeepUntil: r.KeepUntil,
+		Warnings: []string{}, Refusals: []string{}, Missing: []string{}, Forcible: []string{},
+	}
 }
 
 func (p *Plan) miss(format string, args ...any) {
@@ -273,7 +329,8 @@ func (p *Plan) settle(r Request, l Listings) {
 	ours := map[string]string{}
 	for n := range p.Items {
 		it := &p.Items[n]
-		if it.Unpredicted || it.Kind == Feature { // the server replaces the indices of a feature
+		if it.Unpredicted || it.Unrestorable != "" || it.Kind == Feature ||
+			it.Kind == GlobalState { // the server replaces the indices of a feature
 			continue
 		}
 		if why := cluster.InvalidName("index", it.Target); why != "" {
@@ -305,10 +362,22 @@ func (p *Plan) settle(r Request, l Listings) {
 		if l.Unready[it.Target] {
 			why += "; not all of its shards are started: an earlier restore may have been interrupted; to begin again, delete it: esnap index delete --guards off " + it.Target
 		}
+		if r.Whole && l.hasOwn(it) {
+			it.Skipped = why + "; the server keeps its own"
+			continue
+		}
 		switch r.OnConflict {
 		case Server:
 		case Skip:
 			it.Skipped = why
+		case Overwrite:
+			switch why := p.replace(it, there, why, l); {
+			case why != "" && r.Red:
+				it.Unrestorable = why
+			case why != "":
+				p.Conflict = true
+				p.refuse("%s: %s", it.Target, why)
+			}
 		case Rename:
 			if it.Kind == DataStream {
 				p.refuse("%s: %s; a data stream cannot be renamed", it.Target, why)
@@ -347,8 +416,11 @@ func (p *Plan) settle(r Request, l Listings) {
 func (p *Plan) space(r Request, l Listings) {
 	shards := 0
 	for _, it := range p.Items {
-		if it.Skipped == "" && !it.Attach {
+		if it.open() {
 			p.Bytes += it.Bytes
+			if it.Replaces != nil && !it.Replaces.Closed { // it has its shards already
+				continue
+			}
 			shards += max(1, len(it.Members)) * (1 + r.Replicas)
 		}
 	}

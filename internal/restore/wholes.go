@@ -154,9 +154,10 @@ type ItemKind string
 
 // The kinds; an index is the zero value.
 const (
-	Index      ItemKind = ""
-	DataStream ItemKind = "data stream"
-	Feature    ItemKind = "feature"
+	Index       ItemKind = ""
+	DataStream  ItemKind = "data stream"
+	Feature     ItemKind = "feature"
+	GlobalState ItemKind = "global state"
 )
 
 // What is the kind as text.
@@ -169,7 +170,7 @@ func (k ItemKind) What() string {
 
 // Targets are the indices that the item will have in the cluster.
 func (it Item) Targets() []string {
-	if it.Kind != Index {
+	if it.Kind != Index { // of the global state: none
 		return it.Members
 	}
 	return []string{it.Target}

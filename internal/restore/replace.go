@@ -1,0 +1,134 @@
+package restore
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/esnap/esnap/internal/cluster"
+)
+
+// Replaced is the index of the cluster that an item replaces: it is closed, and the
+// restore puts other contents into it.
+type Replaced struct {
+	UUID      string `json:"uuid"`
+	Closed    bool   `json:"closed"`         // it is closed already
+	Documents *int64 `json:"documents"`      // of the started primary shards; null: unknown
+	Copy      *Copy  `json:"copy,omitempty"` // the newest good copy of this index
+	// LostShards are those of which no valid copy is left.
+	LostShards []int `json:"lost_shards,omitempty"`
+}
+
+// Copy is a good copy of an index.
+type Copy struct {
+	Repository string    `json:"repository"`
+	Snapshot   string    `json:"snapshot"`
+	Started    time.Time `json:"snapshot_started"`
+}
+
+// String names the copy.
+func (c *Copy) String() string {
+	return fmt.Sprintf("%s/%s, started %s", c.Repository, c.Snapshot, stamp(c.Started))
+}
+
+// Existing is what is read about an index that is to be replaced, in addition to the
+// listing.
+type Existing struct {
+	Documents    *int64 // nil: unknown
+	WriteAliases []string
+}
+
+// Replaces are the names of the indices that the plan replaces.
+func (p *Plan) Replaces() []string {
+	var names []string
+	for _, it := range p.Items {
+		if it.Replaces != nil && !it.Attach {
+			names = append(names, it.Target)
+		}
+	}
+	return names
+}
+
+// ReplacedDocuments is how many documents the plan replaces, as far as they are known.
+func (p *Plan) ReplacedDocuments() (sum int64) {
+	for _, it := range p.Items {
+		if it.Replaces != nil && it.Replaces.Documents != nil {
+			sum += *it.Replaces.Documents
+		}
+	}
+	return sum
+}
+
+// replace plans to restore an item over the index that has its name. Only an index can
+// be replaced, otherwise it returns why not; and without force only one of which a good
+// copy is held.
+func (p *Plan) replace(it *Item, there *cluster.Index, why string, l Listings) (whyNot string) {
+	switch {
+	case it.Kind == DataStream:
+		return why + "; a data stream cannot be overwritten: delete it first"
+	case there == nil:
+		return why + "; only an index can be overwritten"
+	case there.DataStream != "":
+		return "a backing index of the data stream " + there.DataStream + " cannot be overwritten"
+	}
+	facts := l.Existing[there.Name]
+	it.Replaces = &Replaced{
+		UUID: there.UUID, Closed: there.Closed, Documents: facts.Documents, Copy: newestCopy(there, l), LostShards: l.Lost[there.Name],
+	}
+	if l.Existing == nil { // the facts are not read yet
+		return ""
+	}
+	docs := "an unknown number of documents"
+	if n := it.Replaces.Documents; n != nil {
+		docs = cluster.Count(int(*n), "document")
+	}
+	if len(facts.WriteAliases) > 0 {
+		p.Forcible = append(p.Forcible, fmt.Sprintf("%s is the write index of %s: documents are being written to it",
+			there.Name, strings.Join(facts.WriteAliases, ", ")))
+	}
+	switch c := it.Replaces.Copy; {
+	case c == nil:
+		p.Forcible = append(p.Forcible, fmt.Sprintf("%s: no snapshot contains a good copy of the existing index, which has %s", there.Name, docs))
+	case it.Lacking:
+		p.Forcible = append(p.Forcible, fmt.Sprintf("%s: a copy with missing shards would replace the existing index, which has %s",
+			there.Name, docs))
+	}
+	text := fmt.Sprintf("%s is overwritten: %s in the existing index %s replaced", there.Name, docs, isAre(it.Replaces.Documents))
+	if l.isRed(there.Name) {
+		text = fmt.Sprintf("%s has lost its %s; %s in its started shards %s replaced",
+			there.Name, lostShards(it.Replaces.LostShards), docs, isAre(it.Replaces.Documents))
+	}
+	if c := it.Replaces.Copy; c != nil {
+		text += fmt.Sprintf("; the newest good copy of it is in %s; documents written later are lost", c)
+	}
+	p.Warnings = append(p.Warnings, text)
+	return ""
+}
+
+func isAre(n *int64) string {
+	if n == nil || *n == 1 {
+		return "is"
+	}
+	return "are"
+}
+
+// newestCopy is the newest good copy of an index that is in the cluster: of this index, and
+// not of one with its name in another cluster. A read-only repository may have been written
+// by another cluster, so its snapshots count only if they name this one.
+func newestCopy(i *cluster.Index, l Listings) *Copy {
+	var best *cluster.Snapshot
+	for _, s := range slices.Concat(l.Everywhere, l.Snapshots) {
+		ours := !s.Foreign(l.Server) && (!l.ReadOnly[s.Repository] || s.Cluster != "" && s.Cluster == l.Server.UUID)
+		if size, known := l.Sizes[Ref{s.Repository, s.Name}][i.Name]; known && size == 0 { // of a mounted index
+			continue
+		}
+		if ours && s.HoldsGoodOf(i) && (best == nil || best.Start.Before(s.Start)) {
+			best = s
+		}
+	}
+	if best == nil {
+		return nil
+	}
+	return &Copy{best.Repository, best.Name, best.Start}
+}
