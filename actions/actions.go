@@ -132,6 +132,9 @@ type Env struct {
 	Cluster cluster.Cluster
 	Now     time.Time // the run's one reading of the clock, in the action's time zone
 	Watch   cluster.Stopwatch
+	// Origin says who runs the action: esnap's version, the run's id, the host and the
+	// action's description.
+	Origin cluster.Origin
 	// Behaviour is what the action does where its options do not say.
 	Behaviour Behaviour
 	// Selected are the items to act on; Spared were taken out.

@@ -21,7 +21,8 @@ type Behaviour struct {
 	// FeaturesByName leaves the states of features out of snapshots and restores unless
 	// they are named.
 	FeaturesByName bool
-	// NameCluster writes the cluster's uuid into the metadata of snapshots.
+	// NameCluster writes into the metadata of snapshots who took them: the cluster's uuid
+	// and Env.Origin.
 	NameCluster bool
 	// KeepRestored is how long indices that are restored under their own name are
 	// protected by default; 0: not at all.

@@ -246,7 +246,9 @@ func (a *Snapshot) request(ctx context.Context, env *Env, name string, indices [
 		req.FeatureStates = []string{"none"} // include_global_state alone would store all of them
 	}
 	if env.Behaviour.NameCluster && server.HasSnapshotMetadata() && server.UUID != "" {
-		req.Metadata = map[string]any{"esnap": map[string]any{"cluster_uuid": server.UUID}}
+		origin := env.Origin
+		origin.Cluster = server.UUID
+		req.Metadata = origin.Metadata()
 	}
 	return req, nil
 }

@@ -1,6 +1,8 @@
 package cmd
 
 import (
+	"os"
+	"regexp"
 	"testing"
 	"time"
 
@@ -8,6 +10,23 @@ import (
 
 	"github.com/esnap/esnap/internal/cluster"
 )
+
+// TestSnapshotShowSaysWhoTookIt: what a run writes into the metadata is shown.
+func TestSnapshotShowSaysWhoTookIt(t *testing.T) {
+	k := newConsole(t)
+	k.c.AddIndices("logs-1")
+	k.c.AddRepository(cluster.Repository{Name: "r"})
+	code, _, errs := k.run("snapshot", "create", "r", "logs-1", "--name", "s-1")
+	require.Zero(t, code, errs)
+	host, err := os.Hostname()
+	require.NoError(t, err)
+	_, out, _ := k.run("snapshot", "show", "r", "s-1")
+	require.Regexp(t, `(?m)^taken by      esnap .+\nrun id        [0-9a-f]{32}\nhost          `+regexp.QuoteMeta(host)+`\ncluster uuid  memory-cluster-uuid$`, out)
+	_, out, _ = k.run("snapshot", "show", "r", "s-1", "-o", "json")
+	require.Regexp(t, `"metadata": \{\s+"esnap": \{\s+"cluster_uuid": "memory-cluster-uuid",\s+"version": ".+",\s+"run_id": "[0-9a-f]{32}"`, out)
+	_, out, _ = k.run("snapshot", "list", "-o", "json")
+	require.NotContains(t, out, "metadata")
+}
 
 func TestSnapshotShowFindsTheRepository(t *testing.T) {
 	k := newConsole(t)

@@ -45,6 +45,8 @@ type snapshotJSON struct {
 	Failures    []cluster.ShardFailure `json:"failures"`
 	Indices     []string               `json:"indices,omitempty"`
 	Holding     string                 `json:"holding,omitempty"` // with --holding: complete or incomplete
+
+	Metadata map[string]cluster.Origin `json:"metadata,omitempty"` // with show
 }
 
 func toJSON(s *cluster.Snapshot) snapshotJSON {
@@ -239,13 +241,25 @@ func newSnapshotShow(app *App) *cobra.Command {
 				return err
 			}
 			if output != "text" {
-				return writeList(app.Out, output, nil, nil, nil, map[string]any{"schema_version": report.SchemaVersion, "snapshot": toJSON(s)})
+				j := toJSON(s)
+				if origin := originOf(s); origin != (cluster.Origin{}) {
+					j.Metadata = map[string]cluster.Origin{cluster.MetadataKey: origin}
+				}
+				return writeList(app.Out, output, nil, nil, nil, map[string]any{"schema_version": report.SchemaVersion, "snapshot": j})
 			}
 			return showSnapshot(app, s)
 		},
 	}
 	outputFlag(c, &output, "text", "json", "yaml")
 	return c
+}
+
+// originOf is what the metadata says of who took a snapshot.
+func originOf(s *cluster.Snapshot) cluster.Origin {
+	if s.Origin != nil {
+		return *s.Origin
+	}
+	return cluster.Origin{Cluster: s.Cluster}
 }
 
 // findSnapshot looks for a snapshot in all repositories.
@@ -318,6 +332,14 @@ func showSnapshot(app *App, s *cluster.Snapshot) error {
 	if s.Reason != "" {
 		terminal.Fprintf(&b, "reason        %s\n", s.Reason)
 	}
+	origin := originOf(s)
+	for _, line := range [][2]string{
+		{"taken by", esnapVersion(origin.Version)}, {"run id", origin.Run}, {"host", origin.Host}, {"description", origin.Description}, {"cluster uuid", origin.Cluster},
+	} {
+		if line[1] != "" {
+			terminal.Fprintf(&b, "%-13s %s\n", line[0], line[1])
+		}
+	}
 	for i, f := range s.Failures {
 		if i == 0 {
 			terminal.Fprintf(&b, "\nfailures\n")
@@ -330,6 +352,13 @@ func showSnapshot(app *App, s *cluster.Snapshot) error {
 	}
 	_, err := io.WriteString(out, b.String())
 	return err
+}
+
+func esnapVersion(version string) string {
+	if version == "" {
+		return ""
+	}
+	return "esnap " + version
 }
 
 func newSnapshotCreate(app *App) *cobra.Command {

@@ -40,6 +40,9 @@ type Snapshot struct {
 	// Cluster is the uuid of the cluster that took it, if esnap took it and the server
 	// stores metadata; empty: unknown.
 	Cluster string
+	// Origin is what else esnap wrote into the snapshot's metadata. Only Snapshot reads it;
+	// nil: nothing, or not read.
+	Origin *Origin
 
 	Mounted []string // FactMounts: indices that are mounted from it
 

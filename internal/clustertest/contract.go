@@ -74,6 +74,7 @@ func Contract(t *testing.T, fixture func(t *testing.T) Fixture) {
 		{"repositories refused", contract.testRepositoriesRefused},
 		{"unregister keeps snapshots", contract.testUnregister},
 		{"snapshot", contract.testSnapshot},
+		{"snapshot metadata", contract.testSnapshotMetadata},
 		{"snapshot refused", contract.testSnapshotRefused},
 		{"snapshot of what is missing", contract.testSnapshotMissing},
 		{"read-only repository", contract.testReadOnly},

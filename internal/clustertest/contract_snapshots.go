@@ -3,6 +3,7 @@ package clustertest
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -122,6 +123,33 @@ func (c contract) testSnapshot() {
 		Repository: repository, Name: c.name("global"), Indices: []string{a}, GlobalState: true,
 	}))
 	require.True(c, c.ended(repository, "global").GlobalState)
+}
+
+func (c contract) testSnapshotMetadata() {
+	server, err := c.Cluster.Server(c.ctx)
+	require.NoError(c, err)
+	repository := c.register("r")
+	index := c.create("i", Setup{Documents: 1})
+	long := strings.Repeat("größer ", 200)
+	origin := cluster.Origin{Cluster: server.UUID, Version: "1.2.3", Run: strings.Repeat("0a", 16), Host: long, Description: long}
+	err = c.Cluster.CreateSnapshot(c.ctx, cluster.CreateSnapshot{
+		Repository: repository, Name: c.name("s"), Indices: []string{index}, Metadata: origin.Metadata(),
+	})
+	if !server.HasSnapshotMetadata() {
+		require.Error(c, err)
+		return
+	}
+	require.NoError(c, err)
+	s := c.ended(repository, "s")
+	require.Equal(c, server.UUID, s.Cluster)
+	require.NotNil(c, s.Origin)
+	require.Equal(c, []string{"1.2.3", origin.Run}, []string{s.Origin.Version, s.Origin.Run})
+	require.Regexp(c, `^größer .*…$`, s.Origin.Description)
+	require.Regexp(c, `^größer .*…$`, s.Origin.Host)
+	list, err := c.Cluster.Snapshots(c.ctx, repository, true)
+	require.NoError(c, err)
+	require.Equal(c, server.UUID, list[0].Cluster)
+	require.Nil(c, list[0].Origin, "a listing reads the cluster only")
 }
 
 func (c contract) testSnapshotRefused() {

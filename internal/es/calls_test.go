@@ -143,6 +143,14 @@ func TestReads(t *testing.T) {
 		{"one snapshot", func(c *Client) (any, error) { return c.Snapshot(ctx, "r", "100%#ü") },
 			[]exchange{{line: "GET /_snapshot/r/100%25%23%C3%BC", reply: `{"snapshots":[{"snapshot":"100%#ü","state":"SUCCESS","indices":["b","a"]}]}`}},
 			&cluster.Snapshot{Repository: "r", Name: "100%#ü", State: cluster.Success, Indices: []string{"a", "b"}, HasContents: true}},
+		{"one snapshot that esnap took", func(c *Client) (any, error) { return c.Snapshot(ctx, "r", "s") },
+			[]exchange{{line: "GET /_snapshot/r/s", reply: `{"snapshots":[{"snapshot":"s","state":"SUCCESS","indices":[],"metadata":{"esnap":
+				{"cluster_uuid":"u","version":"1","run_id":"0a","host":"h","description":"d"}}}]}`}},
+			&cluster.Snapshot{Repository: "r", Name: "s", State: cluster.Success, Indices: []string{}, HasContents: true, Cluster: "u",
+				Origin: &cluster.Origin{Cluster: "u", Version: "1", Run: "0a", Host: "h", Description: "d"}}},
+		{"one snapshot with metadata of another program", func(c *Client) (any, error) { return c.Snapshot(ctx, "r", "s") },
+			[]exchange{{line: "GET /_snapshot/r/s", reply: `{"snapshots":[{"snapshot":"s","state":"SUCCESS","indices":[],"metadata":{"esnap":"x"}}]}`}},
+			&cluster.Snapshot{Repository: "r", Name: "s", State: cluster.Success, Indices: []string{}, HasContents: true}},
 		{"progress of a snapshot, and the node it waits for", func(c *Client) (any, error) { return c.SnapshotProgress(ctx, "r", "s") },
 			[]exchange{
 				{line: "GET /_snapshot/r/s/_status?filter_path=snapshots.state,snapshots.shards_stats,snapshots.stats",

@@ -47,11 +47,9 @@ type snapshotReply struct {
 		Reason string `json:"reason"`
 	} `json:"failures"`
 	Metadata struct {
-		Policy   string `json:"policy"`
-		SMPolicy string `json:"sm_policy"`
-		Esnap    struct {
-			Cluster string `json:"cluster_uuid"`
-		} `json:"esnap"`
+		Policy   string          `json:"policy"`
+		SMPolicy string          `json:"sm_policy"`
+		Esnap    json.RawMessage `json:"esnap"`
 	} `json:"metadata"`
 	Details map[string]struct {
 		Bytes int64 `json:"size_in_bytes"`
@@ -99,7 +97,11 @@ func (s snapshotReply) snapshot(repository string, contents bool) *cluster.Snaps
 	out := &cluster.Snapshot{
 		Repository: repository, Name: s.Name, UUID: s.UUID, State: cluster.State(s.State), Start: millis(s.Start), End: millis(s.End),
 		Shards: cluster.ShardCount{Total: s.Shards.Total, Failed: s.Shards.Failed, Successful: s.Shards.Successful},
-		Reason: s.Reason, Version: s.Version, GlobalState: s.GlobalState, Policy: cmp.Or(s.Metadata.Policy, s.Metadata.SMPolicy), Cluster: s.Metadata.Esnap.Cluster,
+		Reason: s.Reason, Version: s.Version, GlobalState: s.GlobalState, Policy: cmp.Or(s.Metadata.Policy, s.Metadata.SMPolicy),
+	}
+	var origin cluster.Origin
+	if len(s.Metadata.Esnap) > 0 && json.Unmarshal(s.Metadata.Esnap, &origin) == nil { // another program may use the key, too
+		out.SetOrigin(origin)
 	}
 	for _, f := range s.Failures {
 		out.Failures = append(out.Failures, cluster.ShardFailure{Index: f.Index, Shard: f.Shard, Node: f.Node, Reason: f.Reason})

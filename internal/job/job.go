@@ -4,6 +4,8 @@ package job
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -105,6 +107,7 @@ func (j Job) Run(ctx context.Context) Ended {
 	if !j.FixedNow.IsZero() {
 		o.Now, o.FixedNow = j.FixedNow, true
 	}
+	o.RunID, o.Version, o.Host = newRunID(), j.Version, hostName()
 	o.Timeout, o.Remote = j.Settings.Timeout, connect.Remote(j.Version)
 
 	collector := report.NewCollector()
@@ -126,6 +129,22 @@ func (j Job) Run(ctx context.Context) Ended {
 	e.Report = collector.Report(e.Code)
 	j.end(ctx, all, e)
 	return e
+}
+
+// newRunID is a random number of 128 bits in hexadecimal digits.
+func newRunID() string {
+	var id [16]byte
+	_, _ = rand.Read(id[:]) // never fails
+	return hex.EncodeToString(id[:])
+}
+
+// hostName is the name of this machine; empty: unknown.
+func hostName() string {
+	name, err := os.Hostname()
+	if err != nil {
+		return ""
+	}
+	return name
 }
 
 // run carries out the job. An error is what kept the plan from being run.

@@ -3,6 +3,7 @@ package memory
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"maps"
 	"slices"
 	"strings"
@@ -16,7 +17,7 @@ func (m *Memory) Snapshots(ctx context.Context, repository string, contents bool
 	err = m.do(ctx, c, func() error {
 		all, err := m.snapshots(c, repository)
 		for _, s := range all {
-			list = append(list, s.shown(repository, contents))
+			list = append(list, s.listed(repository, contents))
 		}
 		return err
 	})
@@ -35,6 +36,13 @@ func (s *snapshot) shown(repository string, contents bool) *cluster.Snapshot {
 	return &out
 }
 
+// listed is the same in a listing, which does not show all metadata.
+func (s *snapshot) listed(repository string, contents bool) *cluster.Snapshot {
+	out := s.shown(repository, contents)
+	out.Origin = nil
+	return out
+}
+
 // SnapshotsNamed implements cluster.SnapshotReader.
 func (m *Memory) SnapshotsNamed(ctx context.Context, repository string, names []string) (list []*cluster.Snapshot, err error) {
 	c := read("SnapshotsNamed", "read snapshots of repository "+repository, append([]string{repository}, names...)...)
@@ -42,7 +50,7 @@ func (m *Memory) SnapshotsNamed(ctx context.Context, repository string, names []
 		all, err := m.snapshots(c, repository)
 		for _, n := range names {
 			if s := all[n]; s != nil {
-				list = append(list, s.shown(repository, false))
+				list = append(list, s.listed(repository, false))
 			}
 		}
 		return err
@@ -176,6 +184,9 @@ func (m *Memory) CreateSnapshot(ctx context.Context, r cluster.CreateSnapshot) e
 
 // begin makes a new snapshot in progress of the indices it asks for.
 func (m *Memory) begin(c call, r cluster.CreateSnapshot) (*snapshot, error) {
+	if r.Metadata != nil && !m.server.HasSnapshotMetadata() {
+		return nil, c.fail(cluster.ErrInvalid, 400, "illegal_argument_exception", "Unknown parameter metadata")
+	}
 	names, err := c.resolve(r.Indices, slices.Sorted(maps.Keys(m.indices)), r.IgnoreUnavailable)
 	if err != nil {
 		return nil, err
@@ -184,6 +195,17 @@ func (m *Memory) begin(c call, r cluster.CreateSnapshot) (*snapshot, error) {
 		Repository: r.Repository, Name: r.Name, UUID: m.uuid(), State: cluster.InProgress, Start: m.now(),
 		Version: m.server.Text, GlobalState: r.GlobalState, Indices: names, DataStreams: r.Streams, HasContents: true,
 	}}
+	if own := r.Metadata[cluster.MetadataKey]; own != nil {
+		var origin cluster.Origin
+		text, err := json.Marshal(own)
+		if err == nil {
+			err = json.Unmarshal(text, &origin)
+		}
+		if err != nil {
+			return nil, err
+		}
+		s.SetOrigin(origin)
+	}
 	for _, n := range names {
 		i := m.indices[n]
 		if i.Closed && !m.since(7) {

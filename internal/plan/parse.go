@@ -189,7 +189,7 @@ type ActionKeys struct {
 
 func (p *parser) action(e strictyaml.Entry) {
 	n := e.Value
-	keys := ActionKeys{Description: "No description given"}
+	keys := ActionKeys{Description: NoDescription}
 	var slots []string
 	if name := n.Get("action"); name != nil {
 		slots = actions.Kinds[name.Text].Slots

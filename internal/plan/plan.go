@@ -48,6 +48,9 @@ type Plan struct {
 	Findings []strictyaml.Problem
 }
 
+// NoDescription is the description of an action that has none.
+const NoDescription = "No description given"
+
 // Step is one action with its filters.
 type Step struct {
 	ID          string

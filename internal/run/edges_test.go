@@ -225,6 +225,25 @@ func TestASnapshotLostWithANodeIsTakenAgain(t *testing.T) {
 	}
 }
 
+// TestMetadataSaysWhoTookASnapshot, where the server stores it.
+func TestMetadataSaysWhoTookASnapshot(t *testing.T) {
+	for version, stored := range map[string]bool{"6.7.0": false, "8.19.7": true} {
+		b := newBench(t, memory.Elasticsearch(version))
+		b.c.AddIndices("logs-a")
+		b.c.AddRepository(cluster.Repository{Name: "r"})
+		b.o.RunID, b.o.Version, b.o.Host = "0a0b", "1.2.3", "machine"
+		res, _ := b.run("actions: {1: {action: snapshot, description: nightly, options: {repository: r, name: s}, filters: [{filtertype: none}]}}")
+		require.NoError(t, errors.Join(res.Errors()...))
+		s, err := b.c.Snapshot(context.Background(), "r", "s")
+		require.NoError(t, err)
+		if !stored {
+			require.Nil(t, s.Origin)
+			continue
+		}
+		require.Equal(t, &cluster.Origin{Cluster: "memory-cluster-uuid", Version: "1.2.3", Run: "0a0b", Host: "machine", Description: "nightly"}, s.Origin)
+	}
+}
+
 // TestOneBlockedIndexDoesNotStopTheBatch.
 func TestOneBlockedIndexDoesNotStopTheBatch(t *testing.T) {
 	for kind, options := range map[string]string{"replicas": "count: 1", "close": "skip_flush: true", "index_settings": "index_settings: {index: {refresh_interval: 61s}}", "allocation": "key: zone, value: eu"} {

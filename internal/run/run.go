@@ -43,6 +43,9 @@ type Options struct {
 	// RefuseSpared are items that a command names exactly: that a guard spares one of
 	// them is a refusal.
 	RefuseSpared []string
+	// RunID identifies the run, Version is esnap's, Host is where it runs: they are written
+	// into the metadata of the run's snapshots.
+	RunID, Version, Host string
 	// Remote reaches another cluster, which a reindex copies from.
 	Remote func(cluster.Remote) (cluster.IndexReader, error)
 	// Confirm is shown a restore's plan before it is carried out.
@@ -298,6 +301,7 @@ func (r *runner) act(ctx context.Context, s plan.Step, sel cluster.Selection, sl
 	total := 0
 	env := &actions.Env{
 		Cluster: r.c, Now: r.o.Now.In(s.Location), Watch: r.o.Watch, Behaviour: r.plan.Behaviour, Selected: sel.Selected, Slots: slots, AllowILM: s.Common.AllowILMIndices,
+		Origin:  r.origin(s),
 		Timeout: max(s.Timeout, 0), WaitForCluster: r.o.WaitForCluster, Force: r.o.Force, Plan: r.o.Confirm,
 		Revalidate: func(ctx context.Context, names []string) (map[string]string, error) {
 			return r.revalidate(ctx, s, sel.Selected, names)
@@ -352,6 +356,15 @@ func (r *runner) act(ctx context.Context, s plan.Step, sel cluster.Selection, sl
 		summary = cluster.WithHint(summary, "%s", hint)
 	}
 	return errors.Join(summary, err)
+}
+
+// origin says who runs the step.
+func (r *runner) origin(s plan.Step) cluster.Origin {
+	o := cluster.Origin{Version: r.o.Version, Run: r.o.RunID, Host: r.o.Host}
+	if s.Description != plan.NoDescription {
+		o.Description = s.Description
+	}
+	return o
 }
 
 // brake refuses to delete more than the action's brakes allow.
