@@ -24,6 +24,9 @@ type Behaviour struct {
 	// NameCluster writes into the metadata of snapshots who took them: the cluster's uuid
 	// and Env.Origin.
 	NameCluster bool
+	// NumbersNames takes a snapshot under another name if its name, with a date, is in use by
+	// a snapshot that cannot be adopted.
+	NumbersNames bool
 	// KeepRestored is how long indices that are restored under their own name are
 	// protected by default; 0: not at all.
 	KeepRestored time.Duration
@@ -41,6 +44,6 @@ type Behaviour struct {
 
 // Own is the behaviour of esnap's own commands.
 var Own = Behaviour{
-	Stall: time.Hour, WaitForRunning: 30 * time.Minute, PartialAllowed: true, FeaturesByName: true, NameCluster: true,
+	Stall: time.Hour, WaitForRunning: 30 * time.Minute, PartialAllowed: true, FeaturesByName: true, NameCluster: true, NumbersNames: true,
 	KeepRestored: DefaultKeep, PredictableRenames: true, Cautious: true,
 }

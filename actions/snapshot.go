@@ -23,6 +23,10 @@ type Snapshot struct {
 	OncePer            string         `yaml:"once_per" check:"oneof=hour|day|week|month,own" doc:"adopt a good or running snapshot of the same series and period that contains all selected indices"`
 	FeatureStates      []string       `yaml:"feature_states" check:"list,own" doc:"names of features whose system indices are also stored; default none, in Curator's command lines the server decides"`
 	WaitForRunning     *time.Duration `yaml:"wait_for_running" check:"own" doc:"maximum wait for another operation; default 30m, 0 in Curator's command lines"`
+
+	RetryCount    int64 `yaml:"retry_count" check:"min=0,max=100,own" doc:"how many more to take after a FAILED or an unwanted PARTIAL one"`
+	CleanupFailed bool  `yaml:"cleanup_failed" check:"own" doc:"delete the FAILED snapshots that this action took"`
+	SkipRed       bool  `yaml:"skip_red" check:"own" doc:"leave out indices with a primary shard on no node; the exit code is then 5"`
 	StallWait
 }
 
@@ -32,9 +36,18 @@ func newSnapshot(b Behaviour) Action {
 	return &Snapshot{Name: defaultSnapshotName, IncludeGlobalState: true, SkipRepoFSCheck: b.SkipRepoFSCheck, StallWait: newStallWait(b, 9)}
 }
 
+const needsEnd = "needs wait_for_completion: true; otherwise esnap does not see how the snapshot ends"
+
 // Validate implements Action.
-func (a *Snapshot) Validate(map[string]bool) error {
-	return checkName("name", "snapshot", a.Name)
+func (a *Snapshot) Validate(given map[string]bool) error {
+	errs := []error{checkName("name", "snapshot", a.Name)}
+	if !a.WaitForCompletion && a.RetryCount > 0 && given["retry_count"] {
+		errs = append(errs, optionError("retry_count", needsEnd))
+	}
+	if !a.WaitForCompletion && a.CleanupFailed && given["cleanup_failed"] {
+		errs = append(errs, optionError("cleanup_failed", needsEnd))
+	}
+	return errors.Join(errs...)
 }
 
 // Run implements Action.
@@ -55,7 +68,7 @@ func (a *Snapshot) Run(ctx context.Context, env *Env) error {
 	// A snapshot of this period that runs is waited for before anything else: while it
 	// runs, nodes do not answer a verification.
 	if a.OncePer != "" {
-		adopted, free, err := a.adopt(ctx, env, name, indices)
+		adopted, free, err := a.adopt(ctx, env, name, indices, a.red(ctx, env, indices))
 		if err != nil || adopted {
 			return err
 		}
@@ -72,7 +85,9 @@ func (a *Snapshot) Run(ctx context.Context, env *Env) error {
 // adopt searches for this period's snapshot of the same series. A good one that contains
 // every index is adopted; for a running one it waits. Otherwise it returns a name that is
 // not used.
-func (a *Snapshot) adopt(ctx context.Context, env *Env, name string, indices []*cluster.Index) (done bool, free string, err error) {
+func (a *Snapshot) adopt(
+	ctx context.Context, env *Env, name string, indices []*cluster.Index, red redShards,
+) (done bool, free string, err error) {
 	list, err := env.Snapshots(ctx, a.Repository, true)
 	if err != nil {
 		return false, "", missingRepository(err)
@@ -83,28 +98,54 @@ func (a *Snapshot) adopt(ctx context.Context, env *Env, name string, indices []*
 	}
 	same := a.sameSeries(name)
 	period := strftime.Truncate(env.Now, map[string]string{"hour": "h", "day": "d", "week": "w", "month": "M"}[a.OncePer])
-	// Another snapshot of a mounted index would not contain data either.
-	wanted := slices.DeleteFunc(slices.Clone(indices), func(i *cluster.Index) bool { return i.Mount != nil })
 	for _, s := range slices.Backward(list) {
-		if s.Start.Before(period) || !same(s.Name) || s.Foreign(server) || len(s.Missing(wanted)) > 0 || !a.holdsStreams(s, indices) {
+		if s.Start.Before(period) || !same(s.Name) || s.Foreign(server) {
 			continue
 		}
-		if s.State == cluster.InProgress {
-			ended, err := a.await(ctx, env, s.Name)
-			if err != nil {
-				return false, "", err
-			}
-			s = ended
-		}
-		if s.Good() && len(s.Missing(wanted)) == 0 {
-			env.Outcome(cluster.Outcome{
-				Verb: cluster.VerbCreate, What: "snapshot", Name: s.Name, Repository: a.Repository, Result: cluster.Adopted,
-				Detail: fmt.Sprintf("this %s's snapshot already exists: it was started %s and contains all %s", a.OncePer, s.Start.UTC().Format("15:04:05Z"), cluster.Count(len(indices), "index")),
-			})
-			return true, "", nil
+		done, err := a.adoptOne(ctx, env, s, indices, red, "this "+a.OncePer+"'s snapshot already exists")
+		if done || err != nil {
+			return done, "", err
 		}
 	}
 	return false, freeName(name, cluster.Names(list)), nil
+}
+
+// adoptOne adopts a snapshot if it is good, or ends good, and contains every index but
+// those that skip_red leaves out.
+func (a *Snapshot) adoptOne(
+	ctx context.Context, env *Env, s *cluster.Snapshot, indices []*cluster.Index, red redShards, what string,
+) (bool, error) {
+	// Another snapshot of a mounted index would not contain data either.
+	all := slices.DeleteFunc(slices.Clone(indices), func(i *cluster.Index) bool { return i.Mount != nil })
+	wanted := red.without(all)
+	if len(s.Missing(wanted)) > 0 || !a.holdsStreams(s, red.without(indices)) {
+		return false, nil
+	}
+	if s.State == cluster.InProgress {
+		ended, err := a.await(ctx, env, s.Name)
+		if err != nil {
+			return false, err
+		}
+		s = ended
+	}
+	if !s.Good() || len(s.Missing(wanted)) > 0 {
+		return false, nil
+	}
+	o := a.outcome(s.Name, cluster.Adopted)
+	o.Detail = what + ": it was started " + s.Start.UTC().Format("15:04:05Z") + " and contains "
+	if len(s.Missing(all)) == 0 {
+		o.Detail += "all " + cluster.Count(len(indices), "index")
+	} else {
+		o.Detail += cluster.Count(len(red.without(indices)), "index")
+		red.note(&o)
+	}
+	env.Outcome(o)
+	return true, nil
+}
+
+// outcome begins the outcome of a snapshot.
+func (a *Snapshot) outcome(name string, result cluster.Result) cluster.Outcome {
+	return cluster.Outcome{Verb: cluster.VerbCreate, What: "snapshot", Name: name, Repository: a.Repository, Result: result}
 }
 
 // freeName is the name, or the name with the first number that is not used.
@@ -160,61 +201,6 @@ func cutLast(s, sep string) (before, after string, found bool) {
 	return s, "", false
 }
 
-// create starts the snapshot, waits for it and judges how it ended. With once_per, a
-// snapshot that was lost with a node is taken a second time, under another name.
-func (a *Snapshot) create(ctx context.Context, env *Env, name string, indices []*cluster.Index) error {
-	req, err := a.request(ctx, env, name, indices)
-	if err != nil {
-		return err
-	}
-	for second := false; ; second = true {
-		err := a.start(ctx, env, req)
-		if errors.Is(err, cluster.ErrExists) && a.OncePer != "" { // another run took it in the same second
-			adopted, free, aerr := a.adopt(ctx, env, name, indices)
-			if aerr != nil || adopted {
-				return aerr
-			}
-			if free != req.Name {
-				req.Name = free
-				err = a.start(ctx, env, req)
-			}
-		}
-		if err != nil {
-			return err
-		}
-		outcome := cluster.Outcome{Verb: cluster.VerbCreate, What: "snapshot", Name: req.Name, Repository: a.Repository, Result: cluster.Done}
-		if !a.WaitForCompletion {
-			env.Warn("wait_for_completion is false: the result of snapshot %s/%s is not verified; see esnap snapshot show", a.Repository, req.Name)
-			outcome.Result, outcome.Detail = cluster.Requested, "started; the snapshot continues in the cluster"
-			env.Outcome(outcome)
-			return nil
-		}
-		s, err := a.await(ctx, env, req.Name)
-		if !second && a.OncePer != "" && ctx.Err() == nil && lostWithNode(s, err) {
-			why := "does not exist any more, as when a node leaves the cluster"
-			if err == nil {
-				why = "was lost with a node (" + failures(s) + ")"
-			}
-			again := freeName(name, append(a.names(ctx, env), req.Name))
-			env.Warn("snapshot %s/%s %s; snapshot %s is taken instead", a.Repository, req.Name, why, again)
-			if err := a.awaitPrimaries(ctx, env, indices); err == nil {
-				req.Name = again
-				continue
-			}
-		}
-		switch {
-		case err != nil && ctx.Err() != nil:
-			outcome.Result, outcome.Detail = cluster.Requested, err.Error()
-		case err != nil:
-			outcome.Result, outcome.Err = cluster.Failure, err
-		default:
-			a.judge(env, &outcome, s, req)
-		}
-		env.Outcome(outcome)
-		return nil
-	}
-}
-
 // names are the names of the repository's snapshots, as far as they can be read.
 func (a *Snapshot) names(ctx context.Context, env *Env) []string {
 	names, _ := cluster.SnapshotNames(ctx, env.Cluster, a.Repository)
@@ -224,7 +210,9 @@ func (a *Snapshot) names(ctx context.Context, env *Env) []string {
 // request is the request for the server. Data streams of which everything is selected
 // are named as data streams: the stream cannot be restored from a snapshot of its backing
 // indices alone.
-func (a *Snapshot) request(ctx context.Context, env *Env, name string, indices []*cluster.Index) (cluster.CreateSnapshot, error) {
+func (a *Snapshot) request(
+	ctx context.Context, env *Env, name string, indices []*cluster.Index, warn bool,
+) (cluster.CreateSnapshot, error) {
 	req := cluster.CreateSnapshot{
 		Repository: a.Repository, Name: name, IgnoreUnavailable: a.IgnoreUnavailable, GlobalState: a.IncludeGlobalState, Partial: a.Partial,
 		FeatureStates: a.FeatureStates, Indices: cluster.Names(indices),
@@ -236,6 +224,9 @@ func (a *Snapshot) request(ctx context.Context, env *Env, name string, indices [
 	var partly []string
 	req.Streams, req.Plain, partly = cluster.SplitStreams(indices, all)
 	for _, p := range partly {
+		if !warn {
+			break
+		}
 		env.Warn("the data stream %s is selected only in part: the snapshot contains the selected backing indices, but not the stream", p)
 	}
 	server, err := env.Cluster.Server(ctx)
@@ -253,20 +244,23 @@ func (a *Snapshot) request(ctx context.Context, env *Env, name string, indices [
 	return req, nil
 }
 
-// start requests the snapshot until the server has accepted it.
-func (a *Snapshot) start(ctx context.Context, env *Env, req cluster.CreateSnapshot) error {
+// start requests the snapshot until the server has accepted it. Seen means that a reply
+// says so.
+func (a *Snapshot) start(ctx context.Context, env *Env, req cluster.CreateSnapshot) (seen bool, err error) {
 	before := env.Watch.Elapsed()
 	env.Waiting(cluster.Waiting{For: fmt.Sprintf("snapshot %s/%s of %s", a.Repository, req.Name, cluster.Count(len(req.Indices), "index"))})
-	err := env.persist(ctx, "the request for snapshot "+a.Repository+"/"+req.Name, func() error {
+	err = env.persist(ctx, "the request for snapshot "+a.Repository+"/"+req.Name, func() error {
 		return newWaitBudget(env.waitForRunning(a.WaitForRunning)).busy(ctx, env, func() error { return env.Cluster.CreateSnapshot(ctx, req) })
 	})
+	seen = err == nil
 	if errors.Is(err, cluster.ErrLost) {
 		err = a.lookForLost(ctx, env, req, env.Now.Add(before))
 	}
 	if errors.Is(err, cluster.ErrExists) {
-		return cluster.WithHint(err, "give the name a date that changes with each run, or set once_per so that a repeated run adopts the existing snapshot")
+		return false, cluster.WithHint(err, "give the name a date that changes with each run, or set once_per "+
+			"so that a repeated run adopts the existing snapshot")
 	}
-	return missingRepository(err)
+	return seen, missingRepository(err)
 }
 
 // lookForLost searches for a snapshot whose reply was lost. If the snapshot does not
@@ -277,7 +271,7 @@ func (a *Snapshot) lookForLost(ctx context.Context, env *Env, req cluster.Create
 	for try := 0; ; try++ {
 		s, err := env.Cluster.Snapshot(ctx, a.Repository, req.Name)
 		switch {
-		case err == nil && s.Start.Before(asked.Add(-15*time.Minute)):
+		case err == nil && s.Start.Before(asked.Add(-clocksDiffer)):
 			return fmt.Errorf("%s, started %s, existed before the request: %w", what, s.Start.UTC().Format(time.RFC3339), cluster.ErrExists)
 		case err == nil:
 			return nil
@@ -332,7 +326,7 @@ func (a *Snapshot) awaitPrimaries(ctx context.Context, env *Env, indices []*clus
 	}
 	w := a.Wait
 	w.MaxWait = int64(nodeReturns / time.Second)
-	return w.poll(ctx, env, "the shards of a node that was lost", func() (bool, error) {
+	return w.poll(ctx, env, "the primary shards of the selected indices", func() (bool, error) {
 		health, err := env.Cluster.Health(ctx, open)
 		for _, h := range health {
 			if !h.Ready() {

@@ -21,9 +21,11 @@ func TestSnapshotShowSaysWhoTookIt(t *testing.T) {
 	host, err := os.Hostname()
 	require.NoError(t, err)
 	_, out, _ := k.run("snapshot", "show", "r", "s-1")
-	require.Regexp(t, `(?m)^taken by      esnap .+\nrun id        [0-9a-f]{32}\nhost          `+regexp.QuoteMeta(host)+`\ncluster uuid  memory-cluster-uuid$`, out)
+	require.Regexp(t, `(?m)^taken by      esnap .+\nrun id        [0-9a-f]{32}\nhost          `+
+		regexp.QuoteMeta(host)+`\ncluster uuid  memory-cluster-uuid$`, out)
 	_, out, _ = k.run("snapshot", "show", "r", "s-1", "-o", "json")
-	require.Regexp(t, `"metadata": \{\s+"esnap": \{\s+"cluster_uuid": "memory-cluster-uuid",\s+"version": ".+",\s+"run_id": "[0-9a-f]{32}"`, out)
+	require.Regexp(t, `"metadata": \{\s+"esnap": \{\s+"cluster_uuid": "memory-cluster-uuid",\s+"version": ".+",\s+`+
+		`"run_id": "[0-9a-f]{32}"`, out)
 	_, out, _ = k.run("snapshot", "list", "-o", "json")
 	require.NotContains(t, out, "metadata")
 }

@@ -334,7 +334,8 @@ func showSnapshot(app *App, s *cluster.Snapshot) error {
 	}
 	origin := originOf(s)
 	for _, line := range [][2]string{
-		{"taken by", esnapVersion(origin.Version)}, {"run id", origin.Run}, {"host", origin.Host}, {"description", origin.Description}, {"cluster uuid", origin.Cluster},
+		{"taken by", esnapVersion(origin.Version)}, {"run id", origin.Run}, {"host", origin.Host},
+		{"description", origin.Description}, {"cluster uuid", origin.Cluster},
 	} {
 		if line[1] != "" {
 			terminal.Fprintf(&b, "%-13s %s\n", line[0], line[1])
@@ -365,7 +366,8 @@ func newSnapshotCreate(app *App) *cobra.Command {
 	var f selectFlags
 	var output, name, once string
 	var features []string
-	var partial, global, noWait, failOnSpared bool
+	var partial, global, noWait, failOnSpared, cleanup, skipRed bool
+	var retries int64
 	c := &cobra.Command{
 		Use: "create REPOSITORY [INDEX...]", Short: "Take a snapshot of the named indices",
 		Long: "Take a snapshot of the indices selected by names, wildcard patterns or flags. Wait\nfor the snapshot and verify that it is good.",
@@ -375,6 +377,12 @@ func newSnapshotCreate(app *App) *cobra.Command {
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) == 1 && !f.given() {
 				return &usageError{text: "no index was selected; nothing was sent", hint: "name the indices, or '*' for all"}
+			}
+			if retries < 0 || retries > 100 {
+				return &usageError{text: fmt.Sprintf("invalid value \"%d\" for --retry-count: expected a number from 0 to 100", retries)}
+			}
+			if noWait && (retries > 0 || cleanup) {
+				return &usageError{text: "--no-wait does not go with --retry-count and --cleanup-failed: they need the snapshot's end"}
 			}
 			chain, err := f.chain(cluster.Indices, args[1:])
 			if err != nil {
@@ -387,7 +395,7 @@ func newSnapshotCreate(app *App) *cobra.Command {
 			}
 			a := actions.Kinds["snapshot"].New(actions.Own).(*actions.Snapshot)
 			a.Repository, a.Name, a.Partial, a.IncludeGlobalState, a.OncePer, a.WaitForCompletion = args[0], name, partial, global, once, !noWait
-			a.FeatureStates = features
+			a.FeatureStates, a.RetryCount, a.CleanupFailed, a.SkipRed = features, retries, cleanup, skipRed
 			return runSingle(c, app, "snapshot", a, chain, output, failOnSpared, nil)
 		},
 	}
@@ -398,6 +406,9 @@ func newSnapshotCreate(app *App) *cobra.Command {
 	fl.BoolVar(&partial, "partial", false, "allow a snapshot with missing shards (exit code 5)")
 	fl.BoolVar(&global, "include-global-state", false, "also store templates and persistent settings")
 	fl.StringSliceVar(&features, "feature-state", nil, "also store the system indices of this feature (Elasticsearch 7.12 and later; may be repeated)")
+	fl.Int64Var(&retries, "retry-count", 0, "take up to N more after a FAILED or PARTIAL one")
+	fl.BoolVar(&cleanup, "cleanup-failed", false, "delete the FAILED snapshots of this run")
+	fl.BoolVar(&skipRed, "skip-red", false, "leave out red indices (exit code 5)")
 	fl.BoolVar(&noWait, "no-wait", false, "do not wait until the snapshot has ended")
 	settings.AddFlag(fl, "dry-run")
 	settings.AddFlag(fl, "deadline")

@@ -149,7 +149,8 @@ func TestReads(t *testing.T) {
 			&cluster.Snapshot{Repository: "r", Name: "s", State: cluster.Success, Indices: []string{}, HasContents: true, Cluster: "u",
 				Origin: &cluster.Origin{Cluster: "u", Version: "1", Run: "0a", Host: "h", Description: "d"}}},
 		{"one snapshot with metadata of another program", func(c *Client) (any, error) { return c.Snapshot(ctx, "r", "s") },
-			[]exchange{{line: "GET /_snapshot/r/s", reply: `{"snapshots":[{"snapshot":"s","state":"SUCCESS","indices":[],"metadata":{"esnap":"x"}}]}`}},
+			[]exchange{{line: "GET /_snapshot/r/s",
+				reply: `{"snapshots":[{"snapshot":"s","state":"SUCCESS","indices":[],"metadata":{"esnap":"x"}}]}`}},
 			&cluster.Snapshot{Repository: "r", Name: "s", State: cluster.Success, Indices: []string{}, HasContents: true}},
 		{"progress of a snapshot, and the node it waits for", func(c *Client) (any, error) { return c.SnapshotProgress(ctx, "r", "s") },
 			[]exchange{

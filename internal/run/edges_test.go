@@ -232,7 +232,8 @@ func TestMetadataSaysWhoTookASnapshot(t *testing.T) {
 		b.c.AddIndices("logs-a")
 		b.c.AddRepository(cluster.Repository{Name: "r"})
 		b.o.RunID, b.o.Version, b.o.Host = "0a0b", "1.2.3", "machine"
-		res, _ := b.run("actions: {1: {action: snapshot, description: nightly, options: {repository: r, name: s}, filters: [{filtertype: none}]}}")
+		res, _ := b.run("actions: {1: {action: snapshot, description: nightly, " +
+			"options: {repository: r, name: s}, filters: [{filtertype: none}]}}")
 		require.NoError(t, errors.Join(res.Errors()...))
 		s, err := b.c.Snapshot(context.Background(), "r", "s")
 		require.NoError(t, err)
@@ -240,7 +241,8 @@ func TestMetadataSaysWhoTookASnapshot(t *testing.T) {
 			require.Nil(t, s.Origin)
 			continue
 		}
-		require.Equal(t, &cluster.Origin{Cluster: "memory-cluster-uuid", Version: "1.2.3", Run: "0a0b", Host: "machine", Description: "nightly"}, s.Origin)
+		want := cluster.Origin{Cluster: "memory-cluster-uuid", Version: "1.2.3", Run: "0a0b", Host: "machine", Description: "nightly"}
+		require.Equal(t, &want, s.Origin)
 	}
 }
 

@@ -34,7 +34,7 @@ func (r *runner) record(s plan.Step, selected []cluster.Item, outcomes []cluster
 		t.indices[it.ItemName()] = true
 	}
 	for _, o := range outcomes {
-		if o.What == "snapshot" {
+		if o.What == "snapshot" && o.Verb == cluster.VerbCreate { // not one that cleanup_failed deletes
 			t.name, t.good = o.Name, o.Result == cluster.Done || o.Result == cluster.Adopted
 			t.partial = o.Result == cluster.PartlyDone
 		}
