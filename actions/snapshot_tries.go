@@ -68,10 +68,12 @@ func (a *Snapshot) tries(
 			waited := a.awaitPrimaries(ctx, env, wanted)
 			switch {
 			case waited == nil, a.SkipRed && ctx.Err() == nil:
+				instead := "it is requested again"
 				if started {
 					use = freeName(name, append(a.names(ctx, env), req.Name))
+					instead = "snapshot " + use + " is taken instead"
 				}
-				env.Warn("snapshot %s/%s%s %s; snapshot %s is taken instead", a.Repository, req.Name, a.ofTries(try, " (", ")"), why, use)
+				env.Warn("snapshot %s/%s%s %s; %s", a.Repository, req.Name, a.ofTries(try, " (", ")"), why, instead)
 				continue
 			case ctx.Err() == nil:
 				env.Warn("snapshot %s/%s is not taken again: not all primary shards were started within %s",

@@ -184,9 +184,6 @@ func (m *Memory) CreateSnapshot(ctx context.Context, r cluster.CreateSnapshot) e
 
 // begin makes a new snapshot in progress of the indices it asks for.
 func (m *Memory) begin(c call, r cluster.CreateSnapshot) (*snapshot, error) {
-	if r.Metadata != nil && !m.server.HasSnapshotMetadata() {
-		return nil, c.fail(cluster.ErrInvalid, 400, "illegal_argument_exception", "Unknown parameter metadata")
-	}
 	names, err := c.resolve(r.Indices, slices.Sorted(maps.Keys(m.indices)), r.IgnoreUnavailable)
 	if err != nil {
 		return nil, err
@@ -195,7 +192,7 @@ func (m *Memory) begin(c call, r cluster.CreateSnapshot) (*snapshot, error) {
 		Repository: r.Repository, Name: r.Name, UUID: m.uuid(), State: cluster.InProgress, Start: m.now(),
 		Version: m.server.Text, GlobalState: r.GlobalState, Indices: names, DataStreams: r.Streams, HasContents: true,
 	}}
-	if own := r.Metadata[cluster.MetadataKey]; own != nil {
+	if own := r.Metadata[cluster.MetadataKey]; own != nil && m.server.HasSnapshotMetadata() {
 		var origin cluster.Origin
 		text, err := json.Marshal(own)
 		if err == nil {
