@@ -59,7 +59,7 @@ func (a *App) help(c *cobra.Command) string {
 		}
 		b.WriteString("\nCommands:\n" + twoColumns(rows, width))
 		if !c.HasParent() {
-			b.WriteString("  and " + strings.Join(minor, ", ") + "\n")
+			b.WriteString("Also: " + strings.Join(minor, ", ") + "\n")
 		}
 	}
 	if c.Example != "" {
