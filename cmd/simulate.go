@@ -48,7 +48,7 @@ index that is lost too early ends with exit code 1, and the action that lost it
 is named.`,
 		Example: `  esnap simulate action_file.yml
   esnap simulate action_file.yml --fail 3,40-52,60-62=partial
-  esnap simulate action_file.yml --index 'ks-logstash-log-%Y.%m.%d' --require-days 400`,
+  esnap simulate action_file.yml --index 'logs-%Y.%m.%d' --require-days 400`,
 		Args: wantArgs(1, 1, "one action file"),
 		RunE: func(c *cobra.Command, args []string) error { return runSimulate(c, app, o, args[0]) },
 	}
