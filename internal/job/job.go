@@ -91,11 +91,8 @@ type Ended struct {
 // Run runs the job. Observers hear of every run: of Started, and then of Finished or
 // Aborted.
 func (j Job) Run(ctx context.Context) Ended {
-	if j.Settings.Deadline > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, j.Settings.Deadline, Deadline{j.Settings.Deadline})
-		defer cancel()
-	}
+	ctx, cancel := WithDeadline(ctx, j.Settings)
+	defer cancel()
 	if j.ExitCode == nil {
 		j.ExitCode = func(r run.Result) int { return ResultCode(r, j.FailOnSpared) }
 	}
@@ -107,7 +104,7 @@ func (j Job) Run(ctx context.Context) Ended {
 	if !j.FixedNow.IsZero() {
 		o.Now, o.FixedNow = j.FixedNow, true
 	}
-	o.RunID, o.Version, o.Host = newRunID(), j.Version, hostName()
+	o.RunID, o.Version, o.Host = NewRunID(), j.Version, hostName()
 	o.Timeout, o.Remote = j.Settings.Timeout, connect.Remote(j.Version)
 
 	collector := report.NewCollector()
@@ -131,8 +128,16 @@ func (j Job) Run(ctx context.Context) Ended {
 	return e
 }
 
-// newRunID is a random number of 128 bits in hexadecimal digits.
-func newRunID() string {
+// WithDeadline ends the context when the deadline of the settings is over.
+func WithDeadline(ctx context.Context, s *settings.Settings) (context.Context, context.CancelFunc) {
+	if s.Deadline <= 0 {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeoutCause(ctx, s.Deadline, Deadline{s.Deadline})
+}
+
+// NewRunID is a random number of 128 bits in hexadecimal digits.
+func NewRunID() string {
 	var id [16]byte
 	_, _ = rand.Read(id[:]) // never fails
 	return hex.EncodeToString(id[:])

@@ -177,6 +177,20 @@ func finder(l *strftime.Layout) cluster.DateFinder {
 	}
 }
 
+// RepositoryNames are the repositories that the plan declares or works with.
+func (p *Plan) RepositoryNames() []string {
+	names := []string{}
+	for _, spec := range p.Repositories {
+		names = append(names, spec.Name)
+	}
+	for _, s := range p.Steps {
+		if r := s.Repository(); r != "" && !slices.Contains(names, r) {
+			names = append(names, r)
+		}
+	}
+	return names
+}
+
 // String names a step in messages.
 func (s Step) String() string { return fmt.Sprintf("action %s (%s)", s.ID, s.Kind) }
 
