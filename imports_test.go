@@ -85,7 +85,7 @@ var mayImport = func() map[string][]string {
 		"internal/report":      {cluster, "repository", run, term},
 		"internal/settings":    {strictyaml, flavour},
 		"internal/connect":     {cluster, near, "internal/settings", "internal/es"},
-		job:                    {plan, run, flavour, "internal/report", "internal/settings", "internal/connect", strictyaml, cluster, term},
+		job:                    {plan, run, flavour, guard, "internal/report", "internal/settings", "internal/connect", strictyaml, cluster, term},
 		"internal/curator":     append([]string{plan, run, job, flavour, "internal/report", "internal/settings", "internal/es", "internal/connect", term}, planned...),
 		"internal/clustertest": {cluster, rename},
 		"internal/memory":      {cluster, rename},

@@ -339,3 +339,37 @@ func TestRegisterWhoseReplyIsLost(t *testing.T) {
 		})
 	}
 }
+
+// TestPlaceOfAnotherCluster: a place with another cluster's snapshots is not taken over.
+func TestPlaceOfAnotherCluster(t *testing.T) {
+	setup := func(taker string) *memory.Memory {
+		c := memory.New()
+		c.AddSnapshot("theirs", cluster.Snapshot{Name: "s", Indices: []string{"i"}, Cluster: taker})
+		require.NoError(t, c.UnregisterRepository(t.Context(), cluster.UnregisterRepository{Name: "theirs"}))
+		return c
+	}
+	spec := func(change func(*repository.Spec)) repository.Spec {
+		s := repository.Spec{Name: "mine", Type: "fs", Settings: map[string]any{"location": "theirs"}}
+		change(&s)
+		return s
+	}
+	c := setup("another-uuid")
+	_, err := repository.Ensure(t.Context(), c, spec(func(*repository.Spec) {}), false)
+	var refused *cluster.Refused
+	require.ErrorAs(t, err, &refused)
+	require.ErrorContains(t, err, "repository mine contains snapshots of another cluster, another-uuid, such as s")
+	require.Contains(t, cluster.Hint(err), "owner: memory-cluster-uuid")
+	_, err = c.Repository(t.Context(), "mine")
+	require.ErrorIs(t, err, cluster.ErrNoRepository)
+	for _, change := range []func(*repository.Spec){
+		func(s *repository.Spec) { s.Owner = "memory-cluster-uuid" },
+		func(s *repository.Spec) { s.Settings["readonly"] = true },
+	} {
+		_, err := repository.Ensure(t.Context(), setup("another-uuid"), spec(change), false)
+		require.NoError(t, err)
+	}
+	for _, taker := range []string{"", "memory-cluster-uuid"} {
+		_, err := repository.Ensure(t.Context(), setup(taker), spec(func(*repository.Spec) {}), false)
+		require.NoError(t, err)
+	}
+}

@@ -16,6 +16,7 @@ import (
 	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/connect"
 	"github.com/esnap/esnap/internal/flavour"
+	"github.com/esnap/esnap/internal/guard"
 	"github.com/esnap/esnap/internal/plan"
 	"github.com/esnap/esnap/internal/report"
 	"github.com/esnap/esnap/internal/run"
@@ -105,6 +106,9 @@ func (j Job) Run(ctx context.Context) Ended {
 		o.Now, o.FixedNow = j.FixedNow, true
 	}
 	o.RunID, o.Version, o.Host = NewRunID(), j.Version, hostName()
+	for _, h := range j.Settings.Holds {
+		o.Holds = append(o.Holds, guard.Hold(h))
+	}
 	o.Timeout, o.Remote = j.Settings.Timeout, connect.Remote(j.Version)
 
 	collector := report.NewCollector()

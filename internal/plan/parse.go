@@ -88,7 +88,7 @@ func (p *parser) repositories(n *strictyaml.Node) {
 		if spec.ReadOnly != nil {
 			spec.Settings["readonly"] = *spec.ReadOnly
 		}
-		s := repository.Spec{Name: e.Key.Text, Type: spec.Type, Settings: spec.Settings, Ensure: repository.Mode(spec.Ensure)}
+		s := repository.Spec{Name: e.Key.Text, Type: spec.Type, Settings: spec.Settings, Ensure: repository.Mode(spec.Ensure), Owner: spec.Owner}
 		settings := e.Value.Get("settings")
 		p.optionErrors(s.Validate(), func(key string) *strictyaml.Node {
 			if key == "type" {
@@ -107,6 +107,7 @@ type RepositoryKeys struct {
 	Settings map[string]any `yaml:"settings"`
 	Ensure   string         `yaml:"ensure" check:"oneof=create|update|verify"`
 	ReadOnly *bool          `yaml:"readonly"`
+	Owner    string         `yaml:"owner"`
 }
 
 // optionErrors places errors of options at the options' values.

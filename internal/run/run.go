@@ -31,6 +31,8 @@ type Options struct {
 	Only, Skip []string
 	// Force goes through refusals of planners and of changed repositories.
 	Force bool
+	// Holds keep items from all deleting actions, also with guards off.
+	Holds []guard.Hold
 	// MaxItems, if set, replaces the brakes of all deleting actions.
 	MaxItems *int64
 	// AllowClockSkew deletes although the clocks differ.

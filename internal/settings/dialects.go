@@ -182,7 +182,8 @@ func (s *Settings) decode(name string, data []byte) (map[string]any, error) {
 			s.Dialect = Curator8
 			s.curator8(c8, out, p)
 		}
-		strictyaml.Decode(root, &struct{}{}, strictyaml.DecodeOptions{Subject: "key", ExtraKeys: []string{"cluster", "client", "elasticsearch", "logging"}}, p)
+		strictyaml.Decode(root, &struct{}{}, strictyaml.DecodeOptions{Subject: "key", ExtraKeys: []string{"cluster", "client", "elasticsearch", "logging", "holds"}}, p)
+		s.holds(root.Get("holds"), p)
 		s.logging(root.Get("logging"), out, p)
 	} else if root != nil && root.Kind != strictyaml.Null {
 		p.Add(root, "expected a map, got %s", root.Kind)

@@ -55,6 +55,8 @@ type Settings struct {
 	LogFormat string
 	LogFile   string
 
+	Holds []Hold // of the client file
+
 	MasterOnly      bool
 	SkipVersionTest bool
 	Fingerprint     string // of the server's certificate; empty: any
