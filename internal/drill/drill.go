@@ -380,9 +380,17 @@ func (d *driller) await(ctx context.Context, c *Copy) error {
 	}
 }
 
-// remove deletes the copies of drills that are meant. It reads them again right before.
 func (d *driller) remove(ctx context.Context, meant func(*cluster.Index) bool) (removed, left []string) {
-	list, err := d.c.Indices(ctx)
+	removed, left = Remove(ctx, d.c, meant)
+	for _, n := range removed {
+		delete(d.live, n)
+	}
+	return removed, left
+}
+
+// Remove deletes the copies of drills that are meant. It reads them again right before.
+func Remove(ctx context.Context, c cluster.Cluster, meant func(*cluster.Index) bool) (removed, left []string) {
+	list, err := c.Indices(ctx)
 	if err != nil {
 		return nil, nil
 	}
@@ -392,14 +400,13 @@ func (d *driller) remove(ctx context.Context, meant func(*cluster.Index) bool) (
 			names = append(names, i.Name)
 		}
 	}
-	for _, batch := range d.c.IndexBatches(names) {
-		err := d.c.DeleteIndices(ctx, cluster.DeleteIndices{Names: batch, MasterTimeout: 30 * time.Second})
-		still, rerr := d.c.IndicesNamed(ctx, batch)
+	for _, batch := range c.IndexBatches(names) {
+		err := c.DeleteIndices(ctx, cluster.DeleteIndices{Names: batch, MasterTimeout: 30 * time.Second})
+		still, rerr := c.IndicesNamed(ctx, batch)
 		for _, n := range batch {
 			gone := rerr == nil && !slices.ContainsFunc(still, func(i *cluster.Index) bool { return i.Name == n })
 			if gone || err == nil && rerr != nil {
 				removed = append(removed, n)
-				delete(d.live, n)
 			} else {
 				left = append(left, n)
 			}
