@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"unique"
 
 	"github.com/elastic/go-elasticsearch/v8/esapi"
 
@@ -31,7 +30,7 @@ type snapshotReply struct {
 	GlobalState bool     `json:"include_global_state"`
 	Start       int64    `json:"start_time_in_millis"`
 	End         int64    `json:"end_time_in_millis"`
-	Indices     []string `json:"indices"`
+	Indices     nameList `json:"indices"`
 	DataStreams []string `json:"data_streams"`
 	Features    []struct {
 		Name    string   `json:"feature_name"`
@@ -61,6 +60,7 @@ type snapshotReply struct {
 func eachSnapshot(op string, take func(snapshotReply)) func(*stream) error {
 	return func(s *stream) error {
 		found := false
+		known, last := texts{}, []string(nil)
 		err := s.object(func(key string) error {
 			switch key {
 			case "failures":
@@ -78,10 +78,11 @@ func eachSnapshot(op string, take func(snapshotReply)) func(*stream) error {
 				return s.skip()
 			}
 			return s.array(func() error {
-				var one snapshotReply
+				one := snapshotReply{Indices: nameList{known: known, last: last}}
 				if err := s.Decode(&one); err != nil {
 					return err
 				}
+				last = one.Indices.list
 				take(one)
 				return nil
 			})
@@ -108,11 +109,7 @@ func (s snapshotReply) snapshot(repository string, contents bool) *cluster.Snaps
 	}
 	if contents {
 		out.HasContents, out.DataStreams = true, s.DataStreams
-		for i, n := range s.Indices { // the same names recur in every snapshot: keep one copy
-			s.Indices[i] = unique.Make(n).Value()
-		}
-		slices.Sort(s.Indices)
-		out.Indices = s.Indices
+		out.Indices = s.Indices.list
 		for _, f := range s.Features {
 			if out.Features == nil {
 				out.Features = map[string][]string{}
