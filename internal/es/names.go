@@ -52,7 +52,7 @@ func (n *nameList) UnmarshalJSON(data []byte) error {
 	if !slices.IsSorted(list) {
 		slices.Sort(list)
 	}
-	if slices.Equal(list, n.last) {
+	if len(list) > 0 && slices.Equal(list, n.last) {
 		list = n.last
 	}
 	n.list = list
