@@ -510,6 +510,25 @@ func TestFaultSchedules(t *testing.T) {
 	})
 }
 
+// TestFaultRegressions repeats schedules that once broke something.
+func TestFaultRegressions(t *testing.T) {
+	binary := build(t)
+	forEachFaultServer(t, func(t *testing.T, f testserver.Flavour, s *testserver.Server) {
+		schedules := map[string][]fault{}
+		// A snapshot that was there was reported as no longer existing, with exit code 0 (SEED=20).
+		for nth := 1; nth <= 12; nth++ {
+			schedules[fmt.Sprintf("listing %d without snapshots", nth)] = []fault{{"empty object", "list snapshots", nth, 1}}
+		}
+		for name, schedule := range schedules {
+			t.Run(name, func(t *testing.T) {
+				n := newNight(newEnv(t, f, s), binary)
+				p := newFaultProxy(t, s.URL, schedule)
+				n.check(p, n.through(p))
+			})
+		}
+	})
+}
+
 // TestFaultProcessKilled kills esnap at a request of its run, and runs it again.
 func TestFaultProcessKilled(t *testing.T) {
 	binary := build(t)

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -273,6 +274,27 @@ func TestATryThatBrokeOffLeavesNothing(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, []string{"a"}, names)
 	})
+}
+
+// A listing without snapshots is believed only if the list without a filter path is empty,
+// too: a filter path turns every reply that is none into {}.
+func TestAnEmptyListingIsReadAgain(t *testing.T) {
+	const filtered = "GET /_snapshot/r/_all?filter_path=snapshots.snapshot,snapshots.uuid,failures&verbose=false"
+	const plain = "GET /_snapshot/r/_all?verbose=false"
+	lost, some := exchange{line: filtered, reply: `{}`, asIs: true}, exchange{line: plain, reply: `{"snapshots":[{"snapshot":"a"}]}`}
+	client, _ := play(t, Options{}, lost, some, exchange{line: filtered, reply: `{"snapshots":[{"snapshot":"a"}]}`})
+	names, err := cluster.SnapshotNames(t.Context(), client, "r")
+	require.NoError(t, err)
+	require.Equal(t, []string{"a"}, names)
+
+	client, _ = play(t, Options{}, slices.Repeat([]exchange{lost, some}, tries)...)
+	_, err = cluster.SnapshotNames(t.Context(), client, "r")
+	requireKind(t, cluster.ErrUnreachable, err, "a server that never sends the list")
+
+	client, _ = play(t, Options{}, lost, exchange{line: plain, reply: `{"snapshots":[]}`})
+	names, err = cluster.SnapshotNames(t.Context(), client, "r")
+	require.NoError(t, err)
+	require.Empty(t, names)
 }
 
 // A line that is too long is not sent, and not tried again.

@@ -123,7 +123,7 @@ func (s snapshotReply) snapshot(repository string, contents bool) *cluster.Snaps
 
 // listSnapshots reads some or all snapshots of a repository. The filter path turns an empty
 // list, and also a reply without a list, into {}: if the reply is empty, the list is read
-// again without a filter path.
+// again without a filter path. If it is not empty then, the first reply was not the list.
 func (c *Client) listSnapshots(ctx context.Context, op, repository string, names []string, verbose bool, filterPath []string, reset func(), take func(snapshotReply)) error {
 	count := 0
 	ask := func(filterPath []string, decode func(*stream) error) error {
@@ -141,16 +141,21 @@ func (c *Client) listSnapshots(ctx context.Context, op, repository string, names
 		}})
 	}
 	each := eachSnapshot(op, func(s snapshotReply) { count++; take(s) })
-	err := ask(filterPath, func(s *stream) error {
-		if err := each(s); err != nil && (count > 0 || !errors.Is(err, errLacks)) {
+	for range tries {
+		err := ask(filterPath, func(s *stream) error {
+			if err := each(s); err != nil && (count > 0 || !errors.Is(err, errLacks)) {
+				return err
+			}
+			return nil
+		})
+		if err != nil || count > 0 {
 			return err
 		}
-		return nil
-	})
-	if err != nil || count > 0 {
-		return err
+		if err := ask(nil, eachSnapshot(op, func(snapshotReply) { count++ })); err != nil || count == 0 {
+			return err
+		}
 	}
-	return ask(nil, eachSnapshot(op, func(snapshotReply) { count++ }))
+	return &cluster.Error{Op: op, Kind: cluster.ErrUnreachable, Err: errNoReply, Text: "the reply is incomplete or not valid for this request: it has no snapshots, but there are some"}
 }
 
 // SnapshotsNamed implements cluster.SnapshotReader.
