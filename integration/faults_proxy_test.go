@@ -266,12 +266,15 @@ func (p *faultProxy) record(resp *http.Response) error {
 	return nil
 }
 
-// another is the last reply to a request with another line.
+// another is the last reply to a request with another line. For the listing of a whole
+// repository it is not a shorter listing: that is a valid reply, which nobody can tell from
+// the right one.
 func (p *faultProxy) another(x *exchange) []byte {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	whole := strings.HasSuffix(x.r.URL.Path, "/_all")
 	for _, r := range slices.Backward(p.replies) {
-		if r.line != x.r.Method+" "+x.r.URL.RequestURI() {
+		if r.line != x.r.Method+" "+x.r.URL.RequestURI() && !(whole && strings.Contains(r.line, "/_snapshot/")) {
 			return r.body
 		}
 	}

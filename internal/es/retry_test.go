@@ -297,6 +297,31 @@ func TestAnEmptyListingIsReadAgain(t *testing.T) {
 	require.Empty(t, names)
 }
 
+// A reply to another request is not a reply: the snapshot, or the metadata, is missing.
+func TestRepliesToOtherRequests(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		one := exchange{line: "GET /_snapshot/r/a", reply: `{"snapshots":[{"snapshot":"b","state":"SUCCESS"}]}`}
+		client, _ := play(t, Options{}, one, exchange{line: one.line, reply: `{"snapshots":[{"snapshot":"a","state":"FAILED"}]}`})
+		s, err := client.Snapshot(t.Context(), "r", "a")
+		require.NoError(t, err)
+		require.Equal(t, cluster.Failed, s.State)
+
+		named := "GET /_snapshot/r/a,c?filter_path=" + snapshots + "&ignore_unavailable=true"
+		client, _ = play(t, Options{}, exchange{line: named, reply: `{"snapshots":[{"snapshot":"a"},{"snapshot":"b"}]}`}, exchange{line: named, reply: `{"snapshots":[{"snapshot":"a"}]}`})
+		list, err := client.SnapshotsNamed(t.Context(), "r", []string{"a", "c"})
+		require.NoError(t, err)
+		require.Len(t, list, 1)
+
+		indices := "GET /_cluster/state/metadata,blocks?filter_path=" + listing
+		for _, other := range []string{`{"name":"n","cluster_uuid":"I1fp","version":{"number":"6.7.0"},"tagline":"You Know, for Search"}`, `{"cluster_uuid":"I1fp"}`} {
+			client, _ = play(t, Options{}, exchange{line: indices, reply: other, asIs: true}, exchange{line: indices, reply: `{"metadata":{"indices":{"a":{"state":"open"}}}}`})
+			found, err := client.Indices(t.Context())
+			require.NoError(t, err)
+			require.Equal(t, []*cluster.Index{{Name: "a"}}, found)
+		}
+	})
+}
+
 // A line that is too long is not sent, and not tried again.
 func TestALineTooLongIsNotSent(t *testing.T) {
 	client, _ := play(t, Options{})

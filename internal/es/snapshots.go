@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -60,7 +61,9 @@ type snapshotReply struct {
 
 // eachSnapshot decodes a listing one snapshot at a time. Elasticsearch 7.17
 // answers 200 with a map of failures for a repository that it cannot read.
-func eachSnapshot(op string, take func(snapshotReply)) func(*stream) error {
+//
+// With names, a snapshot of another name is a reply to another request.
+func eachSnapshot(op string, names []string, take func(snapshotReply)) func(*stream) error {
 	return func(s *stream) error {
 		found := false
 		err := s.object(func(key string) error {
@@ -83,6 +86,9 @@ func eachSnapshot(op string, take func(snapshotReply)) func(*stream) error {
 				var one snapshotReply
 				if err := s.Decode(&one); err != nil {
 					return err
+				}
+				if names != nil && !slices.Contains(names, one.Name) {
+					return fmt.Errorf("%w: it contains the snapshot %q", errLacks, one.Name)
 				}
 				take(one)
 				return nil
@@ -140,7 +146,11 @@ func (c *Client) listSnapshots(ctx context.Context, op, repository string, names
 			return q
 		}})
 	}
-	each := eachSnapshot(op, func(s snapshotReply) { count++; take(s) })
+	asked := names
+	if names[0] == "_all" {
+		asked = nil
+	}
+	each := eachSnapshot(op, asked, func(s snapshotReply) { count++; take(s) })
 	for range tries {
 		err := ask(filterPath, func(s *stream) error {
 			if err := each(s); err != nil && (count > 0 || !errors.Is(err, errLacks)) {
@@ -151,7 +161,7 @@ func (c *Client) listSnapshots(ctx context.Context, op, repository string, names
 		if err != nil || count > 0 {
 			return err
 		}
-		if err := ask(nil, eachSnapshot(op, func(snapshotReply) { count++ })); err != nil || count == 0 {
+		if err := ask(nil, eachSnapshot(op, asked, func(snapshotReply) { count++ })); err != nil || count == 0 {
 			return err
 		}
 	}
@@ -208,7 +218,7 @@ func (c *Client) Snapshot(ctx context.Context, repository, name string) (*cluste
 	var found *cluster.Snapshot
 	err := c.do(ctx, call{op: op, request: func() esapi.Request {
 		return esapi.SnapshotGetRequest{Repository: esc(repository), Snapshot: []string{esc(name)}}
-	}, decode: eachSnapshot(op, func(s snapshotReply) { found = s.snapshot(repository, true) })})
+	}, decode: eachSnapshot(op, []string{name}, func(s snapshotReply) { found = s.snapshot(repository, true) })})
 	if err == nil && found == nil {
 		err = &cluster.Error{Op: op, Kind: cluster.ErrNoSnapshot}
 	}
@@ -290,7 +300,7 @@ func (c *Client) SnapshotSizes(ctx context.Context, repository, name string) (ma
 	if !server.OpenSearch && !server.Version.Less(detailsSince) {
 		err := c.do(ctx, call{op: op, request: func() esapi.Request {
 			return esapi.SnapshotGetRequest{Repository: esc(repository), Snapshot: []string{esc(name)}, IndexDetails: flag(true), FilterPath: []string{"snapshots.snapshot", "snapshots.index_details.*.size_in_bytes", "failures"}}
-		}, decode: eachSnapshot(op, func(s snapshotReply) {
+		}, decode: eachSnapshot(op, []string{name}, func(s snapshotReply) {
 			for index, d := range s.Details {
 				sizes[index] = d.Bytes
 			}
