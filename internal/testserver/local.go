@@ -90,6 +90,9 @@ func (l *local) server() *Server {
 		Repo:     l.nodes[0].roots[0],
 		stop:     l.stop,
 		stopNode: func(i int) error { return l.nodes[i].process.kill() },
+
+		startNode: func(i int) error { return l.launch(l.nodes[i]) },
+		dead:      l.dead,
 	}
 	scheme := "http"
 	if l.TLS {

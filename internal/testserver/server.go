@@ -111,6 +111,9 @@ type Server struct {
 
 	urls     []string          // of all nodes
 	stopNode func(i int) error // nil where nodes cannot be stopped
+
+	startNode func(i int) error // likewise
+	dead      func() error      // why no node can answer any more
 	stop     func() error
 	stopped  func() error // stop and leave the registry, once
 }
@@ -228,6 +231,18 @@ func (s *Server) StopNode(i int) error {
 		return fmt.Errorf("no node %d: there are %d", i, len(s.urls))
 	}
 	return s.stopNode(i)
+}
+
+// StartNode starts a node again that StopNode killed, on the same data and port, and returns when the cluster answers
+// with all its nodes.
+func (s *Server) StartNode(ctx context.Context, i int) error {
+	if s.startNode == nil {
+		return fmt.Errorf("%w: the %s provider cannot start a node", ErrUnavailable, s.Provider)
+	}
+	if err := s.startNode(i); err != nil {
+		return err
+	}
+	return s.awaitReady(ctx, s.dead)
 }
 
 // client returns an HTTP client that trusts the server's authority.
