@@ -167,8 +167,9 @@ type faultProxy struct {
 	target *url.URL
 	client *http.Client
 	normal *httputil.ReverseProxy
-	kill   func()         // ends the process of esnap
-	late   sync.WaitGroup // requests that are still to arrive
+	kill   func()          // ends the process of esnap
+	before func(*exchange) // is told of every request
+	late   sync.WaitGroup  // requests that are still to arrive
 
 	mu       sync.Mutex
 	schedule []fault
@@ -218,6 +219,9 @@ func (p *faultProxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	x := &exchange{w: w, r: r, body: body}
+	if p.before != nil {
+		p.before(x)
+	}
 	what := p.pick(r)
 	for _, kinds := range []map[string]func(*faultProxy, *exchange){bytesFaults, replyFaults, killFaults} {
 		if f := kinds[what]; f != nil {

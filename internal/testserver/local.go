@@ -78,7 +78,7 @@ func startLocal(ctx context.Context, o Options, logf logFunc) (_ *Server, err er
 		}
 	}
 	s := l.server()
-	if err := s.awaitReady(ctx, l.dead); err != nil {
+	if err := s.awaitReady(ctx, l.dead, yellow); err != nil {
 		return nil, fmt.Errorf("%w\n%s", err, l.tail())
 	}
 	return s, s.checkVersion(ctx, o.Flavour)
