@@ -330,7 +330,11 @@ func (a *Restore) carryOut(ctx context.Context, env *Env, plan *restore.Plan) er
 		if it.Attach {
 			waitFor = append(waitFor, it)
 		} else if it.Skipped != "" {
-			outcome(it, cluster.Unchanged, nil, "skipped: %s", it.Skipped)
+			result := cluster.Unchanged
+			if it.Unready {
+				result = cluster.PartlyDone
+			}
+			outcome(it, result, nil, "skipped: %s", it.Skipped)
 		}
 	}
 	verified := map[string]bool{}
