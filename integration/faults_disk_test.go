@@ -188,10 +188,10 @@ type diskFault struct {
 
 var diskFaults = []diskFault{
 	{"hangs", func(d *faultyDisk) { d.hangs = make(chan struct{}) }, ""},
-	{"full", func(d *faultyDisk) { d.fails = syscall.ENOSPC }, "full"},
-	{"read-only", func(d *faultyDisk) { d.fails = syscall.EROFS }, "read-only"},
-	{"vanished", func(d *faultyDisk) { d.fails, d.reads = syscall.ENOENT, true }, ""},
-	{"input-output error", func(d *faultyDisk) { d.fails, d.reads = syscall.EIO, true }, ""},
+	{"full", func(d *faultyDisk) { d.fails = syscall.ENOSPC }, "the storage is full"},
+	{"read-only", func(d *faultyDisk) { d.fails = syscall.EROFS }, "mounted read-only"},
+	{"vanished", func(d *faultyDisk) { d.fails, d.reads = syscall.ENOENT, true }, "mounted on every node"},
+	{"input-output error", func(d *faultyDisk) { d.fails, d.reads = syscall.EIO, true }, "input/output error: check"},
 }
 
 // TestFaultDisk runs the night on a repository whose disk fails, before the night or in
@@ -268,7 +268,7 @@ func TestFaultDiskIndexFile(t *testing.T) {
 			require.NoError(t, os.Truncate(name, int64(len(data)/2)))
 		}
 		r := n.through(nil)
-		n.failedNight(r, "")
+		n.failedNight(r, "index file of the repository is damaged")
 		t.Logf("exit code %d after %s: %s", r.code, r.took.Round(time.Millisecond), firstError(r))
 		for name, data := range whole {
 			_, err := os.Stat(name)
