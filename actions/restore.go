@@ -596,7 +596,8 @@ func (a *Restore) finish(ctx context.Context, env *Env, plan *restore.Plan, item
 		case !there:
 			outcome(it, cluster.Failure, errors.New("the index does not exist after the restore"), "")
 		case !h.Ready():
-			outcome(it, cluster.Failure, fmt.Errorf("only %d of %d primary shards are started: %s", h.ActivePrimary, h.Shards, firstFewOf(unready, "; ", 3)), "")
+			err := fmt.Errorf("only %d of %d primary shards are started: %s", h.ActivePrimary, h.Shards, firstFewOf(unready, "; ", 3))
+			outcome(it, cluster.Failure, cluster.WithHint(err, "if the shards do not start, delete it: esnap index delete --guards off %s", it.Target), "")
 		default:
 			detail := fmt.Sprintf("from %s/%s", it.Repository, it.Snapshot)
 			var sum, counted int
