@@ -597,7 +597,8 @@ func (a *Restore) finish(ctx context.Context, env *Env, plan *restore.Plan, item
 			outcome(it, cluster.Failure, errors.New("the index does not exist after the restore"), "")
 		case !h.Ready():
 			err := fmt.Errorf("only %d of %d primary shards are started: %s", h.ActivePrimary, h.Shards, firstFewOf(unready, "; ", 3))
-			outcome(it, cluster.Failure, cluster.WithHint(err, "if the shards do not start, delete it: esnap index delete --guards off %s", it.Target), "")
+			err = cluster.WithHint(err, "if the shards do not start, delete it: esnap index delete --guards off %s", it.Target)
+			outcome(it, cluster.Failure, err, "")
 		default:
 			detail := fmt.Sprintf("from %s/%s", it.Repository, it.Snapshot)
 			var sum, counted int

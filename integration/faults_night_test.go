@@ -86,8 +86,8 @@ func newNight(e *env, binary string) *nightRun {
 		docs[e.logIndex(ago)] = nightDocs
 	}
 	e.fill(100, docs)
-	text := strings.NewReplacer("LOCATION", e.location("night"), "TODAY", e.now.Format("20060102"), "DAY", e.day(restored)).Replace(faultyNight)
-	writeFile(e, n.file, e.text(text))
+	text := strings.NewReplacer("LOCATION", e.location("night"), "TODAY", e.now.Format("20060102"), "DAY", e.day(restored))
+	writeFile(e, n.file, e.text(text.Replace(faultyNight)))
 	e.register(e.prefix+"backup", e.location("night"), map[string]any{"compress": true})
 	for _, name := range []string{dated(e, 50), dated(e, 47), dated(e, 44), "manual-" + e.now.AddDate(0, 0, -60).Format("20060102")} {
 		e.take(e.prefix+"backup", name, e.logIndex(1))
@@ -124,7 +124,9 @@ func (r ended) String() string {
 
 // nightArgs are short waits, so that a lost request does not cost a quarter of an hour.
 func (n *nightRun) nightArgs(more ...string) []string {
-	return append([]string{"run", "-o", "json", "--log-level", "info", "--timeout", "2s", "--connect-timeout", "3s", "--deadline", n.limit.String(), n.file}, more...)
+	return append([]string{
+		"run", "-o", "json", "--log-level", "info", "--timeout", "2s", "--connect-timeout", "3s", "--deadline", n.limit.String(), n.file,
+	}, more...)
 }
 
 // grace is how long esnap may take after its deadline, for its last looks and its report.

@@ -411,8 +411,9 @@ func killSchedule(seed uint64) []fault {
 func TestFaultSchedulesAreRepeatable(t *testing.T) {
 	what, on := map[string]bool{}, map[string]bool{}
 	for seed := range uint64(200) {
-		require.Equal(t, randomSchedule(seed), randomSchedule(seed))
-		for _, f := range randomSchedule(seed) {
+		once, again := randomSchedule(seed), randomSchedule(seed)
+		require.Equal(t, once, again)
+		for _, f := range once {
 			what[f.what], on[f.on] = true, true
 		}
 	}

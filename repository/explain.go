@@ -62,7 +62,7 @@ var diagnoses = sync.OnceValue(func() []diagnosis {
 			"node $1 cannot use the repository: give the node the same path.repo and mount as the others, and restart it"},
 		// What the frames around any reason say, where the reason itself is of no known kind.
 		{regexp.MustCompile(`could not read repository data from index blob`),
-			"the index file of the repository is damaged or incomplete: bring the file back from a backup of the storage, or register a new location"},
+			"the index file of the repository is damaged or incomplete: bring it back from a backup of the storage, or register a new location"},
 		{regexp.MustCompile(`failed to create blob container`), "check that the storage is mounted on every node, and that the folder exists"},
 	}
 })

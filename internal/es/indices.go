@@ -38,7 +38,10 @@ func (c *Client) metadata(ctx context.Context, op string, names, filterPath []st
 	return c.patiently(ctx, func(err error) bool { return errors.Is(err, errNotRecovered) }, func() error {
 		return c.do(ctx, call{op: op, request: func() esapi.Request {
 			reset()
-			q := esapi.ClusterStateRequest{Metric: []string{"metadata", "blocks"}, FlatSettings: flag(true), FilterPath: append([]string{"cluster_uuid", "metadata.cluster_uuid", "blocks.global"}, filterPath...)}
+			q := esapi.ClusterStateRequest{
+				Metric: []string{"metadata", "blocks"}, FlatSettings: flag(true),
+				FilterPath: append([]string{"cluster_uuid", "metadata.cluster_uuid", "blocks.global"}, filterPath...),
+			}
 			if names != nil { // a name is never a pattern, and a deleted index is not an error
 				q.Index, q.ExpandWildcards, q.IgnoreUnavailable = escAll(names), "none", flag(true)
 			}

@@ -165,7 +165,10 @@ func (c *Client) listSnapshots(ctx context.Context, op, repository string, names
 			return err
 		}
 	}
-	return &cluster.Error{Op: op, Kind: cluster.ErrUnreachable, Err: errNoReply, Text: "the reply is incomplete or not valid for this request: it has no snapshots, but there are some"}
+	return &cluster.Error{
+		Op: op, Kind: cluster.ErrUnreachable, Err: errNoReply,
+		Text: "the reply is incomplete or not valid for this request: it has no snapshots, but there are some",
+	}
 }
 
 // SnapshotsNamed implements cluster.SnapshotReader.
