@@ -12,7 +12,8 @@ import (
 
 const (
 	listing = "cluster_uuid,metadata.cluster_uuid,blocks.global,metadata.indices.*.state,metadata.indices.*.aliases," +
-		`metadata.indices.*.system,metadata.indices.*.settings.index\.uuid,metadata.indices.*.settings.index\.creation_date,metadata.indices.*.settings.index\.hidden,metadata.indices.*.settings.index\.lifecycle\.name,` +
+		`metadata.indices.*.system,metadata.indices.*.settings.index\.uuid,metadata.indices.*.settings.index\.creation_date,` +
+		`metadata.indices.*.settings.index\.hidden,metadata.indices.*.settings.index\.lifecycle\.name,` +
 		`metadata.indices.*.settings.index\.routing\.allocation\.exclude\.esnap_*,metadata.indices.*.settings.index\.blocks\.*,metadata.indices.*.settings.index\.store\.*,` +
 		`metadata.indices.*.settings.index\.searchable_snapshot\.*,metadata.indices.*.rollover_info.*.time,metadata.data_stream.data_stream.*.indices.index_name&flat_settings=true`
 	snapshots = "snapshots.snapshot,snapshots.uuid,snapshots.version,snapshots.state,snapshots.reason,snapshots.include_global_state," +
