@@ -63,7 +63,7 @@ var diagnoses = sync.OnceValue(func() []diagnosis {
 		// What the frames around any reason say, where the reason itself is of no known kind.
 		{regexp.MustCompile(`could not read repository data from index blob`),
 			"the index file of the repository is damaged or incomplete: bring it back from a backup of the storage, or register a new location"},
-		{regexp.MustCompile(`failed to create blob container`), "check that the storage is mounted on every node, and that the folder exists"},
+		{regexp.MustCompile(`failed to create blob container|failed to create snapshot\n(?s:.*)NoSuchFileException`), "check that the storage is mounted on every node, and that the folder exists"},
 	}
 })
 
@@ -102,6 +102,8 @@ func advise(err error) string {
 		switch c.Type {
 		case "access_denied_exception":
 			words.WriteString("AccessDeniedException[" + c.Reason + "]\n")
+		case "no_such_file_exception":
+			words.WriteString("NoSuchFileException[" + c.Reason + "]\n")
 		case "unknown_host_exception":
 			words.WriteString("unknown_host_exception " + c.Reason + "\n")
 		default:

@@ -214,6 +214,7 @@ func TestExplainsFileSystems(t *testing.T) {
 		"/backup/x: Input/output error":                      "input/output error: check its disk",
 		"[r] could not read repository data from index blob": "index file of the repository is damaged",
 		`failed to create blob container","caused_by":{"type":"no_such_file_exception","reason":"/backup/x"},"x":"`: "mounted on every node",
+		`failed to create snapshot","caused_by":{"type":"no_such_file_exception","reason":"/backup/x"},"x":"`:       "mounted on every node",
 	} {
 		require.Contains(t, said(t, 500, frame(`{"type":"repository_exception","reason":"`+reason+`"}`)), advice)
 	}
