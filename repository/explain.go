@@ -63,7 +63,8 @@ var diagnoses = sync.OnceValue(func() []diagnosis {
 		// What the frames around any reason say, where the reason itself is of no known kind.
 		{regexp.MustCompile(`could not read repository data from index blob`),
 			"the index file of the repository is damaged or incomplete: bring it back from a backup of the storage, or register a new location"},
-		{regexp.MustCompile(`failed to create blob container|failed to create snapshot\n(?s:.*)NoSuchFileException`), "check that the storage is mounted on every node, and that the folder exists"},
+		{regexp.MustCompile(`failed to create blob container|failed to create snapshot\n(?s:.*)NoSuchFileException`),
+			"check that the storage is mounted on every node, and that the folder exists"},
 	}
 })
 
