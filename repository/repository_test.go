@@ -210,6 +210,14 @@ func TestExplainsFileSystems(t *testing.T) {
 		said(t, 500, frame(`{"type":"file_system_exception","reason":"/backup/tests-x: Read-only file system"}`)))
 	require.Equal(t, "the NFS mount is stale: mount the share again on that node", said(t, 500, frame(`{"type":"file_system_exception","reason":"/backup: Stale file handle"}`)))
 	require.Equal(t, "the storage is full: delete old snapshots or enlarge the storage", said(t, 500, frame(`{"type":"i_o_exception","reason":"No space left on device"}`)))
+	for reason, advice := range map[string]string{
+		"/backup/x: Input/output error":                      "input/output error: check its disk",
+		"[r] could not read repository data from index blob": "index file of the repository is damaged",
+		`failed to create blob container","caused_by":{"type":"no_such_file_exception","reason":"/backup/x"},"x":"`: "mounted on every node",
+		`failed to create snapshot","caused_by":{"type":"no_such_file_exception","reason":"/backup/x"},"x":"`:       "mounted on every node",
+	} {
+		require.Contains(t, said(t, 500, frame(`{"type":"repository_exception","reason":"`+reason+`"}`)), advice)
+	}
 }
 
 // Bodies of real servers: the frame of each server around the innermost cause.
