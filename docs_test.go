@@ -435,7 +435,7 @@ func TestSettingsTable(t *testing.T) {
 	}
 	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
 	settings.Flags(flags)
-	for _, key := range []string{"dry-run", "deadline", "guards"} {
+	for _, key := range []string{"dry-run", "deadline", "guards", "lock"} {
 		settings.AddFlag(flags, key)
 	}
 	rows := read(t, "docs/settings.md").section(t, "All settings").table(t, "key")

@@ -58,7 +58,8 @@ var mayImport = func() map[string][]string {
 		term                                   = "internal/terminal"
 		guard, restore, plan, run              = "internal/guard", "internal/restore", "internal/plan", "internal/run"
 		rename, job, flavour                   = "internal/rename", "internal/job", "internal/flavour"
-		near                                   = "internal/near"
+		near, lock, history                    = "internal/near", "internal/lock", "internal/history"
+		report, connect, conf                  = "internal/report", "internal/connect", "internal/settings"
 	)
 	planned := []string{near, "actions", "filters", "internal/coverage", guard, "repository", strictyaml, cluster, strftime}
 	return map[string][]string{
@@ -71,6 +72,8 @@ var mayImport = func() map[string][]string {
 		pyregex:                {},
 		strftime:               {pyregex},
 		"internal/coverage":    {cluster},
+		lock:                   {cluster},
+		history:                {cluster},
 		"filters":              {cluster, "internal/coverage", strftime, pyregex},
 		guard:                  {cluster, "internal/coverage"},
 		restore:                {near, cluster, rename},
@@ -85,7 +88,7 @@ var mayImport = func() map[string][]string {
 		"internal/report":      {cluster, "repository", run, term},
 		"internal/settings":    {strictyaml, flavour},
 		"internal/connect":     {cluster, near, "internal/settings", "internal/es"},
-		job:                    {plan, run, flavour, guard, "internal/report", "internal/settings", "internal/connect", strictyaml, cluster, term},
+		job:                    {plan, run, flavour, guard, report, conf, connect, lock, history, strictyaml, cluster, term},
 		"internal/curator":     append([]string{plan, run, job, flavour, "internal/report", "internal/settings", "internal/es", "internal/connect", term}, planned...),
 		"internal/clustertest": {cluster, rename},
 		"internal/memory":      {cluster, rename},

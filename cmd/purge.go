@@ -114,6 +114,7 @@ func runPurge(c *cobra.Command, app *App, o *purgeOptions, names []string) error
 		return usagef("the record cannot be written: %s", err)
 	}
 	j := x.job(&plan.Plan{Behaviour: actions.Own, Steps: steps}, run.Options{RefuseSpared: slices.Concat(p.all(), p.Indices)})
+	j.Command = "purge"
 	err = x.carryOut(c.Context(), j, o.Output)
 	if err == nil && len(p.Drills) > 0 && !x.s.DryRun {
 		if _, left := drill.Remove(c.Context(), cl, func(i *cluster.Index) bool { return slices.Contains(p.Drills, i.Name) }); len(left) > 0 {

@@ -478,6 +478,7 @@ func deleteFlags(c *cobra.Command, yes, failOnSpared, skew *bool) {
 	settings.AddFlag(f, "dry-run")
 	settings.AddFlag(f, "deadline")
 	settings.AddFlag(f, "guards")
+	reasonFlag(c)
 }
 
 // deleteQuestion is the question that a deleting command asks before it deletes.

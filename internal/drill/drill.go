@@ -246,7 +246,7 @@ func (d *driller) of(index string, s *cluster.Snapshot) Copy {
 // usable reports whether an index of a snapshot is one to restore: no system index, no copy
 // of a drill, and its period had ended.
 func (d *driller) usable(name string, s *cluster.Snapshot) bool {
-	if cluster.IsDotted(name) || strings.HasPrefix(name, Prefix) {
+	if cluster.IsDotted(name) || cluster.IsOwn(name) || strings.HasPrefix(name, Prefix) {
 		return false
 	}
 	if i := d.live[name]; i != nil && (i.Mount != nil || i.System) {

@@ -11,20 +11,22 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/connect"
 	"github.com/esnap/esnap/internal/flavour"
 	"github.com/esnap/esnap/internal/guard"
+	"github.com/esnap/esnap/internal/lock"
 	"github.com/esnap/esnap/internal/plan"
 	"github.com/esnap/esnap/internal/report"
 	"github.com/esnap/esnap/internal/run"
 	"github.com/esnap/esnap/internal/settings"
 )
 
-// Clock is all of the time that a job knows: Now is read once, Watch measures and waits;
-// without it real time does.
+// Clock is all of the time that a job knows: Now is read once, and by the lock of the run;
+// Watch measures and waits; without it real time does.
 type Clock struct {
 	Now   func() time.Time
 	Watch cluster.Stopwatch
@@ -71,14 +73,23 @@ type Job struct {
 	// Observers are further ones, of the face.
 	Observers run.Observers
 
+	// Command is the command in the history, by default what the plan's first action does.
+	// Reason is why it is given.
+	Command, Reason string
+	// Warn, if set, gets warnings that come after the report.
+	Warn func(text string)
+
 	// FailOnSpared makes it exit code 5 that a guard spared something.
 	FailOnSpared bool
 	// ExitCode is the rule for the exit code of a run; by default esnap's.
 	ExitCode func(run.Result) int
+
+	owner lock.Owner // this run
 }
 
 // Ended is how a job ended.
 type Ended struct {
+	Plan   *plan.Plan // nil: the file was not read
 	Result run.Result
 	Report *report.Report
 	Code   int
@@ -111,6 +122,7 @@ func (j Job) Run(ctx context.Context) Ended {
 	}
 	o.Timeout, o.Remote = j.Settings.Timeout, connect.Remote(j.Version)
 
+	j.Dial, j.owner = sync.OnceValues(j.Dial), lock.Owner{Run: o.RunID, Host: o.Host, PID: os.Getpid()} // one connection for all
 	collector := report.NewCollector()
 	all := j.observers(collector)
 	all.Observe(run.Started{File: j.name(), Now: o.Now, DryRun: o.DryRun})
@@ -165,6 +177,7 @@ func (j Job) run(ctx context.Context, o run.Options, obs run.Observer, e *Ended)
 			return run.StageFile, err
 		}
 	}
+	e.Plan = p
 	for _, f := range p.Findings {
 		if f.Tolerated {
 			obs.Observe(run.Warning{Text: f.Error()})
@@ -188,7 +201,10 @@ func (j Job) run(ctx context.Context, o run.Options, obs run.Observer, e *Ended)
 			return "", nil
 		}
 	}
-	e.Result = run.Run(ctx, p, cl, o, obs)
+	stage, err := j.locked(ctx, p, cl, o, obs, func(o run.Options) { e.Result = run.Run(ctx, p, cl, o, obs) })
+	if err != nil {
+		return stage, err
+	}
 	if !e.Result.Reached && e.Result.Err != nil {
 		return run.StageConnect, e.Result.Err
 	}

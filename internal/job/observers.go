@@ -14,6 +14,7 @@ var observers = []func(Job) run.Observer{
 	newLines,
 	newProgress,
 	newLastWords,
+	newHistory, // written last
 }
 
 // Ender is an observer with something to do when the run has ended, such as to send a

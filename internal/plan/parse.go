@@ -40,12 +40,10 @@ type parser struct {
 }
 
 func (p *parser) file(root *strictyaml.Node) {
-	var known struct {
-		Actions      *strictyaml.Node `yaml:"-"`
-		Repositories *strictyaml.Node `yaml:"-"`
-	}
+	var keys FileKeys
 	ours, clients := []string{"actions", "repositories", "defaults"}, []string{"client", "elasticsearch", "cluster", "logging"}
-	strictyaml.Decode(root, &known, strictyaml.DecodeOptions{Subject: "key", ExtraKeys: append(ours, clients...)}, p.p)
+	strictyaml.Decode(root, &keys, strictyaml.DecodeOptions{Subject: "key", IgnoreNull: true, ExtraKeys: append(ours, clients...)}, p.p)
+	p.plan.Name, p.plan.Lock, p.plan.History = keys.Name, keys.Lock, keys.History
 	if root.Kind != strictyaml.Map {
 		return
 	}
@@ -66,6 +64,40 @@ func (p *parser) file(root *strictyaml.Node) {
 	default:
 		p.actions(list)
 	}
+}
+
+// FileKeys are the keys of the file that apply to its runs as a whole.
+type FileKeys struct {
+	Name    string   `yaml:"name" check:"scalar" doc:"name of the job, for its lock and its history; default: the base name of the file"`
+	Lock    LockMode `yaml:"lock" doc:"off, auto or required: do not run while another run of the job holds its lock in the cluster"`
+	History *bool    `yaml:"history" doc:"keep a record of each run in the cluster"`
+}
+
+// LockMode is whether a run takes the lock of its job; empty: not set.
+type LockMode string
+
+// The modes. LockAuto runs with a warning if the lock cannot be written, LockRequired does
+// not run.
+const (
+	LockOff      LockMode = "off"
+	LockAuto     LockMode = "auto"
+	LockRequired LockMode = "required"
+)
+
+// LockModes are all modes.
+var LockModes = []LockMode{LockOff, LockAuto, LockRequired}
+
+// DecodeYAML implements strictyaml.Unmarshaler: in YAML, off is a boolean.
+func (m *LockMode) DecodeYAML(n *strictyaml.Node, p *strictyaml.Problems) {
+	mode := LockMode(n.Text)
+	if b, ok := strictyaml.AsBool(n); ok && !b {
+		mode = LockOff
+	}
+	if !slices.Contains(LockModes, mode) {
+		p.Add(n, "lock: %s is not one of off, auto, required", n.Shown())
+		return
+	}
+	*m = mode
 }
 
 func (p *parser) repositories(n *strictyaml.Node) {

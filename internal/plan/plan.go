@@ -5,6 +5,7 @@ package plan
 import (
 	"cmp"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -40,6 +41,10 @@ type Options struct {
 // Plan is a parsed action file. It is always valid.
 type Plan struct {
 	File string
+	// Name is the job's own name, if the file gives it; see Job.
+	Name    string
+	Lock    LockMode // empty: not set
+	History *bool    // nil: not set
 	// Behaviour is what its actions do where their options do not say.
 	Behaviour    actions.Behaviour
 	Repositories []repository.Spec
@@ -50,6 +55,15 @@ type Plan struct {
 
 // NoDescription is the description of an action that has none.
 const NoDescription = "No description given"
+
+// Job is the name of the job: the file's own, or its base name; empty for a file without
+// a name.
+func (p *Plan) Job(file string) string {
+	if p.Name != "" || file == "" || file == "-" {
+		return p.Name
+	}
+	return filepath.Base(file)
+}
 
 // Step is one action with its filters.
 type Step struct {

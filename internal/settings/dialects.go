@@ -182,7 +182,14 @@ func (s *Settings) decode(name string, data []byte) (map[string]any, error) {
 			s.Dialect = Curator8
 			s.curator8(c8, out, p)
 		}
-		strictyaml.Decode(root, &struct{}{}, strictyaml.DecodeOptions{Subject: "key", ExtraKeys: []string{"cluster", "client", "elasticsearch", "logging", "holds"}}, p)
+		var f struct {
+			History *bool `yaml:"history"`
+		}
+		others := []string{"cluster", "client", "elasticsearch", "logging", "holds"}
+		strictyaml.Decode(root, &f, strictyaml.DecodeOptions{Subject: "key", IgnoreNull: true, ExtraKeys: others}, p)
+		if s.through(root.Get("history"), "history"); f.History != nil {
+			out["history"] = strconv.FormatBool(*f.History)
+		}
 		s.holds(root.Get("holds"), p)
 		s.logging(root.Get("logging"), out, p)
 	} else if root != nil && root.Kind != strictyaml.Null {
