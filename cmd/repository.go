@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
 	"github.com/esnap/esnap/internal/cluster"
@@ -21,7 +23,7 @@ import (
 
 func newRepository(app *App) *cobra.Command {
 	c := groupCommand("repository", "List, register, verify and unregister snapshot repositories",
-		newRepositoryList(app), newRepositoryShow(app), newRepositoryRegister(app), newRepositoryVerify(app), newRepositoryUnregister(app))
+		newRepositoryList(app), newRepositoryShow(app), newRepositoryRegister(app), newRepositoryVerify(app), newRepositoryCleanup(app), newRepositoryUnregister(app))
 	c.Aliases = []string{"repo", "repos", "repositories"}
 	return c
 }
@@ -231,6 +233,88 @@ func newRepositoryVerify(app *App) *cobra.Command {
 	}
 	settings.AddFlag(c.Flags(), "dry-run")
 	return c
+}
+
+func newRepositoryCleanup(app *App) *cobra.Command {
+	var yes bool
+	c := &cobra.Command{
+		Use: "cleanup REPOSITORY", Short: "Delete files that no snapshot uses",
+		Long:    "Have the server delete files of the repository that no snapshot uses, such as those\nthat a killed deletion left. Elasticsearch 7.4 and later, OpenSearch. Refused while a\nsnapshot or deletion runs, and if another cluster's snapshots are in the repository.",
+		Example: "  esnap repository cleanup ks-log-snapshots",
+		Args:    wantArgs(1, 1, "one repository"),
+		RunE: func(c *cobra.Command, args []string) error {
+			x, err := app.open(c)
+			if err != nil {
+				return err
+			}
+			if !yes && !x.s.DryRun && !app.interactive() {
+				return app.confirm(c.Context(), false, "")
+			}
+			cl, err := x.reach(c.Context())
+			if err != nil {
+				return err
+			}
+			if err := cleanable(c.Context(), cl, args[0]); err != nil {
+				return err
+			}
+			if !x.quiet {
+				x.nameCluster(app.Err)
+			}
+			if x.s.DryRun {
+				terminal.Fprintf(app.Out, "would clean up %s\n", args[0])
+				return nil
+			}
+			if err := x.confirm(c.Context(), yes, "Delete files of "+args[0]+" that no snapshot uses?"); err != nil {
+				return err
+			}
+			result, err := cl.CleanupRepository(c.Context(), cluster.CleanupRepository{Name: args[0]})
+			if err != nil {
+				return repository.Explain(err)
+			}
+			terminal.Fprintf(app.Out, "%s: %s deleted, %s\n", args[0], cluster.Count(int(result.Files), "file"), humanize.IBytes(uint64(max(result.Bytes, 0))))
+			return nil
+		},
+	}
+	c.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
+	settings.AddFlag(c.Flags(), "dry-run")
+	return c
+}
+
+// cleanable is why a repository must not be cleaned up.
+func cleanable(ctx context.Context, cl cluster.Cluster, name string) error {
+	server, err := cl.Server(ctx)
+	if err != nil {
+		return err
+	}
+	r, err := cl.Repository(ctx, name)
+	if err != nil {
+		return noRepository(ctx, cl, name, err)
+	}
+	switch {
+	case !server.CleansUp():
+		return &cluster.Error{Op: "clean up repository " + name, Kind: cluster.ErrUnsupported, Text: server.String() + " cannot do that; Elasticsearch 7.4 can"}
+	case r.ReadOnly():
+		return cluster.Refuse("repository %s is read-only in this cluster; clean up in the cluster that writes to it", name)
+	}
+	running, err := cl.Running(ctx)
+	if err != nil {
+		return err
+	}
+	for _, o := range running {
+		if o.Repository == name || o.Repository == "" {
+			return cluster.Refuse("%s uses the repository; clean up when it has ended", o)
+		}
+	}
+	list, err := cl.Snapshots(ctx, name, false)
+	if err != nil {
+		return err
+	}
+	for _, s := range list {
+		if s.Foreign(server) {
+			return cluster.Refuse("repository %s contains snapshots of another cluster, such as %s: its files would be deleted while it writes them", name, s.Name)
+		}
+	}
+	return nil
 }
 
 func newRepositoryUnregister(app *App) *cobra.Command {

@@ -134,6 +134,9 @@ type Writer interface {
 	// VerifyRepository has every node write to the repository and returns their
 	// names.
 	VerifyRepository(ctx context.Context, r VerifyRepository) ([]string, error)
+	// CleanupRepository deletes files of a repository that no snapshot uses, which a
+	// killed deletion left. ErrUnsupported where the server cannot.
+	CleanupRepository(ctx context.Context, r CleanupRepository) (CleanupResult, error)
 	// UnregisterRepository takes a repository out of the cluster; its snapshots
 	// stay where they are.
 	UnregisterRepository(ctx context.Context, r UnregisterRepository) error

@@ -24,6 +24,11 @@ func (i intercept) VerifyRepository(ctx context.Context, r VerifyRepository) (no
 	return nodes, err
 }
 
+func (i intercept) CleanupRepository(ctx context.Context, r CleanupRepository) (result CleanupResult, err error) {
+	err = i.around(ctx, r, func() error { result, err = i.w.CleanupRepository(ctx, r); return err })
+	return result, err
+}
+
 func (i intercept) UnregisterRepository(ctx context.Context, r UnregisterRepository) error {
 	return i.around(ctx, r, func() error { return i.w.UnregisterRepository(ctx, r) })
 }

@@ -40,3 +40,23 @@ func (r UnregisterRepository) Intent() Intent {
 
 // Assume implements Op.
 func (r UnregisterRepository) Assume(o *Overlay) { o.repositories[r.Name] = nil }
+
+// CleanupRepository asks the server to delete files that no snapshot uses.
+type CleanupRepository struct{ Name string }
+
+// CleanupResult is what a cleanup deleted.
+type CleanupResult struct {
+	Bytes int64 `json:"deleted_bytes"`
+	Files int64 `json:"deleted_blobs"`
+}
+
+// VerbCleanUp is the verb of a cleanup.
+var VerbCleanUp = NewVerb("clean up", "cleaned up")
+
+// Intent implements Op.
+func (r CleanupRepository) Intent() Intent {
+	return Intent{Verb: VerbCleanUp, What: "repository", Repository: r.Name, Names: []string{r.Name}}
+}
+
+// Assume implements Op: a cleanup changes nothing that can be read.
+func (r CleanupRepository) Assume(*Overlay) {}

@@ -60,6 +60,10 @@ func (s Server) since(v Version) bool { return s.OpenSearch || !s.Version.Less(v
 // and OpenSearch).
 func (s Server) DeletesMany() bool { return s.since(Version{7, 8, 0}) }
 
+// CleansUp reports whether the server can delete files of a repository that no snapshot
+// uses.
+func (s Server) CleansUp() bool { return s.since(Version{7, 4, 0}) }
+
 // Concurrent reports whether snapshot operations may overlap (Elasticsearch 7.9 and
 // OpenSearch); older servers refuse a second one.
 func (s Server) Concurrent() bool { return s.since(Version{7, 9, 0}) }

@@ -72,6 +72,7 @@ func Contract(t *testing.T, fixture func(t *testing.T) Fixture) {
 		{"reindex", contract.testReindex},
 		{"repositories", contract.testRepositories},
 		{"repositories refused", contract.testRepositoriesRefused},
+		{"repositories cleaned up", contract.testCleanup},
 		{"unregister keeps snapshots", contract.testUnregister},
 		{"snapshot", contract.testSnapshot},
 		{"snapshot metadata", contract.testSnapshotMetadata},

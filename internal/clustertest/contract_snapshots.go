@@ -52,6 +52,22 @@ func (c contract) testRepositories() {
 	require.True(c, r.ReadOnly())
 }
 
+// testCleanup: a server that can clean up a repository says what it deleted.
+func (c contract) testCleanup() {
+	name := c.register("clean")
+	server, err := c.Cluster.Server(c.ctx)
+	require.NoError(c, err)
+	result, err := c.Cluster.CleanupRepository(c.ctx, cluster.CleanupRepository{Name: name})
+	if !server.CleansUp() {
+		require.ErrorIs(c, err, cluster.ErrUnsupported)
+		return
+	}
+	require.NoError(c, err)
+	require.Zero(c, result.Bytes)
+	_, err = c.Cluster.CleanupRepository(c.ctx, cluster.CleanupRepository{Name: c.name("nowhere")})
+	require.ErrorIs(c, err, cluster.ErrNoRepository)
+}
+
 func (c contract) testRepositoriesRefused() {
 	for _, r := range []cluster.RegisterRepository{
 		{Name: c.name("no-location"), Type: "fs", Verify: true},

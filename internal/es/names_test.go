@@ -26,7 +26,7 @@ func FuzzNameList(f *testing.F) {
 			return
 		}
 		require.NoError(t, gerr)
-		require.Equal(t, len(want), len(got.list))
+		require.Len(t, got.list, len(want))
 		for i := range want {
 			require.Equal(t, want[i], got.list[i])
 		}

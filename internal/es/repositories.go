@@ -105,6 +105,16 @@ func (c *Client) VerifyRepository(ctx context.Context, r cluster.VerifyRepositor
 	return nodes, err
 }
 
+// CleanupRepository implements cluster.Writer.
+func (c *Client) CleanupRepository(ctx context.Context, r cluster.CleanupRepository) (cluster.CleanupResult, error) {
+	var result cluster.CleanupResult
+	op := "clean up repository " + r.Name
+	err := c.do(ctx, call{op: op, write: true, least: sizesTimeout, decode: fields(field{"results", &result}), request: func() esapi.Request {
+		return esapi.SnapshotCleanupRepositoryRequest{Repository: esc(r.Name)}
+	}})
+	return result, err
+}
+
 // UnregisterRepository implements cluster.Writer.
 func (c *Client) UnregisterRepository(ctx context.Context, r cluster.UnregisterRepository) error {
 	op := "unregister repository " + r.Name

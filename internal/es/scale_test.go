@@ -18,7 +18,7 @@ func generated(snapshots, indices int) *httptest.Server {
 	return httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		out := bufio.NewWriter(w)
-		defer out.Flush()
+		defer func() { _ = out.Flush() }()
 		_, _ = fmt.Fprint(out, `{"snapshots":[`)
 		for n := range snapshots {
 			at := begin.AddDate(0, 0, n)

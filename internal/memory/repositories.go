@@ -81,6 +81,21 @@ func (m *Memory) VerifyRepository(ctx context.Context, r cluster.VerifyRepositor
 	return nodes, err
 }
 
+// CleanupRepository implements cluster.Writer: there is never anything to delete.
+func (m *Memory) CleanupRepository(ctx context.Context, r cluster.CleanupRepository) (result cluster.CleanupResult, err error) {
+	c := write("CleanupRepository", "clean up repository "+r.Name, r, r.Name)
+	err = m.do(ctx, c, func() error {
+		if _, ok := m.repositories[r.Name]; !ok {
+			return c.noRepository(r.Name)
+		}
+		if !m.server.CleansUp() {
+			return c.fail(cluster.ErrUnsupported, 400, "", "no handler found for uri [/_snapshot/"+r.Name+"/_cleanup] and method [POST]")
+		}
+		return nil
+	})
+	return result, err
+}
+
 // UnregisterRepository implements cluster.Writer.
 func (m *Memory) UnregisterRepository(ctx context.Context, r cluster.UnregisterRepository) error {
 	c := write("UnregisterRepository", "unregister repository "+r.Name, r, r.Name)
