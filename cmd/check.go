@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"context"
 	"encoding/csv"
 	"errors"
 	"fmt"
@@ -157,7 +158,12 @@ func runCheck(c *cobra.Command, app *App, o *checkOptions, args []string) error 
 	if err != nil {
 		return err
 	}
-	r, err := check.Run(c.Context(), cl, options)
+	ctx, done := job.WithDeadline(c.Context(), x.s)
+	defer done()
+	r, err := check.Run(ctx, cl, options)
+	if cause := context.Cause(ctx); cause != nil && c.Context().Err() == nil {
+		return cause
+	}
 	if err != nil {
 		return err
 	}
