@@ -83,7 +83,7 @@ var mayImport = func() map[string][]string {
 		plan:                   append([]string{flavour}, planned...),
 		run:                    append([]string{plan, restore}, planned...),
 		"internal/drill":       {cluster, "internal/coverage", rename},
-		"internal/check":       append([]string{plan, run, "internal/drill"}, planned...),
+		"internal/check":       append([]string{plan, run, "internal/drill", "internal/lock"}, planned...),
 		"internal/simulate":    append([]string{plan, run, "internal/memory"}, planned...),
 		"internal/report":      {cluster, "repository", run, term},
 		"internal/settings":    {strictyaml, flavour},

@@ -109,3 +109,18 @@ func TestAuditClusterStepByStep(t *testing.T) {
 	code, _, stderr = command(t, wrong, register...)
 	require.Zero(t, code, stderr)
 }
+
+// TestNightsAhead: with the file as it is, no day of a year is lost, also with nights whose
+// snapshots fail; a check of the night's cluster says so.
+func TestNightsAhead(t *testing.T) {
+	for _, args := range [][]string{
+		{"--nights", "60", "--fail", "12-14"},
+		{"--nights", "60", "--fail", "12=partial,13=missed,14=failed"},
+		{"--nights", "400", "--fail", "3,40-52"},
+	} {
+		code, stdout, stderr := command(t, memory.New(memory.At(night)), append([]string{"simulate", "kubesphere/action_file.yml"}, args...)...)
+		require.Zero(t, code, stdout+stderr)
+		require.Contains(t, stdout, " 0 were lost too early\n")
+		require.Contains(t, stdout, "may fail without a loss: 31 or more\n")
+	}
+}

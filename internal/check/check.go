@@ -15,6 +15,7 @@ import (
 	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/coverage"
 	"github.com/esnap/esnap/internal/drill"
+	"github.com/esnap/esnap/internal/lock"
 	"github.com/esnap/esnap/internal/plan"
 )
 
@@ -149,6 +150,7 @@ func Run(ctx context.Context, c cluster.Cluster, o Options) (*Report, error) {
 		k.calendar(k.days(pattern, k.repositories, o.Now.AddDate(0, 0, -o.Days), true))
 	}
 	k.operations(ctx)
+	k.locks(ctx)
 	k.drill()
 	if o.Verify {
 		k.verify(ctx)
@@ -293,6 +295,19 @@ func (k *checker) operations(ctx context.Context) {
 	for _, o := range running {
 		if !o.Started.IsZero() && k.Now.Sub(o.Started) > k.StalledAfter {
 			k.add(Warning, "operation", o.String(), "has been running for "+cluster.Age(k.Now, o.Started), "esnap status shows its progress")
+		}
+	}
+}
+
+// locks finds run locks whose owner was killed: the next run takes them over.
+func (k *checker) locks(ctx context.Context) {
+	list, err := lock.List(ctx, k.c)
+	if err != nil {
+		return // they may not be readable with the rights of a check
+	}
+	for _, h := range list {
+		if h.Stale(k.Now) {
+			k.add(Warning, "lock", h.Name, "was left behind by a run that was killed: "+h.String(), "esnap lock release "+h.Name+" frees it; the next run takes it over by itself")
 		}
 	}
 }
