@@ -128,6 +128,15 @@ type Batcher interface {
 // implementation unless the server reported that it did nothing. ErrLost means that
 // the caller has to look.
 type Writer interface {
+	RepositoryWriter
+	SnapshotWriter
+	IndexWriter
+	ClusterWriter
+	DocumentWriter
+}
+
+// RepositoryWriter registers repositories and looks after them.
+type RepositoryWriter interface {
 	// RegisterRepository creates or replaces a repository. A failed verification
 	// leaves it registered.
 	RegisterRepository(ctx context.Context, r RegisterRepository) error
@@ -140,12 +149,23 @@ type Writer interface {
 	// UnregisterRepository takes a repository out of the cluster; its snapshots
 	// stay where they are.
 	UnregisterRepository(ctx context.Context, r UnregisterRepository) error
+}
+
+// SnapshotWriter takes, deletes, restores and mounts snapshots.
+type SnapshotWriter interface {
 	// CreateSnapshot starts a snapshot and returns once it is accepted.
 	CreateSnapshot(ctx context.Context, r CreateSnapshot) error
 	// DeleteSnapshots deletes one batch and returns when the server is done.
 	DeleteSnapshots(ctx context.Context, r DeleteSnapshots) error
 	// RestoreSnapshot starts a restore and returns once it is accepted.
 	RestoreSnapshot(ctx context.Context, r RestoreSnapshot) error
+	// MountSnapshot makes a searchable snapshot; ErrUnsupported where the server
+	// cannot.
+	MountSnapshot(ctx context.Context, r MountSnapshot) error
+}
+
+// IndexWriter changes indices, their aliases and settings.
+type IndexWriter interface {
 	// DeleteIndices deletes one batch of existing indices, by name.
 	DeleteIndices(ctx context.Context, r DeleteIndices) error
 	// PutIndexSettings changes settings of one batch of indices.
@@ -161,8 +181,6 @@ type Writer interface {
 	ForcemergeIndex(ctx context.Context, r ForcemergeIndex) error
 	// CreateIndex makes an index; ErrExists if it is there.
 	CreateIndex(ctx context.Context, r CreateIndex) error
-	// PutClusterSettings changes transient settings of the cluster.
-	PutClusterSettings(ctx context.Context, r PutClusterSettings) error
 	// Rollover rolls an alias over if the conditions are met.
 	Rollover(ctx context.Context, r Rollover) (RolloverResult, error)
 	// ShrinkIndex makes an index with fewer primaries out of another one. ErrExists
@@ -170,11 +188,18 @@ type Writer interface {
 	ShrinkIndex(ctx context.Context, r ShrinkIndex) error
 	// Reindex starts to copy documents and returns the task that does it.
 	Reindex(ctx context.Context, r Reindex) (task string, err error)
-	// MountSnapshot makes a searchable snapshot; ErrUnsupported where the server
-	// cannot.
-	MountSnapshot(ctx context.Context, r MountSnapshot) error
 	// UpdateAliases adds and removes aliases in one step.
 	UpdateAliases(ctx context.Context, r UpdateAliases) error
+}
+
+// ClusterWriter changes the cluster as a whole.
+type ClusterWriter interface {
+	// PutClusterSettings changes transient settings of the cluster.
+	PutClusterSettings(ctx context.Context, r PutClusterSettings) error
+}
+
+// DocumentWriter writes documents of esnap's own.
+type DocumentWriter interface {
 	// PutDocument writes a document of esnap's own and returns its version.
 	PutDocument(ctx context.Context, r PutDocument) (DocumentVersion, error)
 	// DeleteDocument deletes a document of esnap's own.

@@ -182,7 +182,7 @@ func walk(v any, redact func(string) string) any {
 }
 
 // List lists the newest records, newest first, without their summaries.
-func List(ctx context.Context, c cluster.Reader, limit int) ([]Record, error) {
+func List(ctx context.Context, c cluster.DocumentReader, limit int) ([]Record, error) {
 	docs, err := c.Documents(ctx, cluster.DocumentQuery{Index: cluster.HistoryIndex, Limit: limit, Without: []string{"summary"}})
 	if err != nil {
 		return nil, err
@@ -195,7 +195,7 @@ func List(ctx context.Context, c cluster.Reader, limit int) ([]Record, error) {
 }
 
 // Read reads one record; ErrNoDocument if it does not exist.
-func Read(ctx context.Context, c cluster.Reader, id string) (Record, error) {
+func Read(ctx context.Context, c cluster.DocumentReader, id string) (Record, error) {
 	d, err := c.Document(ctx, cluster.HistoryIndex, id)
 	if err != nil {
 		return Record{}, err

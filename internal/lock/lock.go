@@ -282,7 +282,7 @@ func (l *Lock) Release(ctx context.Context) error {
 }
 
 // Read reads one lock; ErrNoDocument if nothing holds it.
-func Read(ctx context.Context, c cluster.Reader, name string) (Held, error) {
+func Read(ctx context.Context, c cluster.DocumentReader, name string) (Held, error) {
 	d, err := c.Document(ctx, cluster.LockIndex, name)
 	if err != nil {
 		return Held{}, err
@@ -304,7 +304,7 @@ func held(d cluster.Document) Held {
 const maxLocks = 1000
 
 // List lists all locks, sorted by name.
-func List(ctx context.Context, c cluster.Reader) ([]Held, error) {
+func List(ctx context.Context, c cluster.DocumentReader) ([]Held, error) {
 	docs, err := c.Documents(ctx, cluster.DocumentQuery{Index: cluster.LockIndex, Limit: maxLocks})
 	var list []Held
 	for _, d := range docs {
@@ -331,6 +331,6 @@ func Free(ctx context.Context, c cluster.Cluster, name string, owner Owner) erro
 	}
 }
 
-func free(ctx context.Context, c cluster.Writer, h Held) error {
+func free(ctx context.Context, c cluster.DocumentWriter, h Held) error {
 	return c.DeleteDocument(ctx, cluster.DeleteDocument{Index: cluster.LockIndex, ID: h.Name, Version: h.version})
 }
