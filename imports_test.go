@@ -58,7 +58,7 @@ var mayImport = func() map[string][]string {
 		term                                   = "internal/terminal"
 		guard, restore, plan, run              = "internal/guard", "internal/restore", "internal/plan", "internal/run"
 		rename, job, flavour                   = "internal/rename", "internal/job", "internal/flavour"
-		near                                   = "internal/near"
+		near, notice                           = "internal/near", "internal/notice"
 	)
 	planned := []string{near, "actions", "filters", "internal/coverage", guard, "repository", strictyaml, cluster, strftime}
 	return map[string][]string{
@@ -77,12 +77,13 @@ var mayImport = func() map[string][]string {
 		"repository":           {near, cluster},
 		"internal/es":          {cluster},
 		"actions":              {near, cluster, "internal/coverage", "repository", rename, restore, strftime},
-		plan:                   append([]string{flavour}, planned...),
+		plan:                   append([]string{flavour, notice}, planned...),
 		run:                    append([]string{plan, restore}, planned...),
 		"internal/check":       append([]string{plan, run}, planned...),
 		"internal/simulate":    append([]string{plan, run, "internal/memory"}, planned...),
 		"internal/report":      {cluster, "repository", run, term},
-		"internal/settings":    {strictyaml, flavour},
+		notice:                 {strictyaml, near},
+		"internal/settings":    {strictyaml, flavour, notice},
 		"internal/connect":     {cluster, near, "internal/settings", "internal/es"},
 		job:                    {plan, run, flavour, "internal/report", "internal/settings", "internal/connect", strictyaml, cluster, term},
 		"internal/curator":     append([]string{plan, run, job, flavour, "internal/report", "internal/settings", "internal/es", "internal/connect", term}, planned...),

@@ -13,6 +13,7 @@ import (
 	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/flavour"
 	"github.com/esnap/esnap/internal/near"
+	"github.com/esnap/esnap/internal/notice"
 	"github.com/esnap/esnap/internal/strictyaml"
 	"github.com/esnap/esnap/repository"
 )
@@ -20,6 +21,9 @@ import (
 // literal exempts values that have their own meaning for $ and {: regular expressions,
 // rename replacements, scripts; and descriptions.
 func literal(key string, in *strictyaml.Node) bool {
+	if notice.Literal(key) {
+		return true
+	}
 	switch key {
 	case "rename_pattern", "rename_replacement", "script", "unit_count_pattern", "pattern", "source", "description":
 		return true
@@ -44,7 +48,7 @@ func (p *parser) file(root *strictyaml.Node) {
 		Actions      *strictyaml.Node `yaml:"-"`
 		Repositories *strictyaml.Node `yaml:"-"`
 	}
-	ours, clients := []string{"actions", "repositories", "defaults"}, []string{"client", "elasticsearch", "cluster", "logging"}
+	ours, clients := append([]string{"actions", "repositories", "defaults"}, notice.Keys...), []string{"client", "elasticsearch", "cluster", "logging"}
 	strictyaml.Decode(root, &known, strictyaml.DecodeOptions{Subject: "key", ExtraKeys: append(ours, clients...)}, p.p)
 	if root.Kind != strictyaml.Map {
 		return
@@ -56,6 +60,7 @@ func (p *parser) file(root *strictyaml.Node) {
 	}
 	p.repositories(root.Get("repositories"))
 	p.readDefaults(root.Get("defaults"))
+	p.plan.Notice = notice.Decode(root, p.p)
 	list := root.Get("actions")
 	switch {
 	case list == nil && !root.Get("repositories").Absent():

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/esnap/esnap/internal/notice"
 	"github.com/esnap/esnap/internal/strictyaml"
 )
 
@@ -164,7 +165,8 @@ func (s *Settings) decode(name string, data []byte) (map[string]any, error) {
 	// Curator substitutes only whole scalars; esnap's own dialect also inside them.
 	own := strictyaml.Parse(data, strictyaml.Options{LastWins: true}, &strictyaml.Problems{}).Get("cluster") != nil
 	p := &strictyaml.Problems{File: name}
-	root := strictyaml.Parse(data, strictyaml.Options{Env: s.Lookup, LastWins: true, Embedded: own}, p)
+	literal := func(key string, _ *strictyaml.Node) bool { return notice.Literal(key) }
+	root := strictyaml.Parse(data, strictyaml.Options{Env: s.Lookup, LastWins: true, Embedded: own, Literal: literal}, p)
 	s.fileHasSecret = holdsSecret(root, "")
 	out := map[string]any{}
 	if root != nil && root.Kind == strictyaml.Map {
@@ -182,7 +184,9 @@ func (s *Settings) decode(name string, data []byte) (map[string]any, error) {
 			s.Dialect = Curator8
 			s.curator8(c8, out, p)
 		}
-		strictyaml.Decode(root, &struct{}{}, strictyaml.DecodeOptions{Subject: "key", ExtraKeys: []string{"cluster", "client", "elasticsearch", "logging"}}, p)
+		known := []string{"cluster", "client", "elasticsearch", "logging"}
+		strictyaml.Decode(root, &struct{}{}, strictyaml.DecodeOptions{Subject: "key", ExtraKeys: append(known, notice.Keys...)}, p)
+		s.notice(root, p)
 		s.logging(root.Get("logging"), out, p)
 	} else if root != nil && root.Kind != strictyaml.Null {
 		p.Add(root, "expected a map, got %s", root.Kind)
@@ -191,6 +195,20 @@ func (s *Settings) decode(name string, data []byte) (map[string]any, error) {
 		s.Warnings = append(s.Warnings, w.Error())
 	}
 	return out, p.Err()
+}
+
+// notice reads whom runs tell, in esnap's own dialect.
+func (s *Settings) notice(root *strictyaml.Node, p *strictyaml.Problems) {
+	for _, e := range root.Entries {
+		if s.Dialect != Own && slices.Contains(notice.Keys, e.Key.Text) {
+			p.AddHint(e.Key, "move it into the action file", "unknown key %q: only a client file with the key cluster has it", e.Key.Text)
+		}
+	}
+	s.Notice = notice.Decode(root, p)
+	s.fileHasSecret = s.fileHasSecret || s.Notice.HasAddress()
+	for _, shown := range s.Notice.Shown() {
+		s.other(shown[0], shown[1])
+	}
 }
 
 func btoi(b bool) int {
