@@ -43,6 +43,7 @@ var licences = map[string]string{
 	"github.com/spf13/pflag":                     "BSD-3-Clause",
 	"github.com/spf13/viper":                     "MIT",
 	"github.com/subosito/gotenv":                 "MIT",
+	"github.com/wneessen/go-mail":                "MIT",
 	"go.opentelemetry.io/auto/sdk":               "Apache-2.0",
 	"go.opentelemetry.io/otel":                   "Apache-2.0 BSD-3-Clause",
 	"go.opentelemetry.io/otel/metric":            "Apache-2.0 BSD-3-Clause",
