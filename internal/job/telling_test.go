@@ -72,15 +72,19 @@ func TestTelling(t *testing.T) {
 		code   int
 		want   []string
 	}{
-		"a run that is done":   {nil, OK, []string{p("start"), p("0")}},
-		"an action that fails": {func(_ *testing.T, j *Job, _ *memory.Memory, _ string) { edit(j, "logs-", "x-") }, Failed, []string{p("start"), p("1"), hook}},
+		"a run that is done": {nil, OK, []string{p("start"), p("0")}},
+		"an action that fails": {func(_ *testing.T, j *Job, _ *memory.Memory, _ string) { edit(j, "logs-", "x-") }, Failed,
+			[]string{p("start"), p("1"), hook}},
 		"an unreachable cluster": {func(_ *testing.T, _ *Job, m *memory.Memory, _ string) {
 			m.Fault = func(string, []string) error { return unreachable }
 		}, Unreachable, []string{p("start"), p("3"), hook}},
-		"a file that does not parse: nobody knows whom to tell": {func(_ *testing.T, j *Job, _ *memory.Memory, _ string) { edit(j, "filters", "filtres") }, Usage, nil},
+		"a file that does not parse: nobody knows whom to tell": {func(_ *testing.T, j *Job, _ *memory.Memory, _ string) {
+			edit(j, "filters", "filtres")
+		}, Usage, nil},
 		"a file that does not parse: the client file says it": {func(t *testing.T, j *Job, _ *memory.Memory, url string) {
 			edit(j, "filters", "filtres")
-			j.Settings.Notice = notice.Config{Notify: notice.Notify{Name: "host", Webhooks: notice.Webhooks{{Endpoint: notice.Endpoint{URL: url + hook}, Level: "error"}}}}
+			j.Settings.Notice = notice.Config{Notify: notice.Notify{Name: "host",
+				Webhooks: notice.Webhooks{{Endpoint: notice.Endpoint{URL: url + hook}, Level: "error"}}}}
 		}, Usage, []string{hook}},
 		"a dry run": {func(_ *testing.T, j *Job, _ *memory.Memory, _ string) { j.Settings.DryRun = true }, OK, nil},
 		"not the master": {func(_ *testing.T, j *Job, m *memory.Memory, _ string) {
@@ -132,7 +136,8 @@ func TestTellingFails(t *testing.T) {
 	s.code = http.StatusInternalServerError
 	m := memory.New(memory.At(now))
 	m.AddIndices("logs-1")
-	j := newJob(t, expire+strings.ReplaceAll(notifies(s.url), "level: warning", "level: always")+"metrics: {textfile: /no/such/folder/x.prom}\n", m)
+	j := newJob(t, expire+strings.ReplaceAll(notifies(s.url), "level: warning", "level: always")+
+		"metrics: {textfile: /no/such/folder/x.prom}\n", m)
 	var log bytes.Buffer
 	j.Log = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	j.TerminationLog = filepath.Join(t.TempDir(), "termination-log")
@@ -154,7 +159,8 @@ func TestTellingFails(t *testing.T) {
 	shown.Write(log.Bytes())
 	require.NotContains(t, shown.String(), geheim)
 	all := strings.Join(e.Report.Warnings, "\n")
-	for _, want := range []string{"notify: ping: " + s.url + " answered 500 Internal Server Error", "notify: webhook 1: " + s.url + " answered 500", "metrics: textfile: "} {
+	for _, want := range []string{"notify: ping: " + s.url + " answered 500 Internal Server Error",
+		"notify: webhook 1: " + s.url + " answered 500", "metrics: textfile: "} {
 		require.Contains(t, all, want)
 		require.Contains(t, log.String(), want)
 	}

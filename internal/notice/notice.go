@@ -84,7 +84,7 @@ const (
 // Webhook is a request with a message.
 type Webhook struct {
 	Endpoint
-	Preset      string         `yaml:"preset" check:"oneof=slack|teams|ntfy|dingtalk|wecom|feishu" doc:"form of the message that a service expects"`
+	Preset      string         `yaml:"preset" check:"oneof=slack|teams|ntfy|dingtalk|wecom|feishu" doc:"form of the message for a service"`
 	Level       string         `yaml:"level" check:"oneof=error|warning|always" doc:"which runs are told"`
 	Headers     map[string]any `yaml:"headers" doc:"headers of the request"`
 	HeaderFiles map[string]any `yaml:"header_files" doc:"headers whose values are in files"`

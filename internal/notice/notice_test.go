@@ -33,7 +33,8 @@ notify:
   ping: {url_file: /ping}
   webhooks:
     - {preset: slack, url_file: /slack}
-    - {url: 'https://host/geheim', level: always, headers: {X-Team: a}, header_files: {Authorization: /token}, body: '{"t": "${title}", "c": ${exit_code}}'}
+    - {url: 'https://host/geheim', level: always, headers: {X-Team: a}, header_files: {Authorization: /token},
+       body: '{"t": "${title}", "c": ${exit_code}}'}
   mail:
     - {to: [a@example.com, b@example.com], from: esnap@example.com, level: warning, host: smtp, username: u, password_file: /m}
     - {to: c@example.com, from: esnap@example.com, host: smtp, tls: tls}
@@ -66,35 +67,36 @@ func TestDecode(t *testing.T) {
 // TestDecodeErrors: each is found, with its place, and no address is shown.
 func TestDecodeErrors(t *testing.T) {
 	for text, want := range map[string]string{
-		"metrics: 1":                                                                                 "f:1:10: expected a map, got a number",
-		"metrics: {textfle: /x}":                                                                     `unknown key of metrics "textfle"; did you mean textfile?`,
-		"metrics: {textfile: /x/.a.prom}":                                                            "begins with a dot",
-		"metrics: {pushgateway: {}}":                                                                 "either url or url_file is required",
-		"metrics: {pushgateway: 3}":                                                                  "pushgateway: expected a map",
-		"metrics: {pushgateway: {password: x}}":                                                      `unknown key of pushgateway "password"`,
-		"metrics: {statsd: {}}":                                                                      `"address" is required`,
-		"metrics: {statsd: {address: localhost}}":                                                    "expected host:port",
-		"metrics: {expected_interval: 5}":                                                            "invalid duration",
-		"notify: {ping: {url: 'geheim'}}":                                                            "url: expected an address such as https://host/path",
-		"notify: {ping: {url: 'https://u:geheim@h'}}":                                                "must not contain a user name",
-		"notify: {ping: {url: 'https://h/geheim', url_file: /x}}":                                    "either url or url_file",
-		"notify: {webhooks: {url: x}}":                                                               "webhooks: expected a list",
-		"notify: {webhooks: [{url: 'https://h/geheim', preset: slak}]}":                              "did you mean slack?",
-		"notify: {webhooks: [{url: 'https://h/geheim', level: all}]}":                                "not one of error, warning, always",
-		"notify: {webhooks: [{url: 'ftp://h/geheim'}]}":                                              "expected an address",
-		"notify: {webhooks: [{url: 'https://h', headers: {authorization: Bearer geheim}}]}":          "name the file in header_files",
-		"notify: {webhooks: [{url: 'https://h', headers: {'a b': x}}]}":                              "cannot be set",
-		"notify: {webhooks: [{url: 'https://h', headers: {a: 1}}]}":                                  "must be text",
-		"notify: {webhooks: [{url: 'https://h', secret_file: /x}]}":                                  "only the presets dingtalk and feishu sign",
-		"notify: {webhooks: [{url: 'https://h', preset: teams, body: '{}'}]}":                        "a preset has its own body",
-		"notify: {webhooks: [{url: 'https://h', body: '{\"a\": \"${titel}\"}'}]}":                    "unknown field ${titel}; did you mean time or title?",
-		"notify: {webhooks: [{url: 'https://h', body: '{\"a\": ${title}}'}]}":                        "this is not JSON",
-		"notify: {mail: {}}":                                                                         "mail: expected a list",
-		"notify: {mail: [{to: x, from: a@b, host: h}]}":                                              `invalid address "x"`,
-		"notify: {mail: [{to: [], from: a@b, host: h}]}":                                             "must contain an address",
-		"notify: {mail: [{to: a@b, host: h}]}":                                                       `"from" is required`,
-		"notify: {mail: [{to: a@b, from: a@b, host: h, username: u}]}":                               "must be given together",
-		"notify: {mail: [{to: a@b, from: a@b, host: h, username: u, password: geheim}]}":             `unknown key of a mail "password"`,
+		"metrics: 1":                                                                        "f:1:10: expected a map, got a number",
+		"metrics: {textfle: /x}":                                                            `"textfle"; did you mean textfile?`,
+		"metrics: {textfile: /x/.a.prom}":                                                   "begins with a dot",
+		"metrics: {pushgateway: {}}":                                                        "either url or url_file is required",
+		"metrics: {pushgateway: 3}":                                                         "pushgateway: expected a map",
+		"metrics: {pushgateway: {password: x}}":                                             `unknown key of pushgateway "password"`,
+		"metrics: {statsd: {}}":                                                             `"address" is required`,
+		"metrics: {statsd: {address: localhost}}":                                           "expected host:port",
+		"metrics: {expected_interval: 5}":                                                   "invalid duration",
+		"notify: {ping: {url: 'geheim'}}":                                                   "url: expected an address such as https://host/path",
+		"notify: {ping: {url: 'https://u:geheim@h'}}":                                       "must not contain a user name",
+		"notify: {ping: {url: 'https://h/geheim', url_file: /x}}":                           "either url or url_file",
+		"notify: {webhooks: {url: x}}":                                                      "webhooks: expected a list",
+		"notify: {webhooks: [{url: 'https://h/geheim', preset: slak}]}":                     "did you mean slack?",
+		"notify: {webhooks: [{url: 'https://h/geheim', level: all}]}":                       "not one of error, warning, always",
+		"notify: {webhooks: [{url: 'ftp://h/geheim'}]}":                                     "expected an address",
+		"notify: {webhooks: [{url: 'https://h', headers: {authorization: Bearer geheim}}]}": "name the file in header_files",
+		"notify: {webhooks: [{url: 'https://h', headers: {'a b': x}}]}":                     "cannot be set",
+		"notify: {webhooks: [{url: 'https://h', headers: {a: 1}}]}":                         "must be text",
+		"notify: {webhooks: [{url: 'https://h', secret_file: /x}]}":                         "only the presets dingtalk and feishu sign",
+		"notify: {webhooks: [{url: 'https://h', preset: teams, body: '{}'}]}":               "a preset has its own body",
+		"notify: {webhooks: [{url: 'https://h', body: '{\"a\": \"${titel}\"}'}]}":           "did you mean time or title?",
+		"notify: {webhooks: [{url: 'https://h', body: '{\"a\": ${title}}'}]}":               "this is not JSON",
+		"notify: {mail: {}}":                                                                "mail: expected a list",
+		"notify: {mail: [{to: x, from: a@b, host: h}]}":                                     `invalid address "x"`,
+		"notify: {mail: [{to: [], from: a@b, host: h}]}":                                    "must contain an address",
+		"notify: {mail: [{to: a@b, host: h}]}":                                              `"from" is required`,
+		"notify: {mail: [{to: a@b, from: a@b, host: h, username: u}]}":                      "must be given together",
+		"notify: {mail: [{to: a@b, from: a@b, host: h, username: u, password: geheim}]}":    `unknown key of a mail "password"`,
+
 		"notify: {mail: [{to: a@b, from: a@b, host: h, username: u, password_file: /x, tls: none}]}": "without encryption",
 	} {
 		_, err := decode(t, text)

@@ -48,7 +48,8 @@ func (p *parser) file(root *strictyaml.Node) {
 		Actions      *strictyaml.Node `yaml:"-"`
 		Repositories *strictyaml.Node `yaml:"-"`
 	}
-	ours, clients := append([]string{"actions", "repositories", "defaults"}, notice.Keys...), []string{"client", "elasticsearch", "cluster", "logging"}
+	ours := append([]string{"actions", "repositories", "defaults"}, notice.Keys...)
+	clients := []string{"client", "elasticsearch", "cluster", "logging"}
 	strictyaml.Decode(root, &known, strictyaml.DecodeOptions{Subject: "key", ExtraKeys: append(ours, clients...)}, p.p)
 	if root.Kind != strictyaml.Map {
 		return

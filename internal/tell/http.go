@@ -61,7 +61,8 @@ func (e endpoint) open() (*opened, error) {
 				Proxy: http.ProxyFromEnvironment, TLSClientConfig: trust, DisableKeepAlives: true, DisableCompression: true,
 				MaxResponseHeaderBytes: 64 << 10, TLSHandshakeTimeout: 4 * time.Second,
 			},
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }, // it would get the message, and the secrets
+			// Another server would get the message, and the secrets.
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		}}, nil
 	})
 }

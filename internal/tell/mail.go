@@ -56,7 +56,8 @@ func (m mail) send(ctx context.Context, s *Summary, c Change) error {
 		}),
 	}
 	if m.c.Username != "" {
-		options = append(options, gomail.WithSMTPAuth(gomail.SMTPAuthAutoDiscover), gomail.WithUsername(m.c.Username), gomail.WithPassword(password))
+		options = append(options, gomail.WithSMTPAuth(gomail.SMTPAuthAutoDiscover), gomail.WithUsername(m.c.Username),
+			gomail.WithPassword(password))
 	}
 	client, err := gomail.NewClient(m.c.Host, options...)
 	if err == nil {
@@ -77,7 +78,8 @@ func (m mail) send(ctx context.Context, s *Summary, c Change) error {
 	text := err.Error() // with what the server says, which may repeat what it got
 	if password != "" {
 		for _, secret := range []string{
-			password, base64.StdEncoding.EncodeToString([]byte(password)), base64.StdEncoding.EncodeToString([]byte("\x00" + m.c.Username + "\x00" + password)),
+			password, base64.StdEncoding.EncodeToString([]byte(password)),
+			base64.StdEncoding.EncodeToString([]byte("\x00" + m.c.Username + "\x00" + password)),
 		} {
 			text = strings.ReplaceAll(text, secret, "***")
 		}

@@ -223,7 +223,10 @@ func TestMailFails(t *testing.T) {
 		"a name that is wrong":  {&smtp{offers: true, password: geheim}, func(m *notice.Mail) { m.Host = "localhost" }, "another host"},
 		"TLS that is not there": {&smtp{password: geheim}, func(m *notice.Mail) { m.TLS = "tls" }, ""},
 		"hangs":                 {&smtp{talk: func(net.Conn) { <-release }}, nil, "no answer in time"},
-		"an endless line":       {&smtp{talk: func(c net.Conn) { _, _ = io.WriteString(c, "220 "); endless(c, strings.Repeat("x", 1<<16)) }}, nil, ""},
+		"an endless line": {&smtp{talk: func(c net.Conn) {
+			_, _ = io.WriteString(c, "220 ")
+			endless(c, strings.Repeat("x", 1<<16))
+		}}, nil, ""},
 		"repeats everything": {&smtp{talk: func(c net.Conn) {
 			_, _ = io.WriteString(c, "220 "+geheim+"\r\n")
 			for r := bufio.NewReader(c); ; {
@@ -253,7 +256,8 @@ func TestMailFails(t *testing.T) {
 			require.Contains(t, failed[0], "notify: mail 1: ")
 			require.Contains(t, failed[0], c.want)
 			require.Less(t, len(failed[0]), 600)
-			for _, secret := range []string{geheim, base64.StdEncoding.EncodeToString([]byte(geheim)), base64.StdEncoding.EncodeToString([]byte("\x00u\x00" + geheim))} {
+			for _, secret := range []string{geheim, base64.StdEncoding.EncodeToString([]byte(geheim)),
+				base64.StdEncoding.EncodeToString([]byte("\x00u\x00" + geheim))} {
 				require.NotContains(t, failed[0], secret)
 			}
 			s.Lock()

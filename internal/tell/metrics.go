@@ -42,7 +42,8 @@ var (
 	snapshots   = Metric{"esnap_snapshots", "Snapshots in the repository, by state."}
 	newestGood  = Metric{"esnap_snapshot_newest_good_timestamp_seconds", "When the newest good snapshot began."}
 	oldestGood  = Metric{"esnap_snapshot_oldest_good_timestamp_seconds", "When the oldest good snapshot began."}
-	Metrics     = []Metric{buildInfo, lastRun, success, runStatus, runDuration, interval, actionTime, actionItems, snapshots, newestGood, oldestGood}
+	Metrics     = []Metric{buildInfo, lastRun, success, runStatus, runDuration, interval, actionTime, actionItems,
+		snapshots, newestGood, oldestGood}
 )
 
 // Samples are the numbers of a run. The last success is among them only after one.
@@ -162,9 +163,13 @@ type pushgateway struct {
 func (g pushgateway) send(ctx context.Context, s *Summary, _ Change) error {
 	var b strings.Builder
 	_ = WriteMetrics(&b, s.Samples()) // a builder takes everything
-	r := request{method: http.MethodPost, path: "/metrics/job/esnap/policy/" + url.PathEscape(s.Policy), kind: "text/plain; version=0.0.4; charset=utf-8", body: []byte(b.String())}
+	r := request{method: http.MethodPost, path: "/metrics/job/esnap/policy/" + url.PathEscape(s.Policy),
+		kind: "text/plain; version=0.0.4; charset=utf-8", body: []byte(b.String())}
 	if strings.Contains(s.Policy, "/") || s.Policy == "." || s.Policy == ".." || s.Policy == "" {
-		r.path = "/metrics/job/esnap/policy@base64/" + base64.RawURLEncoding.EncodeToString([]byte(s.Policy)) + map[bool]string{true: "="}[s.Policy == ""]
+		r.path = "/metrics/job/esnap/policy@base64/" + base64.RawURLEncoding.EncodeToString([]byte(s.Policy))
+		if s.Policy == "" {
+			r.path += "=" // as the gateway writes an empty value
+		}
 	}
 	if g.c.Username != "" {
 		password, err := g.read(g.c.PasswordFile)

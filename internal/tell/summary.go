@@ -85,7 +85,8 @@ type About struct {
 // Summarize makes the summary of a run from its report.
 func Summarize(r *report.Report, a About) *Summary {
 	s := &Summary{
-		Policy: a.Policy, File: r.File, Name: a.Name, Cluster: a.Seen.cluster, Server: r.Server, RunID: a.RunID, Version: a.Version, Meaning: a.Meaning,
+		Policy: a.Policy, File: r.File, Name: a.Name, Cluster: a.Seen.cluster, Server: r.Server, RunID: a.RunID,
+		Version: a.Version, Meaning: a.Meaning,
 		Began: a.Began.UTC(), Duration: time.Duration(r.DurationMS) * time.Millisecond, Code: r.ExitCode, State: stateOf(r),
 		Actions: actionsOf(r), Repositories: a.Seen.repositories(), Every: a.Every,
 	}
@@ -130,7 +131,8 @@ func (s *Summary) ExitStatus() int {
 }
 
 var resultOf = map[cluster.Result]string{
-	cluster.Done: "ok", cluster.Adopted: "ok", cluster.Unchanged: "ok", cluster.PartlyDone: "partial", cluster.Failure: "failed", cluster.Unclear: "failed",
+	cluster.Done: "ok", cluster.Adopted: "ok", cluster.Unchanged: "ok", cluster.PartlyDone: "partial",
+	cluster.Failure: "failed", cluster.Unclear: "failed",
 	cluster.NotStarted: "skipped", cluster.Requested: "skipped",
 }
 

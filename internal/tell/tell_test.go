@@ -44,12 +44,14 @@ func night(code int, failed error) *Summary {
 	take := plan.Step{ID: "1", Kind: "snapshot", Action: &actions.Snapshot{Repository: "nightly"}}
 	expire := plan.Step{ID: "2", Kind: "delete_snapshots", Action: &actions.DeleteSnapshots{Repository: "nightly"}}
 	snapshot := func(name string, day int, state cluster.State) *cluster.Snapshot {
-		return &cluster.Snapshot{Name: name, Repository: "nightly", State: state, Start: began.AddDate(0, 0, -day), Shards: cluster.ShardCount{Total: 1, Successful: 1}}
+		return &cluster.Snapshot{Name: name, Repository: "nightly", State: state, Start: began.AddDate(0, 0, -day),
+			Shards: cluster.ShardCount{Total: 1, Successful: 1}}
 	}
 	both.Observe(run.Started{File: "/etc/esnap/night.yml", Now: began})
 	both.Observe(run.Connected{Server: cluster.Server{Text: "6.7.0", Name: "prod-logs"}})
 	both.Observe(run.ActionStarting{Step: take})
-	both.Observe(run.Outcome{Step: take, Outcome: cluster.Outcome{Verb: cluster.VerbCreate, What: "snapshot", Name: "s-0", Repository: "nightly", Result: cluster.Done}})
+	both.Observe(run.Outcome{Step: take, Outcome: cluster.Outcome{Verb: cluster.VerbCreate, What: "snapshot",
+		Name: "s-0", Repository: "nightly", Result: cluster.Done}})
 	both.Observe(run.ActionDone{Step: take, Result: run.ActionResult{Duration: 90 * time.Second}})
 	both.Observe(run.ActionStarting{Step: expire})
 	both.Observe(run.Selected{Step: expire, Listed: 4, Selection: cluster.Selection{
@@ -85,7 +87,8 @@ func put(t *testing.T, text string) string {
 }
 
 func teller(c notice.Config) *Teller {
-	return New(c, Options{RunID: strings.Repeat("0a", 16), Version: "1.2.3", Redact: hidden, Attempt: 300 * time.Millisecond, Pause: time.Millisecond})
+	return New(c, Options{RunID: strings.Repeat("0a", 16), Version: "1.2.3", Redact: hidden,
+		Attempt: 300 * time.Millisecond, Pause: time.Millisecond})
 }
 
 // sent keeps the requests that a server got, and answers 200.
@@ -119,7 +122,8 @@ func TestSummary(t *testing.T) {
 	require.Equal(t, "esnap: night succeeded on host-1", s.Title(None))
 	require.Equal(t, "esnap: night recovered on host-1", s.Title(Recovered))
 	require.Equal(t, []Repository{{
-		Name: "nightly", States: map[string]int{"SUCCESS": 2, "PARTIAL": 1, "FAILED": 0, "IN_PROGRESS": 0}, NewestGood: began, OldestGood: began.AddDate(0, 0, -2),
+		Name: "nightly", States: map[string]int{"SUCCESS": 2, "PARTIAL": 1, "FAILED": 0, "IN_PROGRESS": 0},
+		NewestGood: began, OldestGood: began.AddDate(0, 0, -2),
 	}}, s.Repositories)
 	require.Equal(t, map[string]int{"ok": 1, "skipped": 1}, s.Actions[1].Items)
 
@@ -251,7 +255,8 @@ func TestStatsd(t *testing.T) {
 	}
 	require.Contains(t, read(false), "esnap.action_items.night.snapshot.nightly.ok:1|g\n")
 	require.Contains(t, read(true), "esnap.action_items:1|g|#policy:night,action:snapshot,repository:nightly,result:ok\n")
-	require.Equal(t, []string{"p.x.a_b_c.1_2:1|g"}, statsd{notice.Statsd{Prefix: "p"}}.lines([]Sample{{Metric{Name: "esnap_x"}, [][2]string{{"a", "a|b:c"}, {"v", "1.2"}}, 1}}))
+	require.Equal(t, []string{"p.x.a_b_c.1_2:1|g"},
+		statsd{notice.Statsd{Prefix: "p"}}.lines([]Sample{{Metric{Name: "esnap_x"}, [][2]string{{"a", "a|b:c"}, {"v", "1.2"}}, 1}}))
 }
 
 func TestPing(t *testing.T) {
@@ -414,15 +419,21 @@ func TestHostile(t *testing.T) {
 	for name, c := range map[string]struct{ url, want string }{
 		"hangs":       {handled(func(http.ResponseWriter, *http.Request) { <-release }), "no answer in time"},
 		"hangs early": {raw(func(net.Conn) { <-release }), "no answer in time"},
-		"fails":       {handled(func(w http.ResponseWriter, r *http.Request) { http.Error(w, r.URL.String(), 500) }), "answered 500 Internal Server Error"},
+		"fails": {handled(func(w http.ResponseWriter, r *http.Request) { http.Error(w, r.URL.String(), 500) }),
+			"answered 500 Internal Server Error"},
 		"refuses": {handled(func(w http.ResponseWriter, r *http.Request) {
 			n, _ := asked.LoadOrStore("refuses", new(int))
 			*n.(*int)++
 			http.Error(w, r.URL.String(), 403)
 		}), "answered 403 Forbidden"},
-		"redirects": {handled(func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, plain.URL+"/"+geheim, 307) }), "redirects are not followed"},
-		"closes":    {closed, "the server closed the connection"},
-		"no HTTP":   {raw(func(c net.Conn) { _, _ = io.WriteString(c, "HTTP/1.1 "+geheim+" "+geheim+"\r\n\r\n"); <-release }), "the reply cannot be read"},
+		"redirects": {handled(func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, plain.URL+"/"+geheim, 307)
+		}), "redirects are not followed"},
+		"closes": {closed, "the server closed the connection"},
+		"no HTTP": {raw(func(c net.Conn) {
+			_, _ = io.WriteString(c, "HTTP/1.1 "+geheim+" "+geheim+"\r\n\r\n")
+			<-release
+		}), "the reply cannot be read"},
 		"strange status": {raw(func(c net.Conn) {
 			_, _ = c.Read(make([]byte, 9999))
 			_, _ = io.WriteString(c, "HTTP/1.1 599 "+geheim+"\r\n\r\n")
@@ -564,15 +575,19 @@ func TestMemory(t *testing.T) {
 		want  string
 	}{
 		notice.LevelError: {
-			{good, 0, ""}, {partly, hour, ""}, {broken, 2 * hour, `"esnap: night failed`}, {broken, 3 * hour, ""}, {broken, 26*hour - time.Second, `"esnap: night still fails`},
+			{good, 0, ""}, {partly, hour, ""}, {broken, 2 * hour, `"esnap: night failed`}, {broken, 3 * hour, ""},
+			{broken, 26*hour - time.Second, `"esnap: night still fails`},
 			{broken, 27 * hour, ""}, {partly, 28 * hour, `"esnap: night no longer fails, but is incomplete`}, {good, 29 * hour, ""},
-			{broken, 30 * hour, `"esnap: night failed`}, {good, 31 * hour, `"esnap: night recovered`}, {good, 32 * hour, ""}, {broken, 33 * hour, `"esnap: night failed`},
+			{broken, 30 * hour, `"esnap: night failed`}, {good, 31 * hour, `"esnap: night recovered`}, {good, 32 * hour, ""},
+			{broken, 33 * hour, `"esnap: night failed`},
 		},
 		notice.LevelWarning: {
-			{partly, 0, `"esnap: night is incomplete`}, {partly, hour, ""}, {broken, 2 * hour, `"esnap: night failed`}, {partly, 3 * hour, `"esnap: night is incomplete`},
+			{partly, 0, `"esnap: night is incomplete`}, {partly, hour, ""}, {broken, 2 * hour, `"esnap: night failed`},
+			{partly, 3 * hour, `"esnap: night is incomplete`},
 			{partly, 27 * hour, `"esnap: night is still incomplete`}, {good, 28 * hour, `"esnap: night recovered`}, {good, 60 * hour, ""},
 		},
-		notice.LevelAlways: {{good, 0, `"esnap: night succeeded`}, {good, hour, `"esnap: night succeeded`}, {broken, 2 * hour, `"esnap: night failed`},
+		notice.LevelAlways: {{good, 0, `"esnap: night succeeded`}, {good, hour, `"esnap: night succeeded`},
+			{broken, 2 * hour, `"esnap: night failed`},
 			{broken, 3 * hour, `"esnap: night failed`}, {good, 4 * hour, `"esnap: night recovered`}, {good, 5 * hour, `"esnap: night succeeded`}},
 	} {
 		for i, x := range steps {

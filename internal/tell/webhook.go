@@ -118,7 +118,8 @@ var presets = map[string]preset{
 		}
 		r.body = encode(object{"type": "message", "attachments": []object{{
 			"contentType": "application/vnd.microsoft.card.adaptive",
-			"content":     object{"$schema": "http://adaptivecards.io/schemas/adaptive-card.json", "type": "AdaptiveCard", "version": "1.4", "body": lines},
+			"content": object{"$schema": "http://adaptivecards.io/schemas/adaptive-card.json", "type": "AdaptiveCard",
+				"version": "1.4", "body": lines},
 		}}})
 	}},
 	"ntfy": {fill: func(r *request, s *Summary, c Change, _ string, _ time.Time) {
