@@ -55,24 +55,24 @@ func within[T any](ctx context.Context, do func() (T, error)) (T, error) {
 	}
 }
 
-// remember reads the memory. With an error there is none, and everything is told.
+// remember reads the memory. With an error there is none: everything is told, and nothing
+// is written.
 func remember(ctx context.Context, file, policy string) (*memory, error) {
 	return within(ctx, func() (*memory, error) {
 		m := &memory{file: inFolder(file, "esnap_"+fileName(policy)+".json"), policy: policy, all: map[string]map[string]told{}}
 		text, err := readSmall(m.file)
-		if errors.Is(err, fs.ErrNotExist) {
+		switch {
+		case errors.Is(err, fs.ErrNotExist), err == nil && text == "":
 			return m, nil
+		case err != nil:
+			return nil, err
 		}
 		var r remembered
-		if err == nil {
-			if err = json.Unmarshal([]byte(text), &r); err != nil {
-				err = fmt.Errorf("the file %s cannot be read; it is written again", m.file)
-			}
+		if json.Unmarshal([]byte(text), &r) != nil || r.Policies == nil { // an action file may name any file
+			return nil, fmt.Errorf("%s exists and was not written by esnap; it is left unchanged", m.file)
 		}
-		if r.Policies != nil {
-			m.all = r.Policies
-		}
-		return m, err
+		m.all = r.Policies
+		return m, nil
 	})
 }
 

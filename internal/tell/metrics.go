@@ -128,11 +128,14 @@ func (f textfile) send(_ context.Context, s *Summary, _ Change) error {
 		return finally("the name of %s must end in .prom", file)
 	}
 	list := s.Samples()
+	old, err := readSmall(file)
+	switch {
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return err
+	case old != "" && !strings.HasPrefix(old, "# HELP esnap_"): // an action file may name any file
+		return finally("%s exists and was not written by esnap; it is left unchanged", file)
+	}
 	if s.State != OK { // a failure does not take away when the last success was
-		old, err := readSmall(file)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
 		if at, ok := oldSuccess(old, s.Policy); ok {
 			list = append(list, Sample{success, [][2]string{{"policy", s.Policy}}, at})
 		}

@@ -32,8 +32,9 @@ type Options struct {
 	// Redact takes the secrets of the connection out of a text. A file that an action file
 	// names must not contain one: it would be sent elsewhere.
 	Redact func(string) string
-	// Attempt is how long one attempt may take, Pause is the time before the second one.
-	Attempt, Pause time.Duration
+	// Attempt is how long one attempt may take, Pause is the time before the second one, and
+	// Grace is how long the end of a run waits for the ping at its start.
+	Attempt, Pause, Grace time.Duration
 }
 
 // Teller tells all outlets of one run.
@@ -49,7 +50,7 @@ type Teller struct {
 // New prepares telling. Nothing is read or sent yet.
 func New(c notice.Config, o Options) *Teller {
 	if o.Attempt == 0 {
-		o.Attempt, o.Pause = 4*time.Second, 300*time.Millisecond
+		o.Attempt, o.Pause, o.Grace = 4*time.Second, 300*time.Millisecond, time.Second
 	}
 	t := &Teller{c: c, o: o}
 	add := func(name, level string, s sink) { t.outlets = append(t.outlets, outlet{name, level, s}) }
@@ -94,7 +95,9 @@ func (t *Teller) Start(ctx context.Context) {
 // context.
 func (t *Teller) End(ctx context.Context, s *Summary) (failed []string) {
 	if t.started != nil {
-		t.stop() // what has not been answered yet is too late
+		late := time.AfterFunc(t.o.Grace, t.stop) // a start that has not been told by then is too late
+		defer late.Stop()
+		defer t.stop()
 		select {
 		case err := <-t.started:
 			if err != nil && !errors.Is(err, context.Canceled) {

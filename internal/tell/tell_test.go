@@ -88,7 +88,7 @@ func put(t *testing.T, text string) string {
 
 func teller(c notice.Config) *Teller {
 	return New(c, Options{RunID: strings.Repeat("0a", 16), Version: "1.2.3", Redact: hidden,
-		Attempt: 300 * time.Millisecond, Pause: time.Millisecond})
+		Attempt: 300 * time.Millisecond, Pause: time.Millisecond, Grace: 300 * time.Millisecond})
 }
 
 // sent keeps the requests that a server got, and answers 200.
@@ -209,7 +209,10 @@ func TestTextfile(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, left, 1)
 
-	for name, want := range map[string]string{"x.txt": "must end in .prom", "no/x.prom": "no such file"} {
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "other.prom"), []byte("x 1\n"), 0o600))
+	for name, want := range map[string]string{
+		"x.txt": "must end in .prom", "no/x.prom": "no such file", "other.prom": "was not written by esnap",
+	} {
 		failed := teller(notice.Config{Metrics: notice.Metrics{Textfile: filepath.Join(folder, name)}}).End(t.Context(), night(0, nil))
 		require.Len(t, failed, 1)
 		require.Contains(t, failed[0], "metrics: textfile: ")
@@ -603,10 +606,21 @@ func TestMemory(t *testing.T) {
 	s.answer = nil
 	require.Equal(t, `"esnap: night recovered`, tell(notice.LevelError, good, 2*hour))
 
-	// Without a memory everything is told; it is made again.
+	// A file of somebody else is not replaced, and everything is told.
 	file := filepath.Join(state, "esnap_night.json")
-	require.NoError(t, os.WriteFile(file, []byte("{"), 0o600))
-	require.Contains(t, tell(notice.LevelError, broken, 0), "cannot be read")
+	for _, text := range []string{"{", "{}", "cluster: {url: x}", "[]"} {
+		require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+		for range 2 {
+			before := len(s.list)
+			require.Contains(t, tell(notice.LevelError, broken, 0), "was not written by esnap")
+			require.Len(t, s.list, before+1)
+		}
+		data, err := os.ReadFile(file)
+		require.NoError(t, err)
+		require.Equal(t, text, string(data))
+	}
+	require.NoError(t, os.WriteFile(file, nil, 0o600)) // an empty one is ours
+	require.NotEmpty(t, tell(notice.LevelError, broken, 0))
 	require.Empty(t, tell(notice.LevelError, broken, hour))
 	st, err := os.Stat(file)
 	require.NoError(t, err)
