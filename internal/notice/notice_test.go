@@ -107,8 +107,8 @@ func TestDecodeErrors(t *testing.T) {
 }
 
 func TestFill(t *testing.T) {
-	body := Fill(`{"a": "${x}", "b": "$y {z}"}`, func(name string) string { return "<" + name + ">\"\n${x}\\" })
-	require.Equal(t, `{"a": "\u003cx\u003e\"\n${x}\\", "b": "$y {z}"}`, body)
+	text := Fill(`a {"a": "${x}", "b": "$y {z}"}`, func(name string) string { return "<" + name + ">\"\n${x}\\" })
+	require.Equal(t, `a {"a": "\u003cx\u003e\"\n${x}\\", "b": "$y {z}"}`, text)
 }
 
 // TestOver: a key of the action file replaces that of the client file, which is trusted.

@@ -462,7 +462,7 @@ func TestNotice(t *testing.T) {
 	notify := "\nnotify:\n  webhooks: [{url: 'https://host/geheim', body: '{\"a\": \"${title}\"}'}]\n"
 	s, err := load("cluster: {}" + notify)
 	require.NoError(t, err)
-	require.Equal(t, `{"a": "${title}"}`, s.Notice.Notify.Webhooks[0].Body)
+	require.JSONEq(t, `{"a": "${title}"}`, s.Notice.Notify.Webhooks[0].Body)
 	require.Contains(t, fmt.Sprint(s.Show()), "https://host (level error)")
 	require.NotContains(t, fmt.Sprint(s.Show()), "geheim")
 	require.Contains(t, fmt.Sprint(s.Warnings), "contains a secret, but other users may change it")

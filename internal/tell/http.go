@@ -191,9 +191,9 @@ func reason(err error) error {
 	case errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch):
 		return finally("the server does not speak TLS")
 	case errors.As(err, &op) && op.Op == "dial":
-		return fmt.Errorf("cannot connect: %s", op.Err)
+		return fmt.Errorf("cannot connect: %w", op.Err)
 	case errors.As(err, &op):
-		return fmt.Errorf("the connection broke: %s", op.Err)
+		return fmt.Errorf("the connection broke: %w", op.Err)
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return fmt.Errorf("the server closed the connection")
 	}

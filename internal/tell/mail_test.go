@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"encoding/base64"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
 	"mime"
@@ -188,7 +189,7 @@ func TestMail(t *testing.T) {
 			parts := map[string]string{}
 			for r := multipart.NewReader(m.Body, params["boundary"]); ; {
 				p, err := r.NextRawPart()
-				if err == io.EOF {
+				if errors.Is(err, io.EOF) {
 					break
 				}
 				require.NoError(t, err)

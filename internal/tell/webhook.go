@@ -47,7 +47,7 @@ func (w webhook) send(ctx context.Context, s *Summary, c Change) error {
 		}
 	}
 	if w.c.Preset != "" {
-		presets[w.c.Preset].fill(&r, s, c, secret, time.Now())
+		presets[w.c.Preset].fill(&r, s, c, secret, s.Began.Add(s.Duration))
 	} else {
 		r.body = []byte(notice.Fill(w.body(), func(name string) string { return s.Field(name, c) }))
 	}
