@@ -8,11 +8,15 @@ VULN     := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 FUZZTIME ?= 10s
 SINCE    ?= main
 BIN      := bin
+SEEDS    ?= 200
+SEED     ?=
+FAULTS   ?= $(if $(SEED),^TestFault(Schedules|ProcessKilled)$$,^TestFault)
+FAULTS_ON ?= es670
 BENCH    ?= .
 MATRIX   := es670 es6823 es71728 es8197 es920 os1320 os2110 os330
 export CGO_ENABLED = 0
 
-.PHONY: help build dist test unit integration servers matrix test-docker race lint lines manifests fuzz licences vuln bench demo image image-test golden cover clean
+.PHONY: help build dist test unit integration faults servers matrix test-docker race lint lines manifests fuzz licences vuln bench demo image image-test golden cover clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -30,7 +34,11 @@ unit: ## tests that need no server
 	$(GO) test ./...
 
 integration: servers ## integration tests on real servers (ESNAP_TEST_FLAVOURS, default es670,os2110)
-	ESNAP_REQUIRE_SERVERS=1 $(GO) test -tags integration -count=1 -timeout 40m -v ./integration/
+	ESNAP_REQUIRE_SERVERS=1 $(GO) test -tags integration -count=1 -timeout 40m -v -skip '^TestFault' ./integration/
+
+faults: servers ## the fault rig on Elasticsearch OSS 6.7.0: SEEDS random schedules (200), or one of them: SEED=n
+	ESNAP_TEST_FLAVOURS=$(FAULTS_ON) ESNAP_REQUIRE_SERVERS=1 SEEDS=$(SEEDS) SEED=$(SEED) \
+		$(GO) test -tags integration -count=1 -timeout 90m -v -run '$(FAULTS)' ./integration/
 
 servers: ## install the JDK and Maven that real servers need, where they are missing (Debian)
 	@[ "$(ESNAP_TEST_PROVIDER)" = docker ] || scripts/ci-install.sh

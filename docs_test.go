@@ -437,7 +437,7 @@ func TestSettingsTable(t *testing.T) {
 	}
 	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
 	settings.Flags(flags)
-	for _, key := range []string{"dry-run", "deadline", "guards"} {
+	for _, key := range []string{"dry-run", "deadline", "guards", "lock"} {
 		settings.AddFlag(flags, key)
 	}
 	rows := read(t, "docs/settings.md").section(t, "All settings").table(t, "key")
@@ -548,7 +548,7 @@ func TestTestedOn(t *testing.T) {
 func TestGuardsAreDescribed(t *testing.T) {
 	names := map[string]bool{}
 	for _, list := range []cluster.ListKind{cluster.Indices, cluster.Snapshots} {
-		for _, g := range guard.For(list, guard.Options{KeepNewestGood: true, Protect: []string{"*"}, Periods: &guard.Periods{}, Copies: &guard.Copies{}}) {
+		for _, g := range guard.For(list, guard.Options{KeepNewestGood: true, Protect: []string{"*"}, Periods: &guard.Periods{}, Copies: &guard.Copies{}, Holds: []guard.Hold{{}}}) {
 			names[g.Name()] = true
 		}
 	}

@@ -133,6 +133,14 @@ func helpOf(t *testing.T, args ...string) map[string]string {
 	all := map[string]string{strings.Join(append([]string{"esnap"}, args...), " "): out.String()}
 	_, commands, _ := strings.Cut(out.String(), "Commands:\n")
 	for line := range strings.Lines(commands) {
+		if also, is := strings.CutPrefix(line, "Also: "); is {
+			for name := range strings.SplitSeq(strings.TrimSpace(also), ", ") {
+				for c, text := range helpOf(t, append(slices.Clone(args), name)...) {
+					all[c] = text
+				}
+			}
+			break
+		}
 		name, _, found := strings.Cut(strings.TrimLeft(line, " "), " ")
 		if !found || !strings.HasPrefix(line, "  ") {
 			break

@@ -224,7 +224,7 @@ func (d *deletion) batch(ctx context.Context, env *Env, names []string, failed m
 		return nil
 	case ctx.Err() != nil:
 		return nil
-	case errors.Is(err, cluster.ErrOtherCluster):
+	case errors.Is(err, cluster.ErrOtherCluster), errors.Is(err, cluster.ErrLockLost):
 		return err
 	case len(names) > 1 && splits(err):
 		if err := d.batch(ctx, env, names[:len(names)/2], failed); err != nil {

@@ -49,7 +49,11 @@ func (w *restoring) run(ctx context.Context) error {
 		case it.Attach:
 			waitFor = append(waitFor, it)
 		case it.Skipped != "":
-			w.outcome(it, cluster.Unchanged, nil, "skipped: %s", it.Skipped)
+			result := cluster.Unchanged
+			if it.Unready {
+				result = cluster.PartlyDone
+			}
+			w.outcome(it, result, nil, "skipped: %s", it.Skipped)
 		case it.Unrestorable != "":
 			w.outcome(it, cluster.Failure, errors.New(it.Unrestorable), "")
 		}

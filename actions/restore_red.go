@@ -17,7 +17,7 @@ func (a *Restore) lost(ctx context.Context, env *Env, l *restore.Listings) error
 	l.Lost = map[string][]int{}
 	var open []string
 	for _, i := range l.Indices {
-		if !i.Closed {
+		if !i.Closed && !cluster.IsOwn(i.Name) {
 			open = append(open, i.Name)
 		}
 	}

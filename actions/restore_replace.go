@@ -105,7 +105,7 @@ func replacedHint(err error, it restore.Item) error {
 	if back := bringBack(it); back != "" {
 		return cluster.WithHint(err, "%s", back)
 	}
-	return err
+	return cluster.WithHint(err, "if the shards do not start, delete it: esnap index delete --guards off %s", it.Target)
 }
 
 // bringBack is the command that restores the newest good copy of an index that an item has

@@ -2,14 +2,9 @@ package cmd
 
 import (
 	"encoding/csv"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"maps"
-	"os"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -28,7 +23,7 @@ import (
 
 // checkOptions are the flags of esnap check.
 type checkOptions struct {
-	MaxAge, Grace, Settle, StalledAfter duration
+	MaxAge, Grace, Settle, StalledAfter, DrillAge duration
 
 	Repositories  []string
 	Indices       []string
@@ -70,7 +65,8 @@ UNKNOWN, also for errors.`,
 	f.StringVar(&o.Gaps, "gaps", "", "ok: days without an index are no warning")
 	f.StringVar(&o.IndexTimezone, "index-timezone", "", "zone of the dates in names of indices")
 	f.BoolVar(&o.Verify, "verify", false, "have every node write to the repositories")
-	f.StringVar(&o.State, "state", "", "file with what earlier checks saw, to tell lost from never there")
+	f.StringVar(&o.State, "state", "", "file with what earlier checks saw, and the last drill")
+	f.Var(&o.DrillAge, "drill-age", "how old the drill in --state may be (default 31d)")
 	f.StringVar(&o.FailOn, "fail-on", "", "critical: a warning ends with 0")
 	f.StringVar(&o.Attest, "attest", "", "write the result as a signed document to this file")
 	f.StringVar(&o.SigningKey, "signing-key-file", "", "the Ed25519 key for --attest (PKCS#8)")
@@ -122,59 +118,16 @@ func (o *checkOptions) options(app *App, p *plan.Plan) (check.Options, error) {
 	case (o.Attest == "") != (o.SigningKey == ""):
 		return check.Options{}, usagef("--attest and --signing-key-file need each other")
 	}
-	seen, err := readSeen(o.State)
+	state, err := readState(o.State)
 	if err != nil {
 		return check.Options{}, err
 	}
 	return check.Options{
 		Now: app.Now(), Plan: p, MaxAge: o.MaxAge.length, Grace: pick(o.Grace, 2*time.Hour), Repositories: o.Repositories, Indices: o.Indices,
 		Days: o.Days, GapsOK: o.Gaps == "ok", Rules: coverage.Rules{Zones: []*time.Location{zone}, Settle: pick(o.Settle, coverage.DefaultSettle)},
-		StalledAfter: pick(o.StalledAfter, 12*time.Hour), Verify: o.Verify, Seen: seen,
+		StalledAfter: pick(o.StalledAfter, 12*time.Hour), Verify: o.Verify, Seen: state.seen(), Drill: state.Drill,
+		DrillAge: pick(o.DrillAge, 31*24*time.Hour),
 	}, nil
-}
-
-// seenState is the file of --state.
-type seenState struct {
-	Seen []string `json:"seen"`
-}
-
-func readSeen(file string) (map[string]bool, error) {
-	if file == "" {
-		return nil, nil
-	}
-	data, err := os.ReadFile(file)
-	if errors.Is(err, fs.ErrNotExist) {
-		return map[string]bool{}, nil
-	}
-	var state seenState
-	if err == nil {
-		err = json.Unmarshal(data, &state)
-	}
-	if err != nil {
-		return nil, usagef("--state: %s cannot be read: %s", file, err)
-	}
-	seen := map[string]bool{}
-	for _, n := range state.Seen {
-		seen[n] = true
-	}
-	return seen, nil
-}
-
-// writeSeen adds what this check saw to the file of --state.
-func writeSeen(file string, earlier, now map[string]bool) error {
-	if file == "" {
-		return nil
-	}
-	all := maps.Clone(now)
-	maps.Copy(all, earlier)
-	data, err := json.Marshal(seenState{slices.Sorted(maps.Keys(all))})
-	if err != nil {
-		return err
-	}
-	if err := os.WriteFile(file+".new", append(data, '\n'), 0o644); err != nil {
-		return err
-	}
-	return os.Rename(file+".new", file)
 }
 
 func runCheck(c *cobra.Command, app *App, o *checkOptions, args []string) error {
@@ -208,7 +161,7 @@ func runCheck(c *cobra.Command, app *App, o *checkOptions, args []string) error 
 	if err != nil {
 		return err
 	}
-	if err := writeSeen(o.State, options.Seen, r.Seen); err != nil {
+	if err := updateState(o.State, func(state *stateFile) { state.see(r.Seen) }); err != nil {
 		return err
 	}
 	var attested string

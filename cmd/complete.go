@@ -13,6 +13,8 @@ import (
 
 	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/connect"
+	"github.com/esnap/esnap/internal/history"
+	"github.com/esnap/esnap/internal/lock"
 	"github.com/esnap/esnap/internal/settings"
 	"github.com/esnap/esnap/internal/terminal"
 	"github.com/esnap/esnap/repository"
@@ -29,6 +31,7 @@ func addCompletion(app *App, root *cobra.Command) {
 	indices, repositories, snapshots := app.completeFrom(indexNames), app.completeFrom(repositoryNames), app.completeFrom(snapshotNames)
 	for path, f := range map[string]complete{
 		"run": actionFiles, "validate": actionFiles,
+		"lock release": upTo(1, app.completeFrom(lockNames)), "history show": upTo(1, app.completeFrom(recordNames)),
 		"restore": app.completeFrom(storedIndices), "mark": indices,
 		"index list": indices, "index show": upTo(1, indices), "index delete": indices,
 		"snapshot list": repositories, "snapshot show": upTo(2, inTurn(app.completeFrom(repositoryOrSnapshot), snapshots)), "snapshot create": inTurn(repositories, indices), "snapshot delete": inTurn(repositories, snapshots),
@@ -40,6 +43,7 @@ func addCompletion(app *App, root *cobra.Command) {
 	}
 	flags := map[string]complete{
 		"log-level": values("debug", "info", "warning", "error"), "log-format": values("text", "json"), "guards": values("on", "off"),
+		"lock":        values("off", "auto", "required"),
 		"color":       values("auto", "always", "never"),
 		"on-conflict": values("fail", "skip", "rename", "overwrite"), "once-per": values("hour", "day", "week", "month"),
 		"state":      values(string(cluster.Success), string(cluster.Partial), string(cluster.Failed), string(cluster.InProgress)),
@@ -223,6 +227,24 @@ func storedIndices(ctx context.Context, cl cluster.Cluster, c *cobra.Command, ar
 		for _, s := range in {
 			names = append(append(names, s.Indices...), s.DataStreams...)
 		}
+	}
+	return names, err
+}
+
+func lockNames(ctx context.Context, cl cluster.Cluster, _ *cobra.Command, _ []string, _ string) ([]string, error) {
+	list, err := lock.List(ctx, cl)
+	var names []string
+	for _, h := range list {
+		names = append(names, h.Name)
+	}
+	return names, err
+}
+
+func recordNames(ctx context.Context, cl cluster.Cluster, _ *cobra.Command, _ []string, _ string) ([]string, error) {
+	list, err := history.List(ctx, cl, 100)
+	var names []string
+	for _, r := range list {
+		names = append(names, r.ID)
 	}
 	return names, err
 }

@@ -57,6 +57,7 @@ cluster:
   # client_key: /etc/esnap/client.key
   # timeout: 30s            # of one request
   # connect_timeout: 10m    # how long to wait for a cluster that does not answer
+# history: true             # keep a record of each run in the cluster; see esnap history
 # Who is told how runs of action files end: docs/notifications.md.
 # notify:
 #   ping:

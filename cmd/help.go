@@ -26,7 +26,7 @@ func (a *App) columns() int {
 }
 
 // minor are the commands that share a line in the help of esnap.
-var minor = []string{"completion", "schema", "version"}
+var minor = []string{"completion", "config", "history", "lock", "purge", "schema", "version"}
 
 // help writes the help of a command: what it does, how it is used, examples, and its own
 // options. Those of all commands and the exit codes have help of their own.
@@ -59,7 +59,10 @@ func (a *App) help(c *cobra.Command) string {
 		}
 		b.WriteString("\nCommands:\n" + twoColumns(rows, width))
 		if !c.HasParent() {
-			b.WriteString("Also: " + strings.Join(minor, ", ") + "\n")
+			also := slices.DeleteFunc(slices.Clone(minor), func(name string) bool {
+				return !slices.ContainsFunc(c.Commands(), func(sub *cobra.Command) bool { return sub.Name() == name })
+			})
+			b.WriteString("Also: " + strings.Join(also, ", ") + "\n")
 		}
 	}
 	if c.Example != "" {

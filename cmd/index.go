@@ -13,6 +13,7 @@ import (
 	"github.com/esnap/esnap/actions"
 	"github.com/esnap/esnap/filters"
 	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/coverage"
 	"github.com/esnap/esnap/internal/near"
 	"github.com/esnap/esnap/internal/report"
 	"github.com/esnap/esnap/internal/terminal"
@@ -38,12 +39,14 @@ type indexJSON struct {
 	Docs       *int64   `json:"docs_count,omitempty"`
 	Bytes      *int64   `json:"store_size_in_bytes,omitempty"`
 	KeepUntil  any      `json:"keep_until,omitempty"`
+	// Copy is the newest complete copy, with --copies.
+	Copy *copyJSON `json:"newest_copy,omitempty"`
 }
 
 func newIndexList(app *App) *cobra.Command {
 	var f selectFlags
 	var l listFlags
-	var stats bool
+	var stats, copies bool
 	c := &cobra.Command{
 		Use: "list [INDEX...]", Aliases: []string{"ls"}, Short: "List indices",
 		Long: "List indices: all, or those selected by names, wildcard patterns and flags.\n--stats also shows documents and sizes; for that, every shard is queried.",
@@ -55,10 +58,10 @@ func newIndexList(app *App) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := l.check(app, indexColumns(stats)); err != nil {
+			if err := l.check(app, indexColumns(stats, copies || l.output == "wide")); err != nil {
 				return err
 			}
-			_, cl, err := app.reach(c)
+			x, cl, err := app.reach(c)
 			if err != nil {
 				return err
 			}
@@ -67,17 +70,50 @@ func newIndexList(app *App) *cobra.Command {
 				if err == nil && stats {
 					err = addStats(c.Context(), cl, list)
 				}
+				var held map[string]*copyJSON
+				if err == nil && (copies || l.output == "wide") {
+					held, err = newestCopies(c.Context(), x, cl, list)
+				}
 				if err != nil {
 					return err
 				}
-				return writeIndices(app, &l, list, stats)
+				return writeIndices(app, &l, list, stats, held)
 			})
 		},
 	}
 	f.add(c, cluster.Indices)
 	c.Flags().BoolVar(&stats, "stats", false, "also show documents and bytes")
-	l.add(c, indexColumns(true))
+	c.Flags().BoolVar(&copies, "copies", false, "also show the newest complete copy in a snapshot, as -o wide does")
+	l.add(c, indexColumns(true, true))
 	return c
+}
+
+// newestCopies finds the newest complete copy of each index, in all repositories.
+func newestCopies(ctx context.Context, x *session, cl cluster.Cluster, list []*cluster.Index) (map[string]*copyJSON, error) {
+	snapshots, err := snapshotsOf(ctx, x.log, cl, nil, true)
+	if err != nil {
+		return nil, err
+	}
+	live := make(map[string]*cluster.Index, len(list))
+	for _, i := range list {
+		live[i.Name] = i
+	}
+	held := map[string]*copyJSON{}
+	for _, s := range coverage.Ordered(snapshots) {
+		for _, name := range s.Indices {
+			i := live[name]
+			if i == nil {
+				continue
+			}
+			for _, c := range coverage.CopiesOf(i, []*cluster.Snapshot{s}, live, coverage.Rules{}) {
+				_, known := coverage.Ended(i, live, coverage.Rules{})
+				if c.Complete() || c.Whole && !known {
+					held[name] = &copyJSON{s.Repository, s.Name, jsonTime(s.Start), true}
+				}
+			}
+		}
+	}
+	return held, nil
 }
 
 // addStats asks for documents and bytes of the open indices.
@@ -148,10 +184,13 @@ func indexToJSON(i *cluster.Index) indexJSON {
 	return j
 }
 
-func indexColumns(stats bool) []column {
+func indexColumns(stats, copies bool) []column {
 	columns := []column{
 		{title: "index"}, {title: "status"}, {title: "created", utc: true}, {title: "age", right: true},
 		{title: "aliases", wide: true}, {title: "lifecycle", wide: true}, {title: "uuid", wide: true},
+	}
+	if copies {
+		columns = append(columns, column{title: "newest complete copy"})
 	}
 	if stats {
 		columns = append(columns, column{title: "docs", right: true}, column{title: "size", right: true})
@@ -159,7 +198,7 @@ func indexColumns(stats bool) []column {
 	return columns
 }
 
-func writeIndices(app *App, l *listFlags, list []*cluster.Index, stats bool) error {
+func writeIndices(app *App, l *listFlags, list []*cluster.Index, stats bool, held map[string]*copyJSON) error {
 	now := app.Now()
 	var rows []row
 	for _, i := range list {
@@ -167,6 +206,13 @@ func writeIndices(app *App, l *listFlags, list []*cluster.Index, stats bool) err
 		cells := []cell{
 			textCell(i.Name), textCell(j.Status), timeCell(i.Created), ageCell(now, i.Created),
 			textCell(strings.Join(i.Aliases, ",")), textCell(i.Lifecycle), textCell(i.UUID),
+		}
+		if held != nil {
+			text := textCell(unknown)
+			if j.Copy = held[i.Name]; j.Copy != nil {
+				text = textCell(j.Copy.Repository + "/" + j.Copy.Snapshot)
+			}
+			cells = append(cells, text)
 		}
 		if stats {
 			docs, size := textCell(unknown), textCell(unknown)
@@ -178,7 +224,7 @@ func writeIndices(app *App, l *listFlags, list []*cluster.Index, stats bool) err
 		}
 		rows = append(rows, row{cells, i.Name, j})
 	}
-	return l.write(app, indexColumns(stats), rows, "indices")
+	return l.write(app, indexColumns(stats, held != nil), rows, "indices")
 }
 
 func newIndexShow(app *App) *cobra.Command {
@@ -218,9 +264,16 @@ func newIndexShow(app *App) *cobra.Command {
 				return err
 			}
 			held := []string{}
+			rules := coverage.Rules{}
+			_, ended := coverage.Ended(i, nil, rules)
 			for _, s := range snapshots {
-				if s.HoldsGoodOf(i) {
-					held = append(held, s.Repository+"/"+s.Name)
+				if !s.Holds(i.Name) {
+					continue
+				}
+				for _, c := range coverage.CopiesOf(i, []*cluster.Snapshot{s}, nil, rules) {
+					if c.Complete() || c.Whole && !ended {
+						held = append(held, s.Repository+"/"+s.Name)
+					}
 				}
 			}
 			j := indexToJSON(i)
@@ -271,10 +324,14 @@ func (x *session) showCopies(ctx context.Context, cl cluster.Cluster, name strin
 		if !s.Holds(name) {
 			continue
 		}
-		j := copyJSON{s.Repository, s.Name, jsonTime(s.Start), s.HoldsGood(name)}
+		whole, until := coverage.In(name, s, coverage.Rules{})
+		j := copyJSON{s.Repository, s.Name, jsonTime(s.Start), whole}
 		state := "incomplete"
-		if j.Complete {
+		switch {
+		case whole:
 			state, complete = "complete", true
+		case !until.IsZero():
+			state, complete = "until "+stamp(until), true
 		}
 		rows, value = append(rows, []string{s.Repository + "/" + s.Name, stamp(s.Start), cluster.Age(x.Now(), s.Start), state}), append(value, j)
 	}

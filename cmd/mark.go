@@ -41,6 +41,7 @@ does, or end that protection. Other programs are not kept from deleting them.`,
 	f.Var(&o.KeepFor, "keep-for", "protect the indices from esnap's own deletions for this long, such as 30d")
 	f.BoolVar(&o.Remove, "remove", false, "end the protection")
 	settings.AddFlag(f, "dry-run")
+	reasonFlag(c)
 	outputFlag(c, &o.Output, "text", "json", "yaml")
 	return c
 }
@@ -75,7 +76,8 @@ func runMark(c *cobra.Command, app *App, o *markOptions, names []string) error {
 		until = app.Now().Add(o.KeepFor.length).UTC().Format("2006.01.02")
 	}
 	if !x.s.DryRun {
-		if list, err = remark(c, cl, list, until); err != nil {
+		err := x.recorded(ctx, cl, "mark", names, func() error { list, err = remark(c, cl, list, until); return err })
+		if err != nil {
 			return err
 		}
 	}

@@ -268,7 +268,8 @@ func newRepositoryUnregister(app *App) *cobra.Command {
 			if err := x.confirm(c.Context(), yes, question); err != nil {
 				return err
 			}
-			if err := repository.Unregister(c.Context(), cl, args[0]); err != nil {
+			err = x.recorded(c.Context(), cl, "unregister", args, func() error { return repository.Unregister(c.Context(), cl, args[0]) })
+			if err != nil {
 				return err
 			}
 			back, _ := json.Marshal(shown(r).Settings)
@@ -277,6 +278,7 @@ func newRepositoryUnregister(app *App) *cobra.Command {
 		},
 	}
 	c.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
+	reasonFlag(c)
 	settings.AddFlag(c.Flags(), "dry-run")
 	return c
 }

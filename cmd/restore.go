@@ -107,6 +107,7 @@ are protected from esnap's own deletions for 7 days.`,
 	f.BoolVarP(&o.Yes, "yes", "y", false, "do not ask")
 	settings.AddFlag(f, "dry-run")
 	settings.AddFlag(f, "deadline")
+	reasonFlag(c)
 	outputFlag(c, &o.Output, "table", "json", "yaml")
 	return c
 }

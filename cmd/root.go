@@ -46,7 +46,8 @@ When in doubt, it keeps the data and reports why.`,
 	root.AddCommand(
 		newRun(app), newValidate(app), newRestore(app), newMark(app),
 		newSnapshot(app), newRepository(app), newIndex(app),
-		newStatus(app), newCheck(app), newSimulate(app), newConfig(app), newSchema(app), newVersion(app), newOptions(app), newExitCodes(),
+		newStatus(app), newCheck(app), newDrill(app), newPurge(app), newSimulate(app), newLock(app), newHistory(app),
+		newConfig(app), newSchema(app), newVersion(app), newOptions(app), newExitCodes(),
 	)
 	root.AddCommand(newCurator(app)...)
 	root.SetHelpFunc(func(c *cobra.Command, _ []string) { _, _ = io.WriteString(c.OutOrStdout(), app.help(c)) })

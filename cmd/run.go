@@ -50,6 +50,7 @@ reference in docs/.`,
 	settings.AddFlag(f, "dry-run")
 	settings.AddFlag(f, "deadline")
 	settings.AddFlag(f, "guards")
+	settings.AddFlag(f, "lock")
 	f.StringSliceVar(&o.Only, "only", nil, "run only the actions with these ids")
 	f.StringSliceVar(&o.Skip, "skip", nil, "skip the actions with these ids")
 	f.Var(&o.Now, "now", "judge ages and names as of this time (dry run only)")

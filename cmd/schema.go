@@ -84,11 +84,17 @@ func Schema() *JSONSchema {
 	repo := object()
 	addFields(repo, reflect.TypeFor[plan.RepositoryKeys]())
 	repo.Properties["type"] = &JSONSchema{Enum: anys(slices.Sorted(maps.Keys(repository.Kinds)))}
-	root.Properties = map[string]*JSONSchema{
+	addFields(root, reflect.TypeFor[plan.FileKeys]())
+	lock := root.Properties["lock"]
+	lock.AnyOf, lock.Enum = nil, []any{false, nil} // off is a boolean in YAML
+	for _, mode := range plan.LockModes {
+		lock.Enum = append(lock.Enum, string(mode))
+	}
+	maps.Copy(root.Properties, map[string]*JSONSchema{
 		"repositories": {Type: "object", Description: "repositories that a run registers and verifies", AdditionalProperties: repo},
 		"defaults":     defaults,
 		"actions":      {Type: "object", Description: "actions, run in the order of their ids", AdditionalProperties: &JSONSchema{OneOf: anyAction}},
-	}
+	})
 	addNotice(root)
 	return root
 }

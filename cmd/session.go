@@ -34,6 +34,7 @@ type session struct {
 	// unattended means that a file is run with nobody waiting at a terminal.
 	unattended bool
 	advises    bool
+	reason     string // --reason, for the history
 }
 
 // open reads the settings and sets up logging.
@@ -48,6 +49,7 @@ func (a *App) open(c *cobra.Command) (*session, error) {
 		progress: a.ErrTTY && a.getenv("CI") == "" && a.getenv("TERM") != "dumb" && !flag("no-progress"),
 	}
 	x.quiet = flag("quiet")
+	x.reason, _ = c.Flags().GetString("reason")
 	a.redact = s.Redact
 	if a.colours(s.Color) {
 		a.Out = terminal.WithColours(a.Out)
@@ -241,6 +243,7 @@ func (x *session) job(p *plan.Plan, o run.Options) job.Job {
 		In: x.In, Plan: p, Flavour: flavour.Native, Settings: x.s, Clock: job.Clock{Now: x.Now, Watch: x.Watch}, Version: Version(), Options: o,
 		Dial:           func() (cluster.Cluster, error) { return x.dial(p == nil) },
 		TerminationLog: x.TerminationLog, ItemLevel: slog.LevelDebug, Observers: run.Observers{x},
+		Warn: func(text string) { x.log.Warn(text) }, Reason: x.reason,
 	}
 	if f := x.s.LogFile; f != "" && f != "-" { // a record that stays when the run is killed before it reports
 		j.ItemLevel = slog.LevelInfo

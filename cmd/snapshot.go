@@ -15,6 +15,7 @@ import (
 	"github.com/esnap/esnap/actions"
 	"github.com/esnap/esnap/filters"
 	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/coverage"
 	"github.com/esnap/esnap/internal/near"
 	"github.com/esnap/esnap/internal/plan"
 	"github.com/esnap/esnap/internal/report"
@@ -45,6 +46,8 @@ type snapshotJSON struct {
 	Failures    []cluster.ShardFailure `json:"failures"`
 	Indices     []string               `json:"indices,omitempty"`
 	Holding     string                 `json:"holding,omitempty"` // with --holding: complete or incomplete
+	// HoldingUntil is until when an incomplete copy without missing shards may reach.
+	HoldingUntil any `json:"holding_until,omitempty"`
 
 	Metadata map[string]cluster.Origin `json:"metadata,omitempty"` // with show
 }
@@ -207,11 +210,16 @@ func writeSnapshots(app *App, l *listFlags, list []*cluster.Snapshot, holding st
 		}
 		j := toJSON(s)
 		if holding != "" {
+			complete, until := coverage.In(holding, s, coverage.Rules{})
 			j.Holding = "incomplete"
-			if s.HoldsGood(holding) {
-				j.Holding = "complete"
+			text := j.Holding
+			switch {
+			case complete:
+				j.Holding, text = "complete", "complete"
+			case !until.IsZero():
+				j.HoldingUntil, text = jsonTime(until), "until "+stamp(until)
 			}
-			cells = append(cells, textCell(j.Holding))
+			cells = append(cells, textCell(text))
 		}
 		rows = append(rows, row{cells, name, j})
 	}
@@ -470,6 +478,7 @@ func deleteFlags(c *cobra.Command, yes, failOnSpared, skew *bool) {
 	settings.AddFlag(f, "dry-run")
 	settings.AddFlag(f, "deadline")
 	settings.AddFlag(f, "guards")
+	reasonFlag(c)
 }
 
 // deleteQuestion is the question that a deleting command asks before it deletes.

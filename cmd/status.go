@@ -32,11 +32,12 @@ func newStatus(app *App) *cobra.Command {
 	var output string
 	var watch bool
 	c := &cobra.Command{
-		Use: "status", Short: "Show running snapshot operations", Args: noArgs,
-		Long:    "Show the snapshots, snapshot deletions and restores that are running, with shards,\nbytes and the estimated remaining time.",
+		Use: "status", Short: "Show running snapshot operations and locks", Args: noArgs,
+		Long: `Show the snapshots, snapshot deletions and restores that are running, with shards,
+bytes and the estimated remaining time, and the locks that runs hold.`,
 		Example: "  esnap status\n  esnap status --watch",
 		RunE: func(c *cobra.Command, _ []string) error {
-			_, cl, err := app.reach(c)
+			x, cl, err := app.reach(c)
 			if err != nil {
 				return err
 			}
@@ -44,7 +45,7 @@ func newStatus(app *App) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return app.repeat(c.Context(), watch, func() error { return writeStatus(c.Context(), app, cl, server, output) })
+			return app.repeat(c.Context(), watch, func() error { return x.writeStatus(c.Context(), cl, server, output) })
 		},
 	}
 	c.Flags().BoolVar(&watch, "watch", false, "repeat every 5 seconds")
@@ -52,10 +53,22 @@ func newStatus(app *App) *cobra.Command {
 	return c
 }
 
-func writeStatus(ctx context.Context, app *App, cl cluster.Cluster, server cluster.Server, output string) error {
+func (x *session) writeStatus(ctx context.Context, cl cluster.Cluster, server cluster.Server, output string) error {
+	app := x.App
 	ops, err := cl.Running(ctx)
 	if err != nil {
 		return err
+	}
+	held, clock, lockErr := locks(ctx, cl)
+	if lockErr != nil {
+		x.log.Warn("the locks of runs cannot be read: " + lockErr.Error())
+	}
+	var heldValue []lockJSON // null if they cannot be read
+	if lockErr == nil {
+		heldValue = []lockJSON{}
+	}
+	for _, h := range held {
+		heldValue = append(heldValue, toLockJSON(h, clock))
 	}
 	now := app.Now()
 	value := []operationJSON{}
@@ -89,11 +102,16 @@ func writeStatus(ctx context.Context, app *App, cl cluster.Cluster, server clust
 	}
 	if output == "table" {
 		terminal.Fprintf(app.Out, "%s, cluster %s\n", server, server.Name)
+		for i, h := range held {
+			terminal.Fprintf(app.Out, "lock %s: %s, %s, acquired %s ago, renewed %s ago\n", h.Name, heldValue[i].State, h,
+				cluster.Age(clock, h.Acquired), cluster.Age(clock, h.Renewed))
+		}
 		if len(ops) == 0 {
 			fmt.Fprintln(app.Out, "no snapshot, snapshot deletion or restore is running")
 			return nil
 		}
 	}
 	columns := []column{{title: "operation"}, {title: "snapshot"}, {title: "age", right: true}, {title: "progress"}, {title: "time left", right: true}}
-	return writeList(app.Out, output, columns, rows, nil, map[string]any{"schema_version": report.SchemaVersion, "server": server.String(), "cluster_name": server.Name, "operations": value})
+	return writeList(app.Out, output, columns, rows, nil, map[string]any{"schema_version": report.SchemaVersion, "server": server.String(),
+		"cluster_name": server.Name, "operations": value, "locks": heldValue})
 }

@@ -367,3 +367,30 @@ func TestRetainIsChecked(t *testing.T) {
 		require.ErrorContains(t, policy(set).Validate(cluster.Snapshots, nil), text)
 	}
 }
+
+// BenchmarkCover judges 5,000 snapshots of 300 days each.
+func BenchmarkCover(b *testing.B) {
+	begin := clock("2012-01-01 03:00")
+	names := map[string]string{}
+	var list []*cluster.Snapshot
+	for n := range 5000 {
+		start := begin.AddDate(0, 0, n)
+		var held []string
+		for d := range 300 {
+			name := "logs-" + start.AddDate(0, 0, -d).Format("2006.01.02")
+			if names[name] == "" {
+				names[name] = name
+			}
+			held = append(held, names[name])
+		}
+		list = append(list, taken("logs-"+start.Format("20060102"), start, held...))
+	}
+	f := policy(func(f *Retain) { f.Cover = span(400 * 24 * time.Hour) })
+	require.NoError(b, f.Validate(cluster.Snapshots, nil))
+	items := cluster.Items(list)
+	now := begin.AddDate(0, 0, 5000)
+	b.ReportAllocs()
+	for b.Loop() {
+		require.Len(b, f.Judge(now, items), 5000)
+	}
+}

@@ -4,6 +4,7 @@ package integration
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 
@@ -106,5 +107,31 @@ actions:
 		require.Equal(e, []string{none}, e.indices(e.prefix))
 		_, stderr := e.want(4, "index", "delete", none, "--max-items", "1", "--require-snapshot", repository, "--yes")
 		require.Contains(e, stderr, "require_snapshot")
+	})
+}
+
+// TestDrill restores an index for a test, compares it, and removes it again.
+func TestDrill(t *testing.T) {
+	forEachServer(t, func(e *env) {
+		repository, logs := e.prefix+"repo", e.prefix+"logs-"
+		e.template(e.prefix+"*", "esnap-drill-"+e.prefix+"*")
+		e.register(repository, e.location("repo"), nil)
+		e.fill(10, map[string]int{logs + e.day(3): 5, logs + e.day(2): 7})
+		e.take(repository, e.prefix+"s-1", logs+e.day(3), logs+e.day(2))
+		file := e.prefix + "state.json"
+		writeFile(e, file, "{}")
+		e.Cleanup(func() { _ = os.Remove(file) })
+		stdout, _ := e.want(0, "drill", "--repository", repository, "--state", file)
+		require.Regexp(e, logs+e.day(2)+` .* passed +7 +7 `, stdout)
+		require.Len(e, e.indices(e.prefix), 2)
+		require.Empty(e, e.indices("esnap-drill-"+e.prefix))
+
+		// Documents that the copy lacks are noticed.
+		e.fill(10, map[string]int{logs + e.day(2): 9})
+		stdout, _ = e.want(1, "drill", "--repository", repository, "--state", file)
+		require.Contains(e, stdout, "the copy has 7 documents")
+		code, out, _ := e.esnap("check", "--max-age", "1d", "--repository", repository, "--state", file)
+		require.Equal(e, 2, code, out)
+		require.Contains(e, out, "drill "+logs+e.day(2))
 	})
 }

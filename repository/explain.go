@@ -40,6 +40,7 @@ var diagnoses = sync.OnceValue(func() []diagnosis {
 		{regexp.MustCompile(`(?i)read-only file system`), "the storage is mounted read-only: mount it writable, or register the repository with readonly: true"},
 		{regexp.MustCompile(`(?i)stale (?:nfs )?file handle`), "the NFS mount is stale: mount the share again on that node"},
 		{regexp.MustCompile(`(?i)no space left on device`), "the storage is full: delete old snapshots or enlarge the storage"},
+		{regexp.MustCompile(`(?i)input/output error`), "the storage reports an input/output error: check its disk, and its mount on every node"},
 		{regexp.MustCompile(`Error Code: NoSuchBucket|The specified bucket does not exist`), "the bucket does not exist: create it, or correct the setting bucket"},
 		{regexp.MustCompile(`InvalidBucketName|The specified bucket is not valid|Bucket cannot be empty`), "the setting bucket is missing or not a valid bucket name"},
 		{regexp.MustCompile(`InvalidAccessKeyId|Access Key Id you provided does not exist`), "the S3 server does not know the access key: set s3.client.NAME.access_key in the keystore of every node, and reload the keystore"},
@@ -59,6 +60,11 @@ var diagnoses = sync.OnceValue(func() []diagnosis {
 		// Elasticsearch 8 and 9 report no more than this; the others report it around the reason.
 		{regexp.MustCompile(`RemoteTransportException(?:: )?\[{1,2}([^\[\]]+)\]\[[^\]]*\]\[internal:admin/repository/verify\]`),
 			"node $1 cannot use the repository: give the node the same path.repo and mount as the others, and restart it"},
+		// What the frames around any reason say, where the reason itself is of no known kind.
+		{regexp.MustCompile(`could not read repository data from index blob`),
+			"the index file of the repository is damaged or incomplete: bring it back from a backup of the storage, or register a new location"},
+		{regexp.MustCompile(`failed to create blob container|failed to create snapshot\n(?s:.*)NoSuchFileException`),
+			"check that the storage is mounted on every node, and that the folder exists"},
 	}
 })
 
@@ -97,6 +103,8 @@ func advise(err error) string {
 		switch c.Type {
 		case "access_denied_exception":
 			words.WriteString("AccessDeniedException[" + c.Reason + "]\n")
+		case "no_such_file_exception":
+			words.WriteString("NoSuchFileException[" + c.Reason + "]\n")
 		case "unknown_host_exception":
 			words.WriteString("unknown_host_exception " + c.Reason + "\n")
 		default:

@@ -38,6 +38,9 @@ type Spec struct {
 	Type     string
 	Settings map[string]any
 	Ensure   Mode
+	// Owner is the uuid of the cluster that writes to a place where snapshots of another
+	// cluster are; empty: not said.
+	Owner string
 }
 
 // SettingType is the type of a setting's value.
@@ -362,6 +365,31 @@ func Unregister(ctx context.Context, c cluster.Cluster, name string) error {
 	return nil
 }
 
+// ours refuses to write to a newly registered place with snapshots of another cluster:
+// two clusters that write to one place destroy it. What was registered is taken out of the
+// cluster again. Snapshots that do not say who took them count as ours.
+func ours(ctx context.Context, c cluster.Cluster, st State, held []*cluster.Snapshot) error {
+	s := st.Spec
+	if fmt.Sprint(s.Settings["readonly"]) == "true" || s.Type == "url" {
+		return nil
+	}
+	here, err := c.Server(ctx)
+	if err != nil {
+		return err
+	}
+	at := slices.IndexFunc(held, func(x *cluster.Snapshot) bool { return x.Foreign(here) })
+	if at < 0 || s.Owner == here.UUID {
+		return nil
+	}
+	if len(st.Drift) == 0 {
+		if err := Unregister(ctx, c, s.Name); err != nil {
+			return err
+		}
+	}
+	return cluster.WithHint(cluster.Refuse("repository %s contains snapshots of another cluster, %s, such as %s", s.Name, held[at].Cluster, held[at].Name),
+		"two clusters that write to one place destroy it: readonly: true only reads; if the other cluster no longer writes there, owner: %s says that this one does", here.UUID)
+}
+
 // register creates or updates a repository, verifies it, and counts the snapshots that
 // the place already contains.
 func register(ctx context.Context, c cluster.Cluster, st State) (State, error) {
@@ -384,6 +412,9 @@ func register(ctx context.Context, c cluster.Cluster, st State) (State, error) {
 	held, err := c.Snapshots(ctx, s.Name, false)
 	if err != nil {
 		return st, fmt.Errorf("cannot list the snapshots in the repository: %w", Explain(err))
+	}
+	if err := ours(ctx, c, st, held); err != nil {
+		return st, err
 	}
 	if st.Holds = len(held); st.Holds > 0 {
 		st.Newest = held[len(held)-1].Start

@@ -210,6 +210,14 @@ func TestExplainsFileSystems(t *testing.T) {
 		said(t, 500, frame(`{"type":"file_system_exception","reason":"/backup/tests-x: Read-only file system"}`)))
 	require.Equal(t, "the NFS mount is stale: mount the share again on that node", said(t, 500, frame(`{"type":"file_system_exception","reason":"/backup: Stale file handle"}`)))
 	require.Equal(t, "the storage is full: delete old snapshots or enlarge the storage", said(t, 500, frame(`{"type":"i_o_exception","reason":"No space left on device"}`)))
+	for reason, advice := range map[string]string{
+		"/backup/x: Input/output error":                      "input/output error: check its disk",
+		"[r] could not read repository data from index blob": "index file of the repository is damaged",
+		`failed to create blob container","caused_by":{"type":"no_such_file_exception","reason":"/backup/x"},"x":"`: "mounted on every node",
+		`failed to create snapshot","caused_by":{"type":"no_such_file_exception","reason":"/backup/x"},"x":"`:       "mounted on every node",
+	} {
+		require.Contains(t, said(t, 500, frame(`{"type":"repository_exception","reason":"`+reason+`"}`)), advice)
+	}
 }
 
 // Bodies of real servers: the frame of each server around the innermost cause.
@@ -337,5 +345,39 @@ func TestRegisterWhoseReplyIsLost(t *testing.T) {
 			}
 			require.ErrorContains(t, err, c.want)
 		})
+	}
+}
+
+// TestPlaceOfAnotherCluster: a place with another cluster's snapshots is not taken over.
+func TestPlaceOfAnotherCluster(t *testing.T) {
+	setup := func(taker string) *memory.Memory {
+		c := memory.New()
+		c.AddSnapshot("theirs", cluster.Snapshot{Name: "s", Indices: []string{"i"}, Cluster: taker})
+		require.NoError(t, c.UnregisterRepository(t.Context(), cluster.UnregisterRepository{Name: "theirs"}))
+		return c
+	}
+	spec := func(change func(*repository.Spec)) repository.Spec {
+		s := repository.Spec{Name: "mine", Type: "fs", Settings: map[string]any{"location": "theirs"}}
+		change(&s)
+		return s
+	}
+	c := setup("another-uuid")
+	_, err := repository.Ensure(t.Context(), c, spec(func(*repository.Spec) {}), false)
+	var refused *cluster.Refused
+	require.ErrorAs(t, err, &refused)
+	require.ErrorContains(t, err, "repository mine contains snapshots of another cluster, another-uuid, such as s")
+	require.Contains(t, cluster.Hint(err), "owner: memory-cluster-uuid")
+	_, err = c.Repository(t.Context(), "mine")
+	require.ErrorIs(t, err, cluster.ErrNoRepository)
+	for _, change := range []func(*repository.Spec){
+		func(s *repository.Spec) { s.Owner = "memory-cluster-uuid" },
+		func(s *repository.Spec) { s.Settings["readonly"] = true },
+	} {
+		_, err := repository.Ensure(t.Context(), setup("another-uuid"), spec(change), false)
+		require.NoError(t, err)
+	}
+	for _, taker := range []string{"", "memory-cluster-uuid"} {
+		_, err := repository.Ensure(t.Context(), setup(taker), spec(func(*repository.Spec) {}), false)
+		require.NoError(t, err)
 	}
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/coverage"
+	"github.com/esnap/esnap/internal/drill"
 	"github.com/esnap/esnap/internal/plan"
 )
 
@@ -88,6 +89,9 @@ type Options struct {
 	Verify bool
 	// Seen are the indices that an earlier check saw; nil: not known.
 	Seen map[string]bool
+	// Drill is the last drill; nil: not known. DrillAge is how old it may be.
+	Drill    *drill.Result
+	DrillAge time.Duration
 }
 
 // Report is the result of a check.
@@ -145,6 +149,7 @@ func Run(ctx context.Context, c cluster.Cluster, o Options) (*Report, error) {
 		k.calendar(k.days(pattern, k.repositories, o.Now.AddDate(0, 0, -o.Days), true))
 	}
 	k.operations(ctx)
+	k.drill()
 	if o.Verify {
 		k.verify(ctx)
 	}
@@ -205,16 +210,7 @@ func (k *checker) wanted() []string {
 	if len(k.Options.Repositories) > 0 || k.Plan == nil {
 		return k.Options.Repositories
 	}
-	names := []string{}
-	for _, spec := range k.Plan.Repositories {
-		names = append(names, spec.Name)
-	}
-	for _, s := range k.Plan.Steps {
-		if r := s.Repository(); r != "" && !slices.Contains(names, r) {
-			names = append(names, r)
-		}
-	}
-	return names
+	return k.Plan.RepositoryNames()
 }
 
 func (k *checker) add(level Level, about, name, text, hint string) {
@@ -298,6 +294,28 @@ func (k *checker) operations(ctx context.Context) {
 		if !o.Started.IsZero() && k.Now.Sub(o.Started) > k.StalledAfter {
 			k.add(Warning, "operation", o.String(), "has been running for "+cluster.Age(k.Now, o.Started), "esnap status shows its progress")
 		}
+	}
+}
+
+// drill judges the last drill.
+func (k *checker) drill() {
+	d := k.Drill
+	if d == nil {
+		return
+	}
+	age := k.Now.Sub(d.Time)
+	text := fmt.Sprintf("%s of %d restored and compared %s ago", cluster.Count(d.Passed(), "index"), len(d.Copies), cluster.Age(k.Now, d.Time))
+	switch {
+	case d.Failures() > 0:
+		for _, c := range d.Copies {
+			if c.State == drill.Failed {
+				k.add(Critical, "drill", c.Index, fmt.Sprintf("%s/%s: %s", c.Repository, c.Snapshot, c.Reason), "")
+			}
+		}
+	case age > k.DrillAge:
+		k.add(Warning, "drill", "", text+"; it may be "+cluster.FormatDuration(k.DrillAge)+" ago", "esnap drill makes one")
+	default:
+		k.add(OK, "drill", "", text, "")
 	}
 }
 

@@ -215,7 +215,8 @@ func patterns(snapshots []*cluster.Snapshot, live []*cluster.Index, p *plan.Plan
 func (k *checker) unselected() {
 	var users []*cluster.Index
 	for _, i := range k.indices {
-		if !i.System && !i.Hidden && i.Mount == nil && i.RestoredFrom == "" && i.KeepUntil().IsZero() {
+		foreign := i.Mount != nil || i.RestoredFrom != "" || i.Drill != "" || !i.KeepUntil().IsZero()
+		if !i.System && !i.Hidden && !cluster.IsOwn(i.Name) && !foreign {
 			users = append(users, i)
 		}
 	}

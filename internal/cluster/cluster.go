@@ -18,6 +18,7 @@ type Reader interface {
 	IndexReader
 	SnapshotReader
 	RepositoryReader
+	DocumentReader
 	Batcher
 }
 
@@ -171,4 +172,8 @@ type Writer interface {
 	MountSnapshot(ctx context.Context, r MountSnapshot) error
 	// UpdateAliases adds and removes aliases in one step.
 	UpdateAliases(ctx context.Context, r UpdateAliases) error
+	// PutDocument writes a document of esnap's own and returns its version.
+	PutDocument(ctx context.Context, r PutDocument) (DocumentVersion, error)
+	// DeleteDocument deletes a document of esnap's own.
+	DeleteDocument(ctx context.Context, r DeleteDocument) error
 }

@@ -18,7 +18,8 @@ type Overlay struct {
 	aliases      []AliasAction
 	closed       map[string]bool // or opened: false
 	settings     map[string]map[string]string
-	copies       map[string]string // of what an index that is made holds the documents
+	documents    map[string]map[string]*Document // by index and id; nil: deleted
+	copies       map[string]string               // of what an index that is made holds the documents
 }
 
 // DryRun is the cluster as it would be: reads are real, with the effects of the
@@ -29,7 +30,7 @@ func DryRun(r Reader, now time.Time, fixedNow bool, record func(Op)) Cluster {
 	o := &Overlay{
 		now: now, indices: map[string]*Index{}, snapshots: map[string][]*Snapshot{},
 		deleted: map[[2]string]bool{}, repositories: map[string]*Repository{}, closed: map[string]bool{}, settings: map[string]map[string]string{},
-		copies: map[string]string{},
+		copies: map[string]string{}, documents: map[string]map[string]*Document{},
 	}
 	as := assumed{r, o}
 	return Intercept(as, nil, func(ctx context.Context, op Op, _ func() error) error {

@@ -14,7 +14,9 @@ var (
 	ErrNoIndex      = errors.New("no such index")
 	ErrNoSnapshot   = errors.New("no such snapshot")
 	ErrNoRepository = errors.New("no such repository")
+	ErrNoDocument   = errors.New("no such document")
 	ErrExists       = errors.New("already exists")
+	ErrChanged      = errors.New("was changed meanwhile")
 	ErrBusy         = errors.New("another snapshot operation is running")
 	ErrReadOnly     = errors.New("repository is read-only")
 	ErrRepository   = errors.New("repository cannot be used")
@@ -33,6 +35,9 @@ var (
 	// ErrOtherCluster means that an address does not lead to the cluster that was read
 	// before, or does not show whether it does: nothing is written.
 	ErrOtherCluster = errors.New("another cluster answers")
+	// ErrLockLost means that the run does not hold the lock of its job any more: nothing more
+	// is written.
+	ErrLockLost = errors.New("this run has lost the lock of its job")
 	// ErrServer is any other failure a server reported.
 	ErrServer = errors.New("server error")
 )

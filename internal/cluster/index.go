@@ -35,6 +35,7 @@ type Index struct {
 	// the last day of its protection, as the restore request set them. Both are removed
 	// when the alias has replaced them.
 	RestoredFrom, KeepMark string
+	Drill                  string   // the run that restored it for a drill: a copy that is to be removed
 	Blocks                 []string // that keep it from being changed: read_only, write, …; sorted
 
 	// Holders is FactHolders: for each repository that was asked for, the snapshots that
@@ -82,11 +83,13 @@ const (
 	SettingShrink       = "index.routing.allocation.exclude.esnap_shrink"
 	SettingKeepUntil    = "index.routing.allocation.exclude.esnap_keep_until"
 	SettingRestoredFrom = "index.routing.allocation.exclude.esnap_restored_from"
+	// SettingDrill is the id of the drill that restored a copy, which it removes again.
+	SettingDrill = "index.routing.allocation.exclude.esnap_drill"
 )
 
 // ReadSettings reads what a listing needs from an index's settings, flat names and text.
 func (i *Index) ReadSettings(s map[string]string) {
-	i.KeepMark, i.RestoredFrom = s[SettingKeepUntil], s[SettingRestoredFrom]
+	i.KeepMark, i.RestoredFrom, i.Drill = s[SettingKeepUntil], s[SettingRestoredFrom], s[SettingDrill]
 	switch s["index.store.type"] {
 	case "snapshot":
 		i.Mount = &Mount{s["index.store.snapshot.repository_name"], s["index.store.snapshot.snapshot_name"], s["index.store.snapshot.snapshot_uuid"]}

@@ -48,6 +48,15 @@ func (i intercept) UpdateAliases(ctx context.Context, r UpdateAliases) error {
 	return i.around(ctx, r, func() error { return i.w.UpdateAliases(ctx, r) })
 }
 
+func (i intercept) PutDocument(ctx context.Context, r PutDocument) (v DocumentVersion, err error) {
+	err = i.around(ctx, r, func() error { v, err = i.w.PutDocument(ctx, r); return err })
+	return v, err
+}
+
+func (i intercept) DeleteDocument(ctx context.Context, r DeleteDocument) error {
+	return i.around(ctx, r, func() error { return i.w.DeleteDocument(ctx, r) })
+}
+
 func (i intercept) ShrinkIndex(ctx context.Context, r ShrinkIndex) error {
 	return i.around(ctx, r, func() error { return i.w.ShrinkIndex(ctx, r) })
 }

@@ -337,3 +337,44 @@ func TestDryRunKnowsBlocks(t *testing.T) {
 	require.NoError(t, c.PutIndexSettings(ctx, PutIndexSettings{Names: []string{"ro"}, Settings: map[string]any{"index.blocks.read_only": false}}), "a block may be lifted")
 	require.NoError(t, c.DeleteIndices(ctx, DeleteIndices{Names: []string{"ro"}}), "and then it is")
 }
+
+func (*stub) Document(_ context.Context, index, id string) (Document, error) {
+	if id == "there" {
+		return Document{ID: id, Time: stubStart}, nil
+	}
+	return Document{}, &Error{Op: "read", Kind: ErrNoDocument}
+}
+
+func (*stub) Documents(context.Context, DocumentQuery) ([]Document, error) {
+	return []Document{{ID: "there", Time: stubStart}}, nil
+}
+
+// TestDocumentsOfADryRun: written and deleted ones are assumed.
+func TestDocumentsOfADryRun(t *testing.T) {
+	ctx := t.Context()
+	var asked []Op
+	c := DryRun(&stub{}, stubNow, false, func(op Op) { asked = append(asked, op) })
+	ids := func(q DocumentQuery) (ids []string) {
+		q.Index = "i"
+		list, err := c.Documents(ctx, q)
+		require.NoError(t, err)
+		for _, d := range list {
+			ids = append(ids, d.ID)
+		}
+		return ids
+	}
+	_, err := c.PutDocument(ctx, PutDocument{Index: "i", ID: "made", Time: stubNow, Body: "x"})
+	require.NoError(t, err)
+	d, err := c.Document(ctx, "i", "made")
+	require.NoError(t, err)
+	require.Equal(t, `"x"`, string(d.Body))
+	require.Equal(t, []string{"made", "there"}, ids(DocumentQuery{Limit: 5}))
+	require.Equal(t, []string{"made"}, ids(DocumentQuery{Limit: 1}))
+	require.Equal(t, []string{"there"}, ids(DocumentQuery{Limit: 5, Before: stubNow}))
+	require.NoError(t, c.DeleteDocument(ctx, DeleteDocument{Index: "i", ID: "there"}))
+	_, err = c.Document(ctx, "i", "there")
+	require.ErrorIs(t, err, ErrNoDocument)
+	require.Equal(t, []string{"made"}, ids(DocumentQuery{Limit: 5}))
+	require.Len(t, asked, 2)
+	require.Equal(t, []string{"i/made"}, asked[0].Intent().Names)
+}

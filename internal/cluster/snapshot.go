@@ -44,6 +44,8 @@ type Snapshot struct {
 	// nil: nothing, or not read.
 	Origin *Origin
 
+	Elsewhere bool // FactOrigin: another cluster took it
+
 	Mounted []string // FactMounts: indices that are mounted from it
 
 	// LiveIndices is FactLive: the cluster's indices by name. All snapshots share one map.

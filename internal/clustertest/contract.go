@@ -88,6 +88,7 @@ func Contract(t *testing.T, fixture func(t *testing.T) Fixture) {
 		{"restore with aliases", contract.testRestoreAliases},
 		{"long names", contract.testLongNames},
 		{"batches", contract.testBatches},
+		{"documents", contract.testDocuments},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			c := contract{T: t, Fixture: fixture(t), ctx: t.Context()}

@@ -158,6 +158,19 @@ func CopiesOf(i *cluster.Index, holders []*cluster.Snapshot, live map[string]*cl
 	return copies
 }
 
+// In judges the copy of an index by its name alone, in a snapshot that lists it: whether it
+// is complete, or until when it may reach if its snapshot was started before that. For a
+// name that does not say when the index ended, a copy without missing shards is complete.
+func In(name string, s *cluster.Snapshot, rules Rules) (complete bool, until time.Time) {
+	if !s.HoldsGood(name) {
+		return false, time.Time{}
+	}
+	if end := endOf(name, nil, nil, rules); !end.at.IsZero() && !end.before(s) {
+		return false, s.Start
+	}
+	return true, time.Time{}
+}
+
 // Ended reports when an index is written to for the last time, as far as names and the
 // cluster say; ok is false if they do not.
 func Ended(i *cluster.Index, live map[string]*cluster.Index, rules Rules) (at time.Time, ok bool) {

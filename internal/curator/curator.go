@@ -171,6 +171,7 @@ func (x *session) run(ctx context.Context, j job.Job, single bool) error {
 		}
 		return nil
 	}
+	j.Warn = func(text string) { x.log.Warn(text) }
 	e := j.Run(ctx)
 	if e.Err != nil && e.Stage != run.StageConnect {
 		return e.Err

@@ -71,6 +71,7 @@ func (w *wire) ServeHTTP(out http.ResponseWriter, r *http.Request) {
 			reply = strings.Replace("{"+member+","+rest, ",}", "}", 1)
 		}
 	}
+	reply = strings.Replace(reply, `"metadata":{`, `"metadata":{"cluster_uuid":"u",`, 1)
 	_, _ = io.WriteString(out, reply)
 }
 

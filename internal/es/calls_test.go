@@ -11,8 +11,9 @@ import (
 )
 
 const (
-	listing = "cluster_uuid,blocks.global,metadata.indices.*.state,metadata.indices.*.aliases,metadata.indices.*.system," +
-		`metadata.indices.*.settings.index\.uuid,metadata.indices.*.settings.index\.creation_date,metadata.indices.*.settings.index\.hidden,metadata.indices.*.settings.index\.lifecycle\.name,` +
+	listing = "cluster_uuid,metadata.cluster_uuid,blocks.global,metadata.indices.*.state,metadata.indices.*.aliases," +
+		`metadata.indices.*.system,metadata.indices.*.settings.index\.uuid,metadata.indices.*.settings.index\.creation_date,` +
+		`metadata.indices.*.settings.index\.hidden,metadata.indices.*.settings.index\.lifecycle\.name,` +
 		`metadata.indices.*.settings.index\.routing\.allocation\.exclude\.esnap_*,metadata.indices.*.settings.index\.blocks\.*,metadata.indices.*.settings.index\.store\.*,` +
 		`metadata.indices.*.settings.index\.searchable_snapshot\.*,metadata.indices.*.rollover_info.*.time,metadata.data_stream.data_stream.*.indices.index_name&flat_settings=true`
 	snapshots = "snapshots.snapshot,snapshots.uuid,snapshots.version,snapshots.state,snapshots.reason,snapshots.include_global_state," +
@@ -165,7 +166,8 @@ func TestReads(t *testing.T) {
 		{"sizes, from the listing's details", func(c *Client) (any, error) { return c.SnapshotSizes(ctx, "r", "s") },
 			[]exchange{
 				{line: "GET /", reply: root8197},
-				{line: "GET /_snapshot/r/s?filter_path=snapshots.snapshot,snapshots.index_details.*.size_in_bytes,failures&index_details=true", reply: `{"snapshots":[{"index_details":{"good1":{"size_in_bytes":67653},"good2":{"size_in_bytes":35479}}}]}`},
+				{line: "GET /_snapshot/r/s?filter_path=snapshots.snapshot,snapshots.index_details.*.size_in_bytes,failures&index_details=true",
+					reply: `{"snapshots":[{"snapshot":"s","index_details":{"good1":{"size_in_bytes":67653},"good2":{"size_in_bytes":35479}}}]}`},
 			}, map[string]int64{"good1": 67653, "good2": 35479}},
 		{"sizes, from the status before 7.13 and on OpenSearch", func(c *Client) (any, error) { return c.SnapshotSizes(ctx, "r", "s") },
 			[]exchange{

@@ -97,6 +97,7 @@ type Client struct {
 
 	mu     sync.Mutex
 	server *cluster.Server
+	own    map[string]bool // indices of esnap's own that exist
 
 	hosts hosts
 }

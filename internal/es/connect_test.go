@@ -352,7 +352,7 @@ func TestUsesTheProxyOfTheEnvironment(t *testing.T) {
 func TestWaitsForTheState(t *testing.T) {
 	line := "GET /_cluster/state/metadata,blocks?filter_path="
 	const block = `{"blocks":{"global":{"1":{"description":"state not recovered / initialized","retryable":true,"disable_state_persistence":true,"levels":["read","write","metadata_read","metadata_write"]}}}}`
-	const settings = "cluster_uuid,blocks.global,metadata.indices.*.settings&flat_settings=true"
+	const settings = "cluster_uuid,metadata.cluster_uuid,blocks.global,metadata.indices.*.settings&flat_settings=true"
 	calls := map[string]func(*testing.T, *Client) (int, error){
 		listing: func(t *testing.T, c *Client) (int, error) { l, err := c.Indices(t.Context()); return len(l), err },
 		settings: func(t *testing.T, c *Client) (int, error) {

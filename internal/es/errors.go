@@ -70,6 +70,7 @@ var tag = regexp.MustCompile(`(?s)<(?:script|style).*?</(?:script|style)>|<[^>]*
 
 // kinds maps the type of any error in the chain, outermost first.
 var kinds = map[string]error{
+	"version_conflict_engine_exception":        cluster.ErrChanged,
 	"repository_missing_exception":             cluster.ErrNoRepository,
 	"index_not_found_exception":                cluster.ErrNoIndex,
 	"concurrent_snapshot_execution_exception":  cluster.ErrBusy,

@@ -32,24 +32,34 @@ var indexFields = []string{
 // metadata reads the cluster's metadata, of all indices or of the named ones, and passes
 // it to read, key by key. A cluster that has not recovered its state answers without
 // metadata: metadata waits as for a cluster that does not answer, and never returns an
-// empty list. A reply that does not name its cluster is not an empty list either.
+// empty list. A reply that does not name its cluster is not an empty list either; nor is
+// one without metadata, which may be the reply to another request.
 func (c *Client) metadata(ctx context.Context, op string, names, filterPath []string, reset func(), read func(s *stream, key string) error) error {
 	return c.patiently(ctx, func(err error) bool { return errors.Is(err, errNotRecovered) }, func() error {
 		return c.do(ctx, call{op: op, request: func() esapi.Request {
 			reset()
-			q := esapi.ClusterStateRequest{Metric: []string{"metadata", "blocks"}, FlatSettings: flag(true), FilterPath: append([]string{"cluster_uuid", "blocks.global"}, filterPath...)}
+			q := esapi.ClusterStateRequest{
+				Metric: []string{"metadata", "blocks"}, FlatSettings: flag(true),
+				FilterPath: append([]string{"cluster_uuid", "metadata.cluster_uuid", "blocks.global"}, filterPath...),
+			}
 			if names != nil { // a name is never a pattern, and a deleted index is not an error
 				q.Index, q.ExpandWildcards, q.IgnoreUnavailable = escAll(names), "none", flag(true)
 			}
 			return q
 		}, decode: func(s *stream) error {
-			uuid := ""
+			uuid, found := "", false
 			err := s.object(func(key string) error {
 				switch key {
 				case "cluster_uuid":
 					return s.Decode(&uuid)
 				case "metadata":
-					return s.object(func(key string) error { return read(s, key) })
+					return s.object(func(key string) error {
+						if key == "cluster_uuid" {
+							found = true
+							return s.skip()
+						}
+						return read(s, key)
+					})
 				case "blocks":
 					return s.object(func(string) error { return s.object(func(id string) error { return recovered(s, op, id) }) })
 				case "error":
@@ -63,7 +73,13 @@ func (c *Client) metadata(ctx context.Context, op string, names, filterPath []st
 			case uuid == "":
 				return lacks("cluster_uuid")
 			}
-			return s.learn(uuid)
+			if err := s.learn(uuid); err != nil {
+				return err
+			}
+			if !found {
+				return lacks("metadata.cluster_uuid")
+			}
+			return nil
 		}})
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -272,6 +273,54 @@ func TestATryThatBrokeOffLeavesNothing(t *testing.T) {
 		names, err := cluster.SnapshotNames(t.Context(), client, "r")
 		require.NoError(t, err)
 		require.Equal(t, []string{"a"}, names)
+	})
+}
+
+// A listing without snapshots is believed only if the list without a filter path is empty,
+// too: a filter path turns every reply that is none into {}.
+func TestAnEmptyListingIsReadAgain(t *testing.T) {
+	const filtered = "GET /_snapshot/r/_all?filter_path=snapshots.snapshot,snapshots.uuid,failures&verbose=false"
+	const plain = "GET /_snapshot/r/_all?verbose=false"
+	lost, some := exchange{line: filtered, reply: `{}`, asIs: true}, exchange{line: plain, reply: `{"snapshots":[{"snapshot":"a"}]}`}
+	client, _ := play(t, Options{}, lost, some, exchange{line: filtered, reply: `{"snapshots":[{"snapshot":"a"}]}`})
+	names, err := cluster.SnapshotNames(t.Context(), client, "r")
+	require.NoError(t, err)
+	require.Equal(t, []string{"a"}, names)
+
+	client, _ = play(t, Options{}, slices.Repeat([]exchange{lost, some}, tries)...)
+	_, err = cluster.SnapshotNames(t.Context(), client, "r")
+	requireKind(t, cluster.ErrUnreachable, err, "a server that never sends the list")
+
+	client, _ = play(t, Options{}, lost, exchange{line: plain, reply: `{"snapshots":[]}`})
+	names, err = cluster.SnapshotNames(t.Context(), client, "r")
+	require.NoError(t, err)
+	require.Empty(t, names)
+}
+
+// A reply to another request is not a reply: the snapshot, or the metadata, is missing.
+func TestRepliesToOtherRequests(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		one := exchange{line: "GET /_snapshot/r/a", reply: `{"snapshots":[{"snapshot":"b","state":"SUCCESS"}]}`}
+		client, _ := play(t, Options{}, one, exchange{line: one.line, reply: `{"snapshots":[{"snapshot":"a","state":"FAILED"}]}`})
+		s, err := client.Snapshot(t.Context(), "r", "a")
+		require.NoError(t, err)
+		require.Equal(t, cluster.Failed, s.State)
+
+		named := "GET /_snapshot/r/a,c?filter_path=" + snapshots + "&ignore_unavailable=true"
+		client, _ = play(t, Options{}, exchange{line: named, reply: `{"snapshots":[{"snapshot":"a"},{"snapshot":"b"}]}`},
+			exchange{line: named, reply: `{"snapshots":[{"snapshot":"a"}]}`})
+		list, err := client.SnapshotsNamed(t.Context(), "r", []string{"a", "c"})
+		require.NoError(t, err)
+		require.Len(t, list, 1)
+
+		indices := "GET /_cluster/state/metadata,blocks?filter_path=" + listing
+		for _, other := range []string{`{"name":"n","cluster_uuid":"I1fp","version":{"number":"6.7.0"}}`, `{"cluster_uuid":"I1fp"}`} {
+			client, _ = play(t, Options{}, exchange{line: indices, reply: other, asIs: true},
+				exchange{line: indices, reply: `{"metadata":{"indices":{"a":{"state":"open"}}}}`})
+			found, err := client.Indices(t.Context())
+			require.NoError(t, err)
+			require.Equal(t, []*cluster.Index{{Name: "a"}}, found)
+		}
 	})
 }
 

@@ -100,7 +100,13 @@ func genuine(method, line, reply string) string {
 			body = strings.TrimSuffix(has+","+body, ",}") + map[bool]string{true: "}"}[body == "}"]
 		}
 	}
-	return "{" + body
+	if body = "{" + body; !strings.Contains(line, "metadata.cluster_uuid") {
+		return body
+	}
+	if before, after, found := strings.Cut(body, `"metadata":{`); found {
+		return before + strings.Replace(`"metadata":{"cluster_uuid":"I1fp",`+after, ",}", "}", 1)
+	}
+	return strings.TrimSuffix(body, "}") + `,"metadata":{"cluster_uuid":"I1fp"}}`
 }
 
 type brokenOff struct{}

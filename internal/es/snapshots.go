@@ -5,10 +5,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
-	"unique"
 
 	"github.com/elastic/go-elasticsearch/v8/esapi"
 
@@ -31,7 +31,7 @@ type snapshotReply struct {
 	GlobalState bool     `json:"include_global_state"`
 	Start       int64    `json:"start_time_in_millis"`
 	End         int64    `json:"end_time_in_millis"`
-	Indices     []string `json:"indices"`
+	Indices     nameList `json:"indices"`
 	DataStreams []string `json:"data_streams"`
 	Features    []struct {
 		Name    string   `json:"feature_name"`
@@ -58,9 +58,12 @@ type snapshotReply struct {
 
 // eachSnapshot decodes a listing one snapshot at a time. Elasticsearch 7.17
 // answers 200 with a map of failures for a repository that it cannot read.
-func eachSnapshot(op string, take func(snapshotReply)) func(*stream) error {
+//
+// With names, a snapshot of another name is a reply to another request.
+func eachSnapshot(op string, names []string, take func(snapshotReply)) func(*stream) error {
 	return func(s *stream) error {
 		found := false
+		known, last := texts{}, []string(nil)
 		err := s.object(func(key string) error {
 			switch key {
 			case "failures":
@@ -78,9 +81,13 @@ func eachSnapshot(op string, take func(snapshotReply)) func(*stream) error {
 				return s.skip()
 			}
 			return s.array(func() error {
-				var one snapshotReply
+				one := snapshotReply{Indices: nameList{known: known, last: last}}
 				if err := s.Decode(&one); err != nil {
 					return err
+				}
+				last = one.Indices.list
+				if names != nil && !slices.Contains(names, one.Name) {
+					return fmt.Errorf("%w: it contains the snapshot %q", errLacks, one.Name)
 				}
 				take(one)
 				return nil
@@ -108,11 +115,7 @@ func (s snapshotReply) snapshot(repository string, contents bool) *cluster.Snaps
 	}
 	if contents {
 		out.HasContents, out.DataStreams = true, s.DataStreams
-		for i, n := range s.Indices { // the same names recur in every snapshot: keep one copy
-			s.Indices[i] = unique.Make(n).Value()
-		}
-		slices.Sort(s.Indices)
-		out.Indices = s.Indices
+		out.Indices = s.Indices.list
 		for _, f := range s.Features {
 			if out.Features == nil {
 				out.Features = map[string][]string{}
@@ -125,7 +128,7 @@ func (s snapshotReply) snapshot(repository string, contents bool) *cluster.Snaps
 
 // listSnapshots reads some or all snapshots of a repository. The filter path turns an empty
 // list, and also a reply without a list, into {}: if the reply is empty, the list is read
-// again without a filter path.
+// again without a filter path. If it is not empty then, the first reply was not the list.
 func (c *Client) listSnapshots(ctx context.Context, op, repository string, names []string, verbose bool, filterPath []string, reset func(), take func(snapshotReply)) error {
 	count := 0
 	ask := func(filterPath []string, decode func(*stream) error) error {
@@ -142,17 +145,29 @@ func (c *Client) listSnapshots(ctx context.Context, op, repository string, names
 			return q
 		}})
 	}
-	each := eachSnapshot(op, func(s snapshotReply) { count++; take(s) })
-	err := ask(filterPath, func(s *stream) error {
-		if err := each(s); err != nil && (count > 0 || !errors.Is(err, errLacks)) {
+	asked := names
+	if names[0] == "_all" {
+		asked = nil
+	}
+	each := eachSnapshot(op, asked, func(s snapshotReply) { count++; take(s) })
+	for range tries {
+		err := ask(filterPath, func(s *stream) error {
+			if err := each(s); err != nil && (count > 0 || !errors.Is(err, errLacks)) {
+				return err
+			}
+			return nil
+		})
+		if err != nil || count > 0 {
 			return err
 		}
-		return nil
-	})
-	if err != nil || count > 0 {
-		return err
+		if err := ask(nil, eachSnapshot(op, asked, func(snapshotReply) { count++ })); err != nil || count == 0 {
+			return err
+		}
 	}
-	return ask(nil, eachSnapshot(op, func(snapshotReply) { count++ }))
+	return &cluster.Error{
+		Op: op, Kind: cluster.ErrUnreachable, Err: errNoReply,
+		Text: "the reply is incomplete or not valid for this request: it has no snapshots, but there are some",
+	}
 }
 
 // SnapshotsNamed implements cluster.SnapshotReader.
@@ -205,7 +220,7 @@ func (c *Client) Snapshot(ctx context.Context, repository, name string) (*cluste
 	var found *cluster.Snapshot
 	err := c.do(ctx, call{op: op, request: func() esapi.Request {
 		return esapi.SnapshotGetRequest{Repository: esc(repository), Snapshot: []string{esc(name)}}
-	}, decode: eachSnapshot(op, func(s snapshotReply) { found = s.snapshot(repository, true) })})
+	}, decode: eachSnapshot(op, []string{name}, func(s snapshotReply) { found = s.snapshot(repository, true) })})
 	if err == nil && found == nil {
 		err = &cluster.Error{Op: op, Kind: cluster.ErrNoSnapshot}
 	}
@@ -287,7 +302,7 @@ func (c *Client) SnapshotSizes(ctx context.Context, repository, name string) (ma
 	if !server.OpenSearch && !server.Version.Less(detailsSince) {
 		err := c.do(ctx, call{op: op, request: func() esapi.Request {
 			return esapi.SnapshotGetRequest{Repository: esc(repository), Snapshot: []string{esc(name)}, IndexDetails: flag(true), FilterPath: []string{"snapshots.snapshot", "snapshots.index_details.*.size_in_bytes", "failures"}}
-		}, decode: eachSnapshot(op, func(s snapshotReply) {
+		}, decode: eachSnapshot(op, []string{name}, func(s snapshotReply) {
 			for index, d := range s.Details {
 				sizes[index] = d.Bytes
 			}

@@ -22,6 +22,7 @@ type Options struct {
 	InProgressNamed bool     // a state filter asks for running snapshots
 	SystemNamed     bool     // a filter names dotted indices
 	Copies          *Copies  // that an index must have; nil: none
+	Holds           []Hold   // of the client file
 	Protect         []string // wildcard patterns of indices never touched
 	NamedExactly    []string // indices that the user named one by one
 }
@@ -53,7 +54,10 @@ var guards = []struct {
 	always bool // also with guards off: it is asked for by name
 	make   func(Options) Guard
 }{
+	{list: cluster.Snapshots, make: newHold, always: true},
+	{list: cluster.Indices, make: newHold, always: true},
 	{list: cluster.Snapshots, make: newInProgress},
+	{list: cluster.Snapshots, make: newForeign},
 	{list: cluster.Snapshots, make: newMounted},
 	{list: cluster.Snapshots, make: newNewestGood},
 	{list: cluster.Indices, make: newDataStreamWriteIndex},

@@ -29,11 +29,11 @@ func TestFor(t *testing.T) {
 		o    Options
 		want []string
 	}{
-		{"snapshots", cluster.Snapshots, keep, []string{"in_progress", "mounted", "keep_newest_good"}},
-		{"snapshots, Curator", cluster.Snapshots, with(keep, func(o *Options) { o.Lenient = true }), []string{"in_progress", "mounted", "keep_newest_good"}},
+		{"snapshots", cluster.Snapshots, keep, []string{"in_progress", "foreign", "mounted", "keep_newest_good"}},
+		{"snapshots, Curator", cluster.Snapshots, with(keep, func(o *Options) { o.Lenient = true }), []string{"in_progress", "foreign", "mounted", "keep_newest_good"}},
 		{"snapshots, off", cluster.Snapshots, with(keep, func(o *Options) { o.Off = true }), []string{}},
-		{"snapshots, keep_newest_good: false", cluster.Snapshots, Options{}, []string{"in_progress", "mounted"}},
-		{"snapshots, a state filter names running ones", cluster.Snapshots, with(keep, func(o *Options) { o.InProgressNamed = true }), []string{"mounted", "keep_newest_good"}},
+		{"snapshots, keep_newest_good: false", cluster.Snapshots, Options{}, []string{"in_progress", "foreign", "mounted"}},
+		{"snapshots, a state filter names running ones", cluster.Snapshots, with(keep, func(o *Options) { o.InProgressNamed = true }), []string{"foreign", "mounted", "keep_newest_good"}},
 		{"indices", cluster.Indices, Options{}, []string{"data_stream_write_index", "restore_mark", "unsaved", "write_index", "system_index"}},
 		{"indices, Curator", cluster.Indices, Options{Lenient: true}, []string{"data_stream_write_index", "restore_mark", "unsaved", "system_index"}},
 		{"indices, system ones named", cluster.Indices, Options{SystemNamed: true}, []string{"data_stream_write_index", "restore_mark", "unsaved", "write_index"}},
@@ -284,7 +284,7 @@ func TestNeeds(t *testing.T) {
 	for _, g := range append(For(cluster.Snapshots, Options{KeepNewestGood: true}), For(cluster.Indices, Options{Lenient: true})...) {
 		facts = append(facts, Needs(g)...)
 	}
-	require.Equal(t, []cluster.Need{{Fact: cluster.FactMounts}, {Fact: cluster.FactSaved}}, facts, "nothing that asks the cluster on Curator's command line, but for snapshots")
+	require.Equal(t, []cluster.Need{{Fact: cluster.FactOrigin}, {Fact: cluster.FactMounts}, {Fact: cluster.FactSaved}}, facts, "nothing that asks the cluster on Curator's command line, but for snapshots")
 	dated, guess := cluster.Items([]*cluster.Snapshot{{Name: "a-2026.11.01"}}), cluster.Items([]*cluster.Snapshot{{Name: "b-1"}})
 	g := newestGood{series: cluster.SeriesOf(nil)}
 	require.Empty(t, g.NeedsOf(dated, append(dated, guess...)), "contents only where a series is a guess")

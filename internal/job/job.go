@@ -11,19 +11,22 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/connect"
 	"github.com/esnap/esnap/internal/flavour"
+	"github.com/esnap/esnap/internal/guard"
+	"github.com/esnap/esnap/internal/lock"
 	"github.com/esnap/esnap/internal/plan"
 	"github.com/esnap/esnap/internal/report"
 	"github.com/esnap/esnap/internal/run"
 	"github.com/esnap/esnap/internal/settings"
 )
 
-// Clock is all of the time that a job knows: Now is read once, Watch measures and waits;
-// without it real time does.
+// Clock is all of the time that a job knows: Now is read once, and by the lock of the run;
+// Watch measures and waits; without it real time does.
 type Clock struct {
 	Now   func() time.Time
 	Watch cluster.Stopwatch
@@ -70,14 +73,23 @@ type Job struct {
 	// Observers are further ones, of the face.
 	Observers run.Observers
 
+	// Command is the command in the history, by default what the plan's first action does.
+	// Reason is why it is given.
+	Command, Reason string
+	// Warn, if set, gets warnings that come after the report.
+	Warn func(text string)
+
 	// FailOnSpared makes it exit code 5 that a guard spared something.
 	FailOnSpared bool
 	// ExitCode is the rule for the exit code of a run; by default esnap's.
 	ExitCode func(run.Result) int
+
+	owner lock.Owner // this run
 }
 
 // Ended is how a job ended.
 type Ended struct {
+	Plan   *plan.Plan // nil: the file was not read
 	Result run.Result
 	Report *report.Report
 	Code   int
@@ -94,11 +106,8 @@ type Ended struct {
 // Run runs the job. Observers hear of every run: of Started, and then of Finished or
 // Aborted.
 func (j Job) Run(ctx context.Context) Ended {
-	if j.Settings.Deadline > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, j.Settings.Deadline, Deadline{j.Settings.Deadline})
-		defer cancel()
-	}
+	ctx, cancel := WithDeadline(ctx, j.Settings)
+	defer cancel()
 	if j.ExitCode == nil {
 		j.ExitCode = func(r run.Result) int { return ResultCode(r, j.FailOnSpared) }
 	}
@@ -110,9 +119,13 @@ func (j Job) Run(ctx context.Context) Ended {
 	if !j.FixedNow.IsZero() {
 		o.Now, o.FixedNow = j.FixedNow, true
 	}
-	o.RunID, o.Version, o.Host = newRunID(), j.Version, hostName()
+	o.RunID, o.Version, o.Host = NewRunID(), j.Version, hostName()
+	for _, h := range j.Settings.Holds {
+		o.Holds = append(o.Holds, guard.Hold(h))
+	}
 	o.Timeout, o.Remote = j.Settings.Timeout, connect.Remote(j.Version)
 
+	j.Dial, j.owner = sync.OnceValues(j.Dial), lock.Owner{Run: o.RunID, Host: o.Host, PID: os.Getpid()} // one connection for all
 	j.Options = o
 	collector := report.NewCollector()
 	all := j.observers(collector)
@@ -136,8 +149,16 @@ func (j Job) Run(ctx context.Context) Ended {
 	return e
 }
 
-// newRunID is a random number of 128 bits in hexadecimal digits.
-func newRunID() string {
+// WithDeadline ends the context when the deadline of the settings is over.
+func WithDeadline(ctx context.Context, s *settings.Settings) (context.Context, context.CancelFunc) {
+	if s.Deadline <= 0 {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeoutCause(ctx, s.Deadline, Deadline{s.Deadline})
+}
+
+// NewRunID is a random number of 128 bits in hexadecimal digits.
+func NewRunID() string {
 	var id [16]byte
 	_, _ = rand.Read(id[:]) // never fails
 	return hex.EncodeToString(id[:])
@@ -162,6 +183,7 @@ func (j Job) run(ctx context.Context, o run.Options, obs run.Observer, e *Ended)
 		}
 		obs.Observe(run.Parsed{Plan: p})
 	}
+	e.Plan = p
 	for _, f := range p.Findings {
 		if f.Tolerated {
 			obs.Observe(run.Warning{Text: f.Error()})
@@ -185,7 +207,10 @@ func (j Job) run(ctx context.Context, o run.Options, obs run.Observer, e *Ended)
 			return "", nil
 		}
 	}
-	e.Result = run.Run(ctx, p, cl, o, obs)
+	stage, err := j.locked(ctx, p, cl, o, obs, func(o run.Options) { e.Result = run.Run(ctx, p, cl, o, obs) })
+	if err != nil {
+		return stage, err
+	}
 	if !e.Result.Reached && e.Result.Err != nil {
 		return run.StageConnect, e.Result.Err
 	}

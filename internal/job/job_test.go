@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/lock"
 	"github.com/esnap/esnap/internal/memory"
 	"github.com/esnap/esnap/internal/run"
 	"github.com/esnap/esnap/internal/settings"
@@ -83,6 +84,12 @@ func TestEveryRunIsObserved(t *testing.T) {
 		"an unreachable cluster": {file: expire, change: func(_ *Job, c *memory.Memory) {
 			c.Fault = func(string, []string) error { return unreachable }
 		}, stage: run.StageConnect, code: Unreachable},
+		"a lock of another run": {file: "lock: auto\nname: x\n" + expire, change: func(_ *Job, c *memory.Memory) {
+			other, err := lock.Acquire(context.Background(), c, "x", lock.Options{Watch: cluster.RealTime(), Wall: time.Now})
+			if err != nil || other == nil {
+				panic(err)
+			}
+		}, stage: run.StageLock, code: Refused},
 		"an interrupted run": {file: expire, ctx: stopped, stage: run.StageConnect, code: Interrupted},
 		"not the master": {file: expire, change: func(j *Job, c *memory.Memory) {
 			j.MasterOnly = true
@@ -130,6 +137,24 @@ func TestEveryRunIsObserved(t *testing.T) {
 			require.Greater(t, hears.left, time.Second, "the end has time of its own")
 		})
 	}
+}
+
+// TestLockIsReleasedAfterASignal.
+func TestLockIsReleasedAfterASignal(t *testing.T) {
+	m := memory.New(memory.At(now))
+	m.AddIndices("logs-1")
+	ctx, stop := context.WithCancelCause(t.Context())
+	m.Fault = func(method string, _ []string) error {
+		if method == "Indices" {
+			require.Len(t, m.DocumentIDs(cluster.LockIndex), 1)
+			stop(&Signal{syscall.SIGTERM})
+		}
+		return nil
+	}
+	e := newJob(t, "lock: required\n"+expire, m).Run(ctx)
+	require.Equal(t, Terminated, e.Code)
+	require.Empty(t, m.DocumentIDs(cluster.LockIndex))
+	require.Empty(t, m.CallsOf("DeleteIndices"))
 }
 
 // TestDeadline: of the settings, for every face.

@@ -151,7 +151,7 @@ func (l *lines) Observe(e run.Event) {
 		}
 		l.log.Info("action done", attrs...)
 	case run.Aborted:
-		if e.Stage == run.StageConnect { // of the others the program itself reports
+		if e.Stage == run.StageConnect || e.Stage == run.StageLock { // of the others the program itself reports
 			l.log.Error("run aborted", "stage", string(e.Stage), "took", e.Duration.Round(time.Millisecond).String(), "error", e.Err.Error())
 		}
 	case run.Finished:

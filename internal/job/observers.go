@@ -15,6 +15,7 @@ var observers = []func(Job) run.Observer{
 	newProgress,
 	newLastWords,
 	newTelling,
+	newHistory, // written last
 }
 
 // Ender is an observer with something to do when the run has ended, such as to send a

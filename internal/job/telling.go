@@ -3,8 +3,13 @@ package job
 import (
 	"cmp"
 	"context"
+	"errors"
+	"path/filepath"
+	"time"
 
+	"github.com/esnap/esnap/internal/lock"
 	"github.com/esnap/esnap/internal/notice"
+	"github.com/esnap/esnap/internal/plan"
 	"github.com/esnap/esnap/internal/run"
 	"github.com/esnap/esnap/internal/tell"
 )
@@ -32,15 +37,18 @@ func (t *telling) Observe(e run.Event) {
 	switch e := e.(type) {
 	case run.Parsed:
 		t.notice = e.Plan.Notice.Over(t.j.Settings.Notice)
-		if !t.j.MasterOnly {
+		if mode := cmp.Or(plan.LockMode(t.j.Settings.Lock), e.Plan.Lock, plan.LockOff); !t.j.MasterOnly && mode == plan.LockOff {
 			t.start()
 		}
-	case run.Connected: // a node that is not the master comes before it
+	case run.RepositoryReady, run.ActionStarting: // it does something: the node is the master, and the lock is taken
 		if t.teller == nil {
 			t.start()
 		}
 	}
 }
+
+// tellTime leaves something of the time at the end for the history.
+const tellTime = endTime - 2*time.Second
 
 func (t *telling) prepare() {
 	t.teller = tell.New(t.notice, tell.Options{RunID: t.j.Options.RunID, Version: t.j.Version, Redact: t.j.Settings.Redact})
@@ -53,16 +61,22 @@ func (t *telling) start() {
 
 // End implements Ender.
 func (t *telling) End(ctx context.Context, e Ended) {
-	if e.NotMaster || t.notice.Empty() {
+	var held *lock.HeldError
+	if e.NotMaster || t.notice.Empty() || errors.As(e.Err, &held) { // the run that holds the lock tells
 		return
 	}
+	ctx, cancel := context.WithTimeout(ctx, tellTime)
+	defer cancel()
 	if t.teller == nil { // the run did not begin
 		t.prepare()
 	}
 	about := tell.About{
-		Policy: cmp.Or(t.notice.Metrics.Policy, tell.PolicyOf(t.j.name())), Name: cmp.Or(t.notice.Notify.Name, t.j.Options.Host),
+		Policy: filepath.Base(t.j.name()), Name: cmp.Or(t.notice.Notify.Name, t.j.Options.Host),
 		RunID: t.j.Options.RunID, Version: t.j.Version, Began: t.j.Options.Now, Every: t.notice.Metrics.ExpectedInterval, Seen: t.seen,
 		Redact: t.j.Settings.Redact,
+	}
+	if e.Plan != nil {
+		about.Policy = cmp.Or(e.Plan.Job(t.j.File), about.Policy)
 	}
 	if t.j.LastWords == nil { // those of Curator's command lines have a meaning of their own
 		about.Meaning = Meaning(e.Code)

@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/lock"
 	"github.com/esnap/esnap/internal/memory"
 	"github.com/esnap/esnap/internal/notice"
 	"github.com/esnap/esnap/internal/plan"
@@ -91,6 +92,16 @@ func TestTelling(t *testing.T) {
 			j.MasterOnly = true
 			j.Dial = func() (cluster.Cluster, error) { return follower{m}, nil }
 		}, OK, nil},
+		"a run with a lock": {func(_ *testing.T, j *Job, _ *memory.Memory, _ string) {
+			edit(j, "actions:", "lock: required\nactions:")
+		}, OK,
+			[]string{p("start"), p("0")}},
+		"another run holds the lock, and tells": {func(t *testing.T, j *Job, m *memory.Memory, _ string) {
+			edit(j, "actions:", "name: x\nlock: required\nactions:")
+			other, err := lock.Acquire(t.Context(), m, "x", lock.Options{Watch: cluster.RealTime(), Wall: time.Now})
+			require.NoError(t, err)
+			t.Cleanup(func() { _ = other.Release(context.Background()) })
+		}, Refused, nil},
 		"a command": {func(t *testing.T, j *Job, _ *memory.Memory, url string) {
 			data, err := os.ReadFile(j.File)
 			require.NoError(t, err)
@@ -115,7 +126,7 @@ func TestTelling(t *testing.T) {
 			require.Empty(t, e.Report.Warnings)
 			for _, x := range s.list {
 				if strings.HasPrefix(x, hook+" ") {
-					require.Contains(t, x, `"esnap: action failed on host (exit code `)
+					require.Contains(t, x, `"esnap: action.yml failed on host (exit code `)
 				}
 			}
 		})

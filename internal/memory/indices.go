@@ -184,6 +184,7 @@ func (m *Memory) DeleteIndices(ctx context.Context, r cluster.DeleteIndices) err
 		}
 		for _, n := range r.Names {
 			delete(m.indices, n)
+			delete(m.documents, n)
 			for _, o := range m.operations {
 				if o.Kind == cluster.OpRestore && slices.Equal(o.Indices, []string{n}) {
 					o.left = 0

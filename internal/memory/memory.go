@@ -72,6 +72,7 @@ type Memory struct {
 	stores       map[string]map[string]*snapshot // by where the repository is, then by name
 	operations   []*operation
 	tasks        map[string]cluster.Task
+	documents    map[string]map[string]cluster.Document // by index and id
 	calls        []Call
 }
 
@@ -132,6 +133,7 @@ func New(options ...Option) *Memory {
 		repositories: map[string]cluster.Repository{},
 		stores:       map[string]map[string]*snapshot{},
 		tasks:        map[string]cluster.Task{},
+		documents:    map[string]map[string]cluster.Document{},
 	}
 	Elasticsearch("8.19.7")(m)
 	for _, o := range options {

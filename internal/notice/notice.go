@@ -31,7 +31,6 @@ type Config struct {
 
 // Metrics says where the numbers of a run go.
 type Metrics struct {
-	Policy           string        `yaml:"policy" check:"scalar" doc:"value of the label policy"`
 	ExpectedInterval time.Duration `yaml:"expected_interval" doc:"how often the file is expected to run"`
 	Textfile         string        `yaml:"textfile" doc:"file of node_exporter's textfile collector, or an existing folder for it"`
 	Pushgateway      *Pushgateway  `yaml:"pushgateway" doc:"a Prometheus Pushgateway"`
@@ -136,7 +135,7 @@ var Fields = []Field{
 	{"report", false, "the report as a table"},
 	{"state", false, "`ok`, `warning` or `error`"},
 	{"change", false, "`recovered`, `reminder`, or empty"},
-	{"policy", false, "the name of the action file, see [metrics](#metrics)"},
+	{"policy", false, "the name of the job, see [metrics](#metrics)"},
 	{"file", false, "the action file"},
 	{"name", false, "the name of this server"},
 	{"cluster", false, "the name of the cluster"},
@@ -352,9 +351,6 @@ func (m *Mail) check(n *strictyaml.Node, p *strictyaml.Problems) {
 func (c Config) Over(client Config) Config {
 	m, n := &c.Metrics, &c.Notify
 	of := client.trusted()
-	if m.Policy == "" {
-		m.Policy = of.Metrics.Policy
-	}
 	if m.ExpectedInterval == 0 {
 		m.ExpectedInterval = of.Metrics.ExpectedInterval
 	}
@@ -453,7 +449,6 @@ func (c Config) Shown() (list [][2]string) {
 		}
 	}
 	m, n := c.Metrics, c.Notify
-	add("metrics.policy", m.Policy)
 	add("metrics.textfile", m.Textfile)
 	if m.Pushgateway != nil {
 		add("metrics.pushgateway", m.Pushgateway.shown())

@@ -22,7 +22,6 @@ func decode(t *testing.T, text string) (Config, error) {
 
 const all = `
 metrics:
-  policy: nightly
   expected_interval: 1d
   textfile: /var/lib/node_exporter/esnap.prom
   pushgateway: {url: 'http://gateway:9091', username: u, password_file: /p}
@@ -119,7 +118,7 @@ func TestOver(t *testing.T) {
 	require.NoError(t, err)
 	c := ours.Over(client)
 	require.Equal(t, "/mine.prom", c.Metrics.Textfile)
-	require.Equal(t, "nightly", c.Metrics.Policy)
+	require.Equal(t, 24*time.Hour, c.Metrics.ExpectedInterval)
 	require.True(t, c.Metrics.Pushgateway.Trusted)
 	require.False(t, client.Metrics.Pushgateway.Trusted)
 	require.Equal(t, "https://x", c.Notify.Ping.URL)

@@ -38,6 +38,9 @@ var systemNames = []string{".kibana*", ".security*", ".watch*", ".triggered_watc
 
 // Lists says whether the step's listing, by this search pattern, has the index.
 func (s Step) Lists(i *cluster.Index, pattern string) bool {
+	if i.Drill != "" || cluster.IsOwn(i.Name) {
+		return false // a copy that a drill removes itself, or esnap's own documents
+	}
 	all := s.Common.IncludeHidden != nil && *s.Common.IncludeHidden
 	if s.listing.hidesHidden && (i.Hidden || i.DataStream != "") && !all && !uncovers(pattern, i) {
 		return false

@@ -69,8 +69,10 @@ var systemSamples = []*cluster.Index{{Name: ".kibana_1"}, {Name: ".security-7"},
 // own reports whether the file uses something that Curator does not know, so that it is
 // not for Curator's command lines.
 func (p *parser) own(root *strictyaml.Node) bool {
-	if root.Get("repositories") != nil || root.Get("defaults") != nil {
-		return true
+	for _, key := range []string{"repositories", "defaults", "name", "lock", "history"} {
+		if root.Get(key) != nil {
+			return true
+		}
 	}
 	for _, s := range p.plan.Steps {
 		options := p.nodeOf(root, s).Get("options")

@@ -44,13 +44,11 @@ type parser struct {
 }
 
 func (p *parser) file(root *strictyaml.Node) {
-	var known struct {
-		Actions      *strictyaml.Node `yaml:"-"`
-		Repositories *strictyaml.Node `yaml:"-"`
-	}
+	var keys FileKeys
 	ours := append([]string{"actions", "repositories", "defaults"}, notice.Keys...)
 	clients := []string{"client", "elasticsearch", "cluster", "logging"}
-	strictyaml.Decode(root, &known, strictyaml.DecodeOptions{Subject: "key", ExtraKeys: append(ours, clients...)}, p.p)
+	strictyaml.Decode(root, &keys, strictyaml.DecodeOptions{Subject: "key", IgnoreNull: true, ExtraKeys: append(ours, clients...)}, p.p)
+	p.plan.Name, p.plan.Lock, p.plan.History = keys.Name, keys.Lock, keys.History
 	if root.Kind != strictyaml.Map {
 		return
 	}
@@ -74,6 +72,40 @@ func (p *parser) file(root *strictyaml.Node) {
 	}
 }
 
+// FileKeys are the keys of the file that apply to its runs as a whole.
+type FileKeys struct {
+	Name    string   `yaml:"name" check:"scalar" doc:"name of the job, for its lock and its history; default: the base name of the file"`
+	Lock    LockMode `yaml:"lock" doc:"off, auto or required: do not run while another run of the job holds its lock in the cluster"`
+	History *bool    `yaml:"history" doc:"keep a record of each run in the cluster"`
+}
+
+// LockMode is whether a run takes the lock of its job; empty: not set.
+type LockMode string
+
+// The modes. LockAuto runs with a warning if the lock cannot be written, LockRequired does
+// not run.
+const (
+	LockOff      LockMode = "off"
+	LockAuto     LockMode = "auto"
+	LockRequired LockMode = "required"
+)
+
+// LockModes are all modes.
+var LockModes = []LockMode{LockOff, LockAuto, LockRequired}
+
+// DecodeYAML implements strictyaml.Unmarshaler: in YAML, off is a boolean.
+func (m *LockMode) DecodeYAML(n *strictyaml.Node, p *strictyaml.Problems) {
+	mode := LockMode(n.Text)
+	if b, ok := strictyaml.AsBool(n); ok && !b {
+		mode = LockOff
+	}
+	if !slices.Contains(LockModes, mode) {
+		p.Add(n, "lock: %s is not one of off, auto, required", n.Shown())
+		return
+	}
+	*m = mode
+}
+
 func (p *parser) repositories(n *strictyaml.Node) {
 	if n == nil || n.Kind == strictyaml.Null {
 		return
@@ -94,7 +126,7 @@ func (p *parser) repositories(n *strictyaml.Node) {
 		if spec.ReadOnly != nil {
 			spec.Settings["readonly"] = *spec.ReadOnly
 		}
-		s := repository.Spec{Name: e.Key.Text, Type: spec.Type, Settings: spec.Settings, Ensure: repository.Mode(spec.Ensure)}
+		s := repository.Spec{Name: e.Key.Text, Type: spec.Type, Settings: spec.Settings, Ensure: repository.Mode(spec.Ensure), Owner: spec.Owner}
 		settings := e.Value.Get("settings")
 		p.optionErrors(s.Validate(), func(key string) *strictyaml.Node {
 			if key == "type" {
@@ -113,6 +145,7 @@ type RepositoryKeys struct {
 	Settings map[string]any `yaml:"settings"`
 	Ensure   string         `yaml:"ensure" check:"oneof=create|update|verify"`
 	ReadOnly *bool          `yaml:"readonly"`
+	Owner    string         `yaml:"owner"`
 }
 
 // optionErrors places errors of options at the options' values.

@@ -5,6 +5,7 @@ package plan
 import (
 	"cmp"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -41,6 +42,10 @@ type Options struct {
 // Plan is a parsed action file. It is always valid.
 type Plan struct {
 	File string
+	// Name is the job's own name, if the file gives it; see Job.
+	Name    string
+	Lock    LockMode // empty: not set
+	History *bool    // nil: not set
 	// Behaviour is what its actions do where their options do not say.
 	Behaviour    actions.Behaviour
 	Repositories []repository.Spec
@@ -53,6 +58,15 @@ type Plan struct {
 
 // NoDescription is the description of an action that has none.
 const NoDescription = "No description given"
+
+// Job is the name of the job: the file's own, or its base name; empty for a file without
+// a name.
+func (p *Plan) Job(file string) string {
+	if p.Name != "" || file == "" || file == "-" {
+		return p.Name
+	}
+	return filepath.Base(file)
+}
 
 // Step is one action with its filters.
 type Step struct {
@@ -178,6 +192,20 @@ func finder(l *strftime.Layout) cluster.DateFinder {
 		f, ok, err := l.Find(name, time.UTC)
 		return f.Start, f.End, ok && err == nil
 	}
+}
+
+// RepositoryNames are the repositories that the plan declares or works with.
+func (p *Plan) RepositoryNames() []string {
+	names := []string{}
+	for _, spec := range p.Repositories {
+		names = append(names, spec.Name)
+	}
+	for _, s := range p.Steps {
+		if r := s.Repository(); r != "" && !slices.Contains(names, r) {
+			names = append(names, r)
+		}
+	}
+	return names
 }
 
 // String names a step in messages.

@@ -142,9 +142,9 @@ func TestKubeSphereBackup(t *testing.T) {
 		guards  []string // of delete_snapshots
 		indices []string // of delete_indices
 	}{
-		{flavour.Native, []string{"in_progress", "mounted", "keep_newest_good"}, []string{"data_stream_write_index", "restore_mark", "unsaved", "live", "write_index", "system_index"}},
-		{flavour.Curator5, []string{"in_progress", "mounted", "keep_newest_good"}, []string{"data_stream_write_index", "restore_mark", "unsaved", "live", "system_index"}},
-		{flavour.Curator8, []string{"in_progress", "mounted", "keep_newest_good"}, []string{"data_stream_write_index", "restore_mark", "unsaved", "live", "system_index"}},
+		{flavour.Native, []string{"in_progress", "foreign", "mounted", "keep_newest_good"}, []string{"data_stream_write_index", "restore_mark", "unsaved", "live", "write_index", "system_index"}},
+		{flavour.Curator5, []string{"in_progress", "foreign", "mounted", "keep_newest_good"}, []string{"data_stream_write_index", "restore_mark", "unsaved", "live", "system_index"}},
+		{flavour.Curator8, []string{"in_progress", "foreign", "mounted", "keep_newest_good"}, []string{"data_stream_write_index", "restore_mark", "unsaved", "live", "system_index"}},
 	} {
 		p := good(t, "kubesphere-backup.yml", c.flavour)
 		require.Len(t, p.Steps, 3)
@@ -230,8 +230,8 @@ func TestGuards(t *testing.T) {
 		{"a dotted prefix names system indices", file("", "{filtertype: pattern, kind: prefix, value: .kibana}"), plan.Options{}, []string{"data_stream_write_index", "restore_mark", "unsaved", "write_index"}},
 		{"so does an escaped dot", file("", `{filtertype: pattern, kind: regex, value: '^\.ml'}`), plan.Options{}, []string{"data_stream_write_index", "restore_mark", "unsaved", "write_index"}},
 		{"one taken out names none", file("", "{filtertype: pattern, kind: prefix, value: .kibana, exclude: true}"), plan.Options{}, []string{"data_stream_write_index", "restore_mark", "unsaved", "write_index", "system_index"}},
-		{"running snapshots asked for", "actions: {1: {action: delete_snapshots, options: {repository: r}, filters: [{filtertype: state, state: IN_PROGRESS}]}}", plan.Options{}, []string{"mounted", "keep_newest_good"}},
-		{"keep_newest_good: false", "actions: {1: {action: delete_snapshots, options: {repository: r, keep_newest_good: false}, filters: []}}", plan.Options{}, []string{"in_progress", "mounted"}},
+		{"running snapshots asked for", "actions: {1: {action: delete_snapshots, options: {repository: r}, filters: [{filtertype: state, state: IN_PROGRESS}]}}", plan.Options{}, []string{"foreign", "mounted", "keep_newest_good"}},
+		{"keep_newest_good: false", "actions: {1: {action: delete_snapshots, options: {repository: r, keep_newest_good: false}, filters: []}}", plan.Options{}, []string{"in_progress", "foreign", "mounted"}},
 	} {
 		p, err := plan.Parse("f", []byte(c.file), c.o)
 		require.NoError(t, err, c.name)

@@ -116,6 +116,8 @@ type Item struct {
 	// Unpredicted: the server makes the target's name by an ambiguous pattern; Target only
 	// describes it.
 	Unpredicted bool `json:"-"`
+	// Unready: the target exists, is marked as restored, and lacks shards.
+	Unready bool `json:"-"`
 }
 
 // Group is the items that one request restores.
@@ -369,7 +371,7 @@ func (p *Plan) settle(r Request, l Listings) {
 		switch r.OnConflict {
 		case Server:
 		case Skip:
-			it.Skipped = why
+			it.Skipped, it.Unready = why, l.Unready[it.Target]
 		case Overwrite:
 			switch why := p.replace(it, there, why, l); {
 			case why != "" && r.Red:

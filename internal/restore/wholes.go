@@ -38,6 +38,7 @@ func names(list []*cluster.Snapshot, dotted bool) (known, system []string) {
 	}
 	for i := range in {
 		switch {
+		case cluster.IsOwn(i):
 		case !cluster.IsDotted(i):
 			known = append(known, i)
 		case dotted && !featured[i]:

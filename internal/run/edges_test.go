@@ -266,6 +266,23 @@ func TestOneBlockedIndexDoesNotStopTheBatch(t *testing.T) {
 }
 
 // TestDataStreamsAreNamedAsSuch in a snapshot, where all of one is selected.
+
+// What an interrupted restore left without shards is not success.
+func TestARestoreThatLeftNoShards(t *testing.T) {
+	b := newBench(t)
+	b.c.AddIndices("app")
+	b.c.AddRepository(cluster.Repository{Name: "r"})
+	b.run("actions: {1: {action: snapshot, options: {repository: r, name: s}, filters: [{filtertype: none}]}}")
+	require.NoError(t, b.c.DeleteIndices(context.Background(), cluster.DeleteIndices{Names: []string{"app"}}))
+	const file = "actions: {1: {action: restore, options: {repository: r, name: s, on_conflict: skip}, filters: [{filtertype: none}]}}"
+	b.run(file)
+	b.c.BreakIndex("app", "CLUSTER_RECOVERED")
+	res, r := b.run(file)
+	require.NoError(t, errors.Join(res.Errors()...))
+	require.True(t, res.Actions[0].Partial)
+	require.Equal(t, map[string]cluster.Result{"app": cluster.PartlyDone}, r.outcomes())
+}
+
 func TestDataStreamsAreNamedAsSuch(t *testing.T) {
 	b := newBench(t)
 	for _, n := range []string{".ds-app-000001", ".ds-app-000002"} {

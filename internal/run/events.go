@@ -49,6 +49,7 @@ const (
 	StageFile     Stage = "file"     // the action file is read and parsed
 	StageSettings Stage = "settings" // the connection is made from the settings; nothing is sent
 	StageConnect  Stage = "connect"  // the cluster is asked what it is
+	StageLock     Stage = "lock"     // the lock of the job is taken
 )
 
 // Aborted is the end of a run that did not begin, and why.

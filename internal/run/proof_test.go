@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/guard"
 	"github.com/esnap/esnap/internal/memory"
 	"github.com/esnap/esnap/internal/run"
 )
@@ -180,4 +181,42 @@ func (r *recorder) spared() map[string]string {
 		}
 	}
 	return out
+}
+
+// TestHolds: what the client file holds is deleted by nothing.
+func TestHolds(t *testing.T) {
+	setup := func() *bench {
+		b := newBench(t)
+		for n := range 4 {
+			name := fmt.Sprintf("logs-2026.10.%02d", n+1)
+			b.c.AddIndex(cluster.Index{Name: name, Created: now.AddDate(0, 0, -40)})
+			b.c.AddSnapshot("r", cluster.Snapshot{Name: fmt.Sprintf("s-2026.10.%02d", n+1), Indices: []string{name}, Start: now.AddDate(0, 0, -40+n)})
+		}
+		return b
+	}
+	const snapshots = "actions: {1: {action: delete_snapshots, options: {repository: r, guards: off}, filters: [{filtertype: none}]}}"
+	const indices = "actions: {1: {action: delete_indices, options: {guards: off}, filters: [{filtertype: none}]}}"
+	b := setup()
+	b.o.Holds = []guard.Hold{
+		{Snapshots: []string{"s-2026.10.01"}, Reason: "tax law"},
+		{Indices: []string{"logs-2026.10.02"}, Until: now.Add(time.Hour)},
+		{Snapshots: []string{"s-*"}, Until: now}, // ended
+	}
+	_, r := b.run(snapshots)
+	require.Equal(t, []string{"s-2026.10.01", "s-2026.10.02"}, b.snapshots("r"))
+	require.Equal(t, "it is held by the client file (s-2026.10.01): tax law", r.spared()["s-2026.10.01"])
+	require.Equal(t, "it is held by the client file (logs-2026.10.02) until 2026-11-21 02:00 UTC", r.spared()["s-2026.10.02"])
+	b.run(indices)
+	require.Equal(t, []string{"logs-2026.10.02"}, b.indices())
+}
+
+// TestSnapshotsOfAnotherCluster are not deleted.
+func TestSnapshotsOfAnotherCluster(t *testing.T) {
+	b := newBench(t)
+	for n, taker := range []string{"another", "memory-cluster-uuid", ""} {
+		b.c.AddSnapshot("r", cluster.Snapshot{Name: fmt.Sprintf("s-2026.10.%02d", n+1), Indices: []string{"i"}, Start: now.AddDate(0, 0, n-40), Cluster: taker})
+	}
+	_, r := b.run("actions: {1: {action: delete_snapshots, options: {repository: r, keep_newest_good: false}, filters: [{filtertype: none}]}}")
+	require.Equal(t, []string{"s-2026.10.01"}, b.snapshots("r"))
+	require.Equal(t, "another cluster took it: another", r.spared()["s-2026.10.01"])
 }

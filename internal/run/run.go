@@ -31,6 +31,8 @@ type Options struct {
 	Only, Skip []string
 	// Force goes through refusals of planners and of changed repositories.
 	Force bool
+	// Holds keep items from all deleting actions, also with guards off.
+	Holds []guard.Hold
 	// MaxItems, if set, replaces the brakes of all deleting actions.
 	MaxItems *int64
 	// AllowClockSkew deletes although the clocks differ.
@@ -46,6 +48,8 @@ type Options struct {
 	// RunID identifies the run, Version is esnap's, Host is where it runs: they are written
 	// into the metadata of the run's snapshots.
 	RunID, Version, Host string
+	// BeforeWrite, if set, is asked before each write: an error keeps it from being sent.
+	BeforeWrite func(context.Context, cluster.Op) error
 	// Remote reaches another cluster, which a reindex copies from.
 	Remote func(cluster.Remote) (cluster.IndexReader, error)
 	// Confirm is shown a restore's plan before it is carried out.
@@ -92,7 +96,12 @@ func Run(ctx context.Context, p *plan.Plan, c cluster.Cluster, o Options, obs Ob
 		r.c = cluster.DryRun(r.cache, o.Now, o.FixedNow, func(op cluster.Op) { r.obs.Observe(Intended{r.step, op}) })
 		r.lister = r.c
 	} else {
-		r.c = cluster.Intercept(c, c, func(_ context.Context, op cluster.Op, do func() error) error {
+		r.c = cluster.Intercept(c, c, func(ctx context.Context, op cluster.Op, do func() error) error {
+			if o.BeforeWrite != nil {
+				if err := o.BeforeWrite(ctx, op); err != nil {
+					return err
+				}
+			}
 			if _, look := op.(cluster.VerifyRepository); !look {
 				r.result.Wrote = true
 			}
@@ -154,7 +163,7 @@ func (r *runner) run(ctx context.Context) {
 		r.result.Actions = append(r.result.Actions, res)
 		if res.Err != nil {
 			goesOn := s.Common.ContinueIfException && !errors.Is(res.Err, cluster.ErrEmpty) && !errors.Is(res.Err, cluster.ErrUnauthorized) && !errors.Is(res.Err, cluster.ErrUnreachable) &&
-				!errors.Is(res.Err, cluster.ErrReplaced)
+				!errors.Is(res.Err, cluster.ErrReplaced) && !errors.Is(res.Err, cluster.ErrLockLost)
 			stopped = !goesOn
 		}
 	}

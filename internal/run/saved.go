@@ -248,6 +248,15 @@ func (r *runner) sizes(ctx context.Context, repository string, snapshots []*clus
 	return nil
 }
 
+// takers finds the snapshots that another cluster took.
+func (r *runner) takers(ctx context.Context, snapshots []*cluster.Snapshot) error {
+	here, err := r.c.Server(ctx)
+	for _, s := range snapshots {
+		s.Elsewhere = s.Foreign(here)
+	}
+	return err
+}
+
 // mounts adds to snapshots which indices are mounted from them.
 func (r *runner) mounts(ctx context.Context, snapshots []*cluster.Snapshot) error {
 	list, err := r.lister.Indices(ctx)

@@ -137,7 +137,11 @@ func (r *runner) guard(ctx context.Context, s plan.Step, selected, all []cluster
 	for _, it := range selected {
 		let = append(let, cluster.Spared{Item: it})
 	}
-	for _, g := range s.Guards {
+	held := guard.For(s.Selects(), guard.Options{Off: true, Holds: r.o.Holds})
+	if !s.Deletes() {
+		held = nil
+	}
+	for _, g := range slices.Concat(held, s.Guards) {
 		items := make([]cluster.Item, len(let))
 		for i, l := range let {
 			items[i] = l.Item

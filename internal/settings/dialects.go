@@ -184,8 +184,15 @@ func (s *Settings) decode(name string, data []byte) (map[string]any, error) {
 			s.Dialect = Curator8
 			s.curator8(c8, out, p)
 		}
-		known := []string{"cluster", "client", "elasticsearch", "logging"}
-		strictyaml.Decode(root, &struct{}{}, strictyaml.DecodeOptions{Subject: "key", ExtraKeys: append(known, notice.Keys...)}, p)
+		var f struct {
+			History *bool `yaml:"history"`
+		}
+		others := append([]string{"cluster", "client", "elasticsearch", "logging", "holds"}, notice.Keys...)
+		strictyaml.Decode(root, &f, strictyaml.DecodeOptions{Subject: "key", IgnoreNull: true, ExtraKeys: others}, p)
+		if s.through(root.Get("history"), "history"); f.History != nil {
+			out["history"] = strconv.FormatBool(*f.History)
+		}
+		s.holds(root.Get("holds"), p)
 		s.notice(root, p)
 		s.logging(root.Get("logging"), out, p)
 	} else if root != nil && root.Kind != strictyaml.Null {

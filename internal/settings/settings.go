@@ -48,13 +48,17 @@ type Settings struct {
 	ConnectTimeout time.Duration // how long to wait for a cluster that does not answer
 	Deadline       time.Duration // of the whole run; 0: none
 	DryRun         bool
-	Guards         *bool // nil: as the action file sets it
-	Compat         int   // 5 or 8; 0: by the client file
+	Guards         *bool  // nil: as the action file sets it
+	Compat         int    // 5 or 8; 0: by the client file
+	Lock           string // off, auto or required; empty: as the action file sets it
+	History        bool   // keep a record of each run in the cluster
 
 	Color     string // auto, always or never
 	LogLevel  string
 	LogFormat string
 	LogFile   string
+
+	Holds []Hold // of the client file
 
 	MasterOnly      bool
 	SkipVersionTest bool
@@ -129,9 +133,11 @@ var entries = []entry{
 	{key: "insecure", def: "false", boolean: true, usage: "do not verify the server's certificate (logs a warning)"},
 	{key: "timeout", def: "30s", usage: "time-out of one request"},
 	{key: "connect-timeout", usage: "how long to wait for a cluster that does not answer or is starting (default 10m in run, 30s in dry runs, 10s on a terminal)"},
-	{key: "deadline", usage: "stop starting new work after this time (for example 5h30m)"},
+	{key: "deadline", usage: "stop starting new work after this time (5h30m)"},
 	{key: "dry-run", def: "false", boolean: true, usage: "show what would be done; change nothing"},
 	{key: "guards", usage: "on or off; off disables all protections (newest good snapshot, restored indices, …)"},
+	{key: "lock", usage: "off, auto or required, whatever the file says: do not run while another run of the job holds its lock"},
+	{key: "history", boolean: true, noFlag: true, usage: "keep a record of each run in the cluster"},
 	{key: "compat", usage: "Curator generation whose defaults are used, 5 or 8"},
 	{key: "color", def: "auto", usage: "colours for states: auto, always or never"},
 	{key: "log-level", usage: "debug, info, warning or error (default info, on a terminal warning)"},
@@ -143,7 +149,7 @@ var entries = []entry{
 // have.
 func Flags(fs *pflag.FlagSet) {
 	for _, e := range entries {
-		if e.noFlag || e.key == "dry-run" || e.key == "deadline" || e.key == "guards" || e.key == "compat" {
+		if e.noFlag || e.key == "dry-run" || e.key == "deadline" || e.key == "guards" || e.key == "lock" || e.key == "compat" {
 			continue
 		}
 		AddFlag(fs, e.key)
@@ -368,6 +374,13 @@ func (s *Settings) resolve() error {
 	default:
 		return s.wrong("guards", "on or off")
 	}
+	if s.History, err = s.boolean("history"); err != nil {
+		return err
+	}
+	s.Lock = strings.ToLower(get("lock"))
+	if !slices.Contains([]string{"", "off", "auto", "required"}, s.Lock) {
+		return s.wrong("lock", "off, auto or required")
+	}
 	switch get("compat") {
 	case "":
 	case "5":
@@ -552,6 +565,26 @@ func (s *Settings) Flavour() (f flavour.Flavour, decided bool) {
 
 // Source is where a setting comes from: a flag, a variable or a file.
 func (s *Settings) Source(key string) string { return s.source[key] }
+
+// NoHistory reports whether the environment turns the history off, whatever the files say.
+func (s *Settings) NoHistory() bool {
+	return !s.History && strings.HasPrefix(s.source["history"], "environment")
+}
+
+// User is the user of the cluster, as far as the settings say who it is.
+func (s *Settings) User() string {
+	for _, raw := range s.URLs {
+		if u, err := url.Parse(raw); err == nil && u.User != nil {
+			return u.User.Username()
+		}
+	}
+	if key, err := base64.StdEncoding.DecodeString(s.APIKey); err == nil && s.APIKey != "" {
+		if id, _, ok := strings.Cut(string(key), ":"); ok {
+			return "API key " + id
+		}
+	}
+	return s.Username
+}
 
 // IsDefaultURL reports whether no setting gives the address of the cluster.
 func (s *Settings) IsDefaultURL() bool { return s.source["url"] == "default" }

@@ -235,6 +235,9 @@ func TestClientFileErrors(t *testing.T) {
 		{"elasticsearch:\n  client:\n    host: http://es\n", `client.yml:3:5: unknown client setting "host"; did you mean hosts?`},
 		{"elasticsearch:\n  other_setings: {}\n", `client.yml:2:3: unknown key of elasticsearch "other_setings"; did you mean other_settings?`},
 		{"cluster:\n  pasword_file: x\n", `client.yml:2:3: unknown setting "pasword_file"; did you mean password_file?`},
+		{"holds: [{}]\n", "client.yml:1:9: the hold names nothing; give snapshots or indices"},
+		{"holds: [{indices: a, until: soon}]\n", `client.yml:1:29: until: "soon" is neither a day such as 2027-01-31 nor a time such as 2027-01-31T12:00:00Z`},
+		{"holds: {}\n", "client.yml:1:8: holds: expected a list, got a map"},
 		{"clients: {}\n", `client.yml:1:1: unknown key "clients"; did you mean client?`},
 		{"client:\n  port: 0\n", "client.yml:2:9: port: 0 is not between 1 and 65535"},
 		{"client:\n  http_auth: admin\n", "client.yml:2:14: http_auth: expected user:password"},
@@ -472,4 +475,14 @@ func TestNotice(t *testing.T) {
 	}
 	_, err = load("cluster: {}\nnotify: {pong: 1}")
 	require.ErrorContains(t, err, "did you mean ping?")
+}
+
+func TestHolds(t *testing.T) {
+	for _, root := range []string{"cluster: {url: x}\n", "client: {hosts: x}\n", "elasticsearch: {client: {hosts: 'http://x:9200'}}\n", ""} {
+		s := mustLoad(t, given{file: root + "holds:\n- {snapshots: a-*, until: 2027-01-31, reason: tax law}\n- {indices: [b, c], until: '2027-01-31T12:00:00Z'}\n"})
+		require.Equal(t, []Hold{
+			{Snapshots: []string{"a-*"}, Until: time.Date(2027, 2, 1, 0, 0, 0, 0, time.UTC), Reason: "tax law"},
+			{Indices: []string{"b", "c"}, Until: time.Date(2027, 1, 31, 12, 0, 0, 0, time.UTC)},
+		}, s.Holds)
+	}
 }

@@ -7,7 +7,6 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -37,7 +36,7 @@ const incomplete = 5
 
 // Summary is how a run ended, for all who are told.
 type Summary struct {
-	Policy string // name of the action file
+	Policy string // name of the job
 	File   string
 	Name   string // of this server
 	// Cluster and Server are empty if the cluster did not answer.
@@ -249,16 +248,6 @@ func (s *Seen) repositories() []Repository {
 		list = append(list, r)
 	}
 	return list
-}
-
-// PolicyOf is the name of an action file in metrics and messages: its own, without folder
-// and ending.
-func PolicyOf(file string) string {
-	name := filepath.Base(file)
-	for _, end := range []string{".yml", ".yaml"} {
-		name = strings.TrimSuffix(name, end)
-	}
-	return name
 }
 
 // Change is what makes a message worth sending, besides the run itself.

@@ -145,8 +145,6 @@ func TestSummary(t *testing.T) {
 			require.NotEmpty(t, b.Field(f.Name, None), f.Name)
 		}
 	}
-	require.Equal(t, "night", PolicyOf("/etc/x/night.yml"))
-	require.Equal(t, "night", PolicyOf("night.yaml"))
 	for i := range 12 {
 		require.LessOrEqual(t, len(cut("aöö…x€uro", i+3)), i+3)
 		require.True(t, utf8.ValidString(cut("aöö…x€uro", i+3)))

@@ -78,7 +78,7 @@ func startLocal(ctx context.Context, o Options, logf logFunc) (_ *Server, err er
 		}
 	}
 	s := l.server()
-	if err := s.awaitReady(ctx, l.dead); err != nil {
+	if err := s.awaitReady(ctx, l.dead, yellow); err != nil {
 		return nil, fmt.Errorf("%w\n%s", err, l.tail())
 	}
 	return s, s.checkVersion(ctx, o.Flavour)
@@ -90,6 +90,9 @@ func (l *local) server() *Server {
 		Repo:     l.nodes[0].roots[0],
 		stop:     l.stop,
 		stopNode: func(i int) error { return l.nodes[i].process.kill() },
+
+		startNode: func(i int) error { return l.launch(l.nodes[i]) },
+		dead:      l.dead,
 	}
 	scheme := "http"
 	if l.TLS {

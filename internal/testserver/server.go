@@ -111,8 +111,11 @@ type Server struct {
 
 	urls     []string          // of all nodes
 	stopNode func(i int) error // nil where nodes cannot be stopped
-	stop     func() error
-	stopped  func() error // stop and leave the registry, once
+
+	startNode func(i int) error // likewise
+	dead      func() error      // why no node can answer any more
+	stop      func() error
+	stopped   func() error // stop and leave the registry, once
 }
 
 // provider is one way to get a server.
@@ -230,6 +233,18 @@ func (s *Server) StopNode(i int) error {
 	return s.stopNode(i)
 }
 
+// StartNode starts a node again that StopNode killed, on the same data and port, and returns when the cluster answers
+// with all its nodes. Shards may still be missing: what a crash cut off may never come back.
+func (s *Server) StartNode(ctx context.Context, i int) error {
+	if s.startNode == nil {
+		return fmt.Errorf("%w: the %s provider cannot start a node", ErrUnavailable, s.Provider)
+	}
+	if err := s.startNode(i); err != nil {
+		return err
+	}
+	return s.awaitReady(ctx, s.dead, "")
+}
+
 // client returns an HTTP client that trusts the server's authority.
 func (s *Server) client() (*http.Client, error) {
 	transport := &http.Transport{DisableKeepAlives: true}
@@ -271,9 +286,12 @@ func (s *Server) get(ctx context.Context, c *http.Client, address string, reply 
 	return json.Unmarshal(body, reply)
 }
 
-// awaitReady returns when every node answers for a healthy cluster of them all. It gives up when ctx ends or dead
-// returns an error.
-func (s *Server) awaitReady(ctx context.Context, dead func() error) error {
+// yellow asks the health of a cluster whose primary shards are all there.
+const yellow = "wait_for_status=yellow&"
+
+// awaitReady returns when every node answers for a cluster of them all, with the health that want asks for. It gives
+// up when ctx ends or dead returns an error.
+func (s *Server) awaitReady(ctx context.Context, dead func() error, want string) error {
 	c, err := s.client()
 	if err != nil {
 		return err
@@ -283,7 +301,7 @@ func (s *Server) awaitReady(ctx context.Context, dead func() error) error {
 	tick := time.NewTicker(200 * time.Millisecond)
 	defer tick.Stop()
 	for _, url := range s.urls {
-		for err = s.healthy(ctx, c, url); err != nil; err = s.healthy(ctx, c, url) {
+		for err = s.healthy(ctx, c, url, want); err != nil; err = s.healthy(ctx, c, url, want) {
 			if err := dead(); err != nil {
 				return err
 			}
@@ -298,11 +316,11 @@ func (s *Server) awaitReady(ctx context.Context, dead func() error) error {
 }
 
 // healthy asks one node for the cluster's health. It does not ask GET /, which not every flavour answers.
-func (s *Server) healthy(ctx context.Context, c *http.Client, url string) error {
+func (s *Server) healthy(ctx context.Context, c *http.Client, url, want string) error {
 	var health struct {
 		Nodes int `json:"number_of_nodes"`
 	}
-	address := fmt.Sprintf("%s/_cluster/health?wait_for_status=yellow&wait_for_nodes=%d&timeout=1s", url, len(s.urls))
+	address := fmt.Sprintf("%s/_cluster/health?%swait_for_nodes=%d&timeout=1s", url, want, len(s.urls))
 	if err := s.get(ctx, c, address, &health); err != nil {
 		return err
 	}

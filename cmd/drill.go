@@ -1,0 +1,166 @@
+package cmd
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"time"
+
+	"github.com/dustin/go-humanize"
+	"github.com/spf13/cobra"
+
+	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/coverage"
+	"github.com/esnap/esnap/internal/drill"
+	"github.com/esnap/esnap/internal/flavour"
+	"github.com/esnap/esnap/internal/job"
+	"github.com/esnap/esnap/internal/plan"
+	"github.com/esnap/esnap/internal/report"
+	"github.com/esnap/esnap/internal/settings"
+	"github.com/esnap/esnap/internal/terminal"
+)
+
+// drillOptions are the flags of esnap drill.
+type drillOptions struct {
+	Repositories  []string
+	Sample        int
+	MaxBytes      string
+	State         string
+	IndexTimezone string
+	Output        string
+}
+
+func newDrill(app *App) *cobra.Command {
+	o := &drillOptions{}
+	c := &cobra.Command{
+		Use: "drill [FILE]", Short: "Restore some indices for a test, and remove them again",
+		Long: `Restore the newest ended index of each family from the newest good snapshot of
+each series, under another name and without replicas. Compare the documents with
+the index in the cluster, where there is one. Then remove the copies, also after
+a signal. Copies of a drill that was killed are removed by the next one.`,
+		Example: `  esnap drill
+  esnap drill action_file.yml --sample 5 --state /var/lib/esnap/state.json`,
+		Args: wantArgs(0, 1, "at most one action file"),
+		RunE: func(c *cobra.Command, args []string) error { return runDrill(c, app, o, args) },
+	}
+	f := c.Flags()
+	f.StringSliceVar(&o.Repositories, "repository", nil, "only this repository (repeatable; default those of FILE, or all)")
+	wholeFlag(f, &o.Sample, "sample", 1, "N indices by chance instead of one of each family")
+	f.StringVar(&o.MaxBytes, "max-bytes", "10gb", "restore no more than this; never more than a tenth of the free disk space")
+	f.StringVar(&o.State, "state", "", "file for the result, which esnap check --state shows")
+	f.StringVar(&o.IndexTimezone, "index-timezone", "", "zone of the dates in names of indices")
+	settings.AddFlag(f, "dry-run")
+	settings.AddFlag(f, "deadline")
+	outputFlag(c, &o.Output, "table", "json", "yaml")
+	return c
+}
+
+func runDrill(c *cobra.Command, app *App, o *drillOptions, args []string) error {
+	x, err := app.open(c)
+	if err != nil {
+		return err
+	}
+	most, err := humanize.ParseBytes(strings.ReplaceAll(strings.ToLower(o.MaxBytes), "b", "ib"))
+	if err != nil || most == 0 || most > math.MaxInt64 {
+		return usagef("--max-bytes: %q is not a size such as 10gb", o.MaxBytes)
+	}
+	zone, err := time.LoadLocation(o.IndexTimezone)
+	if err != nil {
+		return usagef("--index-timezone: %q is not a time zone; write a name such as Europe/Berlin", o.IndexTimezone)
+	}
+	if _, err := readState(o.State); err != nil {
+		return err
+	}
+	repositories := o.Repositories
+	if len(args) > 0 && len(repositories) == 0 {
+		if repositories, err = x.repositoriesOf(args[0]); err != nil {
+			return err
+		}
+	}
+	ctx, done := job.WithDeadline(c.Context(), x.s)
+	defer done()
+	cl, err := x.dial(len(args) > 0)
+	if err != nil {
+		return err
+	}
+	do := drill.Options{
+		Now: app.Now(), Watch: app.Watch, Run: job.NewRunID(), Repositories: repositories, Sample: max(o.Sample, 0), MaxBytes: int64(most),
+		Rules: coverage.Rules{Zones: []*time.Location{zone}, Settle: coverage.DefaultSettle}, DryRun: x.s.DryRun,
+		Waiting: func(w cluster.Waiting) {
+			x.log.Debug("waiting", "for", w.For, "elapsed", w.Elapsed.Round(time.Second).String())
+		},
+	}
+	r, err := drill.Run(ctx, cl, do)
+	if r == nil {
+		return err
+	}
+	if !x.s.DryRun {
+		if serr := updateState(o.State, func(state *stateFile) { state.Drill = r }); serr != nil {
+			return serr
+		}
+	}
+	if werr := o.write(x, r); werr != nil {
+		return werr
+	}
+	switch {
+	case err != nil:
+		return err
+	case r.Failures() > 0 || len(r.Left) > 0:
+		return &exit{job.Failed}
+	case r.Passed() == 0 && !x.s.DryRun:
+		return &exit{job.Incomplete}
+	}
+	return nil
+}
+
+// repositoriesOf are the repositories that an action file names.
+func (x *session) repositoriesOf(file string) ([]string, error) {
+	data, err := job.ReadFile(x.In, file)
+	if err != nil {
+		return nil, err
+	}
+	p, err := plan.Parse(job.FileName(file), data, plan.Options{Flavour: flavour.Native, Env: x.s.Lookup, Secret: x.s.Secret})
+	if err != nil {
+		return nil, err
+	}
+	return p.RepositoryNames(), nil
+}
+
+func (o *drillOptions) write(x *session, r *drill.Result) error {
+	columns := []column{{title: "index"}, {title: "snapshot"}, {title: "result"}, {title: "documents", right: true}, {title: "in the cluster", right: true}, {title: "size", right: true}, {title: "took", right: true}}
+	var rows [][]string
+	number := func(n *int64) string {
+		if n == nil {
+			return "-"
+		}
+		return fmt.Sprint(*n)
+	}
+	for _, c := range r.Copies {
+		state := string(c.State)
+		if state == "" {
+			state = "chosen"
+		}
+		rows = append(rows, []string{c.Index, c.Repository + "/" + c.Snapshot, state, number(c.Docs), number(c.Live), humanize.IBytes(uint64(max(c.Bytes, 0))), c.Took})
+	}
+	if err := writeList(x.Out, o.Output, columns, rows, nil, map[string]any{"schema_version": report.SchemaVersion, "dry_run": x.s.DryRun, "drill": r}); err != nil {
+		return err
+	}
+	if o.Output != "table" {
+		return nil
+	}
+	for _, c := range r.Copies {
+		if c.Reason != "" {
+			terminal.Fprintf(x.Out, "%s %s: %s\n", c.State, c.Index, c.Reason)
+		}
+	}
+	if len(r.Removed) > 0 {
+		terminal.Fprintf(x.Out, "removed from an earlier drill: %s\n", strings.Join(r.Removed, ", "))
+	}
+	if len(r.Left) > 0 {
+		terminal.Fprintf(x.Out, "not removed: %s; the next drill tries again\n", strings.Join(r.Left, ", "))
+	}
+	if x.s.DryRun {
+		fmt.Fprintln(x.Out, "dry run: nothing was changed")
+	}
+	return nil
+}

@@ -1,0 +1,152 @@
+package cmd
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/memory"
+)
+
+func TestDrill(t *testing.T) {
+	indices := func(k *console) []string {
+		list, err := k.c.Indices(context.Background())
+		require.NoError(t, err)
+		return cluster.Names(list)
+	}
+	t.Run("the newest ended day of each family", func(t *testing.T) {
+		k := newConsole(t)
+		twentyNights(k, nil)
+		before := indices(k)
+		state := filepath.Join(t.TempDir(), "state.json")
+		code, out, errs := k.run("drill", "--state", state)
+		require.Equal(t, 0, code, out+errs)
+		require.Regexp(t, logsOf(2)+` +backups/logs-20261121005908 +passed +10 +10 `, out)
+		require.Equal(t, before, indices(k), "the copy is removed")
+		code, out, _ = k.run("check", k.file(nightFile), "--state", state)
+		require.Equal(t, 0, code, out)
+		require.Contains(t, out, "drill: 1 index of 1 restored and compared 0s ago")
+		var saved struct {
+			Drill struct {
+				Copies []map[string]any `json:"copies"`
+			} `json:"drill"`
+			Seen []string `json:"seen"`
+		}
+		data, err := os.ReadFile(state)
+		require.NoError(t, err)
+		require.NoError(t, json.Unmarshal(data, &saved))
+		require.Len(t, saved.Drill.Copies, 1)
+		require.NotEmpty(t, saved.Seen)
+	})
+	t.Run("other documents than in the cluster", func(t *testing.T) {
+		k := newConsole(t)
+		twentyNights(k, nil)
+		list, err := k.c.Indices(context.Background())
+		require.NoError(t, err)
+		for _, i := range list {
+			i.Stats = &cluster.IndexStats{Docs: 12, Bytes: 1}
+			k.c.AddIndex(*i)
+		}
+		state := filepath.Join(t.TempDir(), "state.json")
+		code, out, _ := k.run("drill", "--state", state)
+		require.Equal(t, 1, code)
+		require.Contains(t, out, "failed "+logsOf(2)+": the copy has 10 documents, the index in the cluster has 12")
+		code, out, _ = k.run("check", k.file(nightFile), "--state", state)
+		require.Equal(t, 2, code)
+		require.Contains(t, out, "drill "+logsOf(2)+": backups/logs-20261121005908: the copy has 10 documents")
+	})
+	t.Run("a shard that cannot be read", func(t *testing.T) {
+		k := newConsole(t)
+		twentyNights(k, nil)
+		k.c.RestoreEnds = func(string) string { return "checksum mismatch" }
+		k.watch = &stopped{}
+		code, out, _ := k.run("drill")
+		require.Equal(t, 1, code)
+		require.Contains(t, out, "checksum mismatch")
+		require.NotContains(t, strings.Join(indices(k), " "), "esnap-drill")
+	})
+	t.Run("too large", func(t *testing.T) {
+		k := newConsole(t)
+		twentyNights(k, nil)
+		code, out, _ := k.run("drill", "--max-bytes", "1kb")
+		require.Equal(t, 5, code)
+		require.Contains(t, out, "skipped "+logsOf(2)+": with 10000 bytes the drill would restore more than 1024")
+		k.c.Space.Nodes[0].Free = 50_000
+		code, out, _ = k.run("drill")
+		require.Equal(t, 5, code)
+		require.Contains(t, out, "more than a tenth of the free disk space")
+	})
+	t.Run("what a killed drill left is removed, by its mark and not by its name", func(t *testing.T) {
+		k := newConsole(t)
+		twentyNights(k, nil)
+		k.c.AddIndex(cluster.Index{Name: "esnap-drill-left", Settings: map[string]string{cluster.SettingDrill: "another run"}})
+		k.c.AddIndex(cluster.Index{Name: "esnap-drill-mine"})
+		code, out, _ := k.run("drill", "-n")
+		require.Equal(t, 0, code)
+		require.Contains(t, out, "dry run: nothing was changed")
+		require.Contains(t, indices(k), "esnap-drill-left")
+		code, out, _ = k.run("drill")
+		require.Equal(t, 0, code)
+		require.Contains(t, out, "removed from an earlier drill: esnap-drill-left")
+		require.NotContains(t, indices(k), "esnap-drill-left")
+		require.Contains(t, indices(k), "esnap-drill-mine")
+	})
+	t.Run("copies are in no other action", func(t *testing.T) {
+		k := newConsole(t)
+		k.c.AddIndices("a")
+		k.c.AddIndex(cluster.Index{Name: "esnap-drill-left", Settings: map[string]string{cluster.SettingDrill: "another run"}})
+		code, _, errs := k.run("run", k.file("actions: {1: {action: delete_indices, filters: [{filtertype: none}]}}"))
+		require.Equal(t, 0, code, errs)
+		require.Equal(t, []string{"esnap-drill-left"}, indices(k))
+	})
+	t.Run("an interrupt removes the copies", func(t *testing.T) {
+		k := newConsole(t)
+		twentyNights(k, nil)
+		ctx, cancel := context.WithCancel(context.Background())
+		k.ctx = ctx
+		k.c.RestorePolls = -1
+		k.c.FaultAfter = func(method string, _ []string) error {
+			if method == "RestoreSnapshot" {
+				cancel()
+			}
+			return nil
+		}
+		code, _, _ := k.run("drill")
+		require.NotZero(t, code)
+		k.c.FaultAfter = nil
+		require.NotContains(t, strings.Join(indices(k), " "), "esnap-drill")
+	})
+	t.Run("not while a snapshot runs, on an old server", func(t *testing.T) {
+		k := newConsole(t)
+		k.c = memory.New(memory.At(now), memory.Elasticsearch("6.7.0"))
+		twentyNights(k, nil)
+		k.c.AddOperation(cluster.Operation{Kind: cluster.OpSnapshot, Repository: "backups", Snapshot: "s", Started: now.Add(-time.Hour)}, -1)
+		code, _, errs := k.run("drill")
+		require.Equal(t, 4, code)
+		require.Contains(t, errs, "snapshot backups/s, running for 1h0m0s")
+	})
+	t.Run("by chance", func(t *testing.T) {
+		k := newConsole(t)
+		twentyNights(k, nil)
+		code, out, errs := k.run("drill", "--sample", "5")
+		require.Equal(t, 0, code, out+errs)
+		require.Equal(t, 5, strings.Count(out, "passed"))
+	})
+}
+
+// stopped is a stopwatch on which sleeping takes no time.
+type stopped struct{ elapsed time.Duration }
+
+func (s *stopped) Elapsed() time.Duration { return s.elapsed }
+
+func (s *stopped) Sleep(ctx context.Context, d time.Duration) error {
+	s.elapsed += d
+	return context.Cause(ctx)
+}

@@ -1,0 +1,310 @@
+package cmd
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/esnap/esnap/actions"
+	"github.com/esnap/esnap/filters"
+	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/coverage"
+	"github.com/esnap/esnap/internal/drill"
+	"github.com/esnap/esnap/internal/flavour"
+	"github.com/esnap/esnap/internal/plan"
+	"github.com/esnap/esnap/internal/report"
+	"github.com/esnap/esnap/internal/run"
+	"github.com/esnap/esnap/internal/settings"
+	"github.com/esnap/esnap/internal/terminal"
+)
+
+// purgeOptions are the flags of esnap purge.
+type purgeOptions struct {
+	Confirm string
+	Record  string
+	Reason  string
+	Output  string
+}
+
+// purge is what a purge deletes, and what else that costs.
+type purge struct {
+	Names []string `json:"names"`
+	// Indices are the live ones and restored copies; Drills are copies of a drill.
+	Indices []string `json:"indices"`
+	Drills  []string `json:"drill_copies,omitempty"`
+	// Snapshots contain one of the names, by repository.
+	Snapshots map[string][]string `json:"snapshots"`
+	// Lost are other indices whose last copy is in these snapshots, and that the cluster no
+	// longer has.
+	Lost    []string `json:"lost_with_them"`
+	Cluster string   `json:"cluster_uuid"`
+	Time    string   `json:"time"`
+	Reason  string   `json:"reason,omitempty"`
+	Result  string   `json:"result,omitempty"`
+}
+
+func newPurge(app *App) *cobra.Command {
+	o := &purgeOptions{}
+	c := &cobra.Command{
+		Use: "purge INDEX...", Short: "Delete indices everywhere: in the cluster and in snapshots",
+		Long: `Delete the named indices, restored and test copies of them, and every snapshot
+that contains one of them, in all repositories: for data that must be deleted.
+The plan also names what else loses its last copy. Only a hold is stronger. The
+names must be typed again, or given with --confirm. A record is written.`,
+		Example: `  esnap purge ks-logstash-log-2026.11.03 -n
+  esnap purge ks-logstash-log-2026.11.03 --confirm ks-logstash-log-2026.11.03`,
+		Args: wantArgs(1, -1, "one or more indices"),
+		RunE: func(c *cobra.Command, args []string) error { return runPurge(c, app, o, args) },
+	}
+	f := c.Flags()
+	f.StringVar(&o.Confirm, "confirm", "", "the same names again, separated by commas: do not ask")
+	f.StringVar(&o.Record, "record", "", "file for the record (default esnap-purge-TIME.json)")
+	f.StringVar(&o.Reason, "reason", "", "why, for the record")
+	settings.AddFlag(f, "dry-run")
+	settings.AddFlag(f, "deadline")
+	outputFlag(c, &o.Output, report.Formats...)
+	return c
+}
+
+func runPurge(c *cobra.Command, app *App, o *purgeOptions, names []string) error {
+	for _, n := range names {
+		if strings.ContainsAny(n, "*?[") {
+			return usagef("purge takes exact names; %s is a pattern", n)
+		}
+	}
+	x, cl, err := app.reach(c)
+	if err != nil {
+		return err
+	}
+	p, steps, err := planPurge(c.Context(), x, cl, names)
+	if err != nil {
+		return err
+	}
+	p.Reason = o.Reason
+	if o.Output == "table" {
+		p.write(x)
+	}
+	if !x.s.DryRun {
+		if err := x.confirmNames(c.Context(), o.Confirm, names); err != nil {
+			return err
+		}
+	}
+	record := o.Record
+	if record == "" {
+		record = "esnap-purge-" + app.Now().UTC().Format("20060102T150405Z") + ".json"
+	}
+	write := func(result string) error {
+		if x.s.DryRun {
+			return nil
+		}
+		p.Result = result
+		data, err := json.MarshalIndent(p, "", "  ")
+		if err == nil {
+			err = os.WriteFile(record, append(data, '\n'), 0o600)
+		}
+		return err
+	}
+	if err := write("started"); err != nil { // nothing is deleted without a record
+		return usagef("the record cannot be written: %s", err)
+	}
+	j := x.job(&plan.Plan{Behaviour: actions.Own, Steps: steps}, run.Options{RefuseSpared: slices.Concat(p.all(), p.Indices)})
+	j.Command = "purge"
+	err = x.carryOut(c.Context(), j, o.Output)
+	if err == nil && len(p.Drills) > 0 && !x.s.DryRun {
+		if _, left := drill.Remove(c.Context(), cl, func(i *cluster.Index) bool { return slices.Contains(p.Drills, i.Name) }); len(left) > 0 {
+			err = fmt.Errorf("copies of a drill are left: %s", strings.Join(left, ", "))
+		}
+	}
+	result := "done"
+	if err != nil {
+		result = "failed: " + err.Error()
+	}
+	if werr := write(result); werr != nil {
+		return werr
+	}
+	if err == nil && !x.s.DryRun && o.Output == "table" {
+		terminal.Fprintf(x.Out, "record: %s\n", record)
+	}
+	return err
+}
+
+// confirmNames has the names typed again.
+func (x *session) confirmNames(ctx context.Context, given string, names []string) error {
+	want := strings.Join(names, ",")
+	if given == "" && x.interactive() {
+		x.nameCluster(x.Err)
+		terminal.Fprintf(x.Err, "Type %s to delete it everywhere: ", want)
+		answer, err := terminal.ReadLine(ctx, x.In)
+		if err != nil {
+			return err
+		}
+		given = answer
+	}
+	if given == "" {
+		return &usageError{text: "confirmation required, but stdin is not a terminal; nothing was sent", hint: "pass --confirm " + terminal.Shell(want)}
+	}
+	if given != want {
+		return usagef("%q is not %s; nothing was sent", given, want)
+	}
+	return nil
+}
+
+// all are the snapshots of all repositories.
+func (p *purge) all() []string {
+	var names []string
+	for _, list := range p.Snapshots {
+		names = append(names, list...)
+	}
+	return names
+}
+
+// planPurge finds what contains the names, and makes the steps that delete it: snapshots
+// first, so that an interrupted purge leaves what is seen most easily.
+func planPurge(ctx context.Context, x *session, cl cluster.Cluster, names []string) (*purge, []plan.Step, error) {
+	server, err := cl.Server(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	p := &purge{Names: names, Indices: []string{}, Snapshots: map[string][]string{}, Lost: []string{}, Cluster: server.UUID, Time: x.Now().UTC().Format(time.RFC3339)}
+	indices, err := cl.Indices(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	live := map[string]bool{}
+	copyOf := func(i *cluster.Index) bool {
+		return slices.ContainsFunc(names, func(n string) bool { return i.Name == n || i.RestoredFrom != "" && strings.HasSuffix(i.Name, n) })
+	}
+	for _, i := range indices {
+		switch {
+		case i.Drill != "" && slices.ContainsFunc(names, func(n string) bool { return i.Name == drill.Prefix+n }):
+			p.Drills = append(p.Drills, i.Name)
+		case copyOf(i):
+			p.Indices = append(p.Indices, i.Name)
+		default:
+			live[i.Name] = true
+		}
+	}
+	repositories, err := cl.Repositories(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	var doomed, others []*cluster.Snapshot
+	for _, r := range repositories {
+		list, err := cl.Snapshots(ctx, r.Name, true)
+		if err != nil {
+			return nil, nil, fmt.Errorf("repository %s may contain copies, but cannot be read: %w", r.Name, err)
+		}
+		for _, s := range list {
+			if !slices.ContainsFunc(names, s.Holds) {
+				others = append(others, s)
+				continue
+			}
+			if r.ReadOnly() {
+				return nil, nil, cluster.WithHint(cluster.Refuse("snapshot %s/%s contains a copy, but the repository is read-only in this cluster", r.Name, s.Name),
+					"purge in the cluster that writes to it")
+			}
+			doomed = append(doomed, s)
+			p.Snapshots[r.Name] = append(p.Snapshots[r.Name], s.Name)
+		}
+	}
+	if len(p.Indices)+len(p.Drills)+len(doomed) == 0 {
+		return nil, nil, fmt.Errorf("nothing contains %s: neither the cluster nor a snapshot", strings.Join(names, ", "))
+	}
+	p.Lost = lostWith(doomed, others, names, live)
+	return p, p.steps(), nil
+}
+
+// lostWith are the other indices of which only the doomed snapshots have a copy without
+// missing shards.
+func lostWith(doomed, others []*cluster.Snapshot, names []string, live map[string]bool) []string {
+	kept := map[string]bool{}
+	for _, s := range others {
+		whole := s.Whole()
+		for _, i := range s.Indices {
+			kept[i] = kept[i] || whole(i)
+		}
+	}
+	lost := map[string]bool{}
+	for _, s := range coverage.Ordered(doomed) {
+		for _, i := range s.Indices {
+			if !kept[i] && !live[i] && !slices.Contains(names, i) {
+				lost[i] = true
+			}
+		}
+	}
+	list := make([]string, 0, len(lost))
+	for i := range lost {
+		list = append(list, i)
+	}
+	slices.Sort(list)
+	return list
+}
+
+// steps are the deletions, with guards off: holds are kept all the same.
+func (p *purge) steps() []plan.Step {
+	off := false
+	var steps []plan.Step
+	add := func(kind string, a actions.Action, names []string) {
+		step := plan.Step{
+			ID: fmt.Sprint(len(steps) + 1), Kind: kind, Action: a, Timeout: actions.Kinds[kind].Timeout,
+			Chain: filters.Chain{{Kind: "names", Filter: &filters.Names{Patterns: names}}},
+		}
+		step.Common.AllowILMIndices = true
+		plan.Complete(&step, plan.Options{Flavour: flavour.Native, Guards: &off})
+		steps = append(steps, step)
+	}
+	repositories := make([]string, 0, len(p.Snapshots))
+	for r := range p.Snapshots {
+		repositories = append(repositories, r)
+	}
+	slices.Sort(repositories)
+	for _, r := range repositories {
+		a := actions.Kinds["delete_snapshots"].New(actions.Own).(*actions.DeleteSnapshots)
+		a.Repository, a.KeepNewestGood = r, false
+		add("delete_snapshots", a, p.Snapshots[r])
+	}
+	if len(p.Indices) > 0 {
+		add("delete_indices", actions.Kinds["delete_indices"].New(actions.Own), p.Indices)
+	}
+	return steps
+}
+
+// write shows the plan.
+func (p *purge) write(x *session) {
+	x.nameCluster(x.Out)
+	for _, i := range p.Indices {
+		terminal.Fprintf(x.Out, "  delete the index %s\n", i)
+	}
+	for _, i := range p.Drills {
+		terminal.Fprintf(x.Out, "  delete the copy of a drill %s\n", i)
+	}
+	repositories := make([]string, 0, len(p.Snapshots))
+	for r := range p.Snapshots {
+		repositories = append(repositories, r)
+	}
+	slices.Sort(repositories)
+	for _, r := range repositories {
+		for _, f := range report.Families(p.Snapshots[r]) {
+			terminal.Fprintf(x.Out, "  delete from repository %s: %s\n", r, f.Line())
+		}
+	}
+	if len(p.Lost) > 0 {
+		terminal.Fprintf(x.Out, "%s also lost, because no other snapshot contains a copy:\n", areLost(len(p.Lost)))
+		for _, f := range report.Families(p.Lost) {
+			terminal.Fprintf(x.Out, "  %s\n", f.Line())
+		}
+	}
+}
+
+func areLost(n int) string {
+	if n == 1 {
+		return cluster.Count(n, "index") + " is"
+	}
+	return cluster.Count(n, "index") + " are"
+}

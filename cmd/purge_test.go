@@ -1,0 +1,79 @@
+package cmd
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/esnap/esnap/internal/cluster"
+)
+
+func TestPurge(t *testing.T) {
+	setup := func() *console {
+		k := newConsole(t)
+		twentyNights(k, nil)
+		k.c.AddSnapshot("other", cluster.Snapshot{Name: "o-1", Indices: []string{logsOf(9), "only-there"}, Start: now.AddDate(0, 0, -2)})
+		k.c.AddIndex(cluster.Index{Name: "restored-" + logsOf(9), Settings: map[string]string{cluster.SettingRestoredFrom: "backups/x"}})
+		k.c.AddIndex(cluster.Index{Name: "esnap-drill-" + logsOf(9), Settings: map[string]string{cluster.SettingDrill: "run"}})
+		return k
+	}
+	holding := func(k *console) (n int) {
+		for _, r := range []string{"backups", "other"} {
+			list, err := k.c.Snapshots(context.Background(), r, true)
+			require.NoError(t, err)
+			for _, s := range list {
+				if s.Holds(logsOf(9)) {
+					n++
+				}
+			}
+		}
+		return n
+	}
+	k := setup()
+	record := filepath.Join(t.TempDir(), "record.json")
+	code, out, errs := k.run("purge", logsOf(9), "-n")
+	require.Equal(t, 0, code, errs)
+	require.Contains(t, out, "delete the index restored-"+logsOf(9))
+	require.Contains(t, out, "delete the copy of a drill esnap-drill-"+logsOf(9))
+	require.Contains(t, out, "delete from repository other: o-1")
+	require.Contains(t, out, "1 index is also lost, because no other snapshot contains a copy:\n  only-there")
+	require.Equal(t, 9, holding(k))
+
+	for _, args := range [][]string{{"purge", logsOf(9)}, {"purge", logsOf(9), "--confirm", "other"}, {"purge", "logs-*", "--confirm", "logs-*"}, {"purge", logsOf(9), "--confirm", logsOf(9), "--record", "/nowhere/x"}} {
+		code, _, _ = k.run(args...)
+		require.Equal(t, 2, code, args)
+		require.Equal(t, 9, holding(k))
+	}
+	code, _, errs = k.run("purge", "nothing", "--confirm", "nothing")
+	require.Equal(t, 1, code)
+	require.Contains(t, errs, "nothing contains nothing: neither the cluster nor a snapshot")
+
+	code, out, errs = k.run("purge", logsOf(9), "--confirm", logsOf(9), "--record", record, "--reason", "case 4711")
+	require.Equal(t, 0, code, out+errs)
+	require.Zero(t, holding(k))
+	list, err := k.c.Indices(context.Background())
+	require.NoError(t, err)
+	require.Len(t, list, 8)
+	data, err := os.ReadFile(record)
+	require.NoError(t, err)
+	require.Contains(t, string(data), `"reason": "case 4711"`)
+	require.Contains(t, string(data), `"result": "done"`)
+
+	// Only a hold is stronger.
+	k = setup()
+	config := filepath.Join(t.TempDir(), "client.yml")
+	require.NoError(t, os.WriteFile(config, []byte("cluster: {url: 'http://x:9200'}\nholds: [{snapshots: o-1}]\n"), 0o600))
+	code, _, errs = k.run("--config", config, "purge", logsOf(9), "--confirm", logsOf(9), "--record", record)
+	require.Equal(t, 4, code)
+	require.Contains(t, errs, "held by the client file (o-1)")
+
+	// A read-only repository is another cluster's.
+	k = setup()
+	k.c.AddRepository(cluster.Repository{Name: "other", Settings: map[string]string{"readonly": "true"}})
+	code, _, errs = k.run("purge", logsOf(9), "--confirm", logsOf(9), "--record", record)
+	require.Equal(t, 4, code)
+	require.Contains(t, errs, "read-only in this cluster")
+}

@@ -1,0 +1,212 @@
+// Package history keeps records of what esnap did in the cluster: one document for each
+// run, and for each command that changes something.
+package history
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/esnap/esnap/internal/cluster"
+)
+
+const (
+	// maxBytes is the size of one record.
+	maxBytes = 64 << 10
+	// keepFor is how long a record is kept.
+	keepFor = 90 * 24 * time.Hour
+	// prune is how many old records one run deletes.
+	prune = 50
+	// maxText is the length of a text in a record that is too large.
+	maxText = 300
+)
+
+// Record is what is kept of one run or command.
+type Record struct {
+	ID       string    `json:"id"`
+	Run      string    `json:"run"`     // as in the metadata of its snapshots
+	Command  string    `json:"command"` // run, restore, delete_indices, mark, unregister, …
+	Job      string    `json:"job"`     // the name of the job; empty for a command
+	Started  time.Time `json:"started"`
+	Duration int64     `json:"duration_ms"`
+	ExitCode int       `json:"exit_code"`
+	Error    string    `json:"error,omitempty"`
+	Reason   string    `json:"reason,omitempty"` // --reason
+	User     string    `json:"cluster_user,omitempty"`
+	OSUser   string    `json:"os_user,omitempty"`
+	Host     string    `json:"host,omitempty"`
+	Version  string    `json:"esnap_version,omitempty"`
+	// Summary is left out of lists.
+	Summary *Summary `json:"summary,omitempty"`
+}
+
+// Summary is the short form of a report.
+type Summary struct {
+	File      string   `json:"file,omitempty"`
+	Server    string   `json:"server,omitempty"`
+	Hint      string   `json:"hint,omitempty"`
+	Actions   []Action `json:"actions"`
+	Warnings  []string `json:"warnings"`
+	Kept      int      `json:"spared_by_guards"`
+	Truncated bool     `json:"truncated,omitempty"` // something was left out, as the record was too large
+}
+
+// Action is one action, or what a command did.
+type Action struct {
+	ID         string         `json:"id,omitempty"`
+	Action     string         `json:"action"`
+	Repository string         `json:"repository,omitempty"`
+	Status     string         `json:"status"`
+	Error      string         `json:"error,omitempty"`
+	Listed     int            `json:"listed,omitempty"`
+	Selected   int            `json:"selected,omitempty"`
+	Results    map[string]int `json:"results"` // how many items ended how
+	Items      []Item         `json:"items"`
+	Warnings   []string       `json:"warnings,omitempty"`
+}
+
+// Item is the outcome of one item.
+type Item struct {
+	Name   string `json:"name"`
+	Result string `json:"result"`
+	Error  string `json:"error,omitempty"`
+}
+
+// ID is the id of a record: ids sort as the runs began.
+func ID(started time.Time, run string) string {
+	return started.UTC().Format("20060102T150405Z") + "-" + run[:min(len(run), 8)]
+}
+
+// Write keeps a record and deletes those that are too old. Secrets are taken out of all
+// texts by redact.
+func Write(ctx context.Context, c cluster.Cluster, r Record, redact func(string) string) error {
+	body, err := shorten(r, redact)
+	if err != nil {
+		return err
+	}
+	if _, err := c.PutDocument(ctx, cluster.PutDocument{Index: cluster.HistoryIndex, ID: r.ID, Time: r.Started, Body: body}); err != nil {
+		return err
+	}
+	old, err := c.Documents(ctx, cluster.DocumentQuery{Index: cluster.HistoryIndex, Limit: prune, Before: r.Started.Add(-keepFor),
+		Without: []string{"*"}})
+	if err != nil {
+		return fmt.Errorf("the record was written, but old ones were not deleted: %w", err)
+	}
+	for _, d := range old {
+		err := c.DeleteDocument(ctx, cluster.DeleteDocument{Index: cluster.HistoryIndex, ID: d.ID, Version: d.Version})
+		if err != nil && !errors.Is(err, cluster.ErrChanged) {
+			return fmt.Errorf("the record was written, but old ones were not deleted: %w", err)
+		}
+	}
+	return nil
+}
+
+// shorten is the record as JSON, without secrets, and not too large: what went well is
+// left out first.
+func shorten(r Record, redact func(string) string) (json.RawMessage, error) {
+	for level := 0; ; level++ {
+		body, err := redacted(r, redact)
+		if err != nil || len(body) <= maxBytes {
+			return body, err
+		}
+		if r.Summary == nil || level > 3 {
+			return nil, fmt.Errorf("the record has %d bytes; at most %d are kept", len(body), maxBytes)
+		}
+		r.Summary = r.Summary.shorter(level)
+		if level == 3 {
+			r.Error, r.Reason = cut(r.Error), cut(r.Reason)
+		}
+	}
+}
+
+func (s Summary) shorter(level int) *Summary {
+	s.Truncated, s.Actions = true, slices.Clone(s.Actions)
+	for i := range s.Actions {
+		a := &s.Actions[i]
+		switch level {
+		case 0:
+			a.Items = slices.DeleteFunc(slices.Clone(a.Items), func(it Item) bool { return it.Error == "" })
+		case 1:
+			a.Items = a.Items[:min(len(a.Items), 3)]
+		case 2:
+			a.Items, a.Warnings, a.Error = nil, nil, cut(a.Error)
+		}
+	}
+	switch level {
+	case 2:
+		s.Warnings, s.Hint = nil, cut(s.Hint)
+	case 3:
+		s.Actions = s.Actions[:min(len(s.Actions), 50)]
+	}
+	return &s
+}
+
+func cut(text string) string {
+	if r := []rune(text); len(r) > maxText {
+		return string(r[:maxText]) + "…"
+	}
+	return text
+}
+
+// redacted is a value as JSON whose texts went through redact: in JSON a secret may be
+// written in another way.
+func redacted(v any, redact func(string) string) (json.RawMessage, error) {
+	body, err := json.Marshal(v)
+	if err != nil {
+		return nil, err
+	}
+	var tree any
+	if err := json.Unmarshal(body, &tree); err != nil {
+		return nil, err
+	}
+	return json.Marshal(walk(tree, redact))
+}
+
+func walk(v any, redact func(string) string) any {
+	switch v := v.(type) {
+	case string:
+		return redact(v)
+	case []any:
+		for i := range v {
+			v[i] = walk(v[i], redact)
+		}
+	case map[string]any:
+		for k := range v {
+			v[k] = walk(v[k], redact)
+		}
+	}
+	return v
+}
+
+// List lists the newest records, newest first, without their summaries.
+func List(ctx context.Context, c cluster.Reader, limit int) ([]Record, error) {
+	docs, err := c.Documents(ctx, cluster.DocumentQuery{Index: cluster.HistoryIndex, Limit: limit, Without: []string{"summary"}})
+	if err != nil {
+		return nil, err
+	}
+	list := []Record{}
+	for _, d := range docs {
+		list = append(list, record(d))
+	}
+	return list, nil
+}
+
+// Read reads one record; ErrNoDocument if it does not exist.
+func Read(ctx context.Context, c cluster.Reader, id string) (Record, error) {
+	d, err := c.Document(ctx, cluster.HistoryIndex, id)
+	if err != nil {
+		return Record{}, err
+	}
+	return record(d), nil
+}
+
+// record is the record in a document: what cannot be read is left empty.
+func record(d cluster.Document) Record {
+	var r Record
+	_ = json.Unmarshal(d.Body, &r)
+	r.ID, r.Started = d.ID, d.Time.UTC()
+	return r
+}

@@ -1,0 +1,72 @@
+package job
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/lock"
+	"github.com/esnap/esnap/internal/plan"
+	"github.com/esnap/esnap/internal/run"
+	"github.com/esnap/esnap/internal/settings"
+	"github.com/esnap/esnap/internal/terminal"
+)
+
+// releaseTimeout is how long the end of a run waits for the release of its lock.
+const releaseTimeout = 10 * time.Second
+
+// locked runs the plan while the run holds the lock of its job, if it is to take one. An
+// error is why it does not run.
+func (j Job) locked(ctx context.Context, p *plan.Plan, cl cluster.Cluster, o run.Options, obs run.Observer, do func(run.Options),
+) (run.Stage, error) {
+	mode := cmp.Or(plan.LockMode(j.Settings.Lock), p.Lock, plan.LockOff)
+	if mode == plan.LockOff || p.File == "" || o.DryRun || p.Idle(p.Steps) {
+		do(o)
+		return "", nil
+	}
+	name := p.Job(j.File)
+	if name == "" {
+		return run.StageSettings, &settings.Error{Text: "a lock needs the name of its job, and standard input has none",
+			Hint: "set name: at the top of the file"}
+	}
+	server, err := cl.Server(ctx)
+	if err != nil {
+		return run.StageConnect, err
+	}
+	l, err := lock.Acquire(ctx, cl, name, lock.Options{Owner: j.owner, Watch: cluster.RealTime(), Wall: j.Clock.Now})
+	var other *lock.HeldError
+	switch {
+	case ctx.Err() != nil && err != nil:
+		return run.StageLock, err
+	case errors.As(err, &other):
+		obs.Observe(run.Connected{Server: server})
+		return run.StageLock, cluster.WithHint(&cluster.Refused{Err: fmt.Errorf("%w; nothing was changed", err)},
+			"wait for that run; if it has ended, it may hold the lock for 3 minutes more: esnap lock release %s", terminal.Shell(name))
+	case err != nil && mode == plan.LockRequired:
+		obs.Observe(run.Connected{Server: server})
+		refused := cluster.Refuse("the lock of the job %s cannot be written: %s; nothing was changed", name, err)
+		return run.StageLock, cluster.WithHint(refused, "%s", cmp.Or(cluster.Hint(err), "lock: auto runs without the lock then"))
+	case err != nil:
+		obs.Observe(run.Warning{Text: fmt.Sprintf("the lock of the job %s cannot be written, so another run of it may act at the same time: %s",
+			name, err)})
+		do(o)
+		return "", nil
+	}
+	if l.TookOver != nil {
+		obs.Observe(run.Warning{Text: fmt.Sprintf("took over the lock of the job %s: %s has not renewed it since %s", name, l.TookOver,
+			l.TookOver.Renewed.UTC().Format(time.RFC3339))})
+	}
+	o.BeforeWrite = l.Check
+	defer func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseTimeout) // also after a signal
+		defer cancel()
+		if err := l.Release(ctx); err != nil {
+			obs.Observe(run.Warning{Text: err.Error()})
+		}
+	}()
+	do(o)
+	return "", nil
+}

@@ -1,0 +1,336 @@
+// Package lock keeps two runs of one job from acting at the same time: one document for
+// each job, which only one run can create, and which every other run can see.
+package lock
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/esnap/esnap/internal/cluster"
+)
+
+const (
+	renewEvery = 30 * time.Second
+	retryEvery = 5 * time.Second // after a renewal that failed
+	// staleAfter is how long after its last renewal a lock may be taken over.
+	staleAfter = 3 * time.Minute
+	// trustFor is how long after its last renewal a run still starts writes: shorter, so
+	// that a write ends before another run may begin.
+	trustFor = 2 * time.Minute
+	// renewTimeout bounds one renewal, with its retries.
+	renewTimeout = 25 * time.Second
+)
+
+// Owner is a run.
+type Owner struct {
+	Run  string `json:"run"`
+	Host string `json:"host"`
+	PID  int    `json:"pid"`
+}
+
+// Held is a lock as the cluster has it. All times are those of the cluster's clock.
+type Held struct {
+	Name     string    `json:"name"`
+	Owner    Owner     `json:"owner"`
+	Acquired time.Time `json:"acquired"`
+	Renewed  time.Time `json:"renewed"`
+	Expires  time.Time `json:"expires"`
+
+	version cluster.DocumentVersion
+}
+
+// Stale reports whether the lock may be taken over.
+func (h Held) Stale(now time.Time) bool { return !h.Expires.IsZero() && now.After(h.Expires) }
+
+// String says who holds the lock.
+func (h Held) String() string {
+	run := h.Owner.Run[:min(len(h.Owner.Run), 8)] // enough to tell runs apart
+	return fmt.Sprintf("run %s on host %s (pid %d)", cmp.Or(run, "?"), cmp.Or(h.Owner.Host, "?"), h.Owner.PID)
+}
+
+// HeldError means that another run holds the lock.
+type HeldError struct {
+	Held Held
+	Now  time.Time // by the cluster's clock
+}
+
+// Error names the owner and the age.
+func (e *HeldError) Error() string {
+	return fmt.Sprintf("another run of the job %s holds its lock: %s, acquired %s ago, renewed %s ago", e.Held.Name, e.Held,
+		cluster.Age(e.Now, e.Held.Acquired), cluster.Age(e.Now, e.Held.Renewed))
+}
+
+// Options are those of one run.
+type Options struct {
+	Owner Owner
+	// Watch waits between renewals and measures; Wall is the machine's clock, which goes on
+	// while the machine sleeps.
+	Watch cluster.Stopwatch
+	Wall  func() time.Time
+}
+
+// Lock is a lock that this run holds, or has lost.
+type Lock struct {
+	c    cluster.Cluster
+	o    Options
+	stop context.CancelFunc
+	done chan struct{}
+	// TookOver is the run whose stale lock was taken over; nil: none.
+	TookOver *Held
+
+	mu      sync.Mutex
+	held    Held
+	renewed reading
+	lost    error
+}
+
+// reading is both clocks.
+type reading struct {
+	watch time.Duration
+	wall  time.Time
+}
+
+func (o Options) read() reading { return reading{o.Watch.Elapsed(), o.Wall()} }
+
+// since is the longer of both times.
+func (r reading) since(before reading) time.Duration {
+	return max(r.watch-before.watch, r.wall.Round(0).Sub(before.wall.Round(0)))
+}
+
+// Acquire takes the lock of a job and renews it until Release. It is a *HeldError that
+// another run holds it; any other error means that the lock cannot be written.
+func Acquire(ctx context.Context, c cluster.Cluster, name string, o Options) (*Lock, error) {
+	l := &Lock{c: c, o: o, done: make(chan struct{})}
+	var err error
+	for range 3 { // each time something else may come between a look and a write
+		var again bool
+		if again, err = l.acquire(ctx, name); err == nil {
+			renewing, stop := context.WithCancel(context.WithoutCancel(ctx)) // what ends the run does not end its lock
+			l.stop = stop
+			go l.renewing(renewing)
+			return l, nil
+		}
+		if !again {
+			break
+		}
+	}
+	return nil, err
+}
+
+func (l *Lock) acquire(ctx context.Context, name string) (again bool, err error) {
+	begun := l.o.read()
+	now, err := l.c.Clock(ctx)
+	if err != nil {
+		return false, err
+	}
+	ours := Held{Name: name, Owner: l.o.Owner, Acquired: now, Renewed: now, Expires: now.Add(staleAfter)}
+	ours.version, err = l.c.PutDocument(ctx, ours.request(nil))
+	if err == nil {
+		l.held, l.renewed = ours, begun
+		return false, nil
+	}
+	if !errors.Is(err, cluster.ErrExists) && !errors.Is(err, cluster.ErrLost) {
+		return false, err
+	}
+	there, lookErr := Read(ctx, l.c, name)
+	switch {
+	case errors.Is(lookErr, cluster.ErrNoDocument): // released meanwhile, or not written
+		return true, err
+	case lookErr != nil:
+		return false, lookErr
+	case there.Owner == l.o.Owner: // written, but the reply was lost
+		l.held, l.renewed = there, begun
+		return false, nil
+	case !there.Stale(now):
+		return false, &HeldError{there, now}
+	}
+	ours.version, err = l.c.PutDocument(ctx, ours.request(&there.version))
+	if err == nil {
+		l.held, l.renewed, l.TookOver = ours, begun, &there
+		return false, nil
+	}
+	return errors.Is(err, cluster.ErrChanged) || errors.Is(err, cluster.ErrLost), err
+}
+
+func (h Held) request(replaces *cluster.DocumentVersion) cluster.PutDocument {
+	return cluster.PutDocument{Index: cluster.LockIndex, ID: h.Name, Time: h.Renewed, Body: h, Replaces: replaces}
+}
+
+// renewing renews the lock until the context ends.
+func (l *Lock) renewing(ctx context.Context) {
+	defer close(l.done)
+	for pause := renewEvery; l.o.Watch.Sleep(ctx, pause) == nil; {
+		if pause = l.renew(ctx); pause == 0 {
+			return
+		}
+	}
+}
+
+// renew renews the lock once. It returns when to do it again; 0: never, the lock is lost.
+func (l *Lock) renew(ctx context.Context) time.Duration {
+	ctx, cancel := context.WithTimeout(ctx, renewTimeout)
+	defer cancel()
+	begun := l.o.read()
+	now, err := l.c.Clock(ctx)
+	if err != nil {
+		return retryEvery
+	}
+	l.mu.Lock()
+	h := l.held
+	l.mu.Unlock()
+	next := h
+	next.Renewed, next.Expires = now, now.Add(staleAfter)
+	next.version, err = l.c.PutDocument(ctx, next.request(&h.version))
+	if errors.Is(err, cluster.ErrChanged) { // another run has it, or the reply to the last renewal was lost
+		there, lookErr := Read(ctx, l.c, h.Name)
+		switch {
+		case errors.Is(lookErr, cluster.ErrNoDocument):
+			return l.lose("it was released by hand")
+		case lookErr != nil:
+			return retryEvery
+		case there.Owner != l.o.Owner:
+			return l.lose(there.String() + " has taken it over")
+		}
+		next = there
+	} else if err != nil {
+		return retryEvery
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.held, l.renewed = next, begun
+	return renewEvery
+}
+
+// lose notes that the lock is lost, and why.
+func (l *Lock) lose(why string) time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lost = cluster.WithHint(&lostError{fmt.Sprintf("this run has lost the lock of the job %s: %s; nothing more is changed", l.held.Name,
+		why)},
+		"esnap lock list shows who holds the lock; run the file again when it is free")
+	return 0
+}
+
+// lostError is a cluster.ErrLockLost in its own words.
+type lostError struct{ text string }
+
+func (e *lostError) Error() string { return e.text }
+
+// Unwrap returns the kind.
+func (e *lostError) Unwrap() error { return cluster.ErrLockLost }
+
+// Check is asked before each write of the run: an error means that it must not be sent.
+// Before a deletion it reads who holds the lock.
+func (l *Lock) Check(ctx context.Context, op cluster.Op) error {
+	l.mu.Lock()
+	lost, age, name := l.lost, l.o.read().since(l.renewed), l.held.Name
+	l.mu.Unlock()
+	switch verb := op.Intent().Verb; {
+	case lost != nil:
+		return lost
+	case age > trustFor:
+		text := fmt.Sprintf("the lock of the job %s could not be renewed for %s: another run may take it over; nothing more is changed",
+			name, age.Round(time.Second))
+		return cluster.WithHint(&lostError{text}, "check whether the cluster can be written to, then run the file again")
+	case verb != cluster.VerbDelete && verb != cluster.VerbUnregister:
+		return nil
+	}
+	there, err := Read(ctx, l.c, name)
+	switch {
+	case errors.Is(err, cluster.ErrNoDocument):
+		l.lose("it was released by hand")
+	case err != nil:
+		return fmt.Errorf("cannot tell who holds the lock of the job %s, so nothing was deleted: %w", name, err)
+	case there.Owner != l.o.Owner:
+		l.lose(there.String() + " has taken it over")
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.lost
+}
+
+// Release gives the lock back.
+func (l *Lock) Release(ctx context.Context) error {
+	l.stop()
+	<-l.done
+	if l.lost != nil {
+		return l.lost
+	}
+	err := free(ctx, l.c, l.held)
+	if errors.Is(err, cluster.ErrChanged) { // the reply to the last renewal was lost
+		there, lookErr := Read(ctx, l.c, l.held.Name)
+		switch {
+		case lookErr == nil && there.Owner == l.o.Owner:
+			err = free(ctx, l.c, there)
+		case lookErr == nil:
+			l.lose(there.String() + " has taken it over")
+			return l.lost
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("the lock of the job %s was not released and expires at %s: %w", l.held.Name,
+			l.held.Expires.UTC().Format(time.RFC3339), err)
+	}
+	return nil
+}
+
+// Read reads one lock; ErrNoDocument if nothing holds it.
+func Read(ctx context.Context, c cluster.Reader, name string) (Held, error) {
+	d, err := c.Document(ctx, cluster.LockIndex, name)
+	if err != nil {
+		return Held{}, err
+	}
+	return held(d), nil
+}
+
+// held is the lock in a document. One that cannot be read never gets stale.
+func held(d cluster.Document) Held {
+	h := Held{}
+	if json.Unmarshal(d.Body, &h) != nil {
+		h = Held{}
+	}
+	h.Name, h.version = d.ID, d.Version
+	return h
+}
+
+// maxLocks is how many locks are listed.
+const maxLocks = 1000
+
+// List lists all locks, sorted by name.
+func List(ctx context.Context, c cluster.Reader) ([]Held, error) {
+	docs, err := c.Documents(ctx, cluster.DocumentQuery{Index: cluster.LockIndex, Limit: maxLocks})
+	var list []Held
+	for _, d := range docs {
+		list = append(list, held(d))
+	}
+	slices.SortFunc(list, func(a, b Held) int { return strings.Compare(a.Name, b.Name) })
+	return list, err
+}
+
+// Free releases a lock of another run by hand, as it was read. ErrChanged if it was
+// renewed or taken over meanwhile.
+func Free(ctx context.Context, c cluster.Cluster, name string, owner Owner) error {
+	for try := 1; ; try++ {
+		h, err := Read(ctx, c, name)
+		switch {
+		case err != nil:
+			return err
+		case h.Owner != owner:
+			return &cluster.Error{Op: "release the lock " + name, Kind: cluster.ErrChanged, Text: h.String() + " has taken it over meanwhile"}
+		}
+		if err = free(ctx, c, h); err == nil || !errors.Is(err, cluster.ErrChanged) || try == 3 {
+			return err // otherwise it was renewed meanwhile
+		}
+	}
+}
+
+func free(ctx context.Context, c cluster.Writer, h Held) error {
+	return c.DeleteDocument(ctx, cluster.DeleteDocument{Index: cluster.LockIndex, ID: h.Name, Version: h.version})
+}
