@@ -590,11 +590,11 @@ func TestNotificationsAreDescribed(t *testing.T) {
 	doc := read(t, page)
 	example, err := os.ReadFile("examples/notify.yml")
 	require.NoError(t, err)
-	for path, keys := range map[string]any{
+	for path, of := range map[string]any{
 		"Metrics": &notice.Metrics{}, "Metrics/Pushgateway": &notice.Pushgateway{}, "Metrics/StatsD": notice.NewStatsd(),
 		"Notify": &notice.Notify{}, "Pings": &notice.Ping{}, "Webhooks": notice.NewWebhook(), "Mail": notice.NewMail(),
 	} {
-		v := reflect.ValueOf(keys).Elem()
+		v := reflect.ValueOf(of).Elem()
 		rows := doc.section(t, path).table(t, "key")
 		var names []string
 		for _, f := range strictyaml.Fields(v.Type()) {
@@ -608,13 +608,20 @@ func TestNotificationsAreDescribed(t *testing.T) {
 			}
 			require.Contains(t, string(example), f.Name+":", "%s: the example", path)
 		}
-		require.ElementsMatch(t, names, slices.Collect(maps.Keys(rows)), path)
+		require.ElementsMatch(t, names, keys(rows), path)
 	}
 	var metrics []string
 	for _, m := range tell.Metrics {
 		metrics = append(metrics, m.Name)
 	}
-	require.ElementsMatch(t, metrics, slices.Collect(maps.Keys(doc.section(t, "Metrics").table(t, "metric"))))
+	require.ElementsMatch(t, metrics, keys(doc.section(t, "Metrics").table(t, "metric")))
+	rules, err := os.ReadFile("examples/prometheus/esnap.rules.yml")
+	require.NoError(t, err)
+	var alerts []string
+	for _, m := range regexp.MustCompile(`- alert: (\w+)`).FindAllStringSubmatch(string(rules), -1) {
+		alerts = append(alerts, m[1])
+	}
+	require.ElementsMatch(t, alerts, keys(doc.section(t, "Metrics/Alerts").table(t, "alert")))
 	fields := map[string][]string{}
 	for _, f := range notice.Fields {
 		fields[f.Name] = []string{f.Doc}
@@ -622,7 +629,7 @@ func TestNotificationsAreDescribed(t *testing.T) {
 	require.Equal(t, fields, doc.section(t, "Webhooks/Fields").table(t, "field"))
 	webhook := strictyaml.Fields(reflect.TypeFor[notice.Webhook]())
 	presets := webhook[slices.IndexFunc(webhook, func(f strictyaml.Field) bool { return f.Name == "preset" })].OneOf
-	require.ElementsMatch(t, presets, slices.Collect(maps.Keys(doc.section(t, "Webhooks").table(t, "preset"))))
+	require.ElementsMatch(t, presets, keys(doc.section(t, "Webhooks").table(t, "preset")))
 }
 
 // TestContributingShowsTheImports holds the packages to the table in
