@@ -10,6 +10,7 @@ import (
 	"html"
 	"io"
 	"net"
+	"net/textproto"
 	"strings"
 
 	gomail "github.com/wneessen/go-mail"
@@ -75,6 +76,9 @@ func (m mail) send(ctx context.Context, s *Summary, c Change) error {
 	if errors.As(err, &op) && op.Op == "dial" || errors.As(err, &certificate) {
 		return fmt.Errorf("%s: %w", place, reason(err))
 	}
+	var reply *textproto.Error
+	var sent *gomail.SendError
+	refused := errors.As(err, &reply) && reply.Code >= 500 || errors.As(err, &sent) && sent.ErrorCode() >= 500
 	text := err.Error() // with what the server says, which may repeat what it got
 	if password != "" {
 		for _, secret := range []string{
@@ -84,7 +88,11 @@ func (m mail) send(ctx context.Context, s *Summary, c Change) error {
 			text = strings.ReplaceAll(text, secret, "***")
 		}
 	}
-	return fmt.Errorf("%s: %s", place, cut(text, 300))
+	err = fmt.Errorf("%s: %s", place, cut(text, 300))
+	if refused { // a second attempt may lock the account
+		return final{err}
+	}
+	return err
 }
 
 // maxSMTP is how much an SMTP server may say.

@@ -43,6 +43,7 @@ type smtp struct {
 	to    []string
 	data  string
 	clear bool // credentials came without encryption
+	tries int  // to authenticate
 }
 
 func (s *smtp) start(t *testing.T) *smtp {
@@ -108,6 +109,7 @@ func (s *smtp) serve(c net.Conn) {
 			r = bufio.NewReader(c)
 		case "AUTH":
 			s.clear = s.clear || !secure
+			s.tries++
 			_, encoded, _ := strings.Cut(rest, " ")
 			if text, _ := base64.StdEncoding.DecodeString(encoded); string(text) == "\x00u\x00"+s.password {
 				say("235 welcome")
@@ -264,6 +266,7 @@ func TestMailFails(t *testing.T) {
 			s.Lock()
 			defer s.Unlock()
 			require.False(t, s.clear, "the password goes through TLS only")
+			require.LessOrEqual(t, s.tries, 1, "a password that is refused is not sent again")
 		})
 	}
 }
