@@ -25,10 +25,12 @@ import (
 	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/flavour"
 	"github.com/esnap/esnap/internal/guard"
+	"github.com/esnap/esnap/internal/notice"
 	"github.com/esnap/esnap/internal/plan"
 	"github.com/esnap/esnap/internal/report"
 	"github.com/esnap/esnap/internal/settings"
 	"github.com/esnap/esnap/internal/strictyaml"
+	"github.com/esnap/esnap/internal/tell"
 	"github.com/esnap/esnap/repository"
 )
 
@@ -579,6 +581,55 @@ func TestReportIsDescribed(t *testing.T) {
 		}
 	}
 	require.Contains(t, doc.section(t, "The report").table(t, "field")["schema_version"][2], fmt.Sprint(report.SchemaVersion))
+}
+
+// TestNotificationsAreDescribed compares the page with the keys, the metrics and the fields
+// that there are, and the example with the keys.
+func TestNotificationsAreDescribed(t *testing.T) {
+	const page = "docs/notifications.md"
+	doc := read(t, page)
+	example, err := os.ReadFile("examples/notify.yml")
+	require.NoError(t, err)
+	for path, of := range map[string]any{
+		"Metrics": &notice.Metrics{}, "Metrics/Pushgateway": &notice.Pushgateway{}, "Metrics/StatsD": notice.NewStatsd(),
+		"Notify": &notice.Notify{}, "Pings": &notice.Ping{}, "Webhooks": notice.NewWebhook(), "Mail": notice.NewMail(),
+	} {
+		v := reflect.ValueOf(of).Elem()
+		rows := doc.section(t, path).table(t, "key")
+		var names []string
+		for _, f := range strictyaml.Fields(v.Type()) {
+			names = append(names, f.Name)
+			row := rows[f.Name]
+			require.NotEmpty(t, row, "%s: %s", path, f.Name)
+			require.Equal(t, typeOf(f), row[0], "%s: type of %s", path, f.Name)
+			require.Equal(t, f.Required, row[1] == "required", "%s: is %s required?", path, f.Name)
+			if x := v.FieldByIndex(f.Index); x.Kind() == reflect.String && x.String() != "" {
+				require.Equal(t, "`"+x.String()+"`", row[1], "%s: default of %s", path, f.Name)
+			}
+			require.Contains(t, string(example), f.Name+":", "%s: the example", path)
+		}
+		require.ElementsMatch(t, names, keys(rows), path)
+	}
+	var metrics []string
+	for _, m := range tell.Metrics {
+		metrics = append(metrics, m.Name)
+	}
+	require.ElementsMatch(t, metrics, keys(doc.section(t, "Metrics").table(t, "metric")))
+	rules, err := os.ReadFile("examples/prometheus/esnap.rules.yml")
+	require.NoError(t, err)
+	var alerts []string
+	for _, m := range regexp.MustCompile(`- alert: (\w+)`).FindAllStringSubmatch(string(rules), -1) {
+		alerts = append(alerts, m[1])
+	}
+	require.ElementsMatch(t, alerts, keys(doc.section(t, "Metrics/Alerts").table(t, "alert")))
+	fields := map[string][]string{}
+	for _, f := range notice.Fields {
+		fields[f.Name] = []string{f.Doc}
+	}
+	require.Equal(t, fields, doc.section(t, "Webhooks/Fields").table(t, "field"))
+	webhook := strictyaml.Fields(reflect.TypeFor[notice.Webhook]())
+	presets := webhook[slices.IndexFunc(webhook, func(f strictyaml.Field) bool { return f.Name == "preset" })].OneOf
+	require.ElementsMatch(t, presets, keys(doc.section(t, "Webhooks").table(t, "preset")))
 }
 
 // TestContributingShowsTheImports holds the packages to the table in

@@ -59,6 +59,7 @@ var mayImport = func() map[string][]string {
 		guard, restore, plan, run              = "internal/guard", "internal/restore", "internal/plan", "internal/run"
 		rename, job, flavour                   = "internal/rename", "internal/job", "internal/flavour"
 		near, lock, history                    = "internal/near", "internal/lock", "internal/history"
+		notice, tell                           = "internal/notice", "internal/tell"
 		report, connect, conf                  = "internal/report", "internal/connect", "internal/settings"
 	)
 	planned := []string{near, "actions", "filters", "internal/coverage", guard, "repository", strictyaml, cluster, strftime}
@@ -80,15 +81,17 @@ var mayImport = func() map[string][]string {
 		"repository":           {near, cluster},
 		"internal/es":          {cluster},
 		"actions":              {near, cluster, "internal/coverage", "repository", rename, restore, strftime},
-		plan:                   append([]string{flavour}, planned...),
+		plan:                   append([]string{flavour, notice}, planned...),
 		run:                    append([]string{plan, restore}, planned...),
 		"internal/drill":       {cluster, "internal/coverage", rename},
 		"internal/check":       append([]string{plan, run, "internal/drill", "internal/lock"}, planned...),
 		"internal/simulate":    append([]string{plan, run, "internal/memory"}, planned...),
 		"internal/report":      {cluster, "repository", run, term},
-		"internal/settings":    {strictyaml, flavour},
+		notice:                 {strictyaml, near},
+		"internal/settings":    {strictyaml, flavour, notice},
 		"internal/connect":     {cluster, near, "internal/settings", "internal/es"},
-		job:                    {plan, run, flavour, guard, report, conf, connect, lock, history, strictyaml, cluster, term},
+		tell:                   {notice, report, run, cluster, term},
+		job:                    {plan, run, flavour, guard, report, conf, connect, lock, history, notice, tell, strictyaml, cluster, term},
 		"internal/curator":     append([]string{plan, run, job, flavour, "internal/report", "internal/settings", "internal/es", "internal/connect", term}, planned...),
 		"internal/clustertest": {cluster, rename},
 		"internal/memory":      {cluster, rename},

@@ -95,6 +95,9 @@ func Main(ctx context.Context, app *App, args []string) int {
 		if hint := hintFor(err); hint != "" {
 			words = append(words, "hint: "+hint)
 		}
+		if code := job.ExitCode(err, false); job.Meaning(code) != "" {
+			words = append(words, fmt.Sprintf("exit code %d: %s", code, job.Meaning(code)))
+		}
 		job.LeaveWords(app.TerminationLog, app.redact, words...)
 	}
 	return job.ExitCode(err, false)

@@ -58,6 +58,12 @@ cluster:
   # timeout: 30s            # of one request
   # connect_timeout: 10m    # how long to wait for a cluster that does not answer
 # history: true             # keep a record of each run in the cluster; see esnap history
+# Who is told how runs of action files end: docs/notifications.md.
+# notify:
+#   ping:
+#     url_file: /etc/esnap/secret/healthchecks-url
+# metrics:
+#   textfile: /var/lib/node_exporter/textfile_collector/
 # logging:
 #   loglevel: INFO
 #   logformat: text         # or json

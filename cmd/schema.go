@@ -11,6 +11,7 @@ import (
 	"github.com/esnap/esnap/actions"
 	"github.com/esnap/esnap/filters"
 	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/notice"
 	"github.com/esnap/esnap/internal/plan"
 	"github.com/esnap/esnap/internal/report"
 	"github.com/esnap/esnap/internal/strictyaml"
@@ -94,7 +95,29 @@ func Schema() *JSONSchema {
 		"defaults":     defaults,
 		"actions":      {Type: "object", Description: "actions, run in the order of their ids", AdditionalProperties: &JSONSchema{OneOf: anyAction}},
 	})
+	addNotice(root)
 	return root
+}
+
+// addNotice describes the keys metrics and notify.
+func addNotice(root *JSONSchema) {
+	of := func(t reflect.Type, description string) *JSONSchema {
+		s := object()
+		s.Description = description
+		addFields(s, t)
+		return s
+	}
+	list := func(t reflect.Type, description string) *JSONSchema {
+		return &JSONSchema{Type: "array", Description: description, Items: of(t, "")}
+	}
+	metrics := of(reflect.TypeFor[notice.Metrics](), "where the numbers of a run go (esnap's own)")
+	metrics.Properties["pushgateway"] = of(reflect.TypeFor[notice.Pushgateway](), metrics.Properties["pushgateway"].Description)
+	metrics.Properties["statsd"] = of(reflect.TypeFor[notice.Statsd](), metrics.Properties["statsd"].Description)
+	notify := of(reflect.TypeFor[notice.Notify](), "who gets a message about a run (esnap's own)")
+	notify.Properties["ping"] = of(reflect.TypeFor[notice.Ping](), notify.Properties["ping"].Description)
+	notify.Properties["webhooks"] = list(reflect.TypeFor[notice.Webhook](), notify.Properties["webhooks"].Description)
+	notify.Properties["mail"] = list(reflect.TypeFor[notice.Mail](), notify.Properties["mail"].Description)
+	root.Properties["metrics"], root.Properties["notify"] = metrics, notify
 }
 
 func object() *JSONSchema {

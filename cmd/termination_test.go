@@ -22,10 +22,13 @@ func TestTerminationLog(t *testing.T) {
 		fails error
 		want  []string
 	}{
-		"a run that is done":          {[]string{"run"}, deleteLogs, nil, []string{"1 action: 1 done"}},
-		"an action that fails":        {[]string{"run"}, missing, nil, []string{"1 action: 1 failed", "\nerror: action 1 (delete_indices): "}},
-		"JSON":                        {[]string{"run", "-o", "json"}, missing, nil, []string{"\nerror: action 1"}},
-		"a file that is wrong":        {[]string{"run"}, "actions: {1: {acton: x}}", nil, []string{"esnap: ", `unknown key of an action "acton"`}},
+		"a run that is done": {[]string{"run"}, deleteLogs, nil, []string{"1 action: 1 done",
+			"\nexit code 0: everything was done and verified"}},
+		"an action that fails": {[]string{"run"}, missing, nil, []string{"1 action: 1 failed", "\nerror: action 1 (delete_indices): "}},
+		"JSON": {[]string{"run", "-o", "json"}, missing, nil, []string{"\nerror: action 1",
+			"\nexit code 1: an action failed"}},
+		"a file that is wrong": {[]string{"run"}, "actions: {1: {acton: x}}", nil, []string{"esnap: ", `unknown key of an action "acton"`,
+			"\nexit code 2: the command line, a setting or the file is wrong"}},
 		"Curator's line":              {[]string{"curator"}, missing, nil, []string{"curator: "}},
 		"Curator's line, a file":      {[]string{"curator"}, "actions: {1: {acton: x}}", nil, []string{"curator: ", `"acton"`}},
 		"a long one, cut":             {[]string{"run"}, long, nil, []string{"1 action: 1 failed"}},

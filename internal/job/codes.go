@@ -40,6 +40,19 @@ var Codes = []struct {
 	{Interrupted, "interrupted (143: terminated; 129: the terminal was closed); nothing new was started"},
 }
 
+// Meaning is what an exit code of esnap's own commands means; empty: unknown.
+func Meaning(code int) string {
+	if code == HungUp || code == Terminated {
+		code = Interrupted
+	}
+	for _, c := range Codes {
+		if c.Code == code {
+			return c.Meaning
+		}
+	}
+	return ""
+}
+
 // CodesText is the table for help texts.
 func CodesText() string {
 	var b strings.Builder

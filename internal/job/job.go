@@ -98,6 +98,9 @@ type Ended struct {
 	Stage run.Stage
 	// NotMaster means that nothing was done, because the node is not the master.
 	NotMaster bool
+
+	// warn adds a warning to the report and the log.
+	warn func(text string)
 }
 
 // Run runs the job. Observers hear of every run: of Started, and then of Finished or
@@ -123,6 +126,7 @@ func (j Job) Run(ctx context.Context) Ended {
 	o.Timeout, o.Remote = j.Settings.Timeout, connect.Remote(j.Version)
 
 	j.Dial, j.owner = sync.OnceValues(j.Dial), lock.Owner{Run: o.RunID, Host: o.Host, PID: os.Getpid()} // one connection for all
+	j.Options = o
 	collector := report.NewCollector()
 	all := j.observers(collector)
 	all.Observe(run.Started{File: j.name(), Now: o.Now, DryRun: o.DryRun})
@@ -140,6 +144,7 @@ func (j Job) Run(ctx context.Context) Ended {
 	}
 	e.Code = j.ExitCode(e.Result)
 	e.Report = collector.Report(e.Code)
+	e.warn = func(text string) { all.Observe(run.Warning{Text: text}) }
 	j.end(ctx, all, e)
 	return e
 }
@@ -176,6 +181,7 @@ func (j Job) run(ctx context.Context, o run.Options, obs run.Observer, e *Ended)
 		if p, err = j.parse(); err != nil {
 			return run.StageFile, err
 		}
+		obs.Observe(run.Parsed{Plan: p})
 	}
 	e.Plan = p
 	for _, f := range p.Findings {

@@ -2,6 +2,7 @@ package job
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"strings"
 	"unicode/utf8"
@@ -30,11 +31,21 @@ func (lastWords) Observe(run.Event) {}
 func (l lastWords) End(_ context.Context, e Ended) {
 	words := l.j.LastWords
 	if words == nil {
-		words = func(e Ended) []string { return e.Report.LastWords() }
+		words = l.words
 	}
 	if w := words(e); len(w) > 0 {
 		LeaveWords(l.j.TerminationLog, l.j.Settings.Redact, w...)
 	}
+}
+
+// words are the end of the report, and what the exit code means. A dry run has done
+// nothing that a code could be about.
+func (l lastWords) words(e Ended) []string {
+	words := e.Report.LastWords()
+	if m := Meaning(e.Code); m != "" && !l.j.Settings.DryRun {
+		words = append(words, fmt.Sprintf("exit code %d: %s", e.Code, m))
+	}
+	return words
 }
 
 // LeaveWords leaves the last words of a program, each in a line, where Kubernetes looks

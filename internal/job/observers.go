@@ -14,11 +14,13 @@ var observers = []func(Job) run.Observer{
 	newLines,
 	newProgress,
 	newLastWords,
+	newTelling,
 	newHistory, // written last
 }
 
 // Ender is an observer with something to do when the run has ended, such as to send a
-// message. It must not take longer than the context, and changes nothing of the run.
+// message. It must not take longer than the context, and changes nothing of the run. What
+// fails is a warning.
 type Ender interface {
 	run.Observer
 	End(ctx context.Context, e Ended)

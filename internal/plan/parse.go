@@ -13,6 +13,7 @@ import (
 	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/flavour"
 	"github.com/esnap/esnap/internal/near"
+	"github.com/esnap/esnap/internal/notice"
 	"github.com/esnap/esnap/internal/strictyaml"
 	"github.com/esnap/esnap/repository"
 )
@@ -20,6 +21,9 @@ import (
 // literal exempts values that have their own meaning for $ and {: regular expressions,
 // rename replacements, scripts; and descriptions.
 func literal(key string, in *strictyaml.Node) bool {
+	if notice.Literal(key) {
+		return true
+	}
 	switch key {
 	case "rename_pattern", "rename_replacement", "script", "unit_count_pattern", "pattern", "source", "description":
 		return true
@@ -41,7 +45,8 @@ type parser struct {
 
 func (p *parser) file(root *strictyaml.Node) {
 	var keys FileKeys
-	ours, clients := []string{"actions", "repositories", "defaults"}, []string{"client", "elasticsearch", "cluster", "logging"}
+	ours := append([]string{"actions", "repositories", "defaults"}, notice.Keys...)
+	clients := []string{"client", "elasticsearch", "cluster", "logging"}
 	strictyaml.Decode(root, &keys, strictyaml.DecodeOptions{Subject: "key", IgnoreNull: true, ExtraKeys: append(ours, clients...)}, p.p)
 	p.plan.Name, p.plan.Lock, p.plan.History = keys.Name, keys.Lock, keys.History
 	if root.Kind != strictyaml.Map {
@@ -54,6 +59,7 @@ func (p *parser) file(root *strictyaml.Node) {
 	}
 	p.repositories(root.Get("repositories"))
 	p.readDefaults(root.Get("defaults"))
+	p.plan.Notice = notice.Decode(root, p.p)
 	list := root.Get("actions")
 	switch {
 	case list == nil && !root.Get("repositories").Absent():

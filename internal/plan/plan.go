@@ -15,6 +15,7 @@ import (
 	"github.com/esnap/esnap/internal/coverage"
 	"github.com/esnap/esnap/internal/flavour"
 	"github.com/esnap/esnap/internal/guard"
+	"github.com/esnap/esnap/internal/notice"
 	"github.com/esnap/esnap/internal/strftime"
 	"github.com/esnap/esnap/internal/strictyaml"
 	"github.com/esnap/esnap/repository"
@@ -49,6 +50,8 @@ type Plan struct {
 	Behaviour    actions.Behaviour
 	Repositories []repository.Spec
 	Steps        []Step
+	// Notice says whom a run tells, as far as the file says it.
+	Notice notice.Config
 	// Findings are valid but doubtful: validate shows them.
 	Findings []strictyaml.Problem
 }

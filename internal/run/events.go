@@ -32,6 +32,9 @@ type Started struct {
 	DryRun bool
 }
 
+// Parsed says that the action file was read and is valid.
+type Parsed struct{ Plan *plan.Plan }
+
 // Connected says which server answers.
 type Connected struct{ Server cluster.Server }
 
@@ -124,6 +127,7 @@ type ActionDone struct {
 type Finished struct{ Result Result }
 
 func (Started) event()         {}
+func (Parsed) event()          {}
 func (Connected) event()       {}
 func (NotMaster) event()       {}
 func (Aborted) event()         {}

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/esnap/esnap/internal/notice"
 	"github.com/esnap/esnap/internal/strictyaml"
 )
 
@@ -164,7 +165,8 @@ func (s *Settings) decode(name string, data []byte) (map[string]any, error) {
 	// Curator substitutes only whole scalars; esnap's own dialect also inside them.
 	own := strictyaml.Parse(data, strictyaml.Options{LastWins: true}, &strictyaml.Problems{}).Get("cluster") != nil
 	p := &strictyaml.Problems{File: name}
-	root := strictyaml.Parse(data, strictyaml.Options{Env: s.Lookup, LastWins: true, Embedded: own}, p)
+	literal := func(key string, _ *strictyaml.Node) bool { return notice.Literal(key) }
+	root := strictyaml.Parse(data, strictyaml.Options{Env: s.Lookup, LastWins: true, Embedded: own, Literal: literal}, p)
 	s.fileHasSecret = holdsSecret(root, "")
 	out := map[string]any{}
 	if root != nil && root.Kind == strictyaml.Map {
@@ -185,12 +187,13 @@ func (s *Settings) decode(name string, data []byte) (map[string]any, error) {
 		var f struct {
 			History *bool `yaml:"history"`
 		}
-		others := []string{"cluster", "client", "elasticsearch", "logging", "holds"}
+		others := append([]string{"cluster", "client", "elasticsearch", "logging", "holds"}, notice.Keys...)
 		strictyaml.Decode(root, &f, strictyaml.DecodeOptions{Subject: "key", IgnoreNull: true, ExtraKeys: others}, p)
 		if s.through(root.Get("history"), "history"); f.History != nil {
 			out["history"] = strconv.FormatBool(*f.History)
 		}
 		s.holds(root.Get("holds"), p)
+		s.notice(root, p)
 		s.logging(root.Get("logging"), out, p)
 	} else if root != nil && root.Kind != strictyaml.Null {
 		p.Add(root, "expected a map, got %s", root.Kind)
@@ -199,6 +202,20 @@ func (s *Settings) decode(name string, data []byte) (map[string]any, error) {
 		s.Warnings = append(s.Warnings, w.Error())
 	}
 	return out, p.Err()
+}
+
+// notice reads whom runs tell, in esnap's own dialect.
+func (s *Settings) notice(root *strictyaml.Node, p *strictyaml.Problems) {
+	for _, e := range root.Entries {
+		if s.Dialect != Own && slices.Contains(notice.Keys, e.Key.Text) {
+			p.AddHint(e.Key, "move it into the action file", "unknown key %q: only a client file with the key cluster has it", e.Key.Text)
+		}
+	}
+	s.Notice = notice.Decode(root, p)
+	s.fileHasSecret = s.fileHasSecret || s.Notice.HasAddress()
+	for _, shown := range s.Notice.Shown() {
+		s.other(shown[0], shown[1])
+	}
 }
 
 func btoi(b bool) int {

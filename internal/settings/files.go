@@ -59,6 +59,9 @@ func (s *Settings) secretFiles() (list [][2]string) {
 	for _, key := range []string{"password-file", "api-key-file", "bearer-token-file", "client-key"} {
 		add(key, s.values[key])
 	}
+	for _, f := range s.Notice.SecretFiles() {
+		add(f[0], f[1])
+	}
 	if s.ClientKey == "" {
 		add("client-cert", s.ClientCert) // one file with both
 	}

@@ -23,6 +23,7 @@ import (
 	"github.com/spf13/viper"
 
 	"github.com/esnap/esnap/internal/flavour"
+	"github.com/esnap/esnap/internal/notice"
 	"github.com/esnap/esnap/internal/strictyaml"
 )
 
@@ -65,6 +66,8 @@ type Settings struct {
 	Blacklist       []string
 	HasBlacklist    bool // the file has one, perhaps empty
 	AWS             *AWS // sign requests for Amazon; nil: do not
+
+	Notice notice.Config // whom runs of action files tell, as far as the client file says it
 
 	File     string   // the client file that was read; empty if none
 	Dialect  Dialect  // of that file

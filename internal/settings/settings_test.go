@@ -454,6 +454,29 @@ func TestKeysThatOnlyTheCommandLinesRead(t *testing.T) {
 	require.False(t, mustLoad(t, given{file: "client: {hosts: x}\nlogging: {blacklist: }\n"}).HasBlacklist)
 }
 
+// TestNotice: whom runs tell is in esnap's own client file only, and no address is shown.
+func TestNotice(t *testing.T) {
+	load := func(text string) (*Settings, error) {
+		file := filepath.Join(t.TempDir(), "c.yml")
+		require.NoError(t, os.WriteFile(file, []byte(text), 0o606))
+		require.NoError(t, os.Chmod(file, 0o606))
+		return Load(nil, func(name string) (string, bool) { return file, name == "ESNAP_CONFIG" })
+	}
+	notify := "\nnotify:\n  webhooks: [{url: 'https://host/geheim', body: '{\"a\": \"${title}\"}'}]\n"
+	s, err := load("cluster: {}" + notify)
+	require.NoError(t, err)
+	require.JSONEq(t, `{"a": "${title}"}`, s.Notice.Notify.Webhooks[0].Body)
+	require.Contains(t, fmt.Sprint(s.Show()), "https://host (level error)")
+	require.NotContains(t, fmt.Sprint(s.Show()), "geheim")
+	require.Contains(t, fmt.Sprint(s.Warnings), "contains a secret, but other users may change it")
+	for _, dialect := range []string{"client: {hosts: [a]}", "elasticsearch: {client: {}}", "logging: {}"} {
+		_, err = load(dialect + notify)
+		require.ErrorContains(t, err, "move it into the action file", dialect)
+	}
+	_, err = load("cluster: {}\nnotify: {pong: 1}")
+	require.ErrorContains(t, err, "did you mean ping?")
+}
+
 func TestHolds(t *testing.T) {
 	for _, root := range []string{"cluster: {url: x}\n", "client: {hosts: x}\n", "elasticsearch: {client: {hosts: 'http://x:9200'}}\n", ""} {
 		s := mustLoad(t, given{file: root + "holds:\n- {snapshots: a-*, until: 2027-01-31, reason: tax law}\n- {indices: [b, c], until: '2027-01-31T12:00:00Z'}\n"})

@@ -1,0 +1,87 @@
+package job
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"path/filepath"
+	"time"
+
+	"github.com/esnap/esnap/internal/lock"
+	"github.com/esnap/esnap/internal/notice"
+	"github.com/esnap/esnap/internal/plan"
+	"github.com/esnap/esnap/internal/run"
+	"github.com/esnap/esnap/internal/tell"
+)
+
+// telling tells others how the run of an action file ended: metrics, pings, messages. A
+// dry run tells nobody, and neither does a run that does nothing because the node is not
+// the master.
+type telling struct {
+	j      Job
+	notice notice.Config
+	seen   *tell.Seen
+	teller *tell.Teller
+}
+
+func newTelling(j Job) run.Observer {
+	if j.Plan != nil || j.Settings.DryRun {
+		return nil
+	}
+	return &telling{j: j, notice: j.Settings.Notice, seen: tell.NewSeen()}
+}
+
+// Observe implements run.Observer.
+func (t *telling) Observe(e run.Event) {
+	t.seen.Observe(e)
+	switch e := e.(type) {
+	case run.Parsed:
+		t.notice = e.Plan.Notice.Over(t.j.Settings.Notice)
+		if mode := cmp.Or(plan.LockMode(t.j.Settings.Lock), e.Plan.Lock, plan.LockOff); !t.j.MasterOnly && mode == plan.LockOff {
+			t.start()
+		}
+	case run.RepositoryReady, run.ActionStarting: // it does something: the node is the master, and the lock is taken
+		if t.teller == nil {
+			t.start()
+		}
+	}
+}
+
+// tellTime leaves something of the time at the end for the history.
+const tellTime = endTime - 2*time.Second
+
+func (t *telling) prepare() {
+	t.teller = tell.New(t.notice, tell.Options{RunID: t.j.Options.RunID, Version: t.j.Version, Redact: t.j.Settings.Redact})
+}
+
+func (t *telling) start() {
+	t.prepare()
+	t.teller.Start(context.Background())
+}
+
+// End implements Ender.
+func (t *telling) End(ctx context.Context, e Ended) {
+	var held *lock.HeldError
+	if e.NotMaster || t.notice.Empty() || errors.As(e.Err, &held) { // the run that holds the lock tells
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, tellTime)
+	defer cancel()
+	if t.teller == nil { // the run did not begin
+		t.prepare()
+	}
+	about := tell.About{
+		Policy: filepath.Base(t.j.name()), Name: cmp.Or(t.notice.Notify.Name, t.j.Options.Host),
+		RunID: t.j.Options.RunID, Version: t.j.Version, Began: t.j.Options.Now, Every: t.notice.Metrics.ExpectedInterval, Seen: t.seen,
+		Redact: t.j.Settings.Redact,
+	}
+	if e.Plan != nil {
+		about.Policy = cmp.Or(e.Plan.Job(t.j.File), about.Policy)
+	}
+	if t.j.LastWords == nil { // those of Curator's command lines have a meaning of their own
+		about.Meaning = Meaning(e.Code)
+	}
+	for _, failed := range t.teller.End(ctx, tell.Summarize(e.Report, about)) {
+		e.warn(t.j.Settings.Redact(failed))
+	}
+}

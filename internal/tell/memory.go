@@ -1,0 +1,180 @@
+package tell
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/esnap/esnap/internal/notice"
+)
+
+// remindAfter is when a state that lasts is told again. A nightly run does not begin at
+// the same second each day.
+const remindAfter = 24*time.Hour - 30*time.Minute
+
+// memory is what outlets were told in earlier runs. A nil one remembers nothing.
+type memory struct {
+	file   string
+	policy string
+	all    map[string]map[string]told // by policy and outlet
+}
+
+// told is the last state of an outlet, and when it got its last message about it.
+type told struct {
+	State string    `json:"state"`
+	Told  time.Time `json:"told,omitzero"`
+}
+
+// remembered is the form of the file.
+type remembered struct {
+	Policies map[string]map[string]told `json:"policies"`
+}
+
+// within does something with files that may hang, such as those of a network.
+func within[T any](ctx context.Context, do func() (T, error)) (T, error) {
+	type result struct {
+		v   T
+		err error
+	}
+	done := make(chan result, 1)
+	go func() {
+		v, err := do()
+		done <- result{v, err}
+	}()
+	select {
+	case r := <-done:
+		return r.v, r.err
+	case <-ctx.Done():
+		var none T
+		return none, errTime
+	}
+}
+
+// remember reads the memory. With an error there is none: everything is told, and nothing
+// is written.
+func remember(ctx context.Context, file, policy string) (*memory, error) {
+	return within(ctx, func() (*memory, error) {
+		m := &memory{file: inFolder(file, "esnap_"+fileName(policy)+".json"), policy: policy, all: map[string]map[string]told{}}
+		text, err := readSmall(m.file)
+		switch {
+		case errors.Is(err, fs.ErrNotExist), err == nil && text == "":
+			return m, nil
+		case err != nil:
+			return nil, err
+		}
+		var r remembered
+		if json.Unmarshal([]byte(text), &r) != nil || r.Policies == nil { // an action file may name any file
+			return nil, fmt.Errorf("%s exists and was not written by esnap; it is left unchanged", m.file)
+		}
+		m.all = r.Policies
+		return m, nil
+	})
+}
+
+// inFolder is a file, or the file of this name in an existing folder.
+func inFolder(file, name string) string {
+	if st, err := os.Stat(file); err == nil && st.IsDir() {
+		return filepath.Join(file, name)
+	}
+	return file
+}
+
+// fileName is a text as a part of a file's name.
+func fileName(text string) string {
+	name := []byte(text)
+	for i, c := range name {
+		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '-' && c != '.' {
+			name[i] = '_'
+		}
+	}
+	return string(name)
+}
+
+// meets says whether a state is bad enough for a level.
+func meets(s State, level string) bool {
+	switch level {
+	case notice.LevelError:
+		return s == Error
+	case notice.LevelWarning:
+		return s != OK
+	}
+	return true
+}
+
+// due says whether an outlet is told of a run, and why.
+func (m *memory) due(o outlet, s *Summary) (Change, bool) {
+	if o.level == "" {
+		return None, true
+	}
+	last, known := told{}, false
+	if m != nil {
+		last, known = m.all[m.policy][o.name]
+	}
+	before := map[string]State{OK.String(): OK, Warning.String(): Warning, Error.String(): Error}[last.State]
+	now := meets(s.State, o.level)
+	switch {
+	case known && before > s.State && meets(before, o.level) && (!now || o.level == notice.LevelAlways):
+		return Recovered, true
+	case o.level == notice.LevelAlways || !known:
+		return None, now
+	case !now:
+		return None, false
+	case before != s.State:
+		return None, true
+	case s.Began.Sub(last.Told) >= remindAfter || s.Began.Before(last.Told):
+		return Reminder, true
+	}
+	return None, false
+}
+
+// note remembers the state of an outlet, and that it was told. An outlet that could not be
+// told is not noted: the next run tells it.
+func (m *memory) note(o outlet, s *Summary, sent bool) {
+	if m == nil || o.level == "" {
+		return
+	}
+	if m.all[m.policy] == nil {
+		m.all[m.policy] = map[string]told{}
+	}
+	x := m.all[m.policy][o.name]
+	x.State = s.State.String()
+	if sent {
+		x.Told = s.Began
+	}
+	m.all[m.policy][o.name] = x
+}
+
+// keep writes the memory.
+func (m *memory) keep(ctx context.Context) error {
+	if m == nil {
+		return nil
+	}
+	_, err := within(ctx, func() (struct{}, error) {
+		data, err := json.MarshalIndent(remembered{m.all}, "", "  ")
+		if err == nil {
+			err = replace(m.file, append(data, '\n'), 0o600)
+		}
+		return struct{}{}, err
+	})
+	return err
+}
+
+// replace writes a file so that a reader sees the old one or the new one, never a part.
+func replace(file string, data []byte, mode fs.FileMode) error {
+	f, err := os.CreateTemp(filepath.Dir(file), "."+filepath.Base(file)+".*")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.Remove(f.Name()) }() // after the renaming there is none
+	_, err = f.Write(data)
+	err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close())
+	if err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), file)
+}
