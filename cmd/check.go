@@ -15,7 +15,6 @@ import (
 	"github.com/esnap/esnap/internal/check"
 	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/coverage"
-	"github.com/esnap/esnap/internal/flavour"
 	"github.com/esnap/esnap/internal/job"
 	"github.com/esnap/esnap/internal/plan"
 	"github.com/esnap/esnap/internal/report"
@@ -30,7 +29,7 @@ type checkOptions struct {
 	Indices       []string
 	Days          int
 	Gaps          string
-	IndexTimezone string
+	IndexTimezone zone
 	Verify        bool
 	State         string
 	FailOn        string
@@ -64,7 +63,7 @@ UNKNOWN, also for errors.`,
 	f.StringSliceVar(&o.Indices, "index", nil, "with --days: names with strftime tokens (repeatable)")
 	wholeFlag(f, &o.Days, "days", 1, "check each of the last N days of --index")
 	f.StringVar(&o.Gaps, "gaps", "", "ok: days without an index are no warning")
-	f.StringVar(&o.IndexTimezone, "index-timezone", "", "zone of the dates in names of indices")
+	f.Var(&o.IndexTimezone, "index-timezone", "zone of the dates in names of indices")
 	f.BoolVar(&o.Verify, "verify", false, "have every node write to the repositories")
 	f.StringVar(&o.State, "state", "", "file with what earlier checks saw, and the last drill")
 	f.Var(&o.DrillAge, "drill-age", "how old the drill in --state may be (default 31d)")
@@ -105,10 +104,6 @@ func (o *checkOptions) options(app *App, p *plan.Plan) (check.Options, error) {
 		}
 		return otherwise
 	}
-	zone, err := time.LoadLocation(o.IndexTimezone)
-	if err != nil {
-		return check.Options{}, usagef("--index-timezone: %q is not a time zone; write a name such as Europe/Berlin", o.IndexTimezone)
-	}
 	switch {
 	case o.Gaps != "" && o.Gaps != "ok":
 		return check.Options{}, usagef("--gaps: %q is not ok", o.Gaps)
@@ -125,7 +120,7 @@ func (o *checkOptions) options(app *App, p *plan.Plan) (check.Options, error) {
 	}
 	return check.Options{
 		Now: app.Now(), Plan: p, MaxAge: o.MaxAge.length, Grace: pick(o.Grace, 2*time.Hour), Repositories: o.Repositories, Indices: o.Indices,
-		Days: o.Days, GapsOK: o.Gaps == "ok", Rules: coverage.Rules{Zones: []*time.Location{zone}, Settle: pick(o.Settle, coverage.DefaultSettle)},
+		Days: o.Days, GapsOK: o.Gaps == "ok", Rules: coverage.Rules{Zones: []*time.Location{o.IndexTimezone.location()}, Settle: pick(o.Settle, coverage.DefaultSettle)},
 		StalledAfter: pick(o.StalledAfter, 12*time.Hour), Verify: o.Verify, Seen: state.seen(), Drill: state.Drill,
 		DrillAge: pick(o.DrillAge, 31*24*time.Hour),
 	}, nil
@@ -141,12 +136,7 @@ func runCheck(c *cobra.Command, app *App, o *checkOptions, args []string) error 
 	}
 	var p *plan.Plan
 	if len(args) > 0 {
-		data, err := job.ReadFile(app.In, args[0])
-		if err != nil {
-			return err
-		}
-		p, err = plan.Parse(job.FileName(args[0]), data, plan.Options{Flavour: flavour.Native, Env: x.s.Lookup, Secret: x.s.Secret, Guards: x.s.Guards})
-		if err != nil {
+		if p, err = x.plan(args[0]); err != nil {
 			return err
 		}
 	}

@@ -12,9 +12,7 @@ import (
 	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/coverage"
 	"github.com/esnap/esnap/internal/drill"
-	"github.com/esnap/esnap/internal/flavour"
 	"github.com/esnap/esnap/internal/job"
-	"github.com/esnap/esnap/internal/plan"
 	"github.com/esnap/esnap/internal/report"
 	"github.com/esnap/esnap/internal/settings"
 	"github.com/esnap/esnap/internal/terminal"
@@ -26,7 +24,7 @@ type drillOptions struct {
 	Sample        int
 	MaxBytes      string
 	State         string
-	IndexTimezone string
+	IndexTimezone zone
 	Output        string
 }
 
@@ -48,7 +46,7 @@ a signal. Copies of a drill that was killed are removed by the next one.`,
 	wholeFlag(f, &o.Sample, "sample", 1, "N indices by chance instead of one of each family")
 	f.StringVar(&o.MaxBytes, "max-bytes", "10gb", "restore no more than this; never more than a tenth of the free disk space")
 	f.StringVar(&o.State, "state", "", "file for the result, which esnap check --state shows")
-	f.StringVar(&o.IndexTimezone, "index-timezone", "", "zone of the dates in names of indices")
+	f.Var(&o.IndexTimezone, "index-timezone", "zone of the dates in names of indices")
 	settings.AddFlag(f, "dry-run")
 	settings.AddFlag(f, "deadline")
 	outputFlag(c, &o.Output, "table", "json", "yaml")
@@ -64,18 +62,16 @@ func runDrill(c *cobra.Command, app *App, o *drillOptions, args []string) error 
 	if err != nil || most == 0 || most > math.MaxInt64 {
 		return usagef("--max-bytes: %q is not a size such as 10gb", o.MaxBytes)
 	}
-	zone, err := time.LoadLocation(o.IndexTimezone)
-	if err != nil {
-		return usagef("--index-timezone: %q is not a time zone; write a name such as Europe/Berlin", o.IndexTimezone)
-	}
 	if _, err := readState(o.State); err != nil {
 		return err
 	}
 	repositories := o.Repositories
 	if len(args) > 0 && len(repositories) == 0 {
-		if repositories, err = x.repositoriesOf(args[0]); err != nil {
+		p, err := x.plan(args[0])
+		if err != nil {
 			return err
 		}
+		repositories = p.RepositoryNames()
 	}
 	ctx, done := job.WithDeadline(c.Context(), x.s)
 	defer done()
@@ -85,7 +81,7 @@ func runDrill(c *cobra.Command, app *App, o *drillOptions, args []string) error 
 	}
 	do := drill.Options{
 		Now: app.Now(), Watch: app.Watch, Run: job.NewRunID(), Repositories: repositories, Sample: max(o.Sample, 0), MaxBytes: int64(most),
-		Rules: coverage.Rules{Zones: []*time.Location{zone}, Settle: coverage.DefaultSettle}, DryRun: x.s.DryRun,
+		Rules: coverage.Rules{Zones: []*time.Location{o.IndexTimezone.location()}, Settle: coverage.DefaultSettle}, DryRun: x.s.DryRun,
 		Waiting: func(w cluster.Waiting) {
 			x.log.Debug("waiting", "for", w.For, "elapsed", w.Elapsed.Round(time.Second).String())
 		},
@@ -111,19 +107,6 @@ func runDrill(c *cobra.Command, app *App, o *drillOptions, args []string) error 
 		return &exit{job.Incomplete}
 	}
 	return nil
-}
-
-// repositoriesOf are the repositories that an action file names.
-func (x *session) repositoriesOf(file string) ([]string, error) {
-	data, err := job.ReadFile(x.In, file)
-	if err != nil {
-		return nil, err
-	}
-	p, err := plan.Parse(job.FileName(file), data, plan.Options{Flavour: flavour.Native, Env: x.s.Lookup, Secret: x.s.Secret})
-	if err != nil {
-		return nil, err
-	}
-	return p.RepositoryNames(), nil
 }
 
 func (o *drillOptions) write(x *session, r *drill.Result) error {

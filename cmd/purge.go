@@ -295,16 +295,9 @@ func (p *purge) write(x *session) {
 		}
 	}
 	if len(p.Lost) > 0 {
-		terminal.Fprintf(x.Out, "%s also lost, because no other snapshot contains a copy:\n", areLost(len(p.Lost)))
+		terminal.Fprintf(x.Out, "%s also lost, because no other snapshot contains a copy:\n", cluster.CountAre(len(p.Lost), "index"))
 		for _, f := range report.Families(p.Lost) {
 			terminal.Fprintf(x.Out, "  %s\n", f.Line())
 		}
 	}
-}
-
-func areLost(n int) string {
-	if n == 1 {
-		return cluster.Count(n, "index") + " is"
-	}
-	return cluster.Count(n, "index") + " are"
 }

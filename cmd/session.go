@@ -235,6 +235,15 @@ func (x *session) confirm(ctx context.Context, yes bool, question string) error 
 	return x.App.confirm(ctx, yes, question)
 }
 
+// plan reads and parses an action file, as esnap run does.
+func (x *session) plan(file string) (*plan.Plan, error) {
+	data, err := job.ReadFile(x.In, file)
+	if err != nil {
+		return nil, err
+	}
+	return plan.Parse(job.FileName(file), data, plan.Options{Flavour: flavour.Native, Env: x.s.Lookup, Secret: x.s.Secret, Guards: x.s.Guards})
+}
+
 // job is a job with everything that the command line gives. With a plan it is that of a
 // command; otherwise the file is read.
 func (x *session) job(p *plan.Plan, o run.Options) job.Job {

@@ -16,7 +16,6 @@ import (
 	"github.com/esnap/esnap/filters"
 	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/coverage"
-	"github.com/esnap/esnap/internal/flavour"
 	"github.com/esnap/esnap/internal/job"
 	"github.com/esnap/esnap/internal/plan"
 	"github.com/esnap/esnap/internal/report"
@@ -33,7 +32,7 @@ type simulateOptions struct {
 	Fail          []string
 	RequireDays   int
 	Settle        duration
-	IndexTimezone string
+	IndexTimezone zone
 	LikeCluster   bool
 	Output        string
 }
@@ -60,7 +59,7 @@ is named.`,
 	f.StringSliceVar(&o.Fail, "fail", nil, "nights whose snapshots fail: 3,40-52; =partial or =missed for other failures")
 	wholeFlag(f, &o.RequireDays, "require-days", 1, "for how long each index must be there (default: cover of the file)")
 	f.Var(&o.Settle, "settle", "how long after its day late documents of an index come (default 2h)")
-	f.StringVar(&o.IndexTimezone, "index-timezone", "", "zone of the dates in names of indices")
+	f.Var(&o.IndexTimezone, "index-timezone", "zone of the dates in names of indices")
 	f.BoolVar(&o.LikeCluster, "like-cluster", false, "with the daily families that the cluster has")
 	outputFlag(c, &o.Output, "table", "wide", "json", "csv")
 	return c
@@ -71,11 +70,7 @@ func runSimulate(c *cobra.Command, app *App, o *simulateOptions, file string) er
 	if err != nil {
 		return err
 	}
-	data, err := job.ReadFile(app.In, file)
-	if err != nil {
-		return err
-	}
-	p, err := plan.Parse(job.FileName(file), data, plan.Options{Flavour: flavour.Native, Env: x.s.Lookup, Secret: x.s.Secret, Guards: x.s.Guards})
+	p, err := x.plan(file)
 	if err != nil {
 		return err
 	}
@@ -119,11 +114,7 @@ func (o *simulateOptions) options(p *plan.Plan) (simulate.Options, error) {
 	if o.Nights > 0 {
 		so.Nights = o.Nights
 	}
-	zone, err := time.LoadLocation(o.IndexTimezone)
-	if err != nil {
-		return so, usagef("--index-timezone: %q is not a time zone; write a name such as Europe/Berlin", o.IndexTimezone)
-	}
-	so.Rules = coverage.Rules{Zones: []*time.Location{zone}, Settle: coverage.DefaultSettle}
+	so.Rules = coverage.Rules{Zones: []*time.Location{o.IndexTimezone.location()}, Settle: coverage.DefaultSettle}
 	if o.Settle.given() {
 		so.Rules.Settle = o.Settle.length
 	}

@@ -76,6 +76,35 @@ func (d *duration) Set(text string) error {
 
 func (d *duration) given() bool { return d.text != "" }
 
+// zone is the value of a flag that takes a time zone.
+type zone struct {
+	text string
+	at   *time.Location
+}
+
+func (z *zone) String() string { return z.text }
+
+// Type implements pflag.Value.
+func (*zone) Type() string { return "zone" }
+
+// Set implements pflag.Value.
+func (z *zone) Set(text string) error {
+	at, err := time.LoadLocation(text)
+	if err != nil {
+		return errors.New("expected a time zone such as Europe/Berlin")
+	}
+	z.text, z.at = text, at
+	return nil
+}
+
+// location is the zone, or UTC.
+func (z *zone) location() *time.Location {
+	if z.at == nil {
+		return time.UTC
+	}
+	return z.at
+}
+
 // checkDurations has the flags of settings that are durations read at once, too. Their text
 // stays what the settings are made from.
 func checkDurations(c *cobra.Command) {

@@ -66,14 +66,7 @@ func (r *runner) warnUnproven(ctx context.Context, s plan.Step, let, spared []cl
 	}
 	oldest := slices.MinFunc(kept, func(a, b *cluster.Index) int { return a.Created.Compare(b.Created) })
 	r.warn("%s kept because no snapshot contains a complete copy%s; to free disk space by hand: esnap index delete %s",
-		are(len(kept), "index"), r.diskFull(ctx, kept), oldest.Name)
-}
-
-func are(n int, what string) string {
-	if n == 1 {
-		return cluster.Count(n, what) + " is"
-	}
-	return cluster.Count(n, what) + " are"
+		cluster.CountAre(len(kept), "index"), r.diskFull(ctx, kept), oldest.Name)
 }
 
 func (r *runner) newestGood(ctx context.Context, repository string) *cluster.Snapshot {
