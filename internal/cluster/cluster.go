@@ -131,7 +131,7 @@ type Writer interface {
 	RepositoryWriter
 	SnapshotWriter
 	IndexWriter
-	ClusterWriter
+	SettingsWriter
 	DocumentWriter
 }
 
@@ -192,8 +192,8 @@ type IndexWriter interface {
 	UpdateAliases(ctx context.Context, r UpdateAliases) error
 }
 
-// ClusterWriter changes the cluster as a whole.
-type ClusterWriter interface {
+// SettingsWriter changes settings of the cluster as a whole.
+type SettingsWriter interface {
 	// PutClusterSettings changes transient settings of the cluster.
 	PutClusterSettings(ctx context.Context, r PutClusterSettings) error
 }
