@@ -56,6 +56,8 @@ var diagnoses = sync.OnceValue(func() []diagnosis {
 		{regexp.MustCompile(`Status Code: 403`), "the S3 server refused the request: check the keys and the policy of the bucket"},
 		{regexp.MustCompile(`NotImplemented|Status Code: 501`), "the S3 server does not support a requested feature: check server_side_encryption and storage_class"},
 		{regexp.MustCompile(`names need to be unique, but the following duplicates were found \[([^ \]]+) \(alias of`), "delete or rename the index $1; or leave out --include-aliases; or leave include_aliases out of the file"},
+		{regexp.MustCompile(`Can't get text on a FIELD_NAME`),
+			"a newer server wrote to this place, and this version cannot read its list of snapshots: use another location, or the server that wrote there"},
 		{regexp.MustCompile(`(?i)storage ?class`), "choose another storage_class; archives such as glacier cannot be read back"},
 		// Elasticsearch 8 and 9 report no more than this; the others report it around the reason.
 		{regexp.MustCompile(`RemoteTransportException(?:: )?\[{1,2}([^\[\]]+)\]\[[^\]]*\]\[internal:admin/repository/verify\]`),

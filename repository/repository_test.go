@@ -190,6 +190,8 @@ func TestExplainsFileSystems(t *testing.T) {
 		require.NoError(t, err)
 		require.Contains(t, said(t, 500, string(data)), want, file)
 	}
+	require.Contains(t, said(t, 500, `{"error":{"type":"illegal_state_exception","reason":"Can't get text on a FIELD_NAME at 1:177"},"status":500}`),
+		"a newer server wrote to this place", "6.7.0 in a folder of OpenSearch 2.11.0")
 	for kind, builtIn := range map[string]bool{"s3": true, "azure": true, "gcs": true, "hdfs": false} {
 		hint := said(t, 500, `{"error":{"type":"repository_exception","reason":"[r] repository type [`+kind+`] does not exist"},"status":500}`)
 		require.Contains(t, hint, "the plugin repository-"+kind+" is not installed")
