@@ -234,7 +234,9 @@ func (j *judgement) cover(ctx context.Context, good []*cluster.Snapshot, fetch F
 	if d := j.f.cover(); d > 0 {
 		rule = "cover " + cluster.FormatDuration(d)
 	}
-	for _, l := range coverage.Lives(j.list, j.list[0].LiveIndices, coverage.Rules{Zones: []*time.Location{j.f.zone}, Settle: j.f.Settle}) {
+	// What max_age deletes is no copy for anything.
+	lasting := slices.DeleteFunc(slices.Clone(j.list), func(s *cluster.Snapshot) bool { return j.f.Overdue(j.now, s) })
+	for _, l := range coverage.Lives(lasting, j.list[0].LiveIndices, coverage.Rules{Zones: []*time.Location{j.f.zone}, Settle: j.f.Settle}) {
 		if j.now.Sub(l.End) < reach && (j.f.cover() > 0 || !l.Live) {
 			j.lives = append(j.lives, l)
 		}

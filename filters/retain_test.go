@@ -331,7 +331,19 @@ func TestCover(t *testing.T) {
 			f.MaxAge = span(48 * time.Hour)
 			f.Hold = []string{"logs-20260101"}
 		}), list, same)
-		require.Len(t, stay, 2)
+		require.Len(t, stay, 3)
+		younger := policy(func(f *Retain) { f.Cover, f.MaxAge = span(365*24*time.Hour), span(3*24*time.Hour) })
+		held := map[string]bool{}
+		for name := range judge(younger, list, same) {
+			for _, s := range list {
+				for _, i := range s.Indices {
+					held[i] = held[i] || s.Name == name
+				}
+			}
+		}
+		for d := 1; d <= 8; d++ { // all that the last three nights contain
+			require.True(t, held["logs-"+now.AddDate(0, 0, -d).Format("2006.01.02")], d)
+		}
 		require.Equal(t, "retained by hold, although it is older than max_age 2d", stay["logs-20260101"])
 	})
 }
