@@ -167,8 +167,8 @@ func TestNightKilled(t *testing.T) {
 			}
 			e.Logf("killed after %d ms with %d of %d indices left, log: %d lines", after, len(e.indices(ksFamilies...)), days*4, strings.Count(stderr.String(), "\n"))
 
-			e.want(0, "run", kubesphere)
-			require.Equal(e, remaining(e), e.indices(ksFamilies...))
+			stdout, _ := e.want(0, "run", kubesphere)
+			require.Equal(e, remaining(e), e.indices(ksFamilies...), stdout)
 			held := e.snapshots(ksBackups)
 			require.Len(e, held, 2, "killed after %d ms: %v", after, slices.Collect(maps.Keys(held)))
 			require.Contains(e, held, dated(e, 44))

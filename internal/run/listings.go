@@ -71,6 +71,21 @@ func (l *listings) Snapshots(ctx context.Context, repository string, contents bo
 	return slices.Clone(list), nil
 }
 
+// dropRunning forgets listings with a running snapshot: the next action may need to know
+// how it ended.
+func (l *listings) dropRunning() {
+	if l.never {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for repository, s := range l.snapshots {
+		if slices.ContainsFunc(s.list, func(x *cluster.Snapshot) bool { return x.State == cluster.InProgress }) {
+			delete(l.snapshots, repository)
+		}
+	}
+}
+
 // drop forgets all listings.
 func (l *listings) drop() {
 	if l.never {

@@ -220,3 +220,27 @@ func TestSnapshotsOfAnotherCluster(t *testing.T) {
 	require.Equal(t, []string{"s-2026.10.01"}, b.snapshots("r"))
 	require.Equal(t, "another cluster took it: another", r.spared()["s-2026.10.01"])
 }
+
+// TestAdoptedWhileItRan: a running snapshot of today is adopted when it has ended, and
+// counts for what is deleted after it.
+func TestAdoptedWhileItRan(t *testing.T) {
+	b := newBench(t, memory.Elasticsearch("8.19.7"))
+	b.c.SnapshotPolls = 3
+	b.c.AddIndex(cluster.Index{Name: "logs-2026.11.01", Created: now.AddDate(0, 0, -20)})
+	require.NoError(t, b.c.RegisterRepository(context.Background(), cluster.RegisterRepository{Name: "r", Type: "fs", Settings: map[string]any{"location": "r"}}))
+	require.NoError(t, b.c.CreateSnapshot(context.Background(), cluster.CreateSnapshot{Repository: "r", Name: "logs-20261121010000", Indices: []string{"logs-2026.11.01"}, Plain: []string{"logs-2026.11.01"}}))
+	res, r := b.run(`
+actions:
+  1:
+    action: snapshot
+    options: {repository: r, name: 'logs-%Y%m%d%H%M%S', once_per: day}
+    filters: [{filtertype: pattern, kind: prefix, value: logs-}]
+  2:
+    action: delete_indices
+    options: {require_snapshot: {repositories: [r]}}
+    filters: [{filtertype: pattern, kind: prefix, value: logs-}]
+`)
+	require.NoError(t, errors.Join(res.Errors()...))
+	require.Equal(t, cluster.Adopted, r.outcomes()["logs-20261121010000"])
+	require.Empty(t, b.indices())
+}

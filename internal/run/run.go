@@ -246,6 +246,7 @@ func (r *runner) action(ctx context.Context, s plan.Step) ActionResult {
 	r.step = &s
 	defer func() { r.step = nil }()
 	r.obs.Observe(ActionStarting{s})
+	r.cache.dropRunning()
 	sel, listed, err := r.choose(ctx, s)
 	slots := map[string][]cluster.Item{}
 	for _, name := range actions.Kinds[s.Kind].Slots {
