@@ -41,7 +41,7 @@ type reported struct {
 		Action   string
 		Status   string
 		Error    string
-		Spared   []struct{ Name, By, Why, Reason string }
+		Spared   []struct{ Name, By, Why string }
 		Outcomes []struct{ Name, Result string }
 	}
 }
@@ -277,6 +277,29 @@ func TestFeature09(t *testing.T) {
 			})
 		}
 	}
+}
+
+// The JSON has a reason for each snapshot that stays; a policy without a rule is refused.
+// (Calendars are in TestFeature10 of filters.)
+func TestFeature10(t *testing.T) {
+	k := newConsole(t)
+	for d := range 12 {
+		at := now.AddDate(0, 0, -d)
+		k.c.AddSnapshot("r", cluster.Snapshot{Name: "s-" + at.Format("2006.01.02"), Start: at, Indices: []string{"i"}})
+	}
+	k.c.AddIndices("i")
+	text := "actions: {1: {action: delete_snapshots, options: {repository: r}, filters: [{filtertype: retain, RULE}]}}"
+	code, out, errs := k.run("run", "-n", "-o", "json", k.file(strings.Replace(text, "RULE", "last: 2, daily: 4, weekly: 2", 1)))
+	require.Equal(t, 0, code, errs)
+	r := decodeReport(t, out)
+	require.Len(t, r.Actions[0].Spared, 5)
+	for _, s := range r.Actions[0].Spared {
+		require.Contains(t, s.Why, "retained by", "%+v", s)
+	}
+	code, _, errs = k.run("run", k.file(strings.Replace(text, ", RULE", "", 1)))
+	require.Equal(t, 2, code)
+	require.Contains(t, errs, "retain has no rule")
+	require.Empty(t, k.c.Writes())
 }
 
 // Of five targets two exist: the plan lists them, and nothing is sent. Overwriting closes,
