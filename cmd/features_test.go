@@ -151,7 +151,7 @@ func TestFeature05(t *testing.T) {
 }
 
 // A SUCCESS of 40 days before and 20 FAILED and PARTIAL ones since: it survives in every
-// mode of retention.
+// mode of retention, except max_age, which is for data that must be deleted.
 func TestFeature06(t *testing.T) {
 	for name, filter := range map[string]string{
 		"last":    "{filtertype: retain, last: 5}",
@@ -163,6 +163,9 @@ func TestFeature06(t *testing.T) {
 		"age":     "{filtertype: age, source: creation_date, direction: older, unit: days, unit_count: 30}",
 		"count":   "{filtertype: count, count: 5}",
 		"all":     "{filtertype: none}",
+		"last and age": "{filtertype: retain, last: 5}, " +
+			"{filtertype: age, source: creation_date, direction: older, unit: days, unit_count: 30}",
+		"max_age": "{filtertype: retain, last: 5, max_age: 30d}",
 	} {
 		t.Run(name, func(t *testing.T) {
 			k := newConsole(t)
@@ -179,6 +182,10 @@ func TestFeature06(t *testing.T) {
 			file := k.file("actions: {1: {action: delete_snapshots, options: {repository: r, ignore_empty_list: true}, filters: [" + filter + "]}}")
 			code, out, errs := k.run("run", file)
 			require.Equal(t, 0, code, out+errs)
+			if name == "max_age" { // what must be deleted is deleted
+				require.NotContains(t, k.snapshots("r"), "s-20261012")
+				return
+			}
 			require.Contains(t, k.snapshots("r"), "s-20261012")
 			if name == "all" {
 				require.Equal(t, []string{"s-20261012"}, k.snapshots("r"), "only good ones count")

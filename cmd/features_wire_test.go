@@ -281,6 +281,30 @@ func TestFeature04(t *testing.T) {
 	})
 }
 
+// Somebody lists snapshots, which is a task snapshot/get: nothing waits for it.
+func TestFeature09Tasks(t *testing.T) {
+	file := wireFile(t, `
+actions:
+  1: {action: snapshot, options: {repository: r, name: new}, filters: [{filtertype: none}]}
+  2: {action: delete_indices, filters: [{filtertype: pattern, kind: prefix, value: logs-}]}
+`)
+	inBubble(t, func(t *testing.T) {
+		s := newWireStub()
+		s.indices["logs-2026.11.01"] = true
+		s.before = func(r *http.Request) *wireMood {
+			if strings.HasPrefix(r.URL.Path, "/_tasks") {
+				return &wireMood{status: 200, body: `{"nodes":{"n":{"tasks":{"n:1":{"action":"cluster:admin/snapshot/get","running_time_in_nanos":9000000000000}}}}}`}
+			}
+			return nil
+		}
+		start := time.Now()
+		code, out, errs := wired(t, s, nil, "", "run", file)
+		require.Equal(t, 0, code, out+errs)
+		require.Less(t, time.Since(start), time.Minute)
+		require.Empty(t, s.indices)
+	})
+}
+
 // 2,000 indices with names of 80 characters are in a snapshot, deleted and restored with
 // waiting; the stub refuses request lines over 4096 bytes, and sees none.
 func TestFeature13(t *testing.T) {
