@@ -254,11 +254,13 @@ func TestFeature08(t *testing.T) {
 // succeed. If it does not end: 1, with its name and its age.
 func TestFeature09(t *testing.T) {
 	for kind, text := range map[string]string{
-		"snapshot":         "{action: snapshot, options: {repository: r, name: new, wait_for_running: 1h}, filters: [{filtertype: none}]}",
-		"delete_snapshots": "{action: delete_snapshots, options: {repository: r, wait_for_running: 1h}, filters: [{filtertype: pattern, kind: prefix, value: old-}]}",
+		"snapshot": "{action: snapshot, options: {repository: r, name: new, wait_for_running: 1h}, filters: [{filtertype: none}]}",
+		"delete_snapshots": "{action: delete_snapshots, options: {repository: r, wait_for_running: 1h}, " +
+			"filters: [{filtertype: pattern, kind: prefix, value: old-}]}",
 		"restore": "{action: restore, options: {repository: r, name: good, indices: [lost], wait_for_running: 1h}, " +
 			"filters: [{filtertype: pattern, kind: prefix, value: good}]}",
-		"delete_indices": "{action: delete_indices, options: {wait_for_running: 1h}, filters: [{filtertype: pattern, kind: prefix, value: logs}]}",
+		"delete_indices": "{action: delete_indices, options: {wait_for_running: 1h}, " +
+			"filters: [{filtertype: pattern, kind: prefix, value: logs}]}",
 	} {
 		for _, polls := range []int{3, -1} {
 			t.Run(fmt.Sprint(kind, polls), func(t *testing.T) {
@@ -448,7 +450,8 @@ func TestFeature23(t *testing.T) {
 		}
 		return nil
 	}
-	code, out, errs := k.run("run", "-o", "json", k.file("actions: {1: {action: delete_snapshots, options: {repository: r}, filters: [{filtertype: none}]}}"))
+	file := k.file("actions: {1: {action: delete_snapshots, options: {repository: r}, filters: [{filtertype: none}]}}")
+	code, out, errs := k.run("run", "-o", "json", file)
 	require.Equal(t, 143, code, out+errs)
 	require.Len(t, k.c.CallsOf("DeleteSnapshots"), 1)
 	require.Less(t, watch.elapsed, 5*time.Second)

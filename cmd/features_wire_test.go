@@ -28,7 +28,6 @@ import (
 // its time and esnap's pass only while both wait.
 type wireStub struct {
 	mu        sync.Mutex
-	version   string
 	indices   map[string]bool
 	snapshots map[string][]string             // indices, by name
 	deleting  map[string]time.Time            // snapshots, and when their deletion ends
@@ -47,7 +46,7 @@ type wireMood struct {
 }
 
 func newWireStub() *wireStub {
-	return &wireStub{version: "6.7.0", indices: map[string]bool{}, snapshots: map[string][]string{}, deleting: map[string]time.Time{}}
+	return &wireStub{indices: map[string]bool{}, snapshots: map[string][]string{}, deleting: map[string]time.Time{}}
 }
 
 // RoundTrip implements http.RoundTripper.
@@ -132,7 +131,7 @@ func (s *wireStub) serve(out http.ResponseWriter, r *http.Request, body string) 
 	line := r.Method + " " + part(0) + "/" + part(1)
 	switch {
 	case line == "GET /":
-		say(`{"name":"n","cluster_name":"logs","cluster_uuid":"u","version":{"number":%q,"build_flavor":"oss"},"tagline":"You Know, for Search"}`, s.version)
+		say(`{"cluster_name":"logs","cluster_uuid":"u","version":{"number":"6.7.0","build_flavor":"oss"},"tagline":"You Know, for Search"}`)
 	case line == "GET _nodes/_master":
 		say(`{"nodes":{"n":{"timestamp":%d}}}`, now.UnixMilli())
 	case line == "GET _nodes/stats", line == "GET _nodes/_all":
@@ -147,7 +146,8 @@ func (s *wireStub) serve(out http.ResponseWriter, r *http.Request, body string) 
 			state += s.customs()
 		}
 		for _, name := range slices.Sorted(maps.Keys(s.deleting)) {
-			state += fmt.Sprintf(`,"snapshot_deletions":{"snapshot_deletions":[{"repository":"r","snapshot":%q,"start_time_millis":%d}]}`, name, now.UnixMilli())
+			state += fmt.Sprintf(`,"snapshot_deletions":{"snapshot_deletions":[{"repository":"r","snapshot":%q,"start_time_millis":%d}]}`,
+				name, now.UnixMilli())
 		}
 		say(`{%s}`, state)
 	case line == "GET _cluster/health":
@@ -190,7 +190,7 @@ func (s *wireStub) serve(out http.ResponseWriter, r *http.Request, body string) 
 		say(`{"accepted":true}`)
 	case line == "DELETE _snapshot/r":
 		if len(s.deleting) > 0 {
-			http.Error(out, `{"error":{"type":"concurrent_snapshot_execution_exception","reason":"cannot delete while another is being deleted"},"status":503}`, 503)
+			http.Error(out, `{"error":{"type":"concurrent_snapshot_execution_exception","reason":"another is being deleted"},"status":503}`, 503)
 			return
 		}
 		if s.snapshots[part(2)] == nil {
@@ -257,7 +257,8 @@ func wireFile(t *testing.T, text string) string {
 // answer a second request with 503, and later with 404. esnap looks at the listing, counts
 // the snapshot as deleted and goes on; 0, and one DELETE for each name.
 func TestFeature04(t *testing.T) {
-	file := wireFile(t, "actions: {1: {action: delete_snapshots, options: {repository: r}, filters: [{filtertype: pattern, kind: prefix, value: s-}]}}")
+	file := wireFile(t, "actions: {1: {action: delete_snapshots, options: {repository: r}, "+
+		"filters: [{filtertype: pattern, kind: prefix, value: s-}]}}")
 	inBubble(t, func(t *testing.T) {
 		s := newWireStub()
 		for _, name := range []string{"s-2026.09.01", "s-2026.09.02", "s-2026.09.03", "t-2026.09.04"} {
@@ -272,7 +273,9 @@ func TestFeature04(t *testing.T) {
 		start := time.Now()
 		code, out, errs := wired(t, s, nil, "", "run", "--guards", "off", "-o", "json", file)
 		require.Equal(t, 0, code, out+errs)
-		require.Equal(t, []string{"DELETE /_snapshot/r/s-2026.09.01", "DELETE /_snapshot/r/s-2026.09.02", "DELETE /_snapshot/r/s-2026.09.03"}, s.of("DELETE"))
+		require.Equal(t, []string{
+			"DELETE /_snapshot/r/s-2026.09.01", "DELETE /_snapshot/r/s-2026.09.02", "DELETE /_snapshot/r/s-2026.09.03",
+		}, s.of("DELETE"))
 		require.Equal(t, []string{"t-2026.09.04"}, slices.Sorted(maps.Keys(s.snapshots)))
 		require.GreaterOrEqual(t, time.Since(start), 3*90*time.Second)
 		for _, o := range decodeReport(t, out).Actions[0].Outcomes {
@@ -293,7 +296,7 @@ actions:
 		s.indices["logs-2026.11.01"] = true
 		s.before = func(r *http.Request) *wireMood {
 			if strings.HasPrefix(r.URL.Path, "/_tasks") {
-				return &wireMood{status: 200, body: `{"nodes":{"n":{"tasks":{"n:1":{"action":"cluster:admin/snapshot/get","running_time_in_nanos":9000000000000}}}}}`}
+				return &wireMood{status: 200, body: `{"nodes":{"n":{"tasks":{"n:1":{"action":"cluster:admin/snapshot/get"}}}}}`}
 			}
 			return nil
 		}
@@ -339,7 +342,8 @@ func TestFeature15(t *testing.T) {
 	secret := filepath.Join(t.TempDir(), "password")
 	require.NoError(t, os.WriteFile(secret, []byte(canary+"\n"), 0o600))
 	commands := [][]string{
-		{"config", "show"}, {"config", "show", "-o", "json"}, {"status"}, {"run", "-"}, {"run", "-n", "-o", "json", "-"}, {"run", "-o", "yaml", "-"},
+		{"config", "show"}, {"config", "show", "-o", "json"}, {"status"}, {"run", "-"},
+		{"run", "-n", "-o", "json", "-"}, {"run", "-o", "yaml", "-"},
 		{"validate", "-"}, {"index", "list"}, {"index", "delete", "logs-*", "--yes"}, {"snapshot", "list"}, {"snapshot", "show", "r", "s"},
 		{"restore", "logs-1", "-n"}, {"check"}, {"drill", "-n"}, {"lock", "list"}, {"history"}, {"repository", "list"},
 		{"repository", "verify", "r"}, {"curator", "-"}, {"version"},

@@ -114,7 +114,9 @@ func TestFeature14(t *testing.T) {
 	b := &big{indices: 3000}
 	server := httptest.NewServer(b)
 	defer server.Close()
-	for _, args := range [][]string{{"snapshot", "list", "r", "-o", "name"}, {"snapshot", "list", "r", "--holding", "ks-logstash-log-2020.01.01"}} {
+	for _, args := range [][]string{
+		{"snapshot", "list", "r", "-o", "name"}, {"snapshot", "list", "r", "--holding", "ks-logstash-log-2020.01.01"},
+	} {
 		before := b.count("GET /_snapshot/r/_all")
 		out, peak := program(t, server.URL, args...)
 		require.Greater(t, strings.Count(out, "\n"), 299, "%v", args)
