@@ -354,27 +354,25 @@ func TestFeature15(t *testing.T) {
 	} {
 		for _, status := range []int{0, 200, 401, 500, 502} {
 			inBubble(t, func(t *testing.T) {
-				for _, level := range []string{"debug", "error"} {
-					for _, format := range []string{"text", "json"} {
-						for _, args := range commands {
-							s := newWireStub()
-							s.indices["logs-2026.11.01"], s.indices["logs-1"], s.snapshots["s"] = true, true, []string{"logs-1"}
-							sent := ""
-							s.before = func(r *http.Request) *wireMood {
-								sent = cmp.Or(r.Header.Get("Authorization"), sent)
-								page := fmt.Sprintf(`{"error":{"type":"x","reason":"refused: %s %s"}}`, sent, canary)
-								if status > 500 {
-									page = "<html>" + sent + " " + canary + "</html>"
-								}
-								return map[bool]*wireMood{true: {status: status, body: page}}[status != 0]
+				for format, level := range map[string]string{"text": "debug", "json": "info"} {
+					for _, args := range commands {
+						s := newWireStub()
+						s.indices["logs-2026.11.01"], s.indices["logs-1"], s.snapshots["s"] = true, true, []string{"logs-1"}
+						sent := ""
+						s.before = func(r *http.Request) *wireMood {
+							sent = cmp.Or(r.Header.Get("Authorization"), sent)
+							page := fmt.Sprintf(`{"error":{"type":"x","reason":"refused: %s %s"}}`, sent, canary)
+							if status > 500 {
+								page = "<html>" + sent + " " + canary + "</html>"
 							}
-							set := maps.Clone(env)
-							set["ESNAP_LOG_LEVEL"], set["ESNAP_LOG_FORMAT"] = level, format
-							_, out, errs := wired(t, s, set, deleteLogs, args...)
-							_, encoded, _ := strings.Cut(sent, " ")
-							for _, form := range []string{canary, cmp.Or(encoded, canary)} {
-								require.NotContains(t, out+errs, form, "%s %v %d %s %s", how, args, status, level, format)
-							}
+							return map[bool]*wireMood{true: {status: status, body: page}}[status != 0]
+						}
+						set := maps.Clone(env)
+						set["ESNAP_LOG_LEVEL"], set["ESNAP_LOG_FORMAT"] = level, format
+						_, out, errs := wired(t, s, set, deleteLogs, args...)
+						_, encoded, _ := strings.Cut(sent, " ")
+						for _, form := range []string{canary, cmp.Or(encoded, canary)} {
+							require.NotContains(t, out+errs, form, "%s %v %d %s %s", how, args, status, level, format)
 						}
 					}
 				}
