@@ -32,7 +32,7 @@ type wireStub struct {
 	snapshots map[string][]string             // indices, by name
 	deleting  map[string]time.Time            // snapshots, and when their deletion ends
 	customs   func() string                   // members of the cluster's state
-	before    func(r *http.Request) *wireMood // may answer instead
+	before    func(r *http.Request) *wireMood // may answer instead; called one at a time
 	requests  []string                        // with their queries
 	longest   int                             // request line
 }
@@ -60,12 +60,11 @@ func (s *wireStub) RoundTrip(r *http.Request) (*http.Response, error) {
 			delete(s.snapshots, name)
 		}
 	}
-	before := s.before
-	s.mu.Unlock()
 	var mood *wireMood
-	if before != nil {
-		mood = before(r)
+	if s.before != nil {
+		mood = s.before(r)
 	}
+	s.mu.Unlock()
 	out := httptest.NewRecorder()
 	switch {
 	case len(r.Method+" "+r.URL.RequestURI()+" HTTP/1.1") > 4096:
@@ -190,7 +189,8 @@ func (s *wireStub) serve(out http.ResponseWriter, r *http.Request, body string) 
 		say(`{"accepted":true}`)
 	case line == "DELETE _snapshot/r":
 		if len(s.deleting) > 0 {
-			http.Error(out, `{"error":{"type":"concurrent_snapshot_execution_exception","reason":"another is being deleted"},"status":503}`, 503)
+			busy := `{"error":{"type":"concurrent_snapshot_execution_exception","reason":"another is being deleted"},"status":503}`
+			http.Error(out, busy, http.StatusServiceUnavailable)
 			return
 		}
 		if s.snapshots[part(2)] == nil {

@@ -39,7 +39,7 @@ func (b *big) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	b.requests = append(b.requests, r.Method+" "+r.URL.Path)
 	b.mu.Unlock()
 	out := bufio.NewWriterSize(w, 1<<16)
-	defer out.Flush()
+	defer func() { _ = out.Flush() }()
 	say := func(format string, args ...any) { _, _ = fmt.Fprintf(out, format, args...) }
 	comma := func(n int) {
 		if n > 0 {
