@@ -84,6 +84,8 @@ func (b *big) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // count is how often something was requested.
 func (b *big) count(request string) (n int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	for _, r := range b.requests {
 		if strings.HasPrefix(r, request) {
 			n++
