@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -66,5 +67,37 @@ func TestCompatibilityNamesTests(t *testing.T) {
 	require.Greater(t, len(rules), 50)
 	for kind, last := range map[string]int{"Kept": 17, "Different on purpose": 32} {
 		require.Len(t, slices.Collect(maps.Keys(doc.section(t, kind).table(t, "rule"))), last, kind)
+	}
+}
+
+// TestFeaturesNameTests wants a row for every feature, every test that a row names to be
+// there, a test with the number of the feature among them, and every such test in a row.
+func TestFeaturesNameTests(t *testing.T) {
+	rows := read(t, "docs/tested-on.md").section(t, "Features").table(t, "number")
+	var numbers []string
+	for n := range 24 {
+		if n >= 1 && n <= 16 || n >= 20 {
+			numbers = append(numbers, strconv.Itoa(n))
+		}
+	}
+	require.ElementsMatch(t, numbers, slices.Collect(maps.Keys(rows)))
+	folders, named := map[string]bool{}, map[string]bool{}
+	for number, cells := range rows {
+		require.Len(t, cells, 3, "row %s", number)
+		tests := regexp.MustCompile("`(Test\\w+)` \\(([\\w/.]+)\\)").FindAllStringSubmatch(cells[2], -1)
+		require.Len(t, tests, strings.Count(cells[2], "`Test"), "a test without its package: %s", cells[2])
+		own := regexp.MustCompile("^TestFeature" + strings.Repeat("0", 2-len(number)) + number + `(\D|$)`)
+		require.True(t, own.MatchString(tests[0][1]), "the first test of row %s is not that of the number", number)
+		for _, m := range tests {
+			require.Contains(t, testsIn(t, m[2]), m[1], "%s of %s is not there", m[1], m[2])
+			folders[m[2]], named[m[1]+" "+m[2]] = true, true
+		}
+	}
+	for folder := range folders {
+		for _, name := range testsIn(t, folder) {
+			if regexp.MustCompile(`^TestFeature\d\d`).MatchString(name) {
+				require.True(t, named[name+" "+folder], "%s of %s is not in the document", name, folder)
+			}
+		}
 	}
 }

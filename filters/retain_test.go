@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -126,6 +127,45 @@ func oracle(rules map[string]int, list []*cluster.Snapshot, zone *time.Location)
 	}
 	slices.Sort(names)
 	return names
+}
+
+// The worked examples of restic's manual: twelve Sundays with four dailies; a snapshot a
+// day for a hundred years with 7 dailies, 5 weeklies, 12 monthlies and 75 yearlies. Random
+// calendars are in TestRetainAgainstAnOracle.
+func TestFeature10(t *testing.T) {
+	var sundays []*cluster.Snapshot
+	for n := range 12 {
+		at := clock("2014-09-07 11:00").AddDate(0, 0, 7*n)
+		sundays = append(sundays, taken(at.Format("2006-01-02"), at, "x"))
+	}
+	f := policy(func(f *Retain) { f.Daily = number(4) })
+	require.Equal(t, map[string]string{
+		"2014-11-02": "retained by daily (2014-11-02)", "2014-11-09": "retained by daily (2014-11-09)",
+		"2014-11-16": "retained by daily (2014-11-16)", "2014-11-23": "retained by daily (2014-11-23)",
+	}, retained(t, f, clock("2014-11-23 12:00"), sundays))
+
+	var days []*cluster.Snapshot
+	last := clock("2026-11-29 01:00") // a Sunday
+	for at := last.AddDate(-100, 0, 0); !at.After(last); at = at.AddDate(0, 0, 1) {
+		days = append(days, taken(at.Format("2006-01-02"), at, "x"))
+	}
+	f = policy(func(f *Retain) {
+		f.Daily, f.Weekly, f.Monthly, f.Yearly, f.Series = number(7), number(5), number(12), number(75), []string{"*"}
+	})
+	stay := retained(t, f, last.Add(time.Hour), days)
+	rules := map[string]int{}
+	for _, why := range stay {
+		for _, rule := range []string{"daily", "weekly", "monthly", "yearly"} {
+			if strings.Contains(why, rule+" (") {
+				rules[rule]++
+			}
+		}
+	}
+	require.Equal(t, map[string]int{"daily": 7, "weekly": 5, "monthly": 12, "yearly": 75}, rules)
+	// the seven days contain the first of the weeks, months and years; December is a year's end, too
+	require.Len(t, stay, 7+4+11+73)
+	require.Contains(t, stay, "1952-12-31")
+	require.NotContains(t, stay, "1951-12-31")
 }
 
 func TestRetainAgainstAnOracle(t *testing.T) {

@@ -199,9 +199,10 @@ func inMemory(f testserver.Flavour, now time.Time) *memory.Memory {
 	return memory.New(version, memory.At(now))
 }
 
-// TestStockFilesInMemory runs KubeSphere's files without a server: at the CronJob's
-// hour, and at midnight, when the seventh day is not yet over.
-func TestStockFilesInMemory(t *testing.T) {
+// KubeSphere's stock files, unchanged and with the CronJob's arguments, delete exactly what
+// Curator's rules select: at the CronJob's hour, and at midnight, when the seventh day is
+// not yet over. In memory, without a server.
+func TestFeature02(t *testing.T) {
 	for _, r := range releases {
 		for _, f := range r.servers {
 			for _, hour := range []int{0, 1} {

@@ -289,7 +289,7 @@ func (c *Client) once(ctx context.Context, k call, host int) (retryAfter time.Du
 		return 0, err
 	default:
 		retryAfter, _ = parseRetryAfter(resp.Header.Get("Retry-After"))
-		err = replyError(k, resp.StatusCode, body)
+		err = replyError(k, resp.StatusCode, c.masked(body))
 		if said := (*cluster.Error)(nil); errors.As(err, &said) {
 			said.RetryAfter = retryAfter
 			if c.o.RefusedHint != "" && errors.Is(err, cluster.ErrUnauthorized) {

@@ -153,3 +153,24 @@ func timed(t *testing.T) context.Context {
 	t.Cleanup(cancel)
 	return ctx
 }
+
+// A proxy may repeat the request in its page.
+func TestCredentialsInRepliesAreMasked(t *testing.T) {
+	for how, o := range credentialed() {
+		sent := base64.StdEncoding.EncodeToString([]byte(canaryUser + ":" + canaryWord))
+		for _, word := range []string{canaryWord, sent} {
+			if how == "bearer" && word == sent || how == "header" {
+				continue
+			}
+			if how == "API key" && word == canaryWord {
+				continue
+			}
+			line := "GET /_snapshot/r"
+			client, _ := play(t, o, exchange{line: line, status: 500, reply: "<h1>refused: " + word + "</h1>"})
+			_, err := client.Repository(t.Context(), "r")
+			require.Error(t, err)
+			requireNoCanary(t, everything(err), how)
+			require.Contains(t, err.Error(), "refused: ***", how)
+		}
+	}
+}

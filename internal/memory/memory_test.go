@@ -13,7 +13,9 @@ import (
 	"github.com/esnap/esnap/internal/clustertest"
 )
 
-func TestMemoryContract(t *testing.T) {
+// One suite passes for every line of servers, with nothing written for a version. On real
+// servers: TestContract of integration.
+func TestFeature07(t *testing.T) {
 	for _, test := range []struct {
 		name   string
 		server Option
@@ -21,7 +23,12 @@ func TestMemoryContract(t *testing.T) {
 	}{
 		{"es670", Elasticsearch("6.7.0"), 0},
 		{"es670 slow", Elasticsearch("6.7.0"), 2},
+		{"es6823", Elasticsearch("6.8.23"), 0},
+		{"es71728", Elasticsearch("7.17.28"), 2},
 		{"es8197", Elasticsearch("8.19.7"), 0},
+		{"es920", Elasticsearch("9.2.0"), 0},
+		{"os1320", OpenSearch("1.3.20"), 0},
+		{"os330", OpenSearch("3.3.0"), 2},
 		{"os2110 slow", OpenSearch("2.11.0"), 2},
 	} {
 		t.Run(test.name, func(t *testing.T) {
