@@ -266,3 +266,20 @@ func TestAttestation(t *testing.T) {
 	require.Equal(t, 3, code)
 	require.Contains(t, out, "can be read by others")
 }
+
+// What check cannot read, it does not pass over.
+func TestCheckWithoutAPrivilege(t *testing.T) {
+	k := newConsole(t)
+	twentyNights(k, nil)
+	file := k.file(nightFile)
+	k.c.AddIndex(cluster.Index{Name: "logs-2026.11.01", Aliases: []string{"today"}})
+	k.c.Fault = func(method string, _ []string) error {
+		if method == "WriteAliases" {
+			return &cluster.Error{Op: "list write aliases", Kind: cluster.ErrForbidden, Status: 403, Hint: "give the user view_index_metadata"}
+		}
+		return nil
+	}
+	_, out, errs := k.run("check", file)
+	require.Contains(t, out, "UNKNOWN", errs)
+	require.Contains(t, out, "cannot tell what delete_indices would delete: list write aliases: ")
+}

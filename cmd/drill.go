@@ -141,6 +141,9 @@ func (o *drillOptions) write(x *session, r *drill.Result) error {
 	}
 	if len(r.Left) > 0 {
 		terminal.Fprintf(x.Out, "not removed: %s; the next drill tries again\n", strings.Join(r.Left, ", "))
+		if r.LeftReason != "" {
+			terminal.Fprintf(x.Out, "reason: %s\n", r.LeftReason)
+		}
 	}
 	if x.s.DryRun {
 		fmt.Fprintln(x.Out, "dry run: nothing was changed")

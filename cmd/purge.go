@@ -117,7 +117,11 @@ func runPurge(c *cobra.Command, app *App, o *purgeOptions, names []string) error
 	j.Command = "purge"
 	err = x.carryOut(c.Context(), j, o.Output)
 	if err == nil && len(p.Drills) > 0 && !x.s.DryRun {
-		if _, left := drill.Remove(c.Context(), cl, func(i *cluster.Index) bool { return slices.Contains(p.Drills, i.Name) }); len(left) > 0 {
+		_, left, why := drill.Remove(c.Context(), cl, func(i *cluster.Index) bool { return slices.Contains(p.Drills, i.Name) })
+		switch {
+		case len(left) > 0 && why != nil:
+			err = fmt.Errorf("copies of a drill are left: %s: %w", strings.Join(left, ", "), why)
+		case len(left) > 0:
 			err = fmt.Errorf("copies of a drill are left: %s", strings.Join(left, ", "))
 		}
 	}

@@ -2,6 +2,7 @@ package check
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -110,6 +111,10 @@ func (k *checker) deletions(ctx context.Context) error {
 		sel, err := run.Choose(ctx, s, once{k.c, k}, k.Now)
 		if err != nil && ctx.Err() != nil {
 			return err
+		}
+		if failed := (*cluster.Error)(nil); errors.As(err, &failed) {
+			k.add(Unknown, "action", s.ID, fmt.Sprintf("cannot tell what %s would delete: %s", s.Kind, err), cluster.Hint(err))
+			continue
 		}
 		if err != nil && len(sel.Selected) == 0 {
 			continue // nothing is selected, or the action would fail

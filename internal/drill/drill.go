@@ -60,6 +60,8 @@ type Result struct {
 	Removed []string `json:"removed,omitempty"`
 	// Left are copies that could not be removed.
 	Left []string `json:"left,omitempty"`
+	// LeftReason is why the first of them could not be removed.
+	LeftReason string `json:"left_reason,omitempty"`
 }
 
 // Copy is one index that was restored.
@@ -135,7 +137,7 @@ func Run(ctx context.Context, c cluster.Cluster, o Options) (*Result, error) {
 		d.live[i.Name] = i
 	}
 	if !o.DryRun {
-		d.r.Removed, d.r.Left = d.remove(ctx, func(i *cluster.Index) bool { return i.Drill != "" })
+		d.r.Removed = d.remove(ctx, func(i *cluster.Index) bool { return i.Drill != "" })
 	}
 	snapshots, err := d.snapshots(ctx)
 	if err != nil {
@@ -160,8 +162,7 @@ func Run(ctx context.Context, c cluster.Cluster, o Options) (*Result, error) {
 	d.r.Copies = chosen
 	clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 	defer cancel()
-	_, left := d.remove(clean, func(i *cluster.Index) bool { return i.Drill == d.Run })
-	d.r.Left = append(d.r.Left, left...)
+	d.remove(clean, func(i *cluster.Index) bool { return i.Drill == d.Run })
 	return d.r, context.Cause(ctx)
 }
 
@@ -380,19 +381,24 @@ func (d *driller) await(ctx context.Context, c *Copy) error {
 	}
 }
 
-func (d *driller) remove(ctx context.Context, meant func(*cluster.Index) bool) (removed, left []string) {
-	removed, left = Remove(ctx, d.c, meant)
+func (d *driller) remove(ctx context.Context, meant func(*cluster.Index) bool) []string {
+	removed, left, err := Remove(ctx, d.c, meant)
 	for _, n := range removed {
 		delete(d.live, n)
 	}
-	return removed, left
+	d.r.Left = append(d.r.Left, left...)
+	if err != nil && d.r.LeftReason == "" {
+		d.r.LeftReason = err.Error()
+	}
+	return removed
 }
 
 // Remove deletes the copies of drills that are meant. It reads them again right before.
-func Remove(ctx context.Context, c cluster.Cluster, meant func(*cluster.Index) bool) (removed, left []string) {
+// The error is why the first of those that are left could not be deleted.
+func Remove(ctx context.Context, c cluster.Cluster, meant func(*cluster.Index) bool) (removed, left []string, first error) {
 	list, err := c.Indices(ctx)
 	if err != nil {
-		return nil, nil
+		return nil, nil, nil
 	}
 	var names []string
 	for _, i := range list {
@@ -409,8 +415,9 @@ func Remove(ctx context.Context, c cluster.Cluster, meant func(*cluster.Index) b
 				removed = append(removed, n)
 			} else {
 				left = append(left, n)
+				first = cmp.Or(first, err, rerr)
 			}
 		}
 	}
-	return removed, left
+	return removed, left, first
 }

@@ -299,14 +299,26 @@ func (l *local) config(n *node) map[string][]byte {
 		files["ca.pem"] = l.certificates.authority
 		files["node.pem"] = l.certificates.certificate
 		files["node.key"] = l.certificates.key
-		hash, err := bcrypt.GenerateFromPassword([]byte(password), bcrypt.MinCost)
-		if err != nil {
-			panic(err) // only a password or a cost out of range
+		users := fmt.Appendf(nil, "%s:%s\n", username, hashOf(password))
+		members := fmt.Appendf(nil, "superuser:%s\n", username)
+		var roles []byte
+		hash := hashOf(RolePassword)
+		for _, name := range slices.Sorted(maps.Keys(l.Roles)) {
+			users = fmt.Appendf(users, "%s:%s\n", name, hash)
+			members = fmt.Appendf(members, "%s:%s\n", name, name)
+			roles = fmt.Appendf(roles, "%s: %s\n", name, l.Roles[name])
 		}
-		files["users"] = fmt.Appendf(nil, "%s:%s\n", username, hash)
-		files["users_roles"] = fmt.Appendf(nil, "superuser:%s\n", username)
+		files["users"], files["users_roles"], files["roles.yml"] = users, members, roles
 	}
 	return files
+}
+
+func hashOf(password string) []byte {
+	hash, err := bcrypt.GenerateFromPassword([]byte(password), bcrypt.MinCost)
+	if err != nil {
+		panic(err) // only a password or a cost out of range
+	}
+	return hash
 }
 
 // jvmOptions6 replaces the options that 6.x ships, which name a garbage collector and flags that JDK 17 has not got.

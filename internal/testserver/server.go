@@ -77,12 +77,20 @@ type Options struct {
 	// provider and a flavour whose Flavour.Security is true.
 	Security bool
 
+	// Roles are roles of a server with security, by name: their definitions as JSON in one line. Each gets a user of the
+	// same name with the password RolePassword. The distributions lack what the interface for roles needs, so they are
+	// files.
+	Roles map[string]string
+
 	// TLS asks for https with a certificate signed by Server.CAFile. It includes Security.
 	TLS bool
 
 	// Log, if set, is told what is being done: provider, artifact, address. It is not used after Start.
 	Log io.Writer
 }
+
+// RolePassword is the password of the users of Options.Roles.
+const RolePassword = "esnap-role-test"
 
 // Server is a running cluster.
 type Server struct {

@@ -1,0 +1,209 @@
+//go:build integration
+
+package integration
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/esnap/esnap/internal/testserver"
+)
+
+// role is a role as docs/security.md defines it.
+type role struct {
+	Cluster []string `json:"cluster"`
+	Indices []struct {
+		Names      []string `json:"names"`
+		Privileges []string `json:"privileges"`
+	} `json:"indices,omitempty"` // null makes the whole role invalid
+}
+
+var documentedRole = regexp.MustCompile("(?s)```\nPUT /_security/role/(\\S+)\n(.*?)```")
+
+// documentedRoles are the roles of docs/security.md, as text.
+func documentedRoles(t testing.TB) map[string]string {
+	text, err := os.ReadFile("../docs/security.md")
+	require.NoError(t, err)
+	roles := map[string]string{}
+	for _, m := range documentedRole.FindAllStringSubmatch(string(text), -1) {
+		roles[m[1]] = m[2]
+	}
+	return roles
+}
+
+// lackingOne are the variants of a role that lack one privilege, by its name.
+func lackingOne(t testing.TB, text string) map[string]role {
+	var full role
+	require.NoError(t, json.Unmarshal([]byte(text), &full))
+	variants := map[string]role{}
+	variant := func() role {
+		var r role
+		require.NoError(t, json.Unmarshal([]byte(text), &r))
+		return r
+	}
+	for i, p := range full.Cluster {
+		r := variant()
+		r.Cluster = slices.Delete(r.Cluster, i, i+1)
+		variants[p] = r
+	}
+	for i, block := range full.Indices {
+		for j, p := range block.Privileges {
+			r := variant()
+			if r.Indices[i].Privileges = slices.Delete(r.Indices[i].Privileges, j, j+1); len(block.Privileges) == 1 {
+				r.Indices = slices.Delete(r.Indices, i, i+1)
+			}
+			variants[p+" on "+strings.Join(block.Names, ",")] = r
+		}
+	}
+	return variants
+}
+
+const nightFile = `
+lock: required
+name: night
+history: true
+actions:
+  1:
+    action: snapshot
+    options: {repository: backup, name: 'night-%Y%m%d%H%M%S', once_per: day}
+    filters: [{filtertype: pattern, kind: prefix, value: logs-}]
+  2:
+    action: delete_snapshots
+    options: {repository: backup, ignore_empty_list: true}
+    filters: [{filtertype: pattern, kind: prefix, value: expired}]
+  3:
+    action: delete_indices
+    options: {require_snapshot: {repositories: [backup]}}
+    filters:
+      - {filtertype: pattern, kind: prefix, value: logs-}
+      - {filtertype: age, source: name, direction: older, timestring: '%Y.%m.%d', unit: days, unit_count: 4}
+`
+
+const sizesFile = `
+actions:
+  1:
+    action: delete_indices
+    options: {ignore_empty_list: true}
+    filters:
+      - {filtertype: pattern, kind: prefix, value: logs-}
+      - {filtertype: space, disk_space: 100}
+`
+
+// duties are what each documented role is for.
+var duties = map[string][]string{
+	"esnap-read": {
+		"status", "index list", "index list -o wide", "index show logs-OLD", "snapshot list", "snapshot list backup", "snapshot list --holding logs-OLD",
+		"snapshot show backup first", "repository list", "repository show backup", "lock list", "history", "run -n FILE", "run -n SIZES", "check FILE --state STATE",
+		"check --max-age 26h --repository backup", "simulate --like-cluster --nights 30 FILE", "restore logs-OLD -n --rename-prefix restored-",
+		"index delete logs-OLD -n", "drill -n --repository backup", "purge logs-OLD -n",
+	},
+	"esnap-night":      {"run FILE", "history", "lock list", "snapshot create backup logs-* --name by-hand", "snapshot delete backup by-hand --guards off --yes"},
+	"esnap-repository": {"repository list", "repository register other fs location=OTHER", "repository verify other", "repository unregister other --yes"},
+	"esnap-restore":    {"restore logs-OLD --rename-prefix restored- --yes", "restore logs-OLD --rename-prefix restored- --on-conflict overwrite --force --yes", "mark restored-logs-OLD --keep-for 30d", "mark restored-logs-OLD --remove", "index delete restored-logs-OLD --yes"},
+	"esnap-drill":      {"drill --repository backup"},
+	"esnap-purge":      {"purge logs-OLD --confirm logs-OLD --record RECORD"},
+}
+
+// secured prepares a server with security for one round of commands.
+func (e *env) secured() {
+	names := map[string]int{}
+	for ago := 1; ago <= 5; ago++ {
+		names["logs-"+e.day(ago)] = 10
+	}
+	for _, index := range e.indices("restored-", "esnap-") {
+		e.deleteIndices(index)
+	}
+	e.fill(20, names)
+	for name := range names {
+		e.call("POST", "/_aliases", map[string]any{"actions": []any{map[string]any{
+			"add": map[string]any{"index": name, "alias": "today", "is_write_index": name == "logs-"+e.day(1)},
+		}}}, nil)
+	}
+	for name := range e.snapshots("backup") {
+		e.call("DELETE", "/_snapshot/backup/"+name, nil, nil)
+	}
+	e.take("backup", "expired", "logs-"+e.day(5))
+	e.take("backup", "first", "logs-*")
+	e.try("DELETE", "/_snapshot/other", nil)
+	writeFile(e, filepath.Join(e.dir, "night.yml"), nightFile)
+	writeFile(e, filepath.Join(e.dir, "sizes.yml"), sizesFile)
+}
+
+// as runs the command lines of a role as a user, and returns exit codes and output.
+func (e *env) as(user, name string) (codes []int, output string) {
+	e.secured()
+	admin := e.vars
+	e.vars = maps.Clone(admin)
+	defer func() { e.vars = admin }()
+	e.vars["ESNAP_USERNAME"], e.vars["ESNAP_PASSWORD"] = user, testserver.RolePassword
+	filled := strings.NewReplacer("OLD", e.day(5), "FILE", filepath.Join(e.dir, "night.yml"), "SIZES", filepath.Join(e.dir, "sizes.yml"), "OTHER", e.location("other"), "STATE", filepath.Join(e.TempDir(), "state.json"), "RECORD", filepath.Join(e.TempDir(), "record.json"))
+	for _, line := range duties[name] {
+		code, out, errs := e.esnap(strings.Fields(filled.Replace(line))...)
+		codes = append(codes, code)
+		output += fmt.Sprintf("$ %s: %d\n%s%s", line, code, out, errs)
+	}
+	return codes, output
+}
+
+// TestLeastPrivilege: each role of docs/security.md is enough for its commands, and
+// without any one of its privileges a message names what is missing.
+func TestLeastPrivilege(t *testing.T) {
+	for _, f := range flavours() {
+		t.Run(string(f), func(t *testing.T) {
+			if !f.Security() {
+				t.Skipf("not applicable: the distribution of %s has no security", f.Title())
+			}
+			starting.Lock()
+			defer starting.Unlock()
+			roles, defined := documentedRoles(t), map[string]string{}
+			require.ElementsMatch(t, slices.Collect(maps.Keys(duties)), slices.Collect(maps.Keys(roles)))
+			lacking := map[string]map[string]string{} // role, missing privilege: user
+			for name, text := range roles {
+				defined[name], lacking[name] = inOneLine(t, json.RawMessage(text)), map[string]string{}
+				for missing, r := range lackingOne(t, text) {
+					user := fmt.Sprintf("%s-%d", name, len(lacking[name]))
+					defined[user], lacking[name][missing] = inOneLine(t, r), user
+				}
+			}
+			server, err := testserver.Start(t.Context(), testserver.Options{Flavour: f, Security: true, Roles: defined})
+			require.NoError(t, err)
+			t.Cleanup(func() { require.NoError(t, server.Stop()) })
+			e := newBareEnv(t, f, server)
+			e.template("logs-*", "restored-*")
+			e.register("backup", e.location("backup"), nil)
+			for _, name := range slices.Sorted(maps.Keys(roles)) {
+				codes, output := e.as(name, name)
+				require.NotContains(t, output, "unauthorized", name)
+				for i, line := range duties[name] {
+					if strings.HasPrefix(line, "check ") {
+						require.LessOrEqual(t, codes[i], 2, "%s: the result is not UNKNOWN\n%s", name, output)
+					} else {
+						require.Zero(t, codes[i], "%s: esnap %s\n%s", name, line, output)
+					}
+				}
+				for missing, user := range lacking[name] {
+					_, output := e.as(user, name)
+					p, _, _ := strings.Cut(missing, " ")
+					names := regexp.MustCompile(`action \[` + regexp.QuoteMeta(p) + `\] is unauthorized|is unauthorized .* privileges \[([^\]]*,)?` + regexp.QuoteMeta(p) + `[\],]`)
+					require.Regexp(t, names, output, "%s without %s", name, missing)
+				}
+			}
+		})
+	}
+}
+
+// inOneLine is a value as compact JSON.
+func inOneLine(t testing.TB, v any) string {
+	text, err := json.Marshal(v)
+	require.NoError(t, err)
+	return string(text)
+}
