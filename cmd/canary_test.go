@@ -88,7 +88,7 @@ var canaryLines = []string{
 	"drill", "drill -n", "drill S3 --state DIR/state.json -o json",
 	"index list", "index list -o json", "index show logs-2026.11.20", "index delete old-1 --yes --reason why", "index delete none --yes",
 	"snapshot list", "snapshot list s3 -o yaml", "snapshot show s3 logs-20261121", "snapshot create plain logs-2026.11.20 --name x", "snapshot delete plain x --yes",
-	"repository list", "repository list -o wide", "repository list -o json", "repository show s3", "repository show s3 -o json", "repository verify s3",
+	"repository list", "repository list -o wide", "repository list -o json", "repository show s3", "repository show s3 -o json", "repository verify s3", "repository cleanup s3 --yes",
 	"repository register t s3 bucket=b endpoint=h", "repository unregister s3 --yes",
 	"restore logs-2026.11.20 --rename-prefix restored- --yes", "restore logs-2026.11.20 -n -o json", "restore --red -n",
 	"mark logs-2026.11.20 --keep-for 3d", "mark logs-2026.11.20 --remove",
@@ -292,9 +292,9 @@ func TestCanariesInRequests(t *testing.T) {
 				_, _ = fmt.Fprintf(w, `{"nodes":{"n":{"timestamp":%d,"version":"7.17.28"}},"hits":{"hits":[]}}`, now.UnixMilli())
 			}
 		},
-		"401": func(w http.ResponseWriter, _ *http.Request) { http.Error(w, `{"error":"no"}`, 401) },
+		"401": func(w http.ResponseWriter, _ *http.Request) { http.Error(w, `{"error":"no"}`, http.StatusUnauthorized) },
 		"403": func(w http.ResponseWriter, _ *http.Request) {
-			http.Error(w, `{"error":{"type":"security_exception","reason":"action [cluster:monitor/state] is unauthorized for user [ops]"},"status":403}`, 403)
+			http.Error(w, `{"error":{"type":"security_exception","reason":"action [cluster:monitor/state] is unauthorized for user [ops]"},"status":403}`, http.StatusForbidden)
 		},
 		"500":  func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "<html>oops", 500) },
 		"page": func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<html>log in") },
