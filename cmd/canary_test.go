@@ -19,6 +19,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -229,9 +230,9 @@ func TestCanaries(t *testing.T) {
 					w.env["ESNAP_LOG_FILE"] = filepath.Join(w.dir, "log")
 				}
 				if fault != nil {
-					n := 0
+					var n atomic.Int64 // the clocks are compared beside the actions
 					w.c.Fault = func(string, []string) error {
-						if n++; n%3 == 0 {
+						if n.Add(1)%3 == 0 {
 							return &cluster.Error{Op: "do it", Kind: fault, Status: 403, Causes: []cluster.Cause{{Type: "security_exception", Reason: "not for you"}}}
 						}
 						return nil
