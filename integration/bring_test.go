@@ -7,7 +7,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -24,7 +23,7 @@ func TestRestoreOverwrite(t *testing.T) {
 		e.register(repository, e.location("repo"), nil)
 		e.fill(20, map[string]int{day: 7})
 		e.call("PUT", "/"+day+"/_alias/"+alias, nil, nil)
-		time.Sleep(300 * time.Millisecond) // the clock by which servers start snapshots is up to 200 ms behind
+		e.later()
 		e.take(repository, "night", day)
 		e.fill(20, map[string]int{day: 10})
 		uuid := e.uuids()[day]

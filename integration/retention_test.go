@@ -97,11 +97,13 @@ actions:
 		require.Equal(e, 3, r.Spared)
 		require.Contains(e, strings.Join(r.Actions[0].Warnings, "\n"), "to free disk space by hand")
 
+		e.later()
 		e.take(repository, e.prefix+"two", held, none)
 		e.run(5, file, "--fail-on-spared")
 		require.ElementsMatch(e, []string{late, none}, e.indices(e.prefix), "the day of %s has not ended", none)
 
 		// the same as a command
+		e.later()
 		e.take(repository, e.prefix+"three", late)
 		e.want(0, "index", "delete", late, "--require-snapshot", repository, "--yes")
 		require.Equal(e, []string{none}, e.indices(e.prefix))
@@ -117,6 +119,7 @@ func TestDrill(t *testing.T) {
 		e.template(e.prefix+"*", "esnap-drill-"+e.prefix+"*")
 		e.register(repository, e.location("repo"), nil)
 		e.fill(10, map[string]int{logs + e.day(3): 5, logs + e.day(2): 7})
+		e.later()
 		e.take(repository, e.prefix+"s-1", logs+e.day(3), logs+e.day(2))
 		file := e.prefix + "state.json"
 		writeFile(e, file, "{}")

@@ -109,7 +109,14 @@ func (c *Client) VerifyRepository(ctx context.Context, r cluster.VerifyRepositor
 func (c *Client) CleanupRepository(ctx context.Context, r cluster.CleanupRepository) (cluster.CleanupResult, error) {
 	var result cluster.CleanupResult
 	op := "clean up repository " + r.Name
-	err := c.do(ctx, call{op: op, write: true, least: sizesTimeout, decode: fields(field{"results", &result}), request: func() esapi.Request {
+	server, err := c.Server(ctx)
+	if err != nil {
+		return result, err
+	}
+	if !server.CleansUp() { // an older server reads _cleanup as the name of a snapshot to create
+		return result, &cluster.Error{Op: op, Kind: cluster.ErrUnsupported, Text: server.String() + " cannot do that; Elasticsearch 7.4 can"}
+	}
+	err = c.do(ctx, call{op: op, write: true, least: sizesTimeout, decode: fields(field{"results", &result}), request: func() esapi.Request {
 		return esapi.SnapshotCleanupRepositoryRequest{Repository: esc(r.Name)}
 	}})
 	return result, err
