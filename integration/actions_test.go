@@ -130,10 +130,12 @@ func TestSnapshotFilters(t *testing.T) {
 		e.register(repository, e.location("repo"), nil)
 		e.fill(20, map[string]int{e.prefix + "a": 3})
 		e.take(repository, "old-2020.01.01", e.prefix+"a")
+		e.later()
 		e.take(repository, "new-"+e.day(0), e.prefix+"a")
 		e.call("PUT", "/"+e.prefix+"lost?wait_for_active_shards=0", map[string]any{
 			"settings": map[string]any{"number_of_shards": 1, "number_of_replicas": 0, "index.routing.allocation.require._name": "nope"},
 		}, nil)
+		e.later()
 		e.call("PUT", "/_snapshot/"+repository+"/part-"+e.day(0)+"?wait_for_completion=true", map[string]any{"indices": e.prefix + "a," + e.prefix + "lost", "partial": true}, nil)
 		require.Equal(e, "PARTIAL", e.snapshots(repository)["part-"+e.day(0)].State)
 		old, young, part := "old-2020.01.01", "new-"+e.day(0), "part-"+e.day(0)
