@@ -21,8 +21,8 @@ func (b *Brakes) Limits() Brakes { return *b }
 // leastForPercent is from how many candidates on max_percent counts.
 const leastForPercent = 11
 
-// Refuse is the refusal to delete selected of so many candidates; nil if the brakes allow
-// it. What is the word for one of them.
+// Refuse is the error if the brakes do not allow to delete that many of the candidates.
+// What is the word for one of them.
 func (b Brakes) Refuse(what string, selected, candidates int) error {
 	switch {
 	case b.MaxItems != nil && int64(selected) > *b.MaxItems:

@@ -101,15 +101,8 @@ func newestCopies(ctx context.Context, x *session, cl cluster.Cluster, list []*c
 	held := map[string]*copyJSON{}
 	for _, s := range coverage.Ordered(snapshots) {
 		for _, name := range s.Indices {
-			i := live[name]
-			if i == nil {
-				continue
-			}
-			for _, c := range coverage.CopiesOf(i, []*cluster.Snapshot{s}, live, coverage.Rules{}) {
-				_, known := coverage.Ended(i, live, coverage.Rules{})
-				if c.Complete() || c.Whole && !known {
-					held[name] = &copyJSON{s.Repository, s.Name, jsonTime(s.Start), true}
-				}
+			if i := live[name]; i != nil && len(coverage.Enough(i, []*cluster.Snapshot{s}, live, coverage.Rules{})) > 0 {
+				held[name] = &copyJSON{s.Repository, s.Name, jsonTime(s.Start), true}
 			}
 		}
 	}
@@ -264,17 +257,8 @@ func newIndexShow(app *App) *cobra.Command {
 				return err
 			}
 			held := []string{}
-			rules := coverage.Rules{}
-			_, ended := coverage.Ended(i, nil, rules)
-			for _, s := range snapshots {
-				if !s.Holds(i.Name) {
-					continue
-				}
-				for _, c := range coverage.CopiesOf(i, []*cluster.Snapshot{s}, nil, rules) {
-					if c.Complete() || c.Whole && !ended {
-						held = append(held, s.Repository+"/"+s.Name)
-					}
-				}
+			for _, c := range coverage.Enough(i, snapshots, nil, coverage.Rules{}) {
+				held = append(held, c.Snapshot.Repository+"/"+c.Snapshot.Name)
 			}
 			j := indexToJSON(i)
 			if output != "text" {

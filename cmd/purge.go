@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -242,12 +243,7 @@ func lostWith(doomed, others []*cluster.Snapshot, names []string, live map[strin
 			}
 		}
 	}
-	list := make([]string, 0, len(lost))
-	for i := range lost {
-		list = append(list, i)
-	}
-	slices.Sort(list)
-	return list
+	return append([]string{}, slices.Sorted(maps.Keys(lost))...) // never nil: it is a list in JSON
 }
 
 // steps are the deletions, with guards off: holds are kept all the same.
@@ -263,12 +259,7 @@ func (p *purge) steps() []plan.Step {
 		plan.Complete(&step, plan.Options{Flavour: flavour.Native, Guards: &off})
 		steps = append(steps, step)
 	}
-	repositories := make([]string, 0, len(p.Snapshots))
-	for r := range p.Snapshots {
-		repositories = append(repositories, r)
-	}
-	slices.Sort(repositories)
-	for _, r := range repositories {
+	for _, r := range slices.Sorted(maps.Keys(p.Snapshots)) {
 		a := actions.Kinds["delete_snapshots"].New(actions.Own).(*actions.DeleteSnapshots)
 		a.Repository, a.KeepNewestGood = r, false
 		add("delete_snapshots", a, p.Snapshots[r])
@@ -288,12 +279,7 @@ func (p *purge) write(x *session) {
 	for _, i := range p.Drills {
 		terminal.Fprintf(x.Out, "  delete the copy of a drill %s\n", i)
 	}
-	repositories := make([]string, 0, len(p.Snapshots))
-	for r := range p.Snapshots {
-		repositories = append(repositories, r)
-	}
-	slices.Sort(repositories)
-	for _, r := range repositories {
+	for _, r := range slices.Sorted(maps.Keys(p.Snapshots)) {
 		for _, f := range report.Families(p.Snapshots[r]) {
 			terminal.Fprintf(x.Out, "  delete from repository %s: %s\n", r, f.Line())
 		}

@@ -292,7 +292,7 @@ func cleanable(ctx context.Context, cl cluster.Cluster, name string) error {
 	}
 	switch {
 	case !server.CleansUp():
-		return &cluster.Error{Op: "clean up repository " + name, Kind: cluster.ErrUnsupported, Text: server.String() + " cannot do that; Elasticsearch 7.4 can"}
+		return cluster.NoCleanup(server, name)
 	case r.ReadOnly():
 		return cluster.Refuse("repository %s is read-only in this cluster; clean up in the cluster that writes to it", name)
 	}

@@ -121,11 +121,7 @@ func (f *Retain) JudgeAmong(ctx context.Context, now time.Time, items, among []c
 			return nil, err
 		}
 	}
-	series := map[string][]*cluster.Snapshot{}
-	for _, s := range all {
-		key := f.series(s).Key
-		series[key] = append(series[key], s)
-	}
+	_, series := cluster.BySeries(all, f.series)
 	selected := map[*cluster.Snapshot]bool{}
 	for _, s := range cluster.Of[*cluster.Snapshot](items) {
 		selected[s] = true
@@ -241,7 +237,7 @@ func (j *judgement) cover(ctx context.Context, good []*cluster.Snapshot, fetch F
 			j.lives = append(j.lives, l)
 		}
 	}
-	for s, names := range coverage.Cover(j.lives, j.kept, func(coverage.Life) bool { return true }) {
+	for s, names := range coverage.Cover(j.lives, j.kept) {
 		j.retain(s, "%s (%s)", rule, needed(names))
 	}
 	return j.first(ctx, fetch, rule)

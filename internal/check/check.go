@@ -146,8 +146,11 @@ func Run(ctx context.Context, c cluster.Cluster, o Options) (*Report, error) {
 	} else if len(o.Indices) == 0 {
 		k.add(Unknown, "series", "", "nothing says how old a snapshot may be", "give the action file that runs at night, or --max-age")
 	}
-	for _, pattern := range o.Indices {
-		k.calendar(k.days(pattern, k.repositories, o.Now.AddDate(0, 0, -o.Days), true))
+	if len(o.Indices) > 0 {
+		lives := k.lives(k.repositories)
+		for _, pattern := range o.Indices {
+			k.calendar(k.days(pattern, lives, o.Now.AddDate(0, 0, -o.Days), true))
+		}
 	}
 	k.operations(ctx)
 	k.locks(ctx)
@@ -266,16 +269,7 @@ func (k *checker) age(name string, list []*cluster.Snapshot, most time.Duration)
 // everySeries checks all series that the repositories contain.
 func (k *checker) everySeries() {
 	for _, r := range k.repositories {
-		series := cluster.SeriesOf(nil)
-		groups := map[string][]*cluster.Snapshot{}
-		var keys []string
-		for _, s := range r.Snapshots {
-			key := series(s).Key
-			if groups[key] == nil {
-				keys = append(keys, key)
-			}
-			groups[key] = append(groups[key], s)
-		}
+		keys, groups := cluster.BySeries(r.Snapshots, cluster.SeriesOf(nil))
 		if len(keys) == 0 {
 			k.add(Critical, "repository", r.Name, "contains no snapshot", "")
 		}

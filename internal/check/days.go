@@ -71,23 +71,23 @@ func (s State) grade(gapsOK bool) Level {
 	return OK
 }
 
-// days makes the calendar of a name with tokens, from a time until today. Unless all is
-// true it begins with the first day that is known.
-func (k *checker) days(pattern string, repositories []Repository, from time.Time, all bool) Calendar {
+// lives are the indices in the snapshots of repositories, by name.
+func (k *checker) lives(repositories []Repository) map[string][]coverage.Life {
 	lives := map[string][]coverage.Life{}
 	for _, r := range repositories {
-		series := cluster.SeriesOf(nil)
-		groups := map[string][]*cluster.Snapshot{}
-		for _, s := range r.Snapshots {
-			key := series(s).Key
-			groups[key] = append(groups[key], s)
-		}
-		for _, list := range groups {
-			for _, l := range coverage.Lives(list, k.live, k.Rules) {
+		keys, groups := cluster.BySeries(r.Snapshots, cluster.SeriesOf(nil))
+		for _, key := range keys {
+			for _, l := range coverage.Lives(groups[key], k.live, k.Rules) {
 				lives[l.Name] = append(lives[l.Name], l)
 			}
 		}
 	}
+	return lives
+}
+
+// days makes the calendar of a name with tokens, from a time until today. Unless all is
+// true it begins with the first day that is known.
+func (k *checker) days(pattern string, lives map[string][]coverage.Life, from time.Time, all bool) Calendar {
 	c := Calendar{Pattern: pattern}
 	began := all
 	last := ""
@@ -212,18 +212,13 @@ var words = map[State]string{
 
 // newest warns of a family without a new index for two days.
 func (k *checker) newest(c Calendar) {
-	at := slices.IndexFunc(c.Days, func(d Day) bool { return d.Live })
-	if at < 0 {
-		return
-	}
-	last := c.Days[len(c.Days)-1]
 	for _, d := range slices.Backward(c.Days) {
-		if d.Live {
-			last = d
-			break
+		if !d.Live {
+			continue
 		}
-	}
-	if t, err := time.Parse("2006-01-02", last.Date); err == nil && k.Now.Sub(t) > 3*24*time.Hour {
-		k.add(Warning, "family", c.Pattern, "the newest index, "+last.Index+", is of "+last.Date+": no new one came for two days", "")
+		if t, err := time.Parse("2006-01-02", d.Date); err == nil && k.Now.Sub(t) > 3*24*time.Hour {
+			k.add(Warning, "family", c.Pattern, "the newest index, "+d.Index+", is of "+d.Date+": no new one came for two days", "")
+		}
+		return
 	}
 }

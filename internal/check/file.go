@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -146,19 +147,7 @@ func (k *checker) deletions(ctx context.Context) error {
 // held reports whether some repository has a complete copy of an index. Without a known
 // end of what is written to it, any whole copy counts.
 func (k *checker) held(i *cluster.Index) bool {
-	_, known := coverage.Ended(i, k.live, k.Rules)
-	for _, r := range k.repositories {
-		for _, c := range coverage.CopiesOf(i, holding(r.Snapshots, i.Name), k.live, k.Rules) {
-			if c.Complete() || c.Whole && !known {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-func holding(list []*cluster.Snapshot, name string) []*cluster.Snapshot {
-	return slices.DeleteFunc(slices.Clone(list), func(s *cluster.Snapshot) bool { return s.State == cluster.InProgress || !s.Holds(name) })
+	return slices.ContainsFunc(k.repositories, func(r Repository) bool { return len(coverage.Enough(i, r.Snapshots, k.live, k.Rules)) > 0 })
 }
 
 func few(names []string) string {
@@ -180,8 +169,9 @@ func (k *checker) covered() {
 			continue
 		}
 		named := cluster.Of[*cluster.Snapshot](s.Chain.Named(k.Now.In(s.Location), cluster.Items(r.Snapshots)))
+		lives := k.lives([]Repository{{r.Repository, named}})
 		for _, pattern := range patterns(named, k.indices, k.Plan, s.Source()) {
-			k.calendar(k.days(pattern, []Repository{{r.Repository, named}}, k.Now.Add(-retain.Reach()), false))
+			k.calendar(k.days(pattern, lives, k.Now.Add(-retain.Reach()), false))
 		}
 	}
 }
@@ -208,12 +198,7 @@ func patterns(snapshots []*cluster.Snapshot, live []*cluster.Index, p *plan.Plan
 	for _, i := range p.Taken(live, repository) {
 		look(i.Name)
 	}
-	list := make([]string, 0, len(seen))
-	for pattern := range seen {
-		list = append(list, pattern)
-	}
-	slices.Sort(list)
-	return list
+	return slices.Sorted(maps.Keys(seen))
 }
 
 // unselected warns of families of indices that no snapshot action of the file selects.
@@ -229,17 +214,7 @@ func (k *checker) unselected() {
 	for _, i := range k.Plan.NeverSaved(users) {
 		families[cluster.Family(i.Name)]++
 	}
-	for _, f := range slices.Sorted(keysOf(families)) {
+	for _, f := range slices.Sorted(maps.Keys(families)) {
 		k.add(Warning, "family", f, fmt.Sprintf("no snapshot action of the file selects %s", cluster.Count(families[f], "index")), "")
-	}
-}
-
-func keysOf(m map[string]int) func(func(string) bool) {
-	return func(yield func(string) bool) {
-		for key := range m {
-			if !yield(key) {
-				return
-			}
-		}
 	}
 }

@@ -50,6 +50,11 @@ type CleanupResult struct {
 	Files int64 `json:"deleted_blobs"`
 }
 
+// NoCleanup is the error of a server that cannot clean up a repository.
+func NoCleanup(server Server, name string) error {
+	return &Error{Op: "clean up repository " + name, Kind: ErrUnsupported, Text: server.String() + " cannot do that; Elasticsearch 7.4 can"}
+}
+
 // VerbCleanUp is the verb of a cleanup.
 var VerbCleanUp = NewVerb("clean up", "cleaned up")
 

@@ -144,6 +144,20 @@ func SeriesOf(patterns []string, finders ...DateFinder) func(*Snapshot) Series {
 	}
 }
 
+// BySeries groups snapshots by their series, and lists the keys in the order in which they
+// appear.
+func BySeries(list []*Snapshot, series func(*Snapshot) Series) (keys []string, groups map[string][]*Snapshot) {
+	groups = map[string][]*Snapshot{}
+	for _, s := range list {
+		key := series(s).Key
+		if groups[key] == nil {
+			keys = append(keys, key)
+		}
+		groups[key] = append(groups[key], s)
+	}
+	return keys, groups
+}
+
 // Family is the group of an index by its name: the name without its dates, or the whole
 // name.
 func Family(name string) string {

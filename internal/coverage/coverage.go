@@ -158,6 +158,15 @@ func CopiesOf(i *cluster.Index, holders []*cluster.Snapshot, live map[string]*cl
 	return copies
 }
 
+// Enough are the copies of an index of the cluster, in any of the snapshots, that bring back
+// all of it: the complete ones. Where it is not known when the index ended, every copy
+// without missing shards is.
+func Enough(i *cluster.Index, snapshots []*cluster.Snapshot, live map[string]*cluster.Index, rules Rules) []Copy {
+	holders := slices.DeleteFunc(slices.Clone(snapshots), func(s *cluster.Snapshot) bool { return !s.Holds(i.Name) })
+	_, known := Ended(i, live, rules)
+	return slices.DeleteFunc(CopiesOf(i, holders, live, rules), func(c Copy) bool { return !c.Complete() && (known || !c.Whole) })
+}
+
 // In judges the copy of an index by its name alone, in a snapshot that lists it: whether it
 // is complete, or until when it may reach if its snapshot was started before that. For a
 // name that does not say when the index ended, a copy without missing shards is complete.
@@ -230,10 +239,10 @@ func (e ending) before(s *cluster.Snapshot) bool {
 }
 
 // Cover chooses, beside those that are kept anyway, the fewest snapshots that together
-// contain a counting copy of each wanted index. It returns them with the names of the
+// contain a counting copy of each index. It returns them with the names of the
 // indices that they are needed for. The number is the least possible where each index is
 // in consecutive snapshots, as the days of one family are. Otherwise it may be larger.
-func Cover(lives []Life, kept func(*cluster.Snapshot) bool, wanted func(Life) bool) map[*cluster.Snapshot][]string {
+func Cover(lives []Life, kept func(*cluster.Snapshot) bool) map[*cluster.Snapshot][]string {
 	type open struct {
 		name  string
 		among []*cluster.Snapshot
@@ -241,9 +250,6 @@ func Cover(lives []Life, kept func(*cluster.Snapshot) bool, wanted func(Life) bo
 	}
 	var todo []*open
 	for _, l := range lives {
-		if !wanted(l) {
-			continue
-		}
 		o := &open{name: l.Name, among: candidates(l)}
 		if !slices.ContainsFunc(o.among, kept) {
 			todo = append(todo, o)

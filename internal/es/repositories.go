@@ -114,7 +114,7 @@ func (c *Client) CleanupRepository(ctx context.Context, r cluster.CleanupReposit
 		return result, err
 	}
 	if !server.CleansUp() { // an older server reads _cleanup as the name of a snapshot to create
-		return result, &cluster.Error{Op: op, Kind: cluster.ErrUnsupported, Text: server.String() + " cannot do that; Elasticsearch 7.4 can"}
+		return result, cluster.NoCleanup(server, r.Name)
 	}
 	err = c.do(ctx, call{op: op, write: true, least: sizesTimeout, decode: fields(field{"results", &result}), request: func() esapi.Request {
 		return esapi.SnapshotCleanupRepositoryRequest{Repository: esc(r.Name)}

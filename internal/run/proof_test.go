@@ -153,7 +153,7 @@ func TestBrakes(t *testing.T) {
 	}
 }
 
-// What is left when max_duration is over is no failure.
+// What is left when max_duration is over does not fail the action.
 func TestMaxDuration(t *testing.T) {
 	b := newBench(t, memory.Elasticsearch("6.7.0"))
 	for n := range 4 {

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -134,8 +135,8 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	return r, nil
 }
 
-// Runs of bad nights are tried after the night warm, when the file is in its stride, and
-// every so many nights.
+// Runs of bad nights are tried after the night warm, when expiry has begun, and then again
+// after each of the given number of nights.
 const (
 	warm  = 30
 	every = 61
@@ -172,13 +173,7 @@ func (s *simulation) clone() *simulation {
 		c.days = append(c.days, &copied)
 		c.byName[d.Index] = &copied
 	}
-	c.copies, c.seen = map[string]int{}, map[string][]string{}
-	for k, v := range s.copies {
-		c.copies[k] = v
-	}
-	for k, v := range s.seen {
-		c.seen[k] = v
-	}
+	c.copies, c.seen = maps.Clone(s.copies), maps.Clone(s.seen)
 	return &c
 }
 
