@@ -437,9 +437,7 @@ func TestSettingsTable(t *testing.T) {
 	}
 	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
 	settings.Flags(flags)
-	for _, key := range []string{"dry-run", "deadline", "guards", "lock"} {
-		settings.AddFlag(flags, key)
-	}
+	settings.SomeFlags(flags)
 	rows := read(t, "docs/settings.md").section(t, "All settings").table(t, "key")
 	require.Len(t, rows, len(variables), "%v", keys(variables))
 	for key, row := range rows {
@@ -678,4 +676,42 @@ func TestOptionsOfCuratorAreDescribed(t *testing.T) {
 		require.Contains(t, described, option[1])
 	}
 	require.Contains(t, described, "--hosts")
+}
+
+// TestServeIsDescribed: routes, settings and keys of esnap serve are those of the code.
+func TestServeIsDescribed(t *testing.T) {
+	page := read(t, "docs/serve.md")
+	code, err := os.ReadFile("internal/serve/http.go")
+	require.NoError(t, err)
+	routes := regexp.MustCompile(`HandleFunc\("((?:GET|POST) /[^"]*)"`).FindAllStringSubmatch(string(code), -1)
+	require.NotEmpty(t, routes)
+	var want []string
+	for _, r := range routes {
+		want = append(want, strings.NewReplacer("{$}", "", "{name}", "NAME").Replace(r[1]))
+	}
+	require.ElementsMatch(t, want, keys(page.section(t, "HTTP").table(t, "route")))
+	described := page.section(t, "Schedule").table(t, "key")
+	for _, f := range strictyaml.Fields(reflect.TypeFor[plan.FileKeys]()) {
+		if f.Name == "name" || f.Name == "lock" || f.Name == "history" { // on their own pages
+			continue
+		}
+		require.Contains(t, described, f.Name)
+		delete(described, f.Name)
+	}
+	require.Empty(t, described)
+	hooks := keys(page.section(t, "Hooks").table(t, "key"))
+	var fields []string
+	for _, f := range strictyaml.Fields(reflect.TypeFor[plan.Hooks]()) {
+		fields = append(fields, f.Name)
+	}
+	require.ElementsMatch(t, fields, hooks)
+	text, err := os.ReadFile("docs/serve.md")
+	require.NoError(t, err)
+	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
+	settings.SomeFlags(flags)
+	flags.VisitAll(func(f *pflag.Flag) {
+		if strings.Contains(f.Name, "listen") {
+			require.Contains(t, string(text), "`--"+f.Name+"`")
+		}
+	})
 }

@@ -61,6 +61,7 @@ var mayImport = func() map[string][]string {
 		near, lock, history                    = "internal/near", "internal/lock", "internal/history"
 		notice, tell                           = "internal/notice", "internal/tell"
 		report, connect, conf                  = "internal/report", "internal/connect", "internal/settings"
+		schedule, command                      = "internal/schedule", "internal/command"
 	)
 	planned := []string{near, "actions", "filters", "internal/coverage", guard, "repository", strictyaml, cluster, strftime}
 	return map[string][]string{
@@ -81,7 +82,9 @@ var mayImport = func() map[string][]string {
 		"repository":           {near, cluster},
 		"internal/es":          {cluster},
 		"actions":              {near, cluster, "internal/coverage", "repository", rename, restore, strftime},
-		plan:                   append([]string{flavour, notice}, planned...),
+		schedule:               {strictyaml},
+		command:                {},
+		plan:                   append([]string{flavour, notice, schedule}, planned...),
 		run:                    append([]string{plan, restore}, planned...),
 		"internal/drill":       {cluster, "internal/coverage", rename},
 		"internal/check":       append([]string{plan, run, "internal/drill", "internal/lock"}, planned...),
@@ -91,7 +94,8 @@ var mayImport = func() map[string][]string {
 		"internal/settings":    {strictyaml, flavour, notice},
 		"internal/connect":     {cluster, near, "internal/settings", "internal/es"},
 		tell:                   {notice, report, run, cluster, term},
-		job:                    {plan, run, flavour, guard, report, conf, connect, lock, history, notice, tell, strictyaml, cluster, term},
+		job:                    {plan, run, flavour, guard, report, conf, connect, command, lock, history, notice, tell, strictyaml, cluster, term},
+		"internal/serve":       {command, schedule, "internal/check"},
 		"internal/curator":     append([]string{plan, run, job, flavour, "internal/report", "internal/settings", "internal/es", "internal/connect", term}, planned...),
 		"internal/clustertest": {cluster, rename},
 		"internal/memory":      {cluster, rename},

@@ -7,10 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"os/signal"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/esnap/esnap/internal/cluster"
@@ -147,25 +144,6 @@ func (e *usageError) Error() string { return e.text }
 func (e *usageError) ExitCode() int { return job.Usage }
 
 func usagef(format string, args ...any) error { return &usageError{text: fmt.Sprintf(format, args...)} }
-
-// WithSignals ends the context at the first SIGINT, SIGTERM or SIGHUP; the second one
-// ends the process. A SIGHUP that is ignored, after nohup, stays so.
-func WithSignals(ctx context.Context) (context.Context, func()) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	ch := make(chan os.Signal, 1)
-	signals := []os.Signal{syscall.SIGINT, syscall.SIGTERM}
-	if !signal.Ignored(syscall.SIGHUP) {
-		signals = append(signals, syscall.SIGHUP)
-	}
-	signal.Notify(ch, signals...)
-	go func() {
-		if s, ok := <-ch; ok {
-			cancel(&job.Signal{Number: s.(syscall.Signal)})
-			signal.Stop(ch)
-		}
-	}()
-	return ctx, func() { signal.Stop(ch); cancel(nil) }
-}
 
 // interactive says whether a person can be asked.
 func (a *App) interactive() bool { return a.InTTY && a.ErrTTY && a.getenv("CI") == "" }

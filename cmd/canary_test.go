@@ -83,6 +83,7 @@ actions:
 // without, DIR a folder.
 var canaryLines = []string{
 	"run S3", "run -n S3", "run -o json S3", "run -o yaml S3", "run -n -o name S3", "run -n -o wide S3", "run PLAIN", "run -o json PLAIN", "run --deadline 1s S3", "run BROKEN",
+	"serve S3 --schedule nonsense", "serve -n --schedule @daily -- env", "run S3 PLAIN", "run -o json -n S3 PLAIN",
 	"validate S3", "validate BROKEN", "simulate --nights 3 S3", "simulate --nights 3 --like-cluster S3",
 	"check S3", "check S3 -o json --state DIR/state.json", "check --max-age 1d", "check --max-age 1d --attest DIR/proof.json --signing-key-file DIR/key.pem",
 	"check --verify --max-age 1d", "check --days 3 --index logs-%Y.%m.%d -o csv",

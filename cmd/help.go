@@ -26,7 +26,7 @@ func (a *App) columns() int {
 }
 
 // minor are the commands that share a line in the help of esnap.
-var minor = []string{"completion", "config", "history", "lock", "purge", "schema", "version"}
+var minor = []string{"completion", "config", "history", "lock", "mark", "purge", "schema", "version"}
 
 // help writes the help of a command: what it does, how it is used, examples, and its own
 // options. Those of all commands and the exit codes have help of their own.

@@ -44,7 +44,7 @@ When in doubt, it keeps the data and reports why.`,
 	root.PersistentFlags().Bool("no-progress", false, "show no progress on a terminal")
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(
-		newRun(app), newValidate(app), newRestore(app), newMark(app),
+		newRun(app), newServe(app), newValidate(app), newRestore(app), newMark(app),
 		newSnapshot(app), newRepository(app), newIndex(app),
 		newStatus(app), newCheck(app), newDrill(app), newPurge(app), newSimulate(app), newLock(app), newHistory(app),
 		newConfig(app), newSchema(app), newVersion(app), newOptions(app), newExitCodes(),

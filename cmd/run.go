@@ -1,9 +1,11 @@
 package cmd
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -13,12 +15,13 @@ import (
 	"github.com/esnap/esnap/internal/plan"
 	"github.com/esnap/esnap/internal/report"
 	"github.com/esnap/esnap/internal/run"
+	"github.com/esnap/esnap/internal/schedule"
 	"github.com/esnap/esnap/internal/settings"
+	"github.com/esnap/esnap/internal/terminal"
 )
 
 // runOptions are the flags of esnap run.
 type runOptions struct {
-	File           string
 	Only, Skip     []string
 	Now            moment
 	Output         string
@@ -31,26 +34,26 @@ type runOptions struct {
 func newRun(app *App) *cobra.Command {
 	o := &runOptions{}
 	c := &cobra.Command{
-		Use: "run FILE | -", Short: "Run an action file",
+		Use: "run FILE|FOLDER... | -", Short: "Run action files",
 		Long: `Run the actions of a file in the order of their ids. The report goes to stdout,
 log lines to stderr. A file may also declare repositories; see the action file
-reference in docs/.`,
+reference in docs/. Several files run one after the other. A folder stands for its
+*.yml and *.yaml files, in alphabetical order. If one is invalid, none is run.`,
 		Example: `  esnap run action_file.yml
+  esnap run conf.d/                            one report, one exit code
   esnap run -n action_file.yml                 show what would be done
   esnap run -n -o name action_file.yml         one action/item a line, for diff
   esnap run --only 1,3 action_file.yml
   esnap run -n --now 2026-12-24T01:00:00Z action_file.yml`,
-		Args: wantArgs(1, 1, "one action file, or - for standard input"),
-		RunE: func(c *cobra.Command, args []string) error {
-			o.File = args[0]
-			return runFile(c, app, o)
-		},
+		Args: wantArgs(1, -1, "action files, folders with action files, or - for standard input"),
+		RunE: func(c *cobra.Command, args []string) error { return runFiles(c, app, o, args) },
 	}
 	f := c.Flags()
 	settings.AddFlag(f, "dry-run")
 	settings.AddFlag(f, "deadline")
 	settings.AddFlag(f, "guards")
 	settings.AddFlag(f, "lock")
+	settings.AddFlag(f, "allow-hooks")
 	f.StringSliceVar(&o.Only, "only", nil, "run only the actions with these ids")
 	f.StringSliceVar(&o.Skip, "skip", nil, "skip the actions with these ids")
 	f.Var(&o.Now, "now", "judge ages and names as of this time (dry run only)")
@@ -62,7 +65,11 @@ reference in docs/.`,
 	return c
 }
 
-func runFile(c *cobra.Command, app *App, o *runOptions) error {
+func runFiles(c *cobra.Command, app *App, o *runOptions, args []string) error {
+	files, err := filesOf(args)
+	if err != nil {
+		return err
+	}
 	x, err := app.open(c)
 	if err != nil {
 		return err
@@ -73,14 +80,76 @@ func runFile(c *cobra.Command, app *App, o *runOptions) error {
 		options.MaxItems = &o.MaxItems
 	}
 	j := x.job(nil, options)
-	j.File, j.FailOnSpared, j.MasterOnly = o.File, o.FailOnSpared, x.s.MasterOnly
+	j.FailOnSpared, j.MasterOnly = o.FailOnSpared, x.s.MasterOnly
 	if o.Now.given() {
 		if !x.s.DryRun {
 			return &usageError{text: "--now judges ages as of another time, so it goes with --dry-run only"}
 		}
 		j.FixedNow = o.Now.time(app.Now())
 	}
-	return x.carryOut(c.Context(), j, o.Output)
+	if len(args) == 1 && !isFolder(args[0]) {
+		j.File = args[0]
+		return x.carryOut(c.Context(), j, o.Output)
+	}
+	if len(o.Only)+len(o.Skip) > 0 {
+		return usagef("--only and --skip choose actions of one file; %s were given", cluster.Count(len(files), "file"))
+	}
+	return x.runAll(c.Context(), j, files, o.Output)
+}
+
+// runAll runs several files one after the other, whatever becomes of one of them. If one
+// is invalid, none is run.
+func (x *session) runAll(ctx context.Context, j job.Job, names []string, output string) error {
+	files, err := x.parseAll(names)
+	if err != nil {
+		return err
+	}
+	all := &report.Several{SchemaVersion: report.SchemaVersion, Files: []*report.Report{}}
+	var codes []int
+	begun := x.Watch.Elapsed()
+	for _, f := range files {
+		j.File, j.Data = f.name, f.data
+		e := j.Run(ctx)
+		if e.NotOurs {
+			continue
+		}
+		x.explain(e, isTable(output))
+		if e.Code == job.Unreachable {
+			j.Options.WaitForCluster = 0 // the next file need not wait for it again
+		}
+		all.Files, codes = append(all.Files, e.Report), append(codes, e.Code)
+	}
+	all.DurationMS, all.ExitCode = (x.Watch.Elapsed() - begun).Milliseconds(), job.Worst(codes...)
+	if len(codes) == 0 {
+		return nil
+	}
+	if err := x.write(all.ExitCode, output, all); err != nil {
+		return err
+	}
+	return exitWith(all.ExitCode)
+}
+
+// shownTimes is how many of the next times of a schedule are shown.
+const shownTimes = 3
+
+// nextTimes shows when a file is due next, in UTC and in the zone of its schedule.
+func (a *App) nextTimes(p *plan.Plan) {
+	s, err := schedule.New(p.Schedule, p.Job(p.File))
+	if err != nil { // it has none
+		return
+	}
+	at := a.Now()
+	for range shownTimes {
+		at = s.Next(at)
+		line := at.UTC().Format("2006-01-02 15:04:05Z")
+		if s.Zone != time.UTC {
+			line += at.Format("  2006-01-02 15:04:05 ") + s.Zone.String()
+		}
+		terminal.Fprintf(a.Out, "  next run %s\n", line)
+	}
+	if s.Jitter > 0 {
+		terminal.Fprintf(a.Out, "  each put off by less than %s\n", cluster.FormatDuration(s.Jitter))
+	}
 }
 
 func newValidate(app *App) *cobra.Command {
@@ -122,6 +191,7 @@ file, line and column; files that are valid but dangerous are warned about.`,
 					continue
 				}
 				fmt.Fprintf(app.Out, "%s: valid, %s, %s\n", name, cluster.Count(len(p.Steps), "action"), cluster.Count(len(p.Findings), "warning"))
+				app.nextTimes(p)
 			}
 			if err := x.checkVariables(slog.LevelWarn); err != nil {
 				return err

@@ -30,6 +30,7 @@ type session struct {
 	// quietRuns means that on a terminal the report tells what log lines would.
 	quietRuns bool
 	quiet     bool // --quiet: a run that ends with 0 prints nothing for people
+	verbose   bool // --verbose
 	progress  bool
 	// unattended means that a file is run with nobody waiting at a terminal.
 	unattended bool
@@ -54,7 +55,19 @@ func (a *App) open(c *cobra.Command) (*session, error) {
 	if a.colours(s.Color) {
 		a.Out = terminal.WithColours(a.Out)
 	}
-	return x, x.openLog(flag("verbose"), x.quiet)
+	x.verbose = flag("verbose")
+	if err := x.openLog(); err != nil {
+		return nil, err
+	}
+	if !x.advises {
+		for _, warning := range s.Warnings {
+			x.log.Warn(warning)
+		}
+	}
+	if s.Insecure {
+		x.log.Warn("the server's certificate is not verified (insecure): the connection can be intercepted")
+	}
+	return x, nil
 }
 
 // colours says whether stdout gets colours: by default a terminal does, unless NO_COLOR is
@@ -64,7 +77,7 @@ func (a *App) colours(setting string) bool {
 	return setting == "always" || setting == "auto" && a.OutTTY && !unwanted && a.getenv("TERM") != "dumb"
 }
 
-func (x *session) openLog(verbose, quiet bool) error {
+func (x *session) openLog() error {
 	level := slog.LevelInfo
 	if x.ErrTTY {
 		level = slog.LevelWarn
@@ -80,10 +93,10 @@ func (x *session) openLog(verbose, quiet bool) error {
 	case "error":
 		level = slog.LevelError
 	}
-	if verbose {
+	if x.verbose {
 		level, x.quietRuns = slog.LevelDebug, false
 	}
-	if quiet {
+	if x.quiet {
 		level = slog.LevelError
 	}
 	w := x.Err
@@ -100,14 +113,6 @@ func (x *session) openLog(verbose, quiet bool) error {
 		x.log = slog.New(slog.NewJSONHandler(w, o))
 	} else {
 		x.log = slog.New(slog.NewTextHandler(w, o))
-	}
-	if !x.advises {
-		for _, warning := range x.s.Warnings {
-			x.log.Warn(warning)
-		}
-	}
-	if x.s.Insecure {
-		x.log.Warn("the server's certificate is not verified (insecure): the connection can be intercepted")
 	}
 	return nil
 }
@@ -237,11 +242,16 @@ func (x *session) confirm(ctx context.Context, yes bool, question string) error 
 
 // plan reads and parses an action file, as esnap run does.
 func (x *session) plan(file string) (*plan.Plan, error) {
-	data, err := job.ReadFile(x.In, file)
-	if err != nil {
-		return nil, err
+	f, err := x.parse(file)
+	return f.plan, err
+}
+
+// environ is the whole environment, as far as it is known.
+func (x *session) environ() []string {
+	if x.Environ == nil {
+		return nil
 	}
-	return plan.Parse(job.FileName(file), data, plan.Options{Flavour: flavour.Native, Env: x.s.Lookup, Secret: x.s.Secret, Guards: x.s.Guards})
+	return x.Environ()
 }
 
 // job is a job with everything that the command line gives. With a plan it is that of a
@@ -252,7 +262,7 @@ func (x *session) job(p *plan.Plan, o run.Options) job.Job {
 		In: x.In, Plan: p, Flavour: flavour.Native, Settings: x.s, Clock: job.Clock{Now: x.Now, Watch: x.Watch}, Version: Version(), Options: o,
 		Dial:           func() (cluster.Cluster, error) { return x.dial(p == nil) },
 		TerminationLog: x.TerminationLog, ItemLevel: slog.LevelDebug, Observers: run.Observers{x},
-		Warn: func(text string) { x.log.Warn(text) }, Reason: x.reason,
+		Warn: func(text string) { x.log.Warn(text) }, Reason: x.reason, Environ: x.environ(),
 	}
 	if f := x.s.LogFile; f != "" && f != "-" { // a record that stays when the run is killed before it reports
 		j.ItemLevel = slog.LevelInfo
@@ -269,35 +279,63 @@ func (x *session) job(p *plan.Plan, o run.Options) job.Job {
 
 // carryOut runs a job and writes its report. All commands that act end here.
 func (x *session) carryOut(ctx context.Context, j job.Job, output string) error {
-	e := j.Run(ctx)
-	if e.NotMaster {
+	return x.show(j.Run(ctx), output)
+}
+
+// show writes how a job ended. An error carries the exit code, if it is not 0.
+func (x *session) show(e job.Ended, output string) error {
+	if e.NotOurs {
 		return nil
 	}
-	table := output == "table" || output == "wide"
+	table := isTable(output)
 	switch {
 	case e.Stage == run.StageFile, e.Stage == run.StageSettings: // nothing was sent
 		return e.Err
-	case !e.Result.Reached && e.Result.Err != nil: // it never began: there is nothing to report
+	case x.explain(e, table) && table:
+		return &exit{e.Code}
+	}
+	if err := x.write(e.Code, output, e.Report); err != nil {
+		return err
+	}
+	return exitWith(e.Code)
+}
+
+// isTable says whether an output is made for people.
+func isTable(output string) bool { return output == "table" || output == "wide" }
+
+// explain writes to stderr what the report does not say. It reports whether the run never
+// began, so that there is nothing to report.
+func (x *session) explain(e job.Ended, table bool) (never bool) {
+	switch {
+	case !e.Result.Reached && e.Result.Err != nil:
 		x.printError(e.Result.Err)
-		if table {
-			return &exit{e.Code}
-		}
+		return true
 	case !table && x.quietRuns: // neither log lines nor the report on stdout tell a person
 		for _, err := range e.Result.Errors() {
 			x.printError(err)
 		}
 	}
-	if x.quiet && table && e.Code == 0 {
+	return false
+}
+
+// write writes a report to stdout. With --quiet, a table of a run that ends with 0 is not
+// written.
+func (x *session) write(code int, output string, r interface {
+	Write(w io.Writer, format string) error
+}) error {
+	if x.quiet && isTable(output) && code == 0 {
 		return nil
 	}
-	if table && x.s.DryRun {
+	if isTable(output) && x.s.DryRun {
 		x.nameCluster(x.Out)
 	}
-	if err := e.Report.Write(x.Out, output); err != nil {
-		return err
+	return r.Write(x.Out, output)
+}
+
+// exitWith is an error that carries the exit code; nil for 0.
+func exitWith(code int) error {
+	if code == 0 {
+		return nil
 	}
-	if e.Code != 0 {
-		return &exit{e.Code}
-	}
-	return nil
+	return &exit{code}
 }

@@ -119,7 +119,7 @@ func TestRunLock(t *testing.T) {
 		e.want(4, "run", file)
 		e.want(0, "lock", "release", job, "--yes", "--reason", "a test")
 		require.ErrorContains(e, l.Check(ctx, deletion), "it was released by hand")
-		require.Error(e, l.Release(ctx))
+		require.Error(e, l.Release(ctx, true))
 
 		for range 28 {
 			e.want(1, "run", file) // nothing is selected

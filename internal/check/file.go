@@ -1,6 +1,7 @@
 package check
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -59,7 +60,7 @@ func (k *checker) every(a *actions.Snapshot) time.Duration {
 	if k.MaxAge > 0 {
 		return k.MaxAge
 	}
-	return periods[a.OncePer]
+	return cmp.Or(periods[a.OncePer], k.Plan.Interval(k.Now))
 }
 
 // fresh checks the series of each snapshot action.

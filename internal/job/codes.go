@@ -118,12 +118,30 @@ func ResultCode(r run.Result, failOnSpared bool) int {
 			codes[Incomplete] = true
 		}
 	}
+	return worst(codes)
+}
+
+func worst(codes map[int]bool) int {
 	for _, c := range severity {
 		if codes[c] {
 			return c
 		}
 	}
+	for c := range codes {
+		if c != OK { // of another rule
+			return c
+		}
+	}
 	return OK
+}
+
+// Worst is the exit code of several runs.
+func Worst(codes ...int) int {
+	set := map[int]bool{}
+	for _, c := range codes {
+		set[c] = true
+	}
+	return worst(set)
 }
 
 // Signal is the cause of a context that a signal ended.

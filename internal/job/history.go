@@ -57,7 +57,7 @@ func (h *record) Observe(e run.Event) {
 // End implements Ender. A record that cannot be written is a warning in the log.
 func (h *record) End(ctx context.Context, e Ended) {
 	asked := h.j.Settings.History || e.Plan != nil && e.Plan.History != nil && *e.Plan.History
-	if !asked || !h.reached || e.NotMaster {
+	if !asked || !h.reached || e.NotOurs {
 		return
 	}
 	c, err := h.j.Dial()

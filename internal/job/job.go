@@ -23,6 +23,7 @@ import (
 	"github.com/esnap/esnap/internal/report"
 	"github.com/esnap/esnap/internal/run"
 	"github.com/esnap/esnap/internal/settings"
+	"github.com/esnap/esnap/internal/tell"
 )
 
 // Clock is all of the time that a job knows: Now is read once, and by the lock of the run;
@@ -39,6 +40,8 @@ type Job struct {
 	File string
 	In   io.Reader
 	Plan *plan.Plan
+	// Data is the content of the file, if it was read before.
+	Data []byte
 
 	Flavour  flavour.Flavour
 	Settings *settings.Settings
@@ -55,6 +58,13 @@ type Job struct {
 	Options run.Options
 	// MasterOnly does nothing unless the node that is asked is the elected master.
 	MasterOnly bool
+	// Due says for which time of its schedule the job runs now; nil: it is not scheduled.
+	// While another run holds the lock of the job, this one waits, as long as Due says a
+	// time: that run may end without having acted.
+	Due func() time.Time
+	// Environ is the environment of hooks, before esnap's own variables and secrets are
+	// taken out.
+	Environ []string
 	// FixedNow is the time as of which a dry run judges; zero: the clock's.
 	FixedNow time.Time
 
@@ -72,6 +82,8 @@ type Job struct {
 	LastWords      func(Ended) []string
 	// Observers are further ones, of the face.
 	Observers run.Observers
+	// Numbers, if set, gets the summary of a run of an action file that was made.
+	Numbers func(*tell.Summary)
 
 	// Command is the command in the history, by default what the plan's first action does.
 	// Reason is why it is given.
@@ -96,8 +108,16 @@ type Ended struct {
 	// Err is what kept the run from beginning, at this stage.
 	Err   error
 	Stage run.Stage
-	// NotMaster means that nothing was done, because the node is not the master.
-	NotMaster bool
+	// NotOurs means that nothing was done, because another run does it: the node is not the
+	// master, or another process has acted for this time of the schedule.
+	NotOurs bool
+	// Again means that another run held the lock and holds it no more: the job is to be run
+	// again, with a clock that is read anew.
+	Again bool
+	// Due is the time of the schedule for which the run acted.
+	Due time.Time
+
+	begun bool // the hooks before and the actions were run, as far as they could
 
 	// warn adds a warning to the report and the log.
 	warn func(text string)
@@ -132,6 +152,10 @@ func (j Job) Run(ctx context.Context) Ended {
 	all.Observe(run.Started{File: j.name(), Now: o.Now, DryRun: o.DryRun})
 	var e Ended
 	stage, err := j.run(ctx, o, all, &e)
+	if err != nil {
+		e.Result.Err = err
+	}
+	j.hooksAtEnd(ctx, all, e)
 	if err != nil {
 		if cause := context.Cause(ctx); cause != nil && !errors.Is(err, cause) {
 			err = fmt.Errorf("%w (%w)", cause, err)
@@ -184,6 +208,9 @@ func (j Job) run(ctx context.Context, o run.Options, obs run.Observer, e *Ended)
 		obs.Observe(run.Parsed{Plan: p})
 	}
 	e.Plan = p
+	if p.Schedule.Text != "" && j.Due == nil && j.Log != nil {
+		j.Log.Info("the schedule of the file is not used: only esnap serve uses it", "schedule", p.Schedule.Text)
+	}
 	for _, f := range p.Findings {
 		if f.Tolerated {
 			obs.Observe(run.Warning{Text: f.Error()})
@@ -192,6 +219,10 @@ func (j Job) run(ctx context.Context, o run.Options, obs run.Observer, e *Ended)
 	cl, err := j.Dial()
 	if err != nil {
 		return run.StageSettings, err
+	}
+	if p.Hooks != nil && !j.Settings.AllowHooks && !o.DryRun {
+		return run.StageSettings, &settings.Error{Text: fmt.Sprintf("the file %s has hooks, which run programs; nothing was sent", j.name()),
+			Hint: "if you trust the file, set --allow-hooks"}
 	}
 	if j.MasterOnly && !p.Idle(p.Steps) {
 		elected, err := connect.OnMaster(ctx, cl, j.Settings)
@@ -202,14 +233,25 @@ func (j Job) run(ctx context.Context, o run.Options, obs run.Observer, e *Ended)
 			return run.StageConnect, err
 		}
 		if !elected {
-			e.NotMaster = true
+			e.NotOurs = true
 			obs.Observe(run.NotMaster{})
 			return "", nil
 		}
 	}
-	stage, err := j.locked(ctx, p, cl, o, obs, func(o run.Options) { e.Result = run.Run(ctx, p, cl, o, obs) })
-	if err != nil {
+	var hookErr error
+	stage, err := j.locked(ctx, cl, o, obs, e, func(o run.Options) {
+		e.begun = true
+		if hookErr = j.hook(ctx, obs, p, run.HookBefore, 0); hookErr == nil {
+			e.Result = run.Run(ctx, p, cl, o, obs)
+		}
+	})
+	switch {
+	case err != nil:
 		return stage, err
+	case hookErr != nil:
+		return run.StageHook, hookErr
+	case e.NotOurs:
+		return "", nil
 	}
 	if !e.Result.Reached && e.Result.Err != nil {
 		return run.StageConnect, e.Result.Err
@@ -234,9 +276,12 @@ func FileName(file string) string {
 }
 
 func (j Job) parse() (*plan.Plan, error) {
-	data, err := ReadFile(j.In, j.File)
-	if err != nil {
-		return nil, err
+	data := j.Data
+	if data == nil {
+		var err error
+		if data, err = ReadFile(j.In, j.File); err != nil {
+			return nil, err
+		}
 	}
 	secret := j.Secret
 	if secret == nil {

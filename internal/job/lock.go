@@ -18,10 +18,31 @@ import (
 // releaseTimeout is how long the end of a run waits for the release of its lock.
 const releaseTimeout = 10 * time.Second
 
+// lockPoll is how often a scheduled run looks at a lock that another run holds, after more
+// frequent looks at first.
+const lockPoll = 10 * time.Second
+
+// await waits while another run holds the lock, as long as there is something due. It
+// reports whether the lock can be tried again.
+func (j Job) await(ctx context.Context, cl cluster.Cluster, name string) bool {
+	for pause := time.Second; !j.Due().IsZero(); pause = min(2*pause, lockPoll) {
+		if j.Clock.Watch.Sleep(ctx, pause) != nil {
+			return false
+		}
+		if held, err := lock.IsHeld(ctx, cl, name); err == nil && !held {
+			return true
+		}
+	}
+	return false
+}
+
 // locked runs the plan while the run holds the lock of its job, if it is to take one. An
 // error is why it does not run.
-func (j Job) locked(ctx context.Context, p *plan.Plan, cl cluster.Cluster, o run.Options, obs run.Observer, do func(run.Options),
-) (run.Stage, error) {
+func (j Job) locked(ctx context.Context, cl cluster.Cluster, o run.Options, obs run.Observer, e *Ended, do func(run.Options)) (run.Stage, error) {
+	p := e.Plan
+	if j.Due != nil {
+		e.Due = j.Due()
+	}
 	mode := cmp.Or(plan.LockMode(j.Settings.Lock), p.Lock, plan.LockOff)
 	if mode == plan.LockOff || p.File == "" || o.DryRun || p.Idle(p.Steps) {
 		do(o)
@@ -36,9 +57,18 @@ func (j Job) locked(ctx context.Context, p *plan.Plan, cl cluster.Cluster, o run
 	if err != nil {
 		return run.StageConnect, err
 	}
-	l, err := lock.Acquire(ctx, cl, name, lock.Options{Owner: j.owner, Watch: cluster.RealTime(), Wall: j.Clock.Now})
+	l, err := lock.Acquire(ctx, cl, name, lock.Options{Owner: j.owner, Watch: cluster.RealTime(), Wall: j.Clock.Now, Due: e.Due})
 	var other *lock.HeldError
+	var acted *lock.ActedError
 	switch {
+	case j.Due != nil && errors.As(err, &other):
+		obs.Observe(run.LockWaiting{Err: err})
+		e.NotOurs, e.Again = true, j.await(ctx, cl, name)
+		return "", nil
+	case errors.As(err, &acted):
+		e.NotOurs = true
+		obs.Observe(run.ActedElsewhere{For: acted.For})
+		return "", nil
 	case ctx.Err() != nil && err != nil:
 		return run.StageLock, err
 	case errors.As(err, &other):
@@ -61,9 +91,10 @@ func (j Job) locked(ctx context.Context, p *plan.Plan, cl cluster.Cluster, o run
 	}
 	o.BeforeWrite = l.Check
 	defer func() {
+		acted := !as[*Signal](context.Cause(ctx))                                      // another process may go on where a signal ended this one
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseTimeout) // also after a signal
 		defer cancel()
-		if err := l.Release(ctx); err != nil {
+		if err := l.Release(ctx, acted); err != nil {
 			obs.Observe(run.Warning{Text: err.Error()})
 		}
 	}()

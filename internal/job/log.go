@@ -71,6 +71,12 @@ func (l *lines) Observe(e run.Event) {
 		l.log.Info("run started", "file", l.started.File, "server", e.Server.String(), "now", l.started.Now.UTC().Format(time.RFC3339))
 	case run.NotMaster:
 		l.log.Info("nothing is done: master_only is set, and this node is not the master")
+	case run.ActedElsewhere:
+		l.log.Info("nothing is done: another process has acted", "for", e.For.UTC().Format(time.RFC3339))
+	case run.LockWaiting:
+		l.log.Info("waiting for the lock", "why", e.Err.Error())
+	case run.HookDone:
+		l.hook(e)
 	case run.RepositoryReady:
 		if e.Err != nil {
 			l.log.Error("repository not ready", "repository", e.State.Spec.Name, "error", e.Err.Error(), "hint", cluster.Hint(e.Err))
@@ -167,5 +173,16 @@ func (l *lines) Observe(e run.Event) {
 			return
 		}
 		l.log.Info("run finished", attrs...)
+	}
+}
+
+func (l *lines) hook(e run.HookDone) {
+	switch attrs := []any{"hook", string(e.Hook), "program", e.Program}; {
+	case e.Assumed:
+		l.log.Info("would run hook", attrs...)
+	case e.Err != nil:
+		l.log.Error("hook failed", append(attrs, "error", e.Err.Error(), "output", e.Output)...)
+	default:
+		l.log.Info("hook done", append(attrs, "duration", e.Duration.Round(time.Millisecond).String())...)
 	}
 }

@@ -62,7 +62,14 @@ func (t *telling) start() {
 // End implements Ender.
 func (t *telling) End(ctx context.Context, e Ended) {
 	var held *lock.HeldError
-	if e.NotMaster || t.notice.Empty() || errors.As(e.Err, &held) { // the run that holds the lock tells
+	if e.NotOurs || t.notice.Empty() && t.j.Numbers == nil || errors.As(e.Err, &held) { // the run that holds the lock tells
+		return
+	}
+	summary := t.summary(e)
+	if t.j.Numbers != nil {
+		t.j.Numbers(summary)
+	}
+	if t.notice.Empty() {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, tellTime)
@@ -70,6 +77,12 @@ func (t *telling) End(ctx context.Context, e Ended) {
 	if t.teller == nil { // the run did not begin
 		t.prepare()
 	}
+	for _, failed := range t.teller.End(ctx, summary) {
+		e.warn(t.j.Settings.Redact(failed))
+	}
+}
+
+func (t *telling) summary(e Ended) *tell.Summary {
 	about := tell.About{
 		Policy: filepath.Base(t.j.name()), Name: cmp.Or(t.notice.Notify.Name, t.j.Options.Host),
 		RunID: t.j.Options.RunID, Version: t.j.Version, Began: t.j.Options.Now, Every: t.notice.Metrics.ExpectedInterval, Seen: t.seen,
@@ -77,11 +90,10 @@ func (t *telling) End(ctx context.Context, e Ended) {
 	}
 	if e.Plan != nil {
 		about.Policy = cmp.Or(e.Plan.Job(t.j.File), about.Policy)
+		about.Every = cmp.Or(about.Every, e.Plan.Interval(about.Began))
 	}
 	if t.j.LastWords == nil { // those of Curator's command lines have a meaning of their own
 		about.Meaning = Meaning(e.Code)
 	}
-	for _, failed := range t.teller.End(ctx, tell.Summarize(e.Report, about)) {
-		e.warn(t.j.Settings.Redact(failed))
-	}
+	return tell.Summarize(e.Report, about)
 }

@@ -100,7 +100,7 @@ func TestTelling(t *testing.T) {
 			edit(j, "actions:", "name: x\nlock: required\nactions:")
 			other, err := lock.Acquire(t.Context(), m, "x", lock.Options{Watch: cluster.RealTime(), Wall: time.Now})
 			require.NoError(t, err)
-			t.Cleanup(func() { _ = other.Release(context.Background()) })
+			t.Cleanup(func() { _ = other.Release(context.Background(), true) })
 		}, Refused, nil},
 		"a command": {func(t *testing.T, j *Job, _ *memory.Memory, url string) {
 			data, err := os.ReadFile(j.File)

@@ -42,8 +42,39 @@ type Held struct {
 	Acquired time.Time `json:"acquired"`
 	Renewed  time.Time `json:"renewed"`
 	Expires  time.Time `json:"expires"`
+	// Acting is the time of the schedule for which the run acts, and Acted is the last one
+	// for which a run has acted; zero: none.
+	Acting time.Time `json:"acting,omitzero"`
+	Acted  time.Time `json:"acted,omitzero"`
 
 	version cluster.DocumentVersion
+}
+
+// free says that no run holds the lock: the document remains, as it says for which time of
+// the schedule a run has acted.
+func (h Held) free() bool { return h.Owner == Owner{} && h.Expires.IsZero() && !h.Acted.IsZero() }
+
+// ActedError means that a run has already acted for this time of the schedule.
+type ActedError struct {
+	Name      string
+	For, Last time.Time
+}
+
+// Error names both times.
+func (e *ActedError) Error() string {
+	return fmt.Sprintf("a run of the job %s has already acted for %s", e.Name, e.Last.UTC().Format(time.RFC3339))
+}
+
+// maxAhead is how far in the future the last time acted for may be. A run whose clock was
+// wrong must not keep all later ones from acting.
+const maxAhead = time.Hour
+
+// acted is the last time for which a run has acted.
+func (h Held) acted(now time.Time) time.Time {
+	if h.Acted.After(now.Add(maxAhead)) {
+		return time.Time{}
+	}
+	return h.Acted
 }
 
 // Stale reports whether the lock may be taken over.
@@ -74,6 +105,8 @@ type Options struct {
 	// while the machine sleeps.
 	Watch cluster.Stopwatch
 	Wall  func() time.Time
+	// Due is the time of the schedule for which the run acts; zero: it has no schedule.
+	Due time.Time
 }
 
 // Lock is a lock that this run holds, or has lost.
@@ -105,7 +138,8 @@ func (r reading) since(before reading) time.Duration {
 }
 
 // Acquire takes the lock of a job and renews it until Release. It is a *HeldError that
-// another run holds it; any other error means that the lock cannot be written.
+// another run holds it, and an *ActedError that there is nothing left to do for the time of
+// the schedule; any other error means that the lock cannot be written.
 func Acquire(ctx context.Context, c cluster.Cluster, name string, o Options) (*Lock, error) {
 	l := &Lock{c: c, o: o, done: make(chan struct{})}
 	var err error
@@ -130,7 +164,7 @@ func (l *Lock) acquire(ctx context.Context, name string) (again bool, err error)
 	if err != nil {
 		return false, err
 	}
-	ours := Held{Name: name, Owner: l.o.Owner, Acquired: now, Renewed: now, Expires: now.Add(staleAfter)}
+	ours := Held{Name: name, Owner: l.o.Owner, Acquired: now, Renewed: now, Expires: now.Add(staleAfter), Acting: l.o.Due}
 	ours.version, err = l.c.PutDocument(ctx, ours.request(nil))
 	if err == nil {
 		l.held, l.renewed = ours, begun
@@ -139,7 +173,7 @@ func (l *Lock) acquire(ctx context.Context, name string) (again bool, err error)
 	if !errors.Is(err, cluster.ErrExists) && !errors.Is(err, cluster.ErrLost) {
 		return false, err
 	}
-	there, lookErr := Read(ctx, l.c, name)
+	there, lookErr := read(ctx, l.c, name)
 	switch {
 	case errors.Is(lookErr, cluster.ErrNoDocument): // released meanwhile, or not written
 		return true, err
@@ -148,12 +182,18 @@ func (l *Lock) acquire(ctx context.Context, name string) (again bool, err error)
 	case there.Owner == l.o.Owner: // written, but the reply was lost
 		l.held, l.renewed = there, begun
 		return false, nil
-	case !there.Stale(now):
+	case !l.o.Due.IsZero() && !there.acted(now).Before(l.o.Due):
+		return false, &ActedError{name, l.o.Due, there.Acted}
+	case !there.free() && !there.Stale(now):
 		return false, &HeldError{there, now}
 	}
+	ours.Acted = there.acted(now)
 	ours.version, err = l.c.PutDocument(ctx, ours.request(&there.version))
 	if err == nil {
-		l.held, l.renewed, l.TookOver = ours, begun, &there
+		l.held, l.renewed = ours, begun
+		if !there.free() {
+			l.TookOver = &there
+		}
 		return false, nil
 	}
 	return errors.Is(err, cluster.ErrChanged) || errors.Is(err, cluster.ErrLost), err
@@ -256,18 +296,23 @@ func (l *Lock) Check(ctx context.Context, op cluster.Op) error {
 	return l.lost
 }
 
-// Release gives the lock back.
-func (l *Lock) Release(ctx context.Context) error {
+// Release gives the lock back. Acted says that the run has acted for its time of the
+// schedule, so that no other run need do so.
+func (l *Lock) Release(ctx context.Context, acted bool) error {
 	l.stop()
 	<-l.done
 	if l.lost != nil {
 		return l.lost
+	}
+	if acted && l.held.Acting.After(l.held.Acted) {
+		l.held.Acted = l.held.Acting
 	}
 	err := free(ctx, l.c, l.held)
 	if errors.Is(err, cluster.ErrChanged) { // the reply to the last renewal was lost
 		there, lookErr := Read(ctx, l.c, l.held.Name)
 		switch {
 		case lookErr == nil && there.Owner == l.o.Owner:
+			there.Acted = l.held.Acted
 			err = free(ctx, l.c, there)
 		case lookErr == nil:
 			l.lose(there.String() + " has taken it over")
@@ -283,6 +328,38 @@ func (l *Lock) Release(ctx context.Context) error {
 
 // Read reads one lock; ErrNoDocument if nothing holds it.
 func Read(ctx context.Context, c cluster.DocumentReader, name string) (Held, error) {
+	h, err := read(ctx, c, name)
+	if err == nil && h.free() {
+		return Held{}, &cluster.Error{Op: "read the lock " + name, Kind: cluster.ErrNoDocument}
+	}
+	return h, err
+}
+
+// IsHeld reports whether a run holds the lock, and has renewed it lately.
+func IsHeld(ctx context.Context, c cluster.Reader, name string) (bool, error) {
+	h, err := Read(ctx, c, name)
+	if errors.Is(err, cluster.ErrNoDocument) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	now, err := c.Clock(ctx)
+	return err == nil && !h.Stale(now), err
+}
+
+// Acted is the last time of its schedule for which a run of the job has acted; zero: not
+// known.
+func Acted(ctx context.Context, c cluster.DocumentReader, name string) (time.Time, error) {
+	h, err := read(ctx, c, name)
+	if errors.Is(err, cluster.ErrNoDocument) {
+		return time.Time{}, nil
+	}
+	return h.Acted, err
+}
+
+// read reads the document of a lock, which may be free.
+func read(ctx context.Context, c cluster.DocumentReader, name string) (Held, error) {
 	d, err := c.Document(ctx, cluster.LockIndex, name)
 	if err != nil {
 		return Held{}, err
@@ -308,7 +385,9 @@ func List(ctx context.Context, c cluster.DocumentReader) ([]Held, error) {
 	docs, err := c.Documents(ctx, cluster.DocumentQuery{Index: cluster.LockIndex, Limit: maxLocks})
 	var list []Held
 	for _, d := range docs {
-		list = append(list, held(d))
+		if h := held(d); !h.free() {
+			list = append(list, h)
+		}
 	}
 	slices.SortFunc(list, func(a, b Held) int { return strings.Compare(a.Name, b.Name) })
 	return list, err
@@ -331,6 +410,13 @@ func Free(ctx context.Context, c cluster.Cluster, name string, owner Owner) erro
 	}
 }
 
+// free gives a lock back as it was read. Its document remains if it says for which time of
+// the schedule a run has acted.
 func free(ctx context.Context, c cluster.DocumentWriter, h Held) error {
+	if !h.Acted.IsZero() {
+		_, err := c.PutDocument(ctx, cluster.PutDocument{Index: cluster.LockIndex, ID: h.Name, Time: h.Renewed, Replaces: &h.version,
+			Body: Held{Name: h.Name, Acted: h.Acted}})
+		return err
+	}
 	return c.DeleteDocument(ctx, cluster.DeleteDocument{Index: cluster.LockIndex, ID: h.Name, Version: h.version})
 }

@@ -82,15 +82,15 @@ func TestOneRunHoldsTheLock(t *testing.T) {
 		err.Error())
 	b, err := Acquire(ctx, c, "weekly.yml", options("b", newManual()))
 	require.NoError(t, err, "another job")
-	require.NoError(t, b.Release(ctx))
+	require.NoError(t, b.Release(ctx, true))
 	list, err := List(ctx, c)
 	require.NoError(t, err)
 	require.Len(t, list, 1)
 	require.Equal(t, now.Add(3*time.Minute), list[0].Expires.UTC())
-	require.NoError(t, a.Release(ctx))
+	require.NoError(t, a.Release(ctx, true))
 	b, err = Acquire(ctx, c, "nightly.yml", options("b", newManual()))
 	require.NoError(t, err)
-	require.NoError(t, b.Release(ctx))
+	require.NoError(t, b.Release(ctx, true))
 	require.Empty(t, c.DocumentIDs(cluster.LockIndex))
 }
 
@@ -109,9 +109,9 @@ func TestStaleLockIsTakenOver(t *testing.T) {
 		"this run has lost the lock of the job j: run b on host h-b (pid 7) has taken it over; nothing more is changed")
 	require.NotEmpty(t, cluster.Hint(err))
 	require.Equal(t, err, a.Check(ctx, creation))
-	require.Equal(t, err, a.Release(ctx))
+	require.Equal(t, err, a.Release(ctx, true))
 	require.NoError(t, b.Check(ctx, deletion))
-	require.NoError(t, b.Release(ctx))
+	require.NoError(t, b.Release(ctx, true))
 }
 
 func TestRenewal(t *testing.T) {
@@ -144,7 +144,7 @@ func TestRenewal(t *testing.T) {
 	broken.Store(false)
 	w.renew(t)
 	require.NoError(t, a.Check(ctx, deletion), "still its own")
-	require.NoError(t, a.Release(ctx))
+	require.NoError(t, a.Release(ctx, true))
 }
 
 // TestMachineThatSlept: its stopwatch stood still, its clock did not.
@@ -156,7 +156,7 @@ func TestMachineThatSlept(t *testing.T) {
 	require.NoError(t, err)
 	wall = wall.Add(time.Hour)
 	require.ErrorContains(t, a.Check(ctx, creation), "could not be renewed for 1h0m0s")
-	require.NoError(t, a.Release(ctx))
+	require.NoError(t, a.Release(ctx, true))
 }
 
 // TestLostReplies: what was written counts, also if the reply was lost.
@@ -176,7 +176,7 @@ func TestLostReplies(t *testing.T) {
 	w.renew(t) // written, lost
 	lose.Store(false)
 	require.NoError(t, a.Check(ctx, deletion))
-	require.NoError(t, a.Release(ctx))
+	require.NoError(t, a.Release(ctx, true))
 	require.Empty(t, c.DocumentIDs(cluster.LockIndex))
 }
 
@@ -190,7 +190,7 @@ func TestReleasedByHand(t *testing.T) {
 	w.tick <- struct{}{}
 	require.Eventually(t, func() bool { return a.Check(ctx, creation) != nil }, time.Second, time.Millisecond)
 	require.ErrorContains(t, a.Check(ctx, creation), "it was released by hand")
-	require.Error(t, a.Release(ctx))
+	require.Error(t, a.Release(ctx, true))
 }
 
 // TestWithoutRights: the error is not that another run holds it.

@@ -52,6 +52,7 @@ func (p *parser) file(root *strictyaml.Node) {
 	if root.Kind != strictyaml.Map {
 		return
 	}
+	p.times(root, keys)
 	for _, e := range root.Entries {
 		if slices.Contains(clients, e.Key.Text) {
 			p.p.AddHint(e.Key, "move it into the client file, which --config names", "unknown key %q", e.Key.Text)
@@ -77,6 +78,12 @@ type FileKeys struct {
 	Name    string   `yaml:"name" check:"scalar" doc:"name of the job, for its lock and its history; default: the base name of the file"`
 	Lock    LockMode `yaml:"lock" doc:"off, auto or required: do not run while another run of the job holds its lock in the cluster"`
 	History *bool    `yaml:"history" doc:"keep a record of each run in the cluster"`
+
+	Schedule         string         `yaml:"schedule" check:"scalar" doc:"when esnap serve runs the file: five fields of cron, six with the seconds first, @daily, @every 10m; H: a number that the name decides"`
+	Timezone         string         `yaml:"timezone" check:"scalar" doc:"time zone of the schedule; default UTC"`
+	Jitter           time.Duration  `yaml:"jitter" doc:"longest time by which a scheduled run is put off"`
+	StartingDeadline *time.Duration `yaml:"starting_deadline" doc:"how long after its time a run that was missed is still made; default 2h"`
+	Hooks            *Hooks         `yaml:"hooks" doc:"commands that run before and after the actions, with --allow-hooks"`
 }
 
 // LockMode is whether a run takes the lock of its job; empty: not set.
@@ -349,12 +356,7 @@ func (p *parser) finish(step *Step, kind actions.Kind, options *strictyaml.Node)
 	}
 	step.Location = time.UTC
 	if zone := step.Common.Timezone; zone != "" {
-		loc, err := time.LoadLocation(zone)
-		if err != nil || zone == "Local" {
-			p.p.Add(options.Get("timezone"), "timezone: unknown time zone %q; example: Europe/Berlin", zone)
-			loc = time.UTC
-		}
-		step.Location = loc
+		step.Location = p.zone(options.Get("timezone"), zone)
 	}
 	Complete(step, p.o)
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/esnap/esnap/internal/flavour"
 	"github.com/esnap/esnap/internal/guard"
 	"github.com/esnap/esnap/internal/notice"
+	"github.com/esnap/esnap/internal/schedule"
 	"github.com/esnap/esnap/internal/strftime"
 	"github.com/esnap/esnap/internal/strictyaml"
 	"github.com/esnap/esnap/repository"
@@ -46,6 +47,9 @@ type Plan struct {
 	Name    string
 	Lock    LockMode // empty: not set
 	History *bool    // nil: not set
+	// Schedule is when esnap serve runs the file; its text is empty: not set.
+	Schedule schedule.Spec
+	Hooks    *Hooks // nil: none
 	// Behaviour is what its actions do where their options do not say.
 	Behaviour    actions.Behaviour
 	Repositories []repository.Spec
@@ -66,6 +70,15 @@ func (p *Plan) Job(file string) string {
 		return p.Name
 	}
 	return filepath.Base(file)
+}
+
+// Interval is the time from one scheduled run of the file to the next; 0: the file has no
+// schedule.
+func (p *Plan) Interval(now time.Time) time.Duration {
+	if s, err := schedule.New(p.Schedule, p.Job(p.File)); err == nil {
+		return s.Interval(now)
+	}
+	return 0
 }
 
 // Step is one action with its filters.

@@ -133,9 +133,18 @@ func (r *Report) table(w io.Writer, wide bool) error {
 		}
 		problem(&b, x.Error, hintOnce(x.Hint, last))
 	}
+	hooks := func(before bool) {
+		for _, h := range r.Hooks {
+			if (h.Hook == "before") == before {
+				h.table(&b, paint, wide)
+			}
+		}
+	}
+	hooks(true)
 	for _, a := range r.Actions {
 		a.table(&b, paint, r.DryRun, wide, last)
 	}
+	hooks(false)
 	p("\n")
 	for _, warning := range r.Warnings {
 		p("warning: %s\n", warning)
@@ -145,6 +154,27 @@ func (r *Report) table(w io.Writer, wide bool) error {
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// shownOutput is how many lines of a hook's output a table shows.
+const shownOutput = 5
+
+func (h Hook) table(b *strings.Builder, paint terminal.Painter, wide bool) {
+	if h.Result == "not_run" {
+		terminal.Fprintf(b, "\nhook %s: would run %s\n", h.Hook, h.Program)
+		return
+	}
+	terminal.Fprintf(b, "\nhook %s: %s  %s  (%s)\n", h.Hook, h.Program, paint.Paint(h.Result, h.Result), duration(h.DurationMS))
+	lines := strings.Split(strings.TrimRight(h.Output, "\n"), "\n")
+	if !wide && len(lines) > shownOutput {
+		terminal.Fprintf(b, "   …\n")
+		lines = lines[len(lines)-shownOutput:]
+	}
+	for _, line := range lines {
+		if line != "" {
+			terminal.Fprintf(b, "   %s\n", line)
+		}
+	}
 }
 
 func problem(b *strings.Builder, err, hint string) {

@@ -25,6 +25,7 @@ type Report struct {
 	Server        string       `json:"server"`
 	Repositories  []Repository `json:"repositories"`
 	Actions       []Action     `json:"actions"`
+	Hooks         []Hook       `json:"hooks,omitempty"`
 	Warnings      []string     `json:"warnings"`
 	Error         string       `json:"error,omitempty"` // what ended the run before or between its actions
 	Hint          string       `json:"hint,omitempty"`
@@ -43,6 +44,17 @@ type Repository struct {
 	Holds  int      `json:"holds_snapshots,omitempty"`
 	Error  string   `json:"error,omitempty"`
 	Hint   string   `json:"hint,omitempty"`
+}
+
+// Hook is a command of the file that ran before or after the actions.
+type Hook struct {
+	Hook       string `json:"hook"`    // before, after, on_error
+	Program    string `json:"program"` // without its arguments
+	Result     string `json:"result"`  // done, failed; in a dry run not_run
+	ExitCode   int    `json:"exit_code"`
+	Output     string `json:"output,omitempty"` // the end of what it printed
+	Error      string `json:"error,omitempty"`
+	DurationMS int64  `json:"duration_ms"`
 }
 
 // Action is one action of the file.
@@ -132,6 +144,8 @@ func (c *Collector) Observe(e run.Event) {
 	case run.Aborted:
 		c.r.Error, c.r.Hint = text(e.Err), cluster.Hint(e.Err)
 		c.r.DurationMS = e.Duration.Milliseconds()
+	case run.HookDone:
+		c.hook(e)
 	case run.RepositoryReady:
 		c.repository(e)
 	case run.ActionStarting:
@@ -168,6 +182,17 @@ func text(err error) string {
 		return ""
 	}
 	return err.Error()
+}
+
+func (c *Collector) hook(e run.HookDone) {
+	h := Hook{Hook: string(e.Hook), Program: e.Program, Result: "done", ExitCode: e.ExitCode, Output: e.Output, Error: text(e.Err), DurationMS: e.Duration.Milliseconds()}
+	switch {
+	case e.Assumed:
+		h.Result = "not_run"
+	case e.Err != nil:
+		h.Result = "failed"
+	}
+	c.r.Hooks = append(c.r.Hooks, h)
 }
 
 func (c *Collector) repository(e run.RepositoryReady) {

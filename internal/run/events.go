@@ -41,6 +41,34 @@ type Connected struct{ Server cluster.Server }
 // NotMaster says that nothing is done, since the node that was asked is not the master.
 type NotMaster struct{}
 
+// ActedElsewhere says that nothing is done, since a run of another process has already
+// acted for this time of the schedule.
+type ActedElsewhere struct{ For time.Time }
+
+// LockWaiting says that the run waits while another run holds the lock of the job, and why.
+type LockWaiting struct{ Err error }
+
+// Hook is when a command of the file runs.
+type Hook string
+
+// The hooks.
+const (
+	HookBefore  Hook = "before"
+	HookAfter   Hook = "after"
+	HookOnError Hook = "on_error"
+)
+
+// HookDone is the end of a hook.
+type HookDone struct {
+	Hook     Hook
+	Program  string
+	Assumed  bool   // of a dry run: it would be run
+	ExitCode int    // of the program
+	Output   string // the end of what it printed
+	Err      error  // nil: it succeeded
+	Duration time.Duration
+}
+
 // Stage is where a run ended that did not begin.
 type Stage string
 
@@ -50,6 +78,7 @@ const (
 	StageSettings Stage = "settings" // the connection is made from the settings; nothing is sent
 	StageConnect  Stage = "connect"  // the cluster is asked what it is
 	StageLock     Stage = "lock"     // the lock of the job is taken
+	StageHook     Stage = "hook"     // the hook before the actions is run
 )
 
 // Aborted is the end of a run that did not begin, and why.
@@ -130,6 +159,9 @@ func (Started) event()         {}
 func (Parsed) event()          {}
 func (Connected) event()       {}
 func (NotMaster) event()       {}
+func (ActedElsewhere) event()  {}
+func (LockWaiting) event()     {}
+func (HookDone) event()        {}
 func (Aborted) event()         {}
 func (RepositoryReady) event() {}
 func (ActionStarting) event()  {}

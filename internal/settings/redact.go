@@ -18,7 +18,7 @@ func (s *Settings) Redact(text string) string {
 	if s.AWS != nil {
 		secrets = append(secrets, s.AWS.Secret, s.AWS.Token)
 	}
-	secrets = append(secrets, s.Password, s.APIKey, s.BearerToken, s.Header.Get(curator5Key))
+	secrets = append(secrets, s.Password, s.APIKey, s.BearerToken, s.Header.Get(curator5Key), s.Listen.Password, s.Listen.Token)
 	for _, secret := range secrets {
 		if len(secret) > 3 {
 			text = strings.ReplaceAll(text, secret, "***")

@@ -52,6 +52,10 @@ type Settings struct {
 	Compat         int    // 5 or 8; 0: by the client file
 	Lock           string // off, auto or required; empty: as the action file sets it
 	History        bool   // keep a record of each run in the cluster
+	AllowHooks     bool   // run the commands that action files name
+
+	Schedule, Timezone string // of esnap serve, instead of the file's
+	Listen             Listen // of esnap serve
 
 	Color     string // auto, always or never
 	LogLevel  string
@@ -86,6 +90,16 @@ type Settings struct {
 	others          []Shown           // values in the client file that are not settings
 }
 
+// Listen is the HTTP interface of esnap serve.
+type Listen struct {
+	Address           string // empty: none
+	CertFile, KeyFile string
+	Username          string // that clients must give
+	Password          string
+	Token             string // lets a client start a run
+	Insecure          bool   // credentials may come over plain HTTP from other machines
+}
+
 // AWS is how requests are signed for Amazon's OpenSearch service. Without a key the
 // credentials are read from the environment, as Amazon's tools do.
 type AWS struct {
@@ -114,6 +128,7 @@ type entry struct {
 	secret  bool
 	boolean bool
 	noFlag  bool // secrets must not be on a command line
+	some    bool // only some commands have its flag
 }
 
 // entries is the list of all settings.
@@ -133,12 +148,24 @@ var entries = []entry{
 	{key: "insecure", def: "false", boolean: true, usage: "do not verify the server's certificate (logs a warning)"},
 	{key: "timeout", def: "30s", usage: "time-out of one request"},
 	{key: "connect-timeout", usage: "how long to wait for a cluster that does not answer or is starting (default 10m in run, 30s in dry runs, 10s on a terminal)"},
-	{key: "deadline", usage: "stop starting new work after this time (5h30m)"},
-	{key: "dry-run", def: "false", boolean: true, usage: "show what would be done; change nothing"},
-	{key: "guards", usage: "on or off; off disables all protections (newest good snapshot, restored indices, …)"},
-	{key: "lock", usage: "off, auto or required, whatever the file says: do not run while another run of the job holds its lock"},
+	{key: "deadline", some: true, usage: "stop starting new work after this time (5h30m)"},
+	{key: "dry-run", def: "false", boolean: true, some: true, usage: "show what would be done; change nothing"},
+	{key: "guards", some: true, usage: "on or off; off disables all protections (newest good snapshot, restored indices, …)"},
+	{key: "lock", some: true, usage: "off, auto or required, whatever the file says: do not run while another run of the job holds its lock"},
 	{key: "history", boolean: true, noFlag: true, usage: "keep a record of each run in the cluster"},
-	{key: "compat", usage: "Curator generation whose defaults are used, 5 or 8"},
+	{key: "allow-hooks", boolean: true, some: true, usage: "run the programs that hooks in the file name"},
+	{key: "schedule", some: true, usage: "when to run, instead of the file's schedule"},
+	{key: "timezone", some: true, usage: "time zone of the schedule (default UTC)"},
+	{key: "listen", some: true, usage: "answer over HTTP at this address (:18080)"},
+	{key: "listen-cert-file", some: true, usage: "certificate for HTTPS, PEM"},
+	{key: "listen-key-file", some: true, usage: "its key, PEM"},
+	{key: "listen-username", some: true, usage: "user name that clients must give"},
+	{key: "listen-password", secret: true, noFlag: true, usage: "password that clients must give"},
+	{key: "listen-password-file", some: true, usage: "file with their password"},
+	{key: "listen-token", secret: true, noFlag: true, usage: "bearer token that lets a client start a run"},
+	{key: "listen-token-file", some: true, usage: "file with a token to start runs over HTTP"},
+	{key: "insecure-listen", boolean: true, some: true, usage: "take credentials over plain HTTP"},
+	{key: "compat", noFlag: true, usage: "Curator generation whose defaults are used, 5 or 8"},
 	{key: "color", def: "auto", usage: "colours for states: auto, always or never"},
 	{key: "log-level", usage: "debug, info, warning or error (default info, on a terminal warning)"},
 	{key: "log-format", def: "text", usage: "text or json"},
@@ -149,12 +176,21 @@ var entries = []entry{
 // have.
 func Flags(fs *pflag.FlagSet) {
 	for _, e := range entries {
-		if e.noFlag || e.key == "dry-run" || e.key == "deadline" || e.key == "guards" || e.key == "lock" || e.key == "compat" {
+		if e.noFlag || e.some {
 			continue
 		}
 		AddFlag(fs, e.key)
 	}
 	fs.String("config", "", "client file (default: the first of "+strings.Join(DefaultFiles(func(string) string { return "" })[:2], ", ")+", …)")
+}
+
+// SomeFlags adds the flags that only some commands have.
+func SomeFlags(fs *pflag.FlagSet) {
+	for _, e := range entries {
+		if e.some {
+			AddFlag(fs, e.key)
+		}
+	}
 }
 
 // AddFlag adds the flag of one setting. Its default is shown but not set, because a flag
@@ -318,7 +354,8 @@ func (s *Settings) resolve() error {
 	for _, secret := range []struct {
 		key string
 		to  *string
-	}{{"password", &s.Password}, {"api-key", &s.APIKey}, {"bearer-token", &s.BearerToken}} {
+	}{{"password", &s.Password}, {"api-key", &s.APIKey}, {"bearer-token", &s.BearerToken}, {"listen-password", &s.Listen.Password},
+		{"listen-token", &s.Listen.Token}} {
 		*secret.to = get(secret.key)
 		// A file from a source of higher rank overrides the value. The other one has no effect
 		// and is not shown.
@@ -376,6 +413,21 @@ func (s *Settings) resolve() error {
 	}
 	if s.History, err = s.boolean("history"); err != nil {
 		return err
+	}
+	if s.AllowHooks, err = s.boolean("allow-hooks"); err != nil {
+		return err
+	}
+	s.Schedule, s.Timezone = get("schedule"), get("timezone")
+	l := &s.Listen
+	l.Address, l.CertFile, l.KeyFile, l.Username = get("listen"), get("listen-cert-file"), get("listen-key-file"), get("listen-username")
+	if l.Insecure, err = s.boolean("insecure-listen"); err != nil {
+		return err
+	}
+	switch {
+	case (l.CertFile == "") != (l.KeyFile == ""):
+		return &Error{Text: "listen-cert-file and listen-key-file need each other"}
+	case (l.Username == "") != (l.Password == ""):
+		return &Error{Text: "listen-username and listen-password-file need each other"}
 	}
 	s.Lock = strings.ToLower(get("lock"))
 	if !slices.Contains([]string{"", "off", "auto", "required"}, s.Lock) {

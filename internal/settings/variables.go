@@ -1,6 +1,9 @@
 package settings
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // prefix begins the names of esnap's variables.
 const prefix = "ESNAP_"
@@ -33,8 +36,18 @@ func (s *Settings) Secret(name string) bool {
 		if variable(e.key) == name {
 			return e.secret || e.masked(s.env.get(name)) != s.env.get(name)
 		}
+		if e.secret && s.via[e.key] == name {
+			return true
+		}
 	}
 	return false
+}
+
+// Private reports whether a variable must not be given to another program: one of esnap's
+// that is a secret, or is not a setting, so that it may contain one.
+func (s *Settings) Private(name string) bool {
+	known := slices.ContainsFunc(entries, func(e entry) bool { return variable(e.key) == name })
+	return s.Secret(name) || strings.HasPrefix(name, prefix) && !known
 }
 
 // injected are the prefixes of variables that others set: Kubernetes for a Service called

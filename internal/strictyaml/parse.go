@@ -76,7 +76,11 @@ func syntaxError(file string, err error) Problem {
 		line, _ = strconv.Atoi(m[1])
 		text = m[2]
 	}
-	return Problem{File: file, Line: line, Col: min(line, 1), Text: "invalid YAML: " + text}
+	x := Problem{File: file, Line: line, Col: min(line, 1), Text: "invalid YAML: " + text}
+	if strings.Contains(text, "cannot start any token") || strings.Contains(text, "expected alphabetic or numeric") {
+		x.Hint = "a text that begins with @, *, %, & or ` must be in quotes; a tab does not indent"
+	}
+	return x
 }
 
 type builder struct {

@@ -42,8 +42,16 @@ var (
 	snapshots   = Metric{"esnap_snapshots", "Snapshots in the repository, by state."}
 	newestGood  = Metric{"esnap_snapshot_newest_good_timestamp_seconds", "When the newest good snapshot began."}
 	oldestGood  = Metric{"esnap_snapshot_oldest_good_timestamp_seconds", "When the oldest good snapshot began."}
-	Metrics     = []Metric{buildInfo, lastRun, success, runStatus, runDuration, interval, actionTime, actionItems,
-		snapshots, newestGood, oldestGood}
+	// Of esnap serve only.
+	nextRun     = Metric{"esnap_next_run_timestamp_seconds", "When the job is due next."}
+	runningNow  = Metric{"esnap_running", "Whether the job is running in this process: 1 or 0."}
+	exitCode    = Metric{"esnap_last_run_exit_code", "Exit code of the last run."}
+	checkStatus = Metric{"esnap_check_status", "What the check of the file said: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN."}
+	checkFound  = Metric{"esnap_check_findings", "Findings of the check that are not OK, by what they are about."}
+	fileValid   = Metric{"esnap_file_valid", "Whether the current content of the action file is used: 1 or 0."}
+	Served      = []Metric{nextRun, runningNow, exitCode, checkStatus, checkFound, fileValid}
+	Metrics     = append([]Metric{buildInfo, lastRun, success, runStatus, runDuration, interval, actionTime, actionItems,
+		snapshots, newestGood, oldestGood}, Served...)
 )
 
 // Samples are the numbers of a run. The last success is among them only after one.

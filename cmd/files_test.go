@@ -1,0 +1,183 @@
+package cmd
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/report"
+)
+
+const deletePrefix = "actions: {1: {action: delete_indices, options: {ignore_empty_list: true}, filters: [{filtertype: pattern, kind: prefix, value: PREFIX-}]}}\n"
+
+func indicesIn(t *testing.T, c cluster.Cluster) []string {
+	t.Helper()
+	list, err := c.Indices(t.Context())
+	require.NoError(t, err)
+	var names []string
+	for _, i := range list {
+		names = append(names, i.Name)
+	}
+	return names
+}
+
+func inFolder(t *testing.T, files map[string]string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, prefix := range files {
+		save(t, filepath.Join(dir, name), strings.Replace(deletePrefix, "PREFIX", prefix, 1))
+	}
+	return dir
+}
+
+// TestRunFolder: its files in the order of their names, one report, the worst exit code.
+func TestRunFolder(t *testing.T) {
+	dir := inFolder(t, map[string]string{"20-b.yml": "b", "10-a.yaml": "a", ".c.yml": "c", "c.yml.bak": "c", "readme.md": "c"})
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "sub.yml"), 0o700))
+	k := newConsole(t)
+	k.c.AddIndices("a-1", "b-1", "c-1")
+	code, out, errs := k.run("run", dir, "-o", "json")
+	require.Zero(t, code, errs)
+	var all report.Several
+	require.NoError(t, json.Unmarshal([]byte(out), &all))
+	require.Len(t, all.Files, 2)
+	require.Equal(t, []string{filepath.Join(dir, "10-a.yaml"), filepath.Join(dir, "20-b.yml")}, []string{all.Files[0].File, all.Files[1].File})
+	require.Equal(t, []string{"c-1"}, indicesIn(t, k.c))
+
+	k = newConsole(t)
+	k.c.AddIndices("a-1", "b-1")
+	k.c.Fault = func(op string, names []string) error {
+		if op == "DeleteIndices" && names[0] == "a-1" {
+			return &cluster.Error{Op: "delete", Kind: cluster.ErrForbidden, Status: 403}
+		}
+		return nil
+	}
+	code, out, _ = k.run("run", dir)
+	require.Equal(t, 1, code)
+	require.Contains(t, out, "NOT  "+filepath.Join(dir, "10-a.yaml")+": exit code 1\nok   "+filepath.Join(dir, "20-b.yml")+": exit code 0\n2 files in ")
+	require.Equal(t, []string{"a-1"}, indicesIn(t, k.c), "one that fails does not keep the next from running")
+
+	code, out, _ = k.run("run", "-n", "-o", "name", dir)
+	require.Zero(t, code)
+	require.Equal(t, filepath.Join(dir, "10-a.yaml")+"/delete_indices/a-1\n", out)
+}
+
+// TestRunSeveralIsAllOrNothing: if one file is invalid, none is run.
+func TestRunSeveralIsAllOrNothing(t *testing.T) {
+	dir := inFolder(t, map[string]string{"a.yml": "a", "b.yml": "b"})
+	other := inFolder(t, map[string]string{"a.yml": "a"})
+	bad, worse := filepath.Join(t.TempDir(), "bad.yml"), filepath.Join(t.TempDir(), "worse.yml")
+	save(t, bad, "actions: {1: {action: delete_indexes}}\n")
+	save(t, worse, "nonsense: 1\n")
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{dir, bad}, "delete_indices"},
+		{[]string{bad, dir, worse}, "2 of 4 files cannot be used"},
+		{[]string{dir, filepath.Join(dir, "a.yml")}, "is given twice"},
+		{[]string{dir, other}, "are both the job"},
+		{[]string{dir, "/does/not/exist.yml"}, "no such file"},
+		{[]string{t.TempDir()}, "contains no action file"},
+		{[]string{"--only", "1", dir}, "choose actions of one file"},
+	} {
+		k := newConsole(t)
+		k.c.AddIndices("a-1", "b-1")
+		code, out, errs := k.run(append([]string{"run"}, c.args...)...)
+		require.Equal(t, 2, code, "%v: %s", c.args, errs)
+		require.Contains(t, errs, c.want, "%v", c.args)
+		require.Empty(t, out)
+		require.Nil(t, k.connected, "nothing is sent")
+	}
+}
+
+// TestRunFolderOfOne is one report in the form of several.
+func TestRunFolderOfOne(t *testing.T) {
+	dir := inFolder(t, map[string]string{"a.yml": "a"})
+	k := newConsole(t)
+	code, out, _ := k.run("run", dir, "-o", "json")
+	require.Zero(t, code)
+	require.Contains(t, out, `"files": [`)
+}
+
+// TestHooks: what runs when, with which environment, and what it changes.
+func TestHooks(t *testing.T) {
+	for name, c := range map[string]struct {
+		hooks   string
+		args    []string
+		fail    bool // the action
+		code    int
+		ran     string // what the hooks wrote
+		deleted bool
+		shown   []string // in the report or on stderr
+	}{
+		"all well":          {hooks: "before: [sh, -c, 'echo b $ESNAP_HOOK $ESNAP_JOB:$ESNAP_EXIT_CODE:$ESNAP_API_KEY >>LOG'], after: [sh, -c, 'echo a $ESNAP_EXIT_CODE >>LOG'], on_error: [sh, -c, 'echo e >>LOG']", ran: "b before action.yml::\na 0\n", deleted: true, shown: []string{"hook before: sh  done", "hook after: sh  done"}},
+		"the action fails":  {hooks: "after: [sh, -c, 'echo a $ESNAP_EXIT_CODE >>LOG'], on_error: [sh, -c, 'echo e $ESNAP_EXIT_CODE >>LOG']", fail: true, code: 1, ran: "e 1\na 1\n"},
+		"before fails":      {hooks: "before: [sh, -c, 'echo why it failed; exit 9'], after: [sh, -c, 'echo a >>LOG'], on_error: [sh, -c, 'echo e >>LOG']", code: 1, ran: "e\na\n", shown: []string{"the hook before (sh) ended with exit code 9", "why it failed"}},
+		"no such program":   {hooks: "before: [esnap-no-such-program]", code: 1, shown: []string{"cannot start esnap-no-such-program"}},
+		"it takes too long": {hooks: "before: [sleep, '60'], timeout: 1s", code: 1, shown: []string{"it did not end within 1s"}},
+		"after fails":       {hooks: "after: ['false']", deleted: true, shown: []string{"warning: the hook after (false) ended with exit code 1"}},
+		"a dry run":         {hooks: "before: [sh, -c, 'echo b >>LOG'], after: [sh, -c, 'echo a >>LOG'], on_error: [sh, -c, 'echo e >>LOG']", args: []string{"-n"}, shown: []string{"hook before: would run sh", "hook after: would run sh"}},
+		"not allowed":       {hooks: "before: [sh, -c, 'echo b >>LOG']", args: []string{"--allow-hooks=false"}, code: 2, shown: []string{"has hooks", "--allow-hooks"}},
+		"a shell is wanted": {hooks: "before: echo b >>LOG", code: 2, shown: []string{"expected a list"}},
+		"nothing to run":    {hooks: "before: []", code: 2, shown: []string{"expected a program and its arguments"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			k := newConsole(t)
+			k.c.AddIndices("a-1")
+			k.env["ESNAP_API_KEY"], k.env["PATH"] = "geheim-geheim", os.Getenv("PATH")
+			if c.fail {
+				k.c.Fault = func(op string, _ []string) error {
+					if op == "DeleteIndices" {
+						return &cluster.Error{Op: "delete", Kind: cluster.ErrForbidden, Status: 403}
+					}
+					return nil
+				}
+			}
+			log := filepath.Join(t.TempDir(), "log")
+			file := k.file(strings.Replace(deletePrefix, "PREFIX", "a", 1) + "hooks: {" + strings.ReplaceAll(c.hooks, "LOG", log) + "}\n")
+			code, out, errs := k.run(append([]string{"run", "--allow-hooks", file}, c.args...)...)
+			require.Equal(t, c.code, code, out+errs)
+			ran, _ := os.ReadFile(log)
+			require.Equal(t, c.ran, string(ran))
+			require.Equal(t, c.deleted, len(indicesIn(t, k.c)) == 0)
+			for _, want := range c.shown {
+				require.Contains(t, out+errs, want)
+			}
+			require.NotContains(t, out+errs, "geheim")
+		})
+	}
+}
+
+func TestValidateShowsTheNextTimes(t *testing.T) {
+	k := newConsole(t)
+	file := k.file(strings.Replace(deletePrefix, "PREFIX", "a", 1) + "schedule: 0 1 * * *\ntimezone: Asia/Shanghai\njitter: 10m\n")
+	code, out, _ := k.run("validate", file)
+	require.Zero(t, code)
+	require.True(t, strings.HasSuffix(out, `
+  next run 2026-11-21 17:00:00Z  2026-11-22 01:00:00 Asia/Shanghai
+  next run 2026-11-22 17:00:00Z  2026-11-23 01:00:00 Asia/Shanghai
+  next run 2026-11-23 17:00:00Z  2026-11-24 01:00:00 Asia/Shanghai
+  each put off by less than 10m
+`), out)
+	for keys, want := range map[string]string{
+		"schedule: 0 25 * * *":                         "schedule: the schedule",
+		"schedule: '@every 10m'\njitter: 10m":          "must be shorter",
+		"schedule: 0 1 * * *\ntimezone: Mars":          "unknown time zone",
+		"schedule: 0 1 * * *\nstarting_deadline: soon": "starting_deadline",
+		"schedule: @daily":                             "must be in quotes",
+		"schedul: 0 1 * * *":                           "did you mean schedule",
+	} {
+		code, _, errs := k.run("validate", k.file(strings.Replace(deletePrefix, "PREFIX", "a", 1)+keys+"\n"))
+		require.Equal(t, 2, code)
+		require.Contains(t, errs, want, keys)
+	}
+	code, _, errs := k.run("validate", k.file(strings.Replace(deletePrefix, "PREFIX", "a", 1)+"timezone: Europe/Berlin\n"))
+	require.Zero(t, code)
+	require.Contains(t, errs, "timezone is that of a schedule, and the file has none")
+}

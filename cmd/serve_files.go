@@ -1,0 +1,224 @@
+package cmd
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/esnap/esnap/internal/job"
+	"github.com/esnap/esnap/internal/schedule"
+	"github.com/esnap/esnap/internal/serve"
+)
+
+// lookAgain is how often esnap serve looks for changed files.
+const lookAgain = 10 * time.Second
+
+// files are the action files of esnap serve.
+type files struct {
+	v    *server
+	args []string
+
+	mu    sync.Mutex
+	known map[string]*served // by the file's name
+}
+
+// served is one action file. What is used is its last valid content.
+type served struct {
+	seen    []byte // its last content, valid or not
+	use     actionFile
+	times   *schedule.Schedule // nil: it was never valid
+	problem string             // why its last content is not used
+}
+
+// first reads all files. It is an error if none can be used.
+func (f *files) first() ([]serve.Task, error) {
+	names, err := filesOf(f.args)
+	if err != nil {
+		return nil, err
+	}
+	errs := f.read(names)
+	tasks := f.tasks()
+	if len(tasks) > 0 {
+		return tasks, nil
+	}
+	if len(errs) == 1 {
+		return nil, errs[0]
+	}
+	return nil, &filesError{errs, len(names)}
+}
+
+// watch reads the files again every few seconds, and at SIGHUP, until the context ends.
+func (f *files) watch(ctx context.Context) error {
+	again := hangups(ctx)
+	for {
+		slept := make(chan error, 1)
+		pause, cancel := context.WithCancel(ctx)
+		go func() { slept <- f.v.app.Watch.Sleep(pause, lookAgain) }()
+		select {
+		case <-again:
+			f.v.x.log.Info("reading the files again: SIGHUP")
+		case <-slept:
+		}
+		cancel()
+		if ctx.Err() != nil {
+			return nil
+		}
+		f.look(ctx)
+	}
+}
+
+// look takes over what has changed.
+func (f *files) look(ctx context.Context) {
+	var names []string
+	for _, arg := range f.args {
+		if !isFolder(arg) {
+			names = append(names, arg)
+			continue
+		}
+		found, err := folder(arg)
+		if err != nil {
+			f.v.x.log.Error("cannot read the folder; its files stay as they were", "folder", arg, "error", err.Error())
+			return
+		}
+		names = append(names, found...)
+	}
+	before := f.state()
+	f.read(names)
+	if maps.Equal(before, f.state()) {
+		return
+	}
+	f.v.s.Set(ctx, f.tasks())
+	f.v.health.ask()
+}
+
+// state is what decides whether something has changed.
+func (f *files) state() map[string]string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	state := map[string]string{}
+	for name, s := range f.known {
+		state[name] = s.problem + "\n" + string(s.use.data)
+	}
+	return state
+}
+
+// read reads files: a changed one that is valid is used from now on, one that is not stays
+// as it was. Those that are not named any more are forgotten.
+func (f *files) read(names []string) (errs []error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	x, done, err := f.v.renew(io.Discard, io.Discard)
+	defer done()
+	if err != nil {
+		x = f.v.x
+	}
+	log := f.v.x.log
+	for name := range f.known {
+		if !slices.Contains(names, name) {
+			log.Info("the file is gone, and its job with it", "file", name)
+			delete(f.known, name)
+		}
+	}
+	for _, name := range names {
+		s := f.known[name]
+		if s == nil {
+			s = &served{}
+			f.known[name] = s
+		}
+		fresh, err := x.parse(name)
+		if err == nil && s.times != nil && s.problem == "" && bytes.Equal(fresh.data, s.seen) {
+			continue
+		}
+		var times *schedule.Schedule
+		if err == nil {
+			times, err = f.accept(x, fresh)
+		}
+		if err != nil {
+			errs = append(errs, err)
+			if first := s.problem == "" || !bytes.Equal(fresh.data, s.seen); first {
+				log.Error("the file is not used", "file", name, "error", err.Error(), "instead", map[bool]string{true: "nothing", false: "its last valid content"}[s.times == nil])
+			}
+			s.seen, s.problem = fresh.data, err.Error()
+			continue
+		}
+		if s.times != nil {
+			log.Info("the changed file is used from now on", "file", name)
+		}
+		s.seen, s.use, s.times, s.problem = fresh.data, fresh, times, ""
+	}
+	return errs
+}
+
+// accept finds what keeps a valid file from being served.
+func (f *files) accept(x *session, fresh actionFile) (*schedule.Schedule, error) {
+	name := fresh.plan.Job(fresh.name)
+	for other, s := range f.known {
+		if other != fresh.name && s.times != nil && s.use.plan.Job(other) == name {
+			return nil, &usageError{text: fmt.Sprintf("%s and %s are both the job %q", other, fresh.name, name),
+				hint: "give each a name of its own with the key name"}
+		}
+	}
+	times, err := scheduleOf(x.s, fresh.plan.Schedule, name)
+	var wrong *usageError
+	switch {
+	case errors.As(err, &wrong):
+		return nil, &usageError{text: job.FileName(fresh.name) + ": " + wrong.text, hint: wrong.hint}
+	case err != nil:
+		return nil, err
+	case fresh.plan.Hooks != nil && !x.s.AllowHooks && !x.s.DryRun:
+		return nil, &usageError{text: fmt.Sprintf("the file %s has hooks, which run programs", fresh.name), hint: "if you trust the file, set --allow-hooks"}
+	}
+	return times, nil
+}
+
+// tasks are the files that can be used, as tasks.
+func (f *files) tasks() []serve.Task {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var list []serve.Task
+	for name, s := range f.known {
+		if s.times == nil {
+			continue
+		}
+		use := s.use
+		t := serve.Task{Key: name, Name: use.plan.Job(name), Schedule: s.times, Problem: s.problem,
+			Run: func(ctx context.Context, r *serve.Run) serve.Ended { return f.v.run(ctx, use, r) }}
+		if !f.v.x.s.DryRun {
+			t.Acted = func(ctx context.Context) (time.Time, error) { return f.v.acted(ctx, use) }
+		}
+		list = append(list, t)
+	}
+	return list
+}
+
+// unused are the files of which nothing can be used, and why.
+func (f *files) unused() map[string]string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	bad := map[string]string{}
+	for name, s := range f.known {
+		if s.times == nil {
+			bad[name] = s.problem
+		}
+	}
+	return bad
+}
+
+// valid lists the files that are used.
+func (f *files) valid() []actionFile {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var list []actionFile
+	for _, s := range f.known {
+		if s.times != nil {
+			list = append(list, s.use)
+		}
+	}
+	return list
+}

@@ -1,0 +1,223 @@
+package cmd
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/esnap/esnap/internal/check"
+	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/connect"
+	"github.com/esnap/esnap/internal/coverage"
+	"github.com/esnap/esnap/internal/history"
+	"github.com/esnap/esnap/internal/serve"
+	"github.com/esnap/esnap/internal/tell"
+)
+
+const (
+	// refreshEvery is how often esnap serve asks the cluster how things are, besides after
+	// each run.
+	refreshEvery = 5 * time.Minute
+	// refreshTime is how long that may take.
+	refreshTime = 2 * time.Minute
+	// pastRuns is how many records of the history are read.
+	pastRuns = 200
+)
+
+// health keeps what the cluster said last. Requests over HTTP are answered from it.
+type health struct {
+	v     *server
+	asked chan struct{} // for a refresh
+
+	mu    sync.Mutex
+	h     serve.Health
+	past  []history.Record
+	last  map[string]*tell.Summary // of runs here, by the name of the job
+	since time.Time                // of the last success of a run here or anywhere
+}
+
+// ask asks for a refresh soon.
+func (h *health) ask() {
+	select {
+	case h.asked <- struct{}{}:
+	default: // it was asked for already
+	}
+}
+
+// note keeps the summary of a run.
+func (h *health) note(job string, s *tell.Summary) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.last[job] = s
+}
+
+// now is what is known.
+func (h *health) now() serve.Health {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	known := h.h
+	if known.Reason == "" && !known.Ready {
+		known.Reason = "the cluster has not been asked yet"
+	}
+	known.Unused = h.v.files.unused()
+	return known
+}
+
+// refresh asks the cluster, until the context ends.
+func (h *health) refresh(ctx context.Context) error {
+	for {
+		fresh, past := h.look(ctx)
+		h.mu.Lock()
+		h.h, h.past = fresh, past
+		h.mu.Unlock()
+		slept := make(chan error, 1)
+		pause, cancel := context.WithCancel(ctx)
+		go func() { slept <- h.v.app.Watch.Sleep(pause, refreshEvery) }()
+		select {
+		case <-h.asked:
+		case <-slept:
+		}
+		cancel()
+		if ctx.Err() != nil {
+			return nil
+		}
+	}
+}
+
+// quietly is the cluster, without log lines about the way there.
+func (x *session) quietly() (cluster.Cluster, error) {
+	o := connect.Options(x.s, Version(), connect.Purpose{DryRun: true})
+	o.ConnectTimeout = 0
+	return x.client(o)
+}
+
+// look asks the cluster how all is.
+func (h *health) look(ctx context.Context) (serve.Health, []history.Record) {
+	ctx, cancel := context.WithTimeout(ctx, refreshTime)
+	defer cancel()
+	fresh := serve.Health{Checks: map[string]serve.Check{}, Past: map[string]serve.Last{}}
+	x, done, err := h.v.renew(io.Discard, io.Discard)
+	defer done()
+	var c cluster.Cluster
+	if err == nil {
+		c, err = x.quietly()
+	}
+	if err == nil {
+		_, err = c.Server(ctx)
+	}
+	if err != nil {
+		fresh.Reason = x.s.Redact("the cluster cannot be used: " + err.Error())
+		return fresh, nil
+	}
+	fresh.Ready = true
+	past, _ := history.List(ctx, c, pastRuns) // without the right to read it there is none
+	fresh.Past = newest(past)
+	for _, f := range h.v.files.valid() {
+		result := serve.Check{Level: check.Unknown, Findings: []string{}, Count: map[[2]string]int{}, At: h.v.app.Now()}
+		r, err := check.Run(ctx, c, check.Options{
+			Now: h.v.app.Now(), Plan: f.plan, Grace: 2 * time.Hour, StalledAfter: 12 * time.Hour,
+			Rules: coverage.Rules{Zones: []*time.Location{time.UTC}, Settle: coverage.DefaultSettle},
+		})
+		if err != nil {
+			result.Findings = []string{x.s.Redact(err.Error())}
+		} else {
+			result.Level = r.Level
+			for _, w := range r.Findings {
+				if w.Level == check.OK {
+					continue
+				}
+				result.Count[[2]string{w.About, w.Level.String()}]++
+				if len(result.Findings) < maxFindings {
+					result.Findings = append(result.Findings, x.s.Redact(strings.TrimSpace(fmt.Sprintf("%s: %s %s: %s", w.Level, w.About, w.Name, w.Text))))
+				}
+			}
+		}
+		fresh.Checks[f.plan.Job(f.name)] = result
+	}
+	return fresh, past
+}
+
+// maxFindings is how many findings of a check are shown over HTTP.
+const maxFindings = 20
+
+// lastRuns are the last runs of all jobs by the history.
+func lastRuns(ctx context.Context, c cluster.Cluster) (map[string]serve.Last, error) {
+	past, err := history.List(ctx, c, pastRuns)
+	return newest(past), err
+}
+
+// newest is the last run of each job. The list begins with the newest.
+func newest(past []history.Record) map[string]serve.Last {
+	last := map[string]serve.Last{}
+	for _, r := range past {
+		if _, known := last[r.Job]; known || r.Job == "" {
+			continue
+		}
+		last[r.Job] = serve.Last{Code: r.ExitCode, Started: r.Started, Stopped: r.Started.Add(time.Duration(r.Duration) * time.Millisecond),
+			Stdout: fmt.Sprintf("run %s on host %s, from the history of the cluster\n", r.Run, r.Host), Stderr: r.Error}
+	}
+	return last
+}
+
+// metrics writes the numbers of all jobs: of runs here, and by the history of those
+// elsewhere.
+func (h *health) metrics(w io.Writer) error {
+	list := schedulerSamples(h.v.s.Status())
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for job, c := range h.h.Checks {
+		list = append(list, tell.CheckSamples(job, int(c.Level), c.Count)...)
+	}
+	for name := range h.v.files.unused() {
+		list = append(list, tell.FileSample(name, false))
+	}
+	for _, f := range h.v.files.valid() {
+		list = append(list, tell.FileSample(f.name, true))
+	}
+	success := map[string]time.Time{}
+	latest := map[string]*history.Record{}
+	for i, r := range h.past {
+		if r.Job == "" {
+			continue
+		}
+		if latest[r.Job] == nil {
+			latest[r.Job] = &h.past[i]
+		}
+		if r.ExitCode == 0 && r.Started.After(success[r.Job]) {
+			success[r.Job] = r.Started
+		}
+	}
+	for job, s := range h.last {
+		if r := latest[job]; r != nil && r.Started.After(s.Began.Add(time.Second)) { // another process ran it since
+			continue
+		}
+		delete(latest, job)
+		list = append(list, s.Samples()...)
+		if s.State == tell.OK {
+			delete(success, job)
+		}
+	}
+	for job, r := range latest {
+		list = append(list, tell.PastSamples(job, r.Started, time.Duration(r.Duration)*time.Millisecond, r.ExitCode)...)
+	}
+	for job, at := range success {
+		list = append(list, tell.SuccessSample(job, at))
+	}
+	return tell.WriteMetrics(w, tell.Grouped(list))
+}
+
+// schedulerSamples are the numbers that a scheduler has of its jobs.
+func schedulerSamples(jobs []serve.Status) []tell.Sample {
+	var list []tell.Sample
+	for _, j := range jobs {
+		list = append(list, tell.ScheduleSamples(j.Name, j.Next, !j.Since.IsZero())...)
+		if j.Last != nil {
+			list = append(list, tell.CodeSample(j.Name, j.Last.Code))
+		}
+	}
+	return tell.Grouped(slices.Clone(list))
+}

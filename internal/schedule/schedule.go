@@ -1,0 +1,151 @@
+// Package schedule computes when a job is due. It never waits and reads no clock.
+package schedule
+
+import (
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"strings"
+	"time"
+
+	cron "github.com/netresearch/go-cron"
+
+	"github.com/esnap/esnap/internal/strictyaml"
+)
+
+// DefaultDeadline is how long after its time a run that was missed is still made.
+const DefaultDeadline = 2 * time.Hour
+
+// Spec is a schedule as it is written.
+type Spec struct {
+	// Text is a line of cron with five fields, or six with the seconds first, or a word
+	// such as @daily or @every 10m. H is a number that the job's name decides.
+	Text string
+	// Zone is the time zone of the text; nil: UTC.
+	Zone *time.Location
+	// Jitter is the longest time by which a run is put off. How long, the name of the job
+	// and the time decide: all replicas compute the same.
+	Jitter time.Duration
+	// Deadline is how long after its time a run that was missed is still made.
+	Deadline time.Duration
+}
+
+// Same says whether two schedules mean the same.
+func (s Spec) Same(o Spec) bool {
+	zone := s.Zone.String() == o.Zone.String() // each load makes another pointer
+	s.Zone, o.Zone = nil, nil
+	return zone && s == o
+}
+
+// Schedule is when one job is due.
+type Schedule struct {
+	Spec
+	job   string
+	times cron.Schedule
+	every time.Duration // of @every; 0: times
+}
+
+// parser reads what crontab reads: if both the day of the month and that of the week are
+// given, one is enough.
+var parser = cron.MustNewParser(cron.SecondOptional | cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow | cron.Descriptor | cron.Hash |
+	cron.DowOrDom)
+
+// New reads a schedule for a job. The error says what is wrong with the text.
+func New(s Spec, job string) (*Schedule, error) {
+	if s.Zone == nil {
+		s.Zone = time.UTC
+	}
+	s.Text = strings.Join(strings.Fields(s.Text), " ")
+	x := &Schedule{Spec: s, job: job}
+	var err error
+	switch length, every := strings.CutPrefix(s.Text, "@every "); {
+	case s.Text == "":
+		return nil, errors.New("the schedule is empty")
+	case strings.Contains(s.Text, "TZ="):
+		return nil, errors.New("the time zone does not belong into the schedule: set timezone beside it")
+	case strings.HasPrefix(s.Text, "@reboot"):
+		return nil, errors.New("@reboot says no time of day")
+	case every:
+		d, ok := strictyaml.ParseDuration(length)
+		if !ok || d < time.Second || d%time.Second != 0 {
+			return nil, fmt.Errorf("@every takes a time in whole seconds, such as @every 10m, not %q", length)
+		}
+		x.every = d
+		return x, nil
+	case !strings.HasPrefix(s.Text, "@"):
+		if n := len(strings.Fields(s.Text)); n != 5 && n != 6 {
+			return nil, fmt.Errorf("a schedule has five fields (minute, hour, day, month, weekday), or six with the seconds first; %q has %d", s.Text, n)
+		}
+	}
+	if x.times, err = parser.ParseWithHashKey(s.Text, job); err != nil {
+		return nil, fmt.Errorf("the schedule %q cannot be read: %w", s.Text, err)
+	}
+	if x.Next(time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)).IsZero() {
+		return nil, fmt.Errorf("the schedule %q never comes", s.Text)
+	}
+	return x, nil
+}
+
+// Next is the first time after t at which the job is due, in the zone of the schedule. The
+// jitter is not in it.
+func (s *Schedule) Next(t time.Time) time.Time {
+	if s.every > 0 { // counted from a fixed time, so that all replicas agree
+		return t.Truncate(s.every).Add(s.every).In(s.Zone)
+	}
+	next := s.times.Next(t.In(s.Zone))
+	for !next.IsZero() && s.repeated(next) {
+		next = s.times.Next(next)
+	}
+	return next
+}
+
+// repeated says that the clocks were put back, so that they have shown this time before. A
+// job that is not due in every hour then runs once, as with cron.
+func (s *Schedule) repeated(t time.Time) bool {
+	const everyHour = 1<<24 - 1
+	if x, ok := s.times.(*cron.SpecSchedule); !ok || x.Hour&everyHour == everyHour {
+		return false
+	}
+	_, offset := t.Zone()
+	for _, by := range []time.Duration{time.Hour, 30 * time.Minute, 2 * time.Hour} { // by which clocks are put back
+		if _, before := t.Add(-by).Zone(); time.Duration(before-offset)*time.Second == by {
+			return true
+		}
+	}
+	return false
+}
+
+// Due is the last time at which the job was due, from from (not included) to now
+// (included); zero: none.
+func (s *Schedule) Due(from, now time.Time) time.Time {
+	var due time.Time
+	for t := s.Next(from); !t.IsZero() && !t.After(now); t = s.Next(t) {
+		due = t
+	}
+	return due
+}
+
+// Delay is the jitter of the run that is due at t.
+func (s *Schedule) Delay(t time.Time) time.Duration {
+	if s.Jitter < time.Second {
+		return 0
+	}
+	h := fnv.New64a()
+	_, _ = fmt.Fprintf(h, "%s %d", s.job, t.Unix())
+	return time.Duration(h.Sum64()%uint64(s.Jitter/time.Second)) * time.Second
+}
+
+// Interval is the time from one run to the next; if it differs, the longest of the next
+// few.
+func (s *Schedule) Interval(now time.Time) time.Duration {
+	var longest time.Duration
+	t := s.Next(now)
+	for range 10 {
+		next := s.Next(t)
+		if next.IsZero() {
+			break
+		}
+		longest, t = max(longest, next.Sub(t)), next
+	}
+	return longest
+}

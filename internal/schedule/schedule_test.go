@@ -1,0 +1,153 @@
+package schedule
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func at(t *testing.T, text string) time.Time {
+	t.Helper()
+	v, err := time.Parse(time.RFC3339, text)
+	require.NoError(t, err)
+	return v
+}
+
+func zone(t *testing.T, name string) *time.Location {
+	t.Helper()
+	z, err := time.LoadLocation(name)
+	require.NoError(t, err)
+	return z
+}
+
+// TestNext: the next three times of a schedule.
+func TestNext(t *testing.T) {
+	for _, c := range []struct {
+		text, zone, from string
+		want             []string
+	}{
+		{"0 1 * * *", "UTC", "2026-11-29T14:00:00Z", []string{"2026-11-30T01:00:00Z", "2026-12-01T01:00:00Z", "2026-12-02T01:00:00Z"}},
+		{"  0  1 * * * ", "UTC", "2026-11-29T14:00:00Z", []string{"2026-11-30T01:00:00Z"}},
+		{"0/10 * * * * *", "UTC", "2026-11-29T14:00:01Z", []string{"2026-11-29T14:00:10Z", "2026-11-29T14:00:20Z"}}, // six fields: seconds
+		{"30 0 1 * * *", "UTC", "2026-11-29T14:00:01Z", []string{"2026-11-30T01:00:30Z"}},
+		{"0 1 * * *", "Asia/Shanghai", "2026-11-29T14:00:00Z", []string{"2026-11-29T17:00:00Z", "2026-11-30T17:00:00Z"}},
+		{"@daily", "Europe/Berlin", "2026-11-29T14:00:00Z", []string{"2026-11-29T23:00:00Z"}},
+		{"@every 10m", "UTC", "2026-11-29T14:03:11Z", []string{"2026-11-29T14:10:00Z", "2026-11-29T14:20:00Z"}},
+		{"@every 1d", "UTC", "2026-11-29T14:03:11Z", []string{"2026-11-30T00:00:00Z"}},
+		{"0 1 * * THU", "UTC", "2026-11-29T14:00:00Z", []string{"2026-12-03T01:00:00Z"}}, // no H
+		{"0 1 1 MARCH *", "UTC", "2026-11-29T14:00:00Z", nil},
+		{"0 1 1 mar *", "UTC", "2026-11-29T14:00:00Z", []string{"2027-03-01T01:00:00Z"}},
+		{"0 1 13 * 5", "UTC", "2026-11-29T14:00:00Z", []string{"2026-12-04T01:00:00Z", "2026-12-11T01:00:00Z", "2026-12-13T01:00:00Z"}}, // one is enough, as in crontab
+		{"0 1 * * 7", "UTC", "2026-11-29T14:00:00Z", []string{"2026-12-06T01:00:00Z"}},
+		{"0 1 29 2 *", "UTC", "2026-11-29T14:00:00Z", []string{"2028-02-29T01:00:00Z"}},
+		// The night of 28 March 2027 has no 02:30 in Berlin, that of 25 October 2026 has two.
+		{"30 2 * * *", "Europe/Berlin", "2027-03-27T12:00:00Z", []string{"2027-03-28T01:30:00Z", "2027-03-29T00:30:00Z"}},
+		{"30 2 * * *", "Europe/Berlin", "2026-10-24T12:00:00Z", []string{"2026-10-25T00:30:00Z", "2026-10-26T01:30:00Z"}},
+		{"30 3 * * *", "Europe/Berlin", "2027-03-27T12:00:00Z", []string{"2027-03-28T01:30:00Z", "2027-03-29T01:30:00Z"}},
+		{"0 * * * *", "Europe/Berlin", "2026-10-24T23:30:00Z", []string{"2026-10-25T00:00:00Z", "2026-10-25T01:00:00Z", "2026-10-25T02:00:00Z"}},
+	} {
+		s, err := New(Spec{Text: c.text, Zone: zone(t, c.zone)}, "job")
+		if c.want == nil {
+			require.Error(t, err, c.text)
+			continue
+		}
+		require.NoError(t, err, c.text)
+		from := at(t, c.from)
+		for _, want := range c.want {
+			from = s.Next(from)
+			require.Equal(t, want, from.UTC().Format(time.RFC3339), "%s in %s", c.text, c.zone)
+		}
+	}
+}
+
+// TestHash: H is the same for one name everywhere, and differs between names.
+func TestHash(t *testing.T) {
+	seen := map[string]bool{}
+	for _, job := range []string{"nightly", "hourly", "audit.yml", "events.yml", "logs.yml"} {
+		a, err := New(Spec{Text: "H H * * *"}, job)
+		require.NoError(t, err)
+		b, err := New(Spec{Text: "H H * * *"}, job)
+		require.NoError(t, err)
+		now := at(t, "2026-11-29T14:00:00Z")
+		require.Equal(t, a.Next(now), b.Next(now))
+		require.Equal(t, 24*time.Hour, a.Next(a.Next(now)).Sub(a.Next(now)))
+		seen[a.Next(now).Format("15:04")] = true
+	}
+	require.Greater(t, len(seen), 3)
+	s, err := New(Spec{Text: "H/15 * * * *"}, "nightly")
+	require.NoError(t, err)
+	require.Equal(t, 15*time.Minute, s.Interval(at(t, "2026-11-29T14:00:00Z")))
+}
+
+func TestRefused(t *testing.T) {
+	for text, want := range map[string]string{
+		"":                                   "empty",
+		"1 2 3":                              `has 3`,
+		"1 2 3 4 5 6 7":                      `has 7`,
+		"61 * * * *":                         "cannot be read",
+		"* * 30 2 *":                         "never comes",
+		"@every 500ms":                       "whole seconds",
+		"@every 0":                           "whole seconds",
+		"@every":                             "cannot be read",
+		"@sometimes":                         "cannot be read",
+		"@reboot":                            "no time of day",
+		"CRON_TZ=Europe/Berlin 0 1 * * *":    "set timezone beside it",
+		"0 1 * * nonsense":                   "cannot be read",
+		"0 25 * * *":                         "cannot be read",
+		"TZ=UTC * * * * *":                   "set timezone beside it",
+		"0 1 * * * MON":                      "", // six fields: at 1 minute past each hour of a Monday
+		"*/0 * * * *":                        "cannot be read",
+		"0 1 * * MON-":                       "cannot be read",
+		"99999999999999999999999999 * * * *": "cannot be read",
+	} {
+		_, err := New(Spec{Text: text}, "job")
+		if want == "" {
+			require.NoError(t, err, text)
+			continue
+		}
+		require.ErrorContains(t, err, want, text)
+	}
+}
+
+func TestDue(t *testing.T) {
+	s, err := New(Spec{Text: "0 1 * * *"}, "job")
+	require.NoError(t, err)
+	now := at(t, "2026-11-29T02:30:00Z")
+	require.Equal(t, at(t, "2026-11-29T01:00:00Z"), s.Due(now.Add(-DefaultDeadline), now))
+	require.True(t, s.Due(now.Add(-time.Hour), now).IsZero())
+	require.Equal(t, now.Truncate(time.Hour).Add(-time.Hour), s.Due(now.Add(-100*time.Hour), now), "the last of several")
+	require.True(t, s.Due(at(t, "2026-11-29T01:00:00Z"), now).IsZero(), "from is not included")
+	require.Equal(t, at(t, "2026-11-29T01:00:00Z"), s.Due(now.Add(-DefaultDeadline), at(t, "2026-11-29T01:00:00Z")), "now is")
+}
+
+func TestDelay(t *testing.T) {
+	s, err := New(Spec{Text: "@hourly", Jitter: 10 * time.Minute}, "job")
+	require.NoError(t, err)
+	seen := map[time.Duration]bool{}
+	for next := s.Next(at(t, "2026-11-29T02:30:00Z")); len(seen) < 20; next = s.Next(next) {
+		d := s.Delay(next)
+		require.GreaterOrEqual(t, d, time.Duration(0))
+		require.Less(t, d, 10*time.Minute)
+		require.Equal(t, d, s.Delay(next))
+		seen[d] = true
+	}
+	s.Jitter = 0
+	require.Zero(t, s.Delay(at(t, "2026-11-29T02:30:00Z")))
+}
+
+func FuzzNew(f *testing.F) {
+	for _, seed := range []string{"0 1 * * *", "0/10 * * * * *", "@every 1h", "H H(0-5) * * *", "* * 31 * *", "1-5/2,7 * L * MON#2", "@daily"} {
+		f.Add(seed)
+	}
+	now := time.Date(2026, 11, 29, 14, 0, 0, 0, time.UTC)
+	f.Fuzz(func(t *testing.T, text string) {
+		s, err := New(Spec{Text: text}, "job")
+		if err != nil {
+			return
+		}
+		next := s.Next(now)
+		require.False(t, next.IsZero(), text)
+		require.True(t, next.After(now), text)
+	})
+}
