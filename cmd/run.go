@@ -19,6 +19,7 @@ import (
 // runOptions are the flags of esnap run.
 type runOptions struct {
 	File           string
+	FromEnv        bool
 	Only, Skip     []string
 	Now            moment
 	Output         string
@@ -31,7 +32,7 @@ type runOptions struct {
 func newRun(app *App) *cobra.Command {
 	o := &runOptions{}
 	c := &cobra.Command{
-		Use: "run FILE | -", Short: "Run an action file",
+		Use: "run FILE | - | --from-env", Short: "Run an action file",
 		Long: `Run the actions of a file in the order of their ids. The report goes to stdout,
 log lines to stderr. A file may also declare repositories; see the action file
 reference in docs/.`,
@@ -39,14 +40,16 @@ reference in docs/.`,
   esnap run -n action_file.yml                 show what would be done
   esnap run -n -o name action_file.yml         one action/item a line, for diff
   esnap run --only 1,3 action_file.yml
+  esnap run --from-env                         no file: variables say everything
   esnap run -n --now 2026-12-24T01:00:00Z action_file.yml`,
 		Args: wantArgs(1, 1, "one action file, or - for standard input"),
 		RunE: func(c *cobra.Command, args []string) error {
-			o.File = args[0]
+			o.File = strings.Join(args, "")
 			return runFile(c, app, o)
 		},
 	}
 	f := c.Flags()
+	fromEnvFlag(c, &o.FromEnv)
 	settings.AddFlag(f, "dry-run")
 	settings.AddFlag(f, "deadline")
 	settings.AddFlag(f, "guards")
@@ -74,6 +77,11 @@ func runFile(c *cobra.Command, app *App, o *runOptions) error {
 	}
 	j := x.job(nil, options)
 	j.File, j.FailOnSpared, j.MasterOnly = o.File, o.FailOnSpared, x.s.MasterOnly
+	if o.FromEnv {
+		if j.File, j.Text, _, err = x.fromEnv(); err != nil {
+			return err
+		}
+	}
 	if o.Now.given() {
 		if !x.s.DryRun {
 			return &usageError{text: "--now judges ages as of another time, so it goes with --dry-run only"}

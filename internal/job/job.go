@@ -34,10 +34,11 @@ type Clock struct {
 
 // Job is one run of an action file, or of a plan that a command made.
 type Job struct {
-	// File is the action file, - for standard input, which In is. Plan, if it is given,
-	// is run instead.
+	// File is the action file, - for standard input, which In is. Text, if it is given, is
+	// read instead, under the name File. Plan, if it is given, is run instead.
 	File string
 	In   io.Reader
+	Text []byte
 	Plan *plan.Plan
 
 	Flavour  flavour.Flavour
@@ -234,7 +235,10 @@ func FileName(file string) string {
 }
 
 func (j Job) parse() (*plan.Plan, error) {
-	data, err := ReadFile(j.In, j.File)
+	data, err := j.Text, error(nil)
+	if data == nil {
+		data, err = ReadFile(j.In, j.File)
+	}
 	if err != nil {
 		return nil, err
 	}
