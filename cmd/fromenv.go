@@ -28,7 +28,8 @@ func fromEnvFlag(c *cobra.Command, to *bool) {
 			return files(c, args)
 		case len(args) > 0:
 			return &usageError{
-				text: "--from-env takes no action file; " + args[0] + " was given", hint: "esnap config from-env prints the action file of the variables",
+				text: "--from-env takes no action file; " + args[0] + " was given",
+				hint: "esnap config from-env prints the action file of the variables",
 			}
 		}
 		return nil
@@ -45,7 +46,8 @@ func (x *session) fromEnv() (name string, text []byte, findings []strictyaml.Pro
 	text, err = fromenv.File(e)
 	var p *plan.Plan
 	if err == nil {
-		p, err = plan.Parse(environment, text, plan.Options{Flavour: flavour.Native, Env: x.s.Lookup, Secret: x.s.Secret, Guards: x.s.Guards})
+		o := plan.Options{Flavour: flavour.Native, Env: x.s.Lookup, Secret: x.s.Secret, Guards: x.s.Guards}
+		p, err = plan.Parse(environment, text, o)
 	}
 	var wrong *fromenv.Error
 	if invalid := (*strictyaml.Error)(nil); errors.As(err, &invalid) {
@@ -65,7 +67,8 @@ func (x *session) fromEnv() (name string, text []byte, findings []strictyaml.Pro
 
 func newConfigFromEnv(app *App) *cobra.Command {
 	return &cobra.Command{
-		Use: "from-env", Annotations: map[string]string{advises: "yes"}, Short: "Print the action file that esnap run --from-env runs", Args: noArgs,
+		Use: "from-env", Short: "Print the action file that esnap run --from-env runs", Args: noArgs,
+		Annotations: map[string]string{advises: "yes"},
 		Long: `Print the action file that esnap run --from-env runs. A comment names the
 variable of each value. Secrets are not printed: the file names their variables.
 No cluster is needed.`,

@@ -30,7 +30,9 @@ func newEnvConsole(t *testing.T) *console {
 func TestFromEnv(t *testing.T) {
 	k := newEnvConsole(t)
 	k.c.AddRepository(cluster.Repository{Name: "backups", Settings: map[string]string{"location": "/mnt/es-backup"}})
-	for name, days := range map[string]int{"nightly-2026-10-10": 42, "nightly-2026-11-20": 1, "nightly-before-the-move": 400, "weekly-2026-01-01": 300} {
+	for name, days := range map[string]int{
+		"nightly-2026-10-10": 42, "nightly-2026-11-20": 1, "nightly-before-the-move": 400, "weekly-2026-01-01": 300,
+	} {
 		k.c.AddSnapshot("backups", cluster.Snapshot{Name: name, Indices: []string{"orders"}, Start: now.AddDate(0, 0, -days)})
 	}
 	snapshots := func() map[string][]string {
@@ -83,7 +85,8 @@ func TestFromEnvVariablesElsewhere(t *testing.T) {
 		}
 		code, out, errs := k.run(args...)
 		require.Zero(t, code, "%s: %s", args, out+errs)
-		require.Equal(t, args[0] != "index", strings.Contains(out+errs, "only esnap run --from-env reads ESNAP_DATE_FORMAT, ESNAP_EXCLUDE_INDICES, ESNAP_INDICES, "), "%s: %s", args, out+errs)
+		said := strings.Contains(out+errs, "only esnap run --from-env reads ESNAP_DATE_FORMAT, ESNAP_EXCLUDE_INDICES, ESNAP_INDICES, ")
+		require.Equal(t, args[0] != "index", said, "%s: %s", args, out+errs)
 	}
 }
 
@@ -117,13 +120,28 @@ func TestFromEnvFailures(t *testing.T) {
 		args            []string
 		want            string
 	}{
-		"misspelt":      {"ESNAP_KEEP_DAY", "7", []string{"run", "--from-env"}, "did you mean ESNAP_KEEP_DAYS?"},
-		"a setting":     {"ESNAP_DRYRUN", "1", []string{"run", "--from-env"}, "did you mean ESNAP_DRY_RUN?"},
-		"empty":         {"ESNAP_KEEP_DAYS", "", []string{"run", "--from-env"}, "ESNAP_KEEP_DAYS is empty\nhint: give it a value, or remove it"},
-		"contradictory": {"ESNAP_REPOSITORY_BUCKET", "b", []string{"run", "--from-env"}, "ESNAP_REPOSITORY_BUCKET is not a setting of the type fs"},
-		"the engine's":  {"ESNAP_SNAPSHOT_NAME", "Nightly", []string{"run", "--from-env", "-n"}, "ESNAP_SNAPSHOT_NAME, ESNAP_DATE_FORMAT: name: \"Nightly-%Y-%m-%d\" cannot be the name of the snapshot"},
-		"printing":      {"ESNAP_KEEP_LAST", "x", []string{"config", "from-env"}, "ESNAP_KEEP_LAST: expected a whole number, 1 or more, got \"x\""},
-		"with a file":   {"ESNAP_KEEP_LAST", "1", []string{"run", "--from-env", "a.yml"}, "--from-env takes no action file; a.yml was given\nhint: esnap config from-env prints"},
+		"misspelt":  {"ESNAP_KEEP_DAY", "7", []string{"run", "--from-env"}, "did you mean ESNAP_KEEP_DAYS?"},
+		"a setting": {"ESNAP_DRYRUN", "1", []string{"run", "--from-env"}, "did you mean ESNAP_DRY_RUN?"},
+		"empty": {
+			"ESNAP_KEEP_DAYS", "", []string{"run", "--from-env"},
+			"ESNAP_KEEP_DAYS is empty\nhint: give it a value, or remove it",
+		},
+		"contradictory": {
+			"ESNAP_REPOSITORY_BUCKET", "b", []string{"run", "--from-env"},
+			"ESNAP_REPOSITORY_BUCKET is not a setting of the type fs",
+		},
+		"the engine's": {
+			"ESNAP_SNAPSHOT_NAME", "Nightly", []string{"run", "--from-env", "-n"},
+			"ESNAP_SNAPSHOT_NAME, ESNAP_DATE_FORMAT: name: \"Nightly-%Y-%m-%d\" cannot be the name of the snapshot",
+		},
+		"printing": {
+			"ESNAP_KEEP_LAST", "x", []string{"config", "from-env"},
+			"ESNAP_KEEP_LAST: expected a whole number, 1 or more, got \"x\"",
+		},
+		"with a file": {
+			"ESNAP_KEEP_LAST", "1", []string{"run", "--from-env", "a.yml"},
+			"--from-env takes no action file; a.yml was given\nhint: esnap config from-env prints",
+		},
 		"not asked for": {"ESNAP_KEEP_LAST", "1", []string{"run"}, "esnap run takes one action file"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -123,7 +123,9 @@ func TestComingFromIsChecked(t *testing.T) {
 		`examples/README.txt`:                                                 "README.txt",
 		`esnap snapshot list > file`:                                          "no check",
 		`kubectl get pods`:                                                    "no check",
-		`esnap serve conf.d/ --listne :18080`:                                 "serve",
+		`esnap serve conf.d/ --listne :18080`:                                 "--listne",
+		`esnap serve --schedule @daily --`:                                    "no command after --",
+		`esnap serve nowhere/`:                                                "nowhere",
 	} {
 		require.Contains(t, newReader(t, root).line(line), want, line)
 	}
@@ -148,7 +150,8 @@ func newReader(t *testing.T, root string) *reader {
 	require.NoError(t, os.Mkdir(filepath.Join(dir, "conf.d"), 0o700))
 	for name, from := range map[string]string{
 		"conf.d/10-logs.yml": "examples/local-then-s3.yml", "conf.d/20-all.yml": "examples/nfs/action_file.yml",
-		"config.yml": "examples/kubesphere/config.yml", "action_file.yml": "internal/plan/testdata/good/kubesphere-backup.yml", // as in the article
+		"config.yml":      "examples/kubesphere/config.yml",
+		"action_file.yml": "internal/plan/testdata/good/kubesphere-backup.yml", // as in the article
 	} {
 		data, err := os.ReadFile(filepath.Join(root, from))
 		require.NoError(t, err)
@@ -172,11 +175,14 @@ func oldCluster(t *testing.T) *memory.Memory {
 	server.AddIndices("ks-logstash-log-2026.11.09", "orders", "logs-2026.11.01", "logs-2026.11.09", "logs-tmp")
 	server.AddRepository(cluster.Repository{Name: "ks-log-snapshots", Settings: map[string]string{"location": location, "compress": "true"}})
 	server.AddRepository(cluster.Repository{Name: "backups", Settings: map[string]string{"location": "/mnt/es-backup"}})
-	server.AddSnapshot("ks-log-snapshots", cluster.Snapshot{Name: "snapshot-20261001010008", Indices: week[:1], Start: night.AddDate(0, 0, -40)})
-	server.AddSnapshot("ks-log-snapshots", cluster.Snapshot{Name: "snapshot-20261109010008", Indices: week, Start: night.AddDate(0, 0, -1)})
-	server.AddSnapshot("backups", cluster.Snapshot{Name: "snapshot-2026-11-09", Indices: []string{"orders"}, Start: night.AddDate(0, 0, -1)})
 	server.AddRepository(cluster.Repository{Name: "before", Settings: map[string]string{"location": "/mnt/copy"}})
-	server.AddSnapshot("before", cluster.Snapshot{Name: "snapshot-20261109010008", Indices: week, Start: night.AddDate(0, 0, -1)})
+	add := func(repository, name string, days int, indices ...string) {
+		server.AddSnapshot(repository, cluster.Snapshot{Name: name, Indices: indices, Start: night.AddDate(0, 0, -days)})
+	}
+	add("ks-log-snapshots", "snapshot-20261001010008", 40, "old")
+	add("ks-log-snapshots", "snapshot-20261109010008", 1, week...)
+	add("backups", "snapshot-2026-11-09", 1, "orders")
+	add("before", "snapshot-20261109010008", 1, week...)
 	require.NoError(t, server.UnregisterRepository(t.Context(), cluster.UnregisterRepository{Name: "before"}))
 	server.ForgetCalls()
 	return server
@@ -321,8 +327,7 @@ func fragment(t *testing.T, line string) string {
 	file := map[string]any{"repositories": map[string]any{"r": repository}, "actions": map[string]any{"a": take}}
 	switch {
 	case object["filtertype"] != nil:
-		action := "delete_snapshots"
-		file["actions"] = map[string]any{"a": map[string]any{"action": action, "options": map[string]any{"repository": "r"}, "filters": []any{object}}}
+		take["action"], take["filters"] = "delete_snapshots", []any{object}
 	case object["settings"] != nil:
 		s := object["settings"].(map[string]any)
 		repository["settings"] = s
@@ -379,7 +384,9 @@ func TestLocalThenS3(t *testing.T) {
 	prepared := func(offsite map[string]string) *memory.Memory {
 		server := memory.New(memory.At(night))
 		server.AddIndices(append(days, "logs-2026.10.30-reindexed", "orders")...)
-		settings := map[string]string{"bucket": "es-snapshots", "base_path": "production/logs", "client": "minio", "max_snapshot_bytes_per_sec": "20mb"}
+		settings := map[string]string{
+			"bucket": "es-snapshots", "base_path": "production/logs", "client": "minio", "max_snapshot_bytes_per_sec": "20mb",
+		}
 		maps.Copy(settings, offsite)
 		server.AddRepository(cluster.Repository{Name: "offsite", Type: "s3", Settings: settings})
 		return server

@@ -176,7 +176,9 @@ func TestPlan(t *testing.T) {
 	} {
 		p := with("ESNAP_SNAPSHOT_NAME", "a-"+format+"-b", "ESNAP_KEEP_LAST", "2").plan(t)
 		require.Equal(t, once, p.Steps[0].Action.(*actions.Snapshot).OncePer, format)
-		name := strings.NewReplacer("%Y", "2026", "%G", "2026", "%m", "11", "%d", "21", "%H", "01", "%M", "30", "%j", "325", "%V", "47", "%y", "26").Replace("a-" + format + "-b")
+		name := strings.NewReplacer(
+			"%Y", "2026", "%G", "2026", "%m", "11", "%d", "21", "%H", "01", "%M", "30", "%j", "325", "%V", "47", "%y", "26",
+		).Replace("a-" + format + "-b")
 		require.True(t, matches(p.Steps[1].Chain[0].Filter, name), name)
 		for _, made := range []string{name, name + "-2"} {
 			require.True(t, cluster.MatchName(p.Steps[1].Chain[1].Filter.(*filters.Retain).Series[0], made), made)
@@ -209,10 +211,12 @@ func TestSystemIndices(t *testing.T) {
 // TestValuesAreData: no value becomes YAML, a variable or an expression.
 func TestValuesAreData(t *testing.T) {
 	for _, hostile := range []string{
-		`a: b`, `it's`, `"x`, `- x`, `#x`, `x # y`, `${HOME}`, `$${HOME}`, `${ESNAP_PASSWORD:x}`, `{a: b}`, `[x`, `*a`, `&a`, `!!int 1`, `yes`, `null`, `~`, `012`,
+		`a: b`, `it's`, `"x`, `- x`, `#x`, `x # y`, `${HOME}`, `$${HOME}`, `${ESNAP_PASSWORD:x}`, `{a: b}`, `[x`, `*a`, `&a`,
+		`!!int 1`, `yes`, `null`, `~`, `012`,
 		`1_000`, `1:30`, `2026-11-21`, `0x1f`, `.inf`, `|`, `>`, `%TAG`, `@x`, "`x", `\`, ` x `, `é`, `'''`, `x'}]`, `? x`,
 	} {
-		v := with("ESNAP_REPOSITORY_LOCATION", hostile, "ESNAP_JOB_NAME", hostile, "ESNAP_NOTIFY_NAME", hostile, "HOME", "/root", "ESNAP_PASSWORD", "geheim")
+		v := with("ESNAP_REPOSITORY_LOCATION", hostile, "ESNAP_JOB_NAME", hostile, "ESNAP_NOTIFY_NAME", hostile)
+		v["HOME"], v["ESNAP_PASSWORD"] = "/root", "geheim"
 		text, err := fromenv.File(fromenv.Environment{Lookup: v.lookup})
 		require.NoError(t, err, hostile)
 		p, err := plan.Parse("environment", text, plan.Options{Env: v.lookup, Secret: func(n string) bool { return n == "ESNAP_PASSWORD" }})
@@ -253,6 +257,14 @@ func TestSecretsAreNotInTheFile(t *testing.T) {
 func TestRefused(t *testing.T) {
 	fs, s3 := []string{"ESNAP_REPOSITORY_LOCATION", "/b"}, []string{"ESNAP_REPOSITORY_BUCKET", "b"}
 	and := func(a []string, b ...string) []string { return append(slices.Clone(a), b...) }
+	unknown := func(name, hint string) string {
+		text := "the environment variable " + name + " is not a setting of esnap, and --from-env does not read it"
+		if hint != "" {
+			text += "; " + hint
+		}
+		return text
+	}
+	const undeclared = " has no effect: nothing says what the repository is; set ESNAP_REPOSITORY_LOCATION or ESNAP_REPOSITORY_BUCKET"
 	for _, c := range []struct {
 		pairs []string
 		want  string
@@ -276,23 +288,36 @@ func TestRefused(t *testing.T) {
 		{and(fs, s3...), "ESNAP_REPOSITORY_BUCKET is not a setting of the type fs"},
 		{and(fs, and(s3, "ESNAP_REPOSITORY_TYPE", "s3")...), "ESNAP_REPOSITORY_LOCATION is not a setting of the type s3"},
 		{and(fs, "ESNAP_REPOSITORY_REGION", "x"), "ESNAP_REPOSITORY_REGION is not a setting of the type fs"},
-		{[]string{"ESNAP_REPOSITORY_COMPRESS", "true"}, "ESNAP_REPOSITORY_COMPRESS has no effect: nothing says what the repository is; set ESNAP_REPOSITORY_LOCATION or ESNAP_REPOSITORY_BUCKET"},
-		{[]string{"ESNAP_REPOSITORY_ENSURE", "verify"}, "ESNAP_REPOSITORY_ENSURE has no effect: nothing says what the repository is; set ESNAP_REPOSITORY_LOCATION or ESNAP_REPOSITORY_BUCKET"},
-		{[]string{"ESNAP_SNAPSHOT_NAME", "a-%Y", "ESNAP_DATE_FORMAT", "%Y"}, "ESNAP_SNAPSHOT_NAME contains a date already, so ESNAP_DATE_FORMAT has no place; remove one of them"},
-		{[]string{"ESNAP_SNAPSHOT_NAME", "<a-{now/d}>"}, "ESNAP_SNAPSHOT_NAME: date math is for action files; write the date with tokens such as %Y.%m.%d"},
+		{[]string{"ESNAP_REPOSITORY_COMPRESS", "true"}, "ESNAP_REPOSITORY_COMPRESS" + undeclared},
+		{[]string{"ESNAP_REPOSITORY_ENSURE", "verify"}, "ESNAP_REPOSITORY_ENSURE" + undeclared},
+		{[]string{"ESNAP_SNAPSHOT_NAME", "a-%Y", "ESNAP_DATE_FORMAT", "%Y"},
+			"ESNAP_SNAPSHOT_NAME contains a date already, so ESNAP_DATE_FORMAT has no place; remove one of them",
+		},
+		{[]string{"ESNAP_SNAPSHOT_NAME", "<a-{now/d}>"},
+			"ESNAP_SNAPSHOT_NAME: date math is for action files; write the date with tokens such as %Y.%m.%d",
+		},
 		{[]string{"ESNAP_DATE_FORMAT", "daily"}, `ESNAP_DATE_FORMAT: "daily" contains no date token; example: +%Y-%m-%d`},
-		{[]string{"ESNAP_DATE_FORMAT", "+%Y%m%d%s"}, "ESNAP_DATE_FORMAT: %s is not a date token; tokens are %Y %y %m %d %H %M %S %j %W %U, and %G with %V"},
-		{[]string{"ESNAP_SNAPSHOT_NAME", "a-%Y"}, `ESNAP_SNAPSHOT_NAME: "a-%Y" is the same name for a whole year; the name needs a month, or something finer`},
-		{[]string{"ESNAP_NOTIFY_PING_URL", "https://a/b", "ESNAP_NOTIFY_PING_URL_FILE", "/b"}, "ESNAP_NOTIFY_PING_URL and ESNAP_NOTIFY_PING_URL_FILE exclude each other; remove one of them"},
-		{[]string{"ESNAP_NOTIFY_WEBHOOK_LEVEL", "always"}, "ESNAP_NOTIFY_WEBHOOK_LEVEL has no effect without ESNAP_NOTIFY_WEBHOOK_URL or ESNAP_NOTIFY_WEBHOOK_URL_FILE"},
+		{[]string{"ESNAP_DATE_FORMAT", "+%Y%m%d%s"},
+			"ESNAP_DATE_FORMAT: %s is not a date token; tokens are %Y %y %m %d %H %M %S %j %W %U, and %G with %V",
+		},
+		{[]string{"ESNAP_SNAPSHOT_NAME", "a-%Y"},
+			`ESNAP_SNAPSHOT_NAME: "a-%Y" is the same name for a whole year; the name needs a month, or something finer`,
+		},
+		{[]string{"ESNAP_NOTIFY_PING_URL", "https://a/b", "ESNAP_NOTIFY_PING_URL_FILE", "/b"},
+			"ESNAP_NOTIFY_PING_URL and ESNAP_NOTIFY_PING_URL_FILE exclude each other; remove one of them",
+		},
+		{[]string{"ESNAP_NOTIFY_WEBHOOK_LEVEL", "always"},
+			"ESNAP_NOTIFY_WEBHOOK_LEVEL has no effect without ESNAP_NOTIFY_WEBHOOK_URL or ESNAP_NOTIFY_WEBHOOK_URL_FILE",
+		},
 		{[]string{"ESNAP_NOTIFY_MAIL_HOST", "smtp"}, "ESNAP_NOTIFY_MAIL_HOST has no effect without ESNAP_NOTIFY_MAIL_TO"},
 		{[]string{"ESNAP_NOTIFY_MAIL_TO", "a@b.c", "ESNAP_NOTIFY_MAIL_HOST", "smtp"}, "ESNAP_NOTIFY_MAIL_TO needs ESNAP_NOTIFY_MAIL_FROM, too"},
-		{[]string{"ESNAP_KEEP_DAY", "7"}, "the environment variable ESNAP_KEEP_DAY is not a setting of esnap, and --from-env does not read it; did you mean ESNAP_KEEP_DAYS?"},
-		{[]string{"esnap_keep_days", "7"}, "the environment variable esnap_keep_days is not a setting of esnap, and --from-env does not read it; did you mean ESNAP_KEEP_DAYS?"},
-		{[]string{"ESNAP_KEEPDAYS", "7"}, "the environment variable ESNAP_KEEPDAYS is not a setting of esnap, and --from-env does not read it; did you mean ESNAP_KEEP_DAYS?"},
-		{[]string{"ESNAP_DRYRUN", "1"}, "the environment variable ESNAP_DRYRUN is not a setting of esnap, and --from-env does not read it; did you mean ESNAP_DRY_RUN?"},
-		{[]string{"ESNAP_UNHEARD_OF_THING", "1"}, "the environment variable ESNAP_UNHEARD_OF_THING is not a setting of esnap, and --from-env does not read it"},
-		{and(s3, "ESNAP_REPOSITORY_SECRET_KEY", "geheim"), "the environment variable ESNAP_REPOSITORY_SECRET_KEY is not a setting of esnap, and --from-env does not read it; keys of S3 belong into the keystore of every node; ESNAP_REPOSITORY_CLIENT chooses them"},
+		{[]string{"ESNAP_KEEP_DAY", "7"}, unknown("ESNAP_KEEP_DAY", "did you mean ESNAP_KEEP_DAYS?")},
+		{[]string{"esnap_keep_days", "7"}, unknown("esnap_keep_days", "did you mean ESNAP_KEEP_DAYS?")},
+		{[]string{"ESNAP_KEEPDAYS", "7"}, unknown("ESNAP_KEEPDAYS", "did you mean ESNAP_KEEP_DAYS?")},
+		{[]string{"ESNAP_DRYRUN", "1"}, unknown("ESNAP_DRYRUN", "did you mean ESNAP_DRY_RUN?")},
+		{[]string{"ESNAP_UNHEARD_OF_THING", "1"}, unknown("ESNAP_UNHEARD_OF_THING", "")},
+		{and(s3, "ESNAP_REPOSITORY_SECRET_KEY", "geheim"), unknown("ESNAP_REPOSITORY_SECRET_KEY",
+			"keys of S3 belong into the keystore of every node; ESNAP_REPOSITORY_CLIENT chooses them")},
 	} {
 		text, err := with(c.pairs...).file()
 		require.EqualError(t, err, c.want, "%q", c.pairs)
@@ -307,8 +332,9 @@ func TestRefused(t *testing.T) {
 // TestExplain: what only the engine knows is said with the variable.
 func TestExplain(t *testing.T) {
 	for variable, value := range map[string]string{
-		"ESNAP_SNAPSHOT_NAME": "Nightly-%Y%m%d", "ESNAP_TIMEZONE": "Mars/North", "ESNAP_ONCE_PER": "year", "ESNAP_REPOSITORY_ENSURE": "maybe",
-		"ESNAP_NOTIFY_PING_URL": "ftp://x", "ESNAP_METRICS_STATSD_ADDRESS": "nowhere", "ESNAP_REPOSITORY_MAX_SNAPSHOT_BYTES_PER_SEC": "fast",
+		"ESNAP_SNAPSHOT_NAME": "Nightly-%Y%m%d", "ESNAP_TIMEZONE": "Mars/North", "ESNAP_ONCE_PER": "year",
+		"ESNAP_REPOSITORY_ENSURE": "maybe",
+		"ESNAP_NOTIFY_PING_URL":   "ftp://x", "ESNAP_METRICS_STATSD_ADDRESS": "nowhere", "ESNAP_REPOSITORY_MAX_SNAPSHOT_BYTES_PER_SEC": "fast",
 	} {
 		v := with("ESNAP_REPOSITORY_LOCATION", "/b", "ESNAP_KEEP_LAST", "3", variable, value)
 		text, err := v.file()
@@ -330,7 +356,8 @@ func FuzzFile(f *testing.F) {
 	f.Add("r: [", "${X}", "a,b", "%d.%m", "1")
 	f.Fuzz(func(t *testing.T, repository, location, indices, name, keep string) {
 		v := variables{
-			"ESNAP_REPOSITORY": repository, "ESNAP_REPOSITORY_LOCATION": location, "ESNAP_INDICES": indices, "ESNAP_EXCLUDE_INDICES": indices,
+			"ESNAP_REPOSITORY": repository, "ESNAP_REPOSITORY_LOCATION": location,
+			"ESNAP_INDICES": indices, "ESNAP_EXCLUDE_INDICES": indices,
 			"ESNAP_SNAPSHOT_NAME": name, "ESNAP_KEEP_LAST": keep, "ESNAP_JOB_NAME": location,
 		}
 		text, err := v.file()
