@@ -3,6 +3,7 @@ package cmd
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -102,6 +103,40 @@ func TestFromEnvRegisters(t *testing.T) {
 	require.Equal(t, "s3", r.Type)
 	require.Equal(t, map[string]string{"bucket": "es-snapshots", "path_style_access": "true"}, r.Settings)
 	require.Contains(t, out, "registered")
+}
+
+// TestFromEnvDataStreams: data streams are named as they are called.
+func TestFromEnvDataStreams(t *testing.T) {
+	for names, c := range map[string]struct {
+		exclude string
+		streams []string
+	}{
+		"app":    {"none", []string{"app"}},
+		"app*":   {"none", []string{"app", "app-debug"}},
+		"a*,*g":  {"app-debug", []string{"app"}},
+		"*":      {"app", []string{"app-debug"}},
+		"orders": {"none", nil},
+	} {
+		k := newEnvConsole(t)
+		for _, s := range []string{"app", "app-debug"} {
+			k.c.AddIndex(cluster.Index{Name: ".ds-" + s + "-2026.11.20-000001", DataStream: s})
+		}
+		k.env["ESNAP_INDICES"], k.env["ESNAP_EXCLUDE_INDICES"] = names, c.exclude
+		code, out, errs := k.run("run", "--from-env")
+		require.Zero(t, code, out+errs)
+		list, err := k.c.Snapshots(k.ctx, "backups", true)
+		require.NoError(t, err)
+		require.Len(t, list, 1)
+		for _, s := range []string{"app", "app-debug"} {
+			require.Equal(t, slices.Contains(c.streams, s), list[0].HasStream(s), "%s: %s in %v", names, s, list[0].Indices)
+		}
+	}
+	k := newEnvConsole(t)
+	k.c.AddIndex(cluster.Index{Name: ".ds-app-2026.11.20-000001", DataStream: "app"})
+	k.env["ESNAP_INDICES"] = "app,ap"
+	code, out, errs := k.run("run", "--from-env")
+	require.Equal(t, 1, code, out+errs)
+	require.Contains(t, out+errs, "search_pattern names ap, which does not exist")
 }
 
 // TestFromEnvFailures: an index that does not exist is a failure, not a smaller snapshot.

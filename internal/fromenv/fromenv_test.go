@@ -88,8 +88,8 @@ func TestEveryVariableHasAnEffect(t *testing.T) {
 		"ESNAP_REPOSITORY_MAX_SNAPSHOT_BYTES_PER_SEC": {"80mb", fs, "max_snapshot_bytes_per_sec: '80mb'"},
 		"ESNAP_REPOSITORY_MAX_RESTORE_BYTES_PER_SEC":  {"200mb", s3, "max_restore_bytes_per_sec: '200mb'"},
 		"ESNAP_JOB_NAME":                              {"nightly", nil, "name: 'nightly'"},
-		"ESNAP_INDICES":                               {"logs-*, orders", nil, "search_pattern: 'logs-*,orders'"},
-		"ESNAP_EXCLUDE_INDICES":                       {"logs-tmp*,a.b", nil, `value: '^(?:logs-tmp.*|a\.b)$'`},
+		"ESNAP_INDICES":                               {"logs-*, orders", nil, "search_pattern: 'logs-*,.ds-logs-*,orders'"},
+		"ESNAP_EXCLUDE_INDICES":                       {"logs-tmp*,a.b", nil, `value: '^(?:logs-tmp.*|a\.b|\.ds-(?:logs-tmp.*|a\.b)-`},
 		"ESNAP_SNAPSHOT_NAME":                         {"nightly", nil, "name: 'nightly-%Y-%m-%d'"},
 		"ESNAP_DATE_FORMAT":                           {"+%F-%H", nil, "name: 'snapshot-%Y-%m-%d-%H'"},
 		"ESNAP_TIMEZONE":                              {"Europe/Berlin", nil, "timezone: 'Europe/Berlin'"},
@@ -186,6 +186,16 @@ func TestPlan(t *testing.T) {
 	}
 }
 
+// TestPatternsOfIndices: a pattern also means data streams.
+func TestPatternsOfIndices(t *testing.T) {
+	for given, want := range map[string]string{
+		"orders": "orders", "*": "*", "logs-*, a": "logs-*,.ds-logs-*,a", "*-debug": "*-debug,.ds-*-debug-*", "a*b": "a*b,.ds-a*b-*",
+		".kibana*": ".kibana*", ".ds-logs*": ".ds-logs*",
+	} {
+		require.Equal(t, want, with("ESNAP_INDICES", given).plan(t).Steps[0].Common.SearchPattern)
+	}
+}
+
 // TestSystemIndices: system indices are left out, unless a pattern begins with a dot. The
 // indices of a data stream are not system indices.
 func TestSystemIndices(t *testing.T) {
@@ -205,7 +215,9 @@ func TestSystemIndices(t *testing.T) {
 	require.Equal(t, []string{"logs-1", ".ds-logs-app-2026.11.21-000001"}, selected(with()))
 	require.Equal(t, []string{"logs-1", ".ds-logs-app-2026.11.21-000001"}, selected(with("ESNAP_INDICES", "*")))
 	require.Len(t, selected(with("ESNAP_INDICES", "*,.kibana*")), 4)
-	require.Equal(t, []string{".ds-logs-app-2026.11.21-000001"}, selected(with("ESNAP_EXCLUDE_INDICES", "logs*")))
+	require.Equal(t, []string{".ds-logs-app-2026.11.21-000001"}, selected(with("ESNAP_EXCLUDE_INDICES", "logs-1")))
+	require.Equal(t, []string{"logs-1"}, selected(with("ESNAP_EXCLUDE_INDICES", "logs-app")), "a data stream")
+	require.Empty(t, selected(with("ESNAP_EXCLUDE_INDICES", "logs*")))
 }
 
 // TestValuesAreData: no value becomes YAML, a variable or an expression.

@@ -172,23 +172,51 @@ func (b *builder) take() *node {
 	var only []string
 	if b.has(indices) {
 		only = b.entries(indices)
-		o.put("search_pattern", from(quoted(strings.Join(only, ",")), indices))
+		o.put("search_pattern", from(quoted(strings.Join(withStreams(only), ",")), indices))
 	}
 	var filters []*node
 	if !slices.ContainsFunc(only, func(p string) bool { return strings.HasPrefix(p, ".") }) {
 		filters = append(filters, exclusion(word(system)))
 	}
 	if b.has(exclude) {
-		var names []string
-		for _, p := range b.entries(exclude) {
-			names = append(names, strings.ReplaceAll(regexp.QuoteMeta(p), `\*`, `.*`))
-		}
-		filters = append(filters, exclusion(from(word("^(?:"+strings.Join(names, "|")+")$"), exclude)))
+		filters = append(filters, exclusion(from(word(matching(b.entries(exclude))), exclude)))
 	}
 	if filters != nil {
 		a.put("filters", sequence(filters...))
 	}
 	return a
+}
+
+// Backing indices of data streams have names such as .ds-logs-app-2026.11.21-000001.
+const (
+	streamPrefix = ".ds-"
+	streamSuffix = `-(?:\d{4}\.\d{2}\.\d{2}-)?\d{6}`
+)
+
+// withStreams adds the backing indices of the data streams that the patterns match. The
+// engine knows data streams by their plain name only.
+func withStreams(names []string) (list []string) {
+	for _, p := range names {
+		list = append(list, p)
+		switch {
+		case p == "*", !strings.Contains(p, "*"), strings.HasPrefix(p, "."):
+		case strings.HasSuffix(p, "*"):
+			list = append(list, streamPrefix+p)
+		default:
+			list = append(list, streamPrefix+p+"-*")
+		}
+	}
+	return list
+}
+
+// matching is an expression for names and patterns, of indices and of data streams.
+func matching(names []string) string {
+	var list []string
+	for _, p := range names {
+		list = append(list, strings.ReplaceAll(regexp.QuoteMeta(p), `\*`, `.*`))
+	}
+	any := strings.Join(list, "|")
+	return "^(?:" + any + "|" + regexp.QuoteMeta(streamPrefix) + "(?:" + any + ")" + streamSuffix + ")$"
 }
 
 func (b *builder) zone(options *node) {
