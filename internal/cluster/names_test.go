@@ -232,7 +232,8 @@ func TestExpandIndices(t *testing.T) {
 	for target, want := range map[string]string{
 		"logs-1": "logs-1", "current": "logs-1", "curr*": "logs-1", "app": ".ds-app-000001 .ds-app-000002", "app*": "",
 		"current,app": "logs-1 .ds-app-000001 .ds-app-000002",
-		"*,-app":      "logs-1 .ds-app-000001 .ds-app-000002 .ds-apple-000001", "*,-.ds-app-*": "logs-1 .ds-apple-000001", "nosuch": "missing nosuch",
+		"*,-app":      "logs-1 .ds-app-000001 .ds-app-000002 .ds-apple-000001", "nosuch": "missing nosuch",
+		"*,-.ds-app-*": "logs-1 .ds-apple-000001",
 	} {
 		matched, missing := ExpandIndices([]string{target}, known)
 		got := Names(matched)

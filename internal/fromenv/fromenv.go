@@ -401,7 +401,8 @@ func (b *builder) repositoryTogether() {
 		}
 		return list
 	}
-	foreign, needed := []string{}, ""
+	var foreign []string
+	needed := ""
 	switch b.kind() {
 	case "fs":
 		foreign, needed = given(s3Settings), location
