@@ -24,6 +24,7 @@ import (
 	"github.com/esnap/esnap/filters"
 	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/flavour"
+	"github.com/esnap/esnap/internal/fromenv"
 	"github.com/esnap/esnap/internal/guard"
 	"github.com/esnap/esnap/internal/notice"
 	"github.com/esnap/esnap/internal/plan"
@@ -455,6 +456,34 @@ func TestSettingsTable(t *testing.T) {
 		} else {
 			require.NotContains(t, row[2], "`", "default of %s", key)
 		}
+	}
+}
+
+// TestVariablesOfFromEnv holds the tables of docs/from-env.md to the variables there are.
+func TestVariablesOfFromEnv(t *testing.T) {
+	doc := read(t, "docs/from-env.md")
+	described := map[string]string{}
+	for _, section := range doc.under("Variables") {
+		for name, row := range doc.section(t, "Variables/"+section).table(t, "variable") {
+			require.NotContains(t, described, name, "described twice")
+			described[name] = row[0]
+			require.NotEmpty(t, row[1], name)
+		}
+	}
+	want := map[string]string{}
+	for _, v := range fromenv.Variables {
+		want[v.Name] = "none"
+		switch v.Default {
+		case "":
+		case "required":
+			want[v.Name] = v.Default
+		default:
+			want[v.Name] = "`" + v.Default + "`"
+		}
+	}
+	require.Equal(t, want, described)
+	for _, v := range settings.Variables() {
+		require.NotContains(t, want, v, "two meanings")
 	}
 }
 

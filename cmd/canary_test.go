@@ -84,6 +84,7 @@ actions:
 var canaryLines = []string{
 	"run S3", "run -n S3", "run -o json S3", "run -o yaml S3", "run -n -o name S3", "run -n -o wide S3", "run PLAIN", "run -o json PLAIN", "run --deadline 1s S3", "run BROKEN",
 	"serve S3 --schedule nonsense", "serve -n --schedule @daily -- env", "run S3 PLAIN", "run -o json -n S3 PLAIN",
+	"run --from-env", "run -n -o json --from-env", "config from-env",
 	"validate S3", "validate BROKEN", "simulate --nights 3 S3", "simulate --nights 3 --like-cluster S3",
 	"check S3", "check S3 -o json --state DIR/state.json", "check --max-age 1d", "check --max-age 1d --attest DIR/proof.json --signing-key-file DIR/key.pem",
 	"check --verify --max-age 1d", "check --days 3 --index logs-%Y.%m.%d -o csv",
@@ -142,6 +143,7 @@ func newCanaryWorld(t *testing.T, env map[string]string) *canaryWorld {
 	maps.Copy(w.env, env)
 	maps.Copy(w.env, map[string]string{
 		"S3_ACCESS": canaryS3Access, "S3_SECRET": canaryS3, "ESNAP_LOG_LEVEL": "", "ESNAP_CONNECT_TIMEOUT": "1ms", "ESNAP_TIMEOUT": "2s", "ESNAP_HISTORY": "true",
+		"ESNAP_REPOSITORY": "plain", "ESNAP_INDICES": "logs-*", "ESNAP_KEEP_LAST": "3", "ESNAP_NOTIFY_PING_URL": "http://127.0.0.1:1/" + canaryS3,
 	})
 	_, private, err := ed25519.GenerateKey(nil)
 	require.NoError(t, err)

@@ -11,7 +11,8 @@ import (
 )
 
 func newConfig(app *App) *cobra.Command {
-	return groupCommand("config", "Show the effective settings, or write a starter file", newConfigShow(app), newConfigInit(app))
+	return groupCommand("config", "Show the effective settings, or write a starter file",
+		newConfigShow(app), newConfigInit(app), newConfigFromEnv(app))
 }
 
 func newConfigShow(app *App) *cobra.Command {

@@ -22,6 +22,7 @@ import (
 
 // runOptions are the flags of esnap run.
 type runOptions struct {
+	FromEnv        bool
 	Only, Skip     []string
 	Now            moment
 	Output         string
@@ -34,7 +35,7 @@ type runOptions struct {
 func newRun(app *App) *cobra.Command {
 	o := &runOptions{}
 	c := &cobra.Command{
-		Use: "run FILE|FOLDER... | -", Short: "Run action files",
+		Use: "run FILE|FOLDER... | - | --from-env", Short: "Run action files",
 		Long: `Run the actions of a file in the order of their ids. The report goes to stdout,
 log lines to stderr. A file may also declare repositories; see the action file
 reference in docs/. Several files run one after the other. A folder stands for its
@@ -44,11 +45,13 @@ reference in docs/. Several files run one after the other. A folder stands for i
   esnap run -n action_file.yml                 show what would be done
   esnap run -n -o name action_file.yml         one action/item a line, for diff
   esnap run --only 1,3 action_file.yml
+  esnap run --from-env                         no file: variables say everything
   esnap run -n --now 2026-12-24T01:00:00Z action_file.yml`,
 		Args: wantArgs(1, -1, "action files, folders with action files, or - for standard input"),
 		RunE: func(c *cobra.Command, args []string) error { return runFiles(c, app, o, args) },
 	}
 	f := c.Flags()
+	fromEnvFlag(c, &o.FromEnv)
 	settings.AddFlag(f, "dry-run")
 	settings.AddFlag(f, "deadline")
 	settings.AddFlag(f, "guards")
@@ -87,7 +90,13 @@ func runFiles(c *cobra.Command, app *App, o *runOptions, args []string) error {
 		}
 		j.FixedNow = o.Now.time(app.Now())
 	}
-	if len(args) == 1 && !isFolder(args[0]) {
+	switch {
+	case o.FromEnv:
+		if j.File, j.Data, _, err = x.fromEnv(); err != nil {
+			return err
+		}
+		return x.carryOut(c.Context(), j, o.Output)
+	case len(args) == 1 && !isFolder(args[0]):
 		j.File = args[0]
 		return x.carryOut(c.Context(), j, o.Output)
 	}

@@ -138,7 +138,7 @@ func TestServeChangedFiles(t *testing.T) {
 		c := memory.New()
 		c.AddIndices("logs-1")
 		p := serveIn(t, c, dir)
-		time.Sleep(70 * time.Second)
+		time.Sleep(75 * time.Second) // between two looks
 		require.Equal(t, []string{"m-0001"}, namesIn(t, c))
 
 		save(t, filepath.Join(dir, "a.yml"), strings.Replace(everyMinute, "action: snapshot", "action: snapshoot", 1))

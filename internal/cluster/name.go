@@ -39,11 +39,12 @@ func ExpandNames(targets, known []string) (matched, missing []string) {
 }
 
 // ExpandIndices does the same with indices, which are named by an alias as well as by
-// their name. As on the server, - does not exclude a plain alias, only a pattern.
+// their name. As on the server, - does not exclude a plain alias, only a pattern. The name
+// of a data stream, but not a pattern, stands for its backing indices.
 func ExpandIndices(targets []string, known []*Index) (matched []*Index, missing []string) {
 	return expand(targets, known, func(pattern string, i *Index, exclude bool) bool {
 		return MatchName(pattern, i.Name) || (!exclude || strings.Contains(pattern, "*")) &&
-			i.MatchesAlias(pattern)
+			i.MatchesAlias(pattern) || !exclude && i.DataStream != "" && pattern == i.DataStream
 	})
 }
 

@@ -223,6 +223,27 @@ func TestMatchName(t *testing.T) {
 	}
 }
 
+// TestExpandIndices: an index has several names; a data stream has one.
+func TestExpandIndices(t *testing.T) {
+	known := []*Index{
+		{Name: "logs-1", Aliases: []string{"current"}}, {Name: ".ds-app-000001", DataStream: "app"}, {Name: ".ds-app-000002", DataStream: "app"},
+		{Name: ".ds-apple-000001", DataStream: "apple"},
+	}
+	for target, want := range map[string]string{
+		"logs-1": "logs-1", "current": "logs-1", "curr*": "logs-1", "app": ".ds-app-000001 .ds-app-000002", "app*": "",
+		"current,app": "logs-1 .ds-app-000001 .ds-app-000002",
+		"*,-app":      "logs-1 .ds-app-000001 .ds-app-000002 .ds-apple-000001", "nosuch": "missing nosuch",
+		"*,-.ds-app-*": "logs-1 .ds-apple-000001",
+	} {
+		matched, missing := ExpandIndices([]string{target}, known)
+		got := Names(matched)
+		for _, m := range missing {
+			got = append(got, "missing "+m)
+		}
+		require.Equal(t, want, strings.Join(got, " "), target)
+	}
+}
+
 func TestExpandNames(t *testing.T) {
 	known := []string{"a-1", "a-2", "a-21", "b-1", ".sys"}
 	for _, c := range []struct {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/es"
+	"github.com/esnap/esnap/internal/fromenv"
 	"github.com/esnap/esnap/internal/near"
 	"github.com/esnap/esnap/internal/settings"
 )
@@ -43,10 +44,15 @@ func Options(s *settings.Settings, version string, purpose Purpose) es.Options {
 
 // CheckVariables refuses an environment with a variable that looks like a misspelt
 // setting: a user who sets ESNAP_DRYRUN does not want a real run. Every other variable of
-// esnap that nothing reads is a warning. Call it after the action files were read, because
-// they may name variables.
+// esnap that nothing reads is a warning; one warning names all those that describe a run
+// without a file. Call it after the action files were read, because they may name variables.
 func CheckVariables(s *settings.Settings, environ []string) (warnings []string, err error) {
+	var ofFromEnv []string
 	for _, name := range s.Unread(environ) {
+		if slices.Contains(fromenv.Names(), name) {
+			ofFromEnv = append(ofFromEnv, name)
+			continue
+		}
 		if meant := nearVariable(name); meant != "" {
 			return nil, &settings.Error{Text: "the environment variable " + name + " is not a setting of esnap", Hint: near.Question(meant)}
 		}
@@ -54,6 +60,10 @@ func CheckVariables(s *settings.Settings, environ []string) (warnings []string, 
 			continue
 		}
 		warnings = append(warnings, "the environment variable "+name+" is not a setting of esnap, and no file uses it")
+	}
+	if ofFromEnv != nil {
+		slices.Sort(ofFromEnv)
+		warnings = append(warnings, "only esnap run --from-env reads "+strings.Join(ofFromEnv, ", "))
 	}
 	return warnings, nil
 }

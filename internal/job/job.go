@@ -35,13 +35,12 @@ type Clock struct {
 
 // Job is one run of an action file, or of a plan that a command made.
 type Job struct {
-	// File is the action file, - for standard input, which In is. Plan, if it is given,
-	// is run instead.
+	// File is the action file, - for standard input, which In is. Data, if it is given, is
+	// its content. Plan, if it is given, is run instead.
 	File string
 	In   io.Reader
-	Plan *plan.Plan
-	// Data is the content of the file, if it was read before.
 	Data []byte
+	Plan *plan.Plan
 
 	Flavour  flavour.Flavour
 	Settings *settings.Settings
