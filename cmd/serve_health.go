@@ -33,11 +33,10 @@ type health struct {
 	v     *server
 	asked chan struct{} // for a refresh
 
-	mu    sync.Mutex
-	h     serve.Health
-	past  []history.Record
-	last  map[string]*tell.Summary // of runs here, by the name of the job
-	since time.Time                // of the last success of a run here or anywhere
+	mu   sync.Mutex
+	h    serve.Health
+	past []history.Record
+	last map[string]*tell.Summary // of runs here, by the name of the job
 }
 
 // ask asks for a refresh soon.

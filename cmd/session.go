@@ -182,6 +182,7 @@ func (a *App) client(o es.Options) (cluster.Cluster, error) {
 	case err != nil:
 		return nil, &settings.Error{Text: err.Error()}
 	}
+	a.closers = append(a.closers, func() { _ = client.Close() })
 	return client, nil
 }
 

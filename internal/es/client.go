@@ -100,9 +100,18 @@ type Client struct {
 	own    map[string]bool // indices of esnap's own that exist
 
 	hosts hosts
+	idle  func() // closes idle connections
 }
 
 var _ cluster.Cluster = (*Client)(nil)
+
+// Close closes the connections that are not in use.
+func (c *Client) Close() error {
+	if c.idle != nil {
+		c.idle()
+	}
+	return nil
+}
 
 // New makes a client. It reads certificate files but sends nothing.
 func New(o Options) (*Client, error) {
@@ -138,9 +147,11 @@ func New(o Options) (*Client, error) {
 	var err error
 	transport := o.Transport
 	if transport == nil {
-		if transport, err = httpTransport(o); err != nil {
+		plain, err := httpTransport(o)
+		if err != nil {
 			return nil, err
 		}
+		transport, c.idle = plain, plain.CloseIdleConnections
 	}
 	if o.AWS != nil {
 		if transport, err = newSigner(*o.AWS, transport); err != nil {

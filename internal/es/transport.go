@@ -31,7 +31,7 @@ func ParseURL(raw string) (*url.URL, error) {
 	return u, nil
 }
 
-func httpTransport(o Options) (http.RoundTripper, error) {
+func httpTransport(o Options) (*http.Transport, error) {
 	dialer := &net.Dialer{Timeout: min(o.Timeout, 10*time.Second), KeepAlive: 30 * time.Second}
 	t := &http.Transport{
 		Proxy: http.ProxyFromEnvironment, DialContext: dialer.DialContext, MaxIdleConnsPerHost: 8,

@@ -12,7 +12,6 @@ import (
 	"encoding/pem"
 	"flag"
 	"io"
-	"log/slog"
 	"math/big"
 	"net"
 	"net/http"
@@ -215,7 +214,8 @@ func TestSlowClients(t *testing.T) {
 	l, err := Listen(ctx, Listener{Address: "127.0.0.1:0"})
 	require.NoError(t, err)
 	ended := make(chan error, 1)
-	go func() { ended <- Serve(ctx, l, Handler(Options{Scheduler: still(t), Health: ok, Log: quiet()})) }()
+	h := Handler(Options{Scheduler: still(t), Health: ok, Log: quiet()})
+	go func() { ended <- Serve(ctx, l, h) }()
 	url := "http://" + l.Addr().String()
 	before := heap()
 	var slow []net.Conn
@@ -285,8 +285,9 @@ func TestTLS(t *testing.T) {
 	defer cancel()
 	l, err := Listen(ctx, Listener{Address: "127.0.0.1:0", CertFile: cert, KeyFile: keyFile})
 	require.NoError(t, err)
+	h := Handler(Options{Scheduler: still(t), Health: ok, Log: quiet()})
 	go func() {
-		_ = Serve(ctx, l, Handler(Options{Scheduler: still(t), Health: ok, Log: slog.New(slog.DiscardHandler)}))
+		_ = Serve(ctx, l, h)
 	}()
 	pool := x509.NewCertPool()
 	parsed, err := x509.ParseCertificate(der)

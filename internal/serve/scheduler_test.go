@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"slices"
 	"sync"
@@ -30,7 +29,7 @@ func realTime() Clock {
 	}}
 }
 
-func quiet() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
+func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 func every(t *testing.T, text string, change ...func(*schedule.Spec)) *schedule.Schedule {
 	t.Helper()
