@@ -3,6 +3,7 @@ package cmd
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -93,6 +94,7 @@ type server struct {
 
 	files  *files
 	health *health
+	told   sync.Map // what outlets of messages were told, by the name of the job
 	stdout io.Writer
 	stderr io.Writer
 }
@@ -240,6 +242,8 @@ func (v *server) run(ctx context.Context, f actionFile, r *serve.Run) serve.Ende
 	j.File, j.Data, j.Due, j.FailOnSpared, j.MasterOnly = f.name, f.data, r.Due, v.o.FailOnSpared, x.s.MasterOnly
 	j.Reason, j.TerminationLog, j.Screen = r.Reason, "", nil
 	j.Observers = append(j.Observers, running{r})
+	told, _ := v.told.LoadOrStore(f.plan.Job(f.name), &toldHere{})
+	j.Remember = told.(*toldHere)
 	j.Numbers = func(s *tell.Summary) { v.health.note(f.plan.Job(f.name), s) }
 	r.Started(os.Getpid())
 	e := j.Run(ctx)
@@ -250,6 +254,26 @@ func (v *server) run(ctx context.Context, f actionFile, r *serve.Run) serve.Ende
 		x.printError(err)
 	}
 	return serve.Ended{Code: e.Code, NotOurs: e.NotOurs, Due: e.Due}
+}
+
+// toldHere is what the outlets of a job were told by this process.
+type toldHere struct {
+	mu   sync.Mutex
+	told json.RawMessage
+}
+
+// Load implements tell.Remember.
+func (t *toldHere) Load(context.Context) (json.RawMessage, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.told, nil
+}
+
+// Save implements tell.Remember.
+func (t *toldHere) Save(told json.RawMessage) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.told = told
 }
 
 // running tells a run of the scheduler whether it waits for another process.

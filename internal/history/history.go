@@ -20,6 +20,8 @@ const (
 	keepFor = 90 * 24 * time.Hour
 	// prune is how many old records one run deletes.
 	prune = 50
+	// toldAmong is among how many records Told looks.
+	toldAmong = 100
 	// maxText is the length of a text in a record that is too large.
 	maxText = 300
 )
@@ -39,8 +41,22 @@ type Record struct {
 	OSUser   string    `json:"os_user,omitempty"`
 	Host     string    `json:"host,omitempty"`
 	Version  string    `json:"esnap_version,omitempty"`
+	// Told is what the outlets of messages were told, for the next run of the job.
+	Told json.RawMessage `json:"told,omitempty"`
 	// Summary is left out of lists.
 	Summary *Summary `json:"summary,omitempty"`
+}
+
+// Told is what the outlets of messages were told by the last run of a job that is among
+// the newest records; nil: not known.
+func Told(ctx context.Context, c cluster.DocumentReader, job string) (json.RawMessage, error) {
+	list, err := List(ctx, c, toldAmong)
+	for _, r := range list {
+		if r.Job == job && r.Told != nil {
+			return r.Told, nil
+		}
+	}
+	return nil, err
 }
 
 // Summary is the short form of a report.

@@ -41,9 +41,6 @@ type record struct {
 
 // newHistory is the observer that keeps the history. A dry run keeps none.
 func newHistory(j Job) run.Observer {
-	if j.Settings.DryRun || j.Settings.NoHistory() {
-		return nil
-	}
 	return &record{j: j}
 }
 
@@ -56,8 +53,7 @@ func (h *record) Observe(e run.Event) {
 
 // End implements Ender. A record that cannot be written is a warning in the log.
 func (h *record) End(ctx context.Context, e Ended) {
-	asked := h.j.Settings.History || e.Plan != nil && e.Plan.History != nil && *e.Plan.History
-	if !asked || !h.reached || e.NotOurs {
+	if !h.j.keepsHistory(e.Plan) || !h.reached || e.NotOurs {
 		return
 	}
 	c, err := h.j.Dial()
@@ -71,13 +67,18 @@ func (h *record) End(ctx context.Context, e Ended) {
 	r := newRecord(h.j.Settings, e.Report.Now, command, h.j.Version, h.j.owner)
 	r.Job, r.Reason = e.Plan.Job(h.j.File), h.j.Reason
 	r.Duration, r.ExitCode, r.Error = e.Report.DurationMS, e.Code, e.Report.Error
-	r.Summary = summary(e.Report)
+	r.Summary, r.Told = summary(e.Report), *h.j.told
 	for _, a := range r.Summary.Actions {
 		r.Error = cmp.Or(r.Error, a.Error)
 	}
 	if err := history.Write(ctx, c, r, h.j.Settings.Redact); err != nil && h.j.Warn != nil {
 		h.j.Warn("the record of this run was not written to the history: " + err.Error())
 	}
+}
+
+// keepsHistory says whether runs of a file are kept in the history.
+func (j Job) keepsHistory(p *plan.Plan) bool {
+	return !j.Settings.DryRun && !j.Settings.NoHistory() && (j.Settings.History || p != nil && p.History != nil && *p.History)
 }
 
 // kindOf is what a command's plan does.

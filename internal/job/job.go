@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -95,7 +96,12 @@ type Job struct {
 	// ExitCode is the rule for the exit code of a run; by default esnap's.
 	ExitCode func(run.Result) int
 
+	// Remember keeps what the outlets of messages were told, where neither a file nor the
+	// history does; nil: nothing does.
+	Remember tell.Remember
+
 	owner lock.Owner // this run
+	told  *json.RawMessage
 }
 
 // Ended is how a job ended.
@@ -145,7 +151,7 @@ func (j Job) Run(ctx context.Context) Ended {
 	o.Timeout, o.Remote = j.Settings.Timeout, connect.Remote(j.Version)
 
 	j.Dial, j.owner = sync.OnceValues(j.Dial), lock.Owner{Run: o.RunID, Host: o.Host, PID: os.Getpid()} // one connection for all
-	j.Options = o
+	j.Options, j.told = o, new(json.RawMessage)
 	collector := report.NewCollector()
 	all := j.observers(collector)
 	all.Observe(run.Started{File: j.name(), Now: o.Now, DryRun: o.DryRun})

@@ -3,10 +3,12 @@ package job
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"path/filepath"
 	"time"
 
+	"github.com/esnap/esnap/internal/history"
 	"github.com/esnap/esnap/internal/lock"
 	"github.com/esnap/esnap/internal/notice"
 	"github.com/esnap/esnap/internal/plan"
@@ -20,6 +22,7 @@ import (
 type telling struct {
 	j      Job
 	notice notice.Config
+	plan   *plan.Plan // nil: the file was not read
 	seen   *tell.Seen
 	teller *tell.Teller
 }
@@ -36,7 +39,7 @@ func (t *telling) Observe(e run.Event) {
 	t.seen.Observe(e)
 	switch e := e.(type) {
 	case run.Parsed:
-		t.notice = e.Plan.Notice.Over(t.j.Settings.Notice)
+		t.notice, t.plan = e.Plan.Notice.Over(t.j.Settings.Notice), e.Plan
 		if mode := cmp.Or(plan.LockMode(t.j.Settings.Lock), e.Plan.Lock, plan.LockOff); !t.j.MasterOnly && mode == plan.LockOff {
 			t.start()
 		}
@@ -51,7 +54,45 @@ func (t *telling) Observe(e run.Event) {
 const tellTime = endTime - 2*time.Second
 
 func (t *telling) prepare() {
-	t.teller = tell.New(t.notice, tell.Options{RunID: t.j.Options.RunID, Version: t.j.Version, Redact: t.j.Settings.Redact})
+	t.teller = tell.New(t.notice, tell.Options{RunID: t.j.Options.RunID, Version: t.j.Version, Redact: t.j.Settings.Redact, Remember: t.remember()})
+}
+
+// remember is what keeps what was told: the history, for all processes that run the job, and
+// that of this process.
+func (t *telling) remember() tell.Remember {
+	if t.plan != nil && t.j.keepsHistory(t.plan) {
+		return inHistory{t.j, t.plan.Job(t.j.File)}
+	}
+	return t.j.Remember
+}
+
+// inHistory keeps what was told in the records of the runs.
+type inHistory struct {
+	j   Job
+	job string
+}
+
+// Load implements tell.Remember.
+func (h inHistory) Load(ctx context.Context) (json.RawMessage, error) {
+	c, err := h.j.Dial()
+	if err == nil {
+		var told json.RawMessage
+		if told, err = history.Told(ctx, c, h.job); err == nil {
+			return told, nil
+		}
+	}
+	if h.j.Remember != nil {
+		return h.j.Remember.Load(ctx)
+	}
+	return nil, err
+}
+
+// Save implements tell.Remember. The record of this run is written later.
+func (h inHistory) Save(told json.RawMessage) {
+	*h.j.told = told
+	if h.j.Remember != nil {
+		h.j.Remember.Save(told)
+	}
 }
 
 func (t *telling) start() {

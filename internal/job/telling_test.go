@@ -3,6 +3,7 @@ package job
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"io"
 	"log/slog"
 	"net/http"
@@ -182,3 +183,59 @@ func TestMeaning(t *testing.T) {
 	require.Equal(t, Meaning(Interrupted), Meaning(Terminated))
 	require.Empty(t, Meaning(99))
 }
+
+// TestToldOnce: what the history or the process remembers is not told again before a day has
+// passed, and the end of a failure is told.
+func TestToldOnce(t *testing.T) {
+	for name, c := range map[string]struct {
+		keys   string
+		here   bool // the process remembers
+		cut    bool // the history cannot be read
+		wanted []int
+	}{
+		"nothing remembers":           {wanted: []int{1, 2, 2, 3}},
+		"the history":                 {keys: "history: true\n", wanted: []int{1, 1, 2, 3}},
+		"the process":                 {here: true, wanted: []int{1, 1, 2, 3}},
+		"both, and the history fails": {keys: "history: true\n", here: true, cut: true, wanted: []int{1, 1, 2, 3}},
+		"the history fails":           {keys: "history: true\n", cut: true, wanted: []int{1, 2, 2, 3}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := listen(t)
+			m := memory.New(memory.At(now))
+			m.AddIndices("logs-1")
+			if c.cut {
+				m.Fault = func(method string, _ []string) error {
+					if method == "Documents" {
+						return &cluster.Error{Op: "read", Kind: cluster.ErrForbidden, Status: 403}
+					}
+					return nil
+				}
+			}
+			var here kept
+			at := now
+			for i, runs := range []string{"x-", "x-", "logs-", "x-"} { // fails, fails, succeeds, fails
+				at = at.Add(time.Hour)
+				m.SetClock(at)
+				j := newJob(t, c.keys+"name: nightly\n"+strings.Replace(expire, "logs-", runs, 1)+notifies(s.url), m)
+				j.Clock.Now = func() time.Time { return at }
+				if c.here {
+					j.Remember = &here
+				}
+				j.Run(context.Background())
+				hooks := 0
+				for _, p := range s.paths() {
+					if strings.HasPrefix(p, "/hook/") {
+						hooks++
+					}
+				}
+				require.Equal(t, c.wanted[i], hooks, "run %d", i+1)
+			}
+		})
+	}
+}
+
+// kept is a tell.Remember.
+type kept struct{ told json.RawMessage }
+
+func (k *kept) Load(context.Context) (json.RawMessage, error) { return k.told, nil }
+func (k *kept) Save(told json.RawMessage)                     { k.told = told }

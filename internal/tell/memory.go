@@ -19,9 +19,16 @@ const remindAfter = 24*time.Hour - 30*time.Minute
 
 // memory is what outlets were told in earlier runs. A nil one remembers nothing.
 type memory struct {
-	file   string
 	policy string
 	all    map[string]map[string]told // by policy and outlet
+	save   func() error
+}
+
+// Remember keeps what the outlets of one job were told, where no file does.
+type Remember interface {
+	// Load is what Save was last given; nil: nothing.
+	Load(ctx context.Context) (json.RawMessage, error)
+	Save(told json.RawMessage)
 }
 
 // told is the last state of an outlet, and when it got its last message about it.
@@ -55,12 +62,42 @@ func within[T any](ctx context.Context, do func() (T, error)) (T, error) {
 	}
 }
 
+// recallTime is how long a Remember may take: what it keeps matters less than the message.
+const recallTime = 2 * time.Second
+
+// recall reads what a Remember keeps. With an error there is nothing: everything is told.
+func recall(ctx context.Context, r Remember, policy string) *memory {
+	of := map[string]told{}
+	m := &memory{policy: policy, all: map[string]map[string]told{policy: of}}
+	m.save = func() error {
+		text, err := json.Marshal(of)
+		if err == nil {
+			r.Save(text)
+		}
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, recallTime)
+	defer cancel()
+	if text, err := within(ctx, func() (json.RawMessage, error) { return r.Load(ctx) }); err == nil && text != nil {
+		_ = json.Unmarshal(text, &of) // of another version: nothing is known
+	}
+	return m
+}
+
 // remember reads the memory. With an error there is none: everything is told, and nothing
 // is written.
 func remember(ctx context.Context, file, policy string) (*memory, error) {
 	return within(ctx, func() (*memory, error) {
-		m := &memory{file: inFolder(file, "esnap_"+fileName(policy)+".json"), policy: policy, all: map[string]map[string]told{}}
-		text, err := readSmall(m.file)
+		file := inFolder(file, "esnap_"+fileName(policy)+".json")
+		m := &memory{policy: policy, all: map[string]map[string]told{}}
+		m.save = func() error {
+			data, err := json.MarshalIndent(remembered{m.all}, "", "  ")
+			if err == nil {
+				err = replace(file, append(data, '\n'), 0o600)
+			}
+			return err
+		}
+		text, err := readSmall(file)
 		switch {
 		case errors.Is(err, fs.ErrNotExist), err == nil && text == "":
 			return m, nil
@@ -69,7 +106,7 @@ func remember(ctx context.Context, file, policy string) (*memory, error) {
 		}
 		var r remembered
 		if json.Unmarshal([]byte(text), &r) != nil || r.Policies == nil { // an action file may name any file
-			return nil, fmt.Errorf("%s exists and was not written by esnap; it is left unchanged", m.file)
+			return nil, fmt.Errorf("%s exists and was not written by esnap; it is left unchanged", file)
 		}
 		m.all = r.Policies
 		return m, nil
@@ -154,13 +191,7 @@ func (m *memory) keep(ctx context.Context) error {
 	if m == nil {
 		return nil
 	}
-	_, err := within(ctx, func() (struct{}, error) {
-		data, err := json.MarshalIndent(remembered{m.all}, "", "  ")
-		if err == nil {
-			err = replace(m.file, append(data, '\n'), 0o600)
-		}
-		return struct{}{}, err
-	})
+	_, err := within(ctx, func() (struct{}, error) { return struct{}{}, m.save() })
 	return err
 }
 

@@ -32,6 +32,8 @@ type Options struct {
 	// Redact takes the secrets of the connection out of a text. A file that an action file
 	// names must not contain one: it would be sent elsewhere.
 	Redact func(string) string
+	// Remember keeps what was told, if no file does; nil: nothing does.
+	Remember Remember
 	// Attempt is how long one attempt may take, Pause is the time before the second one, and
 	// Grace is how long the end of a run waits for the ping at its start.
 	Attempt, Pause, Grace time.Duration
@@ -112,6 +114,8 @@ func (t *Teller) End(ctx context.Context, s *Summary) (failed []string) {
 		if memory, err = remember(ctx, file, s.Policy); err != nil {
 			failed = append(failed, warning("notify: state", err))
 		}
+	} else if t.o.Remember != nil {
+		memory = recall(ctx, t.o.Remember, s.Policy)
 	}
 	results := make([]chan error, len(t.outlets))
 	changes := make([]Change, len(t.outlets))
