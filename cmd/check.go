@@ -66,7 +66,7 @@ UNKNOWN, also for errors.`,
 	f.Var(&o.IndexTimezone, "index-timezone", "zone of the dates in names of indices")
 	f.BoolVar(&o.Verify, "verify", false, "have every node write to the repositories")
 	f.StringVar(&o.State, "state", "", "file with what earlier checks saw, and the last drill")
-	f.Var(&o.DrillAge, "drill-age", "how old the drill in --state may be (default 31d)")
+	f.Var(&o.DrillAge, "drill-age", "how old the last drill may be (default 31d)")
 	f.StringVar(&o.FailOn, "fail-on", "", "critical: a warning ends with 0")
 	f.StringVar(&o.Attest, "attest", "", "write the result as a signed document to this file")
 	f.StringVar(&o.SigningKey, "signing-key-file", "", "the Ed25519 key for --attest (PKCS#8)")
@@ -150,6 +150,7 @@ func runCheck(c *cobra.Command, app *App, o *checkOptions, args []string) error 
 	}
 	ctx, done := job.WithDeadline(c.Context(), x.s)
 	defer done()
+	options.Drill = lastDrill(ctx, cl, options.Drill)
 	r, err := check.Run(ctx, cl, options)
 	if cause := context.Cause(ctx); cause != nil && c.Context().Err() == nil {
 		return cause

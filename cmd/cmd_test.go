@@ -48,7 +48,9 @@ type console struct {
 	outTTY bool
 	// watch measures and waits, instead of real time.
 	watch cluster.Stopwatch
-	ctx   context.Context
+	// now is the clock, instead of one that stands still.
+	now func() time.Time
+	ctx context.Context
 
 	connected *es.Options
 }
@@ -71,7 +73,7 @@ func (k *console) run(args ...string) (code int, out, errs string) {
 			}
 			return list
 		},
-		Now:            func() time.Time { return now },
+		Now:            k.clock,
 		TerminationLog: k.termination,
 		Connect: func(o es.Options) (cluster.Cluster, error) {
 			k.connected = &o
@@ -80,6 +82,13 @@ func (k *console) run(args ...string) (code int, out, errs string) {
 	}
 	code = Main(k.ctx, app, args)
 	return code, stdout.String(), stderr.String()
+}
+
+func (k *console) clock() time.Time {
+	if k.now != nil {
+		return k.now()
+	}
+	return now
 }
 
 func (k *console) file(text string) string {

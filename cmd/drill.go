@@ -1,6 +1,9 @@
 package cmd
 
 import (
+	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"strings"
@@ -12,6 +15,7 @@ import (
 	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/coverage"
 	"github.com/esnap/esnap/internal/drill"
+	"github.com/esnap/esnap/internal/history"
 	"github.com/esnap/esnap/internal/job"
 	"github.com/esnap/esnap/internal/report"
 	"github.com/esnap/esnap/internal/settings"
@@ -86,11 +90,13 @@ func runDrill(c *cobra.Command, app *App, o *drillOptions, args []string) error 
 			x.log.Debug("waiting", "for", w.For, "elapsed", w.Elapsed.Round(time.Second).String())
 		},
 	}
+	began := x.Watch.Elapsed()
 	r, err := drill.Run(ctx, cl, do)
 	if r == nil {
 		return err
 	}
 	if !x.s.DryRun {
+		x.keepDrill(ctx, cl, r, drillError(r, err), x.Watch.Elapsed()-began)
 		if serr := updateState(o.State, func(state *stateFile) { state.Drill = r }); serr != nil {
 			return serr
 		}
@@ -98,15 +104,54 @@ func runDrill(c *cobra.Command, app *App, o *drillOptions, args []string) error 
 	if werr := o.write(x, r); werr != nil {
 		return werr
 	}
+	if x.s.DryRun && err == nil && r.Failures() == 0 {
+		return nil
+	}
+	return drillError(r, err)
+}
+
+// drillError is an error with the exit code of a drill.
+func drillError(r *drill.Result, err error) error {
 	switch {
 	case err != nil:
 		return err
 	case r.Failures() > 0 || len(r.Left) > 0:
 		return &exit{job.Failed}
-	case r.Passed() == 0 && !x.s.DryRun:
+	case r.Passed() == 0:
 		return &exit{job.Incomplete}
 	}
 	return nil
+}
+
+// keepDrill keeps the result of a drill in the history, where esnap check finds it.
+func (x *session) keepDrill(ctx context.Context, cl cluster.Cluster, r *drill.Result, err error, took time.Duration) {
+	if !x.s.History {
+		return
+	}
+	record := job.NewRecord(x.s, r.Time, history.DrillCommand, Version())
+	record.ExitCode, record.Duration = job.ExitCode(err, true), took.Milliseconds()
+	if err != nil && !errors.As(err, new(*exit)) {
+		record.Error = err.Error()
+	}
+	record.Drill, err = json.Marshal(r)
+	if err != nil {
+		x.log.Warn("the drill is not kept in the history: " + err.Error())
+		return
+	}
+	x.keep(ctx, cl, record)
+}
+
+// lastDrill is the later one of a drill and the last one in the history.
+func lastDrill(ctx context.Context, cl cluster.DocumentReader, known *drill.Result) *drill.Result {
+	text, err := history.LastDrill(ctx, cl)
+	if err != nil || text == nil { // it may not be readable with the rights of a check
+		return known
+	}
+	var r drill.Result
+	if json.Unmarshal(text, &r) != nil || known != nil && !known.Time.Before(r.Time) {
+		return known
+	}
+	return &r
 }
 
 func (o *drillOptions) write(x *session, r *drill.Result) error {

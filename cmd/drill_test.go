@@ -45,6 +45,33 @@ func TestDrill(t *testing.T) {
 		require.Len(t, saved.Drill.Copies, 1)
 		require.NotEmpty(t, saved.Seen)
 	})
+	t.Run("the history keeps it, and a check finds it there", func(t *testing.T) {
+		k := newConsole(t)
+		k.env["ESNAP_HISTORY"] = "true"
+		twentyNights(k, nil)
+		code, _, errs := k.run("drill")
+		require.Equal(t, 0, code, errs)
+		code, out, errs := k.run("history")
+		require.Equal(t, 0, code, errs)
+		require.Regexp(t, `drill +- +0 `, out)
+		code, out, _ = k.run("check", k.file(nightFile))
+		require.Equal(t, 0, code, out)
+		require.Contains(t, out, "drill: 1 index of 1 restored and compared 0s ago")
+		list, err := k.c.Indices(context.Background())
+		require.NoError(t, err)
+		for _, i := range list {
+			i.Stats = &cluster.IndexStats{Docs: 12, Bytes: 1}
+			k.c.AddIndex(*i)
+		}
+		k.c.Advance(time.Second)
+		state := filepath.Join(t.TempDir(), "state.json")
+		k.env["ESNAP_HISTORY"] = "false"
+		code, _, _ = k.run("drill", "--state", state) // only in the file
+		require.Equal(t, 1, code)
+		code, out, _ = k.run("check", k.file(nightFile), "--state", state)
+		require.Equal(t, 2, code, out)
+		require.Contains(t, out, "the copy has 10 documents", "the later one counts")
+	})
 	t.Run("other documents than in the cluster", func(t *testing.T) {
 		k := newConsole(t)
 		twentyNights(k, nil)

@@ -210,10 +210,15 @@ func (x *session) recorded(ctx context.Context, cl cluster.Cluster, command stri
 	if x.server != nil {
 		r.Summary.Server = x.server.String()
 	}
+	x.keep(ctx, cl, r)
+	return err
+}
+
+// keep writes a record. That it cannot be written is a warning.
+func (x *session) keep(ctx context.Context, cl cluster.Cluster, r history.Record) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTime)
 	defer cancel()
 	if wrong := history.Write(ctx, cl, r, x.s.Redact); wrong != nil {
 		x.log.Warn("the record of this command was not written to the history: " + wrong.Error())
 	}
-	return err
 }

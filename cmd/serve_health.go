@@ -115,10 +115,11 @@ func (h *health) look(ctx context.Context) (serve.Health, []history.Record) {
 	fresh.Ready = true
 	past, _ := history.List(ctx, c, pastRuns) // without the right to read it there is none
 	fresh.Past = newest(past)
+	drilled := lastDrill(ctx, c, nil)
 	for _, f := range h.v.files.valid() {
 		result := serve.Check{Level: check.Unknown, Findings: []string{}, Count: map[[2]string]int{}, At: h.v.app.Now()}
 		r, err := check.Run(ctx, c, check.Options{
-			Now: h.v.app.Now(), Plan: f.plan, Grace: 2 * time.Hour, StalledAfter: 12 * time.Hour,
+			Now: h.v.app.Now(), Plan: f.plan, Grace: 2 * time.Hour, StalledAfter: 12 * time.Hour, Drill: drilled, DrillAge: 31 * 24 * time.Hour,
 			Rules: coverage.Rules{Zones: []*time.Location{time.UTC}, Settle: coverage.DefaultSettle},
 		})
 		if err != nil {
@@ -179,7 +180,12 @@ func (h *health) metrics(w io.Writer) error {
 	}
 	success := map[string]time.Time{}
 	latest := map[string]*history.Record{}
+	drilled := false
 	for i, r := range h.past {
+		if r.Command == history.DrillCommand && r.ExitCode == 0 && !drilled {
+			drilled = true
+			list = append(list, tell.DrillSample(r.Started))
+		}
 		if r.Job == "" {
 			continue
 		}

@@ -20,8 +20,10 @@ const (
 	keepFor = 90 * 24 * time.Hour
 	// prune is how many old records one run deletes.
 	prune = 50
-	// toldAmong is among how many records Told looks.
-	toldAmong = 100
+	// lastAmong is among how many records the last one of a job is looked for.
+	lastAmong = 100
+	// drillAmong is among how many records LastDrill looks.
+	drillAmong = 1000
 	// maxText is the length of a text in a record that is too large.
 	maxText = 300
 )
@@ -43,17 +45,29 @@ type Record struct {
 	Version  string    `json:"esnap_version,omitempty"`
 	// Told is what the outlets of messages were told, for the next run of the job.
 	Told json.RawMessage `json:"told,omitempty"`
-	// Summary is left out of lists.
-	Summary *Summary `json:"summary,omitempty"`
+	// Left is what the run left in repositories, for the next run of the job.
+	Left json.RawMessage `json:"left,omitempty"`
+	// Drill is the result of a drill. It and Summary are left out of lists.
+	Drill   json.RawMessage `json:"drill,omitempty"`
+	Summary *Summary        `json:"summary,omitempty"`
 }
 
 // Told is what the outlets of messages were told by the last run of a job that is among
 // the newest records; nil: not known.
 func Told(ctx context.Context, c cluster.DocumentReader, job string) (json.RawMessage, error) {
-	list, err := List(ctx, c, toldAmong)
+	return last(ctx, c, job, func(r Record) json.RawMessage { return r.Told })
+}
+
+// Left is what the last run of a job left in repositories; nil: not known.
+func Left(ctx context.Context, c cluster.DocumentReader, job string) (json.RawMessage, error) {
+	return last(ctx, c, job, func(r Record) json.RawMessage { return r.Left })
+}
+
+func last(ctx context.Context, c cluster.DocumentReader, job string, of func(Record) json.RawMessage) (json.RawMessage, error) {
+	list, err := List(ctx, c, lastAmong)
 	for _, r := range list {
-		if r.Job == job && r.Told != nil {
-			return r.Told, nil
+		if v := of(r); r.Job == job && v != nil {
+			return v, nil
 		}
 	}
 	return nil, err
@@ -94,6 +108,21 @@ type Item struct {
 // ID is the id of a record: ids sort as the runs began.
 func ID(started time.Time, run string) string {
 	return started.UTC().Format("20060102T150405Z") + "-" + run[:min(len(run), 8)]
+}
+
+// DrillCommand is the command of records of drills.
+const DrillCommand = "drill"
+
+// LastDrill is the result of the last drill that is among the newest records; nil: none is.
+func LastDrill(ctx context.Context, c cluster.DocumentReader) (json.RawMessage, error) {
+	list, err := List(ctx, c, drillAmong)
+	for _, r := range list {
+		if r.Command == DrillCommand {
+			whole, err := Read(ctx, c, r.ID)
+			return whole.Drill, err
+		}
+	}
+	return nil, err
 }
 
 // Write keeps a record and deletes those that are too old. Secrets are taken out of all
@@ -199,7 +228,7 @@ func walk(v any, redact func(string) string) any {
 
 // List lists the newest records, newest first, without their summaries.
 func List(ctx context.Context, c cluster.DocumentReader, limit int) ([]Record, error) {
-	docs, err := c.Documents(ctx, cluster.DocumentQuery{Index: cluster.HistoryIndex, Limit: limit, Without: []string{"summary"}})
+	docs, err := c.Documents(ctx, cluster.DocumentQuery{Index: cluster.HistoryIndex, Limit: limit, Without: []string{"summary", "drill"}})
 	if err != nil {
 		return nil, err
 	}

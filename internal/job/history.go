@@ -3,11 +3,15 @@ package job
 import (
 	"cmp"
 	"context"
+	"encoding/json"
+	"maps"
 	"os"
 	"os/user"
+	"slices"
 	"strconv"
 	"time"
 
+	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/history"
 	"github.com/esnap/esnap/internal/lock"
 	"github.com/esnap/esnap/internal/plan"
@@ -37,11 +41,77 @@ func newRecord(s *settings.Settings, started time.Time, command, version string,
 type record struct {
 	j       Job
 	reached bool
+	left    left
+}
+
+// left notes what a run leaves in repositories, by their names: the snapshots with their
+// starts.
+type left map[string]map[string]time.Time
+
+func (l left) note(repository, name string, start time.Time) {
+	if l[repository] == nil {
+		l[repository] = map[string]time.Time{}
+	}
+	l[repository][name] = start
+}
+
+func (l left) observe(e run.Event, began time.Time) {
+	switch e := e.(type) {
+	case run.Selected:
+		items := slices.Clone(e.Selection.Selected)
+		for _, s := range e.Selection.Spared {
+			items = append(items, s.Item)
+		}
+		for _, it := range items {
+			if s, is := it.(*cluster.Snapshot); is && s.State != cluster.InProgress && e.Step.Source() != "" {
+				l.note(e.Step.Source(), s.Name, s.Start)
+			}
+		}
+	case run.Outcome:
+		switch o := e.Outcome; {
+		case o.What != "snapshot":
+		case o.Verb == cluster.VerbCreate && (o.Result == cluster.Done || o.Result == cluster.Adopted):
+			l.note(o.Repository, o.Name, began)
+		case o.Verb == cluster.VerbDelete:
+			delete(l[o.Repository], o.Name)
+		}
+	}
+}
+
+// newest is the newest snapshot of each repository, as JSON; nil: nothing is known.
+func (l left) newest() json.RawMessage {
+	all := map[string]run.Left{}
+	for repository, names := range l {
+		for _, name := range slices.Sorted(maps.Keys(names)) {
+			if at := names[name]; !at.IsZero() && !at.Before(all[repository].Start) {
+				all[repository] = run.Left{Snapshot: name, Start: at}
+			}
+		}
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	text, _ := json.Marshal(all) // texts and times
+	return text
+}
+
+// before is what the last run of the job left, by the history; nil: nothing is known.
+func (j Job) before(ctx context.Context, c cluster.Cluster, p *plan.Plan) map[string]run.Left {
+	if p.File == "" || !j.Settings.History && (p.History == nil || !*p.History) || j.Settings.NoHistory() || len(p.RepositoryNames()) == 0 {
+		return nil
+	}
+	text, err := history.Left(ctx, c, p.Job(j.File))
+	if err != nil || text == nil {
+		return nil
+	}
+	var all map[string]run.Left
+	_ = json.Unmarshal(text, &all) // of another version: nothing is known
+	return all
 }
 
 // newHistory is the observer that keeps the history. A dry run keeps none.
 func newHistory(j Job) run.Observer {
-	return &record{j: j}
+	return &record{j: j, left: left{}}
 }
 
 // Observe implements run.Observer.
@@ -49,6 +119,7 @@ func (h *record) Observe(e run.Event) {
 	if _, ok := e.(run.Connected); ok {
 		h.reached = true
 	}
+	h.left.observe(e, h.j.Options.Now)
 }
 
 // End implements Ender. A record that cannot be written is a warning in the log.
@@ -67,7 +138,7 @@ func (h *record) End(ctx context.Context, e Ended) {
 	r := newRecord(h.j.Settings, e.Report.Now, command, h.j.Version, h.j.owner)
 	r.Job, r.Reason = e.Plan.Job(h.j.File), h.j.Reason
 	r.Duration, r.ExitCode, r.Error = e.Report.DurationMS, e.Code, e.Report.Error
-	r.Summary, r.Told = summary(e.Report), *h.j.told
+	r.Summary, r.Told, r.Left = summary(e.Report), *h.j.told, h.left.newest()
 	for _, a := range r.Summary.Actions {
 		r.Error = cmp.Or(r.Error, a.Error)
 	}

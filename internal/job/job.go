@@ -245,7 +245,7 @@ func (j Job) run(ctx context.Context, o run.Options, obs run.Observer, e *Ended)
 	}
 	var hookErr error
 	stage, err := j.locked(ctx, cl, o, obs, e, func(o run.Options) {
-		e.begun = true
+		e.begun, o.Left = true, j.before(ctx, cl, p)
 		if hookErr = j.hook(ctx, obs, p, run.HookBefore, 0); hookErr == nil {
 			e.Result = run.Run(ctx, p, cl, o, obs)
 		}

@@ -31,6 +31,8 @@ type Options struct {
 	Only, Skip []string
 	// Force goes through refusals of planners and of changed repositories.
 	Force bool
+	// Left is what the last run of the job left in repositories, as far as it is known.
+	Left map[string]Left
 	// Holds keep items from all deleting actions, also with guards off.
 	Holds []guard.Hold
 	// MaxItems, if set, replaces the brakes of all deleting actions.
@@ -230,6 +232,42 @@ func (r *runner) repositories(ctx context.Context) error {
 			for _, d := range st.Drift {
 				r.warn("repository %s: %s; ensure: update changes it", spec.Name, d)
 			}
+		}
+	}
+	return r.lost(ctx)
+}
+
+// Left is what the last run of a job left in a repository: its newest snapshot, and when
+// that began.
+type Left struct {
+	Snapshot string    `json:"snapshot"`
+	Start    time.Time `json:"start"`
+}
+
+// lost compares the repositories with what the last run left there, as far as it is known.
+// If its newest snapshot is missing together with all older ones, another place is mounted
+// there: the run ends. If only that one is missing, somebody deleted it.
+func (r *runner) lost(ctx context.Context) error {
+	for _, name := range r.plan.RepositoryNames() {
+		left, known := r.o.Left[name]
+		if !known || r.o.Force || slices.Contains(r.registered, name) {
+			continue
+		}
+		list, err := r.lister.Snapshots(ctx, name, false)
+		if err != nil {
+			continue // the actions on it say it
+		}
+		older := slices.ContainsFunc(list, func(s *cluster.Snapshot) bool { return !s.Start.IsZero() && !s.Start.After(left.Start) })
+		there := slices.ContainsFunc(list, func(s *cluster.Snapshot) bool { return s.Name == left.Snapshot })
+		switch {
+		case there:
+		case older:
+			r.warn("snapshot %s, the newest that the last run of this job left in repository %s, is not there any more", left.Snapshot, name)
+		default:
+			r.notReady = name
+			refused := cluster.Refuse("repository %s contains neither %s, the newest snapshot that the last run of this job left there, nor any older one; nothing was changed",
+				name, left.Snapshot)
+			return cluster.WithHint(refused, "check that the right storage is mounted on every node; if the snapshots were deleted on purpose: esnap run --force %s", r.plan.File)
 		}
 	}
 	return nil

@@ -48,8 +48,9 @@ var (
 	exitCode    = Metric{"esnap_last_run_exit_code", "Exit code of the last run."}
 	checkStatus = Metric{"esnap_check_status", "What the check of the file said: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN."}
 	checkFound  = Metric{"esnap_check_findings", "Findings of the check that are not OK, by what they are about."}
+	drillPassed = Metric{"esnap_restore_drill_success_timestamp_seconds", "When the last drill that passed began, by the history."}
 	fileValid   = Metric{"esnap_file_valid", "Whether the current content of the action file is used: 1 or 0."}
-	Served      = []Metric{nextRun, runningNow, exitCode, checkStatus, checkFound, fileValid}
+	Served      = []Metric{nextRun, runningNow, exitCode, checkStatus, checkFound, fileValid, drillPassed}
 	Metrics     = append([]Metric{buildInfo, lastRun, success, runStatus, runDuration, interval, actionTime, actionItems,
 		snapshots, newestGood, oldestGood}, Served...)
 )

@@ -50,6 +50,9 @@ func SuccessSample(job string, began time.Time) Sample {
 	return one(success, "policy", job, seconds(began))
 }
 
+// DrillSample is when the last drill that passed began.
+func DrillSample(began time.Time) Sample { return Sample{drillPassed, nil, seconds(began)} }
+
 // PastSamples are the numbers of a run of which only a record is known.
 func PastSamples(job string, began time.Time, took time.Duration, code int) []Sample {
 	state := Error
