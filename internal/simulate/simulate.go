@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/esnap/esnap/internal/cluster"
@@ -196,7 +197,7 @@ func (s *simulation) night(ctx context.Context, number int, failure Failure) (Ni
 	s.create(at)
 	s.c.SetClock(at)
 	n := Night{Number: number, Date: at.Format("2006-01-02"), Failure: failure}
-	heard := &heard{deleted: map[string]string{}, snapshots: map[string]string{}}
+	heard := newHeard()
 	if failure != Missed {
 		s.c.SnapshotEnds = endings(failure, at)
 		result := run.Run(ctx, s.Plan, s.c, run.Options{Now: at, Watch: &watch{c: s.c}, Timeout: time.Minute}, heard)
@@ -208,7 +209,7 @@ func (s *simulation) night(ctx context.Context, number int, failure Failure) (Ni
 		}
 	}
 	s.c.ForgetCalls()
-	n.DeletedIndices, n.DeletedSnapshots = len(heard.deleted), len(heard.snapshots)
+	n.DeletedIndices, n.DeletedSnapshots = heard.count-len(heard.snapshots), len(heard.snapshots)
 	return n, s.account(ctx, &n, heard, at)
 }
 
@@ -289,6 +290,7 @@ func (s *simulation) account(ctx context.Context, n *Night, heard *heard, at tim
 		if !now[key] {
 			for _, i := range holds {
 				s.copies[i]--
+				heard.copyGone(i, key[:strings.LastIndex(key, "/")])
 			}
 			delete(s.seen, key)
 		}
@@ -336,8 +338,18 @@ func (s *simulation) complete(x *cluster.Snapshot) []string {
 
 // heard is what a run deleted, and which action did.
 type heard struct {
-	deleted, snapshots map[string]string
+	snapshots map[string]deletion // by repository and name
+	lost      map[string]deletion // by index: the last one of it or of a copy of it
+	count     int
 }
+
+// deletion is the action that deleted something, and the place in the order of deletions.
+type deletion struct {
+	action string
+	place  int
+}
+
+func newHeard() *heard { return &heard{snapshots: map[string]deletion{}, lost: map[string]deletion{}} }
 
 // Observe implements run.Observer.
 func (h *heard) Observe(e run.Event) {
@@ -345,24 +357,26 @@ func (h *heard) Observe(e run.Event) {
 	if !ok || o.Outcome.Verb != cluster.VerbDelete || o.Outcome.Result != cluster.Done {
 		return
 	}
-	action := fmt.Sprintf("action %s (%s)", o.Step.ID, o.Step.Kind)
+	h.count++
+	d := deletion{fmt.Sprintf("action %s (%s)", o.Step.ID, o.Step.Kind), h.count}
 	if o.Outcome.What == "index" {
-		h.deleted[o.Outcome.Name] = action
+		h.lose(o.Outcome.Name, d)
 	} else {
-		h.snapshots[o.Outcome.Repository+"/"+o.Outcome.Name] = action
+		h.snapshots[o.Outcome.Repository+"/"+o.Outcome.Name] = d
 	}
 }
 
-// by is the action that lost an index.
-func (h *heard) by(index string) string {
-	if action := h.deleted[index]; action != "" {
-		return action
+func (h *heard) lose(index string, d deletion) {
+	if d.place >= h.lost[index].place {
+		h.lost[index] = d
 	}
-	for _, action := range h.snapshots {
-		return action
-	}
-	return ""
 }
+
+// copyGone notes that a snapshot with a copy of an index was deleted.
+func (h *heard) copyGone(index, snapshot string) { h.lose(index, h.snapshots[snapshot]) }
+
+// by is the action that lost an index: the last one that deleted it or a copy of it.
+func (h *heard) by(index string) string { return h.lost[index].action }
 
 // watch is a stopwatch on which sleeping takes no time.
 type watch struct {

@@ -78,6 +78,31 @@ func TestSimulate(t *testing.T) {
 		night := r.Nights[r.number(r.Lost()[0].Until)]
 		require.Contains(t, night.Lost, r.Lost()[0].Index)
 	})
+	t.Run("of two actions that delete snapshots, the one with the copy is named", func(t *testing.T) {
+		file := strings.NewReplacer("EXPIRY", calendar, "DAYS", "7", "REQUIRE", copies, "CONTINUE", "false").Replace(night) + `  4:
+    action: snapshot
+    options: {repository: backups, name: 'other-%Y%m%d%H%M%S', once_per: day}
+    filters: [{filtertype: pattern, kind: prefix, value: other-}]
+  5:
+    action: delete_snapshots
+    options: {repository: backups, ignore_empty_list: true}
+    filters: [{filtertype: pattern, kind: prefix, value: other-}, {filtertype: retain, last: 3}]
+`
+		file = strings.Replace(file, "filters: ["+calendar+"]", "filters: [{filtertype: pattern, kind: prefix, value: logs-}, "+calendar+"]", 1)
+		p, err := plan.Parse("night.yml", []byte(file), plan.Options{})
+		require.NoError(t, err)
+		for range 3 { // not by the order of a map
+			r, err := Run(t.Context(), Options{Plan: p, From: time.Date(2027, 1, 1, 1, 0, 0, 0, time.UTC), Nights: 40,
+				Indices: []string{"logs-%Y.%m.%d", "other-%Y.%m.%d"}, RequireDays: 100, Rules: coverage.Rules{Settle: coverage.DefaultSettle}})
+			require.NoError(t, err)
+			require.NotEmpty(t, r.Lost())
+			for _, d := range r.Lost() {
+				if strings.HasPrefix(d.Index, "logs-") {
+					require.Equal(t, "action 2 (delete_snapshots)", d.LostBy, d.Index)
+				}
+			}
+		}
+	})
 	t.Run("an index that is deleted before a complete copy exists", func(t *testing.T) {
 		r := simulated(t, 30, 1, 0, cover, ", guards: off", map[int]Failure{10: Failed, 11: Failed, 12: Failed})
 		require.NotEmpty(t, r.Lost())
