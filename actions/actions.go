@@ -19,6 +19,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/esnap/esnap/internal/clock"
 	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/restore"
 	"github.com/esnap/esnap/internal/strftime"
@@ -131,7 +132,7 @@ type Copies struct {
 type Env struct {
 	Cluster cluster.Cluster
 	Now     time.Time // the run's one reading of the clock, in the action's time zone
-	Watch   cluster.Stopwatch
+	Watch   clock.Stopwatch
 	// Origin says who runs the action: esnap's version, the run's id, the host and the
 	// action's description.
 	Origin cluster.Origin

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/esnap/esnap/internal/clock"
 	"github.com/esnap/esnap/internal/cluster"
 )
 
@@ -336,7 +337,7 @@ func (d *deletion) stillThere(ctx context.Context, names []string) (map[string]b
 	}
 	short, cancel := context.WithTimeout(context.WithoutCancel(ctx), afterEnd)
 	defer cancel()
-	clock := cluster.RealTime()
+	clock := clock.RealTime()
 	for {
 		there, err := d.present(short, names)
 		open := false

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/dates"
+	"github.com/esnap/esnap/internal/series"
 	"github.com/esnap/esnap/internal/strftime"
 )
 
@@ -180,9 +182,9 @@ func (a *Snapshot) SameSeries(now time.Time) func(string) bool {
 // with the number that is added after a failed try.
 func (a *Snapshot) sameSeries(name string) func(string) bool {
 	if strings.HasPrefix(a.Name, "<") {
-		series := cluster.SeriesOfName(name)
-		_, _, dated := cluster.FindDate(name)
-		return func(other string) bool { return dated && cluster.SeriesOfName(other).Key == series.Key }
+		of := series.OfName(name)
+		_, _, dated := dates.Find(name)
+		return func(other string) bool { return dated && series.OfName(other).Key == of.Key }
 	}
 	names := strftime.Names(a.Name)
 	return func(other string) bool {

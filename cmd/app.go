@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/esnap/esnap/internal/clock"
 	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/es"
 	"github.com/esnap/esnap/internal/job"
@@ -43,7 +44,7 @@ type App struct {
 	// ErrColumns is the width of the terminal that Err is; 0: not known.
 	ErrColumns int
 	// Watch measures and waits; nil: real time.
-	Watch cluster.Stopwatch
+	Watch clock.Stopwatch
 
 	screen  io.Writer // Err as it is, for progress: it steers the terminal
 	redact  func(string) string
@@ -58,7 +59,7 @@ type App struct {
 func Main(ctx context.Context, app *App, args []string) int {
 	app.screen = app.Err
 	if app.Watch == nil {
-		app.Watch = cluster.RealTime()
+		app.Watch = clock.RealTime()
 	}
 	defer func() {
 		for _, done := range app.closers {

@@ -26,6 +26,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/stretchr/testify/require"
 
+	"github.com/esnap/esnap/internal/clock"
 	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/es"
 	"github.com/esnap/esnap/internal/memory"
@@ -164,7 +165,7 @@ func (w *canaryWorld) run(line string, after time.Duration, connect func(es.Opti
 	args := strings.Split(w.words.Replace(line), " ")
 	var out, errs bytes.Buffer
 	app := &App{
-		In: strings.NewReader(""), Out: &out, Err: &errs, Now: func() time.Time { return now }, Connect: connect, Watch: cluster.NoSleep(cluster.RealTime()), TerminationLog: filepath.Join(w.dir, "termination"),
+		In: strings.NewReader(""), Out: &out, Err: &errs, Now: func() time.Time { return now }, Connect: connect, Watch: clock.NoSleep(clock.RealTime()), TerminationLog: filepath.Join(w.dir, "termination"),
 		Env: func(n string) (string, bool) { v, ok := w.env[n]; return v, ok },
 		Environ: func() (list []string) {
 			for n, v := range w.env {

@@ -9,7 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/dates"
+	"github.com/esnap/esnap/internal/series"
 	"github.com/esnap/esnap/internal/terminal"
 )
 
@@ -30,9 +31,9 @@ func chooseDay(c *cobra.Command, app *App, o *restoreOptions) error {
 	days := map[string][]string{} // the days of a family, as far as snapshots contain them
 	for _, s := range snapshots {
 		for _, i := range s.Indices {
-			start, _, dated := cluster.Period(i)
-			if day := start.Format(time.DateOnly); dated && s.HoldsGood(i) && !slices.Contains(days[cluster.Family(i)], day) {
-				days[cluster.Family(i)] = append(days[cluster.Family(i)], day)
+			start, _, dated := dates.Period(i)
+			if day := start.Format(time.DateOnly); dated && s.HoldsGood(i) && !slices.Contains(days[series.Family(i)], day) {
+				days[series.Family(i)] = append(days[series.Family(i)], day)
 			}
 		}
 	}

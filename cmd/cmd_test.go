@@ -24,6 +24,7 @@ import (
 
 	"github.com/esnap/esnap/actions"
 	"github.com/esnap/esnap/filters"
+	"github.com/esnap/esnap/internal/clock"
 	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/es"
 	"github.com/esnap/esnap/internal/memory"
@@ -47,7 +48,7 @@ type console struct {
 	// outTTY: stdout is a terminal, too.
 	outTTY bool
 	// watch measures and waits, instead of real time.
-	watch cluster.Stopwatch
+	watch clock.Stopwatch
 	// now is the clock, instead of one that stands still.
 	now func() time.Time
 	ctx context.Context

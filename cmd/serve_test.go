@@ -17,6 +17,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/esnap/esnap/internal/clock"
 	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/es"
 	"github.com/esnap/esnap/internal/history"
@@ -68,7 +69,7 @@ func serveIn(t *testing.T, c cluster.Cluster, args ...string) *process {
 	p.stop = stop
 	home := t.TempDir()
 	app := &App{
-		In: strings.NewReader(""), Out: &p.out, Err: &p.errs, Now: time.Now, Watch: cluster.RealTime(),
+		In: strings.NewReader(""), Out: &p.out, Err: &p.errs, Now: time.Now, Watch: clock.RealTime(),
 		Env:     only("HOME", home),
 		Connect: func(es.Options) (cluster.Cluster, error) { return c, nil },
 	}
@@ -326,7 +327,7 @@ func TestServeCommand(t *testing.T) {
 	ctx, stop := context.WithCancelCause(t.Context())
 	began := time.Now()
 	app := &App{
-		In: strings.NewReader(""), Out: &p.out, Err: &p.errs, Now: time.Now, Watch: cluster.RealTime(),
+		In: strings.NewReader(""), Out: &p.out, Err: &p.errs, Now: time.Now, Watch: clock.RealTime(),
 		Env: only("ESNAP_API_KEY", "geheim-geheim"),
 		Environ: func() []string {
 			return append(os.Environ(), "ESNAP_API_KEY=geheim-geheim", "ESNAP_OTHER=geheim", "ESNAP_LOG_LEVEL=info", "KEPT=yes")

@@ -16,6 +16,7 @@ import (
 	"github.com/esnap/esnap/filters"
 	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/coverage"
+	"github.com/esnap/esnap/internal/dates"
 	"github.com/esnap/esnap/internal/job"
 	"github.com/esnap/esnap/internal/plan"
 	"github.com/esnap/esnap/internal/report"
@@ -88,7 +89,7 @@ func runSimulate(c *cobra.Command, app *App, o *simulateOptions, file string) er
 			return err
 		}
 		for _, i := range live {
-			if pattern, ok := cluster.DayPattern(i.Name); ok && !i.System && !slices.Contains(so.Indices, pattern) {
+			if pattern, ok := dates.DayPattern(i.Name); ok && !i.System && !slices.Contains(so.Indices, pattern) {
 				so.Indices = append(so.Indices, pattern)
 			}
 		}

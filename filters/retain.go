@@ -10,6 +10,7 @@ import (
 
 	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/coverage"
+	"github.com/esnap/esnap/internal/series"
 )
 
 // Retain matches the snapshots that no rule of it retains (esnap's own filter). One rule
@@ -36,7 +37,7 @@ type Retain struct {
 	Settle            time.Duration  `yaml:"settle" doc:"a copy of an index is complete if its snapshot was started this long after the index's period had ended"`
 
 	zone   *time.Location
-	series func(*cluster.Snapshot) cluster.Series
+	series func(*cluster.Snapshot) series.Series
 }
 
 func newRetain() Filter {
@@ -71,7 +72,7 @@ func (f *Retain) Validate(list cluster.ListKind, _ map[string]bool) error {
 	}
 	f.zone = zone
 	if list == cluster.Snapshots && f.series == nil {
-		f.GroupBy(cluster.SeriesOf(f.Series))
+		f.GroupBy(series.Of(f.Series))
 	}
 	return errors.Join(errs...)
 }
@@ -90,7 +91,7 @@ func (f *Retain) cover() time.Duration {
 }
 
 // GroupBy sets which snapshots are one series.
-func (f *Retain) GroupBy(series func(*cluster.Snapshot) cluster.Series) { f.series = series }
+func (f *Retain) GroupBy(series func(*cluster.Snapshot) series.Series) { f.series = series }
 
 // Reach is how far back the option cover reaches; 0: it is not given.
 func (f *Retain) Reach() time.Duration { return f.cover() }
@@ -121,7 +122,7 @@ func (f *Retain) JudgeAmong(ctx context.Context, now time.Time, items, among []c
 			return nil, err
 		}
 	}
-	_, series := cluster.BySeries(all, f.series)
+	_, series := series.Group(all, f.series)
 	selected := map[*cluster.Snapshot]bool{}
 	for _, s := range cluster.Of[*cluster.Snapshot](items) {
 		selected[s] = true

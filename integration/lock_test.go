@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/esnap/esnap/cmd"
+	"github.com/esnap/esnap/internal/clock"
 	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/es"
 	"github.com/esnap/esnap/internal/history"
@@ -112,7 +113,7 @@ func TestRunLock(t *testing.T) {
 		require.Equal(e, []string{e.prefix + "kept"}, e.indices())
 
 		// A lock that is released by hand while its run deletes: the run deletes nothing more.
-		l, err := lock.Acquire(ctx, client, job, lock.Options{Owner: lock.Owner{Run: "mine"}, Watch: cluster.RealTime(), Wall: time.Now})
+		l, err := lock.Acquire(ctx, client, job, lock.Options{Owner: lock.Owner{Run: "mine"}, Watch: clock.RealTime(), Wall: time.Now})
 		require.NoError(e, err)
 		deletion := cluster.DeleteIndices{Names: []string{"x"}}
 		require.NoError(e, l.Check(ctx, deletion))

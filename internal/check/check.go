@@ -17,6 +17,7 @@ import (
 	"github.com/esnap/esnap/internal/drill"
 	"github.com/esnap/esnap/internal/lock"
 	"github.com/esnap/esnap/internal/plan"
+	"github.com/esnap/esnap/internal/series"
 )
 
 // Level is how bad a finding is. The numbers are the exit codes of plug-ins for Nagios.
@@ -269,7 +270,7 @@ func (k *checker) age(name string, list []*cluster.Snapshot, most time.Duration)
 // everySeries checks all series that the repositories contain.
 func (k *checker) everySeries() {
 	for _, r := range k.repositories {
-		keys, groups := cluster.BySeries(r.Snapshots, cluster.SeriesOf(nil))
+		keys, groups := series.Group(r.Snapshots, series.Of(nil))
 		if len(keys) == 0 {
 			k.add(Critical, "repository", r.Name, "contains no snapshot", "")
 		}

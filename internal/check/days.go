@@ -8,6 +8,8 @@ import (
 	"github.com/esnap/esnap/actions"
 	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/coverage"
+	"github.com/esnap/esnap/internal/dates"
+	"github.com/esnap/esnap/internal/series"
 	"github.com/esnap/esnap/internal/strftime"
 )
 
@@ -75,7 +77,7 @@ func (s State) grade(gapsOK bool) Level {
 func (k *checker) lives(repositories []Repository) map[string][]coverage.Life {
 	lives := map[string][]coverage.Life{}
 	for _, r := range repositories {
-		keys, groups := cluster.BySeries(r.Snapshots, cluster.SeriesOf(nil))
+		keys, groups := series.Group(r.Snapshots, series.Of(nil))
 		for _, key := range keys {
 			for _, l := range coverage.Lives(groups[key], k.live, k.Rules) {
 				lives[l.Name] = append(lives[l.Name], l)
@@ -131,7 +133,7 @@ func (k *checker) day(name string, t time.Time, lives []coverage.Life) Day {
 		}
 	}
 	d.Others = max(len(numbers)-1, 0)
-	_, end, dated := cluster.Period(name)
+	_, end, dated := dates.Period(name)
 	due := !dated || k.Now.After(end.Add(k.Rules.Settle+k.interval()+k.Grace))
 	switch {
 	case complete != nil:

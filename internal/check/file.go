@@ -13,8 +13,10 @@ import (
 	"github.com/esnap/esnap/actions"
 	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/coverage"
+	"github.com/esnap/esnap/internal/dates"
 	"github.com/esnap/esnap/internal/plan"
 	"github.com/esnap/esnap/internal/run"
+	"github.com/esnap/esnap/internal/series"
 	"github.com/esnap/esnap/repository"
 )
 
@@ -187,7 +189,7 @@ func patterns(snapshots []*cluster.Snapshot, live []*cluster.Index, p *plan.Plan
 			return
 		}
 		known[name] = true
-		if pattern, ok := cluster.DayPattern(name); ok {
+		if pattern, ok := dates.DayPattern(name); ok {
 			seen[pattern] = true
 		}
 	}
@@ -213,7 +215,7 @@ func (k *checker) unselected() {
 	}
 	families := map[string]int{}
 	for _, i := range k.Plan.NeverSaved(users) {
-		families[cluster.Family(i.Name)]++
+		families[series.Family(i.Name)]++
 	}
 	for _, f := range slices.Sorted(maps.Keys(families)) {
 		k.add(Warning, "family", f, fmt.Sprintf("no snapshot action of the file selects %s", cluster.Count(families[f], "index")), "")

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/dates"
 )
 
 // Rules say when an index is written to no more.
@@ -203,15 +204,15 @@ func bornBetween(live *cluster.Index, life *Life, s *cluster.Snapshot) bool {
 
 // ending is when an index is written to for the last time.
 type ending struct {
-	cluster.Span
+	dates.Span
 	at   time.Time // zero: not known
 	next string    // the index that follows after a rollover: if a snapshot contains it, this one has ended
 }
 
 func endOf(name string, i *cluster.Index, live map[string]*cluster.Index, rules Rules) ending {
 	e := ending{}
-	next, counted := cluster.Generation(name)
-	if p := cluster.PeriodOf(name, rules.Zones...); !counted && !p.Disagree {
+	next, counted := dates.Generation(name)
+	if p := dates.PeriodOf(name, rules.Zones...); !counted && !p.Disagree {
 		e.Span = p.Span
 		if !p.End.IsZero() {
 			e.at = p.End.Add(rules.Settle)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/esnap/esnap/internal/clock"
 	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/connect"
 	"github.com/esnap/esnap/internal/es"
@@ -32,7 +33,7 @@ type Host struct {
 	Now      func() time.Time
 	Local    *time.Location
 	Version  string
-	Watch    cluster.Stopwatch // nil: real time
+	Watch    clock.Stopwatch // nil: real time
 	// TerminationLog is the file for the last words of a run, if it exists; empty: none.
 	TerminationLog string
 	// Connect makes the cluster; nil speaks HTTP.

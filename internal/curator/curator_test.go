@@ -17,6 +17,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/esnap/esnap/internal/clock"
 	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/es"
 	"github.com/esnap/esnap/internal/memory"
@@ -24,11 +25,11 @@ import (
 
 // hurried is a stopwatch on which every pause is over at once, and counts in full.
 type hurried struct {
-	cluster.Stopwatch
+	clock.Stopwatch
 	slept atomic.Int64
 }
 
-func newHurried() *hurried { return &hurried{Stopwatch: cluster.RealTime()} }
+func newHurried() *hurried { return &hurried{Stopwatch: clock.RealTime()} }
 
 func (h *hurried) Elapsed() time.Duration {
 	return h.Stopwatch.Elapsed() + time.Duration(h.slept.Load())

@@ -12,15 +12,18 @@ import (
 	"strings"
 	"time"
 
+	"github.com/esnap/esnap/internal/clock"
 	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/coverage"
+	"github.com/esnap/esnap/internal/dates"
 	"github.com/esnap/esnap/internal/rename"
+	"github.com/esnap/esnap/internal/series"
 )
 
 // Options say what is restored.
 type Options struct {
 	Now   time.Time
-	Watch cluster.Stopwatch
+	Watch clock.Stopwatch
 	// Run is the id of the run, by which its copies are found again.
 	Run string
 	// Repositories are the only ones; empty: all.
@@ -192,7 +195,7 @@ func (d *driller) snapshots(ctx context.Context) ([]*cluster.Snapshot, error) {
 // choose picks the indices: the newest one of each family that has ended, from the newest
 // good snapshot of each series; or some by chance from all good snapshots.
 func (d *driller) choose(snapshots []*cluster.Snapshot) []Copy {
-	series := cluster.SeriesOf(nil)
+	of := series.Of(nil)
 	newest := map[string]*cluster.Snapshot{}
 	copies := map[string]Copy{} // by index, from the newest snapshot
 	var keys []string
@@ -200,7 +203,7 @@ func (d *driller) choose(snapshots []*cluster.Snapshot) []Copy {
 		if !s.Good() {
 			continue
 		}
-		key := s.Repository + "/" + series(s).Key
+		key := s.Repository + "/" + of(s).Key
 		if newest[key] == nil {
 			keys = append(keys, key)
 		}
@@ -227,12 +230,12 @@ func (d *driller) choose(snapshots []*cluster.Snapshot) []Copy {
 		best := map[string]string{}
 		for _, i := range s.Indices {
 			if d.usable(i, s) {
-				best[cluster.Family(i)] = max(best[cluster.Family(i)], i)
+				best[series.Family(i)] = max(best[series.Family(i)], i)
 			}
 		}
 		for _, i := range s.Indices {
-			if best[cluster.Family(i)] == i && !families[cluster.Family(i)] {
-				families[cluster.Family(i)] = true
+			if best[series.Family(i)] == i && !families[series.Family(i)] {
+				families[series.Family(i)] = true
 				chosen = append(chosen, d.of(i, s))
 			}
 		}
@@ -253,7 +256,7 @@ func (d *driller) usable(name string, s *cluster.Snapshot) bool {
 	if i := d.live[name]; i != nil && (i.Mount != nil || i.System) {
 		return false
 	}
-	end := cluster.PeriodOf(name, d.Rules.Zones...).End
+	end := dates.PeriodOf(name, d.Rules.Zones...).End
 	return end.IsZero() || !s.Start.Before(end.Add(d.Rules.Settle))
 }
 

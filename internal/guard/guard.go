@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/series"
 )
 
 // Options are what the guards need to know about one deleting action.
@@ -15,7 +16,7 @@ type Options struct {
 	Off            bool // of the guards only what protect says stays
 	Lenient        bool // system indices and explicit write indices are deleted, with a warning
 	KeepNewestGood bool
-	Series         func(*cluster.Snapshot) cluster.Series
+	Series         func(*cluster.Snapshot) series.Series
 	// Overdue are snapshots that must go, also the newest good one; nil: none are.
 	Overdue         func(now time.Time, s *cluster.Snapshot) bool
 	Periods         *Periods // of indices that an age filter selected as older; nil: none did

@@ -7,6 +7,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/dates"
+	"github.com/esnap/esnap/internal/series"
 )
 
 var now = time.Date(2026, 11, 21, 3, 0, 0, 0, time.UTC)
@@ -21,7 +23,7 @@ func names(list cluster.ListKind, o Options) []string {
 }
 
 func TestFor(t *testing.T) {
-	keep := Options{KeepNewestGood: true, Series: cluster.SeriesOf(nil)}
+	keep := Options{KeepNewestGood: true, Series: series.Of(nil)}
 	with := func(o Options, change func(*Options)) Options { change(&o); return o }
 	for _, c := range []struct {
 		name string
@@ -114,7 +116,7 @@ func TestNewestGood(t *testing.T) {
 					selected = append(selected, s)
 				}
 			}
-			spared, _ := guarded(t, cluster.Snapshots, Options{KeepNewestGood: true, Series: cluster.SeriesOf(c.patterns)}, now, selected, cluster.Items(c.all))
+			spared, _ := guarded(t, cluster.Snapshots, Options{KeepNewestGood: true, Series: series.Of(c.patterns)}, now, selected, cluster.Items(c.all))
 			want := map[string]string{}
 			for _, n := range c.want {
 				want[n] = "keep_newest_good"
@@ -182,10 +184,10 @@ func TestLive(t *testing.T) {
 	require.Equal(t, cluster.No, v.Match, "on Curator's command line only a warning")
 	require.True(t, v.Warn)
 	// what the timestring reads counts beside the usual forms
-	read := func(name string, loc *time.Location) (cluster.Span, bool) {
-		return cluster.Span{Start: now.In(loc).AddDate(0, -1, 0), End: now.In(loc).AddDate(0, 0, 1)}, name == "odd"
+	read := func(name string, loc *time.Location) (dates.Span, bool) {
+		return dates.Span{Start: now.In(loc).AddDate(0, -1, 0), End: now.In(loc).AddDate(0, 0, 1)}, name == "odd"
 	}
-	v = live{Periods{Zone: time.UTC, Read: []func(string, *time.Location) (cluster.Span, bool){read}}, false, nil}.Judge(now, cluster.Items([]*cluster.Index{{Name: "odd"}}), nil)[0]
+	v = live{Periods{Zone: time.UTC, Read: []func(string, *time.Location) (dates.Span, bool){read}}, false, nil}.Judge(now, cluster.Items([]*cluster.Index{{Name: "odd"}}), nil)[0]
 	require.Equal(t, cluster.Yes, v.Match)
 }
 
@@ -267,7 +269,7 @@ func TestReasonsNameWhatTheyAreAbout(t *testing.T) {
 		{writeIndex{}, &cluster.Index{WriteAliases: []string{"a", "b"}}, "alias a, b"},
 		{restoreMark{}, &cluster.Index{Aliases: []string{"esnap-keep-until-2026.11.30"}}, "until the end of 2026-11-30"},
 		{protect{[]string{"x*"}}, &cluster.Index{Name: "xy"}, "pattern x*"},
-		{newestGood{series: cluster.SeriesOf(nil)}, &cluster.Snapshot{Name: "p-2026.11.01", State: cluster.Success, Shards: cluster.ShardCount{Total: 1, Successful: 1}}, "series p-*"},
+		{newestGood{series: series.Of(nil)}, &cluster.Snapshot{Name: "p-2026.11.01", State: cluster.Success, Shards: cluster.ShardCount{Total: 1, Successful: 1}}, "series p-*"},
 	} {
 		items := []cluster.Item{c.item}
 		require.Contains(t, c.g.Judge(now, items, items)[0].Why, c.want)
@@ -286,7 +288,7 @@ func TestNeeds(t *testing.T) {
 	}
 	require.Equal(t, []cluster.Need{{Fact: cluster.FactOrigin}, {Fact: cluster.FactMounts}, {Fact: cluster.FactSaved}}, facts, "nothing that asks the cluster on Curator's command line, but for snapshots")
 	dated, guess := cluster.Items([]*cluster.Snapshot{{Name: "a-2026.11.01"}}), cluster.Items([]*cluster.Snapshot{{Name: "b-1"}})
-	g := newestGood{series: cluster.SeriesOf(nil)}
+	g := newestGood{series: series.Of(nil)}
 	require.Empty(t, g.NeedsOf(dated, append(dated, guess...)), "contents only where a series is a guess")
 	require.Equal(t, []cluster.Need{{Fact: cluster.FactContents}}, g.NeedsOf(guess, guess))
 }
@@ -306,7 +308,7 @@ func TestNewestGoodWhereNumbersMayBeCustomers(t *testing.T) {
 		}
 		start := time.Date(2026, 11, 27, 0, 0, 0, 0, time.UTC)
 		items := cluster.Items([]*cluster.Snapshot{good(prod, "prod", start), good(dev, "dev", start.AddDate(0, 0, 1))})
-		for _, v := range (newestGood{series: cluster.SeriesOf(nil)}).Judge(start.AddDate(0, 2, 0), items, items) {
+		for _, v := range (newestGood{series: series.Of(nil)}).Judge(start.AddDate(0, 2, 0), items, items) {
 			require.Equal(t, cluster.Yes, v.Match, prod)
 		}
 	}

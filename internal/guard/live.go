@@ -6,18 +6,19 @@ import (
 	"time"
 
 	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/dates"
 )
 
 // Periods reads the periods of indices: from the dates in their names, and from those
 // that timestrings find there.
 type Periods struct {
 	Zone *time.Location // of the action, in which dates are read, beside UTC
-	Read []func(name string, loc *time.Location) (cluster.Span, bool)
+	Read []func(name string, loc *time.Location) (dates.Span, bool)
 }
 
 // of returns the period of an index by its name.
-func (p Periods) of(name string) cluster.NamePeriod {
-	var spans []cluster.Span
+func (p Periods) of(name string) dates.NamePeriod {
+	var spans []dates.Span
 	for _, read := range p.Read {
 		for _, loc := range []*time.Location{time.UTC, p.Zone} {
 			if s, ok := read(name, loc); ok {
@@ -25,7 +26,7 @@ func (p Periods) of(name string) cluster.NamePeriod {
 			}
 		}
 	}
-	return cluster.PeriodWith(name, spans, p.Zone)
+	return dates.PeriodWith(name, spans, p.Zone)
 }
 
 // live keeps indices that an age filter selected as old although their own period, the
@@ -53,7 +54,7 @@ func (g live) Judge(now time.Time, selected, all []cluster.Item) []cluster.Verdi
 		if !ok || slices.Contains(g.exact, i.Name) {
 			continue
 		}
-		next, counted := cluster.Generation(i.Name)
+		next, counted := dates.Generation(i.Name)
 		if counted || i.DataStream != "" {
 			if byName == nil {
 				byName = map[string]*cluster.Index{}

@@ -4,13 +4,14 @@ import (
 	"time"
 
 	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/series"
 )
 
 // newestGood keeps the newest good snapshot of each series, so that expiry never deletes
 // the last good one. If the series is a guess, it also keeps the newest good snapshot of
 // each family of indices in it.
 type newestGood struct {
-	series  func(*cluster.Snapshot) cluster.Series
+	series  func(*cluster.Snapshot) series.Series
 	overdue func(time.Time, *cluster.Snapshot) bool
 }
 
@@ -47,8 +48,8 @@ func (g newestGood) touched(selected []cluster.Item) map[string]bool {
 func (g newestGood) guesses(all []cluster.Item) map[string]bool {
 	keys := map[string]bool{}
 	for _, s := range cluster.Of[*cluster.Snapshot](all) {
-		if series := g.series(s); series.Guess {
-			keys[series.Key] = true
+		if of := g.series(s); of.Guess {
+			keys[of.Key] = true
 		}
 	}
 	return keys
@@ -60,15 +61,15 @@ func (g newestGood) newest(all []cluster.Item) map[string]cluster.Verdict {
 	newest, members := map[group]*cluster.Snapshot{}, map[string]int{}
 	guesses := g.guesses(all)
 	for _, s := range cluster.Of[*cluster.Snapshot](all) {
-		series := g.series(s)
-		members[series.Key]++
+		of := g.series(s)
+		members[of.Key]++
 		if !s.Good() {
 			continue
 		}
-		groups := []group{{series.Key, ""}}
-		if guesses[series.Key] {
+		groups := []group{{of.Key, ""}}
+		if guesses[of.Key] {
 			for _, i := range s.Indices {
-				groups = append(groups, group{series.Key, cluster.Family(i)})
+				groups = append(groups, group{of.Key, series.Family(i)})
 			}
 		}
 		for _, k := range groups {

@@ -15,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/esnap/esnap/internal/clock"
 	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/connect"
 	"github.com/esnap/esnap/internal/flavour"
@@ -31,7 +32,7 @@ import (
 // Watch measures and waits; without it real time does.
 type Clock struct {
 	Now   func() time.Time
-	Watch cluster.Stopwatch
+	Watch clock.Stopwatch
 }
 
 // Job is one run of an action file, or of a plan that a command made.
@@ -137,10 +138,10 @@ func (j Job) Run(ctx context.Context) Ended {
 		j.ExitCode = func(r run.Result) int { return ResultCode(r, j.FailOnSpared) }
 	}
 	if j.Clock.Watch == nil {
-		j.Clock.Watch = cluster.RealTime()
+		j.Clock.Watch = clock.RealTime()
 	}
 	o := j.Options
-	o.Now, o.Watch, o.DryRun = j.Clock.Now(), cluster.FromNow(j.Clock.Watch), j.Settings.DryRun
+	o.Now, o.Watch, o.DryRun = j.Clock.Now(), clock.FromNow(j.Clock.Watch), j.Settings.DryRun
 	if !j.FixedNow.IsZero() {
 		o.Now, o.FixedNow = j.FixedNow, true
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/esnap/esnap/internal/clock"
 	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/lock"
 	"github.com/esnap/esnap/internal/memory"
@@ -85,7 +86,7 @@ func TestEveryRunIsObserved(t *testing.T) {
 			c.Fault = func(string, []string) error { return unreachable }
 		}, stage: run.StageConnect, code: Unreachable},
 		"a lock of another run": {file: "lock: auto\nname: x\n" + expire, change: func(_ *Job, c *memory.Memory) {
-			other, err := lock.Acquire(context.Background(), c, "x", lock.Options{Watch: cluster.RealTime(), Wall: time.Now})
+			other, err := lock.Acquire(context.Background(), c, "x", lock.Options{Watch: clock.RealTime(), Wall: time.Now})
 			if err != nil || other == nil {
 				panic(err)
 			}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/esnap/esnap/internal/clock"
 	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/lock"
 	"github.com/esnap/esnap/internal/plan"
@@ -57,7 +58,7 @@ func (j Job) locked(ctx context.Context, cl cluster.Cluster, o run.Options, obs 
 	if err != nil {
 		return run.StageConnect, err
 	}
-	l, err := lock.Acquire(ctx, cl, name, lock.Options{Owner: j.owner, Watch: cluster.RealTime(), Wall: j.Clock.Now, Due: e.Due})
+	l, err := lock.Acquire(ctx, cl, name, lock.Options{Owner: j.owner, Watch: clock.RealTime(), Wall: j.Clock.Now, Due: e.Due})
 	var other *lock.HeldError
 	var acted *lock.ActedError
 	switch {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/esnap/esnap/internal/clock"
 	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/lock"
 	"github.com/esnap/esnap/internal/memory"
@@ -99,7 +100,7 @@ func TestTelling(t *testing.T) {
 			[]string{p("start"), p("0")}},
 		"another run holds the lock, and tells": {func(t *testing.T, j *Job, m *memory.Memory, _ string) {
 			edit(j, "actions:", "name: x\nlock: required\nactions:")
-			other, err := lock.Acquire(t.Context(), m, "x", lock.Options{Watch: cluster.RealTime(), Wall: time.Now})
+			other, err := lock.Acquire(t.Context(), m, "x", lock.Options{Watch: clock.RealTime(), Wall: time.Now})
 			require.NoError(t, err)
 			t.Cleanup(func() { _ = other.Release(context.Background(), true) })
 		}, Refused, nil},

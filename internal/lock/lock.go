@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/esnap/esnap/internal/clock"
 	"github.com/esnap/esnap/internal/cluster"
 )
 
@@ -103,7 +104,7 @@ type Options struct {
 	Owner Owner
 	// Watch waits between renewals and measures; Wall is the machine's clock, which goes on
 	// while the machine sleeps.
-	Watch cluster.Stopwatch
+	Watch clock.Stopwatch
 	Wall  func() time.Time
 	// Due is the time of the schedule for which the run acts; zero: it has no schedule.
 	Due time.Time

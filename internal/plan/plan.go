@@ -13,10 +13,12 @@ import (
 	"github.com/esnap/esnap/filters"
 	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/coverage"
+	"github.com/esnap/esnap/internal/dates"
 	"github.com/esnap/esnap/internal/flavour"
 	"github.com/esnap/esnap/internal/guard"
 	"github.com/esnap/esnap/internal/notice"
 	"github.com/esnap/esnap/internal/schedule"
+	"github.com/esnap/esnap/internal/series"
 	"github.com/esnap/esnap/internal/strftime"
 	"github.com/esnap/esnap/internal/strictyaml"
 	"github.com/esnap/esnap/repository"
@@ -171,16 +173,16 @@ func Complete(step *Step, o Options) {
 				Rules: coverage.Rules{Zones: []*time.Location{c.Zone}, Settle: c.Settle},
 			}
 		}
-		var finders []cluster.DateFinder
+		var finders []dates.Finder
 		for _, t := range step.Chain.Timestrings() {
 			if l, err := strftime.NewLayout(t); err == nil {
 				finders = append(finders, finder(l))
 			}
 		}
-		g.Series = cluster.SeriesOf(pr.Series, finders...)
+		g.Series = series.Of(pr.Series, finders...)
 		if r := step.Chain.Retention(); r != nil {
 			if p := r.SeriesPatterns(); len(p) > 0 {
-				g.Series = cluster.SeriesOf(p, finders...)
+				g.Series = series.Of(p, finders...)
 			}
 			r.GroupBy(g.Series)
 			g.Overdue = r.Overdue
@@ -190,9 +192,9 @@ func Complete(step *Step, o Options) {
 		g.Periods = &guard.Periods{Zone: step.Location}
 		for _, t := range step.Chain.Timestrings() {
 			if l, err := strftime.NewLayout(t); err == nil {
-				g.Periods.Read = append(g.Periods.Read, func(name string, loc *time.Location) (cluster.Span, bool) {
+				g.Periods.Read = append(g.Periods.Read, func(name string, loc *time.Location) (dates.Span, bool) {
 					f, ok, err := l.Find(name, loc)
-					return cluster.Span{Start: f.Time, End: l.Span(f.Time)}, ok && err == nil
+					return dates.Span{Start: f.Time, End: l.Span(f.Time)}, ok && err == nil
 				})
 			}
 		}
@@ -200,7 +202,7 @@ func Complete(step *Step, o Options) {
 	step.Guards = guard.For(kind.List, g)
 }
 
-func finder(l *strftime.Layout) cluster.DateFinder {
+func finder(l *strftime.Layout) dates.Finder {
 	return func(name string) (int, int, bool) {
 		f, ok, err := l.Find(name, time.UTC)
 		return f.Start, f.End, ok && err == nil

@@ -9,6 +9,7 @@ import (
 
 	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/run"
+	"github.com/esnap/esnap/internal/series"
 	"github.com/esnap/esnap/repository"
 )
 
@@ -266,7 +267,7 @@ func Families(names []string) []Family {
 	at := map[string]int{}
 	list := []Family{}
 	for _, n := range sorted {
-		f := cluster.Family(n)
+		f := series.Family(n)
 		i, known := at[f]
 		if !known {
 			i = len(list)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/dates"
 )
 
 // eligible returns the snapshots that the request allows.
@@ -54,7 +55,7 @@ func (r Request) copies(index string, eligible []*cluster.Snapshot, l Listings) 
 // rivals are the first and the newest complete copy of an index made after its period had
 // ended; both are nil if there is none.
 func (r Request) rivals(index string, copies []*cluster.Snapshot) (first, newest *cluster.Snapshot) {
-	_, end, dated := cluster.Period(index)
+	_, end, dated := dates.Period(index)
 	for _, s := range copies {
 		if dated && s.Start.Before(end) {
 			continue
@@ -96,7 +97,7 @@ func SizesNeeded(r Request, l Listings) []Ref {
 
 // choose picks the snapshot of one index; why is empty if there is none.
 func (r Request) choose(index string, eligible []*cluster.Snapshot, l Listings) (s *cluster.Snapshot, why string, warning string) {
-	start, end, dated := cluster.Period(index)
+	start, end, dated := dates.Period(index)
 	unit := unitOf(start, end)
 	if r.Snapshot != "" && r.Snapshot != Latest {
 		return r.named(index, eligible)
@@ -143,7 +144,7 @@ func restorable(s *cluster.Snapshot) bool {
 
 // named returns the snapshot that the user named.
 func (r Request) named(index string, eligible []*cluster.Snapshot) (*cluster.Snapshot, string, string) {
-	start, end, dated := cluster.Period(index)
+	start, end, dated := dates.Period(index)
 	for _, s := range slices.Backward(eligible) {
 		if !s.Holds(index) {
 			continue

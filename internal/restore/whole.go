@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/series"
 )
 
 // A whole cluster is brought back from the newest good snapshot of each series: first the
@@ -18,12 +19,12 @@ import (
 // server can read, oldest first. The warnings say of which series newer snapshots are not
 // used, and which ended long before the others.
 func newestOfSeries(list []*cluster.Snapshot, here cluster.Server) (newest []*cluster.Snapshot, warnings []string) {
-	type series struct{ repository, key string }
-	of := cluster.SeriesOf(nil)
-	good, later := map[series]*cluster.Snapshot{}, map[series]int{}
+	type place struct{ repository, key string }
+	of := series.Of(nil)
+	good, later := map[place]*cluster.Snapshot{}, map[place]int{}
 	var last time.Time
 	for _, s := range list { // oldest first
-		key := series{s.Repository, of(s).Key}
+		key := place{s.Repository, of(s).Key}
 		if can, _ := here.CanRead(s.Version); !can || !s.Good() {
 			later[key]++
 			continue
@@ -32,7 +33,7 @@ func newestOfSeries(list []*cluster.Snapshot, here cluster.Server) (newest []*cl
 		last = s.Start
 	}
 	for _, s := range list {
-		key := series{s.Repository, of(s).Key}
+		key := place{s.Repository, of(s).Key}
 		if good[key] != s {
 			continue
 		}

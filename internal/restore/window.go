@@ -5,7 +5,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/dates"
+	"github.com/esnap/esnap/internal/series"
 )
 
 // Window selects indices by the time in their names: those whose own period, the hour,
@@ -21,14 +22,14 @@ func (w *Window) Holds(name string) bool {
 	if w.Family != "" && !InFamily(name, w.Family) {
 		return false
 	}
-	start, end, dated := cluster.Period(name)
+	start, end, dated := dates.Period(name)
 	return dated && start.Before(w.To) && end.After(w.From)
 }
 
 // InFamily reports whether a name is of the family: the name without its dates, with or
 // without the character between.
 func InFamily(name, family string) bool {
-	of := cluster.Family(name)
+	of := series.Family(name)
 	bare := strings.TrimRight(of, "-_.*")
 	return of == family || bare == strings.TrimRight(family, "-_.*")
 }

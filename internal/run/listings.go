@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/esnap/esnap/internal/clock"
 	"github.com/esnap/esnap/internal/cluster"
 )
 
@@ -19,7 +20,7 @@ const (
 // listings caches the listings of a run.
 type listings struct {
 	cluster.Reader
-	watch cluster.Stopwatch
+	watch clock.Stopwatch
 	never bool // a dry run: nothing drops them
 
 	mu        sync.Mutex
@@ -34,7 +35,7 @@ type snapshotListing struct {
 	at       time.Duration
 }
 
-func newListings(r cluster.Reader, watch cluster.Stopwatch, dryRun bool) *listings {
+func newListings(r cluster.Reader, watch clock.Stopwatch, dryRun bool) *listings {
 	return &listings{Reader: r, watch: watch, never: dryRun, snapshots: map[string]*snapshotListing{}}
 }
 

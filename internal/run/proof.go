@@ -9,8 +9,10 @@ import (
 
 	"github.com/esnap/esnap/actions"
 	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/dates"
 	"github.com/esnap/esnap/internal/guard"
 	"github.com/esnap/esnap/internal/plan"
+	"github.com/esnap/esnap/internal/series"
 )
 
 // warnUnproven warns of what an action keeps because snapshots do not contain it: how old
@@ -28,7 +30,7 @@ func (r *runner) warnUnproven(ctx context.Context, s plan.Step, let, spared []cl
 		if !ok {
 			return
 		}
-		family := cluster.Family(i.Name)
+		family := series.Family(i.Name)
 		if _, known := held[family]; !known {
 			families = append(families, family)
 		}
@@ -90,12 +92,12 @@ const growthDays = 7
 func (r *runner) diskFull(ctx context.Context, kept []*cluster.Index) string {
 	families := map[string]bool{}
 	for _, i := range kept {
-		families[cluster.Family(i.Name)] = true
+		families[series.Family(i.Name)] = true
 	}
 	var recent []string
 	for _, i := range cluster.Of[*cluster.Index](r.all) {
-		_, end, dated := cluster.Period(i.Name)
-		if dated && families[cluster.Family(i.Name)] && !i.Closed && !end.After(r.o.Now) && r.o.Now.Sub(end) < growthDays*24*time.Hour {
+		_, end, dated := dates.Period(i.Name)
+		if dated && families[series.Family(i.Name)] && !i.Closed && !end.After(r.o.Now) && r.o.Now.Sub(end) < growthDays*24*time.Hour {
 			recent = append(recent, i.Name)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/esnap/esnap/actions"
+	"github.com/esnap/esnap/internal/clock"
 	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/guard"
 	"github.com/esnap/esnap/internal/plan"
@@ -22,7 +23,7 @@ import (
 type Options struct {
 	// Now is the run's one reading of the clock; Watch measures everything else.
 	Now   time.Time
-	Watch cluster.Stopwatch
+	Watch clock.Stopwatch
 	// DryRun sends nothing that changes the cluster. FixedNow means that Now is not
 	// the real time, so that it is not compared with the cluster's clock.
 	DryRun   bool
@@ -381,7 +382,7 @@ func (r *runner) act(ctx context.Context, s plan.Step, sel cluster.Selection, sl
 		env.Timeout = r.o.Timeout
 	}
 	if r.o.DryRun {
-		env.Watch = cluster.NoSleep(r.o.Watch)
+		env.Watch = clock.NoSleep(r.o.Watch)
 	}
 	if s.Common.TimeoutOverride != nil || !actions.Kinds[s.Kind].Async {
 		ctx = cluster.WithRequestTimeout(ctx, s.Timeout)

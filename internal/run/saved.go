@@ -11,7 +11,9 @@ import (
 
 	"github.com/esnap/esnap/actions"
 	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/dates"
 	"github.com/esnap/esnap/internal/plan"
+	"github.com/esnap/esnap/internal/series"
 )
 
 // taken is a snapshot that an action of this run took or adopted, or was to take.
@@ -52,7 +54,7 @@ func (r *runner) noteNeverSaved(s plan.Step, selected []cluster.Item) {
 		if r.never == nil {
 			r.never = map[string]int{}
 		}
-		r.never[cluster.Family(i.Name)]++
+		r.never[series.Family(i.Name)]++
 	}
 }
 
@@ -111,7 +113,7 @@ func (r *runner) check(ctx context.Context, s plan.Step, t taken, ours []*cluste
 		if now != nil && now.HoldsGoodOf(i) {
 			continue
 		}
-		if _, end, dated := cluster.Period(i.Name); dated {
+		if _, end, dated := dates.Period(i.Name); dated {
 			if earlier == nil {
 				var err error
 				if earlier, err = r.lister.Snapshots(ctx, t.repository, true); err != nil {

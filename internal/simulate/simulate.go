@@ -14,6 +14,7 @@ import (
 
 	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/coverage"
+	"github.com/esnap/esnap/internal/dates"
 	"github.com/esnap/esnap/internal/memory"
 	"github.com/esnap/esnap/internal/plan"
 	"github.com/esnap/esnap/internal/run"
@@ -225,7 +226,7 @@ func (s *simulation) create(at time.Time) {
 			if s.byName[name] != nil {
 				continue
 			}
-			start, _, dated := cluster.Period(name)
+			start, _, dated := dates.Period(name)
 			if !dated || start.After(at) || start.Before(from) {
 				start = t.UTC()
 			}
@@ -244,7 +245,7 @@ func endings(failure Failure, at time.Time) func(*cluster.Snapshot) {
 	case Partial:
 		return func(s *cluster.Snapshot) {
 			for _, i := range s.Indices {
-				if start, end, dated := cluster.Period(i); dated && start.Before(at) && !end.After(at) && at.Sub(end) < 24*time.Hour {
+				if start, end, dated := dates.Period(i); dated && start.Before(at) && !end.After(at) && at.Sub(end) < 24*time.Hour {
 					memory.EndPartial(i, "simulated")(s)
 				}
 			}
@@ -308,7 +309,7 @@ func (s *simulation) account(ctx context.Context, n *Night, heard *heard, at tim
 		d.gone = true
 		d.Until = at.AddDate(0, 0, -1).Format("2006-01-02")
 		d.LostBy = heard.by(d.Index)
-		_, end, dated := cluster.Period(d.Index)
+		_, end, dated := dates.Period(d.Index)
 		if !dated {
 			end = d.created
 		}
@@ -329,7 +330,7 @@ func (s *simulation) complete(x *cluster.Snapshot) []string {
 		if d == nil || !whole(i) {
 			continue
 		}
-		if end := cluster.PeriodOf(i, s.Rules.Zones...).End; end.IsZero() || !x.Start.Before(end.Add(s.Rules.Settle)) {
+		if end := dates.PeriodOf(i, s.Rules.Zones...).End; end.IsZero() || !x.Start.Before(end.Add(s.Rules.Settle)) {
 			names = append(names, i)
 		}
 	}

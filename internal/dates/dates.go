@@ -1,12 +1,13 @@
-package cluster
+// Package dates finds dates in names, and the periods that they mean. It is pure.
+package dates
 
 import (
 	"strings"
 	"time"
 )
 
-// DateFinder finds a date in a name: the half-open byte range it covers.
-type DateFinder func(name string) (start, end int, ok bool)
+// Finder finds a date in a name: the half-open byte range it covers.
+type Finder func(name string) (start, end int, ok bool)
 
 // Span is a period of time: from Start until just before End.
 type Span struct{ Start, End time.Time }
@@ -51,13 +52,13 @@ type NameDate struct {
 	counted    bool // what looks like a time may be the number of a rollover
 }
 
-// FindDates finds all runs in a name that parse as a date or time, in the usual forms:
+// FindAll finds all runs in a name that parse as a date or time, in the usual forms:
 // %Y[.-]%m[.-]%d with or without a time, %Y%m%d[%H%M[%S]], %d.%m.%Y, %Y.%m, %G.w%V, an
 // epoch in seconds or milliseconds.
-func FindDates(name string) []NameDate {
+func FindAll(name string) []NameDate {
 	var list []NameDate
 	for at := 0; at < len(name); at++ {
-		if !digitAt(name, at) || digitAt(name, at-1) {
+		if !DigitAt(name, at) || DigitAt(name, at-1) {
 			continue
 		}
 		if d, ok := dateAt(name, at); ok {
@@ -75,7 +76,7 @@ func dateAt(name string, at int) (NameDate, bool) {
 			continue
 		}
 		if d.tail {
-			if m := fits(name[at+n:], ".999"); m > 0 && !digitAt(name, at+n+m) {
+			if m := fits(name[at+n:], ".999"); m > 0 && !DigitAt(name, at+n+m) {
 				n += m
 			}
 			if at+n < len(name) && (name[at+n] == 'z' || name[at+n] == 'Z') {
@@ -84,7 +85,7 @@ func dateAt(name string, at int) (NameDate, bool) {
 		}
 		text, rest := name[at:at+n], name[at+n:]
 		switch {
-		case digitAt(rest, 0), !isDate(text, d.layout):
+		case DigitAt(rest, 0), !isDate(text, d.layout):
 			continue
 		case strings.Contains(d.shape, "T9999") && fits(rest, "-99") > 0: // not the minute 20:26 but another date
 			continue
@@ -96,9 +97,9 @@ func dateAt(name string, at int) (NameDate, bool) {
 	return NameDate{}, false
 }
 
-// FindDate finds the first one of FindDates.
-func FindDate(name string) (start, end int, ok bool) {
-	if list := FindDates(name); len(list) > 0 {
+// Find finds the first one of FindAll.
+func Find(name string) (start, end int, ok bool) {
+	if list := FindAll(name); len(list) > 0 {
 		return list[0].Start, list[0].End, true
 	}
 	return 0, 0, false
@@ -134,7 +135,8 @@ func fits(text, shape string) int {
 	return len(shape)
 }
 
-func digitAt(s string, i int) bool { return i >= 0 && i < len(s) && s[i] >= '0' && s[i] <= '9' }
+// DigitAt says whether the byte of a text at this place is a digit; there need not be one.
+func DigitAt(s string, i int) bool { return i >= 0 && i < len(s) && s[i] >= '0' && s[i] <= '9' }
 
 func onlyDigits(text string) string {
 	return strings.Map(func(r rune) rune {
@@ -179,10 +181,10 @@ func atoi(digits string) (n int) {
 	return n
 }
 
-// mayBeNumber reports whether the digits of the date, or its time, may also be a number:
+// MayBeNumber reports whether the digits of the date, or its time, may also be a number:
 // an epoch, a month, and digits after a day and a dash or dot, unless they have seconds.
 // Monthly names beside daily ones are most likely a separate series.
-func (d NameDate) mayBeNumber(name string) bool {
+func (d NameDate) MayBeNumber(name string) bool {
 	switch text := name[d.Start:d.End]; {
 	case d.layout == "", d.layout == "200601", d.layout == isoWeek:
 		return true
@@ -262,7 +264,7 @@ func PeriodWith(name string, read []Span, zones ...*time.Location) NamePeriod {
 
 func periodOf(name string, zones []*time.Location, spans []Span) NamePeriod {
 	var p NamePeriod
-	dates := FindDates(name)
+	dates := FindAll(name)
 	for _, loc := range append([]*time.Location{time.UTC}, zones...) {
 		for _, d := range dates {
 			if s, ok := d.Span(loc); ok {
@@ -289,7 +291,7 @@ func Generation(name string) (next string, ok bool) {
 		return "", false
 	}
 	for i := at; i < len(name); i++ {
-		if !digitAt(name, i) {
+		if !DigitAt(name, i) {
 			return "", false
 		}
 	}
@@ -306,7 +308,7 @@ func Generation(name string) (next string, ok bool) {
 // DayPattern is the name with strftime tokens instead of its date, if that is one day:
 // logs-%Y.%m.%d for logs-2026.11.03.
 func DayPattern(name string) (string, bool) {
-	dates := FindDates(name)
+	dates := FindAll(name)
 	if len(dates) != 1 || dates[0].layout != "20060102" {
 		return "", false
 	}
@@ -317,7 +319,7 @@ func DayPattern(name string) (string, bool) {
 	tokens, digits := []string{"%Y", "%m", "%d"}, []int{4, 2, 2}
 	pattern := name[:d.Start]
 	for at, n := d.Start, 0; at < d.End; {
-		if !digitAt(name, at) {
+		if !DigitAt(name, at) {
 			pattern += name[at : at+1]
 			at++
 			continue

@@ -1,8 +1,12 @@
-package cluster
+// Package series groups snapshots in which each one replaces an older one, by their names.
+package series
 
 import (
 	"slices"
 	"strings"
+
+	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/dates"
 )
 
 // Series is a group of a repository's snapshots in which each one replaces an older one.
@@ -13,12 +17,12 @@ type Series struct {
 	Guess bool
 }
 
-// SeriesOfName is the series of a snapshot by its name: the name without its dates.
+// OfName is the series of a snapshot by its name: the name without its dates.
 // Everything else is part of the key, also other digits. In a name without a date the last
 // number counts as the changing part: a guess, and so is a part that may be a date or a
 // number. The given finders, of the action's timestrings, are tried in addition to the
 // usual forms; the digits of a time that follow are part of what they find.
-func SeriesOfName(name string, finders ...DateFinder) Series {
+func OfName(name string, finders ...dates.Finder) Series {
 	covered := make([]bool, len(name))
 	cover := func(from, to int) {
 		for i := from; i < to; i++ {
@@ -27,10 +31,10 @@ func SeriesOfName(name string, finders ...DateFinder) Series {
 	}
 	last := 0 // the end of the last date
 	var guess bool
-	for _, d := range FindDates(name) {
+	for _, d := range dates.FindAll(name) {
 		cover(d.Start, d.End)
 		last = max(last, d.End)
-		guess = guess || d.mayBeNumber(name) && !found(finders, name, d)
+		guess = guess || d.MayBeNumber(name) && !found(finders, name, d)
 	}
 	for _, find := range finders {
 		for at := 0; at < len(name); {
@@ -69,8 +73,8 @@ func SeriesOfName(name string, finders ...DateFinder) Series {
 }
 
 // found reports whether a timestring of the action reads the date from its start.
-func found(finders []DateFinder, name string, d NameDate) bool {
-	return slices.ContainsFunc(finders, func(find DateFinder) bool {
+func found(finders []dates.Finder, name string, d dates.NameDate) bool {
+	return slices.ContainsFunc(finders, func(find dates.Finder) bool {
 		from, to, ok := find(name[d.Start:d.End])
 		return ok && from == 0 && to > 0
 	})
@@ -79,7 +83,7 @@ func found(finders []DateFinder, name string, d NameDate) bool {
 // timeAfter is the number of digits of a time directly after a date: two, four or six.
 func timeAfter(rest string) int {
 	n := 0
-	for digitAt(rest, n) {
+	for dates.DigitAt(rest, n) {
 		n++
 	}
 	if n != 2 && n != 4 && n != 6 {
@@ -100,7 +104,7 @@ func added(rest string) int {
 		return 0
 	}
 	for i := 1; i < len(rest); i++ {
-		if !digitAt(rest, i) {
+		if !dates.DigitAt(rest, i) {
 			return 0
 		}
 	}
@@ -110,25 +114,25 @@ func added(rest string) int {
 // lastNumber is the place of the last digits in a name.
 func lastNumber(name string) (from, to int) {
 	to = len(name)
-	for to > 0 && !digitAt(name, to-1) {
+	for to > 0 && !dates.DigitAt(name, to-1) {
 		to--
 	}
 	from = to
-	for digitAt(name, from-1) {
+	for dates.DigitAt(name, from-1) {
 		from--
 	}
 	return from, to
 }
 
-// SeriesOf returns the function that finds a snapshot's series: by the first of the given
+// Of returns the function that finds a snapshot's series: by the first of the given
 // patterns that matches its name, by the lifecycle policy that took it, or else by its
 // name without dates. Guards ask again before each deletion, so names are cached: the
 // function is not for several goroutines.
-func SeriesOf(patterns []string, finders ...DateFinder) func(*Snapshot) Series {
+func Of(patterns []string, finders ...dates.Finder) func(*cluster.Snapshot) Series {
 	byName := map[string]Series{}
-	return func(s *Snapshot) Series {
+	return func(s *cluster.Snapshot) Series {
 		for _, p := range patterns {
-			if MatchName(p, s.Name) {
+			if cluster.MatchName(p, s.Name) {
 				return Series{Key: p}
 			}
 		}
@@ -137,17 +141,17 @@ func SeriesOf(patterns []string, finders ...DateFinder) func(*Snapshot) Series {
 		}
 		series, known := byName[s.Name]
 		if !known {
-			series = SeriesOfName(s.Name, finders...)
+			series = OfName(s.Name, finders...)
 			byName[s.Name] = series
 		}
 		return series
 	}
 }
 
-// BySeries groups snapshots by their series, and lists the keys in the order in which they
+// Group groups snapshots by their series, and lists the keys in the order in which they
 // appear.
-func BySeries(list []*Snapshot, series func(*Snapshot) Series) (keys []string, groups map[string][]*Snapshot) {
-	groups = map[string][]*Snapshot{}
+func Group(list []*cluster.Snapshot, series func(*cluster.Snapshot) Series) (keys []string, groups map[string][]*cluster.Snapshot) {
+	groups = map[string][]*cluster.Snapshot{}
 	for _, s := range list {
 		key := series(s).Key
 		if groups[key] == nil {
@@ -161,8 +165,8 @@ func BySeries(list []*Snapshot, series func(*Snapshot) Series) (keys []string, g
 // Family is the group of an index by its name: the name without its dates, or the whole
 // name.
 func Family(name string) string {
-	if len(FindDates(name)) == 0 {
+	if len(dates.FindAll(name)) == 0 {
 		return name
 	}
-	return SeriesOfName(name).Key
+	return OfName(name).Key
 }
