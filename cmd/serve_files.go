@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/esnap/esnap/internal/clock"
 	"github.com/esnap/esnap/internal/job"
 	"github.com/esnap/esnap/internal/schedule"
 	"github.com/esnap/esnap/internal/serve"
@@ -57,15 +58,7 @@ func (f *files) first() ([]serve.Task, error) {
 func (f *files) watch(ctx context.Context) error {
 	again := hangups(ctx)
 	for {
-		slept := make(chan error, 1)
-		pause, cancel := context.WithCancel(ctx)
-		go func() { slept <- f.v.app.Watch.Sleep(pause, lookAgain) }()
-		select {
-		case <-again:
-			f.v.x.log.Info("reading the files again: SIGHUP")
-		case <-slept:
-		}
-		cancel()
+		clock.Doze(ctx, f.v.app.Watch, lookAgain, again)
 		if ctx.Err() != nil {
 			return nil
 		}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/esnap/esnap/internal/check"
+	"github.com/esnap/esnap/internal/clock"
 	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/connect"
 	"github.com/esnap/esnap/internal/coverage"
@@ -73,14 +74,7 @@ func (h *health) refresh(ctx context.Context) error {
 		h.mu.Lock()
 		h.h, h.past = fresh, past
 		h.mu.Unlock()
-		slept := make(chan error, 1)
-		pause, cancel := context.WithCancel(ctx)
-		go func() { slept <- h.v.app.Watch.Sleep(pause, refreshEvery) }()
-		select {
-		case <-h.asked:
-		case <-slept:
-		}
-		cancel()
+		clock.Doze(ctx, h.v.app.Watch, refreshEvery, h.asked)
 		if ctx.Err() != nil {
 			return nil
 		}

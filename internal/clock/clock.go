@@ -48,3 +48,15 @@ func (r realTime) Sleep(ctx context.Context, d time.Duration) error {
 		return nil
 	}
 }
+
+// Doze waits until the time is over, something wakes it, or the context ends.
+func Doze(ctx context.Context, w Stopwatch, d time.Duration, wake <-chan struct{}) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	slept := make(chan error, 1)
+	go func() { slept <- w.Sleep(ctx, d) }()
+	select {
+	case <-slept:
+	case <-wake:
+	}
+}
