@@ -90,7 +90,7 @@ func TestFeature18(t *testing.T) {
 		"metrics: {pushgateway: {url: '" + dead + "'}}\n")
 	began := time.Now()
 	code, out, errs := k.run("run", file)
-	require.Less(t, time.Since(began), 12*time.Second)
+	require.Less(t, time.Since(began), 15*time.Second)
 	require.Zero(t, code, errs)
 	require.Equal(t, 3, strings.Count(out, "no answer in time"), out)
 	require.Len(t, monitor.list, 2)

@@ -113,10 +113,7 @@ func serveFiles(c *cobra.Command, app *App, o *serveOptions, args []string) erro
 		return err
 	}
 	x.unattended = true
-	v := &server{app: app, cmd: c, o: o, x: x, stdout: &shared{w: app.Out}, stderr: &shared{w: app.Err}}
-	v.s = serve.New(v.clock(), x.log)
-	v.files = &files{v: v, args: args, known: map[string]*served{}}
-	v.health = &health{v: v, asked: make(chan struct{}, 1), last: map[string]*tell.Summary{}}
+	v := newServer(app, c, o, x, args)
 	tasks, err := v.files.first()
 	if err != nil {
 		return err
@@ -130,6 +127,14 @@ func serveFiles(c *cobra.Command, app *App, o *serveOptions, args []string) erro
 		}
 		return parts
 	}, serve.Options{Health: v.health.now, Metrics: v.health.metrics})
+}
+
+func newServer(app *App, c *cobra.Command, o *serveOptions, x *session, args []string) *server {
+	v := &server{app: app, cmd: c, o: o, x: x, stdout: &shared{w: app.Out}, stderr: &shared{w: app.Err}}
+	v.s = serve.New(v.clock(), x.log)
+	v.files = &files{v: v, args: args, known: map[string]*served{}}
+	v.health = &health{v: v, asked: make(chan struct{}, 1), last: map[string]*tell.Summary{}}
+	return v
 }
 
 // serving runs a scheduler with its HTTP interface and further parts, until the context

@@ -203,6 +203,17 @@ func (f *files) unused() map[string]string {
 	return bad
 }
 
+// current says of each file whether its current content is used.
+func (f *files) current() map[string]bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	is := map[string]bool{}
+	for name, s := range f.known {
+		is[name] = s.problem == ""
+	}
+	return is
+}
+
 // valid lists the files that are used.
 func (f *files) valid() []actionFile {
 	f.mu.Lock()

@@ -166,11 +166,8 @@ func (h *health) metrics(w io.Writer) error {
 	for job, c := range h.h.Checks {
 		list = append(list, tell.CheckSamples(job, int(c.Level), c.Count)...)
 	}
-	for name := range h.v.files.unused() {
-		list = append(list, tell.FileSample(name, false))
-	}
-	for _, f := range h.v.files.valid() {
-		list = append(list, tell.FileSample(f.name, true))
+	for name, current := range h.v.files.current() {
+		list = append(list, tell.FileSample(name, current))
 	}
 	success := map[string]time.Time{}
 	latest := map[string]*history.Record{}

@@ -442,3 +442,32 @@ func TestServeTellsOfOthers(t *testing.T) {
 	require.Contains(t, text, `esnap_last_success_timestamp_seconds{policy="minutes"} `)
 	require.Zero(t, p.term())
 }
+
+// TestServeSaysWhichFilesAreUsed: in the metrics, 0 also while the last valid content stays.
+func TestServeSaysWhichFilesAreUsed(t *testing.T) {
+	dir := t.TempDir()
+	save(t, filepath.Join(dir, "a.yml"), everyMinute)
+	save(t, filepath.Join(dir, "b.yml"), "nonsense: 1\n")
+	var out bytes.Buffer
+	app := &App{Out: &out, Err: &out, Now: time.Now, Watch: clock.RealTime(), Env: only("", "")}
+	root := newRoot(app)
+	c, _, err := root.Find([]string{"serve"})
+	require.NoError(t, err)
+	x, err := app.open(c)
+	require.NoError(t, err)
+	v := newServer(app, c, &serveOptions{}, x, []string{dir})
+	_, err = v.files.first()
+	require.NoError(t, err)
+	text := func() string {
+		var b bytes.Buffer
+		require.NoError(t, v.health.metrics(&b))
+		return b.String()
+	}
+	require.Contains(t, text(), `esnap_file_valid{file="`+filepath.Join(dir, "a.yml")+`"} 1`)
+	require.Contains(t, text(), `esnap_file_valid{file="`+filepath.Join(dir, "b.yml")+`"} 0`)
+	save(t, filepath.Join(dir, "a.yml"), "nonsense: 1\n")
+	v.files.look(t.Context())
+	require.Contains(t, text(), `esnap_file_valid{file="`+filepath.Join(dir, "a.yml")+`"} 0`)
+	require.Len(t, v.s.Status(), 1)
+	require.Contains(t, v.s.Status()[0].Problem, "nonsense")
+}

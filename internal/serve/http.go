@@ -14,6 +14,7 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -103,6 +104,7 @@ type job struct {
 	Why      string `json:"why,omitempty"`
 	Schedule string `json:"schedule"`
 	Next     string `json:"next_run,omitempty"`
+	Problem  string `json:"file_problem,omitempty"`
 	Path     string `json:"path"`
 }
 
@@ -216,7 +218,7 @@ func (o Options) all(w http.ResponseWriter) {
 			sum.Esnap.OK = false
 			bad = append(bad, j.Name)
 		}
-		sum.Esnap.Jobs[j.Name] = job{s.Esnap.OK, s.Esnap.Why, s.Schedule, s.Esnap.Next, "/jobs/" + j.Name}
+		sum.Esnap.Jobs[j.Name] = job{s.Esnap.OK, s.Esnap.Why, s.Schedule, s.Esnap.Next, j.Problem, "/jobs/" + url.PathEscape(j.Name)}
 	}
 	switch {
 	case len(jobs) == 0:
