@@ -90,6 +90,7 @@ func Schema() *JSONSchema {
 	for _, mode := range plan.LockModes {
 		lock.Enum = append(lock.Enum, string(mode))
 	}
+	root.Properties["hooks"] = objectOf(reflect.TypeFor[plan.Hooks](), root.Properties["hooks"].Description)
 	maps.Copy(root.Properties, map[string]*JSONSchema{
 		"repositories": {Type: "object", Description: "repositories that a run registers and verifies", AdditionalProperties: repo},
 		"defaults":     defaults,
@@ -99,14 +100,17 @@ func Schema() *JSONSchema {
 	return root
 }
 
+// objectOf describes a map whose keys are the fields of a type.
+func objectOf(t reflect.Type, description string) *JSONSchema {
+	s := object()
+	s.Description = description
+	addFields(s, t)
+	return s
+}
+
 // addNotice describes the keys metrics and notify.
 func addNotice(root *JSONSchema) {
-	of := func(t reflect.Type, description string) *JSONSchema {
-		s := object()
-		s.Description = description
-		addFields(s, t)
-		return s
-	}
+	of := objectOf
 	list := func(t reflect.Type, description string) *JSONSchema {
 		return &JSONSchema{Type: "array", Description: description, Items: of(t, "")}
 	}

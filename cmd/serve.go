@@ -258,7 +258,7 @@ func (v *server) run(ctx context.Context, f actionFile, r *serve.Run) serve.Ende
 	if err := x.show(e, v.o.Output); err != nil && !errors.As(err, new(*exit)) {
 		x.printError(err)
 	}
-	return serve.Ended{Code: e.Code, NotOurs: e.NotOurs, Due: e.Due}
+	return serve.Ended{Code: e.Code, Run: e.RunID, NotOurs: e.NotOurs, Due: e.Due}
 }
 
 // toldHere is what the outlets of a job were told by this process.
@@ -344,7 +344,7 @@ func serveCommand(c *cobra.Command, app *App, before, args []string) error {
 	task := serve.Task{Key: name, Name: name, Schedule: sched, Run: func(ctx context.Context, r *serve.Run) serve.Ended {
 		code, err := command.Run(ctx, command.Spec{
 			Args: args, Env: command.Clean(x.environ(), x.s.Private), Started: r.Started,
-			Out: io.MultiWriter(out, r.Out), Err: io.MultiWriter(errs, r.Err),
+			Out: io.MultiWriter(out, redacting{r.Out, x.s.Redact}), Err: io.MultiWriter(errs, redacting{r.Err, x.s.Redact}),
 		})
 		if err != nil {
 			_, _ = fmt.Fprintf(r.Err, "%s\n", err)

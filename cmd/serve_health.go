@@ -151,7 +151,7 @@ func newest(past []history.Record) map[string]serve.Last {
 		if _, known := last[r.Job]; known || r.Job == "" {
 			continue
 		}
-		last[r.Job] = serve.Last{Code: r.ExitCode, Started: r.Started, Stopped: r.Started.Add(time.Duration(r.Duration) * time.Millisecond),
+		last[r.Job] = serve.Last{Code: r.ExitCode, Run: r.Run, Started: r.Started, Stopped: r.Started.Add(time.Duration(r.Duration) * time.Millisecond),
 			Stdout: fmt.Sprintf("run %s on host %s, from the history of the cluster\n", r.Run, r.Host), Stderr: r.Error}
 	}
 	return last
@@ -188,7 +188,7 @@ func (h *health) metrics(w io.Writer) error {
 		}
 	}
 	for job, s := range h.last {
-		if r := latest[job]; r != nil && r.Started.After(s.Began.Add(time.Second)) { // another process ran it since
+		if r := latest[job]; r != nil && r.Run != s.RunID && r.Started.After(s.Began) { // another process ran it since
 			continue
 		}
 		delete(latest, job)

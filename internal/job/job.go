@@ -107,6 +107,7 @@ type Job struct {
 
 // Ended is how a job ended.
 type Ended struct {
+	RunID  string
 	Plan   *plan.Plan // nil: the file was not read
 	Result run.Result
 	Report *report.Report
@@ -156,7 +157,7 @@ func (j Job) Run(ctx context.Context) Ended {
 	collector := report.NewCollector()
 	all := j.observers(collector)
 	all.Observe(run.Started{File: j.name(), Now: o.Now, DryRun: o.DryRun})
-	var e Ended
+	e := Ended{RunID: o.RunID}
 	stage, err := j.run(ctx, o, all, &e)
 	if err != nil {
 		e.Result.Err = err

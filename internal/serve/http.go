@@ -255,7 +255,7 @@ func (o Options) state(j Status, h Health) state {
 		s.Running[strconv.Itoa(j.PID)] = run{Pid: j.PID, StartingTime: stamp(j.Since)}
 	}
 	last, source := j.Last, "here"
-	if past, known := h.Past[j.Name]; known && (last == nil || past.Started.After(last.Started)) {
+	if past, known := h.Past[j.Name]; known && (last == nil || past.Run != last.Run && past.Started.After(last.Started)) {
 		last, source = &past, "history"
 	}
 	if last != nil {

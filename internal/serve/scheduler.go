@@ -70,6 +70,7 @@ func (r *Run) Waits() { r.task.started(0) }
 // Ended is how a run ended.
 type Ended struct {
 	Code int
+	Run  string // its id
 	// NotOurs means that another process did it.
 	NotOurs bool
 	// Due is the time of the schedule for which the task ran, if it was another one than at
@@ -80,6 +81,7 @@ type Ended struct {
 // Last is a run that has ended.
 type Last struct {
 	Code             int
+	Run              string // its id
 	Stdout, Stderr   string
 	Started, Stopped time.Time
 	Due              time.Time // zero: it was asked for by hand
@@ -391,7 +393,7 @@ func (t *task) run(ctx context.Context, due time.Time, reason string) {
 		}
 	}
 	if !ended.NotOurs {
-		t.last = &Last{Code: ended.Code, Stdout: out.String(), Stderr: errs.String(), Started: begun, Stopped: t.s.clock.Now(), Due: due}
+		t.last = &Last{Code: ended.Code, Run: ended.Run, Stdout: out.String(), Stderr: errs.String(), Started: begun, Stopped: t.s.clock.Now(), Due: due}
 		if !ended.Due.IsZero() {
 			t.last.Due = ended.Due
 		}
