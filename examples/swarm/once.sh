@@ -130,12 +130,15 @@ follow() {
     follower=$!
 }
 
-# Shows what was written since the last call. stdout and stderr stay apart.
+# Shows what was written since the last call. stdout and stderr stay apart. The end is
+# read first: the follower may write more meanwhile.
 show() {
-    tail -c "+$((out + 1))" "$dir/out"
-    out=$(wc -c <"$dir/out")
-    tail -c "+$((err + 1))" "$dir/err" >&2
-    err=$(wc -c <"$dir/err")
+    now=$(wc -c <"$dir/out")
+    tail -c "+$((out + 1))" "$dir/out" | head -c "$((now - out))"
+    out=$now
+    now=$(wc -c <"$dir/err")
+    tail -c "+$((err + 1))" "$dir/err" | head -c "$((now - err))" >&2
+    err=$now
 }
 
 # Shows the rest: all logs are read again, and what was shown already is left out.
@@ -163,8 +166,8 @@ stop() {
     docker service update --detach --quiet --replicas 0 "$service" >/dev/null 2>&1 || return 0
     for _ in $(seq "$grace"); do
         [ -n "$task" ] || return 0
-        now=$(docker inspect --type task -f '{{.Status.State}}' "$task" 2>/dev/null) || break
-        case $now in
+        state=$(docker inspect --type task -f '{{.Status.State}}' "$task" 2>/dev/null) || break
+        case $state in
         complete | failed | rejected | shutdown | orphaned | remove) break ;;
         esac
         show
