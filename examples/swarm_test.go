@@ -102,7 +102,7 @@ func TestOnce(t *testing.T) {
 			}
 			temp := t.TempDir()
 			t.Setenv("TMPDIR", temp)
-			programs := map[string]string{"docker": fmt.Sprintf(docker, dir), "sleep": "exec /bin/sleep 0.1", "date": fmt.Sprintf(clock, dir)}
+			programs := map[string]string{"docker": fmt.Sprintf(docker, dir), "sleep": "exec /bin/sleep 0.05", "date": fmt.Sprintf(clock, dir)}
 			args := slices.Concat([]string{"once.sh"}, c.flags, []string{"--network", "n1", "--env", "A=a b", "img:1", "status", `say "x" $HOME`})
 			code, stdout, stderr := script(t, "swarm", programs, args...)
 			require.Equal(t, c.code, code, stderr)

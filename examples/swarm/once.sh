@@ -210,8 +210,10 @@ while :; do
         if [ "$state" = failed ] && [ "$code" -eq 0 ]; then
             code=125
         fi
-        case $code in
-        125 | 126 | 127) say "$state: $(reason)" ;;
+        why=$(reason)
+        case $why in
+        *"task: non-zero exit ($code)"* | 'finished '*) ;; # it ended by itself
+        *) say "$state: $why" ;;
         esac
         exit "$code"
         ;;
