@@ -12,6 +12,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.yaml.in/yaml/v3"
+
+	"github.com/esnap/esnap/internal/settings"
 )
 
 // docker is a Docker with one service that has one task. In the folder are the states of
@@ -240,6 +242,10 @@ func readStack(t *testing.T, name string) stack {
 		}
 		for _, v := range x.Volumes {
 			from, _, _ := strings.Cut(v, ":")
+			if strings.HasPrefix(from, "./") {
+				require.DirExists(t, filepath.Join(filepath.Dir(name), from))
+				continue
+			}
 			require.Contains(t, s.Volumes, from, service)
 			used["volume "+from] = true
 		}
@@ -282,6 +288,15 @@ func esnapTakes(t *testing.T, x *service, folder string, s stack) {
 	for _, c := range x.Configs {
 		mounted[c.Target] = filepath.Join(folder, s.Configs[c.Source].File)
 	}
+	for _, v := range x.Volumes {
+		if part := strings.Split(v, ":"); strings.HasPrefix(part[0], "./") {
+			files, err := filepath.Glob(filepath.Join(folder, part[0], "*"))
+			require.NoError(t, err)
+			for _, f := range files {
+				mounted[part[1]+"/"+filepath.Base(f)] = f
+			}
+		}
+	}
 	for _, w := range append(slices.Clone(x.Command), x.Environment["ESNAP_CONFIG"]) {
 		if strings.HasPrefix(w, "/etc/") {
 			require.Contains(t, mounted, w)
@@ -321,7 +336,7 @@ func TestStack(t *testing.T) {
 	data, err := os.ReadFile("swarm/esnap.sh")
 	require.NoError(t, err)
 	for _, x := range slices.Concat(values(s.Configs), values(s.Secrets), values(s.Networks)) {
-		name := strings.Replace(x.Name, "${ESNAP_REVISION:-1}", "$revision", 1)
+		name := strings.Replace(x.Name, "${STACK_REVISION:-1}", "$revision", 1)
 		require.Contains(t, string(data), name)
 	}
 	dir := t.TempDir()
@@ -360,4 +375,69 @@ func TestSwarmCommands(t *testing.T) {
 		}
 	}
 	require.Greater(t, tried, 4)
+}
+
+// TestCompose: the Compose file is one, every secret reaches those who need it as a file,
+// and esnap's container has no privileges.
+func TestCompose(t *testing.T) {
+	s := readStack(t, "compose/compose.yaml")
+	require.Equal(t, []string{"bucket", "elasticsearch", "esnap", "minio"}, sorted(s.Services))
+	for name, x := range s.Services {
+		for _, p := range x.Ports {
+			require.True(t, strings.HasPrefix(p, "127.0.0.1:"), "%s is published for all: %s", name, p)
+		}
+		for key, value := range x.Environment {
+			require.NotRegexp(t, `(?i)(password|key|secret)$`, key, "%s: a secret in a variable: %s", name, value)
+		}
+		text := strings.Join(slices.Concat(x.Entrypoint, values(x.Environment)), "\n")
+		for _, m := range regexp.MustCompile(`/run/secrets/(\w+)`).FindAllStringSubmatch(text, -1) {
+			require.Contains(t, secretsOf(x), m[1], name)
+		}
+	}
+	x := s.Services["esnap"]
+	require.True(t, x.ReadOnly)
+	require.Equal(t, []string{"ALL"}, x.CapDrop)
+	require.Equal(t, "60s", x.StopGracePeriod)
+	esnapTakes(t, x, "compose", s)
+
+	// The client and the bucket of the action file are those of the servers.
+	data, err := os.ReadFile("compose/esnap/action_file.yml")
+	require.NoError(t, err)
+	var file struct {
+		Repositories map[string]struct {
+			Settings struct{ Client, Bucket string }
+		}
+	}
+	require.NoError(t, yaml.Unmarshal(data, &file))
+	minio := file.Repositories["minio"].Settings
+	es := s.Services["elasticsearch"]
+	require.Equal(t, "http://minio:9000", es.Environment["s3.client."+minio.Client+".endpoint"])
+	start := strings.Join(es.Entrypoint, "\n")
+	for _, key := range []string{"access_key", "secret_key"} {
+		require.Contains(t, start, "put s3.client."+minio.Client+"."+key+" s3_"+key+"\n")
+	}
+	require.Contains(t, strings.Join(s.Services["bucket"].Entrypoint, "\n"), "mc mb --ignore-existing s3/"+minio.Bucket+";")
+}
+
+// TestDocumentedContainers: esnap takes the command lines in the documents, and files that
+// they name are there.
+func TestDocumentedContainers(t *testing.T) {
+	for name, want := range map[string]int{"compose/README.md": 4, "../docs/containers.md": 3} {
+		data, err := os.ReadFile(name)
+		require.NoError(t, err)
+		text := strings.ReplaceAll(string(data), "\\\n", " ")
+		lines := regexp.MustCompile(`(?m)^docker (?:compose run --rm esnap|run .* esnap:latest) (.*)$`).FindAllStringSubmatch(text, -1)
+		require.Len(t, lines, want, name)
+		for _, m := range lines {
+			words := strings.Fields(m[1])
+			if words[0] == "serve" && commandFault(t, []string{"serve"}) != "" {
+				t.Log("esnap has no command serve yet: its flags are not checked")
+				continue
+			}
+			require.Empty(t, commandFault(t, words), m[0])
+		}
+		for _, v := range regexp.MustCompile(`\bESNAP_\w+`).FindAllString(text, -1) {
+			require.Contains(t, settings.Variables(), v, name)
+		}
+	}
 }

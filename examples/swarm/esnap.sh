@@ -4,7 +4,7 @@
 #
 #   ./esnap.sh status
 #   ./esnap.sh run --dry-run /etc/esnap/action_file.yml
-#   ESNAP_TIME=6h ./esnap.sh run /etc/esnap/action_file.yml
+#   STACK_TIME=6h ./esnap.sh run /etc/esnap/action_file.yml
 #
 # The variables are those of docker-stack.yml. It ends with the exit code of esnap, or
 # with one of once.sh.
@@ -15,12 +15,12 @@ if [ $# -eq 0 ]; then
     echo "usage: $0 COMMAND [ARGUMENT...]    for example: $0 status" >&2
     exit 2
 fi
-revision=${ESNAP_REVISION:-1}
-exec "$here/once.sh" -t "${ESNAP_TIME:-1h}" \
-    --network "${ESNAP_NETWORK:-elasticsearch}" \
+revision=${STACK_REVISION:-1}
+exec "$here/once.sh" -t "${STACK_TIME:-1h}" \
+    --network "${STACK_NETWORK:-elasticsearch}" \
     --env ESNAP_CONFIG=/etc/esnap/config.yml \
     --config "source=esnap-config-$revision,target=/etc/esnap/config.yml" \
     --config "source=esnap-action-file-$revision,target=/etc/esnap/action_file.yml" \
-    --secret "source=${ESNAP_PASSWORD_SECRET:-esnap-password},target=esnap_password,uid=16,gid=16,mode=0400" \
+    --secret "source=${STACK_SECRET:-esnap-password},target=esnap_password,uid=16,gid=16,mode=0400" \
     --with-registry-auth --read-only --cap-drop ALL --limit-memory 256M \
-    "${ESNAP_IMAGE:-esnap:latest}" "$@"
+    "${STACK_IMAGE:-esnap:latest}" "$@"
