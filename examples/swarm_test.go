@@ -77,13 +77,13 @@ func TestOnce(t *testing.T) {
 		"exit code 1":            {states: running + "failed 1", code: 1, logs: "one\ntwo\n"},
 		"exit code 2":            {states: "failed 2", code: 2, logs: "one\ntwo\n"},
 		"Docker is away":         {states: running + "error\nerror\nfailed 5", code: 5, logs: "one\ntwo\n"},
-		"quiet":                  {states: running + "failed 3", flags: []string{"-q"}, code: 3},
-		"kept":                   {states: running + "complete 0", flags: []string{"-k"}, logs: "one\ntwo\n", kept: true},
+		"quiet":                  {states: running + "failed 3", flags: []string{"--no-logs"}, code: 3},
+		"kept":                   {states: running + "complete 0", flags: []string{"--keep"}, logs: "one\ntwo\n", kept: true},
 		"the image is missing":   {states: "preparing \nrejected ", code: 125, says: "rejected: why it did"},
 		"never started":          {states: "starting \nfailed 0", code: 125, says: "why it did", logs: "one\ntwo\n"},
 		"the program is missing": {states: "failed 127", code: 127, says: "why it did", logs: "one\ntwo\n"},
-		"too long":               {states: "running 0", flags: []string{"-t", "90s"}, code: 124, says: "the time of 90s is over", logs: "one\ntwo\nit ended\n"},
-		"no node":                {states: "pending ", flags: []string{"-t", "90"}, code: 124, says: "(task: pending why it did)", logs: "one\ntwo\nit ended\n"},
+		"too long":               {states: "running 0", flags: []string{"--timeout", "90s"}, code: 124, says: "the time of 90s is over", logs: "one\ntwo\nit ended\n"},
+		"no node":                {states: "pending ", flags: []string{"--timeout", "90"}, code: 124, says: "(task: pending why it did)", logs: "one\ntwo\nit ended\n"},
 		"removed":                {states: running + "removed", code: 125, says: "removed by somebody else", logs: "one\n"},
 		"SIGTERM":                {states: running + "TERM\nrunning 0", code: 143, says: "interrupted", logs: "one\ntwo\nit ended\n"},
 		"Ctrl-C":                 {states: running + "INT\nrunning 0", code: 130, says: "interrupted", logs: "one\ntwo\nit ended\n"},
@@ -136,7 +136,10 @@ func TestOnce(t *testing.T) {
 // TestOnceUsage: nothing is created for a command line that is wrong.
 func TestOnceUsage(t *testing.T) {
 	programs := map[string]string{"docker": "echo unexpected >&2; exit 9"}
-	for _, args := range [][]string{{}, {"-t"}, {"-t", "1h"}, {"-q"}, {"-t", "1d", "x"}, {"-t", "", "x"}, {"-t", "0", "x"}, {"-t", "1h30m", "x"}, {"-t", "-5", "x"}, {"--prune", "x"}} {
+	for _, args := range [][]string{
+		{}, {"--timeout"}, {"--timeout", "1h"}, {"--no-logs"}, {"--timeout", "1d", "x"}, {"--timeout", "", "x"}, {"--timeout", "0", "x"},
+		{"--timeout", "1h30m", "x"}, {"--timeout", "-5", "x"}, {"--prune", "x"},
+	} {
 		code, _, stderr := script(t, "swarm", programs, append([]string{"once.sh"}, args...)...)
 		require.Equal(t, 2, code, "%v: %s", args, stderr)
 		require.NotContains(t, stderr, "unexpected")

@@ -16,7 +16,7 @@ if [ $# -eq 0 ]; then
     exit 2
 fi
 revision=${STACK_REVISION:-1}
-exec "$here/once.sh" -t "${STACK_TIME:-1h}" \
+exec "$here/once.sh" --timeout "${STACK_TIME:-1h}" \
     --network "${STACK_NETWORK:-elasticsearch}" \
     --env ESNAP_CONFIG=/etc/esnap/config.yml \
     --config "source=esnap-config-$revision,target=/etc/esnap/config.yml" \

@@ -2,16 +2,16 @@
 # Runs a container once on a Docker Swarm: a service of its own, with the logs, the
 # exit code, and nothing left behind. Run it on a manager.
 #
-#   once.sh [-t TIME] [-q] [-k] [OPTION...] IMAGE [ARGUMENT...]
+#   once.sh [--timeout TIME] [--no-logs] [--keep] [OPTION...] IMAGE [ARGUMENT...]
 #   once.sh --prune
 #
-#   -t TIME   stop the container after this time: 90, 90s, 30m, 2h (default 1h)
-#   -q        do not show the logs of the container
-#   -k        keep the service at the end
-#   OPTION    any option of `docker service create`: --network, --env, --env-file,
-#             --secret, --config, --mount, --constraint, --with-registry-auth, …
-#   --prune   remove the services of earlier calls that were killed (kill -9) or that
-#             were kept, once their time is over
+#   --timeout TIME   stop the container after this time: 90, 90s, 30m, 2h (default 1h)
+#   --no-logs        do not show the logs of the container
+#   --keep           keep the service at the end
+#   OPTION           any option of `docker service create`: --network, --env, --env-file,
+#                    --secret, --config, --mount, --constraint, --with-registry-auth, …
+#   --prune          remove the services of earlier calls that were killed (kill -9) or
+#                    that were kept, once their time is over
 #
 # It ends with the exit code of the container; with 124 if the time was over; with 125
 # if Docker could not start the container, or lost it; with 129, 130 or 143 after a
@@ -20,7 +20,7 @@ set -eu
 
 say() { echo "once.sh: $*" >&2; }
 usage() {
-    say "usage: once.sh [-t TIME] [-q] [-k] [OPTION...] IMAGE [ARGUMENT...], or once.sh --prune"
+    say "usage: once.sh [--timeout TIME] [--no-logs] [--keep] [OPTION...] IMAGE [ARGUMENT...], or once.sh --prune"
     exit 2
 }
 
@@ -50,13 +50,13 @@ while [ $# -gt 0 ]; do
         prune
         exit 0
         ;;
-    -t)
+    --timeout)
         [ $# -ge 2 ] || usage
         limit=$2
         shift
         ;;
-    -q) logs= ;;
-    -k) keep=yes ;;
+    --no-logs) logs= ;;
+    --keep) keep=yes ;;
     *) break ;;
     esac
     shift
