@@ -90,9 +90,12 @@ var results = map[string][]string{
 
 	"Status A": {`{policy="nightly"} 0`, `{policy="late"} 0`, `{policy="broken"} 2`, `{policy="partial"} 1`},
 	"Age of the last success, in intervals A": {`{policy="nightly"} 0.5`, `{policy="late"} 2.5`},
-	"Duration of runs A":                      {`{policy="nightly"} 120`, `{policy="late"} 3600`, `{policy="broken"} 1`, `{policy="partial"} 1`},
+	"Duration of runs A": {
+		`{policy="nightly"} 120`, `{policy="late"} 3600`, `{policy="broken"} 1`, `{policy="partial"} 1`,
+	},
 	"Duration of actions A": {
-		`{action="snapshot", policy="nightly", repository="b"} 60`, `{action="delete_snapshots", policy="nightly", repository="b"} 60`,
+		`{action="snapshot", policy="nightly", repository="b"} 60`,
+		`{action="delete_snapshots", policy="nightly", repository="b"} 60`,
 		`{action="snapshot", policy="broken", repository="b"} 0`,
 	},
 	"Items by result A": {`{result="ok"} 9`, `{result="partial"} 0`, `{result="failed"} 1`, `{result="skipped"} 1`, `{result="refused"} 3`},

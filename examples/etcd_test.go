@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -30,7 +31,8 @@ esac`,
 	"rclone": `
 case "$*" in
 'copy '*' s3:b/etcd --max-depth 1 --include etcd-????????T??????Z.db --immutable') cp "$2"/$7 "$REMOTE" ;;
-'check '*' s3:b/etcd --max-depth 1 --include etcd-????????T??????Z.db --one-way') for f in "$2"/$7; do cmp "$f" "$REMOTE/${f##*/}" || exit 1; done ;;
+'check '*' s3:b/etcd --max-depth 1 --include etcd-????????T??????Z.db --one-way')
+    for f in "$2"/$7; do cmp "$f" "$REMOTE/${f##*/}" || exit 1; done ;;
 *) echo "unexpected: $*" >&2; exit 9 ;;
 esac`,
 	"mc": `
@@ -48,41 +50,83 @@ var isCopy = regexp.MustCompile(`^etcd-\d{8}T\d{6}Z\.db$`)
 func TestEtcdBackup(t *testing.T) {
 	const old, young, newest = "etcd-20261101T010000Z.db", "etcd-20261128T010000Z.db", "new"
 	for name, c := range map[string]struct {
-		env      map[string]string
-		broken   map[string]string // programs
-		code     int
-		says     string
-		kept     []string
-		uploaded []string
-		early    bool // before anything was done
+		set        string // a variable
+		tool, does string // a program that is broken
+		code       int
+		says       string
+		kept       []string
+		uploaded   []string
+		early      bool // before anything was done
 	}{
-		"saves and expires":       {says: "hash, revision, keys, size: 787f5723, 4, 3, 20 kB", kept: []string{newest, young}},
-		"keeps more":              {env: map[string]string{"KEEP_DAYS": "30"}, kept: []string{newest, young, old}},
-		"keeps one day":           {env: map[string]string{"KEEP_DAYS": "1"}, kept: []string{newest}},
-		"rclone":                  {env: map[string]string{"RCLONE_REMOTE": "s3:b/etcd"}, kept: []string{newest, young}, uploaded: []string{newest, young, old}},
-		"the clock is wrong":      {broken: map[string]string{"etcdctl": `[ "$1" = endpoint ] || { echo data >"$3"; touch -d 1999-01-01 "$3"; }`}, kept: []string{newest, young}},
-		"mc":                      {env: map[string]string{"MC_TARGET": "m/b/etcd"}, kept: []string{newest, young}, uploaded: []string{newest, young, old}},
-		"etcd is down":            {broken: map[string]string{"etcdctl": "[ \"$1\" != endpoint ]"}, code: 1, says: "etcd does not answer", kept: []string{young, old}},
-		"etcd hangs":              {broken: map[string]string{"etcdctl": "[ \"$1\" = endpoint ] || exec sleep 60"}, env: map[string]string{"SAVE_SECONDS": "1"}, code: 1, says: "could not be saved", kept: []string{young, old}},
-		"saving fails":            {broken: map[string]string{"etcdctl": "[ \"$1\" = endpoint ]"}, code: 1, says: "could not be saved", kept: []string{young, old}},
-		"nothing is written":      {broken: map[string]string{"etcdctl": "exit 0"}, code: 1, says: "written nothing", kept: []string{young, old}},
-		"the copy is not one":     {broken: map[string]string{"etcdutl": "[ \"$2\" != status ]"}, code: 1, says: "cannot be read", kept: []string{young, old}},
-		"the copy is damaged":     {broken: map[string]string{"etcdutl": "[ \"$2\" != restore ] || { echo wrong checksum; exit 1; }"}, code: 1, says: "wrong checksum\netcd-backup: the snapshot cannot be restored", kept: []string{young, old}},
-		"no room for the restore": {broken: map[string]string{"etcdutl": "[ \"$2\" != restore ]"}, env: map[string]string{"VERIFY": "status"}, kept: []string{newest, young}},
+		"saves and expires": {says: "hash, revision, keys, size: 787f5723, 4, 3, 20 kB", kept: []string{newest, young}},
+		"keeps more":        {set: "KEEP_DAYS=30", kept: []string{newest, young, old}},
+		"keeps one day":     {set: "KEEP_DAYS=1", kept: []string{newest}},
+		"rclone": {
+			set:  "RCLONE_REMOTE=s3:b/etcd",
+			kept: []string{newest, young}, uploaded: []string{newest, young, old},
+		},
+		"the clock is wrong": {
+			tool: "etcdctl", does: `[ "$1" = endpoint ] || { echo data >"$3"; touch -d 1999-01-01 "$3"; }`,
+			kept: []string{newest, young},
+		},
+		"mc": {
+			set:  "MC_TARGET=m/b/etcd",
+			kept: []string{newest, young}, uploaded: []string{newest, young, old},
+		},
+		"etcd is down": {
+			tool: "etcdctl", does: `[ "$1" != endpoint ]`,
+			code: 1, says: "etcd does not answer", kept: []string{young, old},
+		},
+		"etcd hangs": {
+			tool: "etcdctl", does: `[ "$1" = endpoint ] || exec sleep 60`, set: "SAVE_SECONDS=1",
+			code: 1, says: "could not be saved", kept: []string{young, old},
+		},
+		"saving fails": {
+			tool: "etcdctl", does: `[ "$1" = endpoint ]`,
+			code: 1, says: "could not be saved", kept: []string{young, old},
+		},
+		"nothing is written": {
+			tool: "etcdctl", does: "exit 0",
+			code: 1, says: "written nothing", kept: []string{young, old},
+		},
+		"the copy is not one": {
+			tool: "etcdutl", does: `[ "$2" != status ]`,
+			code: 1, says: "cannot be read", kept: []string{young, old},
+		},
+		"the copy is damaged": {
+			tool: "etcdutl", does: `[ "$2" != restore ] || { echo wrong checksum; exit 1; }`,
+			code: 1, says: "wrong checksum\netcd-backup: the snapshot cannot be restored", kept: []string{young, old},
+		},
+		"no room for the restore": {
+			tool: "etcdutl", does: `[ "$2" != restore ]`, set: "VERIFY=status",
+			kept: []string{newest, young},
+		},
 		"the upload fails": {
-			broken: map[string]string{"rclone": "exit 1"}, env: map[string]string{"RCLONE_REMOTE": "s3:b/etcd"}, code: 1, says: "could not upload",
+			tool: "rclone", does: "exit 1", set: "RCLONE_REMOTE=s3:b/etcd", code: 1, says: "could not upload",
 			kept: []string{newest, young, old},
 		},
 		"the upload differs": {
-			broken: map[string]string{"rclone": `[ "$1" != check ]`}, env: map[string]string{"RCLONE_REMOTE": "s3:b/etcd"}, code: 1, says: "differ",
+			tool: "rclone", does: `[ "$1" != check ]`, set: "RCLONE_REMOTE=s3:b/etcd", code: 1, says: "differ",
 			kept: []string{newest, young, old},
 		},
-		"mc loses it":      {broken: map[string]string{"mc": `[ "$1" != stat ]`}, env: map[string]string{"MC_TARGET": "m/b/etcd"}, code: 1, says: "is missing", kept: []string{newest, young, old}},
-		"a wrong number":   {env: map[string]string{"KEEP_DAYS": "7d"}, code: 1, says: `KEEP_DAYS is "7d"`, kept: []string{young, old}, early: true},
-		"zero days":        {env: map[string]string{"KEEP_DAYS": "0"}, code: 1, says: "at least 1", kept: []string{young, old}, early: true},
-		"a wrong word":     {env: map[string]string{"VERIFY": "none"}, code: 1, says: `VERIFY is "none"`, kept: []string{young, old}, early: true},
-		"no such folder":   {env: map[string]string{"BACKUP_DIR": "/nonexistent"}, code: 1, says: "there is no folder", kept: []string{young, old}, early: true},
-		"stopped in a run": {broken: map[string]string{"etcdutl": "kill -TERM $PPID"}, env: map[string]string{"VERIFY": "status"}, code: 143, kept: []string{young, old}},
+		"mc loses it": {
+			tool: "mc", does: `[ "$1" != stat ]`, set: "MC_TARGET=m/b/etcd",
+			code: 1, says: "is missing", kept: []string{newest, young, old},
+		},
+		"a wrong number": {
+			set:  "KEEP_DAYS=7d",
+			code: 1, says: `KEEP_DAYS is "7d"`, kept: []string{young, old}, early: true,
+		},
+		"zero days":    {set: "KEEP_DAYS=0", code: 1, says: "at least 1", kept: []string{young, old}, early: true},
+		"a wrong word": {set: "VERIFY=none", code: 1, says: `VERIFY is "none"`, kept: []string{young, old}, early: true},
+		"no such folder": {
+			set:  "BACKUP_DIR=/nonexistent",
+			code: 1, says: "there is no folder", kept: []string{young, old}, early: true,
+		},
+		"stopped in a run": {
+			tool: "etcdutl", does: "kill -TERM $PPID", set: "VERIFY=status", code: 143,
+			kept: []string{young, old},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir, remote := t.TempDir(), t.TempDir()
@@ -108,11 +152,13 @@ func TestEtcdBackup(t *testing.T) {
 
 			t.Setenv("BACKUP_DIR", dir)
 			t.Setenv("REMOTE", remote)
-			for k, v := range c.env {
-				t.Setenv(k, v)
+			if key, value, ok := strings.Cut(c.set, "="); ok {
+				t.Setenv(key, value)
 			}
 			programs := maps.Clone(etcdTools)
-			maps.Copy(programs, c.broken)
+			if c.tool != "" {
+				programs[c.tool] = c.does
+			}
 			code, stdout, stderr := script(t, "etcd", programs, "etcd-backup.sh")
 			require.Equal(t, c.code, code, stderr)
 			require.Contains(t, stdout+stderr, c.says)

@@ -82,15 +82,19 @@ func TestOnce(t *testing.T) {
 		"the image is missing":   {states: "preparing \nrejected ", code: 125, says: "rejected: why it did"},
 		"never started":          {states: "starting \nfailed 0", code: 125, says: "why it did", logs: "one\ntwo\n"},
 		"the program is missing": {states: "failed 127", code: 127, says: "why it did", logs: "one\ntwo\n"},
-		"too long":               {states: "running 0", flags: []string{"--timeout", "90s"}, code: 124, says: "the time of 90s is over", logs: "one\ntwo\nit ended\n"},
-		"no node":                {states: "pending ", flags: []string{"--timeout", "90"}, code: 124, says: "(task: pending why it did)", logs: "one\ntwo\nit ended\n"},
-		"removed":                {states: running + "removed", code: 125, says: "removed by somebody else", logs: "one\n"},
-		"SIGTERM":                {states: running + "TERM\nrunning 0", code: 143, says: "interrupted", logs: "one\ntwo\nit ended\n"},
-		"Ctrl-C":                 {states: running + "INT\nrunning 0", code: 130, says: "interrupted", logs: "one\ntwo\nit ended\n"},
-		"SIGHUP":                 {states: running + "HUP\nrunning 0", code: 129, says: "interrupted", logs: "one\ntwo\nit ended\n"},
-		"SIGTERM early":          {states: "TERM\npreparing ", code: 143, says: "interrupted", logs: "one\ntwo\nit ended\n"},
-		"a wrong option":         {states: running, file: "refused", code: 125, says: "invalid option"},
-		"the reply is lost":      {states: running, file: "lost", code: 125, says: "reset"},
+		"too long": {
+			states: "running 0", flags: []string{"--timeout", "90s"}, code: 124, says: "the time of 90s is over", logs: "one\ntwo\nit ended\n",
+		},
+		"no node": {
+			states: "pending ", flags: []string{"--timeout", "90"}, code: 124, says: "(task: pending why it did)", logs: "one\ntwo\nit ended\n",
+		},
+		"removed":           {states: running + "removed", code: 125, says: "removed by somebody else", logs: "one\n"},
+		"SIGTERM":           {states: running + "TERM\nrunning 0", code: 143, says: "interrupted", logs: "one\ntwo\nit ended\n"},
+		"Ctrl-C":            {states: running + "INT\nrunning 0", code: 130, says: "interrupted", logs: "one\ntwo\nit ended\n"},
+		"SIGHUP":            {states: running + "HUP\nrunning 0", code: 129, says: "interrupted", logs: "one\ntwo\nit ended\n"},
+		"SIGTERM early":     {states: "TERM\npreparing ", code: 143, says: "interrupted", logs: "one\ntwo\nit ended\n"},
+		"a wrong option":    {states: running, file: "refused", code: 125, says: "invalid option"},
+		"the reply is lost": {states: running, file: "lost", code: 125, says: "reset"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -104,7 +108,9 @@ func TestOnce(t *testing.T) {
 			}
 			temp := t.TempDir()
 			t.Setenv("TMPDIR", temp)
-			programs := map[string]string{"docker": fmt.Sprintf(docker, dir), "sleep": "exec /bin/sleep 0.05", "date": fmt.Sprintf(clock, dir)}
+			programs := map[string]string{
+				"docker": fmt.Sprintf(docker, dir), "sleep": "exec /bin/sleep 0.05", "date": fmt.Sprintf(clock, dir),
+			}
 			args := slices.Concat([]string{"once.sh"}, c.flags, []string{"--network", "n1", "--env", "A=a b", "img:1", "status", `say "x" $HOME`})
 			code, stdout, stderr := script(t, "swarm", programs, args...)
 			require.Equal(t, c.code, code, stderr)
@@ -256,7 +262,9 @@ func readStack(t *testing.T, name string) stack {
 			require.Contains(t, s.Services, other, service)
 		}
 	}
-	for kind, all := range map[string]map[string]source{"config": s.Configs, "secret": s.Secrets, "network": s.Networks, "volume": s.Volumes} {
+	for kind, all := range map[string]map[string]source{
+		"config": s.Configs, "secret": s.Secrets, "network": s.Networks, "volume": s.Volumes,
+	} {
 		for n, x := range all {
 			require.True(t, used[kind+" "+n], "nobody uses the %s %s", kind, n)
 			if x.File != "" && kind == "config" {
@@ -349,7 +357,8 @@ func TestStack(t *testing.T) {
 	require.Zero(t, code, stderr)
 	calls, err := os.ReadFile(filepath.Join(dir, "calls"))
 	require.NoError(t, err)
-	require.Regexp(t, `service create .* --config source=esnap-config-1,target=/etc/esnap/config.yml .* esnap:latest index list a b\n`, string(calls))
+	require.Contains(t, string(calls), " --config source=esnap-config-1,target=/etc/esnap/config.yml ")
+	require.Contains(t, string(calls), " esnap:latest index list a b\n")
 	code, _, stderr = script(t, "swarm", nil, "esnap.sh")
 	require.Equal(t, 2, code)
 	require.Contains(t, stderr, "usage")
