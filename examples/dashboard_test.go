@@ -46,7 +46,7 @@ func dashboard(t *testing.T) (whole map[string]any, panels []panel) {
 	return whole, d.Panels
 }
 
-// runs are the last runs of three jobs, as metrics at midday of the first day.
+// runs are the last runs of four jobs, as metrics at midday of the first day.
 func runs() (list []tell.Sample) {
 	at := func(hours int) time.Time { return time.Unix(int64(hours)*3600, 0) }
 	for _, s := range []tell.Summary{
@@ -69,7 +69,10 @@ func runs() (list []tell.Sample) {
 	} {
 		list = append(list, s.Samples()...)
 	}
-	return list
+	return slices.Concat(list,
+		tell.ScheduleSamples("nightly", at(15), false), tell.ScheduleSamples("broken", time.Time{}, true),
+		[]tell.Sample{tell.CodeSample("nightly", 0), tell.CodeSample("broken", 1), tell.FileSample("x.yml", false), tell.FileSample("y.yml", true)},
+		tell.CheckSamples("nightly", 2, map[[2]string]int{{"family", "CRITICAL"}: 2}))
 }
 
 // results are what the expressions of each panel give for runs.
@@ -87,6 +90,10 @@ var results = map[string][]string{
 	"Jobs now D": {`{policy="nightly"} 21600`, `{policy="late"} 14400`, `{policy="broken"} 3600`, `{policy="partial"} 21600`},
 	"Jobs now E": {`{policy="nightly"} 0.5`, `{policy="late"} 2.5`},
 	"Jobs now F": {`{policy="nightly"} 120`, `{policy="late"} 3600`, `{policy="broken"} 1`, `{policy="partial"} 1`},
+	"Jobs now G": {`{policy="nightly"} 0`, `{policy="broken"} 1`},
+	"Jobs now H": {`{policy="nightly"} 0`, `{policy="broken"} 1`},
+	"Jobs now I": {`{policy="nightly"} 54000000`},
+	"Jobs now J": {`{policy="nightly"} 2`},
 
 	"Status A": {`{policy="nightly"} 0`, `{policy="late"} 0`, `{policy="broken"} 2`, `{policy="partial"} 1`},
 	"Age of the last success, in intervals A": {`{policy="nightly"} 0.5`, `{policy="late"} 2.5`},
@@ -109,6 +116,8 @@ var results = map[string][]string{
 	},
 	"Age of the newest good snapshot A": {`{repository="b"} 10800`},
 	"Age of the oldest good snapshot A": {`{repository="b"} 39600`},
+	"Findings of the check A":           {`{about="family", level="CRITICAL", policy="nightly"} 2`},
+	"Files that are not used A":         {`{file="x.yml"} 1`},
 	"Versions A":                        {`{version="1.0.0"} 3`, `{version="0.9.0"} 1`},
 }
 

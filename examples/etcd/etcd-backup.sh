@@ -44,22 +44,33 @@ umask 077
 find "$dir" -maxdepth 1 -name '.etcd-backup.*' -mmin +1440 -exec rm -rf {} +
 work=$(mktemp -d "$dir/.etcd-backup.XXXXXX")
 trap 'rm -rf "$work"' EXIT
-trap 'exit 143' TERM
-trap 'exit 130' INT
-trap 'exit 129' HUP
+# A signal ends the program that runs now, too. The shell alone would wait for it.
+child=
+run() {
+    "$@" &
+    child=$!
+    wait "$child"
+}
+stop() {
+    [ -z "$child" ] || kill "$child" 2>/dev/null || true
+    exit "$1"
+}
+trap 'stop 143' TERM
+trap 'stop 130' INT
+trap 'stop 129' HUP
 
 name=etcd-$(date -u +%Y%m%dT%H%M%SZ).db
 [ ! -e "$dir/$name" ] || fail "$dir/$name exists already"
 
 # Without a limit, etcdctl waits for ever for a server that does not answer.
 etcdctl endpoint health || fail "etcd does not answer"
-timeout "$limit" etcdctl snapshot save "$work/$name" || fail "the snapshot could not be saved within $limit s"
+run timeout "$limit" etcdctl snapshot save "$work/$name" || fail "the snapshot could not be saved within $limit s"
 [ -s "$work/$name" ] || fail "etcdctl has written nothing"
 
 # The status shows that the file can be read. Only a restore compares the checksum.
 status=$(etcdutl snapshot status "$work/$name") || fail "the snapshot cannot be read; it is deleted"
 if [ "$verify" = restore ]; then
-    etcdutl snapshot restore "$work/$name" --data-dir "$work/restored" >"$work/log" 2>&1 || {
+    run etcdutl snapshot restore "$work/$name" --data-dir "$work/restored" >"$work/log" 2>&1 || {
         cat "$work/log" >&2
         fail "the snapshot cannot be restored; it is deleted"
     }
@@ -72,14 +83,14 @@ echo "saved $dir/$name (hash, revision, keys, size: $status)"
 # All copies that are missing there, also those of earlier runs. No other files.
 copies='etcd-????????T??????Z.db'
 if [ -n "${RCLONE_REMOTE:-}" ]; then
-    rclone copy "$dir" "$RCLONE_REMOTE" --max-depth 1 --include "$copies" --immutable || fail "rclone could not upload"
-    rclone check "$dir" "$RCLONE_REMOTE" --max-depth 1 --include "$copies" --one-way || fail "the uploaded copies differ"
+    run rclone copy "$dir" "$RCLONE_REMOTE" --max-depth 1 --include "$copies" --immutable || fail "rclone could not upload"
+    run rclone check "$dir" "$RCLONE_REMOTE" --max-depth 1 --include "$copies" --one-way || fail "the uploaded copies differ"
     echo "uploaded to $RCLONE_REMOTE"
 fi
 if [ -n "${MC_TARGET:-}" ]; then
     for file in "$dir"/$copies; do
         there=$MC_TARGET/${file##*/}
-        mc stat "$there" >/dev/null 2>&1 || mc cp "$file" "$there" || fail "mc could not upload $file"
+        mc stat "$there" >/dev/null 2>&1 || run mc cp "$file" "$there" || fail "mc could not upload $file"
         mc stat "$there" >/dev/null || fail "$there is missing"
     done
     echo "uploaded to $MC_TARGET"
