@@ -123,6 +123,10 @@ func TestEtcdBackup(t *testing.T) {
 			set:  "BACKUP_DIR=/nonexistent",
 			code: 1, says: "there is no folder", kept: []string{young, old}, early: true,
 		},
+		"stopped while it saves": {
+			tool: "etcdctl", does: `[ "$1" = endpoint ] || { kill -TERM "$(ps -o ppid= -p $PPID)"; exec sleep 60; }`, code: 143,
+			kept: []string{young, old},
+		},
 		"stopped in a run": {
 			tool: "etcdutl", does: "kill -TERM $PPID", set: "VERIFY=status", code: 143,
 			kept: []string{young, old},
@@ -159,8 +163,10 @@ func TestEtcdBackup(t *testing.T) {
 			if c.tool != "" {
 				programs[c.tool] = c.does
 			}
+			start := time.Now()
 			code, stdout, stderr := script(t, "etcd", programs, "etcd-backup.sh")
 			require.Equal(t, c.code, code, stderr)
+			require.Less(t, time.Since(start), 30*time.Second)
 			require.Contains(t, stdout+stderr, c.says)
 			require.NotContains(t, stderr, "unexpected")
 
