@@ -201,8 +201,7 @@ type service struct {
 	Networks        []string
 	Volumes         []string
 	Ports           []string
-	Tmpfs           []string
-	User            string
+	Init            bool
 	ReadOnly        bool     `yaml:"read_only"`
 	CapDrop         []string `yaml:"cap_drop"`
 	SecurityOpt     []string `yaml:"security_opt"`
@@ -210,9 +209,9 @@ type service struct {
 	MemLimit        string   `yaml:"mem_limit"`
 	Restart         string
 	Healthcheck     *struct {
-		Test                            []string
-		Interval, Timeout, Start_period string
-		Retries                         int
+		Test              []string
+		Interval, Timeout string
+		Retries           int
 	}
 	DependsOn map[string]struct{ Condition string } `yaml:"depends_on"`
 	Deploy    struct {
