@@ -71,7 +71,10 @@ func runs() (list []tell.Sample) {
 	}
 	return slices.Concat(list,
 		tell.ScheduleSamples("nightly", at(15), false), tell.ScheduleSamples("broken", time.Time{}, true),
-		[]tell.Sample{tell.CodeSample("nightly", 0), tell.CodeSample("broken", 1), tell.FileSample("x.yml", false), tell.FileSample("y.yml", true)},
+		[]tell.Sample{
+			tell.CodeSample("nightly", 0), tell.CodeSample("broken", 1), tell.FileSample("x.yml", false), tell.FileSample("y.yml", true),
+			tell.DrillSample(at(3)),
+		},
 		tell.CheckSamples("nightly", 2, map[[2]string]int{{"family", "CRITICAL"}: 2}))
 }
 
@@ -114,11 +117,12 @@ var results = map[string][]string{
 		`{repository="b", state="SUCCESS"} 30`, `{repository="b", state="PARTIAL"} 1`,
 		`{repository="b", state="FAILED"} 0`, `{repository="b", state="IN_PROGRESS"} 0`,
 	},
-	"Age of the newest good snapshot A": {`{repository="b"} 10800`},
-	"Age of the oldest good snapshot A": {`{repository="b"} 39600`},
-	"Findings of the check A":           {`{about="family", level="CRITICAL", policy="nightly"} 2`},
-	"Files that are not used A":         {`{file="x.yml"} 1`},
-	"Versions A":                        {`{version="1.0.0"} 3`, `{version="0.9.0"} 1`},
+	"Age of the newest good snapshot A":           {`{repository="b"} 10800`},
+	"Age of the oldest good snapshot A":           {`{repository="b"} 39600`},
+	"Findings of the check A":                     {`{about="family", level="CRITICAL", policy="nightly"} 2`},
+	"Age of the last restore drill that passed A": {"{} 32400"},
+	"Files that are not used A":                   {`{file="x.yml"} 1`},
+	"Versions A":                                  {`{version="1.0.0"} 3`, `{version="0.9.0"} 1`},
 }
 
 // TestDashboard: the dashboard shows every metric that there is and no other; its panels

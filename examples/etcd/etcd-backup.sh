@@ -49,10 +49,13 @@ child=
 run() {
     "$@" &
     child=$!
-    wait "$child"
+    code=0
+    wait "$child" || code=$?
+    child=
+    return "$code"
 }
 stop() {
-    [ -z "$child" ] || kill "$child" 2>/dev/null || true
+    [ -z "$child" ] || ! kill "$child" 2>/dev/null || wait "$child" || true
     exit "$1"
 }
 trap 'stop 143' TERM
