@@ -18,7 +18,7 @@ MATRIX   := es670 es6823 es71728 es8197 es920 os1320 os2110 os330
 TAGS     := nethttpomithttp2
 export CGO_ENABLED = 0
 
-.PHONY: help build dist test unit integration faults servers matrix test-docker race lint lines manifests fuzz licences vuln bench demo image image-test golden cover clean
+.PHONY: help build dist test unit integration faults servers matrix test-docker race lint lines manifests fuzz licences vuln bench demo image image-test swarm-test golden cover clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -85,6 +85,9 @@ image: ## build the container images esnap:$(VERSION) and esnap:$(VERSION)-shell
 image-test: servers ## build the images and start them as CronJobs do; then KubeSphere's stock files in them, on real servers
 	IMAGE_FLAGS='$(IMAGE_FLAGS)' scripts/image-test.sh esnap:image-test
 	ESNAP_TEST_IMAGE=esnap:image-test ESNAP_REQUIRE_SERVERS=1 $(GO) test -tags integration -count=1 -timeout 20m -v -run '^TestStock$$' ./integration/
+
+swarm-test: ## examples/swarm on a real Docker Swarm of one node, which this makes and leaves (STACK_IMAGE: an image of esnap)
+	scripts/swarm-test.sh $(or $(STACK_IMAGE),esnap:latest)
 
 golden: ## write golden files anew; look at the difference before committing
 	$(GO) test ./cmd ./internal/report -update

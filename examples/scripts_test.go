@@ -184,3 +184,18 @@ func TestDryRunInPullRequests(t *testing.T) {
 		})
 	}
 }
+
+// TestShellcheck: where shellcheck is installed, it finds nothing in the scripts.
+func TestShellcheck(t *testing.T) {
+	scripts, err := filepath.Glob("*/*.sh")
+	require.NoError(t, err)
+	require.Greater(t, len(scripts), 5)
+	shellcheck, err := exec.LookPath("shellcheck")
+	if err != nil {
+		t.Log("shellcheck is not installed: the scripts are not checked")
+		return
+	}
+	args := append([]string{"-x", "-P", "SCRIPTDIR", "-e", "SC2018"}, scripts...) // a-z are the letters of names in Kubernetes
+	out, err := exec.CommandContext(t.Context(), shellcheck, args...).CombinedOutput()
+	require.NoError(t, err, "%s", out)
+}
