@@ -139,6 +139,9 @@ func (c *Client) indices(ctx context.Context, op string, names []string) ([]*clu
 				if err := s.Decode(&m); err != nil {
 					return err
 				}
+				if names != nil && !slices.Contains(names, name) { // it is the reply to another request
+					return fmt.Errorf("%w: it contains the index %q", errLacks, name)
+				}
 				list = append(list, m.index(name))
 				return nil
 			})

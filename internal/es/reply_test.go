@@ -128,3 +128,25 @@ func TestAnEndlessReplyEnds(t *testing.T) {
 		require.LessOrEqual(t, read, c.most+maxValue, name)
 	}
 }
+
+// TestAReplyAboutOthers: what was not asked for by name is the reply to another request.
+func TestAReplyAboutOthers(t *testing.T) {
+	for name, c := range map[string]struct {
+		reply string
+		call  func(context.Context, *Client) error
+	}{
+		"indices": {`{"cluster_uuid":"u","metadata":{"cluster_uuid":"u","indices":{"a":{"state":"open","settings":{"index.uuid":"1"}},"b":{"state":"open","settings":{"index.uuid":"2"}}}}}`,
+			func(ctx context.Context, c *Client) error { _, err := c.IndicesNamed(ctx, []string{"a"}); return err }},
+		"snapshots": {`{"snapshots":[{"snapshot":"s","uuid":"1","state":"SUCCESS"},{"snapshot":"t","uuid":"2","state":"SUCCESS"}]}`,
+			func(ctx context.Context, c *Client) error {
+				_, err := c.SnapshotsNamed(ctx, "r", []string{"s"})
+				return err
+			}},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			client, err := New(Options{URLs: []string{"http://es:9200"}, Transport: anything{func() io.Reader { return strings.NewReader(c.reply) }}})
+			require.NoError(t, err)
+			require.ErrorContains(t, c.call(t.Context(), client), "not valid for this request", name)
+		})
+	}
+}
