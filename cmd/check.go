@@ -298,14 +298,14 @@ func writeCalendar(w io.Writer, c check.Calendar) {
 			month, line = d.Date[:7], ""
 		}
 		day, _ := strconv.Atoi(d.Date[8:])
-		line += strings.Repeat(" ", max(day-1-len(line), 0)) + check.Marks[d.State]
+		line += strings.Repeat(" ", max(day-1-len(line), 0)) + d.State.Mark()
 		used[d.State] = true
 	}
 	flush()
 	var legend []string
-	for _, l := range check.Legend {
+	for _, l := range check.States {
 		if used[l.State] {
-			legend = append(legend, check.Marks[l.State]+" "+l.Text)
+			legend = append(legend, l.Mark+" "+l.Text)
 		}
 	}
 	terminal.Fprintf(w, "  %s\n", strings.Join(legend, ", "))

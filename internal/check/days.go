@@ -16,27 +16,42 @@ import (
 // State is what became of the index of one day.
 type State string
 
-// The states, with the character that stands for each in a calendar.
+// The states.
 const (
-	Held       State = "held"       // # a complete copy
-	HeldLive   State = "held_live"  // = a complete copy, and the index is in the cluster
-	Pending    State = "pending"    // o in the cluster; a copy is not due yet
-	Overdue    State = "overdue"    // ! in the cluster; a complete copy is due
-	Incomplete State = "incomplete" // ~ the only copies are not complete
-	Lost       State = "lost"       // x seen earlier, and now neither in the cluster nor in a snapshot
-	NoIndex    State = "no_index"   // . never seen
+	Held       State = "held"
+	HeldLive   State = "held_live"
+	Pending    State = "pending"
+	Overdue    State = "overdue"
+	Incomplete State = "incomplete"
+	Lost       State = "lost"
+	NoIndex    State = "no_index"
 )
 
-// Marks are the characters of a calendar.
-var Marks = map[State]string{Held: "#", HeldLive: "=", Pending: "o", Overdue: "!", Incomplete: "~", Lost: "x", NoIndex: "."}
-
-// Legend explains the characters, in their order.
-var Legend = []struct {
+// States are all states: the character that stands for each in a calendar, what it means,
+// and how bad it is.
+var States = []struct {
 	State State
+	Mark  string
 	Text  string
+	Level Level
 }{
-	{Held, "complete copy"}, {HeldLive, "complete copy, and in the cluster"}, {Pending, "in the cluster, no copy due yet"},
-	{Overdue, "in the cluster, complete copy overdue"}, {Incomplete, "incomplete copy only"}, {Lost, "lost"}, {NoIndex, "no index"},
+	{Held, "#", "complete copy", OK},
+	{HeldLive, "=", "complete copy, and in the cluster", OK},
+	{Pending, "o", "in the cluster, no copy due yet", OK},
+	{Overdue, "!", "in the cluster, complete copy overdue", Critical},
+	{Incomplete, "~", "incomplete copy only", Critical},
+	{Lost, "x", "lost", Critical}, // seen earlier, and now neither in the cluster nor in a snapshot
+	{NoIndex, ".", "no index", Warning},
+}
+
+// Mark is the character that stands for a state in a calendar.
+func (s State) Mark() string {
+	for _, x := range States {
+		if x.State == s {
+			return x.Mark
+		}
+	}
+	return "?"
 }
 
 // Calendar is what became of each day of a family of indices.
@@ -64,11 +79,10 @@ type Day struct {
 
 // grade is how bad a state is.
 func (s State) grade(gapsOK bool) Level {
-	switch {
-	case s == Overdue || s == Incomplete || s == Lost:
-		return Critical
-	case s == NoIndex && !gapsOK:
-		return Warning
+	for _, x := range States {
+		if x.State == s && !(s == NoIndex && gapsOK) {
+			return x.Level
+		}
 	}
 	return OK
 }
@@ -198,7 +212,7 @@ func (k *checker) calendar(c Calendar) {
 		k.add(Unknown, "days", c.Pattern, "no index of that name is in the cluster or in a snapshot", "")
 		return
 	}
-	for _, l := range Legend {
+	for _, l := range States {
 		if n := count[l.State]; n > 0 && l.State != Held && l.State != HeldLive {
 			text += fmt.Sprintf("; %d %s, the last is %s", n, words[l.State], worst[l.State])
 		}
