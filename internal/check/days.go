@@ -33,15 +33,16 @@ var States = []struct {
 	State State
 	Mark  string
 	Text  string
+	Words string // after a number of days; empty: a day that is in snapshots
 	Level Level
 }{
-	{Held, "#", "complete copy", OK},
-	{HeldLive, "=", "complete copy, and in the cluster", OK},
-	{Pending, "o", "in the cluster, no copy due yet", OK},
-	{Overdue, "!", "in the cluster, complete copy overdue", Critical},
-	{Incomplete, "~", "incomplete copy only", Critical},
-	{Lost, "x", "lost", Critical}, // seen earlier, and now neither in the cluster nor in a snapshot
-	{NoIndex, ".", "no index", Warning},
+	{Held, "#", "complete copy", "", OK},
+	{HeldLive, "=", "complete copy, and in the cluster", "", OK},
+	{Pending, "o", "in the cluster, no copy due yet", "not due yet", OK},
+	{Overdue, "!", "in the cluster, complete copy overdue", "overdue", Critical},
+	{Incomplete, "~", "incomplete copy only", "only in incomplete copies", Critical},
+	{Lost, "x", "lost", "lost", Critical}, // seen earlier, and now neither in the cluster nor in a snapshot
+	{NoIndex, ".", "no index", "without an index", Warning},
 }
 
 // Mark is the character that stands for a state in a calendar.
@@ -213,17 +214,12 @@ func (k *checker) calendar(c Calendar) {
 		return
 	}
 	for _, l := range States {
-		if n := count[l.State]; n > 0 && l.State != Held && l.State != HeldLive {
-			text += fmt.Sprintf("; %d %s, the last is %s", n, words[l.State], worst[l.State])
+		if n := count[l.State]; n > 0 && l.Words != "" {
+			text += fmt.Sprintf("; %d %s, the last is %s", n, l.Words, worst[l.State])
 		}
 	}
 	k.add(level, "days", c.Pattern, text, "")
 	k.newest(c)
-}
-
-// words are the states in sentences.
-var words = map[State]string{
-	Pending: "not due yet", Overdue: "overdue", Incomplete: "only in incomplete copies", Lost: "lost", NoIndex: "without an index",
 }
 
 // newest warns of a family without a new index for two days.
