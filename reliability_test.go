@@ -15,7 +15,7 @@ import (
 func TestReliabilityNamesTests(t *testing.T) {
 	declared := map[string]bool{}
 	rig := map[string]bool{}
-	for _, pattern := range []string{"integration/*_test.go", "internal/*/*_test.go"} {
+	for _, pattern := range []string{"integration/*_test.go", "internal/*/*_test.go", "cmd/*_test.go"} {
 		files, err := filepath.Glob(pattern)
 		require.NoError(t, err)
 		for _, name := range files {
