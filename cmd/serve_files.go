@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"maps"
 	"slices"
 	"sync"
@@ -43,9 +44,12 @@ func (f *files) first() ([]serve.Task, error) {
 	if err != nil {
 		return nil, err
 	}
-	errs := f.read(names)
+	errs := f.read(names, slog.New(slog.DiscardHandler))
 	tasks := f.tasks()
 	if len(tasks) > 0 {
+		for _, err := range errs {
+			f.v.x.log.Error("a file is not used", "error", err.Error())
+		}
 		return tasks, nil
 	}
 	if len(errs) == 1 {
@@ -58,7 +62,9 @@ func (f *files) first() ([]serve.Task, error) {
 func (f *files) watch(ctx context.Context) error {
 	again := hangups(ctx)
 	for {
-		clock.Doze(ctx, f.v.app.Watch, lookAgain, again)
+		if clock.Doze(ctx, f.v.app.Watch, lookAgain, again) {
+			f.v.x.log.Info("SIGHUP: the files are read again")
+		}
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -82,7 +88,7 @@ func (f *files) look(ctx context.Context) {
 		names = append(names, found...)
 	}
 	before := f.state()
-	f.read(names)
+	f.read(names, f.v.x.log)
 	if maps.Equal(before, f.state()) {
 		return
 	}
@@ -103,7 +109,7 @@ func (f *files) state() map[string]string {
 
 // read reads files: a changed one that is valid is used from now on, one that is not stays
 // as it was. Those that are not named any more are forgotten.
-func (f *files) read(names []string) (errs []error) {
+func (f *files) read(names []string, log *slog.Logger) (errs []error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	x, done, err := f.v.renew(io.Discard, io.Discard)
@@ -111,7 +117,6 @@ func (f *files) read(names []string) (errs []error) {
 	if err != nil {
 		x = f.v.x
 	}
-	log := f.v.x.log
 	for name := range f.known {
 		if !slices.Contains(names, name) {
 			log.Info("the file is gone, and its job with it", "file", name)

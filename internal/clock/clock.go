@@ -49,14 +49,17 @@ func (r realTime) Sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// Doze waits until the time is over, something wakes it, or the context ends.
-func Doze(ctx context.Context, w Stopwatch, d time.Duration, wake <-chan struct{}) {
+// Doze waits until the time is over, something wakes it, or the context ends. It reports
+// whether something did.
+func Doze(ctx context.Context, w Stopwatch, d time.Duration, wake <-chan struct{}) (woken bool) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	slept := make(chan error, 1)
 	go func() { slept <- w.Sleep(ctx, d) }()
 	select {
 	case <-slept:
+		return false
 	case <-wake:
+		return true
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os/exec"
 	"strings"
 	"sync"
@@ -43,8 +44,12 @@ func Run(ctx context.Context, s Spec) (code int, err error) {
 	c.WaitDelay = grace + time.Second // also for those that keep the streams open
 	if err := c.Start(); err != nil {
 		var of *exec.Error
-		if errors.As(err, &of) {
+		var path *fs.PathError
+		switch {
+		case errors.As(err, &of):
 			err = of.Err
+		case errors.As(err, &path):
+			err = path.Err
 		}
 		return 127, fmt.Errorf("cannot start %s: %w", s.Args[0], err)
 	}

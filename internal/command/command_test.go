@@ -21,7 +21,7 @@ func TestRun(t *testing.T) {
 		{args: []string{"printf", "%s|", "a b", "$HOME", "*"}, out: "a b|$HOME|*|"}, // no shell
 		{args: []string{"sh", "-c", "echo out; echo err >&2; exit 7"}, code: 7, out: "out\n", errs: "err\n"},
 		{args: []string{"sh", "-c", "kill -9 $$"}, code: 137},
-		{args: []string{"/does/not/exist"}, code: 127, wrong: "cannot start /does/not/exist"},
+		{args: []string{"/does/not/exist"}, code: 127, wrong: "cannot start /does/not/exist: no such file or directory"},
 		{args: []string{"esnap-no-such-program"}, code: 127, wrong: "not found"},
 		{args: []string{"/"}, code: 127, wrong: "cannot start /"},
 	} {
