@@ -20,6 +20,7 @@ import (
 	"github.com/esnap/esnap/internal/job"
 	"github.com/esnap/esnap/internal/plan"
 	"github.com/esnap/esnap/internal/report"
+	"github.com/esnap/esnap/internal/schedule"
 	"github.com/esnap/esnap/internal/simulate"
 	"github.com/esnap/esnap/internal/terminal"
 )
@@ -55,7 +56,7 @@ is named.`,
 	f := c.Flags()
 	wholeFlag(f, &o.Nights, "nights", 1, "how many nights (default 400)")
 	f.Var(&o.From, "from", "the first night (default 2027-01-01)")
-	f.StringVar(&o.At, "at", "01:00", "the time of day at which the file runs, in UTC")
+	f.StringVar(&o.At, "at", "", "time of day at which the file runs, in UTC (default: by its schedule, or 01:00)")
 	f.StringSliceVar(&o.Indices, "index", nil, "name of indices with strftime tokens (repeatable; default: as the file takes them)")
 	f.StringSliceVar(&o.Fail, "fail", nil, "nights whose snapshots fail: 3,40-52; =partial or =missed for other failures")
 	wholeFlag(f, &o.RequireDays, "require-days", 1, "for how long each index must be there (default: cover of the file)")
@@ -119,14 +120,20 @@ func (o *simulateOptions) options(p *plan.Plan) (simulate.Options, error) {
 	if o.Settle.given() {
 		so.Rules.Settle = o.Settle.length
 	}
-	at, err := time.Parse("15:04", o.At)
-	if err != nil {
-		return so, usagef("--at: %q is not a time of day such as 01:00", o.At)
-	}
 	from := time.Date(2027, time.January, 1, 0, 0, 0, 0, time.UTC)
 	if o.From.given() {
 		from, _ = o.From.span(time.UTC)
 		from = from.UTC().Truncate(24 * time.Hour)
+	}
+	at := from.Add(time.Hour)
+	if s, err := schedule.New(p.Schedule, p.Job(p.File)); err == nil {
+		at = s.Next(from.Add(-time.Second)).UTC()
+	}
+	if o.At != "" {
+		var err error
+		if at, err = time.Parse("15:04", o.At); err != nil {
+			return so, usagef("--at: %q is not a time of day such as 01:00", o.At)
+		}
 	}
 	so.From = from.Add(time.Duration(at.Hour())*time.Hour + time.Duration(at.Minute())*time.Minute)
 	for _, text := range o.Fail {

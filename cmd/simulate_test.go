@@ -69,3 +69,21 @@ func TestTakenNames(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []string{"ks-logstash-log-%Y.%m.%d", "ks-logstash-events-%Y.%m.%d", "ks-logstash-auditing-%Y.%m.%d", "logstash-%Y.%m.%d"}, taken(p))
 }
+
+// TestSimulateAtTheTimeOfTheSchedule: the nights run when esnap serve would run the file.
+func TestSimulateAtTheTimeOfTheSchedule(t *testing.T) {
+	for keys, want := range map[string]string{
+		"":                       "01:00",
+		"schedule: 30 3 * * *\n": "03:30",
+		"schedule: 30 3 * * *\ntimezone: Asia/Shanghai\n": "19:30",
+	} {
+		p, err := plan.Parse("night.yml", []byte(keys+deleteLogs), plan.Options{})
+		require.NoError(t, err)
+		so, err := (&simulateOptions{}).options(p)
+		require.NoError(t, err)
+		require.Equal(t, want, so.From.Format("15:04"), keys)
+		so, err = (&simulateOptions{At: "05:05"}).options(p)
+		require.NoError(t, err)
+		require.Equal(t, "05:05", so.From.Format("15:04"))
+	}
+}
