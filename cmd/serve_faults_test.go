@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"context"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -88,4 +89,70 @@ func TestServeActsOnceAtTheDeadline(t *testing.T) {
 			require.Len(t, list, 1, late)
 		})
 	}
+}
+
+// TestServeRenamedFile: the job of a file that gets another name is the same one, which
+// never runs twice at the same time.
+func TestServeRenamedFile(t *testing.T) {
+	dir := t.TempDir()
+	save(t, filepath.Join(dir, "old.yml"), everyMinute)
+	synctest.Test(t, func(t *testing.T) {
+		c := memory.New()
+		c.AddIndices("logs-1")
+		slow, most := slowly(c, 5*time.Minute)
+		p := serveIn(t, slow, dir)
+		time.Sleep(65 * time.Second) // it runs
+		require.NoError(t, os.Rename(filepath.Join(dir, "old.yml"), filepath.Join(dir, "new.yml")))
+		time.Sleep(3 * time.Minute)
+		require.EqualValues(t, 1, most.Load(), "at the same time")
+		p.term()
+	})
+}
+
+// TestServeSwappedNames: two files may exchange the names of their jobs.
+func TestServeSwappedNames(t *testing.T) {
+	dir := t.TempDir()
+	a := strings.Replace(everyMinute, "m-%H%M", "a-%H%M", 1)
+	b := strings.NewReplacer("minutes", "other", "m-%H%M", "b-%H%M").Replace(everyMinute)
+	save(t, filepath.Join(dir, "a.yml"), a)
+	save(t, filepath.Join(dir, "b.yml"), b)
+	synctest.Test(t, func(t *testing.T) {
+		c := memory.New()
+		c.AddIndices("logs-1")
+		p := serveIn(t, c, dir)
+		time.Sleep(5 * time.Second)
+		save(t, filepath.Join(dir, "a.yml"), b)
+		save(t, filepath.Join(dir, "b.yml"), a)
+		time.Sleep(30 * time.Second)
+		require.NotContains(t, p.errs.String(), "is not used")
+		time.Sleep(time.Minute)
+		require.ElementsMatch(t, []string{"a-0001", "b-0001"}, namesIn(t, c))
+		save(t, filepath.Join(dir, "a.yml"), a) // now both are the same, until one is valid again
+		time.Sleep(time.Minute)
+		require.ElementsMatch(t, []string{"a-0001", "b-0001", "a-0002", "b-0002"}, namesIn(t, c))
+		require.Equal(t, 1, strings.Count(p.errs.String(), "are both the job"))
+		require.Zero(t, p.term())
+	})
+}
+
+// TestServeFolderIsAway: a folder that is not there for a moment ends no job.
+func TestServeFolderIsAway(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "conf.d")
+	require.NoError(t, os.Mkdir(dir, 0o700))
+	save(t, filepath.Join(dir, "a.yml"), everyMinute)
+	synctest.Test(t, func(t *testing.T) {
+		c := memory.New()
+		c.AddIndices("logs-1")
+		p := serveIn(t, c, dir)
+		time.Sleep(5 * time.Second)
+		require.NoError(t, os.Rename(dir, dir+".away"))
+		time.Sleep(2 * time.Minute)
+		require.Equal(t, []string{"m-0001", "m-0002"}, namesIn(t, c))
+		require.NotContains(t, p.errs.String(), "the file is gone")
+		require.Contains(t, p.errs.String(), "its files stay as they were")
+		require.NoError(t, os.Rename(dir+".away", dir))
+		time.Sleep(time.Minute)
+		require.Len(t, namesIn(t, c), 3)
+		require.Zero(t, p.term())
+	})
 }
