@@ -132,7 +132,7 @@ func serveFiles(c *cobra.Command, app *App, o *serveOptions, args []string) erro
 func newServer(app *App, c *cobra.Command, o *serveOptions, x *session, args []string) *server {
 	v := &server{app: app, cmd: c, o: o, x: x, stdout: &shared{w: app.Out}, stderr: &shared{w: app.Err}}
 	v.s = serve.New(v.clock(), x.log)
-	v.files = &files{v: v, args: args, known: map[string]*served{}}
+	v.files = &files{v: v, args: args, folders: map[string]bool{}, known: map[string]*served{}}
 	v.health = &health{v: v, asked: make(chan struct{}, 1), last: map[string]*tell.Summary{}}
 	return v
 }

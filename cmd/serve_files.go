@@ -25,6 +25,9 @@ const lookAgain = 10 * time.Second
 type files struct {
 	v    *server
 	args []string
+	// folders are the arguments that were folders at the start: one that is not there for a
+	// moment is not a file.
+	folders map[string]bool
 
 	mu    sync.Mutex
 	known map[string]*served // by the file's name
@@ -43,6 +46,9 @@ func (f *files) first() ([]serve.Task, error) {
 	names, err := filesOf(f.args)
 	if err != nil {
 		return nil, err
+	}
+	for _, arg := range f.args {
+		f.folders[arg] = isFolder(arg)
 	}
 	errs := f.read(names, slog.New(slog.DiscardHandler))
 	tasks := f.tasks()
@@ -76,7 +82,7 @@ func (f *files) watch(ctx context.Context) error {
 func (f *files) look(ctx context.Context) {
 	var names []string
 	for _, arg := range f.args {
-		if !isFolder(arg) {
+		if !f.folders[arg] && !isFolder(arg) {
 			names = append(names, arg)
 			continue
 		}
@@ -87,6 +93,8 @@ func (f *files) look(ctx context.Context) {
 		}
 		names = append(names, found...)
 	}
+	slices.Sort(names)
+	names = slices.Compact(names)
 	before := f.state()
 	f.read(names, f.v.x.log)
 	if maps.Equal(before, f.state()) {
@@ -123,46 +131,93 @@ func (f *files) read(names []string, log *slog.Logger) (errs []error) {
 			delete(f.known, name)
 		}
 	}
+	fresh := map[string]*candidate{}
 	for _, name := range names {
-		s := f.known[name]
-		if s == nil {
-			s = &served{}
-			f.known[name] = s
+		if f.known[name] == nil {
+			f.known[name] = &served{}
 		}
-		fresh, err := x.parse(name)
-		if err == nil && s.times != nil && s.problem == "" && bytes.Equal(fresh.data, s.seen) {
-			continue
-		}
-		var times *schedule.Schedule
-		if err == nil {
-			times, err = f.accept(x, fresh)
-		}
-		if err != nil {
-			errs = append(errs, err)
-			if first := s.problem == "" || !bytes.Equal(fresh.data, s.seen); first {
-				log.Error("the file is not used", "file", name, "error", err.Error(), "instead", map[bool]string{true: "nothing", false: "its last valid content"}[s.times == nil])
+		fresh[name] = f.known[name].candidate(x, name)
+	}
+	f.refuseTwins(names, fresh)
+	for _, name := range names {
+		s, c := f.known[name], fresh[name]
+		switch {
+		case c.err != nil:
+			errs = append(errs, c.err)
+			if first := s.problem == "" || !bytes.Equal(c.file.data, s.seen); first {
+				log.Error("the file is not used", "file", name, "error", c.err.Error(), "instead", map[bool]string{true: "nothing", false: "its last valid content"}[s.times == nil])
 			}
-			s.seen, s.problem = fresh.data, err.Error()
+			s.seen, s.problem = c.file.data, c.err.Error()
 			continue
-		}
-		if s.times != nil {
+		case c.kept:
+			continue
+		case s.times != nil:
 			log.Info("the changed file is used from now on", "file", name)
 		}
-		s.seen, s.use, s.times, s.problem = fresh.data, fresh, times, ""
+		s.seen, s.use, s.times, s.problem = c.file.data, c.file, c.times, ""
 	}
 	return errs
 }
 
-// accept finds what keeps a valid file from being served.
-func (f *files) accept(x *session, fresh actionFile) (*schedule.Schedule, error) {
-	name := fresh.plan.Job(fresh.name)
-	for other, s := range f.known {
-		if other != fresh.name && s.times != nil && s.use.plan.Job(other) == name {
-			return nil, &usageError{text: fmt.Sprintf("%s and %s are both the job %q", other, fresh.name, name),
+// candidate is the content that a file has now.
+type candidate struct {
+	file  actionFile
+	times *schedule.Schedule
+	kept  bool  // it is the one that is used
+	err   error // why it cannot be used
+}
+
+// candidate reads the file.
+func (s *served) candidate(x *session, name string) *candidate {
+	c := &candidate{}
+	if c.file, c.err = x.parse(name); c.err != nil {
+		return c
+	}
+	if s.times != nil && s.problem == "" && bytes.Equal(c.file.data, s.seen) {
+		return &candidate{file: s.use, times: s.times, kept: true}
+	}
+	c.times, c.err = accept(x, c.file)
+	return c
+}
+
+// job is the job that the file would be; empty: none.
+func (s *served) job(c *candidate) string {
+	switch {
+	case c.err == nil:
+		return c.file.plan.Job(c.file.name)
+	case s.times != nil: // its last valid content stays
+		return s.use.plan.Job(s.use.name)
+	}
+	return ""
+}
+
+// refuseTwins refuses contents that would make two files the same job. The file that is the
+// job already remains so. As all files change at the same time, two may exchange their names.
+func (f *files) refuseTwins(names []string, fresh map[string]*candidate) {
+	for again := true; again; { // a file whose content is refused is what it was before, which may be another one's job now
+		again = false
+		by := map[string]string{}
+		for _, name := range names {
+			id := f.known[name].job(fresh[name])
+			other, twice := by[id]
+			if id == "" || !twice {
+				by[id] = name
+				continue
+			}
+			if s := f.known[name]; s.times != nil && s.use.plan.Job(name) == id {
+				name, other = other, name
+			}
+			fresh[name].err = &usageError{text: fmt.Sprintf("%s and %s are both the job %q", other, name, id),
 				hint: "give each a name of its own with the key name"}
+			again = true
+			break
 		}
 	}
-	times, err := scheduleOf(x.s, fresh.plan.Schedule, name)
+}
+
+// accept finds what keeps a valid file from being served.
+func accept(x *session, fresh actionFile) (*schedule.Schedule, error) {
+	times, err := scheduleOf(x.s, fresh.plan.Schedule, fresh.plan.Job(fresh.name))
 	var wrong *usageError
 	switch {
 	case errors.As(err, &wrong):
@@ -185,7 +240,8 @@ func (f *files) tasks() []serve.Task {
 			continue
 		}
 		use := s.use
-		t := serve.Task{Key: name, Name: use.plan.Job(name), Schedule: s.times, Problem: s.problem,
+		id := use.plan.Job(name) // also the key: a file with another name is the same job
+		t := serve.Task{Key: id, Name: id, Schedule: s.times, Problem: s.problem,
 			Run: func(ctx context.Context, r *serve.Run) serve.Ended { return f.v.run(ctx, use, r) }}
 		if !f.v.x.s.DryRun {
 			t.Acted = func(ctx context.Context) (time.Time, error) { return f.v.acted(ctx, use) }

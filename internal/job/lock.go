@@ -54,6 +54,11 @@ func (j Job) locked(ctx context.Context, cl cluster.Cluster, o run.Options, obs 
 		return run.StageSettings, &settings.Error{Text: "a lock needs the name of its job, and standard input has none",
 			Hint: "set name: at the top of the file"}
 	}
+	if j.Due != nil && e.Due.IsZero() { // without a time nobody could tell whether another process has acted for it
+		e.NotOurs = true
+		obs.Observe(run.Warning{Text: "a run of the job " + name + " was missed: it is too late for it"})
+		return "", nil
+	}
 	server, err := cl.Server(ctx)
 	if err != nil {
 		return run.StageConnect, err
@@ -65,6 +70,10 @@ func (j Job) locked(ctx context.Context, cl cluster.Cluster, o run.Options, obs 
 	case j.Due != nil && errors.As(err, &other):
 		obs.Observe(run.LockWaiting{Err: err})
 		e.NotOurs, e.Again = true, j.await(ctx, cl, name)
+		if !e.Again && ctx.Err() == nil && other.Held.Acting.Before(e.Due) {
+			obs.Observe(run.Warning{Text: fmt.Sprintf("a run of the job %s was missed: %s held its lock until it was too late for %s", name,
+				other.Held, e.Due.UTC().Format(time.RFC3339))})
+		}
 		return "", nil
 	case errors.As(err, &acted):
 		e.NotOurs = true

@@ -361,9 +361,14 @@ func (t *task) look() (due time.Time, reason string, pause time.Duration) {
 	return due, "", 0
 }
 
+// patience is how long ago a time may be for which the task is run. Even without a deadline
+// it is longer than a look at the clock can be late: a run that has begun in time is not too
+// late a moment after.
+func (t *task) patience() time.Duration { return t.t.Schedule.Deadline + t.t.Schedule.Jitter + look }
+
 // due is the last time that is not done with and not too long ago.
 func (t *task) due(now time.Time) time.Time {
-	from := now.Add(-t.t.Schedule.Deadline - t.t.Schedule.Jitter - time.Second)
+	from := now.Add(-t.patience())
 	if t.after.After(from) {
 		from = t.after
 	}
@@ -425,7 +430,7 @@ func (t *task) still(due time.Time) time.Time {
 	if later := t.due(now); later.After(due) {
 		return later
 	}
-	if now.Sub(due) > t.t.Schedule.Deadline+t.t.Schedule.Jitter {
+	if now.Sub(due) > t.patience() {
 		return time.Time{}
 	}
 	return due

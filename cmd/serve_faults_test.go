@@ -1,0 +1,158 @@
+package cmd
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/history"
+	"github.com/esnap/esnap/internal/memory"
+)
+
+// slowly makes each snapshot take a while, and counts how many are taken at the same time.
+func slowly(c cluster.Cluster, takes time.Duration) (cluster.Cluster, *atomic.Int32) {
+	var now, most atomic.Int32
+	return cluster.Intercept(c, c, func(ctx context.Context, op cluster.Op, do func() error) error {
+		if _, creates := op.(cluster.CreateSnapshot); creates {
+			most.Store(max(most.Load(), now.Add(1)))
+			defer now.Add(-1)
+			select {
+			case <-time.After(takes):
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+		}
+		return do()
+	}), &most
+}
+
+// TestServeWithoutDeadline: replicas act once also where a missed run is not caught up.
+func TestServeWithoutDeadline(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "minutes.yml")
+	save(t, file, everyMinute+"lock: required\nhistory: true\nstarting_deadline: 0s\n")
+	synctest.Test(t, func(t *testing.T) {
+		c := memory.New()
+		c.AddIndices("logs-1")
+		a, b := serveIn(t, c, file), serveIn(t, c, file)
+		time.Sleep(10*time.Minute + 30*time.Second)
+		require.Zero(t, a.term())
+		require.Zero(t, b.term())
+		list, err := history.List(t.Context(), c, 100)
+		require.NoError(t, err)
+		require.Len(t, list, 10)
+	})
+}
+
+// TestServeBehindALock: a run that was missed because something holds the lock is said.
+func TestServeBehindALock(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "minutes.yml")
+	save(t, file, strings.Replace(everyMinute, "'* * * * *'", "'0 1 * * *'", 1)+"lock: required\n")
+	synctest.Test(t, func(t *testing.T) {
+		c := memory.New()
+		c.AddIndices("logs-1")
+		_, err := c.PutDocument(t.Context(), cluster.PutDocument{Index: cluster.LockIndex, ID: "minutes", Time: time.Now(),
+			Body: map[string]string{"of": "another version"}})
+		require.NoError(t, err)
+		p := serveIn(t, c, file)
+		time.Sleep(4 * time.Hour)
+		require.Zero(t, p.term())
+		require.Contains(t, p.errs.String(), "a run of the job minutes was missed: run ? on host ? (pid 0) held its lock until it was too late for 2000-01-01T01:00:00Z")
+	})
+}
+
+// TestServeActsOnceAtTheDeadline: a run that takes as long as the deadline is not repeated
+// by the process that waits for it.
+func TestServeActsOnceAtTheDeadline(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "minutes.yml")
+	save(t, file, strings.Replace(everyMinute, "'* * * * *'", "'0 1 * * *'", 1)+"lock: required\nhistory: true\n")
+	for _, late := range []time.Duration{-5 * time.Second, 25 * time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			c := memory.New()
+			c.AddIndices("logs-1")
+			slow, _ := slowly(c, 2*time.Hour+late)
+			a := serveIn(t, slow, file)
+			time.Sleep(time.Second)
+			b := serveIn(t, slow, file)
+			time.Sleep(6 * time.Hour)
+			require.Zero(t, a.term())
+			require.Zero(t, b.term())
+			list, err := history.List(t.Context(), c, 100)
+			require.NoError(t, err)
+			require.Len(t, list, 1, late)
+		})
+	}
+}
+
+// TestServeRenamedFile: the job of a file that gets another name is the same one, which
+// never runs twice at the same time.
+func TestServeRenamedFile(t *testing.T) {
+	dir := t.TempDir()
+	save(t, filepath.Join(dir, "old.yml"), everyMinute)
+	synctest.Test(t, func(t *testing.T) {
+		c := memory.New()
+		c.AddIndices("logs-1")
+		slow, most := slowly(c, 5*time.Minute)
+		p := serveIn(t, slow, dir)
+		time.Sleep(65 * time.Second) // it runs
+		require.NoError(t, os.Rename(filepath.Join(dir, "old.yml"), filepath.Join(dir, "new.yml")))
+		time.Sleep(3 * time.Minute)
+		require.EqualValues(t, 1, most.Load(), "at the same time")
+		p.term()
+	})
+}
+
+// TestServeSwappedNames: two files may exchange the names of their jobs.
+func TestServeSwappedNames(t *testing.T) {
+	dir := t.TempDir()
+	a := strings.Replace(everyMinute, "m-%H%M", "a-%H%M", 1)
+	b := strings.NewReplacer("minutes", "other", "m-%H%M", "b-%H%M").Replace(everyMinute)
+	save(t, filepath.Join(dir, "a.yml"), a)
+	save(t, filepath.Join(dir, "b.yml"), b)
+	synctest.Test(t, func(t *testing.T) {
+		c := memory.New()
+		c.AddIndices("logs-1")
+		p := serveIn(t, c, dir)
+		time.Sleep(5 * time.Second)
+		save(t, filepath.Join(dir, "a.yml"), b)
+		save(t, filepath.Join(dir, "b.yml"), a)
+		time.Sleep(30 * time.Second)
+		require.NotContains(t, p.errs.String(), "is not used")
+		time.Sleep(time.Minute)
+		require.ElementsMatch(t, []string{"a-0001", "b-0001"}, namesIn(t, c))
+		save(t, filepath.Join(dir, "a.yml"), a) // now both are the same, until one is valid again
+		time.Sleep(time.Minute)
+		require.ElementsMatch(t, []string{"a-0001", "b-0001", "a-0002", "b-0002"}, namesIn(t, c))
+		require.Equal(t, 1, strings.Count(p.errs.String(), "are both the job"))
+		require.Zero(t, p.term())
+	})
+}
+
+// TestServeFolderIsAway: a folder that is not there for a moment ends no job.
+func TestServeFolderIsAway(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "conf.d")
+	require.NoError(t, os.Mkdir(dir, 0o700))
+	save(t, filepath.Join(dir, "a.yml"), everyMinute)
+	synctest.Test(t, func(t *testing.T) {
+		c := memory.New()
+		c.AddIndices("logs-1")
+		p := serveIn(t, c, dir)
+		time.Sleep(5 * time.Second)
+		require.NoError(t, os.Rename(dir, dir+".away"))
+		time.Sleep(2 * time.Minute)
+		require.Equal(t, []string{"m-0001", "m-0002"}, namesIn(t, c))
+		require.NotContains(t, p.errs.String(), "the file is gone")
+		require.Contains(t, p.errs.String(), "its files stay as they were")
+		require.NoError(t, os.Rename(dir+".away", dir))
+		time.Sleep(time.Minute)
+		require.Len(t, namesIn(t, c), 3)
+		require.Zero(t, p.term())
+	})
+}
