@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"bytes"
 	"context"
 	"os"
 	"path/filepath"
@@ -12,7 +13,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/esnap/esnap/internal/check"
+	"github.com/esnap/esnap/internal/clock"
 	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/es"
 	"github.com/esnap/esnap/internal/history"
 	"github.com/esnap/esnap/internal/memory"
 )
@@ -154,5 +158,60 @@ func TestServeFolderIsAway(t *testing.T) {
 		time.Sleep(time.Minute)
 		require.Len(t, namesIn(t, c), 3)
 		require.Zero(t, p.term())
+	})
+}
+
+// leaving is a cluster that cannot be reached for a while.
+type leaving struct {
+	cluster.Cluster
+	away atomic.Bool
+}
+
+// Server implements cluster.ServerReader.
+func (l *leaving) Server(ctx context.Context) (cluster.Server, error) {
+	if l.away.Load() {
+		return cluster.Server{}, &cluster.Error{Op: "ask", Kind: cluster.ErrUnreachable}
+	}
+	return l.Cluster.Server(ctx)
+}
+
+// TestServeStaysCritical: that the cluster cannot be asked makes nothing well that was not.
+func TestServeStaysCritical(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "minutes.yml")
+	save(t, file, strings.Replace(everyMinute, "'* * * * *'", "'0 1 * * *'", 1)+"history: true\n")
+	synctest.Test(t, func(t *testing.T) {
+		c := memory.New()
+		c.AddIndices("logs-1")
+		gone := &leaving{Cluster: c}
+		var out bytes.Buffer
+		app := &App{Out: &out, Err: &out, Now: time.Now, Watch: clock.RealTime(), Env: only("", ""),
+			Connect: func(es.Options) (cluster.Cluster, error) { return gone, nil }}
+		cmd, _, err := newRoot(app).Find([]string{"serve"})
+		require.NoError(t, err)
+		x, err := app.open(cmd)
+		require.NoError(t, err)
+		v := newServer(app, cmd, &serveOptions{}, x, []string{file})
+		_, err = v.files.first()
+		require.NoError(t, err)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		defer cancel()
+		go func() { done <- v.health.refresh(ctx) }()
+		synctest.Wait()
+		require.Equal(t, check.Critical, v.health.now().Checks["minutes"].Level, "there is no repository")
+		gone.away.Store(true)
+		time.Sleep(10 * time.Minute)
+		require.False(t, v.health.now().Ready)
+		require.Equal(t, check.Critical, v.health.now().Checks["minutes"].Level)
+		gone.away.Store(false)
+		require.NoError(t, history.Write(t.Context(), c, history.Record{ID: "x", Run: "x", Command: "run", Job: "minutes", Started: time.Now(), ExitCode: 1},
+			func(s string) string { return s }))
+		time.Sleep(10 * time.Minute)
+		require.Equal(t, 1, v.health.now().Past["minutes"].Code)
+		gone.away.Store(true)
+		time.Sleep(10 * time.Minute)
+		require.Equal(t, 1, v.health.now().Past["minutes"].Code)
+		cancel()
+		require.NoError(t, <-done)
 	})
 }

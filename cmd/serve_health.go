@@ -70,8 +70,11 @@ func (h *health) now() serve.Health {
 // refresh asks the cluster, until the context ends.
 func (h *health) refresh(ctx context.Context) error {
 	for {
-		fresh, past := h.look(ctx)
+		fresh, past, err := h.look(ctx)
 		h.mu.Lock()
+		if err != nil { // what was known remains true until the cluster says otherwise
+			fresh.Past, past = h.h.Past, h.past
+		}
 		h.h, h.past = fresh, past
 		h.mu.Unlock()
 		clock.Doze(ctx, h.v.app.Watch, refreshEvery, h.asked)
@@ -88,8 +91,18 @@ func (x *session) quietly() (cluster.Cluster, error) {
 	return x.client(o)
 }
 
-// look asks the cluster how all is.
-func (h *health) look(ctx context.Context) (serve.Health, []history.Record) {
+// unchecked is the result of a check that could not be made: what was critical remains so.
+func (h *health) unchecked(job, why string) serve.Check {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if before := h.h.Checks[job]; before.Level == check.Critical {
+		return before
+	}
+	return serve.Check{Level: check.Unknown, Findings: []string{why}, Count: map[[2]string]int{}, At: h.v.app.Now()}
+}
+
+// look asks the cluster how all is. An error means that the history is not known.
+func (h *health) look(ctx context.Context) (serve.Health, []history.Record, error) {
 	ctx, cancel := context.WithTimeout(ctx, refreshTime)
 	defer cancel()
 	fresh := serve.Health{Checks: map[string]serve.Check{}, Past: map[string]serve.Last{}}
@@ -104,10 +117,14 @@ func (h *health) look(ctx context.Context) (serve.Health, []history.Record) {
 	}
 	if err != nil {
 		fresh.Reason = x.s.Redact("the cluster cannot be used: " + err.Error())
-		return fresh, nil
+		for _, f := range h.v.files.valid() {
+			id := f.plan.Job(f.name)
+			fresh.Checks[id] = h.unchecked(id, fresh.Reason)
+		}
+		return fresh, nil, err
 	}
 	fresh.Ready = true
-	past, _ := history.List(ctx, c, pastRuns) // without the right to read it there is none
+	past, unread := history.List(ctx, c, pastRuns) // without the right to read it there is none
 	fresh.Past = newest(past)
 	drilled := lastDrill(ctx, c, nil)
 	for _, f := range h.v.files.valid() {
@@ -117,7 +134,7 @@ func (h *health) look(ctx context.Context) (serve.Health, []history.Record) {
 			Rules: coverage.Rules{Zones: []*time.Location{time.UTC}, Settle: coverage.DefaultSettle},
 		})
 		if err != nil {
-			result.Findings = []string{x.s.Redact(err.Error())}
+			result = h.unchecked(f.plan.Job(f.name), x.s.Redact(err.Error()))
 		} else {
 			result.Level = r.Level
 			for _, w := range r.Findings {
@@ -132,7 +149,7 @@ func (h *health) look(ctx context.Context) (serve.Health, []history.Record) {
 		}
 		fresh.Checks[f.plan.Job(f.name)] = result
 	}
-	return fresh, past
+	return fresh, past, unread
 }
 
 // maxFindings is how many findings of a check are shown over HTTP.
