@@ -17,6 +17,7 @@ import (
 
 	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/command"
+	"github.com/esnap/esnap/internal/history"
 	"github.com/esnap/esnap/internal/job"
 	"github.com/esnap/esnap/internal/lock"
 	"github.com/esnap/esnap/internal/report"
@@ -311,8 +312,11 @@ func (v *server) acted(ctx context.Context, f actionFile) (time.Time, error) {
 	if err != nil || !at.IsZero() {
 		return at, err
 	}
-	past, err := lastRuns(ctx, c)
-	return past[name].Started, err
+	past, err := history.Newest(ctx, c, name)
+	if past == nil {
+		return time.Time{}, err
+	}
+	return past.Started, err
 }
 
 // serveCommand runs a program that is not esnap's at the times of --schedule.

@@ -3,6 +3,8 @@ package cmd
 import (
 	"bytes"
 	"context"
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -18,7 +20,9 @@ import (
 	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/es"
 	"github.com/esnap/esnap/internal/history"
+	"github.com/esnap/esnap/internal/lock"
 	"github.com/esnap/esnap/internal/memory"
+	"github.com/esnap/esnap/internal/tell"
 )
 
 // slowly makes each snapshot take a while, and counts how many are taken at the same time.
@@ -213,5 +217,80 @@ func TestServeStaysCritical(t *testing.T) {
 		require.Equal(t, 1, v.health.now().Past["minutes"].Code)
 		cancel()
 		require.NoError(t, <-done)
+	})
+}
+
+// TestServeCatchesUpBesideABusyJob: the history knows the last run of a job although
+// another job has run many times since.
+func TestServeCatchesUpBesideABusyJob(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "hours.yml")
+	save(t, file, strings.Replace(everyMinute, "'* * * * *'", "'@hourly'", 1)+"history: true\n")
+	synctest.Test(t, func(t *testing.T) {
+		c := memory.New()
+		c.AddIndices("logs-1")
+		p := serveIn(t, c, file)
+		time.Sleep(time.Hour + time.Minute)
+		require.Zero(t, p.term())
+		for i := range 300 {
+			at := time.Now()
+			id := fmt.Sprintf("%08d", i)
+			require.NoError(t, history.Write(t.Context(), c, history.Record{ID: history.ID(at, id), Run: id, Command: "run", Job: "busy", Started: at},
+				func(s string) string { return s }))
+			time.Sleep(15 * time.Second)
+		}
+		p = serveIn(t, c, file)
+		time.Sleep(10 * time.Minute)
+		require.Zero(t, p.term())
+		require.Len(t, namesIn(t, c), 2)
+	})
+}
+
+// TestServeForgetsGoneJobs: the metrics have no run of a job that is not served any more.
+func TestServeForgetsGoneJobs(t *testing.T) {
+	dir := t.TempDir()
+	a, b := filepath.Join(dir, "a.yml"), filepath.Join(dir, "b.yml")
+	save(t, a, everyMinute)
+	save(t, b, strings.Replace(everyMinute, "minutes", "other", 1))
+	var out bytes.Buffer
+	app := &App{Out: &out, Err: &out, Now: time.Now, Watch: clock.RealTime(), Env: only("", "")}
+	cmd, _, err := newRoot(app).Find([]string{"serve"})
+	require.NoError(t, err)
+	x, err := app.open(cmd)
+	require.NoError(t, err)
+	v := newServer(app, cmd, &serveOptions{}, x, []string{dir})
+	ctx, cancel := context.WithCancel(t.Context())
+	defer func() { cancel(); v.s.Wait() }()
+	tasks, err := v.files.first()
+	require.NoError(t, err)
+	v.s.Set(ctx, tasks)
+	v.health.note("other", &tell.Summary{Policy: "other"})
+	text := func() string {
+		var b bytes.Buffer
+		require.NoError(t, v.health.metrics(&b))
+		return b.String()
+	}
+	require.Contains(t, text(), `esnap_last_run_status{policy="other"}`)
+	require.NoError(t, os.Remove(b))
+	v.files.look(ctx)
+	require.Eventually(t, func() bool { return !strings.Contains(text(), `policy="other"`) }, 10*time.Second, time.Millisecond)
+	require.Contains(t, text(), `policy="minutes"`)
+}
+
+// TestServeEndsByItself: where something else than a signal ends the process, its run has
+// not acted for its time either.
+func TestServeEndsByItself(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "minutes.yml")
+	save(t, file, everyMinute+"lock: required\n")
+	synctest.Test(t, func(t *testing.T) {
+		c := memory.New()
+		c.AddIndices("logs-1")
+		slow, _ := slowly(c, time.Hour)
+		p := serveIn(t, slow, file)
+		time.Sleep(61 * time.Second)
+		p.stop(errors.New("the HTTP interface ended"))
+		<-p.ended
+		acted, err := lock.Acted(t.Context(), c, "minutes")
+		require.NoError(t, err)
+		require.True(t, acted.IsZero(), acted)
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -155,12 +156,6 @@ func (h *health) look(ctx context.Context) (serve.Health, []history.Record, erro
 // maxFindings is how many findings of a check are shown over HTTP.
 const maxFindings = 20
 
-// lastRuns are the last runs of all jobs by the history.
-func lastRuns(ctx context.Context, c cluster.Cluster) (map[string]serve.Last, error) {
-	past, err := history.List(ctx, c, pastRuns)
-	return newest(past), err
-}
-
 // newest is the last run of each job. The list begins with the newest.
 func newest(past []history.Record) map[string]serve.Last {
 	last := map[string]serve.Last{}
@@ -177,7 +172,8 @@ func newest(past []history.Record) map[string]serve.Last {
 // metrics writes the numbers of all jobs: of runs here, and by the history of those
 // elsewhere.
 func (h *health) metrics(w io.Writer) error {
-	list := schedulerSamples(h.v.s.Status())
+	jobs := h.v.s.Status()
+	list := schedulerSamples(jobs)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for job, c := range h.h.Checks {
@@ -204,6 +200,9 @@ func (h *health) metrics(w io.Writer) error {
 			success[r.Job] = r.Started
 		}
 	}
+	maps.DeleteFunc(h.last, func(job string, _ *tell.Summary) bool { // its file is gone
+		return !slices.ContainsFunc(jobs, func(j serve.Status) bool { return j.Name == job })
+	})
 	for job, s := range h.last {
 		if r := latest[job]; r != nil && r.Run != s.RunID && r.Started.After(s.Began) { // another process ran it since
 			continue

@@ -101,7 +101,7 @@ func (j Job) locked(ctx context.Context, cl cluster.Cluster, o run.Options, obs 
 	}
 	o.BeforeWrite = l.Check
 	defer func() {
-		acted := !as[*Signal](context.Cause(ctx))                                      // another process may go on where a signal ended this one
+		acted := ctx.Err() == nil || as[Deadline](context.Cause(ctx))                  // another process may go on where something else ended this one
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseTimeout) // also after a signal
 		defer cancel()
 		if err := l.Release(ctx, acted); err != nil {
