@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -346,6 +347,8 @@ func serveCommand(c *cobra.Command, app *App, before, args []string) error {
 	out, errs := &shared{w: app.Out}, &shared{w: app.Err}
 	s := serve.New(serve.Clock{Now: app.Now, Sleep: app.Watch.Sleep}, x.log)
 	task := serve.Task{Key: name, Name: name, Schedule: sched, Run: func(ctx context.Context, r *serve.Run) serve.Ended {
+		ctx, cancel := job.WithDeadline(ctx, x.s)
+		defer cancel()
 		code, err := command.Run(ctx, command.Spec{
 			Args: args, Env: command.Clean(x.environ(), x.s.Private), Started: r.Started,
 			Out: io.MultiWriter(out, redacting{r.Out, x.s.Redact}), Err: io.MultiWriter(errs, redacting{r.Err, x.s.Redact}),
@@ -353,6 +356,10 @@ func serveCommand(c *cobra.Command, app *App, before, args []string) error {
 		if err != nil {
 			_, _ = fmt.Fprintf(r.Err, "%s\n", err)
 			x.log.Error("the command failed", "error", err.Error())
+		}
+		if cause := context.Cause(ctx); errors.As(cause, new(job.Deadline)) {
+			x.log.Warn("the command was told to end", "command", name, "why", cause.Error())
+			code = cmp.Or(code, 128+int(syscall.SIGTERM))
 		}
 		x.log.Info("the command has ended", "command", name, "exit_code", code)
 		return serve.Ended{Code: code}

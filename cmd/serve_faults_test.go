@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -20,6 +21,7 @@ import (
 	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/es"
 	"github.com/esnap/esnap/internal/history"
+	"github.com/esnap/esnap/internal/job"
 	"github.com/esnap/esnap/internal/lock"
 	"github.com/esnap/esnap/internal/memory"
 	"github.com/esnap/esnap/internal/tell"
@@ -293,4 +295,19 @@ func TestServeEndsByItself(t *testing.T) {
 		require.NoError(t, err)
 		require.True(t, acted.IsZero(), acted)
 	})
+}
+
+// TestServeCommandWithDeadline: a program that does not end is ended, which is a failure.
+func TestServeCommandWithDeadline(t *testing.T) {
+	var p process
+	ctx, stop := context.WithCancelCause(t.Context())
+	app := &App{In: strings.NewReader(""), Out: &p.out, Err: &p.errs, Now: time.Now, Watch: clock.RealTime(), Env: only("", ""), Environ: os.Environ}
+	done := make(chan int)
+	go func() {
+		done <- Main(ctx, app, []string{"serve", "--schedule", "* * * * * *", "--deadline", "100ms", "--", "sh", "-c", `trap "exit 0" TERM; sleep 600 & wait`})
+	}()
+	require.Eventually(t, func() bool { return strings.Contains(p.errs.String(), "exit_code=143") }, 20*time.Second, 10*time.Millisecond)
+	require.Contains(t, p.errs.String(), "deadline of 100ms exceeded")
+	stop(&job.Signal{Number: syscall.SIGTERM})
+	<-done
 }
