@@ -238,8 +238,22 @@ func (v *server) renew(out, errs io.Writer) (*session, func(), error) {
 	}, err
 }
 
-// run runs an action file once.
-func (v *server) run(ctx context.Context, f actionFile, r *serve.Run) serve.Ended {
+// run runs a job once. If it waited for another process before, it acts as the file and the
+// settings are then.
+func (v *server) run(ctx context.Context, id string, r *serve.Run) serve.Ended {
+	for {
+		f, is := v.files.named(id)
+		if !is { // it is gone
+			return serve.Ended{NotOurs: true}
+		}
+		if e := v.once(ctx, f, r); !e.Again || ctx.Err() != nil {
+			return serve.Ended{Code: e.Code, Run: e.RunID, NotOurs: e.NotOurs, Due: e.Due}
+		}
+	}
+}
+
+// once runs an action file, unless another process does.
+func (v *server) once(ctx context.Context, f actionFile, r *serve.Run) job.Ended {
 	x, done, err := v.renew(r.Out, r.Err)
 	defer done()
 	j := x.job(nil, run.Options{})
@@ -254,13 +268,10 @@ func (v *server) run(ctx context.Context, f actionFile, r *serve.Run) serve.Ende
 	j.Numbers = func(s *tell.Summary) { v.health.note(f.plan.Job(f.name), s) }
 	r.Started(os.Getpid())
 	e := j.Run(ctx)
-	for e.Again && ctx.Err() == nil {
-		e = j.Run(ctx)
-	}
 	if err := x.show(e, v.o.Output); err != nil && !errors.As(err, new(*exit)) {
 		x.printError(err)
 	}
-	return serve.Ended{Code: e.Code, Run: e.RunID, NotOurs: e.NotOurs, Due: e.Due}
+	return e
 }
 
 // toldHere is what the outlets of a job were told by this process.

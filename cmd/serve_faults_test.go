@@ -311,3 +311,57 @@ func TestServeCommandWithDeadline(t *testing.T) {
 	stop(&job.Signal{Number: syscall.SIGTERM})
 	<-done
 }
+
+// revoked is a connection whose credentials do not hold any more.
+type revoked struct {
+	cluster.Cluster
+	from time.Time
+}
+
+func (r revoked) gone() error {
+	if !r.from.IsZero() && time.Now().After(r.from) {
+		return &cluster.Error{Op: "ask", Kind: cluster.ErrUnauthorized, Status: 401}
+	}
+	return nil
+}
+
+// Document implements cluster.DocumentReader.
+func (r revoked) Document(ctx context.Context, index, id string) (cluster.Document, error) {
+	if err := r.gone(); err != nil {
+		return cluster.Document{}, err
+	}
+	return r.Cluster.Document(ctx, index, id)
+}
+
+// TestServeWaitsWithNewSettings: a process that waits for another one acts afterwards as the
+// settings and the file are then.
+func TestServeWaitsWithNewSettings(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "minutes.yml")
+	text := everyMinute + "lock: required\n"
+	save(t, file, text)
+	synctest.Test(t, func(t *testing.T) {
+		c := memory.New()
+		c.AddIndices("logs-1")
+		slow, _ := slowly(c, time.Hour)
+		a := serveIn(t, slow, file)
+		time.Sleep(65 * time.Second) // it acts, until it is ended
+		change := time.Now().Add(time.Minute)
+		b := serveWith(t, func(es.Options) (cluster.Cluster, error) {
+			if time.Now().Before(change) {
+				return revoked{c, change}, nil
+			}
+			return c, nil
+		}, file)
+		time.Sleep(2 * time.Minute) // it waits
+		save(t, file, strings.Replace(text, "m-%H%M", "n-%H%M", 1))
+		time.Sleep(5 * time.Minute)
+		require.Contains(t, b.errs.String(), "waiting for the lock")
+		require.Equal(t, 143, a.term())
+		time.Sleep(70 * time.Second)
+		require.Zero(t, b.term())
+		names := namesIn(t, c)
+		require.NotEmpty(t, names)
+		require.True(t, strings.HasPrefix(names[0], "n-"), names)
+	})
+}

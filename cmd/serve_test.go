@@ -64,6 +64,11 @@ func (l *buffer) String() string {
 
 func serveIn(t *testing.T, c cluster.Cluster, args ...string) *process {
 	t.Helper()
+	return serveWith(t, func(es.Options) (cluster.Cluster, error) { return c, nil }, args...)
+}
+
+func serveWith(t *testing.T, connect func(es.Options) (cluster.Cluster, error), args ...string) *process {
+	t.Helper()
 	p := &process{ended: make(chan struct{}), hangup: &hangup{ch: make(chan struct{}, 1)}}
 	ctx, stop := context.WithCancelCause(context.WithValue(t.Context(), hangupKey{}, p.hangup))
 	p.stop = stop
@@ -71,7 +76,7 @@ func serveIn(t *testing.T, c cluster.Cluster, args ...string) *process {
 	app := &App{
 		In: strings.NewReader(""), Out: &p.out, Err: &p.errs, Now: time.Now, Watch: clock.RealTime(),
 		Env:     only("HOME", home),
-		Connect: func(es.Options) (cluster.Cluster, error) { return c, nil },
+		Connect: connect,
 	}
 	go func() {
 		defer close(p.ended)
