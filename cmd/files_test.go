@@ -121,6 +121,7 @@ func TestHooks(t *testing.T) {
 		"before fails":      {hooks: "before: [sh, -c, 'echo why it failed; exit 9'], after: [sh, -c, 'echo a >>LOG'], on_error: [sh, -c, 'echo e >>LOG']", code: 1, ran: "e\na\n", shown: []string{"the hook before (sh) ended with exit code 9", "why it failed"}},
 		"no such program":   {hooks: "before: [esnap-no-such-program]", code: 1, shown: []string{"cannot start esnap-no-such-program"}},
 		"it takes too long": {hooks: "before: [sleep, '60'], timeout: 1s", code: 1, shown: []string{"it did not end within 1s"}},
+		"so, and it says 0": {hooks: "before: [sh, -c, 'trap \"exit 0\" TERM; sleep 60 & wait'], timeout: 1s", code: 1, shown: []string{"it did not end within 1s"}},
 		"after fails":       {hooks: "after: ['false']", deleted: true, shown: []string{"warning: the hook after (false) ended with exit code 1"}},
 		"a dry run":         {hooks: "before: [sh, -c, 'echo b >>LOG'], after: [sh, -c, 'echo a >>LOG'], on_error: [sh, -c, 'echo e >>LOG']", args: []string{"-n"}, shown: []string{"hook before: would run sh", "hook after: would run sh"}},
 		"not allowed":       {hooks: "before: [sh, -c, 'echo b >>LOG']", args: []string{"--allow-hooks=false"}, code: 2, shown: []string{"has hooks", "--allow-hooks"}},

@@ -11,12 +11,14 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/command"
+	"github.com/esnap/esnap/internal/history"
 	"github.com/esnap/esnap/internal/job"
 	"github.com/esnap/esnap/internal/lock"
 	"github.com/esnap/esnap/internal/report"
@@ -236,8 +238,22 @@ func (v *server) renew(out, errs io.Writer) (*session, func(), error) {
 	}, err
 }
 
-// run runs an action file once.
-func (v *server) run(ctx context.Context, f actionFile, r *serve.Run) serve.Ended {
+// run runs a job once. If it waited for another process before, it acts as the file and the
+// settings are then.
+func (v *server) run(ctx context.Context, id string, r *serve.Run) serve.Ended {
+	for {
+		f, is := v.files.named(id)
+		if !is { // it is gone
+			return serve.Ended{NotOurs: true}
+		}
+		if e := v.once(ctx, f, r); !e.Again || ctx.Err() != nil {
+			return serve.Ended{Code: e.Code, Run: e.RunID, NotOurs: e.NotOurs, Due: e.Due}
+		}
+	}
+}
+
+// once runs an action file, unless another process does.
+func (v *server) once(ctx context.Context, f actionFile, r *serve.Run) job.Ended {
 	x, done, err := v.renew(r.Out, r.Err)
 	defer done()
 	j := x.job(nil, run.Options{})
@@ -252,13 +268,10 @@ func (v *server) run(ctx context.Context, f actionFile, r *serve.Run) serve.Ende
 	j.Numbers = func(s *tell.Summary) { v.health.note(f.plan.Job(f.name), s) }
 	r.Started(os.Getpid())
 	e := j.Run(ctx)
-	for e.Again && ctx.Err() == nil {
-		e = j.Run(ctx)
-	}
 	if err := x.show(e, v.o.Output); err != nil && !errors.As(err, new(*exit)) {
 		x.printError(err)
 	}
-	return serve.Ended{Code: e.Code, Run: e.RunID, NotOurs: e.NotOurs, Due: e.Due}
+	return e
 }
 
 // toldHere is what the outlets of a job were told by this process.
@@ -311,8 +324,11 @@ func (v *server) acted(ctx context.Context, f actionFile) (time.Time, error) {
 	if err != nil || !at.IsZero() {
 		return at, err
 	}
-	past, err := lastRuns(ctx, c)
-	return past[name].Started, err
+	past, err := history.Newest(ctx, c, name)
+	if past == nil {
+		return time.Time{}, err
+	}
+	return past.Started, err
 }
 
 // serveCommand runs a program that is not esnap's at the times of --schedule.
@@ -342,6 +358,8 @@ func serveCommand(c *cobra.Command, app *App, before, args []string) error {
 	out, errs := &shared{w: app.Out}, &shared{w: app.Err}
 	s := serve.New(serve.Clock{Now: app.Now, Sleep: app.Watch.Sleep}, x.log)
 	task := serve.Task{Key: name, Name: name, Schedule: sched, Run: func(ctx context.Context, r *serve.Run) serve.Ended {
+		ctx, cancel := job.WithDeadline(ctx, x.s)
+		defer cancel()
 		code, err := command.Run(ctx, command.Spec{
 			Args: args, Env: command.Clean(x.environ(), x.s.Private), Started: r.Started,
 			Out: io.MultiWriter(out, redacting{r.Out, x.s.Redact}), Err: io.MultiWriter(errs, redacting{r.Err, x.s.Redact}),
@@ -349,6 +367,10 @@ func serveCommand(c *cobra.Command, app *App, before, args []string) error {
 		if err != nil {
 			_, _ = fmt.Fprintf(r.Err, "%s\n", err)
 			x.log.Error("the command failed", "error", err.Error())
+		}
+		if cause := context.Cause(ctx); errors.As(cause, new(job.Deadline)) {
+			x.log.Warn("the command was told to end", "command", name, "why", cause.Error())
+			code = cmp.Or(code, 128+int(syscall.SIGTERM))
 		}
 		x.log.Info("the command has ended", "command", name, "exit_code", code)
 		return serve.Ended{Code: code}

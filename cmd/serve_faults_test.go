@@ -1,20 +1,30 @@
 package cmd
 
 import (
+	"bytes"
 	"context"
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/esnap/esnap/internal/check"
+	"github.com/esnap/esnap/internal/clock"
 	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/es"
 	"github.com/esnap/esnap/internal/history"
+	"github.com/esnap/esnap/internal/job"
+	"github.com/esnap/esnap/internal/lock"
 	"github.com/esnap/esnap/internal/memory"
+	"github.com/esnap/esnap/internal/tell"
 )
 
 // slowly makes each snapshot take a while, and counts how many are taken at the same time.
@@ -154,5 +164,204 @@ func TestServeFolderIsAway(t *testing.T) {
 		time.Sleep(time.Minute)
 		require.Len(t, namesIn(t, c), 3)
 		require.Zero(t, p.term())
+	})
+}
+
+// leaving is a cluster that cannot be reached for a while.
+type leaving struct {
+	cluster.Cluster
+	away atomic.Bool
+}
+
+// Server implements cluster.ServerReader.
+func (l *leaving) Server(ctx context.Context) (cluster.Server, error) {
+	if l.away.Load() {
+		return cluster.Server{}, &cluster.Error{Op: "ask", Kind: cluster.ErrUnreachable}
+	}
+	return l.Cluster.Server(ctx)
+}
+
+// TestServeStaysCritical: that the cluster cannot be asked makes nothing well that was not.
+func TestServeStaysCritical(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "minutes.yml")
+	save(t, file, strings.Replace(everyMinute, "'* * * * *'", "'0 1 * * *'", 1)+"history: true\n")
+	synctest.Test(t, func(t *testing.T) {
+		c := memory.New()
+		c.AddIndices("logs-1")
+		gone := &leaving{Cluster: c}
+		var out bytes.Buffer
+		app := &App{Out: &out, Err: &out, Now: time.Now, Watch: clock.RealTime(), Env: only("", ""),
+			Connect: func(es.Options) (cluster.Cluster, error) { return gone, nil }}
+		cmd, _, err := newRoot(app).Find([]string{"serve"})
+		require.NoError(t, err)
+		x, err := app.open(cmd)
+		require.NoError(t, err)
+		v := newServer(app, cmd, &serveOptions{}, x, []string{file})
+		_, err = v.files.first()
+		require.NoError(t, err)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		defer cancel()
+		go func() { done <- v.health.refresh(ctx) }()
+		synctest.Wait()
+		require.Equal(t, check.Critical, v.health.now().Checks["minutes"].Level, "there is no repository")
+		gone.away.Store(true)
+		time.Sleep(10 * time.Minute)
+		require.False(t, v.health.now().Ready)
+		require.Equal(t, check.Critical, v.health.now().Checks["minutes"].Level)
+		gone.away.Store(false)
+		require.NoError(t, history.Write(t.Context(), c, history.Record{ID: "x", Run: "x", Command: "run", Job: "minutes", Started: time.Now(), ExitCode: 1},
+			func(s string) string { return s }))
+		time.Sleep(10 * time.Minute)
+		require.Equal(t, 1, v.health.now().Past["minutes"].Code)
+		gone.away.Store(true)
+		time.Sleep(10 * time.Minute)
+		require.Equal(t, 1, v.health.now().Past["minutes"].Code)
+		cancel()
+		require.NoError(t, <-done)
+	})
+}
+
+// TestServeCatchesUpBesideABusyJob: the history knows the last run of a job although
+// another job has run many times since.
+func TestServeCatchesUpBesideABusyJob(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "hours.yml")
+	save(t, file, strings.Replace(everyMinute, "'* * * * *'", "'@hourly'", 1)+"history: true\n")
+	synctest.Test(t, func(t *testing.T) {
+		c := memory.New()
+		c.AddIndices("logs-1")
+		p := serveIn(t, c, file)
+		time.Sleep(time.Hour + time.Minute)
+		require.Zero(t, p.term())
+		for i := range 300 {
+			at := time.Now()
+			id := fmt.Sprintf("%08d", i)
+			require.NoError(t, history.Write(t.Context(), c, history.Record{ID: history.ID(at, id), Run: id, Command: "run", Job: "busy", Started: at},
+				func(s string) string { return s }))
+			time.Sleep(15 * time.Second)
+		}
+		p = serveIn(t, c, file)
+		time.Sleep(10 * time.Minute)
+		require.Zero(t, p.term())
+		require.Len(t, namesIn(t, c), 2)
+	})
+}
+
+// TestServeForgetsGoneJobs: the metrics have no run of a job that is not served any more.
+func TestServeForgetsGoneJobs(t *testing.T) {
+	dir := t.TempDir()
+	a, b := filepath.Join(dir, "a.yml"), filepath.Join(dir, "b.yml")
+	save(t, a, everyMinute)
+	save(t, b, strings.Replace(everyMinute, "minutes", "other", 1))
+	var out bytes.Buffer
+	app := &App{Out: &out, Err: &out, Now: time.Now, Watch: clock.RealTime(), Env: only("", "")}
+	cmd, _, err := newRoot(app).Find([]string{"serve"})
+	require.NoError(t, err)
+	x, err := app.open(cmd)
+	require.NoError(t, err)
+	v := newServer(app, cmd, &serveOptions{}, x, []string{dir})
+	ctx, cancel := context.WithCancel(t.Context())
+	defer func() { cancel(); v.s.Wait() }()
+	tasks, err := v.files.first()
+	require.NoError(t, err)
+	v.s.Set(ctx, tasks)
+	v.health.note("other", &tell.Summary{Policy: "other"})
+	text := func() string {
+		var b bytes.Buffer
+		require.NoError(t, v.health.metrics(&b))
+		return b.String()
+	}
+	require.Contains(t, text(), `esnap_last_run_status{policy="other"}`)
+	require.NoError(t, os.Remove(b))
+	v.files.look(ctx)
+	require.Eventually(t, func() bool { return !strings.Contains(text(), `policy="other"`) }, 10*time.Second, time.Millisecond)
+	require.Contains(t, text(), `policy="minutes"`)
+}
+
+// TestServeEndsByItself: where something else than a signal ends the process, its run has
+// not acted for its time either.
+func TestServeEndsByItself(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "minutes.yml")
+	save(t, file, everyMinute+"lock: required\n")
+	synctest.Test(t, func(t *testing.T) {
+		c := memory.New()
+		c.AddIndices("logs-1")
+		slow, _ := slowly(c, time.Hour)
+		p := serveIn(t, slow, file)
+		time.Sleep(61 * time.Second)
+		p.stop(errors.New("the HTTP interface ended"))
+		<-p.ended
+		acted, err := lock.Acted(t.Context(), c, "minutes")
+		require.NoError(t, err)
+		require.True(t, acted.IsZero(), acted)
+	})
+}
+
+// TestServeCommandWithDeadline: a program that does not end is ended, which is a failure.
+func TestServeCommandWithDeadline(t *testing.T) {
+	var p process
+	ctx, stop := context.WithCancelCause(t.Context())
+	app := &App{In: strings.NewReader(""), Out: &p.out, Err: &p.errs, Now: time.Now, Watch: clock.RealTime(), Env: only("", ""), Environ: os.Environ}
+	done := make(chan int)
+	go func() {
+		done <- Main(ctx, app, []string{"serve", "--schedule", "* * * * * *", "--deadline", "100ms", "--", "sh", "-c", `trap "exit 0" TERM; sleep 600 & wait`})
+	}()
+	require.Eventually(t, func() bool { return strings.Contains(p.errs.String(), "exit_code=143") }, 20*time.Second, 10*time.Millisecond)
+	require.Contains(t, p.errs.String(), "deadline of 100ms exceeded")
+	stop(&job.Signal{Number: syscall.SIGTERM})
+	<-done
+}
+
+// revoked is a connection whose credentials do not hold any more.
+type revoked struct {
+	cluster.Cluster
+	from time.Time
+}
+
+func (r revoked) gone() error {
+	if !r.from.IsZero() && time.Now().After(r.from) {
+		return &cluster.Error{Op: "ask", Kind: cluster.ErrUnauthorized, Status: 401}
+	}
+	return nil
+}
+
+// Document implements cluster.DocumentReader.
+func (r revoked) Document(ctx context.Context, index, id string) (cluster.Document, error) {
+	if err := r.gone(); err != nil {
+		return cluster.Document{}, err
+	}
+	return r.Cluster.Document(ctx, index, id)
+}
+
+// TestServeWaitsWithNewSettings: a process that waits for another one acts afterwards as the
+// settings and the file are then.
+func TestServeWaitsWithNewSettings(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "minutes.yml")
+	text := everyMinute + "lock: required\n"
+	save(t, file, text)
+	synctest.Test(t, func(t *testing.T) {
+		c := memory.New()
+		c.AddIndices("logs-1")
+		slow, _ := slowly(c, time.Hour)
+		a := serveIn(t, slow, file)
+		time.Sleep(65 * time.Second) // it acts, until it is ended
+		change := time.Now().Add(time.Minute)
+		b := serveWith(t, func(es.Options) (cluster.Cluster, error) {
+			if time.Now().Before(change) {
+				return revoked{c, change}, nil
+			}
+			return c, nil
+		}, file)
+		time.Sleep(2 * time.Minute) // it waits
+		save(t, file, strings.Replace(text, "m-%H%M", "n-%H%M", 1))
+		time.Sleep(5 * time.Minute)
+		require.Contains(t, b.errs.String(), "waiting for the lock")
+		require.Equal(t, 143, a.term())
+		time.Sleep(70 * time.Second)
+		require.Zero(t, b.term())
+		names := namesIn(t, c)
+		require.NotEmpty(t, names)
+		require.True(t, strings.HasPrefix(names[0], "n-"), names)
 	})
 }

@@ -242,13 +242,23 @@ func (f *files) tasks() []serve.Task {
 		use := s.use
 		id := use.plan.Job(name) // also the key: a file with another name is the same job
 		t := serve.Task{Key: id, Name: id, Schedule: s.times, Problem: s.problem,
-			Run: func(ctx context.Context, r *serve.Run) serve.Ended { return f.v.run(ctx, use, r) }}
+			Run: func(ctx context.Context, r *serve.Run) serve.Ended { return f.v.run(ctx, id, r) }}
 		if !f.v.x.s.DryRun {
 			t.Acted = func(ctx context.Context) (time.Time, error) { return f.v.acted(ctx, use) }
 		}
 		list = append(list, t)
 	}
 	return list
+}
+
+// named is the file that is a job now.
+func (f *files) named(id string) (actionFile, bool) {
+	for _, use := range f.valid() {
+		if use.plan.Job(use.name) == id {
+			return use, true
+		}
+	}
+	return actionFile{}, false
 }
 
 // unused are the files of which nothing can be used, and why.

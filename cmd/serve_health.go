@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -70,8 +71,11 @@ func (h *health) now() serve.Health {
 // refresh asks the cluster, until the context ends.
 func (h *health) refresh(ctx context.Context) error {
 	for {
-		fresh, past := h.look(ctx)
+		fresh, past, err := h.look(ctx)
 		h.mu.Lock()
+		if err != nil { // what was known remains true until the cluster says otherwise
+			fresh.Past, past = h.h.Past, h.past
+		}
 		h.h, h.past = fresh, past
 		h.mu.Unlock()
 		clock.Doze(ctx, h.v.app.Watch, refreshEvery, h.asked)
@@ -88,8 +92,18 @@ func (x *session) quietly() (cluster.Cluster, error) {
 	return x.client(o)
 }
 
-// look asks the cluster how all is.
-func (h *health) look(ctx context.Context) (serve.Health, []history.Record) {
+// unchecked is the result of a check that could not be made: what was critical remains so.
+func (h *health) unchecked(job, why string) serve.Check {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if before := h.h.Checks[job]; before.Level == check.Critical {
+		return before
+	}
+	return serve.Check{Level: check.Unknown, Findings: []string{why}, Count: map[[2]string]int{}, At: h.v.app.Now()}
+}
+
+// look asks the cluster how all is. An error means that the history is not known.
+func (h *health) look(ctx context.Context) (serve.Health, []history.Record, error) {
 	ctx, cancel := context.WithTimeout(ctx, refreshTime)
 	defer cancel()
 	fresh := serve.Health{Checks: map[string]serve.Check{}, Past: map[string]serve.Last{}}
@@ -104,10 +118,14 @@ func (h *health) look(ctx context.Context) (serve.Health, []history.Record) {
 	}
 	if err != nil {
 		fresh.Reason = x.s.Redact("the cluster cannot be used: " + err.Error())
-		return fresh, nil
+		for _, f := range h.v.files.valid() {
+			id := f.plan.Job(f.name)
+			fresh.Checks[id] = h.unchecked(id, fresh.Reason)
+		}
+		return fresh, nil, err
 	}
 	fresh.Ready = true
-	past, _ := history.List(ctx, c, pastRuns) // without the right to read it there is none
+	past, unread := history.List(ctx, c, pastRuns) // without the right to read it there is none
 	fresh.Past = newest(past)
 	drilled := lastDrill(ctx, c, nil)
 	for _, f := range h.v.files.valid() {
@@ -117,7 +135,7 @@ func (h *health) look(ctx context.Context) (serve.Health, []history.Record) {
 			Rules: coverage.Rules{Zones: []*time.Location{time.UTC}, Settle: coverage.DefaultSettle},
 		})
 		if err != nil {
-			result.Findings = []string{x.s.Redact(err.Error())}
+			result = h.unchecked(f.plan.Job(f.name), x.s.Redact(err.Error()))
 		} else {
 			result.Level = r.Level
 			for _, w := range r.Findings {
@@ -132,17 +150,11 @@ func (h *health) look(ctx context.Context) (serve.Health, []history.Record) {
 		}
 		fresh.Checks[f.plan.Job(f.name)] = result
 	}
-	return fresh, past
+	return fresh, past, unread
 }
 
 // maxFindings is how many findings of a check are shown over HTTP.
 const maxFindings = 20
-
-// lastRuns are the last runs of all jobs by the history.
-func lastRuns(ctx context.Context, c cluster.Cluster) (map[string]serve.Last, error) {
-	past, err := history.List(ctx, c, pastRuns)
-	return newest(past), err
-}
 
 // newest is the last run of each job. The list begins with the newest.
 func newest(past []history.Record) map[string]serve.Last {
@@ -160,7 +172,8 @@ func newest(past []history.Record) map[string]serve.Last {
 // metrics writes the numbers of all jobs: of runs here, and by the history of those
 // elsewhere.
 func (h *health) metrics(w io.Writer) error {
-	list := schedulerSamples(h.v.s.Status())
+	jobs := h.v.s.Status()
+	list := schedulerSamples(jobs)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for job, c := range h.h.Checks {
@@ -187,6 +200,9 @@ func (h *health) metrics(w io.Writer) error {
 			success[r.Job] = r.Started
 		}
 	}
+	maps.DeleteFunc(h.last, func(job string, _ *tell.Summary) bool { // its file is gone
+		return !slices.ContainsFunc(jobs, func(j serve.Status) bool { return j.Name == job })
+	})
 	for job, s := range h.last {
 		if r := latest[job]; r != nil && r.Run != s.RunID && r.Started.After(s.Began) { // another process ran it since
 			continue

@@ -64,6 +64,11 @@ func (l *buffer) String() string {
 
 func serveIn(t *testing.T, c cluster.Cluster, args ...string) *process {
 	t.Helper()
+	return serveWith(t, func(es.Options) (cluster.Cluster, error) { return c, nil }, args...)
+}
+
+func serveWith(t *testing.T, connect func(es.Options) (cluster.Cluster, error), args ...string) *process {
+	t.Helper()
 	p := &process{ended: make(chan struct{}), hangup: &hangup{ch: make(chan struct{}, 1)}}
 	ctx, stop := context.WithCancelCause(context.WithValue(t.Context(), hangupKey{}, p.hangup))
 	p.stop = stop
@@ -71,7 +76,7 @@ func serveIn(t *testing.T, c cluster.Cluster, args ...string) *process {
 	app := &App{
 		In: strings.NewReader(""), Out: &p.out, Err: &p.errs, Now: time.Now, Watch: clock.RealTime(),
 		Env:     only("HOME", home),
-		Connect: func(es.Options) (cluster.Cluster, error) { return c, nil },
+		Connect: connect,
 	}
 	go func() {
 		defer close(p.ended)
@@ -287,21 +292,24 @@ func TestServeIsInterrupted(t *testing.T) {
 func TestServeRefuses(t *testing.T) {
 	dir := t.TempDir()
 	valid, unscheduled, hooked := filepath.Join(dir, "valid.yml"), filepath.Join(dir, "unscheduled.yml"), filepath.Join(dir, "hooked.yml")
+	jittery := filepath.Join(dir, "jittery.yml")
+	save(t, jittery, strings.Replace(everyMinute, "'* * * * *'", "'@daily'", 1)+"jitter: 2h\n")
 	save(t, valid, everyMinute)
 	save(t, unscheduled, strings.Replace(everyMinute, "schedule: '* * * * *'", "", 1))
 	save(t, hooked, everyMinute+"hooks: {before: [touch, "+filepath.Join(dir, "ran")+"]}\n")
 	secret := filepath.Join(dir, "secret")
 	save(t, secret, "geheim-geheim\n")
 	for line, want := range map[string]string{
-		"":                           "takes action files",
-		"-":                          "cannot read standard input",
-		unscheduled:                  "it has no schedule",
-		valid + " --schedule 1:00":   "five fields",
-		valid + " --timezone Mars":   "unknown time zone",
-		hooked:                       "--allow-hooks",
-		"/does/not/exist.yml":        "no such file",
-		dir + "/nothing/ ":           "no such file",
-		valid + " --listen nonsense": "cannot listen",
+		"":                              "takes action files",
+		"-":                             "cannot read standard input",
+		unscheduled:                     "it has no schedule",
+		valid + " --schedule 1:00":      "five fields",
+		valid + " --timezone Mars":      "unknown time zone",
+		jittery + " --schedule @hourly": "must be shorter",
+		hooked:                          "--allow-hooks",
+		"/does/not/exist.yml":           "no such file",
+		dir + "/nothing/ ":              "no such file",
+		valid + " --listen nonsense":    "cannot listen",
 		valid + " --listen 127.0.0.1:0 --listen-cert-file x":                        "need each other",
 		valid + " --listen 127.0.0.1:0 --listen-cert-file x --listen-key-file y":    "cannot read the certificate",
 		valid + " --listen :0 --listen-token-file " + secret:                        "over plain HTTP",

@@ -37,7 +37,9 @@ func Run(ctx context.Context, s Spec) (code int, err error) {
 	c.Env, c.Stdout, c.Stderr = s.Env, s.Out, s.Err
 	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	var late *time.Timer
+	var told time.Time // to end
 	c.Cancel = func() error {
+		told = time.Now()
 		late = time.AfterFunc(grace, func() { _ = syscall.Kill(-c.Process.Pid, syscall.SIGKILL) })
 		return syscall.Kill(-c.Process.Pid, syscall.SIGTERM)
 	}
@@ -58,7 +60,11 @@ func Run(ctx context.Context, s Spec) (code int, err error) {
 	}
 	err = c.Wait()
 	if late != nil {
+		for syscall.Kill(-c.Process.Pid, 0) == nil && time.Since(told) < grace { // what it started may still be at work
+			time.Sleep(10 * time.Millisecond)
+		}
 		late.Stop()
+		_ = syscall.Kill(-c.Process.Pid, syscall.SIGKILL)
 	}
 	if state, ok := c.ProcessState.Sys().(syscall.WaitStatus); ok && state.Signaled() {
 		return 128 + int(state.Signal()), nil

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -59,6 +60,25 @@ func TestRunEnds(t *testing.T) {
 	case <-time.After(time.Minute):
 		t.Fatal("it does not end")
 	}
+}
+
+// TestRunLeavesNothing: what a program has started is killed, too, if the program itself
+// ends when it is told to.
+func TestRunLeavesNothing(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	file := filepath.Join(t.TempDir(), "alive")
+	text := `(trap "" TERM; while :; do touch "$1"; sleep 0.1; done) > /dev/null 2>&1 & trap "exit 0" TERM; wait`
+	done := make(chan int)
+	go func() {
+		code, _ := Run(ctx, Spec{Args: []string{"sh", "-c", text, "x", file}, Env: os.Environ()})
+		done <- code
+	}()
+	require.Eventually(t, func() bool { _, err := os.Stat(file); return err == nil }, 10*time.Second, time.Millisecond)
+	cancel()
+	require.Zero(t, <-done)
+	require.NoError(t, os.Remove(file))
+	time.Sleep(500 * time.Millisecond)
+	require.NoFileExists(t, file)
 }
 
 func TestClean(t *testing.T) {

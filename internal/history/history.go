@@ -18,6 +18,8 @@ const (
 	maxBytes = 64 << 10
 	// keepFor is how long a record is kept.
 	keepFor = 90 * 24 * time.Hour
+	// page and pages are among how many records Newest looks.
+	page, pages = 1000, 20
 	// prune is how many old records one run deletes.
 	prune = 50
 	// lastAmong is among how many records the last one of a job is looked for.
@@ -71,6 +73,28 @@ func last(ctx context.Context, c cluster.DocumentReader, job string, of func(Rec
 		}
 	}
 	return nil, err
+}
+
+// Newest is the last record of a job; nil: there is none among a great many. Other jobs may
+// have run many times since.
+func Newest(ctx context.Context, c cluster.DocumentReader, job string) (*Record, error) {
+	q := cluster.DocumentQuery{Index: cluster.HistoryIndex, Limit: page, Without: []string{"summary", "drill", "told", "left"}}
+	for range pages {
+		docs, err := c.Documents(ctx, q)
+		if err != nil {
+			return nil, err
+		}
+		for _, d := range docs {
+			if r := record(d); r.Job == job {
+				return &r, nil
+			}
+		}
+		if len(docs) < page {
+			break
+		}
+		q.Before = docs[page-1].Time
+	}
+	return nil, nil
 }
 
 // Summary is the short form of a report.

@@ -45,7 +45,7 @@ func (j Job) execute(ctx context.Context, done *run.HookDone, args []string, tim
 	done.ExitCode, err = command.Run(ctx, command.Spec{Args: args, Env: env, Out: &output, Err: &output})
 	done.Duration, done.Output = j.Clock.Watch.Elapsed()-begun, j.Settings.Redact(output.String())
 	switch cause := context.Cause(ctx); {
-	case cause != nil && done.ExitCode != 0:
+	case cause != nil: // also one that says 0 then has not done all
 		done.Err = fmt.Errorf("the hook %s (%s) was ended: %w", done.Hook, done.Program, cause)
 	case err != nil:
 		done.Err = fmt.Errorf("the hook %s: %w", done.Hook, err)

@@ -23,14 +23,25 @@ const releaseTimeout = 10 * time.Second
 // frequent looks at first.
 const lockPoll = 10 * time.Second
 
+// blindFor is how long a run waits for a lock that it cannot read.
+const blindFor = 5 * time.Minute
+
 // await waits while another run holds the lock, as long as there is something due. It
-// reports whether the lock can be tried again.
+// reports whether the lock can be tried again: also if it cannot be read any more, as only
+// that tells why, and other settings may be there meanwhile.
 func (j Job) await(ctx context.Context, cl cluster.Cluster, name string) bool {
+	known := j.Clock.Watch.Elapsed()
 	for pause := time.Second; !j.Due().IsZero(); pause = min(2*pause, lockPoll) {
 		if j.Clock.Watch.Sleep(ctx, pause) != nil {
 			return false
 		}
-		if held, err := lock.IsHeld(ctx, cl, name); err == nil && !held {
+		held, err := lock.IsHeld(ctx, cl, name)
+		switch {
+		case err == nil && !held, errors.Is(err, cluster.ErrUnauthorized):
+			return true
+		case err == nil:
+			known = j.Clock.Watch.Elapsed()
+		case j.Clock.Watch.Elapsed()-known > blindFor:
 			return true
 		}
 	}
@@ -101,7 +112,7 @@ func (j Job) locked(ctx context.Context, cl cluster.Cluster, o run.Options, obs 
 	}
 	o.BeforeWrite = l.Check
 	defer func() {
-		acted := !as[*Signal](context.Cause(ctx))                                      // another process may go on where a signal ended this one
+		acted := ctx.Err() == nil || as[Deadline](context.Cause(ctx))                  // another process may go on where something else ended this one
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseTimeout) // also after a signal
 		defer cancel()
 		if err := l.Release(ctx, acted); err != nil {

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"errors"
 	"time"
 
 	"github.com/esnap/esnap/internal/schedule"
@@ -46,10 +47,10 @@ func (p *parser) times(root *strictyaml.Node, keys FileKeys) {
 				p.p.Warn(at, "%s is that of a schedule, and the file has none", key)
 			}
 		}
-	} else if x, err := schedule.New(s, "job"); err != nil {
+	} else if _, err := schedule.New(s, "job"); errors.Is(err, schedule.ErrJitter) {
+		p.p.Add(root.Get("jitter"), "%s", err)
+	} else if err != nil {
 		p.p.Add(n, "schedule: %s", err)
-	} else if at := root.Get("jitter"); s.Jitter > 0 && s.Jitter >= x.Interval(time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)) {
-		p.p.Add(at, "jitter: must be shorter than the time from one run to the next")
 	}
 	p.plan.Schedule = s
 }

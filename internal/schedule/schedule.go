@@ -71,7 +71,7 @@ func New(s Spec, job string) (*Schedule, error) {
 			return nil, fmt.Errorf("@every takes a time in whole seconds, such as @every 10m, not %q", length)
 		}
 		x.every = d
-		return x, nil
+		return x, x.bounded()
 	case !strings.HasPrefix(s.Text, "@"):
 		if n := len(strings.Fields(s.Text)); n != 5 && n != 6 {
 			return nil, fmt.Errorf("a schedule has five fields (minute, hour, day, month, weekday), or six with the seconds first; %q has %d", s.Text, n)
@@ -83,7 +83,18 @@ func New(s Spec, job string) (*Schedule, error) {
 	if x.Next(time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)).IsZero() {
 		return nil, fmt.Errorf("the schedule %q never comes", s.Text)
 	}
-	return x, nil
+	return x, x.bounded()
+}
+
+// ErrJitter is a jitter as long as the time between two runs: while a run is put off, the
+// next one comes, and is put off, too.
+var ErrJitter = errors.New("jitter: must be shorter than the time from one run to the next")
+
+func (s *Schedule) bounded() error {
+	if s.Jitter > 0 && s.Jitter >= s.Interval(time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)) {
+		return ErrJitter
+	}
+	return nil
 }
 
 // Next is the first time after t at which the job is due, in the zone of the schedule. The

@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
@@ -122,8 +123,13 @@ func Handler(o Options) http.Handler {
 	mux.HandleFunc("GET /{$}", o.basic(func(w http.ResponseWriter, _ *http.Request) { o.all(w) }))
 	mux.HandleFunc("GET /jobs/{name}", o.basic(func(w http.ResponseWriter, r *http.Request) { o.one(w, r.PathValue("name")) }))
 	mux.HandleFunc("GET /metrics", o.basic(func(w http.ResponseWriter, _ *http.Request) {
+		var text bytes.Buffer // a slow client must not hold what the metrics are made of
+		if err := o.Metrics(&text); err != nil {
+			plain(w, http.StatusInternalServerError, err.Error())
+			return
+		}
 		w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
-		_ = o.Metrics(w) // the client went away
+		_, _ = w.Write(text.Bytes()) // the client went away
 	}))
 	if o.Token != "" {
 		mux.HandleFunc("POST /jobs/{name}/run", o.start)

@@ -309,3 +309,33 @@ func TestLoopback(t *testing.T) {
 		require.Equal(t, want, Loopback(address), address)
 	}
 }
+
+// TestMetricsAreMadeFirst: a client that does not read holds nothing that a run needs.
+func TestMetricsAreMadeFirst(t *testing.T) {
+	made := false
+	h := Handler(Options{Scheduler: still(t), Health: ok, Metrics: func(w io.Writer) error {
+		_, err := io.WriteString(w, "x 1\n")
+		made = true
+		return err
+	}})
+	h.ServeHTTP(watched{httptest.NewRecorder(), func() { require.True(t, made) }}, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	require.True(t, made)
+}
+
+// watched is an answer whose every write is noticed.
+type watched struct {
+	*httptest.ResponseRecorder
+	written func()
+}
+
+// Write implements io.Writer.
+func (w watched) Write(p []byte) (int, error) {
+	w.written()
+	return w.ResponseRecorder.Write(p)
+}
+
+// WriteString implements io.StringWriter.
+func (w watched) WriteString(s string) (int, error) {
+	w.written()
+	return w.ResponseRecorder.WriteString(s)
+}

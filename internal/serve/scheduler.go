@@ -318,6 +318,9 @@ func (t *task) catchUp(ctx context.Context) bool {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if ctx.Err() != nil { // it came too late: the task may have run since
+		return false
+	}
 	if !at.IsZero() && at.Before(t.after) {
 		t.after = at
 	}

@@ -317,3 +317,23 @@ func TestLaterTime(t *testing.T) {
 		require.Equal(t, want, d.lines())
 	})
 }
+
+// TestLateAnswer: when the task was last run may be answered only after it ran again. Then
+// nothing was missed.
+func TestLateAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var d diary
+		d.at(time.Hour - time.Second)
+		ctx, cancel := context.WithCancel(t.Context())
+		s := New(realTime(), quiet())
+		s.Set(ctx, []Task{{Key: "a", Name: "a", Schedule: every(t, "0 * * * *"), Run: d.run(time.Minute),
+			Acted: func(context.Context) (time.Time, error) {
+				time.Sleep(3 * time.Minute) // it does not hear that nobody waits any more
+				return d.begin.Add(-time.Minute), nil
+			}}})
+		time.Sleep(10 * time.Minute)
+		cancel()
+		s.Wait()
+		require.Equal(t, []string{"1s for 1s"}, d.lines())
+	})
+}
