@@ -18,12 +18,11 @@ const (
 	maxBytes = 64 << 10
 	// keepFor is how long a record is kept.
 	keepFor = 90 * 24 * time.Hour
-	// page and pages are among how many records Newest looks.
-	page, pages = 1000, 20
+	// firstAmong, page and pages are among how many records one of a job is looked for, and
+	// ownAmong among how many of its own.
+	firstAmong, page, pages, ownAmong = 100, 1000, 20, 20
 	// prune is how many old records one run deletes.
 	prune = 50
-	// lastAmong is among how many records the last one of a job is looked for.
-	lastAmong = 100
 	// drillAmong is among how many records LastDrill looks.
 	drillAmong = 1000
 	// maxText is the length of a text in a record that is too large.
@@ -54,8 +53,7 @@ type Record struct {
 	Summary *Summary        `json:"summary,omitempty"`
 }
 
-// Told is what the outlets of messages were told by the last run of a job that is among
-// the newest records; nil: not known.
+// Told is what the outlets of messages were told by the last run of a job; nil: not known.
 func Told(ctx context.Context, c cluster.DocumentReader, job string) (json.RawMessage, error) {
 	return last(ctx, c, job, func(r Record) json.RawMessage { return r.Told })
 }
@@ -65,36 +63,50 @@ func Left(ctx context.Context, c cluster.DocumentReader, job string) (json.RawMe
 	return last(ctx, c, job, func(r Record) json.RawMessage { return r.Left })
 }
 
-func last(ctx context.Context, c cluster.DocumentReader, job string, of func(Record) json.RawMessage) (json.RawMessage, error) {
-	list, err := List(ctx, c, lastAmong)
-	for _, r := range list {
-		if v := of(r); r.Job == job && v != nil {
-			return v, nil
+func last(ctx context.Context, c cluster.DocumentReader, job string, of func(Record) json.RawMessage) (v json.RawMessage, err error) {
+	own := 0
+	err = search(ctx, c, []string{"summary", "drill"}, func(r Record) bool {
+		if r.Job != job {
+			return false
 		}
-	}
-	return nil, err
+		own++
+		v = of(r)
+		return v != nil || own == ownAmong
+	})
+	return v, err
 }
 
-// Newest is the last record of a job; nil: there is none among a great many. Other jobs may
-// have run many times since.
-func Newest(ctx context.Context, c cluster.DocumentReader, job string) (*Record, error) {
-	q := cluster.DocumentQuery{Index: cluster.HistoryIndex, Limit: page, Without: []string{"summary", "drill", "told", "left"}}
+// Newest is the last record of a job; nil: there is none among a great many.
+func Newest(ctx context.Context, c cluster.DocumentReader, job string) (newest *Record, err error) {
+	err = search(ctx, c, []string{"summary", "drill", "told", "left"}, func(r Record) bool {
+		if r.Job == job {
+			newest = &r
+		}
+		return newest != nil
+	})
+	return newest, err
+}
+
+// search goes through the records, the newest first, until found says that it is enough:
+// another job may have run many times since the last run of one.
+func search(ctx context.Context, c cluster.DocumentReader, without []string, found func(Record) bool) error {
+	q := cluster.DocumentQuery{Index: cluster.HistoryIndex, Limit: firstAmong, Without: without}
 	for range pages {
 		docs, err := c.Documents(ctx, q)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		for _, d := range docs {
-			if r := record(d); r.Job == job {
-				return &r, nil
+			if found(record(d)) {
+				return nil
 			}
 		}
-		if len(docs) < page {
-			break
+		if len(docs) < q.Limit {
+			return nil
 		}
-		q.Before = docs[page-1].Time
+		q.Before, q.Limit = docs[len(docs)-1].Time, page
 	}
-	return nil, nil
+	return nil
 }
 
 // Summary is the short form of a report.

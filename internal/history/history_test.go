@@ -84,3 +84,31 @@ func TestSecretsAreTakenOut(t *testing.T) {
 	require.NotContains(t, string(d.Body), "4711")
 	require.Equal(t, 6, strings.Count(string(d.Body), "***"))
 }
+
+// TestBesideABusyJob: what the last run of a job left is found although another job has run
+// many times since.
+func TestBesideABusyJob(t *testing.T) {
+	c := memory.New()
+	at := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
+	put := func(job, left string) {
+		at = at.Add(10 * time.Second)
+		r := Record{ID: ID(at, "run"), Run: "run", Job: job, Started: at}
+		if left != "" {
+			r.Left = json.RawMessage(left)
+		}
+		require.NoError(t, Write(t.Context(), c, r, func(s string) string { return s }))
+	}
+	put("nightly", `{"r":1}`)
+	for range 1500 {
+		put("busy", "")
+	}
+	left, err := Left(t.Context(), c, "nightly")
+	require.NoError(t, err)
+	require.JSONEq(t, `{"r":1}`, string(left))
+	r, err := Newest(t.Context(), c, "nightly")
+	require.NoError(t, err)
+	require.NotNil(t, r)
+	r, err = Newest(t.Context(), c, "other")
+	require.NoError(t, err)
+	require.Nil(t, r)
+}
