@@ -87,7 +87,7 @@ var mayImport = func() map[string][]string {
 		"internal/es":          {cluster},
 		"actions":              {near, clock, cluster, dates, series, "internal/coverage", "repository", rename, restore, strftime},
 		schedule:               {strictyaml},
-		command:                {},
+		command:                {clock},
 		plan:                   append([]string{flavour, notice, schedule}, planned...),
 		run:                    append([]string{plan, restore, clock}, planned...),
 		"internal/drill":       {clock, cluster, dates, series, "internal/coverage", rename},

@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"time"
 	"unicode/utf8"
+
+	"github.com/esnap/esnap/internal/clock"
 )
 
 // grace is how long a program that was told to end may take for it.
@@ -37,9 +39,10 @@ func Run(ctx context.Context, s Spec) (code int, err error) {
 	c.Env, c.Stdout, c.Stderr = s.Env, s.Out, s.Err
 	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	var late *time.Timer
-	var told time.Time // to end
+	watch := clock.RealTime()
+	var told time.Duration // to end
 	c.Cancel = func() error {
-		told = time.Now()
+		told = watch.Elapsed()
 		late = time.AfterFunc(grace, func() { _ = syscall.Kill(-c.Process.Pid, syscall.SIGKILL) })
 		return syscall.Kill(-c.Process.Pid, syscall.SIGTERM)
 	}
@@ -60,8 +63,8 @@ func Run(ctx context.Context, s Spec) (code int, err error) {
 	}
 	err = c.Wait()
 	if late != nil {
-		for syscall.Kill(-c.Process.Pid, 0) == nil && time.Since(told) < grace { // what it started may still be at work
-			time.Sleep(10 * time.Millisecond)
+		for syscall.Kill(-c.Process.Pid, 0) == nil && watch.Elapsed()-told < grace { // what it started may still be at work
+			_ = watch.Sleep(context.WithoutCancel(ctx), 10*time.Millisecond)
 		}
 		late.Stop()
 		_ = syscall.Kill(-c.Process.Pid, syscall.SIGKILL)
