@@ -18,7 +18,7 @@ MATRIX   := es670 es6823 es71728 es8197 es920 os1320 os2110 os330
 TAGS     := nethttpomithttp2
 export CGO_ENABLED = 0
 
-.PHONY: help build dist test unit integration faults servers matrix test-docker race lint lines manifests fuzz licences vuln bench demo image image-test swarm-test golden cover clean
+.PHONY: help build dist test unit integration faults servers matrix test-docker race lint lines manifests chart fuzz licences vuln bench demo image image-test swarm-test golden cover clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -62,6 +62,9 @@ lines: ## no line longer than 140 characters among those that are new since SINC
 
 manifests: ## the Kubernetes manifests of examples/, strictly against the API types of the versions they are for
 	@GO='$(GO)' scripts/manifests.sh
+
+chart: ## the Helm chart: lint, render for several versions of Kubernetes, decode strictly, test what is there
+	@GO='$(GO)' scripts/chart.sh
 
 fuzz: ## every fuzz test for FUZZTIME (10s)
 	@GO='$(GO)' scripts/fuzz.sh $(FUZZTIME)

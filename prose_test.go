@@ -27,7 +27,7 @@ import (
 func documents(t *testing.T) []string {
 	t.Helper()
 	names := []string{"README.md", "CHANGELOG.md", "CONTRIBUTING.md"}
-	for _, folder := range []string{"docs", "examples"} {
+	for _, folder := range []string{"docs", "examples", "charts"} {
 		require.NoError(t, fs.WalkDir(os.DirFS("."), folder, func(name string, d fs.DirEntry, err error) error {
 			if err == nil && !d.IsDir() && path.Ext(name) == ".md" {
 				names = append(names, name)

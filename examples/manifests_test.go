@@ -20,7 +20,7 @@ import (
 	"github.com/esnap/esnap/cmd"
 )
 
-var update = flag.Bool("update", false, "write the manifests for Kubernetes 1.15 to 1.20 from those for newer versions")
+var update = flag.Bool("update", false, "write the manifests for Kubernetes 1.15 to 1.20 from those for newer versions, and the chart's copies of files")
 
 const (
 	folder = "kubesphere"
