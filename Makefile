@@ -13,12 +13,13 @@ SEED     ?=
 FAULTS   ?= $(if $(SEED),^TestFault(Schedules|ProcessKilled)$$,^TestFault)
 FAULTS_ON ?= es670
 BENCH    ?= .
+K8S_TESTS ?= ^TestKubernetes$$
 MATRIX   := es670 es6823 es71728 es8197 es920 os1320 os2110 os330
 # No server that esnap speaks to needs HTTP/2, and without it the binary is 0.5 MB smaller.
 TAGS     := nethttpomithttp2
 export CGO_ENABLED = 0
 
-.PHONY: help build dist test unit integration faults servers matrix test-docker race lint lines manifests chart fuzz licences vuln bench demo image image-test swarm-test golden cover clean
+.PHONY: help build dist test unit integration faults servers matrix test-docker race lint lines manifests chart k8s-test fuzz licences vuln bench demo image image-test swarm-test golden cover clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -65,6 +66,9 @@ manifests: ## the Kubernetes manifests of examples/, strictly against the API ty
 
 chart: ## the Helm chart: lint, render for several versions of Kubernetes, decode strictly, test what is there
 	@GO='$(GO)' scripts/chart.sh
+
+k8s-test: ## the chart and the commands of examples/kubesphere on a real Kubernetes (KUBECONFIG, ESNAP_K8S_IMAGE; by hand)
+	$(GO) test -tags k8s -count=1 -timeout 120m -v -run '$(K8S_TESTS)' ./integration/
 
 fuzz: ## every fuzz test for FUZZTIME (10s)
 	@GO='$(GO)' scripts/fuzz.sh $(FUZZTIME)

@@ -414,7 +414,7 @@ var kinds = map[string]string{"jobs": "job", "pods": "pod", "pvc": "persistentvo
 // (follow.sh waits for the pod), not edit; set env only with --local (tonight's run).
 var verbs = []string{"apply", "replace", "create", "patch", "set image", "set env", "get", "delete", "describe", "exec", "port-forward", "rollout", "wait"}
 
-var withValue = []string{"n", "o", "f", "p", "l", "type", "from", "from-file", "for", "timeout"}
+var withValue = []string{"n", "o", "f", "k", "p", "l", "type", "from", "from-file", "for", "timeout"}
 
 // kubectl checks what a kubectl command names.
 func (s *shell) kubectl(words []string, in result) result {
@@ -445,6 +445,11 @@ func (s *shell) kubectl(words []string, in result) result {
 	_, local := flags["local"]
 	_, dry := flags["dry-run"]
 	_, fromFile := flags["f"]
+	if dir, ok := flags["k"]; ok && flags["f"] == "" { // the kustomization names the namespace
+		fromFile = true
+		flags["f"] = path.Join(dir, "kustomization.yaml")
+		require.Equal(s.t, namespace, objects(s.t, s.file(flags["f"]))[0]["namespace"])
+	}
 	if ns := flags["n"]; ns != namespace && !(ns == "" && (local || dry || fromFile)) {
 		s.fail("kubectl %s: without -n $NS", strings.Join(words, " "))
 	}

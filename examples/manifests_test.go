@@ -236,6 +236,18 @@ func TestImageIsNamedOnce(t *testing.T) {
 	}
 }
 
+// TestKustomization: it has both CronJobs, and finds their image.
+func TestKustomization(t *testing.T) {
+	k := objects(t, path.Join(folder, oldSet, "kustomization.yaml"))[0]
+	require.Equal(t, []any{"cronjob.yaml", "check-cronjob.yaml"}, k["resources"])
+	for _, r := range k["resources"].([]any) {
+		o := objects(t, path.Join(folder, oldSet, r.(string)))[0]
+		require.Equal(t, at(o, "metadata", "namespace"), k["namespace"])
+		image, _, _ := strings.Cut(at(podSpec(o), "containers", 0, "image").(string), ":")
+		require.Equal(t, image, at(k, "images", 0, "name"))
+	}
+}
+
 // TestPatchForNewKubernetes: the schedule is after midnight in the patch's time zone,
 // and what a second try cannot help is not tried again.
 func TestPatchForNewKubernetes(t *testing.T) {

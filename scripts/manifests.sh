@@ -23,7 +23,7 @@ refuses() {
 }
 
 both=(claim.yaml configmap.yaml ../testdata/kubesphere/statefulsets.yaml+path-repo-patch.yaml)
-old=(kubernetes-1.15-1.20/*.yaml kubernetes-1.15-1.20/*/*.yaml "${both[@]}")
+old=(kubernetes-1.15-1.20/*job.yaml kubernetes-1.15-1.20/*/*.yaml "${both[@]}")
 base=(cronjob.yaml check-cronjob.yaml job.yaml restore-job.yaml audit-cluster/*.yaml ../testdata/kubesphere/statefulsets.yaml+../s3/keystore-patch.yaml "${both[@]}")
 patch=cronjob.yaml+cronjob-1.27-patch.yaml
 

@@ -1,0 +1,767 @@
+//go:build k8s
+
+package integration
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// The tests of this file need a Kubernetes, kubectl, helm and bash; CONTRIBUTING.md says
+// how to run them. They change the namespace kubesphere-logging-system, so they
+// start only if they made it, or if somebody gave it the label esnap-test=true.
+const (
+	kubesphere = "kubesphere-logging-system"
+	chartSpace = "esnap-test"
+	stockJob   = "elasticsearch-logging-curator-elasticsearch-curator"
+	esURL      = "http://elasticsearch-logging-data." + kubesphere + ".svc:9200"
+	repoName   = "ks-log-snapshots"
+	repoPath   = "/usr/share/elasticsearch/backup"
+)
+
+// kube is a Kubernetes with KubeSphere's Elasticsearch in it.
+type kube struct {
+	*testing.T
+	image string            // of esnap, as the nodes know it
+	work  string            // a copy of what the commands in the documents need
+	vars  map[string]string // what blocks of a document set for later ones
+}
+
+// TestKubernetes runs in the order of the subtests; each can also be chosen alone with
+// -run, because what it builds on is made if it is missing.
+func TestKubernetes(t *testing.T) {
+	k := start(t)
+	for _, c := range []struct {
+		name string
+		test func(*kube)
+	}{
+		{"Volume", (*kube).volume},
+		{"Chart", (*kube).chart},
+		{"Stock", (*kube).stock},
+		{"PodDeletedInSnapshot", (*kube).podDeletedInSnapshot},
+		{"Deadline", (*kube).deadline},
+		{"TwoAtOnce", (*kube).twoAtOnce},
+		{"PodDeletedInDeletion", (*kube).podDeletedInDeletion},
+		{"ThreePods", (*kube).threePods},
+		{"Readme", (*kube).readme},
+		{"AuditCluster", (*kube).audit},
+		{"WayBack", (*kube).wayBack},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			sub := *k
+			sub.T, sub.vars = t, map[string]string{}
+			sub.forget()
+			if c.name != "Volume" && !strings.Contains(sub.kubectl("-n", kubesphere, "get", "configmap", "elasticsearch-logging", "-o", "yaml"), "path.repo") {
+				sub.volume()
+			}
+			c.test(&sub)
+		})
+	}
+}
+
+// start looks whether this Kubernetes may be used, and puts Elasticsearch into it.
+func start(t *testing.T) *kube {
+	require.NotEmpty(t, os.Getenv("KUBECONFIG"), "KUBECONFIG names the Kubernetes to use")
+	k := &kube{T: t, image: os.Getenv("ESNAP_K8S_IMAGE"), work: t.TempDir()}
+	if k.image == "" {
+		k.image = "esnap:latest"
+	}
+	label, code := k.try("kubectl get namespace " + kubesphere + " --ignore-not-found -o jsonpath='{.metadata.name} {.metadata.labels.esnap-test}'")
+	require.Zero(t, code, label)
+	switch strings.TrimSpace(label) {
+	case "":
+		k.elasticsearch()
+	case kubesphere + " true":
+	default:
+		t.Fatalf("the namespace %s is there: these tests delete data in it. If that is right: kubectl label namespace %s esnap-test=true", kubesphere, kubesphere)
+	}
+	k.ready()
+	k.fill()
+	k.stockObjects()
+	k.copies()
+	return k
+}
+
+// copies are the folder of the examples and bin/esnap, as in a clone.
+func (k *kube) copies() {
+	k.Helper()
+	root, err := filepath.Abs("..")
+	require.NoError(k, err)
+	k.sh("mkdir -p "+k.work+"/examples "+k.work+"/bin && cp -r "+root+"/examples/kubesphere "+k.work+"/examples/ && "+
+		"cd "+root+" && go build -o "+k.work+"/bin/esnap ./cmd/esnap", time.Minute*5)
+	// As the reader does: the image, in settings.sh and, with the line of step 2, in the manifests.
+	k.sh("cd "+k.work+"/examples/kubesphere && sed -i 's#^IMAGE=.*#IMAGE="+k.image+"#' settings.sh && . ./settings.sh && "+
+		"sed -i \"s#image: .*#image: $IMAGE#\" $SET/cronjob.yaml $SET/check-cronjob.yaml $SET/job.yaml $SET/restore-job.yaml $SET/audit-cluster/job.yaml", time.Minute)
+}
+
+// elasticsearch makes the namespace, a shared volume and KubeSphere's Elasticsearch.
+func (k *kube) elasticsearch() {
+	k.Helper()
+	image := os.Getenv("ESNAP_K8S_ELASTICSEARCH")
+	if image == "" {
+		image = "docker.elastic.co/elasticsearch/elasticsearch-oss:6.7.0"
+	}
+	folder := os.Getenv("ESNAP_K8S_FOLDER")
+	if folder == "" {
+		folder = "/var/lib/esnap-k8s-test"
+	}
+	k.apply("", `{apiVersion: v1, kind: Namespace, metadata: {name: `+kubesphere+`, labels: {esnap-test: "true"}}}`)
+	if out, _ := k.try("kubectl get storageclass nfs-client -o name"); !strings.Contains(out, "nfs-client") {
+		// One node stands in for a server that shares the folder.
+		k.apply("", `{apiVersion: storage.k8s.io/v1, kind: StorageClass, metadata: {name: nfs-client}, provisioner: kubernetes.io/no-provisioner}
+---
+{apiVersion: v1, kind: PersistentVolume, metadata: {name: esnap-k8s-test}, spec: {storageClassName: nfs-client, capacity: {storage: 100Gi},
+  accessModes: [ReadWriteMany], persistentVolumeReclaimPolicy: Retain, hostPath: {path: `+folder+`, type: DirectoryOrCreate}}}`)
+	}
+	objects, err := os.ReadFile("testdata/k8s/elasticsearch.yaml")
+	require.NoError(k, err)
+	k.apply(kubesphere, string(objects))
+	set, err := os.ReadFile("testdata/k8s/statefulset.yaml")
+	require.NoError(k, err)
+	for _, words := range [][]string{
+		{"NAME", "discovery", "COMPONENT", "master", "REPLICAS", "1", "HAS_DATA", "false", "IS_MASTER", "true"},
+		{"NAME", "data", "COMPONENT", "data", "REPLICAS", "2", "HAS_DATA", "true", "IS_MASTER", "false"},
+	} {
+		k.apply(kubesphere, strings.NewReplacer(append(words, "ELASTICSEARCH", image)...).Replace(string(set)))
+	}
+}
+
+// ready waits until Elasticsearch is green.
+func (k *kube) ready() {
+	k.Helper()
+	k.until(10*time.Minute, "Elasticsearch is green with three nodes", func() bool {
+		out, _ := k.try("kubectl -n " + kubesphere + " exec elasticsearch-logging-data-0 -c elasticsearch -- curl -s -m 20 localhost:9200/_cluster/health")
+		return strings.Contains(out, `"status":"green"`) && strings.Contains(out, `"number_of_nodes":3`)
+	})
+}
+
+// es sends one request from within a pod of Elasticsearch.
+func (k *kube) es(method, path, body string) string {
+	k.Helper()
+	cmd := "kubectl -n " + kubesphere + " exec -i elasticsearch-logging-data-0 -c elasticsearch -- curl -s -m 120 -X " + method +
+		" -H 'Content-Type: application/x-ndjson' --data-binary @- 'localhost:9200" + path + "'"
+	if body == "" {
+		cmd = strings.Replace(cmd, " -H 'Content-Type: application/x-ndjson' --data-binary @-", "", 1)
+	}
+	c := exec.Command("bash", "-c", cmd)
+	c.Stdin = strings.NewReader(body)
+	out, err := c.Output()
+	require.NoError(k, err, "%s %s: %s", method, path, out)
+	return string(out)
+}
+
+// fill writes logs of the last two weeks, and of the days that the documents name.
+func (k *kube) fill() {
+	k.Helper()
+	var days []string
+	for d := range 15 {
+		days = append(days, "ks-logstash-log-"+time.Now().UTC().AddDate(0, 0, -d).Format("2006.01.02"))
+	}
+	days = append(days, "ks-logstash-log-2026.11.03", "ks-logstash-auditing-2026.10.26")
+	for d := 2; d <= 8; d++ {
+		days = append(days, fmt.Sprintf("ks-logstash-auditing-2026.11.%02d", d))
+	}
+	for _, index := range days {
+		// A deletion of an earlier test is no reason to fill again what is there.
+		if strings.Contains(k.es("GET", "/"+index+"/_count", ""), `"count":48,`) {
+			continue
+		}
+		k.es("DELETE", "/"+index, "")
+		var bulk strings.Builder
+		for i := range 48 {
+			fmt.Fprintf(&bulk, `{"index":{"_index":%q,"_type":"flb_type"}}`+"\n"+`{"@timestamp":"%sT%02d:00:00Z","log":"line %d"}`+"\n",
+				index, strings.ReplaceAll(index[len(index)-10:], ".", "-"), i%24, i)
+		}
+		require.Contains(k, k.es("POST", "/_bulk?refresh=true", bulk.String()), `"errors":false`)
+	}
+	k.ready()
+}
+
+// forget removes what an earlier test left in Elasticsearch, except the logs.
+func (k *kube) forget() {
+	k.Helper()
+	k.fill()
+	k.es("DELETE", "/_snapshot/"+repoName, "")
+	k.es("DELETE", "/_snapshot/slow", "")
+	for index := range strings.FieldsSeq(k.es("GET", "/_cat/indices/.esnap*,esnap*,slow*?h=index", "")) {
+		k.es("DELETE", "/"+index, "")
+	}
+	k.sh("kubectl -n "+kubesphere+" delete job,cronjob -l app=esnap --ignore-not-found --timeout=120s", 3*time.Minute)
+	k.sh("kubectl -n "+kubesphere+" exec elasticsearch-logging-data-0 -c elasticsearch -- sh -c 'test ! -d "+repoPath+" || rm -rf "+repoPath+"/*'", time.Minute)
+}
+
+// stockObjects are KubeSphere's CronJob and ConfigMap of release 2.1, suspended: the
+// schedule is not what is tested.
+func (k *kube) stockObjects() {
+	k.Helper()
+	k.sh("kubectl -n "+kubesphere+" create configmap "+stockJob+"-config --from-file=testdata/kubesphere/2.1/ --dry-run=client -o yaml | kubectl apply -f -", time.Minute)
+	k.sh("sed 's#batch/v1beta1#batch/v1#' ../examples/testdata/kubesphere/cronjobs.yaml | kubectl apply -l app=elasticsearch-curator -f -", time.Minute)
+	k.kubectl("-n", kubesphere, "patch", "cronjob", stockJob, "-p", `{"spec":{"suspend":true}}`)
+}
+
+// try runs a script, and returns what it wrote and its exit code.
+func (k *kube) try(script string) (string, int) {
+	k.Helper()
+	return k.tryFor(10*time.Minute, script)
+}
+
+func (k *kube) tryFor(limit time.Duration, script string) (string, int) {
+	k.Helper()
+	ctx, cancel := context.WithTimeout(k.Context(), limit)
+	defer cancel()
+	c := exec.CommandContext(ctx, "bash", "-c", script)
+	c.WaitDelay = 5 * time.Second
+	out, err := c.CombinedOutput()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		k.Fatalf("%s: %s\n%s", script, err, out)
+	}
+	return string(out), c.ProcessState.ExitCode()
+}
+
+func (k *kube) sh(script string, limit time.Duration) string {
+	k.Helper()
+	out, code := k.tryFor(limit, "set -e -o pipefail\n"+script)
+	require.Zero(k, code, "%s\n%s", script, out)
+	return out
+}
+
+func (k *kube) kubectl(args ...string) string {
+	k.Helper()
+	var stderr bytes.Buffer
+	c := exec.CommandContext(k.Context(), "kubectl", args...)
+	c.Stderr = &stderr
+	out, err := c.Output()
+	require.NoError(k, err, "kubectl %s: %s", strings.Join(args, " "), stderr.String())
+	return string(out)
+}
+
+func (k *kube) apply(namespace, objects string) {
+	k.Helper()
+	args := []string{"apply", "-f", "-"}
+	if namespace != "" {
+		args = append(args, "-n", namespace)
+	}
+	c := exec.CommandContext(k.Context(), "kubectl", args...)
+	c.Stdin = strings.NewReader(objects)
+	out, err := c.CombinedOutput()
+	require.NoError(k, err, "%s\n%s", out, objects)
+}
+
+func (k *kube) until(limit time.Duration, what string, is func() bool) {
+	k.Helper()
+	for end := time.Now().Add(limit); !is(); time.Sleep(time.Second) {
+		require.True(k, time.Now().Before(end), "%s: not after %s", what, limit)
+	}
+}
+
+// pod is what a pod of a Job ended with.
+type pod struct {
+	name, log, message string
+	code               int
+}
+
+// job is what a Job ended as, and its pods, oldest first.
+type job struct {
+	end  string // Complete, Failed
+	why  string // reason of the condition
+	pods []pod
+}
+
+// ended waits for the end of a Job.
+func (k *kube) ended(namespace, name string, limit time.Duration) job {
+	k.Helper()
+	var j job
+	k.until(limit, "Job "+name+" ended", func() bool {
+		for _, end := range []string{"Complete", "Failed"} {
+			why := k.kubectl("-n", namespace, "get", "job", name, "-o", `jsonpath={range .status.conditions[?(@.type=="`+end+`")]}x{.reason}{end}`)
+			if strings.HasPrefix(why, "x") {
+				j.end, j.why = end, why[1:]
+			}
+		}
+		return j.end != ""
+	})
+	var list struct {
+		Items []struct {
+			Metadata struct{ Name string }
+			Status   struct {
+				ContainerStatuses []struct {
+					State struct {
+						Terminated *struct {
+							ExitCode int
+							Message  string
+						}
+					}
+				}
+			}
+		}
+	}
+	require.NoError(k, json.Unmarshal([]byte(k.kubectl("-n", namespace, "get", "pods", "-l", "job-name="+name, "--sort-by=.metadata.creationTimestamp", "-o", "json")), &list))
+	for _, item := range list.Items {
+		p := pod{name: item.Metadata.Name, code: -1}
+		p.log, _ = k.try("kubectl -n " + namespace + " logs " + p.name)
+		if s := item.Status.ContainerStatuses; len(s) > 0 && s[0].State.Terminated != nil {
+			p.code, p.message = s[0].State.Terminated.ExitCode, s[0].State.Terminated.Message
+		}
+		j.pods = append(j.pods, p)
+	}
+	k.Logf("Job %s: %s %s; exit codes %v", name, j.end, j.why, j.codes())
+	return j
+}
+
+func (j job) codes() []int {
+	codes := []int{}
+	for _, p := range j.pods {
+		codes = append(codes, p.code)
+	}
+	return codes
+}
+
+func (j job) String() string {
+	var s strings.Builder
+	fmt.Fprintf(&s, "%s %s\n", j.end, j.why)
+	for _, p := range j.pods {
+		fmt.Fprintf(&s, "%s ended with %d\n%s\n%s\n", p.name, p.code, p.message, p.log)
+	}
+	return s.String()
+}
+
+// now starts the Job of a CronJob at once.
+func (k *kube) now(namespace, cron, name string) {
+	k.Helper()
+	k.kubectl("-n", namespace, "create", "job", "--from=cronjob/"+cron, name)
+}
+
+// snapshots are those in the repository, with their states.
+func (k *kube) snapshots(repo string) map[string]string {
+	k.Helper()
+	all := map[string]string{}
+	for line := range strings.Lines(k.es("GET", "/_cat/snapshots/"+repo+"?h=id,status", "")) {
+		if f := strings.Fields(line); len(f) == 2 {
+			all[f[0]] = f[1]
+		}
+	}
+	return all
+}
+
+// helm installs or changes the release, with these values besides the usual ones.
+func (k *kube) helm(values string) {
+	k.Helper()
+	k.sh(k.helmCommand("upgrade --install", values, "--wait --timeout 2m"), 3*time.Minute)
+}
+
+func (k *kube) helmCommand(command, values, flags string) string {
+	k.Helper()
+	file := filepath.Join(k.TempDir(), "values.yaml")
+	require.NoError(k, os.WriteFile(file, []byte("image: "+k.image+"\nfullnameOverride: esnap\nclient: {config: {cluster: {url: '"+esURL+"'}}}\n"+values), 0o600))
+	if out, _ := k.try("kubectl get namespace " + chartSpace + " --ignore-not-found -o name"); out == "" {
+		k.apply("", `{apiVersion: v1, kind: Namespace, metadata: {name: `+chartSpace+`, labels: {pod-security.kubernetes.io/enforce: restricted}}}`)
+	}
+	return "helm " + command + " esnap ../charts/esnap -n " + chartSpace + " -f " + file + " " + flags
+}
+
+func (k *kube) uninstall() {
+	k.Helper()
+	k.sh("helm uninstall esnap -n "+chartSpace+" --ignore-not-found --wait; kubectl delete namespace "+chartSpace+" --ignore-not-found --timeout=120s", 4*time.Minute)
+}
+
+// file is an action file as a value of the chart.
+func file(text string) string {
+	data, err := json.Marshal(text)
+	if err != nil {
+		panic(err)
+	}
+	return string(data)
+}
+
+// volume runs path-repo.md: afterwards the three pods share one volume.
+func (k *kube) volume() {
+	if out := k.kubectl("-n", kubesphere, "get", "configmap", "elasticsearch-logging", "-o", "yaml"); strings.Contains(out, "path.repo") {
+		k.Log("Elasticsearch has path.repo from an earlier run: path-repo.md is not run again")
+		return
+	}
+	k.document("path-repo.md", nil)
+	k.ready()
+}
+
+// chart: installed under the pod security level restricted, its dry run is `helm
+// test`, its Jobs end with the exit codes of esnap, and its template makes one Job.
+func (k *kube) chart() {
+	k.uninstall()
+	defer k.uninstall()
+	night, err := os.ReadFile("../examples/kubesphere/action_file.yml")
+	require.NoError(k, err)
+	values := "jobs:\n" +
+		"  - {name: nightly, schedule: '0 1 1 1 *', file: " + file(string(night)) + "}\n" +
+		"  - {name: wrong, schedule: '0 1 1 1 *', backoffLimit: 2, args: [run, /etc/esnap/jobs/none.yml]}\n" +
+		"  - {name: away, schedule: '0 1 1 1 *', backoffLimit: 1, args: [repository, list], env: [{name: ESNAP_URL, value: 'http://127.0.0.1:9'}, {name: ESNAP_CONNECT_TIMEOUT, value: 1s}]}\n" +
+		"check: {enabled: true, schedule: '0 6 1 1 *', extraArgs: [--gaps, ok]}\n" +
+		"networkPolicy: {enabled: true}\ndashboard: {enabled: true}\n"
+	k.helm(values)
+
+	out := k.sh("helm test esnap -n "+chartSpace+" --logs --timeout 3m", 4*time.Minute)
+	require.Contains(k, out, "Phase:          Succeeded")
+	require.Contains(k, out, "ks-logstash-log-2026.11.03")
+	require.Empty(k, k.snapshots(repoName), "a dry run takes no snapshot")
+
+	k.now(chartSpace, "esnap-nightly", "now")
+	j := k.ended(chartSpace, "now", 5*time.Minute)
+	require.Equal(k, "Complete", j.end, j)
+	require.Equal(k, []int{0}, j.codes())
+	require.NotEmpty(k, j.pods[0].message, "the result is the message of the pod")
+	require.Len(k, k.snapshots(repoName), 1)
+
+	k.now(chartSpace, "esnap-check-nightly", "check")
+	j = k.ended(chartSpace, "check", 3*time.Minute)
+	require.Equal(k, []int{0}, j.codes(), j)
+
+	k.now(chartSpace, "esnap-wrong", "wrong")
+	j = k.ended(chartSpace, "wrong", 3*time.Minute)
+	require.Equal(k, []string{"Failed", "PodFailurePolicy"}, []string{j.end, j.why}, j)
+	require.Equal(k, []int{2}, j.codes(), "no second try")
+
+	k.now(chartSpace, "esnap-away", "away")
+	j = k.ended(chartSpace, "away", 5*time.Minute)
+	require.Equal(k, []string{"Failed", "BackoffLimitExceeded"}, []string{j.end, j.why}, j)
+	require.Equal(k, []int{1, 1}, j.codes(), "one more try")
+
+	// One command: as a Job of its own, and not in a release.
+	args := `--set 'oneOff.args={snapshot,list,--holding,ks-logstash-log-2026.11.03}'`
+	name := strings.TrimPrefix(strings.TrimSpace(k.sh(k.helmCommand("template", values, "--show-only templates/one-off-job.yaml "+args)+" | kubectl create -o name -f -", time.Minute)), "job.batch/")
+	j = k.ended(chartSpace, name, 2*time.Minute)
+	require.Equal(k, []int{0}, j.codes(), j)
+	require.Contains(k, j.pods[0].log, "snapshot-")
+	out, code := k.try(k.helmCommand("upgrade --install", values, args))
+	require.NotZero(k, code)
+	require.Contains(k, out, "would run again")
+
+	// Values that Kubernetes itself must take: a check, as ever in a new file.
+	k.helm(strings.Replace(values, "schedule: '0 1 1 1 *', file", "schedule: '30 2 * * *', timeZone: Europe/Berlin, suspend: true, file", 1))
+	require.Equal(k, "30 2 * * * Europe/Berlin true", k.kubectl("-n", chartSpace, "get", "cronjob", "esnap-nightly", "-o", "jsonpath={.spec.schedule} {.spec.timeZone} {.spec.suspend}"))
+}
+
+// stock: the one-field swap on KubeSphere's own CronJob, as README.md says it.
+func (k *kube) stock() {
+	before := strings.Fields(k.es("GET", "/_cat/indices?h=index", ""))
+	k.section("README.md", "The short way: one field", nil)
+	require.Len(k, strings.Fields(k.es("GET", "/_cat/indices?h=index", "")), len(before), "nothing was deleted so far")
+	k.now(kubesphere, stockJob, "stock-now")
+	defer k.kubectl("-n", kubesphere, "delete", "job", "stock-now", "--wait=true")
+	j := k.ended(kubesphere, "stock-now", 3*time.Minute)
+	require.Equal(k, []int{0}, j.codes(), j)
+	require.Contains(k, j.pods[0].log, "Job completed.")
+	after := strings.Fields(k.es("GET", "/_cat/indices?h=index", ""))
+	today, old := time.Now().UTC(), 0
+	for _, index := range before {
+		if date, err := time.Parse("2006.01.02", index[max(0, len(index)-10):]); err == nil && date.Before(today.AddDate(0, 0, -8)) {
+			old++
+			require.NotContains(k, after, index, "older than seven days")
+		}
+	}
+	require.Greater(k, old, 5)
+	require.Contains(k, after, "ks-logstash-log-"+today.Format("2006.01.02"))
+	k.stockObjects()
+}
+
+// slowNight is a job whose snapshot takes long enough to be disturbed.
+func slowNight(name string, more string) string {
+	return "jobs:\n  - {name: " + name + ", schedule: '0 1 1 1 *', " + more + " file: " + file(`
+lock: required
+repositories:
+  slow:
+    type: fs
+    settings: {location: `+repoPath+`/slow, max_snapshot_bytes_per_sec: 200kb}
+actions:
+  1:
+    action: snapshot
+    options: {repository: slow, name: 'slow-%Y%m%d%H%M%S', once_per: day, include_global_state: false}
+    filters: [{filtertype: pattern, kind: prefix, value: slow-}]
+`) + "}\n"
+}
+
+// slowData is an index of which a snapshot takes about half a minute.
+func (k *kube) slowData() {
+	k.Helper()
+	k.es("PUT", "/slow-1", `{"settings":{"number_of_shards":1,"number_of_replicas":0}}`)
+	line := strings.Repeat("0123456789abcdef", 64)
+	for range 12 {
+		var bulk strings.Builder
+		for i := range 600 {
+			// Different in each line, so that it is not compressed away.
+			fmt.Fprintf(&bulk, `{"index":{"_index":"slow-1","_type":"_doc"}}`+"\n"+`{"n":%d,"t":%q}`+"\n", i, scramble(line, i))
+		}
+		require.Contains(k, k.es("POST", "/_bulk", bulk.String()), `"errors":false`)
+	}
+	k.es("POST", "/slow-1/_flush", "")
+}
+
+// scramble is text of the same length that does not compress.
+func scramble(s string, seed int) string {
+	out := []byte(s)
+	x := uint32(seed)*2654435761 + uint32(time.Now().UnixNano())
+	for i := range out {
+		x ^= x << 13
+		x ^= x >> 17
+		x ^= x << 5
+		out[i] = 'a' + byte(x%26)
+	}
+	return string(out)
+}
+
+// running waits until the snapshot is being taken, and returns the pod of the Job.
+func (k *kube) running(job string) string {
+	k.Helper()
+	k.until(2*time.Minute, "a snapshot is being taken", func() bool {
+		return strings.Contains(k.es("GET", "/_snapshot/_status", ""), `"state":"STARTED"`)
+	})
+	return k.kubectl("-n", chartSpace, "get", "pods", "-l", "job-name="+job, "-o", "jsonpath={.items[0].metadata.name}")
+}
+
+// podDeletedInSnapshot: the next pod of the Job waits for the snapshot that is being
+// taken, and adopts it.
+func (k *kube) podDeletedInSnapshot() {
+	k.uninstall()
+	defer k.uninstall()
+	k.slowData()
+	k.helm(slowNight("slow", ""))
+	k.now(chartSpace, "esnap-slow", "deleted")
+	k.kubectl("-n", chartSpace, "delete", "pod", k.running("deleted"), "--wait=false")
+	j := k.ended(chartSpace, "deleted", 6*time.Minute)
+	require.Equal(k, "Complete", j.end, j)
+	require.Zero(k, j.pods[len(j.pods)-1].code, j)
+	all := k.snapshots("slow")
+	require.Equal(k, []string{"SUCCESS"}, slices.Collect(maps.Values(all)), "one snapshot, complete")
+}
+
+// deadline: Kubernetes ends the Job, the log says why, and the next Job goes on.
+func (k *kube) deadline() {
+	k.uninstall()
+	defer k.uninstall()
+	k.slowData()
+	k.helm(slowNight("slow", "deadline: 10s, backoffLimit: 0, activeDeadlineSeconds: 60,"))
+	// esnap's own deadline is first: exit code 1, and nothing new is started.
+	k.now(chartSpace, "esnap-slow", "own")
+	j := k.ended(chartSpace, "own", 3*time.Minute)
+	require.Equal(k, "Failed", j.end, j)
+	require.Equal(k, []int{1}, j.codes(), j)
+	require.Contains(k, j.pods[0].log, "deadline")
+	k.until(3*time.Minute, "the snapshot ended", func() bool { return !strings.Contains(k.es("GET", "/_snapshot/_status", ""), "STARTED") })
+	for name := range k.snapshots("slow") {
+		k.es("DELETE", "/_snapshot/slow/"+name, "")
+	}
+	// Now that of Kubernetes. The chart would refuse these numbers, kubectl does not.
+	k.sh("kubectl -n "+chartSpace+" create job ended --from=cronjob/esnap-slow --dry-run=client -o json | "+
+		"kubectl patch --local -f - --type json -o json -p '[{\"op\":\"replace\",\"path\":\"/spec/activeDeadlineSeconds\",\"value\":12}]' | "+
+		"sed 's/\"value\": \"10s\"/\"value\": \"5h\"/' | kubectl create -f -", time.Minute)
+	name := k.running("ended")
+	log := filepath.Join(k.TempDir(), "log")
+	// Kubernetes deletes the pod of such a Job: its log is read while it is there.
+	k.sh("timeout 120 kubectl -n "+chartSpace+" logs -f "+name+" >"+log+" 2>&1 || true", 3*time.Minute)
+	j = k.ended(chartSpace, "ended", 3*time.Minute)
+	require.Equal(k, []string{"Failed", "DeadlineExceeded"}, []string{j.end, j.why}, j)
+	text, err := os.ReadFile(log)
+	require.NoError(k, err)
+	k.Logf("the log of the pod that Kubernetes ended:\n%s", text)
+	require.Contains(k, string(text), "nterrupted")
+	// The next Job waits for what goes on in the cluster, and adopts it.
+	k.helm(slowNight("slow", ""))
+	k.now(chartSpace, "esnap-slow", "next")
+	j = k.ended(chartSpace, "next", 5*time.Minute)
+	require.Equal(k, []int{0}, j.codes(), j)
+	require.Equal(k, []string{"SUCCESS"}, slices.Collect(maps.Values(k.snapshots("slow"))))
+}
+
+// twoAtOnce: of two Jobs with the lock, one acts.
+func (k *kube) twoAtOnce() {
+	k.uninstall()
+	defer k.uninstall()
+	k.slowData()
+	k.helm(slowNight("slow", ""))
+	k.now(chartSpace, "esnap-slow", "one")
+	k.now(chartSpace, "esnap-slow", "two")
+	one, two := k.ended(chartSpace, "one", 6*time.Minute), k.ended(chartSpace, "two", 6*time.Minute)
+	k.Logf("one:\n%s\ntwo:\n%s", one, two)
+	require.Equal(k, []string{"SUCCESS"}, slices.Collect(maps.Values(k.snapshots("slow"))), "one snapshot")
+	require.True(k, one.end == "Complete" || two.end == "Complete")
+}
+
+// podDeletedInDeletion: what one pod began, the next one ends.
+func (k *kube) podDeletedInDeletion() {
+	k.uninstall()
+	defer k.uninstall()
+	k.es("PUT", "/_snapshot/"+repoName, `{"type":"fs","settings":{"location":"`+repoPath+`"}}`)
+	const old = 25
+	for i := range old {
+		got := k.es("PUT", fmt.Sprintf("/_snapshot/%s/snapshot-201901%02d010000?wait_for_completion=true", repoName, i+1), `{"indices":"ks-logstash-log-2026.11.03","include_global_state":false}`)
+		require.Contains(k, got, `"SUCCESS"`)
+	}
+	k.es("PUT", "/_snapshot/"+repoName+"/snapshot-"+time.Now().UTC().Format("20060102")+"000000?wait_for_completion=true", `{"indices":"ks-logstash-log-*"}`)
+	k.helm("jobs:\n  - {name: clean, schedule: '0 1 1 1 *', file: " + file(`
+lock: required
+actions:
+  1:
+    action: delete_snapshots
+    options: {repository: `+repoName+`}
+    filters:
+      - {filtertype: pattern, kind: prefix, value: snapshot-}
+      - {filtertype: age, source: name, direction: older, timestring: '%Y%m%d%H%M%S', unit: days, unit_count: 45}
+`) + "}\n")
+	k.now(chartSpace, "esnap-clean", "clean")
+	left := 0
+	k.until(2*time.Minute, "the deletion began", func() bool { left = len(k.snapshots(repoName)); return left <= old })
+	k.sh("kubectl -n "+chartSpace+" delete pod -l job-name=clean --wait=false", time.Minute)
+	j := k.ended(chartSpace, "clean", 6*time.Minute)
+	k.Logf("when the pod was deleted, %d of %d snapshots were left\n%s", left, old+1, j)
+	require.Equal(k, "Complete", j.end, j)
+	require.Len(k, k.snapshots(repoName), 1, "only the new one is left")
+}
+
+// threePods: each of the three pods writes to the one volume.
+func (k *kube) threePods() {
+	k.uninstall()
+	defer k.uninstall()
+	k.es("PUT", "/_snapshot/"+repoName, `{"type":"fs","settings":{"location":"`+repoPath+`"}}`)
+	k.helm("jobs:\n  - {name: verify, schedule: '0 1 1 1 *', args: [repository, verify, " + repoName + "]}\n")
+	k.now(chartSpace, "esnap-verify", "verify")
+	j := k.ended(chartSpace, "verify", 2*time.Minute)
+	require.Equal(k, []int{0}, j.codes(), j)
+	for _, node := range []string{"elasticsearch-logging-discovery-0", "elasticsearch-logging-data-0", "elasticsearch-logging-data-1"} {
+		require.Contains(k, j.pods[0].log, node)
+	}
+	// And one that cannot is found: its folder is not writable.
+	k.kubectl("-n", kubesphere, "exec", "elasticsearch-logging-data-0", "-c", "elasticsearch", "--", "sh", "-c", "mkdir -p "+repoPath+"/shut && chmod 555 "+repoPath+"/shut")
+}
+
+// skipped are blocks of the documents that this test cannot run, by words in them.
+var skipped = map[string]string{
+	"docker build -t $IMAGE ../..\ndocker push": "a registry",
+	"scp esnap.tar":       "nodes with ssh",
+	"ctr -n k8s.io":       "on the nodes",
+	"Dockerfile.prebuilt": "a Docker engine; make image-test",
+	`sed -i "s#image:`:    "done by copies",
+}
+
+// step is what the test does about a block, by words in it.
+type step struct {
+	before  func()
+	replace []string
+	fails   bool
+	stop    time.Duration // the block does not end by itself
+}
+
+// readme runs README.md from step 3 to step 6.
+func (k *kube) readme() {
+	k.sh("cd "+k.work+"/examples/kubesphere && ./settings.sh 2>/dev/null || true", time.Minute)
+	for _, section := range []string{"3. The settings", "4. The dry run", "5. The nightly job", "6. Read old logs"} {
+		k.section("README.md", section, map[string]step{
+			"./follow.sh esnap-29399580": {before: func() { k.now(kubesphere, "esnap", "esnap-29399580") }},
+			"restore-job.yaml":           {before: func() { k.es("DELETE", "/ks-logstash-log-2026.11.03", "") }},
+		})
+	}
+	require.Contains(k, k.es("GET", "/ks-logstash-log-2026.11.03/_count", ""), `"count":48,`, "the day is back")
+}
+
+// audit runs audit-cluster/README.md: the second cluster reads the snapshots.
+func (k *kube) audit() {
+	k.section("README.md", "3. The settings", nil)
+	k.sh("cd "+k.work+"/examples/kubesphere && ./esnap.sh run /etc/esnap/action_file.yml", 5*time.Minute)
+	k.document("audit-cluster/README.md", map[string]step{
+		"port-forward": {stop: 10 * time.Second},
+	})
+}
+
+// wayBack runs the last section of README.md.
+func (k *kube) wayBack() {
+	k.sh("cd "+k.work+"/examples/kubesphere && . ./settings.sh && kubectl apply -f configmap.yaml && kubectl apply -f $SET/cronjob.yaml && ./esnap.sh run /etc/esnap/action_file.yml", 5*time.Minute)
+	k.section("README.md", "The short way: one field", nil)
+	k.section("README.md", "The way back", nil)
+	k.stockObjects()
+}
+
+// document runs every block of shell in a document, in the folder it is for.
+func (k *kube) document(name string, steps map[string]step) {
+	k.Helper()
+	data, err := os.ReadFile(filepath.Join(k.work, "examples/kubesphere", name))
+	require.NoError(k, err)
+	k.blocks(name, string(data), steps)
+}
+
+// section runs those of one section.
+func (k *kube) section(name, title string, steps map[string]step) {
+	k.Helper()
+	data, err := os.ReadFile(filepath.Join(k.work, "examples/kubesphere", name))
+	require.NoError(k, err)
+	_, rest, found := strings.Cut(string(data), "\n## "+title+"\n")
+	require.True(k, found, "%s has no section %q", name, title)
+	rest, _, _ = strings.Cut(rest, "\n## ")
+	k.blocks(name+", "+title, rest, steps)
+}
+
+func (k *kube) blocks(what, text string, steps map[string]step) {
+	k.Helper()
+	blocks := regexp.MustCompile("(?ms)^```sh\n(.*?)^```").FindAllStringSubmatch(text, -1)
+	require.NotEmpty(k, blocks, what)
+	used := map[string]bool{}
+next:
+	for _, b := range blocks {
+		script := b[1]
+		for words, why := range skipped {
+			if strings.Contains(script, words) {
+				k.Logf("%s: not run (%s):\n%s", what, why, script)
+				continue next
+			}
+		}
+		// What only sets variables is for the blocks after it.
+		if regexp.MustCompile(`(?m)\A([A-Z]+=\S+(\s+#.*)?\n)+\z`).MatchString(script) {
+			k.vars[what] += script
+			continue
+		}
+		var s step
+		for words, other := range steps {
+			if strings.Contains(script, words) {
+				s, used[words] = other, true
+			}
+		}
+		if s.before != nil {
+			s.before()
+		}
+		all := "cd " + k.work + "/examples/kubesphere\n. ./settings.sh\n"
+		for _, v := range k.vars {
+			all += v
+		}
+		all += "set -e\n" + script
+		limit := 25 * time.Minute
+		if s.stop > 0 {
+			limit = s.stop
+		}
+		begin := time.Now()
+		out, code := k.tryFor(limit, all)
+		k.Logf("%s: exit code %d after %s:\n%s\n%s", what, code, time.Since(begin).Round(time.Second), script, tail(out))
+		if s.stop == 0 {
+			require.Equal(k, s.fails, code != 0, "%s\n%s", script, out)
+		}
+	}
+	require.Len(k, used, len(steps), "%s: a step that no block has", what)
+}
+
+// tail is the end of a long output.
+func tail(out string) string {
+	if len(out) > 1500 {
+		return "…" + out[len(out)-1500:]
+	}
+	return out
+}
