@@ -97,7 +97,7 @@ labels:
 {{- end -}}
 
 {{- define "esnap.podMetadata" -}}
-{{- with merge (deepCopy (default dict (get . "annotations"))) .root.Values.podAnnotations }}
+{{- with .root.Values.podAnnotations }}
 annotations:
   {{- toYaml . | nindent 2 }}
 {{- end }}
