@@ -71,7 +71,7 @@ func podSpec(o object) object {
 	switch o["kind"] {
 	case "CronJob":
 		p = at(o, "spec", "jobTemplate", "spec", "template", "spec")
-	case "Job", "StatefulSet":
+	case "Job", "StatefulSet", "Deployment":
 		p = at(o, "spec", "template", "spec")
 	}
 	m, _ := p.(map[string]any)
@@ -83,7 +83,7 @@ func manifests(t *testing.T) []string {
 	t.Helper()
 	var names []string
 	for _, set := range []string{"", oldSet} {
-		for _, name := range []string{"cronjob.yaml", "check-cronjob.yaml", "job.yaml", "restore-job.yaml", "audit-cluster/job.yaml", "audit-cluster/statefulset.yaml"} {
+		for _, name := range []string{"cronjob.yaml", "check-cronjob.yaml", "serve.yaml", "job.yaml", "restore-job.yaml", "audit-cluster/job.yaml", "audit-cluster/statefulset.yaml"} {
 			names = append(names, path.Join(folder, set, name))
 		}
 	}
@@ -109,7 +109,7 @@ func older(name, text string) string {
 
 // TestOldSetFollowsTheNew holds the manifests for old versions to those for new ones.
 func TestOldSetFollowsTheNew(t *testing.T) {
-	for _, name := range []string{"cronjob.yaml", "check-cronjob.yaml", "job.yaml", "restore-job.yaml", "audit-cluster/job.yaml", "audit-cluster/statefulset.yaml"} {
+	for _, name := range []string{"cronjob.yaml", "check-cronjob.yaml", "serve.yaml", "job.yaml", "restore-job.yaml", "audit-cluster/job.yaml", "audit-cluster/statefulset.yaml"} {
 		data, err := os.ReadFile(path.Join(folder, name))
 		require.NoError(t, err)
 		want, file := older(name, string(data)), path.Join(folder, oldSet, name)
@@ -245,6 +245,25 @@ func TestKustomization(t *testing.T) {
 		require.Equal(t, at(o, "metadata", "namespace"), k["namespace"])
 		image, _, _ := strings.Cut(at(podSpec(o), "containers", 0, "image").(string), ":")
 		require.Equal(t, image, at(k, "images", 0, "name"))
+	}
+}
+
+// TestServeIsTheNight: the Deployment has the schedule, the pod and the deadline of
+// the CronJob that it replaces.
+func TestServeIsTheNight(t *testing.T) {
+	for _, set := range []string{"", oldSet} {
+		cron, serve := objects(t, path.Join(folder, set, "cronjob.yaml"))[0], objects(t, path.Join(folder, set, "serve.yaml"))[0]
+		night, served := at(podSpec(cron), "containers", 0).(object), at(podSpec(serve), "containers", 0).(object)
+		args := served["args"].([]any)
+		require.Equal(t, at(cron, "spec", "schedule"), args[slices.Index(args, any("--schedule"))+1])
+		require.Equal(t, "required", args[slices.Index(args, any("--lock"))+1], "a rolling update starts the new pod first")
+		for _, key := range []string{"image", "env", "volumeMounts", "securityContext", "resources"} {
+			require.Equal(t, night[key], served[key], key)
+		}
+		require.Equal(t, podSpec(cron)["volumes"], podSpec(serve)["volumes"])
+		for _, probe := range []string{"livenessProbe", "readinessProbe"} {
+			require.Equal(t, "/healthz", at(served, probe, "httpGet", "path"))
+		}
 	}
 }
 

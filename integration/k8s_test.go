@@ -57,6 +57,7 @@ func TestKubernetes(t *testing.T) {
 		{"TwoAtOnce", (*kube).twoAtOnce},
 		{"PodDeletedInDeletion", (*kube).podDeletedInDeletion},
 		{"ThreePods", (*kube).threePods},
+		{"Serve", (*kube).serve},
 		{"Readme", (*kube).readme},
 		{"AuditCluster", (*kube).audit},
 		{"WayBack", (*kube).wayBack},
@@ -105,7 +106,7 @@ func (k *kube) copies() {
 		"cd "+root+" && go build -o "+k.work+"/bin/esnap ./cmd/esnap", time.Minute*5)
 	// As the reader does: the image, in settings.sh and, with the line of step 2, in the manifests.
 	k.sh("cd "+k.work+"/examples/kubesphere && sed -i 's#^IMAGE=.*#IMAGE="+k.image+"#' settings.sh && . ./settings.sh && "+
-		"sed -i \"s#image: .*#image: $IMAGE#\" $SET/cronjob.yaml $SET/check-cronjob.yaml $SET/job.yaml $SET/restore-job.yaml $SET/audit-cluster/job.yaml", time.Minute)
+		"sed -i \"s#image: .*#image: $IMAGE#\" $SET/cronjob.yaml $SET/check-cronjob.yaml $SET/serve.yaml $SET/job.yaml $SET/restore-job.yaml $SET/audit-cluster/job.yaml", time.Minute)
 }
 
 // elasticsearch makes the namespace, a shared volume and KubeSphere's Elasticsearch.
@@ -674,6 +675,66 @@ func (k *kube) threePods() {
 	require.Equal(k, 1, j.pods[0].code, j)
 }
 
+// serve: two pods, one of which acts in each period; one is deleted in between. Who has
+// no password sees nothing, and who has no token starts nothing.
+func (k *kube) serve() {
+	k.uninstall()
+	defer k.uninstall()
+	const period = 15 * time.Second
+	install := k.helmCommand("upgrade --install", "serve:\n"+
+		"  enabled: true\n  replicas: 2\n  lock: required\n  insecureListen: true\n  service: {enabled: true}\n"+
+		"  auth: {existingSecret: http}\n  token: {existingSecret: token}\n"+
+		"  files:\n    - {name: often, file: "+file(`
+name: often
+schedule: '0/15 * * * * *'
+history: true
+actions:
+  1:
+    action: snapshot
+    options: {repository: `+repoName+`, name: 'often-%Y%m%d%H%M%S', include_global_state: false}
+    filters: [{filtertype: pattern, kind: prefix, value: ks-logstash-log-2026.11.03}]
+`)+"}\n", "--wait --timeout 2m")
+	k.es("PUT", "/_snapshot/"+repoName, `{"type":"fs","settings":{"location":"`+repoPath+`"}}`)
+	k.sh("kubectl -n "+chartSpace+" create secret generic http --from-literal=username=reader --from-literal=password=sesame && "+
+		"kubectl -n "+chartSpace+" create secret generic token --from-literal=token=0123456789abcdef0123456789abcdef", time.Minute)
+	k.sh(install, 3*time.Minute)
+	get := func(flags, path string) string {
+		out, _ := k.try("kubectl -n " + kubesphere + " exec elasticsearch-logging-data-0 -c elasticsearch -- curl -s -m 20 -w ' %{http_code}' " + flags + " http://esnap-serve." + chartSpace + ".svc:18080" + path)
+		return out
+	}
+	taken := func() int { return len(k.snapshots(repoName)) }
+	k.until(2*time.Minute, "two periods", func() bool { return taken() >= 2 })
+	require.Regexp(k, ` 200$`, get("", "/healthz"))
+	require.Regexp(k, ` 401$`, get("", "/"))
+	require.Regexp(k, ` 401$`, get("-u reader:wrong", "/metrics"))
+	require.Regexp(k, `"Exit_status":\s*0`, get("-u reader:sesame", "/"))
+	require.Contains(k, get("-u reader:sesame", "/metrics"), "esnap_last_run_status")
+	require.Regexp(k, ` 401$`, get("-u reader:sesame -X POST", "/jobs/often/run"))
+	require.Regexp(k, ` (202|409)$`, get("-H 'Authorization: Bearer 0123456789abcdef0123456789abcdef' -X POST", "/jobs/often/run"))
+	manual := 1
+	before := taken()
+	pods := strings.Fields(k.kubectl("-n", chartSpace, "get", "pods", "-l", "app.kubernetes.io/component=serve", "-o", "name"))
+	require.Len(k, pods, 2)
+	k.kubectl("-n", chartSpace, "delete", pods[0], "--wait=false")
+	k.until(3*time.Minute, "five more periods", func() bool { return taken() >= before+5 })
+	count := map[time.Time]int{}
+	twice := 0
+	for name := range k.snapshots(repoName) {
+		at, err := time.Parse("often-20060102150405", name)
+		require.NoError(k, err)
+		if count[at.Truncate(period)]++; count[at.Truncate(period)] > 1 {
+			twice++
+		}
+	}
+	k.Logf("snapshots by period: %v", count)
+	require.LessOrEqual(k, twice, manual, "each period is acted on once; one run was started over HTTP")
+	for _, p := range strings.Fields(k.kubectl("-n", chartSpace, "get", "pods", "-l", "app.kubernetes.io/component=serve", "-o", "name")) {
+		out, _ := k.try("kubectl -n " + chartSpace + " logs " + p)
+		require.NotContains(k, out, "sesame")
+		require.NotContains(k, out, "0123456789abcdef0123456789abcdef")
+	}
+}
+
 // skipped are blocks of the documents that this test cannot run, by words in them.
 var skipped = map[string]string{
 	"docker build -t $IMAGE ../..\ndocker push": "a registry",
@@ -698,6 +759,7 @@ func (k *kube) readme() {
 	k.section("README.md", "5. The nightly job", map[string]step{
 		"./follow.sh esnap-29399580": {before: func() { k.now(kubesphere, "esnap", "esnap-29399580") }},
 	})
+	k.section("README.md", "One pod instead of CronJobs", map[string]step{"port-forward": {stop: 10 * time.Second}})
 	k.section("README.md", "6. Read old logs", map[string]step{
 		"restore-job.yaml": {before: func() { k.es("DELETE", "/ks-logstash-log-2026.11.03", "") }},
 	})
@@ -737,9 +799,9 @@ func (k *kube) section(name, title string, steps map[string]step) {
 	k.Helper()
 	data, err := os.ReadFile(filepath.Join(k.work, "examples/kubesphere", name))
 	require.NoError(k, err)
-	_, rest, found := strings.Cut(string(data), "\n## "+title+"\n")
+	_, rest, found := strings.Cut(string(data), "# "+title+"\n")
 	require.True(k, found, "%s has no section %q", name, title)
-	rest, _, _ = strings.Cut(rest, "\n## ")
+	rest = regexp.MustCompile(`(?s)\n###? .*`).ReplaceAllString(rest, "")
 	k.blocks(name+", "+title, rest, steps)
 }
 
