@@ -628,11 +628,11 @@ func (k *kube) podDeletedInDeletion() {
 	k.uninstall()
 	defer k.uninstall()
 	k.es("PUT", "/_snapshot/"+repoName, `{"type":"fs","settings":{"location":"`+repoPath+`"}}`)
-	const old = 25
-	for i := range old {
-		got := k.es("PUT", fmt.Sprintf("/_snapshot/%s/snapshot-201901%02d010000?wait_for_completion=true", repoName, i+1), `{"indices":"ks-logstash-log-2026.11.03","include_global_state":false}`)
-		require.Contains(k, got, `"SUCCESS"`)
-	}
+	const old = 150 // enough to be disturbed in the middle
+	k.sh("kubectl -n "+kubesphere+" exec elasticsearch-logging-data-0 -c elasticsearch -- sh -c '"+
+		"for i in $(seq "+fmt.Sprint(old)+"); do curl -s -X PUT -H \"Content-Type: application/json\" -d \"{\\\"indices\\\":\\\"ks-logstash-log-2026.11.03\\\"}\" "+
+		"\"localhost:9200/_snapshot/"+repoName+"/snapshot-20190101$(printf %02d%02d $((i/60)) $((i%60)))00?wait_for_completion=true\"; done'", 10*time.Minute)
+	require.Len(k, k.snapshots(repoName), old)
 	k.es("PUT", "/_snapshot/"+repoName+"/snapshot-"+time.Now().UTC().Format("20060102")+"000000?wait_for_completion=true", `{"indices":"ks-logstash-log-*"}`)
 	k.helm("jobs:\n  - {name: clean, schedule: '0 1 1 1 *', file: " + file(`
 lock: required
@@ -652,6 +652,9 @@ actions:
 	k.Logf("when the pod was deleted, %d of %d snapshots were left\n%s", left, old+1, j)
 	require.Equal(k, "Complete", j.end, j)
 	require.Len(k, k.snapshots(repoName), 1, "only the new one is left")
+	require.Greater(k, left, 2, "the pod was deleted too late to show something")
+	require.NotEmpty(k, j.pods)
+	require.Zero(k, j.pods[len(j.pods)-1].code, "the second pod")
 }
 
 // threePods: each of the three pods writes to the one volume.
