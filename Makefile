@@ -67,7 +67,7 @@ manifests: ## the Kubernetes manifests of examples/, strictly against the API ty
 chart: ## the Helm chart: lint, render for several versions of Kubernetes, decode strictly, test what is there
 	@GO='$(GO)' scripts/chart.sh
 
-k8s-test: ## the chart and the commands of examples/kubesphere on a real Kubernetes (KUBECONFIG, ESNAP_K8S_IMAGE; by hand)
+k8s-test: ## the chart and the commands of examples/kubesphere on a real Kubernetes (KUBECONFIG, K8S_TEST_IMAGE; by hand)
 	$(GO) test -tags k8s -count=1 -timeout 120m -v -run '$(K8S_TESTS)' ./integration/
 
 fuzz: ## every fuzz test for FUZZTIME (10s)

@@ -77,7 +77,7 @@ func TestKubernetes(t *testing.T) {
 // start looks whether this Kubernetes may be used, and puts Elasticsearch into it.
 func start(t *testing.T) *kube {
 	require.NotEmpty(t, os.Getenv("KUBECONFIG"), "KUBECONFIG names the Kubernetes to use")
-	k := &kube{T: t, image: os.Getenv("ESNAP_K8S_IMAGE"), work: t.TempDir()}
+	k := &kube{T: t, image: os.Getenv("K8S_TEST_IMAGE"), work: t.TempDir()}
 	if k.image == "" {
 		k.image = "esnap:latest"
 	}
@@ -112,11 +112,11 @@ func (k *kube) copies() {
 // elasticsearch makes the namespace, a shared volume and KubeSphere's Elasticsearch.
 func (k *kube) elasticsearch() {
 	k.Helper()
-	image := os.Getenv("ESNAP_K8S_ELASTICSEARCH")
+	image := os.Getenv("K8S_TEST_ELASTICSEARCH")
 	if image == "" {
 		image = "docker.elastic.co/elasticsearch/elasticsearch-oss:6.7.0"
 	}
-	folder := os.Getenv("ESNAP_K8S_FOLDER")
+	folder := os.Getenv("K8S_TEST_FOLDER")
 	if folder == "" {
 		folder = "/var/lib/esnap-k8s-test"
 	}
@@ -773,6 +773,10 @@ func (k *kube) readme() {
 func (k *kube) audit() {
 	k.section("README.md", "3. The settings", nil)
 	k.sh("cd "+k.work+"/examples/kubesphere && ./esnap.sh run /etc/esnap/action_file.yml", 5*time.Minute)
+	// The snapshot that the action file of the audit cluster names.
+	k.fill()
+	require.Contains(k, k.es("PUT", "/_snapshot/"+repoName+"/snapshot-20261109010000?wait_for_completion=true",
+		`{"indices":"ks-logstash-*","include_global_state":false}`), `"SUCCESS"`)
 	k.document("audit-cluster/README.md", map[string]step{
 		"port-forward": {stop: 10 * time.Second},
 	})
