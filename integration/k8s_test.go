@@ -778,6 +778,10 @@ func (k *kube) audit() {
 	require.Contains(k, k.es("PUT", "/_snapshot/"+repoName+"/snapshot-20261109010000?wait_for_completion=true",
 		`{"indices":"ks-logstash-*","include_global_state":false}`), `"SUCCESS"`)
 	k.document("audit-cluster/README.md", map[string]step{
+		// The block before it is for those whose registration failed: unregister, then as above.
+		"ks-logstash-auditing-2026.10.26": {before: func() {
+			k.sh("cd "+k.work+"/examples/kubesphere && ./esnap.sh -f ./audit-cluster/job.yaml repository register "+repoName+" fs location="+repoPath+" --readonly", 2*time.Minute)
+		}},
 		"port-forward": {stop: 10 * time.Second},
 	})
 }
