@@ -771,6 +771,8 @@ func (k *kube) readme() {
 
 // audit runs audit-cluster/README.md: the second cluster reads the snapshots.
 func (k *kube) audit() {
+	k.sh("kubectl -n "+kubesphere+" delete statefulset,service elasticsearch-audit --ignore-not-found && "+
+		"kubectl -n "+kubesphere+" delete pvc data-elasticsearch-audit-0 --ignore-not-found --timeout=120s", 3*time.Minute)
 	k.section("README.md", "3. The settings", nil)
 	k.sh("cd "+k.work+"/examples/kubesphere && ./esnap.sh run /etc/esnap/action_file.yml", 5*time.Minute)
 	// The snapshot that the action file of the audit cluster names.
