@@ -360,10 +360,13 @@ func serveCommand(c *cobra.Command, app *App, before, args []string) error {
 	task := serve.Task{Key: name, Name: name, Schedule: sched, Run: func(ctx context.Context, r *serve.Run) serve.Ended {
 		ctx, cancel := job.WithDeadline(ctx, x.s)
 		defer cancel()
+		var outTail, errTail command.Tail // a secret may come in two pieces
 		code, err := command.Run(ctx, command.Spec{
 			Args: args, Env: command.Clean(x.environ(), x.s.Private), Started: r.Started,
-			Out: io.MultiWriter(out, redacting{r.Out, x.s.Redact}), Err: io.MultiWriter(errs, redacting{r.Err, x.s.Redact}),
+			Out: io.MultiWriter(out, &outTail), Err: io.MultiWriter(errs, &errTail),
 		})
+		_, _ = io.WriteString(r.Out, outTail.Redacted(x.s.Redact))
+		_, _ = io.WriteString(r.Err, errTail.Redacted(x.s.Redact))
 		if err != nil {
 			_, _ = fmt.Fprintf(r.Err, "%s\n", err)
 			x.log.Error("the command failed", "error", err.Error())

@@ -93,11 +93,14 @@ func Clean(environ []string, private func(name string) bool) []string {
 // TailSize is how much of an output is kept.
 const TailSize = 64 << 10
 
+// spare is what is kept before that, so that a secret is found that begins there.
+const spare = 4 << 10
+
 // Tail keeps the end of what is written to it. It may be read and written at the same time.
 type Tail struct {
 	mu   sync.Mutex
 	data []byte
-	lost bool
+	lost bool // something before it
 }
 
 // Write implements io.Writer; it never fails.
@@ -105,22 +108,30 @@ func (t *Tail) Write(p []byte) (int, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.data = append(t.data, p...)
-	if over := len(t.data) - TailSize; over > TailSize { // rarely, so that little is moved
+	if over := len(t.data) - TailSize - spare; over > TailSize { // rarely, so that little is moved
 		t.data, t.lost = append(t.data[:0], t.data[over:]...), true
 	}
 	return len(p), nil
 }
 
 // String is the end of what was written, as valid UTF-8.
-func (t *Tail) String() string {
+func (t *Tail) String() string { return t.Redacted(func(s string) string { return s }) }
+
+// Redacted is String without secrets, which redact takes out: also those that came in two
+// pieces, or of which the end does not have all.
+func (t *Tail) Redacted(redact func(string) string) string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	data, cut := t.data, t.lost
-	if over := len(data) - TailSize; over > 0 {
-		data, cut = data[over:], true
+	text := redact(string(t.data))
+	over := len(text) - TailSize
+	if t.lost { // it may begin within a secret
+		over = max(over, spare)
 	}
-	for n := 0; cut && n < utf8.UTFMax && len(data) > 0 && !utf8.RuneStart(data[0]); n++ {
-		data = data[1:]
+	if over > 0 {
+		for over < len(text) && !utf8.RuneStart(text[over]) {
+			over++
+		}
+		text = text[over:]
 	}
-	return strings.ToValidUTF8(string(data), "�")
+	return strings.ToValidUTF8(text, "�")
 }

@@ -98,3 +98,28 @@ func TestTail(t *testing.T) {
 	require.True(t, strings.HasPrefix(got, "ä"))
 	require.True(t, strings.HasSuffix(got, "äend\uFFFD"))
 }
+
+// TestTailIsRedacted: also a secret that came in two pieces, or is cut at the beginning.
+func TestTailIsRedacted(t *testing.T) {
+	redact := func(s string) string { return strings.ReplaceAll(s, "geheim", "***") }
+	var tail Tail
+	for _, piece := range []string{"a ge", "heim b"} {
+		_, _ = tail.Write([]byte(piece))
+	}
+	require.Equal(t, "a *** b", tail.Redacted(redact))
+	for before := range 3 * TailSize / 64 {
+		var tail Tail
+		_, _ = tail.Write([]byte(strings.Repeat("x", 64*before)))
+		for range 2000 {
+			_, _ = tail.Write([]byte(" geheim " + strings.Repeat("y", before%57)))
+		}
+		got := tail.Redacted(redact)
+		require.LessOrEqual(t, len(got), TailSize)
+		require.NotContains(t, got, "eheim")
+	}
+	for cut := range 8 {
+		var tail Tail
+		_, _ = tail.Write([]byte("geheim" + strings.Repeat("z", TailSize-cut)))
+		require.NotContains(t, tail.Redacted(redact), "eim")
+	}
+}

@@ -43,7 +43,7 @@ func (j Job) execute(ctx context.Context, done *run.HookDone, args []string, tim
 	var output command.Tail
 	var err error
 	done.ExitCode, err = command.Run(ctx, command.Spec{Args: args, Env: env, Out: &output, Err: &output})
-	done.Duration, done.Output = j.Clock.Watch.Elapsed()-begun, j.Settings.Redact(output.String())
+	done.Duration, done.Output = j.Clock.Watch.Elapsed()-begun, output.Redacted(j.Settings.Redact)
 	switch cause := context.Cause(ctx); {
 	case cause != nil: // also one that says 0 then has not done all
 		done.Err = fmt.Errorf("the hook %s (%s) was ended: %w", done.Hook, done.Program, cause)
