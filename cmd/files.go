@@ -63,7 +63,10 @@ func folder(name string) ([]string, error) {
 	for _, e := range entries {
 		file := filepath.Join(name, e.Name())
 		ext := filepath.Ext(e.Name())
-		if strings.HasPrefix(e.Name(), ".") || ext != ".yml" && ext != ".yaml" || isFolder(file) { // links to files are files
+		if strings.HasPrefix(e.Name(), ".") || ext != ".yml" && ext != ".yaml" {
+			continue
+		}
+		if st, err := os.Stat(file); err == nil && !st.Mode().IsRegular() { // links to files are files; a pipe would never end
 			continue
 		}
 		files = append(files, file)

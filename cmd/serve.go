@@ -247,7 +247,8 @@ func (v *server) run(ctx context.Context, id string, r *serve.Run) serve.Ended {
 			return serve.Ended{NotOurs: true}
 		}
 		if e := v.once(ctx, f, r); !e.Again || ctx.Err() != nil {
-			return serve.Ended{Code: e.Code, Run: e.RunID, NotOurs: e.NotOurs, Due: e.Due}
+			refused := errors.As(e.Err, new(*lock.HeldError)) // a run by hand: the one that holds the lock says how it went
+			return serve.Ended{Code: e.Code, Run: e.RunID, NotOurs: e.NotOurs || refused, Due: e.Due}
 		}
 	}
 }

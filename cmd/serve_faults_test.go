@@ -365,3 +365,42 @@ func TestServeWaitsWithNewSettings(t *testing.T) {
 		require.True(t, strings.HasPrefix(names[0], "n-"), names)
 	})
 }
+
+// TestServeByHandBesideAnother: that another process is at work is no failure of the job.
+func TestServeByHandBesideAnother(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "minutes.yml")
+	save(t, file, strings.Replace(everyMinute, "'* * * * *'", "'@yearly'", 1)+"lock: required\n")
+	c := memory.New()
+	c.AddIndices("logs-1")
+	_, err := c.PutDocument(t.Context(), cluster.PutDocument{Index: cluster.LockIndex, ID: "minutes", Time: time.Now(),
+		Body: lock.Held{Owner: lock.Owner{Run: "other", Host: "elsewhere"}, Expires: time.Now().Add(time.Hour)}})
+	require.NoError(t, err)
+	var out buffer
+	app := &App{Out: &out, Err: &out, Now: time.Now, Watch: clock.RealTime(), Env: only("", ""),
+		Connect: func(es.Options) (cluster.Cluster, error) { return c, nil }}
+	cmd, _, err := newRoot(app).Find([]string{"serve"})
+	require.NoError(t, err)
+	x, err := app.open(cmd)
+	require.NoError(t, err)
+	v := newServer(app, cmd, &serveOptions{}, x, []string{file})
+	tasks, err := v.files.first()
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer func() { cancel(); v.s.Wait() }()
+	v.s.Set(ctx, tasks)
+	require.NoError(t, v.s.Trigger("minutes", "by hand"))
+	require.Eventually(t, func() bool { return strings.Contains(out.String(), "another run of the job minutes holds its lock") }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return v.s.Status()[0].Since.IsZero() }, 10*time.Second, time.Millisecond)
+	require.Nil(t, v.s.Status()[0].Last)
+}
+
+// TestFoldersWithPipes: only files are read.
+func TestFoldersWithPipes(t *testing.T) {
+	dir := t.TempDir()
+	save(t, filepath.Join(dir, "a.yml"), everyMinute)
+	require.NoError(t, syscall.Mkfifo(filepath.Join(dir, "b.yml"), 0o600))
+	require.NoError(t, os.Symlink("nowhere", filepath.Join(dir, "c.yml")))
+	found, err := folder(dir)
+	require.NoError(t, err)
+	require.Equal(t, []string{filepath.Join(dir, "a.yml"), filepath.Join(dir, "c.yml")}, found)
+}
