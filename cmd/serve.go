@@ -263,6 +263,9 @@ func (v *server) once(ctx context.Context, f actionFile, r *serve.Run) job.Ended
 	}
 	j.File, j.Data, j.Due, j.FailOnSpared, j.MasterOnly = f.name, f.data, r.Due, v.o.FailOnSpared, x.s.MasterOnly
 	j.Reason, j.TerminationLog, j.Screen = r.Reason, "", nil
+	if times, err := scheduleOf(x.s, f.plan.Schedule, f.plan.Job(f.name)); err == nil {
+		j.Every = times.Interval(v.app.Now())
+	}
 	j.Observers = append(j.Observers, running{r})
 	told, _ := v.told.LoadOrStore(f.plan.Job(f.name), &toldHere{})
 	j.Remember = told.(*toldHere)

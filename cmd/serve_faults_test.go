@@ -404,3 +404,30 @@ func TestFoldersWithPipes(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []string{filepath.Join(dir, "a.yml"), filepath.Join(dir, "c.yml")}, found)
 }
+
+// TestServeSaysHowOften: by the schedule that is used, which may be that of --schedule.
+func TestServeSaysHowOften(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "minutes.yml")
+	save(t, file, strings.Replace(everyMinute, "'* * * * *'", "'@daily'", 1))
+	c := memory.New()
+	c.AddIndices("logs-1")
+	var out buffer
+	app := &App{Out: &out, Err: &out, Now: time.Now, Watch: clock.RealTime(), Env: only("", ""),
+		Connect: func(es.Options) (cluster.Cluster, error) { return c, nil }}
+	cmd, _, err := newRoot(app).Find([]string{"serve"})
+	require.NoError(t, err)
+	require.NoError(t, cmd.Flags().Set("schedule", "@weekly"))
+	x, err := app.open(cmd)
+	require.NoError(t, err)
+	v := newServer(app, cmd, &serveOptions{}, x, []string{file})
+	tasks, err := v.files.first()
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer func() { cancel(); v.s.Wait() }()
+	v.s.Set(ctx, tasks)
+	require.NoError(t, v.s.Trigger("minutes", "by hand"))
+	require.Eventually(t, func() bool { return v.s.Status()[0].Last != nil }, 10*time.Second, time.Millisecond)
+	var b bytes.Buffer
+	require.NoError(t, v.health.metrics(&b))
+	require.Contains(t, b.String(), `esnap_expected_interval_seconds{policy="minutes"} 604800`)
+}

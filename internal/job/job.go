@@ -63,6 +63,8 @@ type Job struct {
 	// While another run holds the lock of the job, this one waits, as long as Due says a
 	// time: that run may end without having acted.
 	Due func() time.Time
+	// Every is how often the job is run; zero: as the file says.
+	Every time.Duration
 	// Environ is the environment of hooks, before esnap's own variables and secrets are
 	// taken out.
 	Environ []string

@@ -131,7 +131,7 @@ func (t *telling) summary(e Ended) *tell.Summary {
 	}
 	if e.Plan != nil {
 		about.Policy = cmp.Or(e.Plan.Job(t.j.File), about.Policy)
-		about.Every = cmp.Or(about.Every, e.Plan.Interval(about.Began))
+		about.Every = cmp.Or(about.Every, t.j.Every, e.Plan.Interval(about.Began))
 	}
 	if t.j.LastWords == nil { // those of Curator's command lines have a meaning of their own
 		about.Meaning = Meaning(e.Code)
