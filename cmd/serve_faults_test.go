@@ -247,7 +247,8 @@ func TestServeCatchesUpBesideABusyJob(t *testing.T) {
 	})
 }
 
-// TestServeForgetsGoneJobs: the metrics have no run of a job that is not served any more.
+// TestServeForgetsGoneJobs: the metrics have no run of a job that is not served any more,
+// and of one that is when it last went well.
 func TestServeForgetsGoneJobs(t *testing.T) {
 	dir := t.TempDir()
 	a, b := filepath.Join(dir, "a.yml"), filepath.Join(dir, "b.yml")
@@ -272,6 +273,9 @@ func TestServeForgetsGoneJobs(t *testing.T) {
 		return b.String()
 	}
 	require.Contains(t, text(), `esnap_last_run_status{policy="other"}`)
+	v.health.note("minutes", &tell.Summary{Policy: "minutes", State: tell.OK, Began: time.Unix(1000, 0)})
+	v.health.note("minutes", &tell.Summary{Policy: "minutes", State: tell.Error, Began: time.Unix(2000, 0)})
+	require.Equal(t, 1, strings.Count(text(), `esnap_last_success_timestamp_seconds{policy="minutes"} 1000`), "a failure does not take it away")
 	require.NoError(t, os.Remove(b))
 	v.files.look(ctx)
 	require.Eventually(t, func() bool { return !strings.Contains(text(), `policy="other"`) }, 10*time.Second, time.Millisecond)

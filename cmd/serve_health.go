@@ -39,6 +39,7 @@ type health struct {
 	h    serve.Health
 	past []history.Record
 	last map[string]*tell.Summary // of runs here, by the name of the job
+	well map[string]time.Time     // when the last of them that went well began
 }
 
 // ask asks for a refresh soon.
@@ -54,6 +55,9 @@ func (h *health) note(job string, s *tell.Summary) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.last[job] = s
+	if s.State == tell.OK {
+		h.well[job] = s.Began
+	}
 }
 
 // now is what is known.
@@ -204,6 +208,9 @@ func (h *health) metrics(w io.Writer) error {
 		return !slices.ContainsFunc(jobs, func(j serve.Status) bool { return j.Name == job })
 	})
 	for job, s := range h.last {
+		if at := h.well[job]; at.After(success[job]) { // a failure does not take away when the last success was
+			success[job] = at
+		}
 		if r := latest[job]; r != nil && r.Run != s.RunID && r.Started.After(s.Began) { // another process ran it since
 			continue
 		}
