@@ -24,6 +24,7 @@ import (
 	"github.com/esnap/esnap/internal/job"
 	"github.com/esnap/esnap/internal/lock"
 	"github.com/esnap/esnap/internal/memory"
+	"github.com/esnap/esnap/internal/serve"
 	"github.com/esnap/esnap/internal/tell"
 )
 
@@ -434,4 +435,50 @@ func TestServeSaysHowOften(t *testing.T) {
 	var b bytes.Buffer
 	require.NoError(t, v.health.metrics(&b))
 	require.Contains(t, b.String(), `esnap_expected_interval_seconds{policy="minutes"} 604800`)
+}
+
+// TestServeKnowsBesideABusyJob: how a job last ran is known although another one has run
+// many times since.
+func TestServeKnowsBesideABusyJob(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "minutes.yml")
+	save(t, file, everyMinute)
+	c := memory.New()
+	at := time.Now().Add(-24 * time.Hour)
+	put := func(job string, code int) {
+		at = at.Add(10 * time.Second)
+		id := fmt.Sprintf("%08d", at.Unix())
+		require.NoError(t, history.Write(t.Context(), c, history.Record{ID: history.ID(at, id), Run: id, Command: "run", Job: job, Started: at, ExitCode: code},
+			func(s string) string { return s }))
+	}
+	var out buffer
+	app := &App{Out: &out, Err: &out, Now: time.Now, Watch: clock.RealTime(), Env: only("", ""),
+		Connect: func(es.Options) (cluster.Cluster, error) { return c, nil }}
+	cmd, _, err := newRoot(app).Find([]string{"serve"})
+	require.NoError(t, err)
+	x, err := app.open(cmd)
+	require.NoError(t, err)
+	v := newServer(app, cmd, &serveOptions{}, x, []string{file})
+	_, err = v.files.first()
+	require.NoError(t, err)
+	look := func() serve.Health {
+		fresh, past, err := v.health.look(t.Context())
+		require.NoError(t, err)
+		v.health.past = past
+		return fresh
+	}
+	put("minutes", 0)
+	for range 250 {
+		put("busy", 0)
+	}
+	require.NotEmpty(t, look().Past["minutes"].Run, "after the start")
+	put("minutes", 1)
+	require.Equal(t, 1, look().Past["minutes"].Code)
+	for range 250 {
+		put("busy", 0)
+	}
+	require.Equal(t, 1, look().Past["minutes"].Code)
+	var b bytes.Buffer
+	require.NoError(t, v.health.metrics(&b))
+	require.Contains(t, b.String(), `esnap_last_run_status{policy="minutes"} 2`)
+	require.Contains(t, b.String(), `esnap_last_success_timestamp_seconds{policy="minutes"}`)
 }

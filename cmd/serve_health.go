@@ -35,6 +35,8 @@ type health struct {
 	v     *server
 	asked chan struct{} // for a refresh
 
+	searched map[string]bool // jobs that were looked for in all of the history
+
 	mu   sync.Mutex
 	h    serve.Health
 	past []history.Record
@@ -130,6 +132,7 @@ func (h *health) look(ctx context.Context) (serve.Health, []history.Record, erro
 	}
 	fresh.Ready = true
 	past, unread := history.List(ctx, c, pastRuns) // without the right to read it there is none
+	past = h.older(ctx, c, past)
 	fresh.Past = newest(past)
 	drilled := lastDrill(ctx, c, nil)
 	for _, f := range h.v.files.valid() {
@@ -155,6 +158,34 @@ func (h *health) look(ctx context.Context) (serve.Health, []history.Record, erro
 		fresh.Checks[f.plan.Job(f.name)] = result
 	}
 	return fresh, past, unread
+}
+
+// older adds to the newest records the last one of each job that is not among them, and
+// when it last went well, as far as they are known: other jobs may have run many times since.
+func (h *health) older(ctx context.Context, c cluster.Cluster, past []history.Record) []history.Record {
+	h.mu.Lock()
+	before := h.past
+	h.mu.Unlock()
+	for _, f := range h.v.files.valid() {
+		id := f.plan.Job(f.name)
+		of := func(well bool) func(history.Record) bool {
+			return func(r history.Record) bool { return r.Job == id && (!well || r.ExitCode == 0) }
+		}
+		for _, well := range []bool{false, true} {
+			if i := slices.IndexFunc(before, of(well)); i >= 0 && !slices.ContainsFunc(past, of(well)) {
+				past = append(past, before[i])
+			}
+		}
+		if slices.ContainsFunc(past, of(false)) || h.searched[id] {
+			continue
+		}
+		r, err := history.Newest(ctx, c, id)
+		h.searched[id] = err == nil
+		if r != nil {
+			past = append(past, *r)
+		}
+	}
+	return past
 }
 
 // maxFindings is how many findings of a check are shown over HTTP.
