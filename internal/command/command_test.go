@@ -67,7 +67,7 @@ func TestRunEnds(t *testing.T) {
 func TestRunLeavesNothing(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	file := filepath.Join(t.TempDir(), "alive")
-	text := `(trap "" TERM; while :; do touch "$1"; sleep 0.1; done) > /dev/null 2>&1 & trap "exit 0" TERM; wait`
+	text := `trap "exit 0" TERM; (trap "" TERM; while :; do touch "$1"; sleep 0.1; done) > /dev/null 2>&1 & wait`
 	done := make(chan int)
 	go func() {
 		code, _ := Run(ctx, Spec{Args: []string{"sh", "-c", text, "x", file}, Env: os.Environ()})
@@ -76,6 +76,7 @@ func TestRunLeavesNothing(t *testing.T) {
 	require.Eventually(t, func() bool { _, err := os.Stat(file); return err == nil }, 10*time.Second, time.Millisecond)
 	cancel()
 	require.Zero(t, <-done)
+	time.Sleep(100 * time.Millisecond) // a signal is not there at once
 	require.NoError(t, os.Remove(file))
 	time.Sleep(500 * time.Millisecond)
 	require.NoFileExists(t, file)
