@@ -63,7 +63,7 @@ func newLockList(app *App) *cobra.Command {
 	c := &cobra.Command{
 		Use: "list", Aliases: []string{"ls"}, Short: "List the locks of runs", Args: noArgs,
 		Long: `List the locks that runs hold: those of files with lock: auto or required. A run
-renews its lock every 30 seconds. A lock that was not renewed for 3 minutes is stale:
+renews its lock every 10 seconds. A lock that was not renewed for 3 minutes is stale:
 the next run of the job takes it over.`,
 		Example: "  esnap lock list",
 		RunE: func(c *cobra.Command, _ []string) error {

@@ -62,6 +62,7 @@ func TestLockOfAnotherRun(t *testing.T) {
 	for _, mode := range []string{"auto", "required"} {
 		k := newConsole(t)
 		k.c.AddIndices("logs-2026.11.01")
+		k.watch = &stopped{}
 		k.hold("nightly", 20*time.Second)
 		code, out, errs := k.run("run", "-o", "json", k.file(strings.ReplaceAll(locked, "required", mode)))
 		require.Equal(t, 4, code, errs)

@@ -382,6 +382,7 @@ func serveCommand(c *cobra.Command, app *App, before, args []string) error {
 		x.log.Info("the command has ended", "command", name, "exit_code", code)
 		return serve.Ended{Code: code}
 	}}
+	hangups(c.Context()) // there are no files to read again
 	return serving(c.Context(), x, s, func(ctx context.Context) []func(context.Context) error {
 		s.Set(ctx, []serve.Task{task})
 		return nil

@@ -147,7 +147,7 @@ func (f *files) read(names []string, log *slog.Logger) (errs []error) {
 			if first := s.problem == "" || !bytes.Equal(c.file.data, s.seen); first {
 				log.Error("the file is not used", "file", name, "error", c.err.Error(), "instead", map[bool]string{true: "nothing", false: "its last valid content"}[s.times == nil])
 			}
-			s.seen, s.problem = c.file.data, c.err.Error()
+			s.seen, s.problem = c.file.data, x.s.Redact(c.err.Error())
 			continue
 		case c.kept:
 			continue

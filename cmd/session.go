@@ -263,7 +263,7 @@ func (x *session) job(p *plan.Plan, o run.Options) job.Job {
 		In: x.In, Plan: p, Flavour: flavour.Native, Settings: x.s, Clock: job.Clock{Now: x.Now, Watch: x.Watch}, Version: Version(), Options: o,
 		Dial:           func() (cluster.Cluster, error) { return x.dial(p == nil) },
 		TerminationLog: x.TerminationLog, ItemLevel: slog.LevelDebug, Observers: run.Observers{x},
-		Warn: func(text string) { x.log.Warn(text) }, Reason: x.reason, Environ: x.environ(),
+		Warn: func(text string) { x.log.Warn(text) }, Reason: x.reason, Environ: x.environ(), Patient: x.unattended,
 	}
 	if f := x.s.LogFile; f != "" && f != "-" { // a record that stays when the run is killed before it reports
 		j.ItemLevel = slog.LevelInfo

@@ -155,7 +155,7 @@ func runFile(c *cobra.Command, h Host, file string) error {
 		return err
 	}
 	defer x.close()
-	return x.run(c.Context(), job.Job{File: file}, false)
+	return x.run(c.Context(), job.Job{File: file, Patient: true}, false)
 }
 
 // run carries out a file or a plan, with the lines of an action file or of a single action.

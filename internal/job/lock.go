@@ -74,9 +74,16 @@ func (j Job) locked(ctx context.Context, cl cluster.Cluster, o run.Options, obs 
 	if err != nil {
 		return run.StageConnect, err
 	}
-	l, err := lock.Acquire(ctx, cl, name, lock.Options{Owner: j.owner, Watch: clock.RealTime(), Wall: j.Clock.Now, Due: e.Due})
+	lo := lock.Options{Owner: j.owner, Watch: clock.RealTime(), Wall: j.Clock.Now, Due: e.Due}
+	l, err := lock.Acquire(ctx, cl, name, lo)
 	var other *lock.HeldError
 	var acted *lock.ActedError
+	if j.Patient && j.Due == nil && errors.As(err, &other) {
+		obs.Observe(run.LockWaiting{Err: err})
+		if lock.Abandoned(ctx, cl, j.Clock.Watch, other.Held) {
+			l, err = lock.Acquire(ctx, cl, name, lo)
+		}
+	}
 	switch {
 	case j.Due != nil && errors.As(err, &other):
 		obs.Observe(run.LockWaiting{Err: err})

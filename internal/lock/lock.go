@@ -18,7 +18,7 @@ import (
 )
 
 const (
-	renewEvery = 30 * time.Second
+	renewEvery = 10 * time.Second
 	retryEvery = 5 * time.Second // after a renewal that failed
 	// staleAfter is how long after its last renewal a lock may be taken over.
 	staleAfter = 3 * time.Minute
@@ -347,6 +347,36 @@ func IsHeld(ctx context.Context, c cluster.Reader, name string) (bool, error) {
 	}
 	now, err := c.Clock(ctx)
 	return err == nil && !h.Stale(now), err
+}
+
+// lookEvery is how often Abandoned looks.
+const lookEvery = 2 * time.Second
+
+// Abandoned waits until the run that was seen to hold a lock renews it, or is seen to be
+// dead: it has given the lock back, or not renewed it for too long. It reports whether the
+// lock can be taken now.
+func Abandoned(ctx context.Context, c cluster.Reader, w clock.Stopwatch, seen Held) bool {
+	if seen.Expires.IsZero() { // it cannot be read, so it never gets stale
+		return false
+	}
+	for range (staleAfter + renewEvery) / lookEvery {
+		if w.Sleep(ctx, lookEvery) != nil {
+			return false
+		}
+		h, err := Read(ctx, c, seen.Name)
+		switch {
+		case errors.Is(err, cluster.ErrNoDocument):
+			return true
+		case err != nil:
+			continue
+		case h.Owner != seen.Owner || h.version != seen.version:
+			return false
+		}
+		if now, err := c.Clock(ctx); err == nil && h.Stale(now) {
+			return true
+		}
+	}
+	return false
 }
 
 // Acted is the last time of its schedule for which a run of the job has acted; zero: not

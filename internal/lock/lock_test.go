@@ -205,3 +205,53 @@ func TestWithoutRights(t *testing.T) {
 	_, err := Acquire(t.Context(), c, "j", options("a", newManual()))
 	require.ErrorIs(t, err, cluster.ErrForbidden)
 }
+
+// TestAbandoned: a lock whose run is dead can be taken when it is stale, one that is renewed
+// cannot.
+func TestAbandoned(t *testing.T) {
+	for name, c := range map[string]struct {
+		then func(t *testing.T, c *memory.Memory, l *Lock, w *manual, looks int)
+		want bool
+	}{
+		"its run was killed": {func(*testing.T, *memory.Memory, *Lock, *manual, int) {}, true},
+		"its run goes on": {func(t *testing.T, _ *memory.Memory, _ *Lock, w *manual, looks int) {
+			t.Helper()
+			if looks == 5 {
+				w.renew(t)
+			}
+		}, false},
+		"its run ends": {func(t *testing.T, _ *memory.Memory, l *Lock, _ *manual, looks int) {
+			t.Helper()
+			if looks == 5 {
+				require.NoError(t, l.Release(t.Context(), true))
+			}
+		}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m, w := memory.New(memory.At(now)), newManual()
+			l, err := Acquire(t.Context(), m, "nightly.yml", options("a", w))
+			require.NoError(t, err)
+			_, err = Acquire(t.Context(), m, "nightly.yml", options("b", newManual()))
+			var held *HeldError
+			require.ErrorAs(t, err, &held)
+			looks := 0
+			passing := sleeps(func(d time.Duration) {
+				looks++
+				m.Advance(d)
+				c.then(t, m, l, w, looks)
+			})
+			require.Equal(t, c.want, Abandoned(t.Context(), m, passing, held.Held))
+			require.LessOrEqual(t, time.Duration(looks)*lookEvery, staleAfter+renewEvery)
+			if !c.want {
+				require.Equal(t, 5, looks, "a run that is alive is not waited for")
+			}
+		})
+	}
+}
+
+// sleeps is a stopwatch that tells how long it was slept on.
+type sleeps func(time.Duration)
+
+func (sleeps) Elapsed() time.Duration { return 0 }
+
+func (s sleeps) Sleep(_ context.Context, d time.Duration) error { s(d); return nil }

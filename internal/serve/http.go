@@ -178,8 +178,8 @@ func (o Options) basic(next http.HandlerFunc) http.HandlerFunc {
 
 // start starts a run by hand.
 func (o Options) start(w http.ResponseWriter, r *http.Request) {
-	token, is := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	if !is || !same(token, o.Token) {
+	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !strings.EqualFold(scheme, "Bearer") || !same(token, o.Token) {
 		w.Header().Set("WWW-Authenticate", `Bearer realm="esnap"`)
 		plain(w, http.StatusUnauthorized, "a bearer token is needed")
 		return
