@@ -89,6 +89,7 @@ func TestLockOfAnotherRun(t *testing.T) {
 // TestLockOnCuratorsCommandLine: by the variable; its exit codes are Curator's.
 func TestLockOnCuratorsCommandLine(t *testing.T) {
 	k := newConsole(t)
+	k.watch = &stopped{}
 	k.c.AddIndices("logs-2026.11.01")
 	k.hold("action.yml", 20*time.Second)
 	k.env["ESNAP_LOCK"], k.env["ESNAP_LOG_LEVEL"] = "required", ""
