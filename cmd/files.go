@@ -21,6 +21,9 @@ type actionFile struct {
 	plan *plan.Plan
 }
 
+// job is the name of its job.
+func (f actionFile) job() string { return f.plan.Job(f.name) }
+
 // isFolder says whether an argument names a folder.
 func isFolder(name string) bool {
 	st, err := os.Stat(name)
@@ -80,8 +83,13 @@ func (x *session) parse(name string) (actionFile, error) {
 	if err != nil {
 		return actionFile{}, err
 	}
-	p, err := plan.Parse(job.FileName(name), data, plan.Options{Flavour: flavour.Native, Env: x.s.Lookup, Secret: x.s.Secret, Guards: x.s.Guards})
+	p, err := plan.Parse(job.FileName(name), data, x.planOptions())
 	return actionFile{name, data, p}, err
+}
+
+// planOptions are how esnap's own commands read an action file.
+func (x *session) planOptions() plan.Options {
+	return plan.Options{Flavour: flavour.Native, Env: x.s.Lookup, Secret: x.s.Secret, Guards: x.s.Guards}
 }
 
 // parseAll reads and parses several action files. All errors are reported at once, and
@@ -110,7 +118,7 @@ func (x *session) parseAll(names []string) ([]actionFile, error) {
 func differ(list []actionFile) error {
 	by := map[string]string{}
 	for _, f := range list {
-		name := f.plan.Job(f.name)
+		name := f.job()
 		if other, twice := by[name]; twice {
 			return &usageError{text: fmt.Sprintf("%s and %s are both the job %q", other, f.name, name),
 				hint: "give each a name of its own with the key name"}

@@ -7,7 +7,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/esnap/esnap/internal/flavour"
 	"github.com/esnap/esnap/internal/fromenv"
 	"github.com/esnap/esnap/internal/plan"
 	"github.com/esnap/esnap/internal/settings"
@@ -46,8 +45,7 @@ func (x *session) fromEnv() (name string, text []byte, findings []strictyaml.Pro
 	text, err = fromenv.File(e)
 	var p *plan.Plan
 	if err == nil {
-		o := plan.Options{Flavour: flavour.Native, Env: x.s.Lookup, Secret: x.s.Secret, Guards: x.s.Guards}
-		p, err = plan.Parse(environment, text, o)
+		p, err = plan.Parse(environment, text, x.planOptions())
 	}
 	var wrong *fromenv.Error
 	if invalid := (*strictyaml.Error)(nil); errors.As(err, &invalid) {

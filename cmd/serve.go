@@ -73,9 +73,9 @@ func scheduleOf(s *settings.Settings, own schedule.Spec, job string) (*schedule.
 		return nil, &usageError{text: "it has no schedule", hint: "set the key schedule in the file, such as schedule: '0 1 * * *', or --schedule"}
 	}
 	if s.Timezone != "" {
-		zone, err := time.LoadLocation(s.Timezone)
-		if err != nil || s.Timezone == "Local" {
-			return nil, usagef("timezone: unknown time zone %q; example: Europe/Berlin", s.Timezone)
+		zone, err := schedule.LoadZone(s.Timezone)
+		if err != nil {
+			return nil, &usageError{text: err.Error()}
 		}
 		spec.Zone = zone
 	}
@@ -133,7 +133,7 @@ func serveFiles(c *cobra.Command, app *App, o *serveOptions, args []string) erro
 
 func newServer(app *App, c *cobra.Command, o *serveOptions, x *session, args []string) *server {
 	v := &server{app: app, cmd: c, o: o, x: x, stdout: &shared{w: app.Out}, stderr: &shared{w: app.Err}}
-	v.s = serve.New(v.clock(), x.log)
+	v.s = serve.New(app.clock(), x.log)
 	v.files = &files{v: v, args: args, folders: map[string]bool{}, known: map[string]*served{}}
 	v.health = &health{v: v, asked: make(chan struct{}, 1), last: map[string]*tell.Summary{}, well: map[string]time.Time{}, searched: map[string]bool{}}
 	return v
@@ -184,9 +184,7 @@ func serving(ctx context.Context, x *session, s *serve.Scheduler, start func(con
 	return cause
 }
 
-func (v *server) clock() serve.Clock {
-	return serve.Clock{Now: v.app.Now, Sleep: v.app.Watch.Sleep}
-}
+func (a *App) clock() serve.Clock { return serve.Clock{Now: a.Now, Sleep: a.Watch.Sleep} }
 
 // shared is a stream that several runs write to.
 type shared struct {
@@ -263,13 +261,13 @@ func (v *server) once(ctx context.Context, f actionFile, r *serve.Run) job.Ended
 	}
 	j.File, j.Data, j.Due, j.FailOnSpared, j.MasterOnly = f.name, f.data, r.Due, v.o.FailOnSpared, x.s.MasterOnly
 	j.Reason, j.TerminationLog, j.Screen = r.Reason, "", nil
-	if times, err := scheduleOf(x.s, f.plan.Schedule, f.plan.Job(f.name)); err == nil {
+	if times, err := scheduleOf(x.s, f.plan.Schedule, f.job()); err == nil {
 		j.Every = times.Interval(v.app.Now())
 	}
 	j.Observers = append(j.Observers, running{r})
-	told, _ := v.told.LoadOrStore(f.plan.Job(f.name), &toldHere{})
+	told, _ := v.told.LoadOrStore(f.job(), &toldHere{})
 	j.Remember = told.(*toldHere)
-	j.Numbers = func(s *tell.Summary) { v.health.note(f.plan.Job(f.name), s) }
+	j.Numbers = func(s *tell.Summary) { v.health.note(f.job(), s) }
 	r.Started(os.Getpid())
 	e := j.Run(ctx)
 	if err := x.show(e, v.o.Output); err != nil && !errors.As(err, new(*exit)) {
@@ -323,7 +321,7 @@ func (v *server) acted(ctx context.Context, f actionFile) (time.Time, error) {
 	if err != nil {
 		return time.Time{}, err
 	}
-	name := f.plan.Job(f.name)
+	name := f.job()
 	at, err := lock.Acted(ctx, c, name)
 	if err != nil || !at.IsZero() {
 		return at, err
@@ -360,7 +358,7 @@ func serveCommand(c *cobra.Command, app *App, before, args []string) error {
 		return nil
 	}
 	out, errs := &shared{w: app.Out}, &shared{w: app.Err}
-	s := serve.New(serve.Clock{Now: app.Now, Sleep: app.Watch.Sleep}, x.log)
+	s := serve.New(app.clock(), x.log)
 	task := serve.Task{Key: name, Name: name, Schedule: sched, Run: func(ctx context.Context, r *serve.Run) serve.Ended {
 		ctx, cancel := job.WithDeadline(ctx, x.s)
 		defer cancel()

@@ -184,9 +184,9 @@ func (s *served) candidate(x *session, name string) *candidate {
 func (s *served) job(c *candidate) string {
 	switch {
 	case c.err == nil:
-		return c.file.plan.Job(c.file.name)
+		return c.file.job()
 	case s.times != nil: // its last valid content stays
-		return s.use.plan.Job(s.use.name)
+		return s.use.job()
 	}
 	return ""
 }
@@ -204,7 +204,7 @@ func (f *files) refuseTwins(names []string, fresh map[string]*candidate) {
 				by[id] = name
 				continue
 			}
-			if s := f.known[name]; s.times != nil && s.use.plan.Job(name) == id {
+			if s := f.known[name]; s.times != nil && s.use.job() == id {
 				name, other = other, name
 			}
 			fresh[name].err = &usageError{text: fmt.Sprintf("%s and %s are both the job %q", other, name, id),
@@ -217,14 +217,14 @@ func (f *files) refuseTwins(names []string, fresh map[string]*candidate) {
 
 // accept finds what keeps a valid file from being served.
 func accept(x *session, fresh actionFile) (*schedule.Schedule, error) {
-	times, err := scheduleOf(x.s, fresh.plan.Schedule, fresh.plan.Job(fresh.name))
+	times, err := scheduleOf(x.s, fresh.plan.Schedule, fresh.job())
 	var wrong *usageError
 	switch {
 	case errors.As(err, &wrong):
 		return nil, &usageError{text: job.FileName(fresh.name) + ": " + wrong.text, hint: wrong.hint}
 	case err != nil:
 		return nil, err
-	case fresh.plan.Hooks != nil && !x.s.AllowHooks && !x.s.DryRun:
+	case job.RefusesHooks(fresh.plan, x.s):
 		return nil, &usageError{text: fmt.Sprintf("the file %s has hooks, which run programs", fresh.name), hint: "if you trust the file, set --allow-hooks"}
 	}
 	return times, nil
@@ -235,12 +235,12 @@ func (f *files) tasks() []serve.Task {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	var list []serve.Task
-	for name, s := range f.known {
+	for _, s := range f.known {
 		if s.times == nil {
 			continue
 		}
 		use := s.use
-		id := use.plan.Job(name) // also the key: a file with another name is the same job
+		id := use.job() // also the key: a file with another name is the same job
 		t := serve.Task{Key: id, Name: id, Schedule: s.times, Problem: s.problem,
 			Run: func(ctx context.Context, r *serve.Run) serve.Ended { return f.v.run(ctx, id, r) }}
 		if !f.v.x.s.DryRun {
@@ -254,7 +254,7 @@ func (f *files) tasks() []serve.Task {
 // named is the file that is a job now.
 func (f *files) named(id string) (actionFile, bool) {
 	for _, use := range f.valid() {
-		if use.plan.Job(use.name) == id {
+		if use.job() == id {
 			return use, true
 		}
 	}

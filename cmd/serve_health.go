@@ -125,7 +125,7 @@ func (h *health) look(ctx context.Context) (serve.Health, []history.Record, erro
 	if err != nil {
 		fresh.Reason = x.s.Redact("the cluster cannot be used: " + err.Error())
 		for _, f := range h.v.files.valid() {
-			id := f.plan.Job(f.name)
+			id := f.job()
 			fresh.Checks[id] = h.unchecked(id, fresh.Reason)
 		}
 		return fresh, nil, err
@@ -142,7 +142,7 @@ func (h *health) look(ctx context.Context) (serve.Health, []history.Record, erro
 			Rules: coverage.Rules{Zones: []*time.Location{time.UTC}, Settle: coverage.DefaultSettle},
 		})
 		if err != nil {
-			result = h.unchecked(f.plan.Job(f.name), x.s.Redact(err.Error()))
+			result = h.unchecked(f.job(), x.s.Redact(err.Error()))
 		} else {
 			result.Level = r.Level
 			for _, w := range r.Findings {
@@ -155,7 +155,7 @@ func (h *health) look(ctx context.Context) (serve.Health, []history.Record, erro
 				}
 			}
 		}
-		fresh.Checks[f.plan.Job(f.name)] = result
+		fresh.Checks[f.job()] = result
 	}
 	return fresh, past, unread
 }
@@ -167,7 +167,7 @@ func (h *health) older(ctx context.Context, c cluster.Cluster, past []history.Re
 	before := h.past
 	h.mu.Unlock()
 	for _, f := range h.v.files.valid() {
-		id := f.plan.Job(f.name)
+		id := f.job()
 		of := func(well bool) func(history.Record) bool {
 			return func(r history.Record) bool { return r.Job == id && (!well || r.ExitCode == 0) }
 		}

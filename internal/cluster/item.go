@@ -100,6 +100,15 @@ type Selection struct {
 	Spared   []Spared
 }
 
+// Items are all items of the selection, first the selected ones.
+func (s Selection) Items() []Item {
+	items := slices.Clone(s.Selected)
+	for _, x := range s.Spared {
+		items = append(items, x.Item)
+	}
+	return items
+}
+
 // Names lists the names of items in their order.
 func Names[T Item](items []T) []string {
 	names := make([]string, len(items))

@@ -58,11 +58,7 @@ func (l left) note(repository, name string, start time.Time) {
 func (l left) observe(e run.Event, began time.Time) {
 	switch e := e.(type) {
 	case run.Selected:
-		items := slices.Clone(e.Selection.Selected)
-		for _, s := range e.Selection.Spared {
-			items = append(items, s.Item)
-		}
-		for _, it := range items {
+		for _, it := range e.Selection.Items() {
 			if s, is := it.(*cluster.Snapshot); is && s.State != cluster.InProgress && e.Step.Source() != "" {
 				l.note(e.Step.Source(), s.Name, s.Start)
 			}
@@ -97,7 +93,7 @@ func (l left) newest() json.RawMessage {
 
 // before is what the last run of the job left, by the history; nil: nothing is known.
 func (j Job) before(ctx context.Context, c cluster.Cluster, p *plan.Plan) map[string]run.Left {
-	if p.File == "" || !j.Settings.History && (p.History == nil || !*p.History) || j.Settings.NoHistory() || len(p.RepositoryNames()) == 0 {
+	if p.File == "" || !j.wantsHistory(p) || len(p.RepositoryNames()) == 0 {
 		return nil
 	}
 	text, err := history.Left(ctx, c, p.Job(j.File))
@@ -147,10 +143,13 @@ func (h *record) End(ctx context.Context, e Ended) {
 	}
 }
 
-// keepsHistory says whether runs of a file are kept in the history.
-func (j Job) keepsHistory(p *plan.Plan) bool {
-	return !j.Settings.DryRun && !j.Settings.NoHistory() && (j.Settings.History || p != nil && p.History != nil && *p.History)
+// wantsHistory says whether the settings or the file ask for a history.
+func (j Job) wantsHistory(p *plan.Plan) bool {
+	return !j.Settings.NoHistory() && (j.Settings.History || p != nil && p.History != nil && *p.History)
 }
+
+// keepsHistory says whether this run is kept in the history: a dry run is not.
+func (j Job) keepsHistory(p *plan.Plan) bool { return !j.Settings.DryRun && j.wantsHistory(p) }
 
 // kindOf is what a command's plan does.
 func kindOf(p *plan.Plan) string {

@@ -11,7 +11,14 @@ import (
 	"github.com/esnap/esnap/internal/lock"
 	"github.com/esnap/esnap/internal/plan"
 	"github.com/esnap/esnap/internal/run"
+	"github.com/esnap/esnap/internal/settings"
 )
+
+// RefusesHooks says whether a file is not run because its hooks are not allowed. A dry run
+// runs none.
+func RefusesHooks(p *plan.Plan, s *settings.Settings) bool {
+	return p.Hooks != nil && !s.AllowHooks && !s.DryRun
+}
 
 // hook runs a command of the file, if it has one for this. In a dry run it only says so. The
 // error is why the command did not succeed.

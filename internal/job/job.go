@@ -232,7 +232,7 @@ func (j Job) run(ctx context.Context, o run.Options, obs run.Observer, e *Ended)
 	if err != nil {
 		return run.StageSettings, err
 	}
-	if p.Hooks != nil && !j.Settings.AllowHooks && !o.DryRun {
+	if RefusesHooks(p, j.Settings) {
 		return run.StageSettings, &settings.Error{Text: fmt.Sprintf("the file %s has hooks, which run programs; nothing was sent", j.name()),
 			Hint: "if you trust the file, set --allow-hooks"}
 	}

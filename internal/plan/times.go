@@ -57,10 +57,9 @@ func (p *parser) times(root *strictyaml.Node, keys FileKeys) {
 
 // zone reads a time zone; UTC if it does not exist.
 func (p *parser) zone(at *strictyaml.Node, name string) *time.Location {
-	loc, err := time.LoadLocation(name)
-	if err != nil || name == "Local" {
-		p.p.Add(at, "timezone: unknown time zone %q; example: Europe/Berlin", name)
-		return time.UTC
+	zone, err := schedule.LoadZone(name)
+	if err != nil {
+		p.p.Add(at, "%s", err)
 	}
-	return loc
+	return zone
 }

@@ -30,6 +30,15 @@ type Spec struct {
 	Deadline time.Duration
 }
 
+// LoadZone finds a time zone by its name; UTC, and an error, if there is none.
+func LoadZone(name string) (*time.Location, error) {
+	zone, err := time.LoadLocation(name)
+	if err != nil || name == "Local" {
+		return time.UTC, fmt.Errorf("timezone: unknown time zone %q; example: Europe/Berlin", name)
+	}
+	return zone, nil
+}
+
 // Same says whether two schedules mean the same.
 func (s Spec) Same(o Spec) bool {
 	zone := s.Zone.String() == o.Zone.String() // each load makes another pointer

@@ -67,7 +67,7 @@ func (s *Summary) Samples() []Sample {
 		}
 		list = append(list, x)
 	}
-	began := float64(s.Began.UnixMilli()) / 1000
+	began := seconds(s.Began)
 	add(buildInfo, 1, "version", s.Version)
 	add(lastRun, began)
 	if s.State == OK {

@@ -202,12 +202,8 @@ func (s *Seen) Observe(e run.Event) {
 }
 
 func (s *Seen) list(repository string, of cluster.Selection) {
-	items := slices.Clone(of.Selected)
-	for _, x := range of.Spared {
-		items = append(items, x.Item)
-	}
 	listed := map[string]seen{}
-	for _, it := range items {
+	for _, it := range of.Items() {
 		x, is := it.(*cluster.Snapshot)
 		if !is {
 			return
