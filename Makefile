@@ -5,7 +5,7 @@ COMMIT   ?= $(shell git rev-parse --short HEAD 2>/dev/null)
 LDFLAGS  := -s -w -X github.com/esnap/esnap/cmd.version=$(VERSION) -X github.com/esnap/esnap/cmd.commit=$(COMMIT)
 LINT     := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.12.2
 VULN     := golang.org/x/vuln/cmd/govulncheck@v1.9.0
-FUZZTIME ?= 10s
+FUZZTIME ?= 100000x
 SINCE    ?= main
 BIN      := bin
 SEEDS    ?= 200
@@ -70,7 +70,7 @@ chart: ## the Helm chart: lint, render for several versions of Kubernetes, decod
 k8s-test: ## the chart and the commands of examples/kubesphere on a real Kubernetes (KUBECONFIG, K8S_TEST_IMAGE; by hand)
 	$(GO) test -tags k8s -count=1 -timeout 120m -v -run '$(K8S_TESTS)' ./integration/
 
-fuzz: ## every fuzz test for FUZZTIME (10s)
+fuzz: ## every fuzz test for FUZZTIME (100000x: so many inputs)
 	@GO='$(GO)' scripts/fuzz.sh $(FUZZTIME)
 
 licences: ## the licences of the modules in the binary
