@@ -104,6 +104,7 @@ var mayImport = func() map[string][]string {
 		"internal/curator":     append([]string{plan, run, job, clock, flavour, "internal/report", "internal/settings", "internal/es", "internal/connect", term}, planned...),
 		"internal/clustertest": {cluster, rename},
 		"internal/memory":      {cluster, rename},
+		"internal/runtest":     {cluster, flavour, "internal/memory", plan, run},
 		"internal/testserver":  {},
 		"internal/demo":        {"internal/testserver"},
 		"cmd":                  nil, // all

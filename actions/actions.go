@@ -51,6 +51,7 @@ type Kind struct {
 	New     func(Behaviour) Action // with defaults filled in
 	List    cluster.ListKind       // what its filters apply to; empty: it takes no filters
 	Slots   []string               // keys beside options that hold filters of their own, on indices
+	Sends   []cluster.Op           // the only requests that it may change the cluster with
 	Deletes bool                   // must state its filters, and is guarded
 	Timeout time.Duration          // default of timeout_override; 0: the client's
 	Async   bool                   // its requests answer at once; that default is not theirs
@@ -60,25 +61,85 @@ type Kind struct {
 // Kinds is the one list of actions. Names, options and defaults are Curator's, but for
 // the options marked as esnap's own.
 var Kinds = map[string]Kind{
-	"alias":            {New: newAliasAction, Slots: []string{"add", "remove"}, Doc: "adds indices to an alias and removes others"},
-	"allocation":       {New: newAllocation, List: cluster.Indices, Doc: "sets a rule of shard allocation on the selected indices"},
-	"close":            {New: newClose, List: cluster.Indices, Timeout: 180 * time.Second, Doc: "closes the selected indices"},
-	"cluster_routing":  {New: newClusterRouting, Doc: "switches shard allocation or rebalancing of the cluster"},
-	"create_index":     {New: newCreateIndex, Doc: "makes an index"},
-	"forcemerge":       {New: newForcemerge, List: cluster.Indices, Timeout: 6 * time.Hour, Doc: "merges segments of the selected indices"},
-	"freeze":           {New: newFreeze, List: cluster.Indices, Doc: "freezes the selected indices"},
-	"index_settings":   {New: newIndexSettings, List: cluster.Indices, Doc: "changes settings of the selected indices"},
-	"open":             {New: newOpen, List: cluster.Indices, Doc: "opens the selected indices"},
-	"replicas":         {New: newReplicas, List: cluster.Indices, Doc: "sets the number of replicas of the selected indices"},
-	"rollover":         {New: newRollover, Doc: "points an alias to a new index when conditions are met"},
-	"cold2frozen":      {New: newCold2Frozen, List: cluster.Indices, Doc: "moves searchable snapshots from the cold to the frozen tier"},
-	"reindex":          {New: newReindex, List: cluster.Indices, Async: true, Doc: "copies documents into another index, also from a remote cluster"},
-	"shrink":           {New: newShrink, List: cluster.Indices, Doc: "makes indices with fewer shards out of the selected ones"},
-	"unfreeze":         {New: newUnfreeze, List: cluster.Indices, Doc: "thaws the selected indices"},
-	"snapshot":         {New: newSnapshot, List: cluster.Indices, Async: true, Timeout: 6 * time.Hour, Doc: "takes a snapshot of the selected indices"},
-	"delete_snapshots": {New: newDeleteSnapshots, List: cluster.Snapshots, Deletes: true, Timeout: 300 * time.Second, Doc: "deletes the selected snapshots"},
-	"delete_indices":   {New: newDeleteIndices, List: cluster.Indices, Deletes: true, Doc: "deletes the selected indices"},
-	"restore":          {New: newRestore, List: cluster.Snapshots, Async: true, Timeout: 6 * time.Hour, Doc: "restores indices from a snapshot"},
+	"alias": {
+		New: newAliasAction, Slots: []string{"add", "remove"}, Doc: "adds indices to an alias and removes others",
+		Sends: []cluster.Op{cluster.UpdateAliases{}},
+	},
+	"allocation": {
+		New: newAllocation, List: cluster.Indices, Doc: "sets a rule of shard allocation on the selected indices",
+		Sends: []cluster.Op{cluster.PutIndexSettings{}},
+	},
+	"close": {
+		New: newClose, List: cluster.Indices, Timeout: 180 * time.Second, Doc: "closes the selected indices",
+		Sends: []cluster.Op{cluster.UpdateAliases{}, cluster.FlushIndices{}, cluster.OpenIndices{}},
+	},
+	"cluster_routing": {
+		New: newClusterRouting, Doc: "switches shard allocation or rebalancing of the cluster",
+		Sends: []cluster.Op{cluster.PutClusterSettings{}},
+	},
+	"create_index": {
+		New: newCreateIndex, Doc: "makes an index",
+		Sends: []cluster.Op{cluster.CreateIndex{}},
+	},
+	"forcemerge": {
+		New: newForcemerge, List: cluster.Indices, Timeout: 6 * time.Hour, Doc: "merges segments of the selected indices",
+		Sends: []cluster.Op{cluster.ForcemergeIndex{}},
+	},
+	"freeze": {
+		New: newFreeze, List: cluster.Indices, Doc: "freezes the selected indices",
+		Sends: []cluster.Op{cluster.FreezeIndices{}},
+	},
+	"index_settings": {
+		New: newIndexSettings, List: cluster.Indices, Doc: "changes settings of the selected indices",
+		Sends: []cluster.Op{cluster.PutIndexSettings{}},
+	},
+	"open": {
+		New: newOpen, List: cluster.Indices, Doc: "opens the selected indices",
+		Sends: []cluster.Op{cluster.OpenIndices{}},
+	},
+	"replicas": {
+		New: newReplicas, List: cluster.Indices, Doc: "sets the number of replicas of the selected indices",
+		Sends: []cluster.Op{cluster.PutIndexSettings{}},
+	},
+	"rollover": {
+		New: newRollover, Doc: "points an alias to a new index when conditions are met",
+		Sends: []cluster.Op{cluster.Rollover{}},
+	},
+	"cold2frozen": {
+		New: newCold2Frozen, List: cluster.Indices, Doc: "moves searchable snapshots from the cold to the frozen tier",
+		Sends: []cluster.Op{cluster.MountSnapshot{}, cluster.UpdateAliases{}, cluster.DeleteIndices{}},
+	},
+	"reindex": {
+		New: newReindex, List: cluster.Indices, Async: true, Doc: "copies documents into another index, also from a remote cluster",
+		Sends: []cluster.Op{cluster.Reindex{}},
+	},
+	"shrink": {
+		New: newShrink, List: cluster.Indices, Doc: "makes indices with fewer shards out of the selected ones",
+		Sends: []cluster.Op{cluster.PutIndexSettings{}, cluster.ShrinkIndex{}, cluster.UpdateAliases{}, cluster.DeleteIndices{}},
+	},
+	"unfreeze": {
+		New: newUnfreeze, List: cluster.Indices, Doc: "thaws the selected indices",
+		Sends: []cluster.Op{cluster.FreezeIndices{}},
+	},
+	"snapshot": {
+		New: newSnapshot, List: cluster.Indices, Async: true, Timeout: 6 * time.Hour, Doc: "takes a snapshot of the selected indices",
+		Sends: []cluster.Op{cluster.VerifyRepository{}, cluster.CreateSnapshot{}, cluster.DeleteSnapshots{}},
+	},
+	"delete_snapshots": {
+		New: newDeleteSnapshots, List: cluster.Snapshots, Deletes: true, Timeout: 300 * time.Second, Doc: "deletes the selected snapshots",
+		Sends: []cluster.Op{cluster.DeleteSnapshots{}},
+	},
+	"delete_indices": {
+		New: newDeleteIndices, List: cluster.Indices, Deletes: true, Doc: "deletes the selected indices",
+		Sends: []cluster.Op{cluster.DeleteIndices{}},
+	},
+	"restore": {
+		New: newRestore, List: cluster.Snapshots, Async: true, Timeout: 6 * time.Hour, Doc: "restores indices from a snapshot",
+		Sends: []cluster.Op{
+			cluster.VerifyRepository{}, cluster.OpenIndices{}, cluster.RestoreSnapshot{}, cluster.UpdateAliases{},
+			cluster.PutIndexSettings{}, cluster.DeleteIndices{},
+		},
+	},
 }
 
 // Common are the options that every action takes.

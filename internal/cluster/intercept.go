@@ -1,12 +1,42 @@
 package cluster
 
-import "context"
+import (
+	"context"
+	"fmt"
+	"reflect"
+)
 
 // Intercept passes every write to around, which carries it out by calling do, or
 // does not. Reads go through untouched. The runner uses it to keep its listings
 // honest, DryRun to send nothing.
 func Intercept(r Reader, w Writer, around func(ctx context.Context, op Op, do func() error) error) Cluster {
 	return intercept{r, w, around}
+}
+
+// Only lets through the writes that have the type of one of ops. It refuses every other
+// one before it is sent. The runner hands an action no more than its kind sends.
+func Only(c Cluster, action string, ops ...Op) Cluster {
+	allowed := map[reflect.Type]bool{}
+	for _, op := range ops {
+		allowed[reflect.TypeOf(op)] = true
+	}
+	return Intercept(c, c, func(_ context.Context, op Op, do func() error) error {
+		if !allowed[reflect.TypeOf(op)] {
+			return notAllowed(action, op.Intent())
+		}
+		return do()
+	})
+}
+
+func notAllowed(action string, i Intent) error {
+	what := i.What
+	if len(i.Names) > 0 {
+		what += " " + i.Names[0]
+	}
+	return &Error{
+		Op: fmt.Sprintf("%s %s", i.Verb, what), Kind: ErrForbidden, Text: "the action " + action + " must not send this request, and esnap did not send it",
+		Hint: "this is a fault of esnap: please report it",
+	}
 }
 
 type intercept struct {

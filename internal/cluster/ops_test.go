@@ -378,3 +378,18 @@ func TestDocumentsOfADryRun(t *testing.T) {
 	require.Len(t, asked, 2)
 	require.Equal(t, []string{"i/made"}, asked[0].Intent().Names)
 }
+
+// What an action's kind does not name is refused before it is sent.
+func TestOnly(t *testing.T) {
+	w := &writer{}
+	c := Only(Intercept(&stub{}, w, func(_ context.Context, _ Op, do func() error) error { return do() }), "snapshot", CreateSnapshot{}, VerifyRepository{})
+	ctx := context.Background()
+	_, err := c.VerifyRepository(ctx, VerifyRepository{Name: "r"})
+	require.NoError(t, err)
+	require.ErrorIs(t, c.CreateSnapshot(ctx, CreateSnapshot{Name: "s"}), ErrExists)
+	err = c.DeleteIndices(ctx, DeleteIndices{Names: []string{"a", "b"}})
+	require.ErrorIs(t, err, ErrForbidden)
+	require.ErrorContains(t, err, "delete index a: the action snapshot must not send this request")
+	require.Error(t, c.PutClusterSettings(ctx, PutClusterSettings{}))
+	require.Equal(t, []string{"verify", "create"}, w.done)
+}

@@ -349,7 +349,7 @@ func (r *runner) act(ctx context.Context, s plan.Step, sel cluster.Selection, sl
 	var failed, all []cluster.Outcome
 	total := 0
 	env := &actions.Env{
-		Cluster: r.c, Now: r.o.Now.In(s.Location), Watch: r.o.Watch, Behaviour: r.plan.Behaviour, Selected: sel.Selected, Slots: slots, AllowILM: s.Common.AllowILMIndices,
+		Cluster: cluster.Only(r.c, s.Kind, actions.Kinds[s.Kind].Sends...), Now: r.o.Now.In(s.Location), Watch: r.o.Watch, Behaviour: r.plan.Behaviour, Selected: sel.Selected, Slots: slots, AllowILM: s.Common.AllowILMIndices,
 		Origin:  r.origin(s),
 		Timeout: max(s.Timeout, 0), WaitForCluster: r.o.WaitForCluster, Force: r.o.Force, Plan: r.o.Confirm,
 		Revalidate: func(ctx context.Context, names []string) (map[string]string, error) {

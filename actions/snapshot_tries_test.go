@@ -1,4 +1,4 @@
-package run_test
+package actions_test
 
 import (
 	"context"
@@ -15,26 +15,25 @@ import (
 	"github.com/esnap/esnap/internal/memory"
 	"github.com/esnap/esnap/internal/plan"
 	"github.com/esnap/esnap/internal/run"
+	"github.com/esnap/esnap/internal/runtest"
 )
 
 // taking is a bench with a repository, an index, and an action that takes it.
-func taking(t *testing.T, version string) *bench {
-	b := newBench(t, memory.Elasticsearch(version))
-	b.o.RunID = strings.Repeat("0a", 16)
-	b.c.AddIndex(cluster.Index{Name: "logs-2026.11.01", Created: now.AddDate(0, 0, -20)})
-	b.c.AddRepository(cluster.Repository{Name: "r"})
+func taking(t *testing.T, version string) *runtest.Bench {
+	b := runtest.New(t, memory.Elasticsearch(version))
+	b.Options.RunID = strings.Repeat("0a", 16)
+	b.Cluster.AddIndex(cluster.Index{Name: "logs-2026.11.01", Created: runtest.Now.AddDate(0, 0, -20)})
+	b.Cluster.AddRepository(cluster.Repository{Name: "r"})
 	return b
 }
 
 func takeWith(options string) string {
-	return "actions: {1: {action: snapshot, options: {repository: r, name: 's-%Y.%m.%d', " + options + "}, filters: [" + byPrefix + "]}}"
+	return "actions: {1: {action: snapshot, options: {repository: r, name: 's-%Y.%m.%d', " + options + "}, filters: [" + runtest.ByPrefix + "]}}"
 }
-
-const byPrefix = "{filtertype: pattern, kind: prefix, value: logs-}"
 
 // thenDelete is the file with an action that deletes the indices.
 func thenDelete(file string) string {
-	return strings.TrimSuffix(file, "}") + ", 2: {action: delete_indices, filters: [" + byPrefix + "]}}"
+	return strings.TrimSuffix(file, "}") + ", 2: {action: delete_indices, filters: [" + runtest.ByPrefix + "]}}"
 }
 
 // endsAs makes the snapshots of these names end so.
@@ -78,14 +77,14 @@ func TestRetryCount(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			b := taking(t, "8.19.7")
-			b.c.SnapshotEnds = c.ends
-			res, r := b.run(takeWith(c.options))
-			require.Equal(t, c.snapshots, b.snapshots("r"))
+			b.Cluster.SnapshotEnds = c.ends
+			res, r := b.Run(takeWith(c.options))
+			require.Equal(t, c.snapshots, b.Snapshots("r"))
 			last := c.snapshots[len(c.snapshots)-1]
-			require.Equal(t, map[string]cluster.Result{last: c.result}, r.outcomes(), "one outcome, of the last try")
+			require.Equal(t, map[string]cluster.Result{last: c.result}, r.Outcomes(), "one outcome, of the last try")
 			require.Equal(t, c.result == cluster.Failure, len(res.Errors()) > 0)
-			require.Contains(t, r.warnings(), c.warning)
-			require.Equal(t, c.warning == "", r.warnings() == "")
+			require.Contains(t, r.Warnings(), c.warning)
+			require.Equal(t, c.warning == "", r.Warnings() == "")
 		})
 	}
 }
@@ -96,15 +95,15 @@ func TestRetryWaitsForPrimaries(t *testing.T) {
 	for version, refused := range map[string]bool{"6.7.0": false, "8.19.7": true} {
 		for _, recovers := range []bool{true, false} {
 			b := taking(t, version)
-			b.c.BreakIndex("logs-2026.11.01", "disk")
+			b.Cluster.BreakIndex("logs-2026.11.01", "disk")
 			if recovers {
-				b.time.onSleep = func() {
-					if b.time.Elapsed() > time.Minute {
-						b.c.BreakIndex("logs-2026.11.01", "")
+				b.Time.OnSleep = func() {
+					if b.Time.Elapsed() > time.Minute {
+						b.Cluster.BreakIndex("logs-2026.11.01", "")
 					}
 				}
 			}
-			res, r := b.run(takeWith("retry_count: 3"))
+			res, r := b.Run(takeWith("retry_count: 3"))
 			require.Equal(t, recovers, len(res.Errors()) == 0, "%v", res.Errors())
 			want := map[bool][]string{true: {first}, false: {first, second}}[refused]
 			switch {
@@ -113,9 +112,9 @@ func TestRetryWaitsForPrimaries(t *testing.T) {
 			case !recovers:
 				want = want[:1]
 			}
-			require.Equal(t, want, b.snapshots("r"), "%s %t", version, recovers)
+			require.Equal(t, want, b.Snapshots("r"), "%s %t", version, recovers)
 			if !recovers {
-				require.Contains(t, r.warnings(), "is not taken again: not all primary shards were started within 15m")
+				require.Contains(t, r.Warnings(), "is not taken again: not all primary shards were started within 15m")
 			}
 		}
 	}
@@ -129,7 +128,7 @@ func TestCleanupFailed(t *testing.T) {
 		for _, c := range []struct {
 			name  string
 			ends  func(*cluster.Snapshot)
-			meant func(b *bench) // before it is deleted
+			meant func(b *runtest.Bench) // before it is deleted
 			keep  []string
 			want  map[string]cluster.Result
 		}{
@@ -137,23 +136,23 @@ func TestCleanupFailed(t *testing.T) {
 				map[string]cluster.Result{first: cluster.Done, second: cluster.Done}},
 			{"PARTIAL ones stay", endsAs(partial, first), nil, []string{first, second}, map[string]cluster.Result{second: cluster.Done}},
 			{"the last one, too", endsAs(failed, first, second), nil, nil, map[string]cluster.Result{first: cluster.Done, second: cluster.Done}},
-			{"another one has its name", endsAs(failed, first), func(b *bench) {
-				b.c.AddSnapshot("r", cluster.Snapshot{Name: first, State: cluster.Failed, UUID: "another"})
+			{"another one has its name", endsAs(failed, first), func(b *runtest.Bench) {
+				b.Cluster.AddSnapshot("r", cluster.Snapshot{Name: first, State: cluster.Failed, UUID: "another"})
 			}, []string{first, second}, map[string]cluster.Result{first: cluster.Unchanged, second: cluster.Done}},
 		} {
 			t.Run(version+", "+c.name, func(t *testing.T) {
 				b := taking(t, version)
-				b.c.AddSnapshot("r", cluster.Snapshot{Name: foreign, State: cluster.Failed, Start: now.AddDate(0, 0, -1)})
-				b.c.SnapshotEnds = c.ends
-				b.c.Fault = func(m string, _ []string) error {
+				b.Cluster.AddSnapshot("r", cluster.Snapshot{Name: foreign, State: cluster.Failed, Start: runtest.Now.AddDate(0, 0, -1)})
+				b.Cluster.SnapshotEnds = c.ends
+				b.Cluster.Fault = func(m string, _ []string) error {
 					if m == "SnapshotsNamed" && c.meant != nil {
 						c.meant(b)
 					}
 					return nil
 				}
-				res, r := b.run(takeWith("retry_count: 1, cleanup_failed: true"))
-				require.ElementsMatch(t, append([]string{foreign}, c.keep...), b.snapshots("r"))
-				require.Equal(t, c.want, r.outcomes())
+				res, r := b.Run(takeWith("retry_count: 1, cleanup_failed: true"))
+				require.ElementsMatch(t, append([]string{foreign}, c.keep...), b.Snapshots("r"))
+				require.Equal(t, c.want, r.Outcomes())
 				require.Equal(t, len(c.keep) == 0, len(res.Errors()) > 0, "the deletion of a FAILED one does not make it good")
 			})
 		}
@@ -168,19 +167,19 @@ func TestCleanupKeepsWhatMayBeForeign(t *testing.T) {
 		kept         bool
 	}{{"6.7.0", "", true}, {"8.19.7", "", false}, {"8.19.7", "another", true}} {
 		b := taking(t, c.version)
-		b.c.SnapshotEnds = endsAs(memory.EndFailed("disk"), first)
-		b.c.FaultAfter = func(m string, names []string) error {
+		b.Cluster.SnapshotEnds = endsAs(memory.EndFailed("disk"), first)
+		b.Cluster.FaultAfter = func(m string, names []string) error {
 			if m != "CreateSnapshot" || names[0] != first {
 				return nil
 			}
 			if c.run != "" {
-				b.c.AddSnapshot("r", cluster.Snapshot{Name: first, State: cluster.Failed, Origin: &cluster.Origin{Run: c.run}})
+				b.Cluster.AddSnapshot("r", cluster.Snapshot{Name: first, State: cluster.Failed, Origin: &cluster.Origin{Run: c.run}})
 			}
 			return cluster.ErrLost
 		}
-		res, _ := b.run(takeWith("retry_count: 1, cleanup_failed: true"))
+		res, _ := b.Run(takeWith("retry_count: 1, cleanup_failed: true"))
 		require.NoError(t, errors.Join(res.Errors()...))
-		require.Equal(t, c.kept, slices.Contains(b.snapshots("r"), first), "%v", c)
+		require.Equal(t, c.kept, slices.Contains(b.Snapshots("r"), first), "%v", c)
 	}
 }
 
@@ -189,13 +188,13 @@ func TestCleanupKeepsWhatMayBeForeign(t *testing.T) {
 func TestCleanupIsNotASnapshot(t *testing.T) {
 	for _, good := range []bool{true, false} {
 		b := taking(t, "8.19.7")
-		b.c.SnapshotEnds = endsAs(memory.EndFailed("disk"), first)
+		b.Cluster.SnapshotEnds = endsAs(memory.EndFailed("disk"), first)
 		if !good {
-			b.c.SnapshotEnds = memory.EndFailed("disk")
+			b.Cluster.SnapshotEnds = memory.EndFailed("disk")
 		}
 		file := takeWith("retry_count: 1, cleanup_failed: true, continue_if_exception: true")
-		_, _ = b.run(thenDelete(file))
-		require.Equal(t, good, len(b.indices()) == 0)
+		_, _ = b.Run(thenDelete(file))
+		require.Equal(t, good, len(b.Indices()) == 0)
 	}
 }
 
@@ -203,7 +202,7 @@ func TestCleanupIsNotASnapshot(t *testing.T) {
 // a number. A name without a date, and Curator's command line, fail as before.
 func TestANameInUse(t *testing.T) {
 	here := func(s cluster.Snapshot) cluster.Snapshot { s.Cluster = "memory-cluster-uuid"; return s }
-	earlier := func(s cluster.Snapshot) cluster.Snapshot { s.Start = now.Add(-time.Hour); return s }
+	earlier := func(s cluster.Snapshot) cluster.Snapshot { s.Start = runtest.Now.Add(-time.Hour); return s }
 	good := cluster.Snapshot{Name: first, Indices: []string{"logs-2026.11.01", "z"}}
 	bad, running, lacking := good, good, good
 	bad.State, running.State, lacking.Indices = cluster.Failed, cluster.InProgress, []string{"z"}
@@ -225,50 +224,50 @@ func TestANameInUse(t *testing.T) {
 		for _, dry := range []bool{false, true} {
 			t.Run(c.name, func(t *testing.T) {
 				b := taking(t, c.version)
-				b.o.DryRun = dry
-				b.c.AddSnapshot("r", c.have)
+				b.Options.DryRun = dry
+				b.Cluster.AddSnapshot("r", c.have)
 				if c.have.State == cluster.InProgress {
-					b.c.AddOperation(cluster.Operation{Kind: cluster.OpSnapshot, Repository: "r", Snapshot: first, Started: c.have.Start}, 3)
+					b.Cluster.AddOperation(cluster.Operation{Kind: cluster.OpSnapshot, Repository: "r", Snapshot: first, Started: c.have.Start}, 3)
 				}
-				res, r := b.run(takeWith("retry_count: 0"))
+				res, r := b.Run(takeWith("retry_count: 0"))
 				require.NoError(t, errors.Join(res.Errors()...))
 				want := map[string]cluster.Result{first: cluster.Adopted}
 				if c.taken != "" {
 					want = map[string]cluster.Result{c.taken: cluster.Done}
 				}
-				require.Equal(t, want, r.outcomes())
+				require.Equal(t, want, r.Outcomes())
 			})
 		}
 	}
 	t.Run("a constant name", func(t *testing.T) {
 		b := taking(t, "8.19.7")
-		b.c.AddSnapshot("r", here(cluster.Snapshot{Name: "backup", Indices: []string{"logs-2026.11.01"}}))
-		res, _ := b.run(strings.Replace(takeWith("partial: false"), "s-%Y.%m.%d", "backup", 1))
+		b.Cluster.AddSnapshot("r", here(cluster.Snapshot{Name: "backup", Indices: []string{"logs-2026.11.01"}}))
+		res, _ := b.Run(strings.Replace(takeWith("partial: false"), "s-%Y.%m.%d", "backup", 1))
 		err := errors.Join(res.Errors()...)
 		require.ErrorIs(t, err, cluster.ErrExists)
 		require.Contains(t, cluster.Hint(res.Errors()[0]), "give the name a date")
 	})
 	t.Run("Curator's command line", func(t *testing.T) {
 		b := taking(t, "8.19.7")
-		b.f = flavour.Curator5
-		b.c.AddSnapshot("r", here(good))
-		res, _ := b.run(takeWith("partial: false"))
+		b.Flavour = flavour.Curator5
+		b.Cluster.AddSnapshot("r", here(good))
+		res, _ := b.Run(takeWith("partial: false"))
 		require.ErrorIs(t, errors.Join(res.Errors()...), cluster.ErrExists)
 	})
 	t.Run("a lost reply, sent again", func(t *testing.T) {
 		b := taking(t, "8.19.7")
-		b.o.WaitForCluster = time.Minute
+		b.Options.WaitForCluster = time.Minute
 		lost := false
-		b.c.FaultAfter = func(m string, _ []string) error {
+		b.Cluster.FaultAfter = func(m string, _ []string) error {
 			if m != "CreateSnapshot" || lost {
 				return nil
 			}
 			lost = true
 			return cluster.ErrUnavailable
 		}
-		res, r := b.run(takeWith("partial: false"))
+		res, r := b.Run(takeWith("partial: false"))
 		require.NoError(t, errors.Join(res.Errors()...))
-		require.Equal(t, map[string]cluster.Result{first: cluster.Adopted}, r.outcomes())
+		require.Equal(t, map[string]cluster.Result{first: cluster.Adopted}, r.Outcomes())
 	})
 }
 
@@ -277,20 +276,20 @@ func TestSkipRed(t *testing.T) {
 	for _, version := range []string{"6.7.0", "8.19.7"} {
 		for _, dry := range []bool{false, true} {
 			b := taking(t, version)
-			b.o.DryRun = dry
-			b.c.AddIndices("logs-2026.11.02")
-			b.c.BreakIndex("logs-2026.11.02", "the disk is lost")
-			res, r := b.run(takeWith("skip_red: true"))
+			b.Options.DryRun = dry
+			b.Cluster.AddIndices("logs-2026.11.02")
+			b.Cluster.BreakIndex("logs-2026.11.02", "the disk is lost")
+			res, r := b.Run(takeWith("skip_red: true"))
 			require.NoError(t, errors.Join(res.Errors()...))
 			require.True(t, res.Actions[0].Partial)
-			require.Equal(t, map[string]cluster.Result{first: cluster.PartlyDone}, r.outcomes())
+			require.Equal(t, map[string]cluster.Result{first: cluster.PartlyDone}, r.Outcomes())
 			detail := outcomeOf(r, first).Detail
 			require.Contains(t, detail, "without 1 index that is red: logs-2026.11.02[0] is on no node (ALLOCATION_FAILED: the disk is lost)")
 			for _, way := range []string{"esnap restore --red", "wait until", "partial: true"} {
 				require.Contains(t, detail, way)
 			}
 			if !dry {
-				s, err := b.c.Snapshot(context.Background(), "r", first)
+				s, err := b.Cluster.Snapshot(context.Background(), "r", first)
 				require.NoError(t, err)
 				require.Equal(t, []string{"logs-2026.11.01"}, s.Indices)
 				require.True(t, s.Good())
@@ -299,55 +298,55 @@ func TestSkipRed(t *testing.T) {
 	}
 	t.Run("all are red", func(t *testing.T) {
 		b := taking(t, "8.19.7")
-		b.c.BreakIndex("logs-2026.11.01", "disk")
-		res, _ := b.run(takeWith("skip_red: true"))
+		b.Cluster.BreakIndex("logs-2026.11.01", "disk")
+		res, _ := b.Run(takeWith("skip_red: true"))
 		require.ErrorContains(t, errors.Join(res.Errors()...), "no index is left for the snapshot, without 1 index that is red: logs-")
-		require.Empty(t, b.c.CallsOf("CreateSnapshot"))
+		require.Empty(t, b.Cluster.CallsOf("CreateSnapshot"))
 	})
 	t.Run("none is red", func(t *testing.T) {
 		b := taking(t, "8.19.7")
-		res, r := b.run(takeWith("skip_red: true"))
+		res, r := b.Run(takeWith("skip_red: true"))
 		require.NoError(t, errors.Join(res.Errors()...))
-		require.Equal(t, map[string]cluster.Result{first: cluster.Done}, r.outcomes())
+		require.Equal(t, map[string]cluster.Result{first: cluster.Done}, r.Outcomes())
 	})
 	t.Run("what is left out is not deleted", func(t *testing.T) {
 		b := taking(t, "8.19.7")
-		b.c.AddIndex(cluster.Index{Name: "logs-2026.11.02", Created: now.AddDate(0, 0, -19)})
-		b.c.BreakIndex("logs-2026.11.02", "disk")
-		_, _ = b.run(thenDelete(takeWith("skip_red: true")))
-		require.Equal(t, []string{"logs-2026.11.02"}, b.indices())
+		b.Cluster.AddIndex(cluster.Index{Name: "logs-2026.11.02", Created: runtest.Now.AddDate(0, 0, -19)})
+		b.Cluster.BreakIndex("logs-2026.11.02", "disk")
+		_, _ = b.Run(thenDelete(takeWith("skip_red: true")))
+		require.Equal(t, []string{"logs-2026.11.02"}, b.Indices())
 	})
 	t.Run("with once_per, the second run adopts", func(t *testing.T) {
 		b := taking(t, "8.19.7")
-		b.c.AddIndices("logs-2026.11.02")
-		b.c.BreakIndex("logs-2026.11.02", "disk")
-		b.run(takeWith("skip_red: true, once_per: day"))
-		b.time.pass(time.Minute)
-		b.o.Now = now.Add(time.Minute)
-		res, r := b.run(takeWith("skip_red: true, once_per: day"))
+		b.Cluster.AddIndices("logs-2026.11.02")
+		b.Cluster.BreakIndex("logs-2026.11.02", "disk")
+		b.Run(takeWith("skip_red: true, once_per: day"))
+		b.Time.Pass(time.Minute)
+		b.Options.Now = runtest.Now.Add(time.Minute)
+		res, r := b.Run(takeWith("skip_red: true, once_per: day"))
 		require.NoError(t, errors.Join(res.Errors()...))
-		require.Equal(t, []string{first}, b.snapshots("r"))
+		require.Equal(t, []string{first}, b.Snapshots("r"))
 		require.Contains(t, outcomeOf(r, first).Detail, "this day's snapshot already exists")
 		require.True(t, res.Actions[0].Partial)
 	})
 	t.Run("one that turns red meanwhile", func(t *testing.T) {
 		b := taking(t, "8.19.7")
-		b.c.AddIndices("logs-2026.11.02")
-		b.c.SnapshotEnds = endsAs(memory.EndPartial("logs-2026.11.02"), first)
-		b.c.FaultAfter = func(m string, _ []string) error {
-			if m == "CreateSnapshot" && len(b.c.CallsOf(m)) == 1 {
-				b.c.BreakIndex("logs-2026.11.02", "disk")
+		b.Cluster.AddIndices("logs-2026.11.02")
+		b.Cluster.SnapshotEnds = endsAs(memory.EndPartial("logs-2026.11.02"), first)
+		b.Cluster.FaultAfter = func(m string, _ []string) error {
+			if m == "CreateSnapshot" && len(b.Cluster.CallsOf(m)) == 1 {
+				b.Cluster.BreakIndex("logs-2026.11.02", "disk")
 			}
 			return nil
 		}
-		res, r := b.run(takeWith("skip_red: true, retry_count: 1"))
+		res, r := b.Run(takeWith("skip_red: true, retry_count: 1"))
 		require.NoError(t, errors.Join(res.Errors()...))
-		require.Equal(t, map[string]cluster.Result{second: cluster.PartlyDone}, r.outcomes())
+		require.Equal(t, map[string]cluster.Result{second: cluster.PartlyDone}, r.Outcomes())
 	})
 }
 
-func outcomeOf(r *recorder, name string) cluster.Outcome {
-	for _, o := range of[run.Outcome](r) {
+func outcomeOf(r *runtest.Recorder, name string) cluster.Outcome {
+	for _, o := range runtest.Of[run.Outcome](r) {
 		if o.Outcome.Name == name {
 			return o.Outcome
 		}
