@@ -15,6 +15,7 @@ import (
 	"github.com/esnap/esnap/internal/check"
 	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/coverage"
+	"github.com/esnap/esnap/internal/drill"
 	"github.com/esnap/esnap/internal/job"
 	"github.com/esnap/esnap/internal/plan"
 	"github.com/esnap/esnap/internal/report"
@@ -150,7 +151,8 @@ func runCheck(c *cobra.Command, app *App, o *checkOptions, args []string) error 
 	}
 	ctx, done := job.WithDeadline(c.Context(), x.s)
 	defer done()
-	options.Drill = lastDrill(ctx, cl, options.Drill)
+	known, _ := drills(ctx, cl, false)
+	options.Drill = drill.Last(known, options.Drill)
 	r, err := check.Run(ctx, cl, options)
 	if cause := context.Cause(ctx); cause != nil && c.Context().Err() == nil {
 		return cause

@@ -141,17 +141,17 @@ func (x *session) keepDrill(ctx context.Context, cl cluster.Cluster, r *drill.Re
 	x.keep(ctx, cl, record)
 }
 
-// lastDrill is the later one of a drill and the last one in the history.
-func lastDrill(ctx context.Context, cl cluster.DocumentReader, known *drill.Result) *drill.Result {
-	text, err := history.LastDrill(ctx, cl)
-	if err != nil || text == nil { // it may not be readable with the rights of a check
-		return known
+// drills are the results of the newest drills that the history has. It may not be readable
+// with the rights of a check.
+func drills(ctx context.Context, cl cluster.DocumentReader, recent bool) (list []*drill.Result, err error) {
+	texts, err := history.Drills(ctx, cl, recent)
+	for _, text := range texts {
+		r := &drill.Result{}
+		if json.Unmarshal(text, r) == nil {
+			list = append(list, r)
+		}
 	}
-	var r drill.Result
-	if json.Unmarshal(text, &r) != nil || known != nil && !known.Time.Before(r.Time) {
-		return known
-	}
-	return &r
+	return list, err
 }
 
 func (o *drillOptions) write(x *session, r *drill.Result) error {

@@ -161,56 +161,78 @@ func (a *App) nextTimes(p *plan.Plan) {
 	}
 }
 
+// validateOptions are the flags of esnap validate.
+type validateOptions struct{ Strict bool }
+
 func newValidate(app *App) *cobra.Command {
-	var strict bool
+	o := &validateOptions{}
 	c := &cobra.Command{
-		Use: "validate FILE...", Annotations: map[string]string{advises: "yes"}, Short: "Check action files without a cluster",
+		Use: "validate FILE|FOLDER...", Annotations: map[string]string{advises: "yes"}, Short: "Check action files without a cluster",
 		Long: `Check action files without touching a cluster. Every error is shown with its
-file, line and column; files that are valid but dangerous are warned about.`,
+file, line and column; files that are valid but dangerous are warned about. A
+folder stands for its *.yml and *.yaml files.`,
 		Example: `  esnap validate action_file.yml
-  esnap validate examples/actions/*.yml
+  esnap validate conf.d/
   esnap validate --strict action_file.yml     warnings are errors`,
-		Args: wantArgs(1, -1, "one or more action files"),
-		RunE: func(c *cobra.Command, args []string) error {
-			x, err := app.open(c)
-			if err != nil {
-				return err
-			}
-			s := x.s
-			x.advise()
-			_, decided := s.Flavour()
-			bad := 0
-			for _, file := range args {
-				data, err := job.ReadFile(app.In, file)
-				if err != nil {
-					return err
-				}
-				name := job.FileName(file)
-				p, err := plan.Parse(name, data, plan.Options{Flavour: flavour.Native, Env: s.Lookup, Secret: s.Secret, LintBothGenerations: !decided, LintCuratorStrictness: s.Dialect != settings.Own})
-				if err != nil {
-					fmt.Fprintln(app.Err, err)
-					bad++
-					continue
-				}
-				for _, w := range p.Findings {
-					fmt.Fprintln(app.Err, strings.Replace(w.Error(), ": ", ": warning: ", 1))
-				}
-				if strict && len(p.Findings) > 0 {
-					bad++
-					continue
-				}
-				fmt.Fprintf(app.Out, "%s: valid, %s, %s\n", name, cluster.Count(len(p.Steps), "action"), cluster.Count(len(p.Findings), "warning"))
-				app.nextTimes(p)
-			}
-			if err := x.checkVariables(slog.LevelWarn); err != nil {
-				return err
-			}
-			if bad > 0 {
-				return &exit{2}
-			}
-			return nil
-		},
+		Args: wantArgs(1, -1, "action files, or folders with action files"),
+		RunE: func(c *cobra.Command, args []string) error { return runValidate(c, app, o, args) },
 	}
-	c.Flags().BoolVar(&strict, "strict", false, "treat warnings as errors")
+	c.Flags().BoolVar(&o.Strict, "strict", false, "treat warnings as errors")
 	return c
+}
+
+func runValidate(c *cobra.Command, app *App, o *validateOptions, args []string) error {
+	x, err := app.open(c)
+	if err != nil {
+		return err
+	}
+	files, err := filesOf(args)
+	if err != nil {
+		return err
+	}
+	x.advise()
+	bad := 0
+	for _, file := range files {
+		valid, err := o.validate(x, file)
+		if err != nil {
+			return err
+		}
+		if !valid {
+			bad++
+		}
+	}
+	if err := x.checkVariables(slog.LevelWarn); err != nil {
+		return err
+	}
+	if bad > 0 {
+		return &exit{2}
+	}
+	return nil
+}
+
+// validate says what is wrong with one file. An error means that it cannot be read.
+func (o *validateOptions) validate(x *session, file string) (valid bool, err error) {
+	data, err := job.ReadFile(x.In, file)
+	if err != nil {
+		return false, err
+	}
+	name := job.FileName(file)
+	_, decided := x.s.Flavour()
+	p, err := plan.Parse(name, data, plan.Options{Flavour: flavour.Native, Env: x.s.Lookup, Secret: x.s.Secret, LintBothGenerations: !decided,
+		LintCuratorStrictness: x.s.Dialect != settings.Own})
+	if err != nil {
+		fmt.Fprintln(x.Err, err)
+		return false, nil
+	}
+	for _, w := range p.Findings {
+		fmt.Fprintln(x.Err, strings.Replace(w.Error(), ": ", ": warning: ", 1))
+	}
+	if o.Strict && len(p.Findings) > 0 {
+		return false, nil
+	}
+	if !x.quiet {
+		fmt.Fprintf(x.Out, "%s: valid, %s, %s\n", name, cluster.Count(len(p.Steps), "action"), cluster.Count(len(p.Findings), "warning"))
+		x.nextTimes(p)
+	}
+	return true, nil
 }

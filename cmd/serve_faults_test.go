@@ -3,6 +3,7 @@ package cmd
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -19,6 +20,7 @@ import (
 	"github.com/esnap/esnap/internal/check"
 	"github.com/esnap/esnap/internal/clock"
 	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/drill"
 	"github.com/esnap/esnap/internal/es"
 	"github.com/esnap/esnap/internal/history"
 	"github.com/esnap/esnap/internal/job"
@@ -410,26 +412,122 @@ func TestFoldersWithPipes(t *testing.T) {
 	require.Equal(t, []string{filepath.Join(dir, "a.yml"), filepath.Join(dir, "c.yml")}, found)
 }
 
-// TestServeSaysHowOften: by the schedule that is used, which may be that of --schedule.
-func TestServeSaysHowOften(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "minutes.yml")
-	save(t, file, strings.Replace(everyMinute, "'* * * * *'", "'@daily'", 1))
-	c := memory.New()
-	c.AddIndices("logs-1")
+// startServer is esnap serve of one file beside a cluster in memory, with flags and their
+// values. Nothing asks the cluster but the test.
+func startServer(t *testing.T, c cluster.Cluster, file string, flags ...string) *server {
 	var out buffer
 	app := &App{Out: &out, Err: &out, Now: time.Now, Watch: clock.RealTime(), Env: only("", ""),
 		Connect: func(es.Options) (cluster.Cluster, error) { return c, nil }}
 	cmd, _, err := newRoot(app).Find([]string{"serve"})
 	require.NoError(t, err)
-	require.NoError(t, cmd.Flags().Set("schedule", "@weekly"))
+	for i := 0; i < len(flags); i += 2 {
+		require.NoError(t, cmd.Flags().Set(flags[i], flags[i+1]))
+	}
 	x, err := app.open(cmd)
 	require.NoError(t, err)
 	v := newServer(app, cmd, &serveOptions{}, x, []string{file})
 	tasks, err := v.files.first()
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
-	defer func() { cancel(); v.s.Wait() }()
+	t.Cleanup(func() { cancel(); v.s.Wait() })
 	v.s.Set(ctx, tasks)
+	return v
+}
+
+// TestServeKnowsDrills: also when many runs have come since, and whatever else is written
+// into the history.
+func TestServeKnowsDrills(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "minutes.yml")
+	save(t, file, everyMinute)
+	c := memory.New()
+	at := time.Now().Add(-24 * time.Hour)
+	put := func(command string, r *drill.Result) {
+		at = at.Add(10 * time.Second)
+		id := fmt.Sprintf("%08d", at.Unix())
+		record := history.Record{ID: history.ID(at, id), Run: id, Command: command, Started: at}
+		if r != nil {
+			r.Time, r.Run = at, id
+			text, err := json.Marshal(r)
+			require.NoError(t, err)
+			record.Drill = text
+		}
+		require.NoError(t, history.Write(t.Context(), c, record, func(s string) string { return s }))
+	}
+	of := func(index string, state drill.State) *drill.Result {
+		return &drill.Result{Copies: []drill.Copy{{Repository: "r", Snapshot: "s", Index: index, State: state, Reason: "a shard is missing"}}}
+	}
+	v := startServer(t, c, file)
+	look := func() (string, serve.Check) {
+		fresh, past, err := v.health.look(t.Context())
+		require.NoError(t, err)
+		v.health.past = past
+		var b bytes.Buffer
+		require.NoError(t, v.health.metrics(&b))
+		return b.String(), fresh.Checks["minutes"]
+	}
+	const metric = "esnap_restore_drill_success_timestamp_seconds{} "
+	text, _ := look()
+	require.NotContains(t, text, metric)
+	put("drill", of("logs-2026.11.01", drill.Passed))
+	passed := at
+	text, _ = look()
+	require.Contains(t, text, metric+fmt.Sprint(passed.Unix()))
+	for range 300 {
+		put("run", nil)
+	}
+	text, found := look()
+	require.Contains(t, text, metric+fmt.Sprint(passed.Unix()), "another job ran many times")
+	require.NotContains(t, strings.Join(found.Findings, "\n"), "drill")
+	put("drill", of("logs-2026.11.02", drill.Failed))
+	text, found = look()
+	require.Contains(t, text, metric+fmt.Sprint(passed.Unix()))
+	require.Contains(t, strings.Join(found.Findings, "\n"), "a shard is missing")
+	put("drill", &drill.Result{})
+	put("drill", of("other-2026.11.02", drill.Passed))
+	_, found = look()
+	require.Contains(t, strings.Join(found.Findings, "\n"), "a shard is missing", "the family did not pass since")
+	put("drill", of("logs-2026.11.03", drill.Passed))
+	_, found = look()
+	require.NotContains(t, strings.Join(found.Findings, "\n"), "a shard is missing")
+}
+
+// TestServeTellsTheLastCode: of the run that began last, wherever it ran.
+func TestServeTellsTheLastCode(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "minutes.yml")
+	save(t, file, everyMinute)
+	c := memory.New()
+	c.AddIndices("logs-1")
+	v := startServer(t, c, file)
+	code := func() string {
+		_, past, err := v.health.look(t.Context())
+		require.NoError(t, err)
+		v.health.past = past
+		var b bytes.Buffer
+		require.NoError(t, v.health.metrics(&b))
+		for line := range strings.Lines(b.String()) {
+			if text, is := strings.CutPrefix(line, `esnap_last_run_exit_code{policy="minutes"} `); is {
+				return strings.TrimSpace(text)
+			}
+		}
+		return ""
+	}
+	require.NoError(t, v.s.Trigger("minutes", "by hand"))
+	require.Eventually(t, func() bool { return v.s.Status()[0].Last != nil }, 10*time.Second, time.Millisecond)
+	own := fmt.Sprint(v.s.Status()[0].Last.Code)
+	require.Equal(t, own, code())
+	at := time.Now().Add(time.Second)
+	record := history.Record{ID: history.ID(at, "elsewhere"), Run: "elsewhere", Command: "run", Job: "minutes", Started: at, ExitCode: 4}
+	require.NoError(t, history.Write(t.Context(), c, record, func(s string) string { return s }))
+	require.Equal(t, "4", code(), "it was %s here", own)
+}
+
+// TestServeSaysHowOften: by the schedule that is used, which may be that of --schedule.
+func TestServeSaysHowOften(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "minutes.yml")
+	save(t, file, strings.Replace(everyMinute, "'* * * * *'", "'@daily'", 1))
+	c := memory.New()
+	c.AddIndices("logs-1")
+	v := startServer(t, c, file, "schedule", "@weekly")
 	require.NoError(t, v.s.Trigger("minutes", "by hand"))
 	require.Eventually(t, func() bool { return v.s.Status()[0].Last != nil }, 10*time.Second, time.Millisecond)
 	var b bytes.Buffer
@@ -450,16 +548,7 @@ func TestServeKnowsBesideABusyJob(t *testing.T) {
 		require.NoError(t, history.Write(t.Context(), c, history.Record{ID: history.ID(at, id), Run: id, Command: "run", Job: job, Started: at, ExitCode: code},
 			func(s string) string { return s }))
 	}
-	var out buffer
-	app := &App{Out: &out, Err: &out, Now: time.Now, Watch: clock.RealTime(), Env: only("", ""),
-		Connect: func(es.Options) (cluster.Cluster, error) { return c, nil }}
-	cmd, _, err := newRoot(app).Find([]string{"serve"})
-	require.NoError(t, err)
-	x, err := app.open(cmd)
-	require.NoError(t, err)
-	v := newServer(app, cmd, &serveOptions{}, x, []string{file})
-	_, err = v.files.first()
-	require.NoError(t, err)
+	v := startServer(t, c, file)
 	look := func() serve.Health {
 		fresh, past, err := v.health.look(t.Context())
 		require.NoError(t, err)

@@ -15,6 +15,7 @@ import (
 	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/connect"
 	"github.com/esnap/esnap/internal/coverage"
+	"github.com/esnap/esnap/internal/drill"
 	"github.com/esnap/esnap/internal/history"
 	"github.com/esnap/esnap/internal/serve"
 	"github.com/esnap/esnap/internal/tell"
@@ -36,12 +37,15 @@ type health struct {
 	asked chan struct{} // for a refresh
 
 	searched map[string]bool // jobs that were looked for in all of the history
+	drilled  bool            // drills were
 
 	mu   sync.Mutex
 	h    serve.Health
 	past []history.Record
-	last map[string]*tell.Summary // of runs here, by the name of the job
-	well map[string]time.Time     // when the last of them that went well began
+	// drills are the newest ones, the newest first.
+	drills []*drill.Result
+	last   map[string]*tell.Summary // of runs here, by the name of the job
+	well   map[string]time.Time     // when the last of them that went well began
 }
 
 // ask asks for a refresh soon.
@@ -134,7 +138,7 @@ func (h *health) look(ctx context.Context) (serve.Health, []history.Record, erro
 	past, unread := history.List(ctx, c, pastRuns) // without the right to read it there is none
 	past = h.older(ctx, c, past)
 	fresh.Past = newest(past)
-	drilled := lastDrill(ctx, c, nil)
+	drilled := drill.Last(h.drillsOf(ctx, c), nil)
 	for _, f := range h.v.files.valid() {
 		result := serve.Check{Level: check.Unknown, Findings: []string{}, Count: map[[2]string]int{}, At: h.v.app.Now()}
 		r, err := check.Run(ctx, c, check.Options{
@@ -188,6 +192,25 @@ func (h *health) older(ctx context.Context, c cluster.Cluster, past []history.Re
 	return past
 }
 
+// drillsOf are the newest drills: those that were known, and what the newest records add.
+func (h *health) drillsOf(ctx context.Context, c cluster.Cluster) []*drill.Result {
+	list, err := drills(ctx, c, h.drilled)
+	h.drilled = h.drilled || err == nil
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, r := range h.drills {
+		if !slices.ContainsFunc(list, func(o *drill.Result) bool { return o.Run == r.Run }) {
+			list = append(list, r)
+		}
+	}
+	slices.SortStableFunc(list, func(a, b *drill.Result) int { return b.Time.Compare(a.Time) })
+	h.drills = list[:min(len(list), keptDrills)]
+	return slices.Clone(h.drills)
+}
+
+// keptDrills is how many drills are kept.
+const keptDrills = 20
+
 // maxFindings is how many findings of a check are shown over HTTP.
 const maxFindings = 20
 
@@ -208,7 +231,7 @@ func newest(past []history.Record) map[string]serve.Last {
 // elsewhere.
 func (h *health) metrics(w io.Writer) error {
 	jobs := h.v.s.Status()
-	list := schedulerSamples(jobs)
+	var list []tell.Sample
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for job, c := range h.h.Checks {
@@ -219,12 +242,10 @@ func (h *health) metrics(w io.Writer) error {
 	}
 	success := map[string]time.Time{}
 	latest := map[string]*history.Record{}
-	drilled := false
+	if i := slices.IndexFunc(h.drills, (*drill.Result).OK); i >= 0 {
+		list = append(list, tell.DrillSample(h.drills[i].Time))
+	}
 	for i, r := range h.past {
-		if r.Command == history.DrillCommand && r.ExitCode == 0 && !drilled {
-			drilled = true
-			list = append(list, tell.DrillSample(r.Started))
-		}
 		if r.Job == "" {
 			continue
 		}
@@ -251,6 +272,12 @@ func (h *health) metrics(w io.Writer) error {
 			delete(success, job)
 		}
 	}
+	for i, j := range jobs {
+		if r := latest[j.Name]; r != nil && j.Last != nil && r.Started.After(j.Last.Started) { // then its exit code is the last one
+			jobs[i].Last = nil
+		}
+	}
+	list = append(list, schedulerSamples(jobs)...)
 	for job, r := range latest {
 		list = append(list, tell.PastSamples(job, r.Started, time.Duration(r.Duration)*time.Millisecond, r.ExitCode)...)
 	}

@@ -34,3 +34,27 @@ func TestValidateSaysWhereTheGenerationsDiffer(t *testing.T) {
 		require.NotContains(t, errs, warning, config)
 	}
 }
+
+// A folder stands for its action files, and -q prints only what is wrong.
+func TestValidateFolders(t *testing.T) {
+	k := newConsole(t)
+	dir := t.TempDir()
+	const valid = "actions: {1: {action: open, filters: [{filtertype: closed, exclude: false}]}}"
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "a.yml"), []byte(valid), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "b.yaml"), []byte(valid), 0o600))
+	code, out, errs := k.run("validate", dir)
+	require.Zero(t, code, errs)
+	require.Contains(t, out, "a.yml: valid")
+	require.Contains(t, out, "b.yaml: valid")
+	code, out, errs = k.run("-q", "validate", dir)
+	require.Zero(t, code, errs)
+	require.Empty(t, out)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "c.yml"), []byte("actions: 1"), 0o600))
+	code, out, errs = k.run("validate", dir)
+	require.Equal(t, 2, code)
+	require.Contains(t, out, "b.yaml: valid")
+	require.Contains(t, errs, "c.yml:1:")
+	code, _, errs = k.run("validate", t.TempDir())
+	require.Equal(t, 2, code)
+	require.Contains(t, errs, "contains no action file")
+}

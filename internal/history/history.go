@@ -23,8 +23,8 @@ const (
 	firstAmong, page, pages, ownAmong = 100, 1000, 20, 20
 	// prune is how many old records one run deletes.
 	prune = 50
-	// drillAmong is among how many records LastDrill looks.
-	drillAmong = 1000
+	// mostDrills is how many drills count.
+	mostDrills = 10
 	// maxText is the length of a text in a record that is too large.
 	maxText = 300
 )
@@ -149,16 +149,18 @@ func ID(started time.Time, run string) string {
 // DrillCommand is the command of records of drills.
 const DrillCommand = "drill"
 
-// LastDrill is the result of the last drill that is among the newest records; nil: none is.
-func LastDrill(ctx context.Context, c cluster.DocumentReader) (json.RawMessage, error) {
-	list, err := List(ctx, c, drillAmong)
-	for _, r := range list {
-		if r.Command == DrillCommand {
-			whole, err := Read(ctx, c, r.ID)
-			return whole.Drill, err
+// Drills are the results of the newest drills, at most ten, the newest first. They are looked
+// for among a great many records or, if recent is true, only among the newest ones.
+func Drills(ctx context.Context, c cluster.DocumentReader, recent bool) (drills []json.RawMessage, err error) {
+	seen := 0
+	err = search(ctx, c, []string{"summary", "told", "left"}, func(r Record) bool {
+		seen++
+		if r.Command == DrillCommand && r.Drill != nil {
+			drills = append(drills, r.Drill)
 		}
-	}
-	return nil, err
+		return len(drills) == mostDrills || recent && seen == firstAmong
+	})
+	return drills, err
 }
 
 // Write keeps a record and deletes those that are too old. Secrets are taken out of all
