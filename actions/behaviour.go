@@ -36,6 +36,8 @@ type Behaviour struct {
 	RestoreSystem bool
 	// PredictableRenames refuses rename patterns that the server may read differently.
 	PredictableRenames bool
+	// NotesRenames gives renamed copies the rule of their names as a setting.
+	NotesRenames bool
 	// EmptyRouting makes shrink empty the routing rule instead of giving the former back.
 	EmptyRouting bool
 	// Cautious adds checks that cost requests or print more than was asked for.
@@ -45,5 +47,5 @@ type Behaviour struct {
 // Own is the behaviour of esnap's own commands.
 var Own = Behaviour{
 	Stall: time.Hour, WaitForRunning: 30 * time.Minute, PartialAllowed: true, FeaturesByName: true, NameCluster: true, NumbersNames: true,
-	KeepRestored: DefaultKeep, PredictableRenames: true, Cautious: true,
+	KeepRestored: DefaultKeep, PredictableRenames: true, NotesRenames: true, Cautious: true,
 }

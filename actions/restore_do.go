@@ -174,14 +174,14 @@ func (w *restoring) start(ctx context.Context, g restore.Group) ([]restore.Item,
 		req.FeatureStates = []string{"none"} // include_global_state alone would restore all of them
 	}
 	w.settings(&req)
-	if !w.plan.KeepUntil.IsZero() && len(req.Targets) > 0 {
+	if marks := w.marks(req, g); len(marks) > 0 {
 		given := req.IndexSettings
 		if inner, ok := req.Extra["index_settings"].(map[string]any); ok {
 			given = inner
 			req.Extra = maps.Clone(req.Extra)
 			delete(req.Extra, "index_settings")
 		}
-		req.IndexSettings = map[string]any{cluster.SettingKeepUntil: keepDay(w.plan), cluster.SettingRestoredFrom: restore.From(g.Ref)}
+		req.IndexSettings = marks
 		maps.Copy(req.IndexSettings, given)
 	}
 	list := func() ([]*cluster.Index, error) {
@@ -214,6 +214,21 @@ func (w *restoring) start(ctx context.Context, g restore.Group) ([]restore.Item,
 	}
 	w.remember(ctx, before, items, err, lost)
 	return items, err
+}
+
+// marks are the settings of esnap's own that the restored indices get.
+func (w *restoring) marks(req cluster.RestoreSnapshot, g restore.Group) map[string]any {
+	marks := map[string]any{}
+	if len(req.Targets) == 0 {
+		return marks
+	}
+	if !w.plan.KeepUntil.IsZero() {
+		marks[cluster.SettingKeepUntil], marks[cluster.SettingRestoredFrom] = keepDay(w.plan), restore.From(g.Ref)
+	}
+	if w.env.Behaviour.NotesRenames && req.RenamePattern != "" {
+		marks[cluster.SettingRenamePattern], marks[cluster.SettingRenameReplacement] = req.RenamePattern, req.RenameReplacement
+	}
+	return marks
 }
 
 // lookForLost searches for a restore whose reply was lost, as long as the request can

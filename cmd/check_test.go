@@ -154,6 +154,62 @@ func TestCheck(t *testing.T) {
 		code, _, _ = k.run("check", "--max-age", "26h", "--repository", "backups")
 		require.Equal(t, 0, code)
 	})
+	t.Run("families without a file", func(t *testing.T) {
+		k := newConsole(t)
+		twentyNights(k, nil)
+		code, out, _ := k.run("check", "--max-age", "26h")
+		require.Equal(t, 0, code, out)
+		require.Contains(t, out, "family logs-*: snapshots contain all that should be in one: 5 indices")
+		k.c.AddIndex(cluster.Index{Name: "audit-2026.11.10", Created: now.AddDate(0, 0, -11)})
+		code, out, _ = k.run("check", "--max-age", "26h", "--fail-on", "warning")
+		require.Equal(t, 1, code, out)
+		require.Contains(t, out, "family audit-*: no snapshot contains any of its 1 index")
+		k.c.AddSnapshot("backups", cluster.Snapshot{Name: "logs-20261110120000", Indices: []string{"audit-2026.11.10"}, Start: now.AddDate(0, 0, -11).Add(12 * time.Hour)})
+		code, out, _ = k.run("check", "--max-age", "26h")
+		require.Equal(t, 2, code, out)
+		require.Contains(t, out, "family audit-*: no snapshot contains a complete copy of 1 of 1 index that should be in one: audit-2026.11.10")
+	})
+	t.Run("no new index for two periods", func(t *testing.T) {
+		k := newConsole(t)
+		twentyNights(k, nil)
+		for _, n := range []string{"logs-m-2026.10", "logs-m-2026.11", "logs-w-2026.w47", "logs-w-2026.w46", "logs-old-2026.11.15", "logs-old-2026.11.16"} {
+			k.c.AddIndex(cluster.Index{Name: n, Created: now.AddDate(0, 0, -40)})
+		}
+		file := k.file(nightFile)
+		_, out, _ := k.run("check", file)
+		require.Contains(t, out, "the newest index, logs-old-2026.11.16, is of 2026-11-16: no new one came for two days")
+		require.Equal(t, 1, strings.Count(out, "no new one came"), "months and weeks have periods of their own: %s", out)
+		_, out, _ = k.run("check", file, "--gaps", "ok")
+		require.NotContains(t, out, "no new one came")
+	})
+	t.Run("undated names", func(t *testing.T) {
+		k := newConsole(t)
+		k.c.AddRepository(cluster.Repository{Name: "backups", Type: "fs", Settings: map[string]string{"location": "backups"}})
+		k.c.AddIndex(cluster.Index{Name: "orders", Created: now.AddDate(0, -1, 0)})
+		k.c.AddSnapshot("backups", cluster.Snapshot{Name: "logs-20261121000000", Indices: []string{"orders"}, Start: now.Add(-time.Hour)})
+		code, out, _ := k.run("check", k.file("actions: {1: {action: snapshot, options: {repository: backups, name: 'logs-%Y%m%d%H%M%S', once_per: day}, filters: [{filtertype: none}]},"+
+			" 2: {action: delete_indices, filters: [{filtertype: pattern, kind: prefix, value: orders}]}}"))
+		require.Equal(t, 1, code, out)
+		require.Contains(t, out, "delete_indices would delete 1 index of which snapshots contain a copy, but cannot tell whether it is complete: orders")
+	})
+	t.Run("weeks on the command line", func(t *testing.T) {
+		k := newConsole(t)
+		k.c.AddIndex(cluster.Index{Name: "w-2026.46", Created: now.AddDate(0, 0, -12)})
+		k.c.AddIndex(cluster.Index{Name: "w-2026.47", Created: now.AddDate(0, 0, -5)})
+		k.c.AddSnapshot("backups", cluster.Snapshot{Name: "s-2026.11.20", Indices: []string{"w-2026.46", "w-2026.47"}, Start: now.Add(-24 * time.Hour)})
+		code, out, _ := k.run("check", "--max-age", "26h", "--index", "w-%G.%V", "--days", "10")
+		require.Equal(t, 0, code, out)
+		require.Contains(t, out, "days w-%G.%V: 1 of 2 weeks are in snapshots; 1 not due yet")
+	})
+	t.Run("hours on the command line", func(t *testing.T) {
+		k := newConsole(t)
+		at := now.Truncate(time.Hour)
+		for h := range 5 {
+			k.c.AddIndex(cluster.Index{Name: at.Add(-time.Duration(h) * time.Hour).Format("h-2006.01.02.15"), Created: at.Add(-time.Duration(h) * time.Hour)})
+		}
+		_, out, _ := k.run("check", "--max-age", "26h", "--index", "h-%Y.%m.%d.%H", "--days", "1", "-o", "csv")
+		require.Contains(t, out, "h-"+at.Format("2006.01.02.15")+",pending,true")
+	})
 	t.Run("days on the command line", func(t *testing.T) {
 		k := newConsole(t)
 		twentyNights(k, nil)
@@ -243,6 +299,38 @@ func TestAttestation(t *testing.T) {
 	require.Equal(t, 0, code, out)
 	require.True(t, strings.HasPrefix(out, "ESNAP OK: 3 attestations verified, 0 errors\n"), out)
 
+	// A run that is killed between the copy and the new document loses nothing.
+	last, err := os.ReadFile(proof)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(proof+".000003", last, 0o644))
+	code, out = verify()
+	require.Equal(t, 0, code, out)
+	require.True(t, strings.HasPrefix(out, "ESNAP OK: 3 attestations verified, 0 errors\n"), out)
+	require.NoError(t, os.Remove(proof+".000003"))
+
+	// A day whose index a drill restored rests on that.
+	state := filepath.Join(dir, "state.json")
+	code, out, errs := k.run("drill", "--state", state)
+	require.Equal(t, 0, code, out+errs)
+	other := filepath.Join(dir, "drilled.json")
+	code, out, errs = k.run("check", file, "--state", state, "--attest", other, "--signing-key-file", secret)
+	require.Equal(t, 0, code, out+errs)
+	drilled, err := os.ReadFile(other)
+	require.NoError(t, err)
+	var document struct {
+		Document struct {
+			Days map[string][]struct{ Index, Basis string }
+		}
+	}
+	require.NoError(t, json.Unmarshal(drilled, &document))
+	for _, d := range document.Document.Days["logs-%Y.%m.%d"] {
+		want := "listed"
+		if d.Index == logsOf(2) {
+			want = "drill"
+		}
+		require.Equal(t, want, d.Basis, d.Index)
+	}
+
 	second := proof + ".000002"
 	data, err := os.ReadFile(second)
 	require.NoError(t, err)
@@ -255,7 +343,7 @@ func TestAttestation(t *testing.T) {
 	require.Contains(t, out, "number 3 follows number 1: documents are missing")
 	require.NoError(t, os.Remove(proof))
 	require.NoError(t, os.Rename(proof+".000001", proof)) // somebody goes back, and writes another second one
-	code, out, errs := k.run("check", file, "--attest", proof, "--signing-key-file", secret)
+	code, out, errs = k.run("check", file, "--state", state, "--attest", proof, "--signing-key-file", secret)
 	require.Equal(t, 0, code, out+errs)
 	require.NoError(t, os.WriteFile(second, data, 0o600))
 	_, out = verify()

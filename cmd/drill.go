@@ -36,10 +36,10 @@ func newDrill(app *App) *cobra.Command {
 	o := &drillOptions{}
 	c := &cobra.Command{
 		Use: "drill [FILE]", Short: "Restore some indices for a test, and remove them again",
-		Long: `Restore the newest ended index of each family from the newest good snapshot of
-each series, under another name and without replicas. Compare the documents with
+		Long: `Restore the newest ended index of each family in each repository from the newest
+good snapshot, under another name and without replicas. Compare the documents with
 the index in the cluster, where there is one. Then remove the copies, also after
-a signal. Copies of a drill that was killed are removed by the next one.`,
+a signal. Copies of a drill that was killed are removed by a later one.`,
 		Example: `  esnap drill
   esnap drill action_file.yml --sample 5 --state /var/lib/esnap/state.json`,
 		Args: wantArgs(0, 1, "at most one action file"),

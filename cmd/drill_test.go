@@ -45,6 +45,19 @@ func TestDrill(t *testing.T) {
 		require.Len(t, saved.Drill.Copies, 1)
 		require.NotEmpty(t, saved.Seen)
 	})
+	t.Run("each repository", func(t *testing.T) {
+		k := newConsole(t)
+		twentyNights(k, nil)
+		k.c.AddSnapshot("s3", cluster.Snapshot{Name: "logs-20261120030000", Indices: []string{logsOf(3), logsOf(2)}, Start: now.AddDate(0, 0, -1)})
+		k.c.AddSnapshot("s3", cluster.Snapshot{Name: "hourly-20261121003000", Indices: []string{logsOf(2)}, Start: now.Add(-time.Hour)})
+		before := indices(k)
+		code, out, errs := k.run("drill")
+		require.Equal(t, 0, code, out+errs)
+		require.Regexp(t, logsOf(2)+` +backups/logs-20261121005908 +passed `, out)
+		require.Regexp(t, logsOf(2)+` +s3/hourly-20261121003000 +passed `, out)
+		require.Equal(t, 2, strings.Count(out, "passed"), out)
+		require.Equal(t, before, indices(k))
+	})
 	t.Run("the history keeps it, and a check finds it there", func(t *testing.T) {
 		k := newConsole(t)
 		k.env["ESNAP_HISTORY"] = "true"
@@ -113,7 +126,8 @@ func TestDrill(t *testing.T) {
 	t.Run("what a killed drill left is removed, by its mark and not by its name", func(t *testing.T) {
 		k := newConsole(t)
 		twentyNights(k, nil)
-		k.c.AddIndex(cluster.Index{Name: "esnap-drill-left", Settings: map[string]string{cluster.SettingDrill: "another run"}})
+		k.c.AddIndex(cluster.Index{Name: "esnap-drill-left", Created: now.Add(-3 * time.Hour), Settings: map[string]string{cluster.SettingDrill: "another run"}})
+		k.c.AddIndex(cluster.Index{Name: "esnap-drill-" + logsOf(2), Created: now.Add(-time.Hour), Settings: map[string]string{cluster.SettingDrill: "a run that may go on"}})
 		k.c.AddIndex(cluster.Index{Name: "esnap-drill-mine"})
 		code, out, _ := k.run("drill", "-n")
 		require.Equal(t, 0, code)
@@ -124,6 +138,7 @@ func TestDrill(t *testing.T) {
 		require.Contains(t, out, "removed from an earlier drill: esnap-drill-left")
 		require.NotContains(t, indices(k), "esnap-drill-left")
 		require.Contains(t, indices(k), "esnap-drill-mine")
+		require.Contains(t, indices(k), "esnap-drill-"+logsOf(2), "another drill may be comparing it")
 	})
 	t.Run("copies are in no other action", func(t *testing.T) {
 		k := newConsole(t)

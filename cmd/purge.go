@@ -19,6 +19,7 @@ import (
 	"github.com/esnap/esnap/internal/drill"
 	"github.com/esnap/esnap/internal/flavour"
 	"github.com/esnap/esnap/internal/plan"
+	"github.com/esnap/esnap/internal/rename"
 	"github.com/esnap/esnap/internal/report"
 	"github.com/esnap/esnap/internal/run"
 	"github.com/esnap/esnap/internal/settings"
@@ -41,6 +42,8 @@ type purge struct {
 	Drills  []string `json:"drill_copies,omitempty"`
 	// Snapshots contain one of the names, by repository.
 	Snapshots map[string][]string `json:"snapshots"`
+	// Similar are other indices with such a name in theirs: they are kept.
+	Similar []string `json:"similar_names_kept,omitempty"`
 	// Lost are other indices whose last copy is in these snapshots, and that the cluster no
 	// longer has.
 	Lost    []string `json:"lost_with_them"`
@@ -182,17 +185,17 @@ func planPurge(ctx context.Context, x *session, cl cluster.Cluster, names []stri
 		return nil, nil, err
 	}
 	live := map[string]bool{}
-	copyOf := func(i *cluster.Index) bool {
-		return slices.ContainsFunc(names, func(n string) bool { return i.Name == n || i.RestoredFrom != "" && strings.HasSuffix(i.Name, n) })
-	}
 	for _, i := range indices {
 		switch {
-		case i.Drill != "" && slices.ContainsFunc(names, func(n string) bool { return i.Name == drill.Prefix+n }):
+		case i.Drill != "" && copyOf(i, names):
 			p.Drills = append(p.Drills, i.Name)
-		case copyOf(i):
+		case slices.Contains(names, i.Name), copyOf(i, names):
 			p.Indices = append(p.Indices, i.Name)
 		default:
 			live[i.Name] = true
+			if slices.ContainsFunc(names, func(n string) bool { return strings.Contains(i.Name, n) }) {
+				p.Similar = append(p.Similar, i.Name)
+			}
 		}
 	}
 	repositories, err := cl.Repositories(ctx)
@@ -223,6 +226,18 @@ func planPurge(ctx context.Context, x *session, cl cluster.Cluster, names []stri
 	}
 	p.Lost = lostWith(doomed, others, names, live)
 	return p, p.steps(), nil
+}
+
+// copyOf reports whether an index is a renamed copy of one of the names, restored by esnap.
+func copyOf(i *cluster.Index, names []string) bool {
+	if i.Renamed.Pattern == "" {
+		return false
+	}
+	rule, err := rename.Compile(i.Renamed.Pattern, i.Renamed.Replacement)
+	return err == nil && slices.ContainsFunc(names, func(n string) bool {
+		name, err := rule.Apply(n)
+		return err == nil && name == i.Name && name != n
+	})
 }
 
 // lostWith are the other indices of which only the doomed snapshots have a copy without
@@ -283,6 +298,9 @@ func (p *purge) write(x *session) {
 		for _, f := range report.Families(p.Snapshots[r]) {
 			terminal.Fprintf(x.Out, "  delete from repository %s: %s\n", r, f.Line())
 		}
+	}
+	if len(p.Similar) > 0 {
+		terminal.Fprintf(x.Out, "not deleted, although the names are similar: %s; if one is a copy, name it as well\n", strings.Join(p.Similar, ", "))
 	}
 	if len(p.Lost) > 0 {
 		terminal.Fprintf(x.Out, "%s also lost, because no other snapshot contains a copy:\n", cluster.CountAre(len(p.Lost), "index"))

@@ -16,8 +16,14 @@ func TestPurge(t *testing.T) {
 		k := newConsole(t)
 		twentyNights(k, nil)
 		k.c.AddSnapshot("other", cluster.Snapshot{Name: "o-1", Indices: []string{logsOf(9), "only-there"}, Start: now.AddDate(0, 0, -2)})
-		k.c.AddIndex(cluster.Index{Name: "restored-" + logsOf(9), Settings: map[string]string{cluster.SettingRestoredFrom: "backups/x"}})
-		k.c.AddIndex(cluster.Index{Name: "esnap-drill-" + logsOf(9), Settings: map[string]string{cluster.SettingDrill: "run"}})
+		k.c.AddIndex(cluster.Index{Name: "restored-" + logsOf(9), Settings: map[string]string{
+			cluster.SettingRenamePattern: "^(.+)$", cluster.SettingRenameReplacement: "restored-$1"}})
+		k.c.AddIndex(cluster.Index{Name: "back-" + logsOf(9)[len(logsOf(9))-2:] + "-x", Settings: map[string]string{
+			cluster.SettingRenamePattern: "^logs-.+(..)$", cluster.SettingRenameReplacement: "back-$1-x"}})
+		k.c.AddIndex(cluster.Index{Name: "app-" + logsOf(9), Settings: map[string]string{
+			cluster.SettingRenamePattern: "^x-(.+)$", cluster.SettingRenameReplacement: "$1", cluster.SettingRestoredFrom: "backups/x"}})
+		k.c.AddIndex(cluster.Index{Name: "esnap-drill-" + logsOf(9), Settings: map[string]string{
+			cluster.SettingDrill: "run", cluster.SettingRenamePattern: "^(.+)$", cluster.SettingRenameReplacement: "esnap-drill-$1"}})
 		return k
 	}
 	holding := func(k *console) (n int) {
@@ -37,6 +43,8 @@ func TestPurge(t *testing.T) {
 	code, out, errs := k.run("purge", logsOf(9), "-n")
 	require.Equal(t, 0, code, errs)
 	require.Contains(t, out, "delete the index restored-"+logsOf(9))
+	require.Contains(t, out, "delete the index back-"+logsOf(9)[len(logsOf(9))-2:]+"-x")
+	require.Contains(t, out, "not deleted, although the names are similar: app-"+logsOf(9)+"; if one is a copy, name it as well")
 	require.Contains(t, out, "delete the copy of a drill esnap-drill-"+logsOf(9))
 	require.Contains(t, out, "delete from repository other: o-1")
 	require.Contains(t, out, "1 index is also lost, because no other snapshot contains a copy:\n  only-there")
@@ -56,7 +64,7 @@ func TestPurge(t *testing.T) {
 	require.Zero(t, holding(k))
 	list, err := k.c.Indices(context.Background())
 	require.NoError(t, err)
-	require.Len(t, list, 8)
+	require.Len(t, list, 9, "app-… is not a copy")
 	data, err := os.ReadFile(record)
 	require.NoError(t, err)
 	require.Contains(t, string(data), `"reason": "case 4711"`)

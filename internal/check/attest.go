@@ -16,6 +16,8 @@ import (
 	"path/filepath"
 	"slices"
 	"time"
+
+	"github.com/esnap/esnap/internal/drill"
 )
 
 // Attestation is a signed record of a check. Each contains the hash of the one before.
@@ -50,8 +52,8 @@ type AttestedRepository struct {
 // AttestedDay is a day, and what its state rests on.
 type AttestedDay struct {
 	Day
-	Basis string `json:"basis"`      // listed: the cluster's listing says so
-	Date  string `json:"basis_date"` // when it was listed
+	Basis string `json:"basis"`      // listed: the cluster's listing says so; drill: the index was restored
+	Date  string `json:"basis_date"` // when that was
 }
 
 const attestationType = "esnap attestation 1"
@@ -75,7 +77,11 @@ func Attest(r *Report, version, file string, key ed25519.PrivateKey) (number int
 	}
 	for _, c := range r.Calendars {
 		for _, d := range c.Days {
-			a.Days[c.Pattern] = append(a.Days[c.Pattern], AttestedDay{d, "listed", r.Now.UTC().Format(time.RFC3339)})
+			basis, date := "listed", r.Now
+			if r.drilled(d.Index) {
+				basis, date = "drill", r.Drill.Time
+			}
+			a.Days[c.Pattern] = append(a.Days[c.Pattern], AttestedDay{d, basis, date.UTC().Format(time.RFC3339)})
 		}
 	}
 	switch before, hash, err := readAttestation(file, nil); {
@@ -84,7 +90,7 @@ func Attest(r *Report, version, file string, key ed25519.PrivateKey) (number int
 		return 0, "", fmt.Errorf("the attestation before, %s: %w", file, err)
 	default:
 		a.Number, a.Previous = before.Number+1, hash
-		if err := os.Rename(file, numbered(file, before.Number)); err != nil {
+		if err := keep(file, numbered(file, before.Number)); err != nil {
 			return 0, "", err
 		}
 	}
@@ -97,11 +103,38 @@ func Attest(r *Report, version, file string, key ed25519.PrivateKey) (number int
 	if err != nil {
 		return 0, "", err
 	}
-	temporary := file + ".new"
-	if err := os.WriteFile(temporary, append(data, '\n'), 0o644); err != nil {
-		return 0, "", err
+	return a.Number, sum(document), replace(file, append(data, '\n'))
+}
+
+// drilled reports whether an index passed in the last drill.
+func (r *Report) drilled(index string) bool {
+	return r.Drill != nil && slices.ContainsFunc(r.Drill.Copies, func(c drill.Copy) bool { return c.Index == index && c.State == drill.Passed })
+}
+
+// keep copies an attestation beside the place where the next one will be. The original
+// remains until then: if esnap is killed in between, the chain goes on.
+func keep(file, copied string) error {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return err
 	}
-	return a.Number, sum(document), os.Rename(temporary, file)
+	switch there, err := os.ReadFile(copied); {
+	case err == nil && bytes.Equal(there, data): // by a run that was killed
+		return nil
+	case err == nil:
+		return fmt.Errorf("%s is another attestation of that number", copied)
+	case !errors.Is(err, fs.ErrNotExist):
+		return err
+	}
+	return replace(copied, data)
+}
+
+// replace writes a file in one step.
+func replace(file string, data []byte) error {
+	if err := os.WriteFile(file+".new", data, 0o644); err != nil {
+		return err
+	}
+	return os.Rename(file+".new", file)
 }
 
 // numbered is the name under which an attestation is kept.
@@ -163,6 +196,8 @@ func VerifyAttestations(files []string, key ed25519.PublicKey) (verified []strin
 		list = append(list, document{a, f, hash})
 	}
 	slices.SortStableFunc(list, func(a, b document) int { return a.Number - b.Number })
+	// A run that was killed leaves a copy of the last one.
+	list = slices.CompactFunc(list, func(a, b document) bool { return a.Number == b.Number && a.hash == b.hash })
 	for n, d := range list {
 		verified = append(verified, fmt.Sprintf("%s: number %d of %s, %s, sha256 %s", d.file, d.Number, d.Created.Format(time.RFC3339), d.Level, d.hash))
 		switch {

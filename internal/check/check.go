@@ -104,6 +104,8 @@ type Report struct {
 	Findings     []Finding
 	Calendars    []Calendar
 	Repositories []Repository
+	// Drill is the last drill; nil: not known.
+	Drill *drill.Result
 	// Seen are the indices that this check saw, in snapshots or in the cluster.
 	Seen map[string]bool
 }
@@ -122,11 +124,12 @@ type checker struct {
 	live         map[string]*cluster.Index
 	repositories []Repository
 	report       *Report
+	aged         map[string]bool // families whose newest index was found to be old
 }
 
 // Run checks a cluster. An error means that it could not be read at all.
 func Run(ctx context.Context, c cluster.Cluster, o Options) (*Report, error) {
-	k := &checker{Options: o, c: c, live: map[string]*cluster.Index{}, report: &Report{Now: o.Now, Seen: map[string]bool{}}}
+	k := &checker{Options: o, c: c, live: map[string]*cluster.Index{}, aged: map[string]bool{}, report: &Report{Now: o.Now, Drill: o.Drill, Seen: map[string]bool{}}}
 	var err error
 	if k.report.Server, err = c.Server(ctx); err != nil {
 		return nil, err
@@ -144,6 +147,7 @@ func Run(ctx context.Context, c cluster.Cluster, o Options) (*Report, error) {
 		k.unselected()
 	} else if o.MaxAge > 0 {
 		k.everySeries()
+		k.everyFamily()
 	} else if len(o.Indices) == 0 {
 		k.add(Unknown, "series", "", "nothing says how old a snapshot may be", "give the action file that runs at night, or --max-age")
 	}
@@ -152,6 +156,9 @@ func Run(ctx context.Context, c cluster.Cluster, o Options) (*Report, error) {
 		for _, pattern := range o.Indices {
 			k.calendar(k.days(pattern, lives, o.Now.AddDate(0, 0, -o.Days), true))
 		}
+	}
+	if o.Plan != nil || o.MaxAge > 0 {
+		k.stale()
 	}
 	k.operations(ctx)
 	k.locks(ctx)
@@ -300,8 +307,15 @@ func (k *checker) locks(ctx context.Context) {
 	if err != nil {
 		return // they may not be readable with the rights of a check
 	}
+	if len(list) == 0 {
+		return
+	}
+	now, err := k.c.Clock(ctx) // locks are renewed by it
+	if err != nil {
+		now = k.Now
+	}
 	for _, h := range list {
-		if h.Stale(k.Now) {
+		if h.Stale(now) {
 			k.add(Warning, "lock", h.Name, "was left behind by a run that was killed: "+h.String(), "esnap lock release "+h.Name+" frees it; the next run takes it over by itself")
 		}
 	}

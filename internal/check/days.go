@@ -2,7 +2,6 @@ package check
 
 import (
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/esnap/esnap/actions"
@@ -59,6 +58,9 @@ func (s State) Mark() string {
 type Calendar struct {
 	Pattern string `json:"index"`
 	Days    []Day  `json:"days"`
+
+	unit   string // what a period of the name is called
+	newest spell  // of the cluster
 }
 
 // Day is one day of a family. Copies are its copies in snapshots, Complete those that
@@ -102,32 +104,85 @@ func (k *checker) lives(repositories []Repository) map[string][]coverage.Life {
 	return lives
 }
 
+// spell is a period of a name with tokens: as long as the name stays the same.
+type spell struct {
+	name string
+	dates.Span
+}
+
+// spells are the periods of a name with tokens, from one time until another, in UTC: by the
+// hour if the name has hours.
+func spells(pattern string, from, to time.Time) []spell {
+	day := from.UTC().Truncate(24 * time.Hour)
+	step := func(t time.Time) time.Time { return t.AddDate(0, 0, 1) }
+	if strftime.Render(pattern, day) != strftime.Render(pattern, day.Add(time.Hour)) {
+		step = func(t time.Time) time.Time { return t.Add(time.Hour) }
+	}
+	var list []spell
+	for t := day; ; t = step(t) {
+		name := strftime.Render(pattern, t)
+		last := len(list) - 1
+		if last >= 0 && name == list[last].name {
+			if t.Sub(list[last].Start) > 400*24*time.Hour { // the name has no tokens
+				list[last].End = t
+				return list
+			}
+			continue
+		}
+		if last >= 0 {
+			list[last].End = t
+		} else { // the first one may have begun before
+			for before := t.AddDate(0, 0, -1); strftime.Render(pattern, before) == name && day.Sub(before) < 400*24*time.Hour; before = before.AddDate(0, 0, -1) {
+				t = before
+			}
+			list = append(list, spell{name: name, Span: dates.Span{Start: t}})
+			t = day
+			continue
+		}
+		if t.After(to) {
+			return list
+		}
+		list = append(list, spell{name: name, Span: dates.Span{Start: t}})
+	}
+}
+
+// last is the end of a period in that time zone of the rules in which it ends last.
+func (k *checker) last(end time.Time) time.Time {
+	latest := end
+	for _, zone := range k.Rules.Zones {
+		if local := time.Date(end.Year(), end.Month(), end.Day(), end.Hour(), 0, 0, 0, zone); local.After(latest) {
+			latest = local
+		}
+	}
+	return latest
+}
+
 // days makes the calendar of a name with tokens, from a time until today. Unless all is
 // true it begins with the first day that is known.
 func (k *checker) days(pattern string, lives map[string][]coverage.Life, from time.Time, all bool) Calendar {
 	c := Calendar{Pattern: pattern}
 	began := all
-	last := ""
-	for t := from.UTC().Truncate(24 * time.Hour); !t.After(k.Now.UTC()); t = t.AddDate(0, 0, 1) {
-		name := strftime.Render(pattern, t)
-		if name == last { // the pattern has longer periods
-			continue
-		}
-		last = name
-		d := k.day(name, t, lives[name])
+	for _, p := range spells(pattern, from, k.Now) {
+		d := k.day(p, lives[p.name])
+		c.unit = unit(p.Span)
 		began = began || d.State != NoIndex
-		if !began || d.State == NoIndex && k.Now.Sub(t) < 48*time.Hour { // it may still come
+		if !began || d.State == NoIndex && k.Now.Sub(p.Start) < 48*time.Hour { // it may still come
 			continue
 		}
 		c.Days = append(c.Days, d)
+		if d.Live {
+			c.newest = p
+		}
 	}
 	return c
 }
 
-func (k *checker) day(name string, t time.Time, lives []coverage.Life) Day {
-	d := Day{Date: t.Format("2006-01-02"), Index: name}
-	i := k.live[name]
+// day judges the index of one period.
+func (k *checker) day(p spell, lives []coverage.Life) Day {
+	d := Day{Date: p.Start.Format("2006-01-02"), Index: p.name}
+	i := k.live[p.name]
 	d.Live = i != nil && i.Mount == nil
+	end := k.last(p.End)
 	var complete, whole *cluster.Snapshot
 	numbers := map[int]bool{}
 	for _, l := range lives {
@@ -135,7 +190,7 @@ func (k *checker) day(name string, t time.Time, lives []coverage.Life) Day {
 		for _, c := range l.Copies {
 			d.Copies++
 			switch {
-			case c.Complete():
+			case c.Complete() || c.Whole && !c.Snapshot.Start.Before(end.Add(k.Rules.Settle)):
 				d.Complete++
 				if complete == nil || c.Snapshot.Start.After(complete.Start) {
 					complete = c.Snapshot
@@ -148,8 +203,7 @@ func (k *checker) day(name string, t time.Time, lives []coverage.Life) Day {
 		}
 	}
 	d.Others = max(len(numbers)-1, 0)
-	_, end, dated := dates.Period(name)
-	due := !dated || k.Now.After(end.Add(k.Rules.Settle+k.interval()+k.Grace))
+	due := k.Now.After(end.Add(k.Rules.Settle + k.interval() + k.Grace))
 	switch {
 	case complete != nil:
 		d.Newest, d.State = complete.Repository+"/"+complete.Name, Held
@@ -162,7 +216,7 @@ func (k *checker) day(name string, t time.Time, lives []coverage.Life) Day {
 		d.State = Overdue
 	case d.Copies > 0:
 		d.State = Incomplete
-	case k.Seen[name]:
+	case k.Seen[p.name]:
 		d.State = Lost
 	default:
 		d.State = NoIndex
@@ -208,7 +262,7 @@ func (k *checker) calendar(c Calendar) {
 		level = level.Worse(d.State.grade(k.GapsOK))
 	}
 	held := count[Held] + count[HeldLive]
-	text := fmt.Sprintf("%d of %d days are in snapshots", held, len(c.Days))
+	text := fmt.Sprintf("%d of %d %ss are in snapshots", held, len(c.Days), c.unit)
 	if len(c.Days) == 0 {
 		k.add(Unknown, "days", c.Pattern, "no index of that name is in the cluster or in a snapshot", "")
 		return
@@ -219,18 +273,7 @@ func (k *checker) calendar(c Calendar) {
 		}
 	}
 	k.add(level, "days", c.Pattern, text, "")
-	k.newest(c)
-}
-
-// newest warns of a family without a new index for two days.
-func (k *checker) newest(c Calendar) {
-	for _, d := range slices.Backward(c.Days) {
-		if !d.Live {
-			continue
-		}
-		if t, err := time.Parse("2006-01-02", d.Date); err == nil && k.Now.Sub(t) > 3*24*time.Hour {
-			k.add(Warning, "family", c.Pattern, "the newest index, "+d.Index+", is of "+d.Date+": no new one came for two days", "")
-		}
-		return
+	if c.newest.name != "" {
+		k.old(c.Pattern, c.newest.name, c.newest.Span)
 	}
 }

@@ -12,7 +12,6 @@ import (
 
 	"github.com/esnap/esnap/actions"
 	"github.com/esnap/esnap/internal/cluster"
-	"github.com/esnap/esnap/internal/coverage"
 	"github.com/esnap/esnap/internal/dates"
 	"github.com/esnap/esnap/internal/plan"
 	"github.com/esnap/esnap/internal/run"
@@ -123,10 +122,13 @@ func (k *checker) deletions(ctx context.Context) error {
 		if err != nil && len(sel.Selected) == 0 {
 			continue // nothing is selected, or the action would fail
 		}
-		var lacking, kept []string
+		var lacking, unsure, kept []string
 		for _, i := range cluster.Of[*cluster.Index](sel.Selected) {
-			if !k.held(i) {
+			switch k.copies(i) {
+			case noCopy:
 				lacking = append(lacking, i.Name)
+			case aCopy:
+				unsure = append(unsure, i.Name)
 			}
 		}
 		for _, sp := range sel.Spared {
@@ -138,6 +140,9 @@ func (k *checker) deletions(ctx context.Context) error {
 		case len(lacking) > 0:
 			k.add(Critical, "action", s.ID, fmt.Sprintf("%s would delete %s of which no snapshot contains a complete copy: %s", s.Kind, cluster.Count(len(lacking), "index"), few(lacking)),
 				"require_snapshot in the action keeps them")
+		case len(unsure) > 0:
+			k.add(Warning, "action", s.ID, fmt.Sprintf("%s would delete %s of which snapshots contain a copy, but cannot tell whether it is complete: %s", s.Kind,
+				cluster.Count(len(unsure), "index"), few(unsure)), "require_snapshot in the action keeps them")
 		case len(kept) > 0:
 			k.add(Warning, "action", s.ID, fmt.Sprintf("%s is waiting for copies of %s: %s", s.Kind, cluster.Count(len(kept), "index"), few(kept)), "")
 		case len(sel.Selected) > 0:
@@ -145,12 +150,6 @@ func (k *checker) deletions(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// held reports whether some repository has a complete copy of an index. Without a known
-// end of what is written to it, any whole copy counts.
-func (k *checker) held(i *cluster.Index) bool {
-	return slices.ContainsFunc(k.repositories, func(r Repository) bool { return len(coverage.Enough(i, r.Snapshots, k.live, k.Rules)) > 0 })
 }
 
 func few(names []string) string {
@@ -206,15 +205,8 @@ func patterns(snapshots []*cluster.Snapshot, live []*cluster.Index, p *plan.Plan
 
 // unselected warns of families of indices that no snapshot action of the file selects.
 func (k *checker) unselected() {
-	var users []*cluster.Index
-	for _, i := range k.indices {
-		foreign := i.Mount != nil || i.RestoredFrom != "" || i.Drill != "" || !i.KeepUntil().IsZero()
-		if !i.System && !i.Hidden && !cluster.IsOwn(i.Name) && !foreign {
-			users = append(users, i)
-		}
-	}
 	families := map[string]int{}
-	for _, i := range k.Plan.NeverSaved(users) {
+	for _, i := range k.Plan.NeverSaved(k.users()) {
 		families[series.Family(i.Name)]++
 	}
 	for _, f := range slices.Sorted(maps.Keys(families)) {

@@ -35,6 +35,7 @@ type Index struct {
 	// the last day of its protection, as the restore request set them. Both are removed
 	// when the alias has replaced them.
 	RestoredFrom, KeepMark string
+	Renamed                Renamed  // how a restore named it, if not by the name in the snapshot
 	Drill                  string   // the run that restored it for a drill: a copy that is to be removed
 	Blocks                 []string // that keep it from being changed: read_only, write, …; sorted
 
@@ -46,6 +47,10 @@ type Index struct {
 
 	Assumed bool // it exists only by the assumed effect of a dry run
 }
+
+// Renamed is the rule by which a restore named an index; empty: it was not renamed, or not
+// by esnap.
+type Renamed struct{ Pattern, Replacement string }
 
 // Mount is the snapshot that an index is mounted from (searchable snapshots).
 type Mount struct{ Repository, Snapshot, UUID string }
@@ -85,10 +90,15 @@ const (
 	SettingRestoredFrom = "index.routing.allocation.exclude.esnap_restored_from"
 	// SettingDrill is the id of the drill that restored a copy, which it removes again.
 	SettingDrill = "index.routing.allocation.exclude.esnap_drill"
+	// SettingRenamePattern and SettingRenameReplacement are the rule by which a restore named
+	// a copy: with it esnap purge finds the copies of an index.
+	SettingRenamePattern     = "index.routing.allocation.exclude.esnap_rename_pattern"
+	SettingRenameReplacement = "index.routing.allocation.exclude.esnap_rename_replacement"
 )
 
 // ReadSettings reads what a listing needs from an index's settings, flat names and text.
 func (i *Index) ReadSettings(s map[string]string) {
+	i.Renamed = Renamed{s[SettingRenamePattern], s[SettingRenameReplacement]}
 	i.KeepMark, i.RestoredFrom, i.Drill = s[SettingKeepUntil], s[SettingRestoredFrom], s[SettingDrill]
 	switch s["index.store.type"] {
 	case "snapshot":

@@ -59,7 +59,8 @@ type Result struct {
 	Run    string    `json:"run_id"`
 	Time   time.Time `json:"time"`
 	Copies []Copy    `json:"copies"`
-	// Removed are copies of an earlier drill that were still there.
+	// Removed are copies of an earlier drill that were still there. Those that are not older
+	// than a drill may take are kept: their drill may be running.
 	Removed []string `json:"removed,omitempty"`
 	// Left are copies that could not be removed.
 	Left []string `json:"left,omitempty"`
@@ -140,7 +141,7 @@ func Run(ctx context.Context, c cluster.Cluster, o Options) (*Result, error) {
 		d.live[i.Name] = i
 	}
 	if !o.DryRun {
-		d.r.Removed = d.remove(ctx, func(i *cluster.Index) bool { return i.Drill != "" })
+		d.r.Removed = d.remove(ctx, func(i *cluster.Index) bool { return i.Drill != "" && o.Now.Sub(i.Created) > wait })
 	}
 	snapshots, err := d.snapshots(ctx)
 	if err != nil {
@@ -192,8 +193,8 @@ func (d *driller) snapshots(ctx context.Context) ([]*cluster.Snapshot, error) {
 	return list, nil
 }
 
-// choose picks the indices: the newest one of each family that has ended, from the newest
-// good snapshot of each series; or some by chance from all good snapshots.
+// choose picks the indices: in each repository the newest one of each family that has ended,
+// from the newest good snapshot of a series; or some by chance from all good snapshots.
 func (d *driller) choose(snapshots []*cluster.Snapshot) []Copy {
 	of := series.Of(nil)
 	newest := map[string]*cluster.Snapshot{}
@@ -223,22 +224,25 @@ func (d *driller) choose(snapshots []*cluster.Snapshot) []Copy {
 		rand.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
 		return all[:min(d.Sample, len(all))]
 	}
-	var chosen []Copy
-	families := map[string]bool{}
+	best := map[[2]string]Copy{} // by repository and family
+	var order [][2]string
 	for _, key := range keys {
 		s := newest[key]
-		best := map[string]string{}
 		for _, i := range s.Indices {
-			if d.usable(i, s) {
-				best[series.Family(i)] = max(best[series.Family(i)], i)
+			f := [2]string{s.Repository, series.Family(i)}
+			b, known := best[f]
+			if !d.usable(i, s) || known && (i < b.Index || i == b.Index && !s.Start.After(b.snapshot.Start)) {
+				continue
 			}
-		}
-		for _, i := range s.Indices {
-			if best[series.Family(i)] == i && !families[series.Family(i)] {
-				families[series.Family(i)] = true
-				chosen = append(chosen, d.of(i, s))
+			if !known {
+				order = append(order, f)
 			}
+			best[f] = d.of(i, s)
 		}
+	}
+	var chosen []Copy
+	for _, f := range order {
+		chosen = append(chosen, best[f])
 	}
 	return chosen
 }
@@ -299,16 +303,12 @@ func (d *driller) fit(ctx context.Context, chosen []Copy) error {
 // copy restores one index, compares it, and leaves it to be removed.
 func (d *driller) copy(ctx context.Context, c *Copy) {
 	began := d.Watch.Elapsed()
-	c.target = Prefix + c.Index
-	if _, taken := d.live[c.target]; taken {
-		c.State, c.Reason = Failed, "an index called "+c.target+" exists already"
-		return
-	}
+	c.target = d.unused(Prefix + c.Index)
 	fail := func(format string, args ...any) {
 		c.State, c.Reason = Failed, fmt.Sprintf(format, args...)
 	}
 	pattern, replacement := rename.Exactly(c.Index, c.target)
-	settings := map[string]any{cluster.SettingDrill: d.Run, "index.number_of_replicas": 0, "index.auto_expand_replicas": "false"}
+	settings := map[string]any{cluster.SettingDrill: d.Run, cluster.SettingRenamePattern: pattern, cluster.SettingRenameReplacement: replacement, "index.number_of_replicas": 0, "index.auto_expand_replicas": "false"}
 	err := d.c.RestoreSnapshot(ctx, cluster.RestoreSnapshot{
 		Repository: c.Repository, Name: c.Snapshot, Indices: []string{c.Index}, RenamePattern: pattern, RenameReplacement: replacement,
 		IndexSettings: settings, IgnoreIndexSettings: []string{"index.lifecycle.name", "index.lifecycle.rollover_alias"},
@@ -349,6 +349,19 @@ func (d *driller) copy(ctx context.Context, c *Copy) {
 		if there.Docs != restored.Docs {
 			fail("the copy has %d documents, the index in the cluster has %d", restored.Docs, there.Docs)
 		}
+	}
+}
+
+// unused is a name that no index has: several copies of one index may be restored, from
+// different repositories or by another drill.
+func (d *driller) unused(name string) string {
+	target := name
+	for n := 2; ; n++ {
+		if _, taken := d.live[target]; !taken {
+			d.live[target] = nil
+			return target
+		}
+		target = fmt.Sprintf("%s-%d", name, n)
 	}
 }
 
@@ -413,8 +426,7 @@ func Remove(ctx context.Context, c cluster.Cluster, meant func(*cluster.Index) b
 		err := c.DeleteIndices(ctx, cluster.DeleteIndices{Names: batch, MasterTimeout: 30 * time.Second})
 		still, rerr := c.IndicesNamed(ctx, batch)
 		for _, n := range batch {
-			gone := rerr == nil && !slices.ContainsFunc(still, func(i *cluster.Index) bool { return i.Name == n })
-			if gone || err == nil && rerr != nil {
+			if rerr == nil && !slices.ContainsFunc(still, func(i *cluster.Index) bool { return i.Name == n }) {
 				removed = append(removed, n)
 			} else {
 				left = append(left, n)

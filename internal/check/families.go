@@ -1,0 +1,144 @@
+package check
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/coverage"
+	"github.com/esnap/esnap/internal/dates"
+	"github.com/esnap/esnap/internal/series"
+)
+
+// users are the indices of the cluster that people made: no system index, and no copy of
+// what is in a snapshot.
+func (k *checker) users() []*cluster.Index {
+	return slices.DeleteFunc(slices.Clone(k.indices), func(i *cluster.Index) bool {
+		copied := i.Mount != nil || i.RestoredFrom != "" || i.Renamed.Pattern != "" || i.Drill != "" || !i.KeepUntil().IsZero()
+		return i.System || i.Hidden || cluster.IsOwn(i.Name) || copied
+	})
+}
+
+// byFamily groups indices by their names without dates.
+func byFamily(indices []*cluster.Index) (families []string, groups map[string][]*cluster.Index) {
+	groups = map[string][]*cluster.Index{}
+	for _, i := range indices {
+		f := series.Family(i.Name)
+		groups[f] = append(groups[f], i)
+	}
+	return slices.Sorted(maps.Keys(groups)), groups
+}
+
+// everyFamily checks that each index of the cluster that is due is in a snapshot. What is
+// due: an index whose period ended, or that exists, for as long as a snapshot may take to come.
+func (k *checker) everyFamily() {
+	families, groups := byFamily(k.users())
+	for _, f := range families {
+		var lacking []string
+		due, known := 0, false
+		for _, i := range groups[f] {
+			known = known || slices.ContainsFunc(k.repositories, func(r Repository) bool {
+				return slices.ContainsFunc(r.Snapshots, func(s *cluster.Snapshot) bool { return s.Holds(i.Name) })
+			})
+			if !k.due(i) {
+				continue
+			}
+			due++
+			if k.copies(i) == noCopy {
+				lacking = append(lacking, i.Name)
+			}
+		}
+		switch {
+		case len(lacking) > 0 && !known:
+			k.add(Warning, "family", f, "no snapshot contains any of its "+cluster.Count(len(groups[f]), "index"), "")
+		case len(lacking) > 0:
+			k.add(Critical, "family", f, fmt.Sprintf("no snapshot contains a complete copy of %d of %s that should be in one: %s", len(lacking), cluster.Count(due, "index"), few(lacking)), "")
+		case due > 0:
+			k.add(OK, "family", f, "snapshots contain all that should be in one: "+cluster.Count(due, "index"), "")
+		}
+	}
+}
+
+// due reports whether an index should be in a snapshot by now.
+func (k *checker) due(i *cluster.Index) bool {
+	late := k.interval() + k.Grace
+	if end := dates.PeriodOf(i.Name, k.Rules.Zones...).End; !end.IsZero() {
+		return k.Now.After(end.Add(k.Rules.Settle + late))
+	}
+	return k.Now.After(i.Created.Add(late))
+}
+
+// copied is what is known of the copies of an index.
+type copied int
+
+const (
+	noCopy   copied = iota // no copy is complete
+	aCopy                  // a copy has all shards, but nothing says that it has all documents
+	complete               // a copy is complete
+)
+
+// copies is what is known of the copies of an index, in all repositories.
+func (k *checker) copies(i *cluster.Index) copied {
+	best := noCopy
+	for _, r := range k.repositories {
+		for _, c := range coverage.Enough(i, r.Snapshots, k.live, k.Rules) {
+			if c.Complete() {
+				return complete
+			}
+			best = aCopy
+		}
+	}
+	return best
+}
+
+// stale warns of families to which no new index came for two periods of their names.
+func (k *checker) stale() {
+	if k.GapsOK {
+		return
+	}
+	families, groups := byFamily(k.users())
+	for _, f := range families {
+		var newest dates.Span
+		var name string
+		several := false
+		for _, i := range groups[f] {
+			p := dates.PeriodOf(i.Name, k.Rules.Zones...)
+			if p.End.IsZero() || p.Disagree {
+				continue
+			}
+			several = several || name != "" && !p.End.Equal(newest.End)
+			if p.End.After(newest.End) {
+				newest, name = p.Span, i.Name
+			}
+		}
+		if several {
+			k.old(f, name, newest)
+		}
+	}
+}
+
+// old warns if the period of a family's newest index ended more than two periods ago.
+func (k *checker) old(family, newest string, p dates.Span) {
+	if k.GapsOK || k.aged[series.Family(newest)] || k.Now.Sub(p.End) <= 2*p.End.Sub(p.Start) {
+		return
+	}
+	k.aged[series.Family(newest)] = true
+	k.add(Warning, "family", family, fmt.Sprintf("the newest index, %s, is of %s: no new one came for two %ss", newest, p.Start.Format("2006-01-02"), unit(p)), "")
+}
+
+// unit is what a period is called.
+func unit(p dates.Span) string {
+	switch length := p.End.Sub(p.Start); {
+	case length <= 2*time.Hour:
+		return "hour"
+	case length <= 25*time.Hour:
+		return "day"
+	case length <= 8*24*time.Hour:
+		return "week"
+	case length <= 32*24*time.Hour:
+		return "month"
+	}
+	return "year"
+}
