@@ -121,7 +121,7 @@ func (k *kube) elasticsearch() {
 		folder = "/var/lib/esnap-k8s-test"
 	}
 	k.apply("", `{apiVersion: v1, kind: Namespace, metadata: {name: `+kubesphere+`, labels: {esnap-test: "true"}}}`)
-	if out, _ := k.try("kubectl get storageclass nfs-client -o name"); !strings.Contains(out, "nfs-client") {
+	if out, _ := k.try("kubectl get storageclass nfs-client --ignore-not-found -o name"); !strings.Contains(out, "nfs-client") {
 		// One node stands in for a server that shares the folder.
 		k.apply("", `{apiVersion: storage.k8s.io/v1, kind: StorageClass, metadata: {name: nfs-client}, provisioner: kubernetes.io/no-provisioner}
 ---
