@@ -42,7 +42,7 @@ type reported struct {
 		Status   string
 		Error    string
 		Spared   []struct{ Name, By, Why string }
-		Outcomes []struct{ Name, Result string }
+		Outcomes []struct{ Name, Result, Why string }
 	}
 }
 
@@ -305,6 +305,12 @@ func TestFeature10(t *testing.T) {
 	for _, s := range r.Actions[0].Spared {
 		require.Contains(t, s.Why, "retained by", "%+v", s)
 	}
+	require.Len(t, r.Actions[0].Outcomes, 7)
+	for _, o := range r.Actions[0].Outcomes {
+		require.Equal(t, "no rule retains it", o.Why, "%+v", o)
+	}
+	_, out, _ = k.run("run", "-n", "-o", "wide", k.file(strings.Replace(text, "RULE", "last: 2, daily: 4, weekly: 2", 1)))
+	require.Contains(t, out, "s-2026.11.11: no rule retains it")
 	code, _, errs = k.run("run", k.file(strings.Replace(text, ", RULE", "", 1)))
 	require.Equal(t, 2, code)
 	require.Contains(t, errs, "retain has no rule")

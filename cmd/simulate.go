@@ -284,10 +284,10 @@ func (o *simulateOptions) write(w io.Writer, so simulate.Options, r *simulate.Re
 		}
 		value := map[string]any{
 			"schema_version": report.SchemaVersion, "nights": r.Nights, "indices": r.Days, "lost": lost, "require_days": so.RequireDays,
-			"from": so.From.Format(time.RFC3339), "names": so.Indices,
+			"from": so.From.Format(time.RFC3339), "names": so.Indices, "assumed": assumed(so),
 		}
 		if r.Survives >= 0 {
-			value["survives_failed_nights"] = r.Survives
+			value["survives_failed_nights"], value["survives_at_least"], value["survives_tried_after_nights"] = r.Survives, r.Survives == simulate.MostNights, r.Tried
 		}
 		return report.WriteJSON(w, value)
 	case "csv":
@@ -361,15 +361,27 @@ func (o *simulateOptions) write(w io.Writer, so simulate.Options, r *simulate.Re
 		if r.Survives == simulate.MostNights {
 			most = " or more"
 		}
-		terminal.Fprintf(w, "nights in a row whose snapshots may fail without a loss: %d%s\n", r.Survives, most)
+		var after []string
+		for _, n := range r.Tried {
+			after = append(after, strconv.Itoa(n))
+		}
+		terminal.Fprintf(w, "nights in a row whose snapshots may fail without a loss: %d%s, tried after night %s\n", r.Survives, most, strings.Join(after, ", "))
 	}
+	terminal.Fprintf(w, "assumed: %s\n", strings.Join(assumed(so), "; "))
+	return nil
+}
+
+// assumed is what a simulation takes for granted.
+func assumed(so simulate.Options) []string {
 	required := "each index must have a complete copy when it is deleted from the cluster"
 	if so.RequireDays > 0 {
 		required += fmt.Sprintf(", and can be brought back for %d days", so.RequireDays)
 	}
-	terminal.Fprintf(w, "assumed: the file runs at %s UTC; indices get documents on their own day and %s after it; %s\n",
-		so.From.Format("15:04"), cluster.FormatDuration(so.Rules.Settle), required)
-	return nil
+	return []string{
+		"the file runs at " + so.From.Format("15:04") + " UTC",
+		"indices get documents on their own day and " + cluster.FormatDuration(so.Rules.Settle) + " after it",
+		required,
+	}
 }
 
 func fewNames(names []string) string {

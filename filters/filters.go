@@ -114,6 +114,7 @@ func (c Chain) Select(ctx context.Context, now time.Time, items []cluster.Item, 
 		at[i] = i
 	}
 	spared := make([]*cluster.Spared, len(items))
+	reasons := map[string]string{}
 	for _, l := range c {
 		if needs := Needs(l.Filter); len(needs) > 0 && len(in) > 0 {
 			if err := fetch(ctx, needs, in); err != nil {
@@ -126,7 +127,8 @@ func (c Chain) Select(ctx context.Context, now time.Time, items []cluster.Item, 
 		}
 		var verdicts []cluster.Verdict
 		var err error
-		if whole, ok := l.Filter.(Whole); ok {
+		whole, compares := l.Filter.(Whole)
+		if compares {
 			verdicts, err = whole.JudgeAmong(ctx, now, in, c.Named(now, items), fetch)
 		} else {
 			verdicts, err = judge(ctx, l.Filter, now, in)
@@ -137,6 +139,9 @@ func (c Chain) Select(ctx context.Context, now time.Time, items []cluster.Item, 
 		left := 0
 		for i, v := range verdicts {
 			if v.Match == want {
+				if compares && v.Why != "" {
+					reasons[in[i].ItemName()] = v.Why
+				}
 				in[left], at[left] = in[i], at[i]
 				left++
 				continue
@@ -145,7 +150,7 @@ func (c Chain) Select(ctx context.Context, now time.Time, items []cluster.Item, 
 		}
 		in, at = in[:left], at[:left]
 	}
-	sel := cluster.Selection{Selected: in}
+	sel := cluster.Selection{Selected: in, Reasons: reasons}
 	for _, s := range spared {
 		if s != nil {
 			sel.Spared = append(sel.Spared, *s)

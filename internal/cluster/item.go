@@ -98,6 +98,8 @@ type Spared struct {
 type Selection struct {
 	Selected []Item
 	Spared   []Spared
+	// Reasons say of selected items, by name, why a filter that compares items selected them.
+	Reasons map[string]string
 }
 
 // Items are all items of the selection, first the selected ones.

@@ -337,6 +337,9 @@ func (a *Action) outcomes(b *strings.Builder, paint terminal.Painter, wide bool)
 			if len(list) > 1 {
 				line, result = "  "+names[i], ""
 			}
+			if o.Why != "" && wide {
+				line += ": " + o.Why
+			}
 			if o.Detail != "" {
 				line += ": " + o.Detail
 			}

@@ -106,7 +106,8 @@ type Outcome struct {
 	What       string `json:"what"`
 	Name       string `json:"name"`
 	Repository string `json:"repository,omitempty"`
-	Result     string `json:"result"` // done, adopted, unchanged, partial, failed, not_started, requested, unknown
+	Result     string `json:"result"`        // done, adopted, unchanged, partial, failed, not_started, requested, unknown
+	Why        string `json:"why,omitempty"` // for which a filter selected it
 	Detail     string `json:"detail,omitempty"`
 	Error      string `json:"error,omitempty"`
 	Hint       string `json:"hint,omitempty"`
@@ -158,7 +159,7 @@ func (c *Collector) Observe(e run.Event) {
 	case run.Outcome:
 		o := e.Outcome
 		c.action().Outcomes = append(c.action().Outcomes, Outcome{
-			Verb: o.Verb.String(), past: o.Verb.Past(), What: o.What, Name: o.Name, Repository: o.Repository, Result: string(o.Result), Detail: o.Detail,
+			Verb: o.Verb.String(), past: o.Verb.Past(), What: o.What, Name: o.Name, Repository: o.Repository, Result: string(o.Result), Why: o.Why, Detail: o.Detail,
 			Error: text(o.Err), Hint: cluster.Hint(o.Err), Assumed: o.Assumed,
 		})
 	case run.Warning:

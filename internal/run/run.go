@@ -359,6 +359,9 @@ func (r *runner) act(ctx context.Context, s plan.Step, sel cluster.Selection, sl
 		Indices:   r.lister.Indices,
 		Outcome: func(o cluster.Outcome) {
 			o.Assumed = o.Assumed || r.o.DryRun
+			if s.Selects() == cluster.Snapshots && o.What == "snapshot" {
+				o.Why = sel.Reasons[o.Name]
+			}
 			total++
 			all = append(all, o)
 			switch o.Result {

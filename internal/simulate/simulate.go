@@ -53,6 +53,8 @@ type Result struct {
 	// Survives is the longest run of nights without a good snapshot that loses nothing,
 	// up to MostNights; -1: there were too few nights to find out.
 	Survives int
+	// Tried are the nights after which such a run was tried.
+	Tried []int
 }
 
 // MostNights is the longest run of nights without a good snapshot that is tried.
@@ -128,7 +130,7 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 				return nil, err
 			}
 			least = survived
-			r.Survives = least
+			r.Survives, r.Tried = least, append(r.Tried, n)
 		}
 	}
 	for _, d := range s.days {
