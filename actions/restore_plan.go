@@ -154,7 +154,7 @@ func (a *Restore) pick(ctx context.Context, env *Env) (*cluster.Snapshot, error)
 			if a.Snapshot == restore.Latest && !c.Good() {
 				continue
 			}
-			if s == nil || c.Start.Unix() > s.Start.Unix() {
+			if s == nil || c.Start.After(s.Start) {
 				s = c
 			}
 		}

@@ -53,6 +53,9 @@ const firstPause = 100 * time.Millisecond
 // stallWarning is how often a wait without a limit warns that there is no progress.
 const stallWarning = 10 * time.Minute
 
+// stillFor is after how long without progress the end of a wait mentions it.
+const stillFor = time.Minute
+
 // errStalled means that an operation made no progress for the time of stall.
 var errStalled = errors.New("no progress")
 
@@ -120,6 +123,9 @@ func (w StallWait) poll(ctx context.Context, env *Env, what string, done func() 
 			return giveUp(trouble, "%w for %s in %s: %s; it continues in the cluster", errStalled, w.Stall, what, why)
 		}
 		if err := env.Watch.Sleep(ctx, pause); err != nil {
+			if still := env.Watch.Elapsed() - moved; progress != nil && still >= stillFor {
+				return fmt.Errorf("%s continues in the cluster, without progress for %s: the repository's storage may not answer: %w", what, still.Round(time.Second), err)
+			}
 			return fmt.Errorf("%s continues in the cluster: %w", what, err)
 		}
 		pause = min(pause*4/3, max(time.Duration(w.WaitInterval)*time.Second, firstPause))

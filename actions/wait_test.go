@@ -148,3 +148,25 @@ func TestSomebodyElsesOperationIsWaitedFor(t *testing.T) {
 		require.Contains(t, res.Actions[0].Err.Error(), "1h0m")
 	}
 }
+
+// A run that ends while nothing moves says so: the disk of the repository may hang.
+func TestTheEndOfAWaitWithoutProgress(t *testing.T) {
+	for passed, still := range map[time.Duration]bool{30 * time.Second: false, 10 * time.Minute: true} {
+		b := runtest.New(t)
+		b.Cluster.SnapshotPolls = -1
+		b.Cluster.AddIndices("logs-a")
+		b.Cluster.AddRepository(cluster.Repository{Name: "r"})
+		ctx, cancel := context.WithCancelCause(t.Context())
+		b.Ctx = ctx
+		b.Time.OnSleep = func() {
+			if b.Time.Elapsed() > passed {
+				cancel(errors.New("the deadline has passed"))
+			}
+		}
+		_, r := b.Run(runtest.TakeSnapshot)
+		o := runtest.Of[run.Outcome](r)[0].Outcome
+		require.Equal(t, cluster.Requested, o.Result)
+		require.Contains(t, o.Detail, "the deadline has passed")
+		require.Equal(t, still, strings.Contains(o.Detail, "the repository's storage may not answer"), o.Detail)
+	}
+}
