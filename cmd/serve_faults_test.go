@@ -468,6 +468,7 @@ func TestServeKnowsDrills(t *testing.T) {
 	const metric = "esnap_restore_drill_success_timestamp_seconds{} "
 	text, _ := look()
 	require.NotContains(t, text, metric)
+	require.Contains(t, text, `esnap_expected_interval_seconds{policy="minutes"} 60`, "known before the first run")
 	put("drill", of("logs-2026.11.01", drill.Passed))
 	passed := at
 	text, _ = look()

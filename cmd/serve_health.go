@@ -277,7 +277,7 @@ func (h *health) metrics(w io.Writer) error {
 			jobs[i].Last = nil
 		}
 	}
-	list = append(list, schedulerSamples(jobs)...)
+	list = append(list, schedulerSamples(jobs)...) // after those of summaries: a file may say itself how often it is expected
 	for job, r := range latest {
 		list = append(list, tell.PastSamples(job, r.Started, time.Duration(r.Duration)*time.Millisecond, r.ExitCode)...)
 	}
@@ -292,6 +292,9 @@ func schedulerSamples(jobs []serve.Status) []tell.Sample {
 	var list []tell.Sample
 	for _, j := range jobs {
 		list = append(list, tell.ScheduleSamples(j.Name, j.Next, !j.Since.IsZero())...)
+		if j.Every > 0 {
+			list = append(list, tell.IntervalSample(j.Name, j.Every))
+		}
 		if j.Last != nil {
 			list = append(list, tell.CodeSample(j.Name, j.Last.Code))
 		}

@@ -78,6 +78,7 @@ func (j Job) locked(ctx context.Context, cl cluster.Cluster, o run.Options, obs 
 	l, err := lock.Acquire(ctx, cl, name, lo)
 	var other *lock.HeldError
 	var acted *lock.ActedError
+	var ahead *lock.AheadError
 	if j.Patient && j.Due == nil && errors.As(err, &other) {
 		obs.Observe(run.LockWaiting{Err: err})
 		if lock.Abandoned(ctx, cl, j.Clock.Watch, other.Held) {
@@ -99,6 +100,9 @@ func (j Job) locked(ctx context.Context, cl cluster.Cluster, o run.Options, obs 
 		return "", nil
 	case ctx.Err() != nil && err != nil:
 		return run.StageLock, err
+	case errors.As(err, &ahead):
+		obs.Observe(run.Connected{Server: server})
+		return run.StageLock, cluster.WithHint(&cluster.Refused{Err: fmt.Errorf("%w; nothing was changed", err)}, "set the clock of this machine")
 	case errors.As(err, &other):
 		obs.Observe(run.Connected{Server: server})
 		return run.StageLock, cluster.WithHint(&cluster.Refused{Err: fmt.Errorf("%w; nothing was changed", err)},

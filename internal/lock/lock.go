@@ -66,6 +66,16 @@ func (e *ActedError) Error() string {
 	return fmt.Sprintf("a run of the job %s has already acted for %s", e.Name, e.Last.UTC().Format(time.RFC3339))
 }
 
+// AheadError means that the time of the schedule has not come yet by the cluster's clock.
+// Acting for it would leave other replicas without a time that they could compare.
+type AheadError struct{ For, Now time.Time }
+
+// Error names both times.
+func (e *AheadError) Error() string {
+	return fmt.Sprintf("the clock of this machine is wrong: the job is due at %s, and the cluster's clock is at %s",
+		e.For.UTC().Format(time.RFC3339), e.Now.UTC().Format(time.RFC3339))
+}
+
 // maxAhead is how far in the future the last time acted for may be. A run whose clock was
 // wrong must not keep all later ones from acting.
 const maxAhead = time.Hour
@@ -164,6 +174,9 @@ func (l *Lock) acquire(ctx context.Context, name string) (again bool, err error)
 	now, err := l.c.Clock(ctx)
 	if err != nil {
 		return false, err
+	}
+	if l.o.Due.After(now.Add(maxAhead)) {
+		return false, &AheadError{l.o.Due, now}
 	}
 	ours := Held{Name: name, Owner: l.o.Owner, Acquired: now, Renewed: now, Expires: now.Add(staleAfter), Acting: l.o.Due}
 	ours.version, err = l.c.PutDocument(ctx, ours.request(nil))

@@ -255,3 +255,22 @@ type sleeps func(time.Duration)
 func (sleeps) Elapsed() time.Duration { return 0 }
 
 func (s sleeps) Sleep(_ context.Context, d time.Duration) error { s(d); return nil }
+
+// TestClockAhead: a machine whose clock is ahead acts for no time that has not come.
+func TestClockAhead(t *testing.T) {
+	ctx, c := t.Context(), memory.New(memory.At(now))
+	for ahead, refused := range map[time.Duration]bool{-time.Minute: false, 50 * time.Minute: false, 2 * time.Hour: true} {
+		o := options("a", newManual())
+		o.Due = now.Add(ahead)
+		l, err := Acquire(ctx, c, "j"+ahead.String(), o)
+		if refused {
+			var wrong *AheadError
+			require.ErrorAs(t, err, &wrong)
+			require.ErrorContains(t, err, "the clock of this machine is wrong: the job is due at ")
+			require.Empty(t, c.DocumentIDs(cluster.LockIndex))
+			continue
+		}
+		require.NoError(t, err, ahead)
+		require.NoError(t, l.Release(ctx, false))
+	}
+}

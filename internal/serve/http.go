@@ -296,8 +296,10 @@ func stamp(t time.Time) string {
 }
 
 const (
-	// maxConnections bounds what slow clients can occupy.
+	// maxConnections bounds what slow clients can occupy, and maxClients is with how many
+	// open ones a new client takes the place of an old one.
 	maxConnections = 256
+	maxClients     = 200
 	maxHeader      = 16 << 10
 	maxBody        = 4 << 10
 )
@@ -335,6 +337,7 @@ func Serve(ctx context.Context, l net.Listener, h http.Handler) error {
 	s := &http.Server{
 		Handler:           http.MaxBytesHandler(h, maxBody),
 		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 15 * time.Second, IdleTimeout: 30 * time.Second,
+		ConnState:      (&crowd{most: maxClients}).state,
 		MaxHeaderBytes: maxHeader, ErrorLog: log.New(io.Discard, "", 0), // of clients' faults
 		TLSNextProto: map[string]func(*http.Server, *tls.Conn, http.Handler){}, // HTTP/1 only
 	}

@@ -96,6 +96,7 @@ type Status struct {
 	PID   int
 	Last  *Last // nil: it has not run here
 	Next  time.Time
+	Every time.Duration // the longest time from one run to the next
 }
 
 // Scheduler runs tasks.
@@ -251,7 +252,7 @@ func (t *task) status() Status {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return Status{Key: t.t.Key, Name: t.t.Name, Schedule: t.t.Schedule.Text, Zone: t.t.Schedule.Zone, Problem: t.t.Problem, Since: t.since, PID: t.pid,
-		Last: t.last, Next: t.next}
+		Last: t.last, Next: t.next, Every: t.t.Schedule.Interval(t.s.clock.Now())}
 }
 
 func (t *task) started(pid int) {
@@ -405,6 +406,10 @@ func (t *task) run(ctx context.Context, due time.Time, reason string) {
 		if !ended.Due.IsZero() {
 			t.last.Due = ended.Due
 		}
+	}
+	if passed := t.t.Schedule.Due(t.after, t.s.clock.Now()); reason == "" && !ended.NotOurs && !passed.IsZero() {
+		t.s.log.Warn("the run took longer than its schedule allows: a later time has come meanwhile", "job", t.t.Name,
+			"due", due.UTC().Format(time.RFC3339), "next", passed.UTC().Format(time.RFC3339))
 	}
 	t.next = t.t.Schedule.Next(t.after)
 	t.mu.Unlock()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -108,9 +109,12 @@ func TestNoOverlap(t *testing.T) {
 		var d diary
 		d.at(time.Hour)
 		ctx, cancel := context.WithCancel(t.Context())
-		s := New(realTime(), quiet())
+		var log strings.Builder
+		s := New(realTime(), slog.New(slog.NewTextHandler(&log, nil)))
 		s.Set(ctx, []Task{{Key: "a", Name: "a", Schedule: every(t, "*/10 * * * *"), Run: d.run(35 * time.Minute)}})
 		time.Sleep(50 * time.Minute)
+		require.Contains(t, log.String(), "the run took longer than its schedule allows")
+		require.Contains(t, log.String(), "due="+d.begin.Add(10*time.Minute).UTC().Format(time.RFC3339)+" next="+d.begin.Add(40*time.Minute).UTC().Format(time.RFC3339))
 		require.Equal(t, ErrRunning, s.Trigger("a", "x"))
 		require.False(t, s.Status()[0].Since.IsZero())
 		require.Equal(t, 42, s.Status()[0].PID)

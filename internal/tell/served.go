@@ -29,6 +29,11 @@ func number01(b bool) float64 {
 	return 0
 }
 
+// IntervalSample is how often a job is expected to run.
+func IntervalSample(job string, every time.Duration) Sample {
+	return one(interval, "policy", job, every.Seconds())
+}
+
 // CodeSample is the exit code of a job's last run.
 func CodeSample(job string, code int) Sample { return one(exitCode, "policy", job, float64(code)) }
 
