@@ -79,7 +79,7 @@ var mayImport = func() map[string][]string {
 		strftime:               {pyregex},
 		"internal/coverage":    {cluster, dates},
 		lock:                   {clock, cluster},
-		history:                {cluster},
+		history:                {cluster, dates, strftime},
 		"filters":              {cluster, series, "internal/coverage", strftime, pyregex},
 		guard:                  {cluster, dates, series, "internal/coverage"},
 		restore:                {near, cluster, dates, series, rename},

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"strconv"
 	"strings"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/coverage"
 	"github.com/esnap/esnap/internal/drill"
+	"github.com/esnap/esnap/internal/history"
 	"github.com/esnap/esnap/internal/job"
 	"github.com/esnap/esnap/internal/plan"
 	"github.com/esnap/esnap/internal/report"
@@ -153,6 +155,9 @@ func runCheck(c *cobra.Command, app *App, o *checkOptions, args []string) error 
 	defer done()
 	known, _ := drills(ctx, cl, false)
 	options.Drill = drill.Last(known, options.Drill)
+	if p != nil {
+		options.Seen = with(options.Seen, seenBy(ctx, cl, p.Job(args[0])))
+	}
 	r, err := check.Run(ctx, cl, options)
 	if cause := context.Cause(ctx); cause != nil && c.Context().Err() == nil {
 		return cause
@@ -182,6 +187,29 @@ func runCheck(c *cobra.Command, app *App, o *checkOptions, args []string) error 
 		return nil
 	}
 	return &exit{int(r.Level)}
+}
+
+// seenBy are the indices that the runs of a job saw, by the history. It may not be readable
+// with the rights of a check, or there is none.
+func seenBy(ctx context.Context, cl cluster.DocumentReader, name string) map[string]bool {
+	if name == "" {
+		return nil
+	}
+	seen, err := history.SeenBy(ctx, cl, name)
+	if err != nil {
+		return nil
+	}
+	return seen.Names()
+}
+
+// with is both sets.
+func with(a, b map[string]bool) map[string]bool {
+	all := maps.Clone(a)
+	if all == nil {
+		return b
+	}
+	maps.Copy(all, b)
+	return all
 }
 
 func verifyAttestations(app *App, o *checkOptions) error {

@@ -115,6 +115,26 @@ func TestCheck(t *testing.T) {
 		code, out, _ = k.run("check", file, "--gaps", "ok")
 		require.Equal(t, 0, code, out)
 	})
+	t.Run("a day that a run saw was lost", func(t *testing.T) {
+		k := newConsole(t)
+		k.env["ESNAP_HISTORY"] = "true"
+		twentyNights(k, nil)
+		file := k.file(nightFile)
+		k.c.AddIndex(cluster.Index{Name: logsOf(30), Created: now.AddDate(0, 0, -30)})
+		code, _, errs := k.run("run", file)
+		require.Equal(t, 0, code, errs)
+		_ = k.c.DeleteIndices(t.Context(), cluster.DeleteIndices{Names: []string{logsOf(30)}}) // the run may have done it
+		list, err := k.c.Snapshots(t.Context(), "backups", true)
+		require.NoError(t, err)
+		for _, x := range list {
+			if x.Holds(logsOf(30)) {
+				require.NoError(t, k.c.DeleteSnapshots(t.Context(), cluster.DeleteSnapshots{Repository: "backups", Names: []string{x.Name}}))
+			}
+		}
+		code, out, _ := k.run("check", file)
+		require.Equal(t, 2, code, out)
+		require.Contains(t, out, "1 lost, the last is "+logsOf(30))
+	})
 	t.Run("what the file would delete without a copy", func(t *testing.T) {
 		k := newConsole(t)
 		twentyNights(k, nil)

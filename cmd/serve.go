@@ -135,7 +135,7 @@ func newServer(app *App, c *cobra.Command, o *serveOptions, x *session, args []s
 	v := &server{app: app, cmd: c, o: o, x: x, stdout: &shared{w: app.Out}, stderr: &shared{w: app.Err}}
 	v.s = serve.New(app.clock(), x.log)
 	v.files = &files{v: v, args: args, folders: map[string]bool{}, known: map[string]*served{}}
-	v.health = &health{v: v, asked: make(chan struct{}, 1), last: map[string]*tell.Summary{}, well: map[string]time.Time{}, searched: map[string]bool{}}
+	v.health = &health{v: v, asked: make(chan struct{}, 1), last: map[string]*tell.Summary{}, well: map[string]time.Time{}, searched: map[string]bool{}, seen: map[string]seenAt{}}
 	return v
 }
 

@@ -36,8 +36,9 @@ type health struct {
 	v     *server
 	asked chan struct{} // for a refresh
 
-	searched map[string]bool // jobs that were looked for in all of the history
-	drilled  bool            // drills were
+	searched map[string]bool   // jobs that were looked for in all of the history
+	drilled  bool              // drills were
+	seen     map[string]seenAt // by job
 
 	mu   sync.Mutex
 	h    serve.Health
@@ -142,7 +143,7 @@ func (h *health) look(ctx context.Context) (serve.Health, []history.Record, erro
 	for _, f := range h.v.files.valid() {
 		result := serve.Check{Level: check.Unknown, Findings: []string{}, Count: map[[2]string]int{}, At: h.v.app.Now()}
 		r, err := check.Run(ctx, c, check.Options{
-			Now: h.v.app.Now(), Plan: f.plan, Grace: 2 * time.Hour, StalledAfter: 12 * time.Hour, Drill: drilled, DrillAge: 31 * 24 * time.Hour,
+			Now: h.v.app.Now(), Plan: f.plan, Grace: 2 * time.Hour, StalledAfter: 12 * time.Hour, Drill: drilled, Seen: h.seenBy(ctx, c, f.job()), DrillAge: 31 * 24 * time.Hour,
 			Rules: coverage.Rules{Zones: []*time.Location{time.UTC}, Settle: coverage.DefaultSettle},
 		})
 		if err != nil {
@@ -206,6 +207,24 @@ func (h *health) drillsOf(ctx context.Context, c cluster.Cluster) []*drill.Resul
 	slices.SortStableFunc(list, func(a, b *drill.Result) int { return b.Time.Compare(a.Time) })
 	h.drills = list[:min(len(list), keptDrills)]
 	return slices.Clone(h.drills)
+}
+
+// seenBy are the indices that the runs of a job saw. It asks once a day.
+func (h *health) seenBy(ctx context.Context, c cluster.Cluster, job string) map[string]bool {
+	known := h.seen[job]
+	if now := h.v.app.Now(); now.Sub(known.at) > 24*time.Hour {
+		if names := seenBy(ctx, c, job); names != nil {
+			known.names, known.at = names, now
+			h.seen[job] = known
+		}
+	}
+	return known.names
+}
+
+// seenAt is what was seen, and when that was asked.
+type seenAt struct {
+	names map[string]bool
+	at    time.Time
 }
 
 // keptDrills is how many drills are kept.

@@ -48,24 +48,27 @@ type Record struct {
 	Told json.RawMessage `json:"told,omitempty"`
 	// Left is what the run left in repositories, for the next run of the job.
 	Left json.RawMessage `json:"left,omitempty"`
-	// Drill is the result of a drill. It and Summary are left out of lists.
+	// Seen are the days that this run and earlier ones of the job saw, as Seen writes them.
+	Seen json.RawMessage `json:"seen,omitempty"`
+	// Drill is the result of a drill. It, Seen and Summary are left out of lists.
 	Drill   json.RawMessage `json:"drill,omitempty"`
 	Summary *Summary        `json:"summary,omitempty"`
 }
 
 // Told is what the outlets of messages were told by the last run of a job; nil: not known.
 func Told(ctx context.Context, c cluster.DocumentReader, job string) (json.RawMessage, error) {
-	return last(ctx, c, job, func(r Record) json.RawMessage { return r.Told })
+	return last(ctx, c, job, "told", func(r Record) json.RawMessage { return r.Told })
 }
 
 // Left is what the last run of a job left in repositories; nil: not known.
 func Left(ctx context.Context, c cluster.DocumentReader, job string) (json.RawMessage, error) {
-	return last(ctx, c, job, func(r Record) json.RawMessage { return r.Left })
+	return last(ctx, c, job, "left", func(r Record) json.RawMessage { return r.Left })
 }
 
-func last(ctx context.Context, c cluster.DocumentReader, job string, of func(Record) json.RawMessage) (v json.RawMessage, err error) {
+func last(ctx context.Context, c cluster.DocumentReader, job, field string, of func(Record) json.RawMessage) (v json.RawMessage, err error) {
 	own := 0
-	err = search(ctx, c, []string{"summary", "drill"}, func(r Record) bool {
+	without := slices.DeleteFunc([]string{"summary", "drill", "told", "left", "seen"}, func(f string) bool { return f == field })
+	err = search(ctx, c, without, func(r Record) bool {
 		if r.Job != job {
 			return false
 		}
@@ -78,7 +81,7 @@ func last(ctx context.Context, c cluster.DocumentReader, job string, of func(Rec
 
 // Newest is the last record of a job; nil: there is none among a great many.
 func Newest(ctx context.Context, c cluster.DocumentReader, job string) (newest *Record, err error) {
-	err = search(ctx, c, []string{"summary", "drill", "told", "left"}, func(r Record) bool {
+	err = search(ctx, c, []string{"summary", "drill", "told", "left", "seen"}, func(r Record) bool {
 		if r.Job == job {
 			newest = &r
 		}
@@ -153,7 +156,7 @@ const DrillCommand = "drill"
 // for among a great many records or, if recent is true, only among the newest ones.
 func Drills(ctx context.Context, c cluster.DocumentReader, recent bool) (drills []json.RawMessage, err error) {
 	seen := 0
-	err = search(ctx, c, []string{"summary", "told", "left"}, func(r Record) bool {
+	err = search(ctx, c, []string{"summary", "told", "left", "seen"}, func(r Record) bool {
 		seen++
 		if r.Command == DrillCommand && r.Drill != nil {
 			drills = append(drills, r.Drill)
@@ -266,7 +269,7 @@ func walk(v any, redact func(string) string) any {
 
 // List lists the newest records, newest first, without their summaries.
 func List(ctx context.Context, c cluster.DocumentReader, limit int) ([]Record, error) {
-	docs, err := c.Documents(ctx, cluster.DocumentQuery{Index: cluster.HistoryIndex, Limit: limit, Without: []string{"summary", "drill"}})
+	docs, err := c.Documents(ctx, cluster.DocumentQuery{Index: cluster.HistoryIndex, Limit: limit, Without: []string{"summary", "drill", "seen"}})
 	if err != nil {
 		return nil, err
 	}

@@ -42,6 +42,7 @@ type record struct {
 	j       Job
 	reached bool
 	left    left
+	seen    history.Seen
 }
 
 // left notes what a run leaves in repositories, by their names: the snapshots with their
@@ -107,7 +108,7 @@ func (j Job) before(ctx context.Context, c cluster.Cluster, p *plan.Plan) map[st
 
 // newHistory is the observer that keeps the history. A dry run keeps none.
 func newHistory(j Job) run.Observer {
-	return &record{j: j, left: left{}}
+	return &record{j: j, left: left{}, seen: history.Seen{}}
 }
 
 // Observe implements run.Observer.
@@ -116,6 +117,11 @@ func (h *record) Observe(e run.Event) {
 		h.reached = true
 	}
 	h.left.observe(e, h.j.Options.Now)
+	if s, ok := e.(run.Selected); ok {
+		for _, i := range cluster.Of[*cluster.Index](s.Selection.Items()) {
+			h.seen.Add(i.Name)
+		}
+	}
 }
 
 // End implements Ender. A record that cannot be written is a warning in the log.
@@ -135,6 +141,9 @@ func (h *record) End(ctx context.Context, e Ended) {
 	r.Job, r.Reason = e.Plan.Job(h.j.File), h.j.Reason
 	r.Duration, r.ExitCode, r.Error = e.Report.DurationMS, e.Code, e.Report.Error
 	r.Summary, r.Told, r.Left = summary(e.Report), *h.j.told, h.left.newest()
+	if err := h.seen.Remember(ctx, c, &r); err != nil {
+		r.Seen = nil // the next run tries again
+	}
 	for _, a := range r.Summary.Actions {
 		r.Error = cmp.Or(r.Error, a.Error)
 	}
