@@ -61,7 +61,7 @@ UNKNOWN, also for errors.`,
 	f.Var(&o.MaxAge, "max-age", "how old the newest good snapshot of a series may be")
 	f.Var(&o.Grace, "grace", "how much later than due is in time (default 2h)")
 	f.Var(&o.Settle, "settle", "how long after its day late documents of an index may come (default 2h)")
-	f.Var(&o.StalledAfter, "stalled-after", "warn of an operation that runs longer (default 12h)")
+	f.Var(&o.StalledAfter, "stalled-after", "warn of an operation without progress (default 12h)")
 	f.StringSliceVar(&o.Repositories, "repository", nil, "only this repository (repeatable)")
 	f.StringSliceVar(&o.Indices, "index", nil, "with --days: names with strftime tokens (repeatable)")
 	wholeFlag(f, &o.Days, "days", 1, "check each of the last N days of --index")
@@ -124,7 +124,7 @@ func (o *checkOptions) options(app *App, p *plan.Plan) (check.Options, error) {
 	return check.Options{
 		Now: app.Now(), Plan: p, MaxAge: o.MaxAge.length, Grace: pick(o.Grace, 2*time.Hour), Repositories: o.Repositories, Indices: o.Indices,
 		Days: o.Days, GapsOK: o.Gaps == "ok", Rules: coverage.Rules{Zones: []*time.Location{o.IndexTimezone.location()}, Settle: pick(o.Settle, coverage.DefaultSettle)},
-		StalledAfter: pick(o.StalledAfter, 12*time.Hour), Verify: o.Verify, Seen: state.seen(), Drill: state.Drill,
+		StalledAfter: pick(o.StalledAfter, 12*time.Hour), Verify: o.Verify, Seen: state.seen(), Moved: state.Moved, Drill: state.Drill,
 		DrillAge: pick(o.DrillAge, 31*24*time.Hour),
 	}, nil
 }
@@ -165,7 +165,10 @@ func runCheck(c *cobra.Command, app *App, o *checkOptions, args []string) error 
 	if err != nil {
 		return err
 	}
-	if err := updateState(o.State, func(state *stateFile) { state.see(r.Seen) }); err != nil {
+	if err := updateState(o.State, func(state *stateFile) {
+		state.see(r.Seen)
+		state.Moved = r.Moved
+	}); err != nil {
 		return err
 	}
 	var attested string

@@ -278,6 +278,28 @@ func TestCheck(t *testing.T) {
 		require.Equal(t, 1, code)
 		require.Contains(t, out, "the last 3 snapshots are not good")
 	})
+	t.Run("a snapshot without progress", func(t *testing.T) {
+		k := newConsole(t)
+		twentyNights(k, nil)
+		k.c.SnapshotPolls = 100
+		running := cluster.Snapshot{Name: "logs-20261120050000", Start: now.Add(-20 * time.Hour), State: cluster.InProgress, Indices: []string{logsOf(1)}}
+		k.c.AddSnapshot("backups", running)
+		k.c.AddOperation(cluster.Operation{Kind: cluster.OpSnapshot, Repository: "backups", Snapshot: running.Name, Started: running.Start}, -1)
+		file, state := k.file(nightFile), filepath.Join(t.TempDir(), "state.json")
+		look := func(after time.Duration) string {
+			k.now = func() time.Time { return now.Add(after) }
+			_, out, _ := k.run("check", file, "--max-age", "100d", "--gaps", "ok", "--state", state)
+			return out
+		}
+		const name = "operation snapshot backups/logs-20261120050000: "
+		require.Contains(t, look(0), name+"has been running for 20h", "nothing is known of it")
+		require.NotContains(t, look(time.Hour), name)
+		require.Contains(t, look(14*time.Hour), name+"has made no progress for 14h")
+		k.c.SnapshotPolls = 50 // it moves
+		require.NotContains(t, look(15*time.Hour), name)
+		require.NotContains(t, look(26*time.Hour), name)
+		require.Contains(t, look(28*time.Hour), name+"has made no progress for 13h")
+	})
 	t.Run("verify, and what runs for long", func(t *testing.T) {
 		k := newConsole(t)
 		twentyNights(k, nil)

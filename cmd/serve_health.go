@@ -36,9 +36,10 @@ type health struct {
 	v     *server
 	asked chan struct{} // for a refresh
 
-	searched map[string]bool   // jobs that were looked for in all of the history
-	drilled  bool              // drills were
-	seen     map[string]seenAt // by job
+	searched map[string]bool        // jobs that were looked for in all of the history
+	drilled  bool                   // drills were
+	seen     map[string]seenAt      // by job
+	moved    map[string]check.Moved // how far running snapshots had come
 
 	mu   sync.Mutex
 	h    serve.Health
@@ -140,15 +141,17 @@ func (h *health) look(ctx context.Context) (serve.Health, []history.Record, erro
 	past = h.older(ctx, c, past)
 	fresh.Past = newest(past)
 	drilled := drill.Last(h.drillsOf(ctx, c), nil)
+	moved := h.moved
 	for _, f := range h.v.files.valid() {
 		result := serve.Check{Level: check.Unknown, Findings: []string{}, Count: map[[2]string]int{}, At: h.v.app.Now()}
 		r, err := check.Run(ctx, c, check.Options{
-			Now: h.v.app.Now(), Plan: f.plan, Grace: 2 * time.Hour, StalledAfter: 12 * time.Hour, Drill: drilled, Seen: h.seenBy(ctx, c, f.job()), DrillAge: 31 * 24 * time.Hour,
+			Now: h.v.app.Now(), Plan: f.plan, Grace: 2 * time.Hour, StalledAfter: 12 * time.Hour, Drill: drilled, Seen: h.seenBy(ctx, c, f.job()), DrillAge: 31 * 24 * time.Hour, Moved: h.moved,
 			Rules: coverage.Rules{Zones: []*time.Location{time.UTC}, Settle: coverage.DefaultSettle},
 		})
 		if err != nil {
 			result = h.unchecked(f.job(), x.s.Redact(err.Error()))
 		} else {
+			moved = r.Moved
 			result.Level = r.Level
 			for _, w := range r.Findings {
 				if w.Level == check.OK {
@@ -162,6 +165,7 @@ func (h *health) look(ctx context.Context) (serve.Health, []history.Record, erro
 		}
 		fresh.Checks[f.job()] = result
 	}
+	h.moved = moved
 	return fresh, past, unread
 }
 

@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 
+	"github.com/esnap/esnap/internal/check"
 	"github.com/esnap/esnap/internal/drill"
 )
 
@@ -15,6 +16,8 @@ import (
 type stateFile struct {
 	Seen  []string      `json:"seen,omitempty"` // indices
 	Drill *drill.Result `json:"drill,omitempty"`
+	// Moved is how far running snapshots had come.
+	Moved map[string]check.Moved `json:"moved,omitempty"`
 
 	given bool
 }

@@ -85,8 +85,11 @@ type Options struct {
 	// GapsOK: days without an index are no finding.
 	GapsOK bool
 	Rules  coverage.Rules
-	// StalledAfter is how long an operation may run.
+	// StalledAfter is how long an operation may make no progress. Moved is how far snapshots
+	// had come when an earlier check saw them first, by name; nil: not known. Of an operation
+	// whose progress is not known, it is how long it may run.
 	StalledAfter time.Duration
+	Moved        map[string]Moved
 	// Verify has every node write to the repositories.
 	Verify bool
 	// Seen are the indices that an earlier check saw; nil: not known.
@@ -108,6 +111,14 @@ type Report struct {
 	Drill *drill.Result
 	// Seen are the indices that this check saw, in snapshots or in the cluster.
 	Seen map[string]bool
+	// Moved is how far running snapshots have come, for the next check.
+	Moved map[string]Moved
+}
+
+// Moved is how far a running snapshot has come, and when a check saw that first.
+type Moved struct {
+	Progress cluster.Progress `json:"progress"`
+	At       time.Time        `json:"at"`
 }
 
 // Repository is a repository that was looked at.
@@ -129,7 +140,7 @@ type checker struct {
 
 // Run checks a cluster. An error means that it could not be read at all.
 func Run(ctx context.Context, c cluster.Cluster, o Options) (*Report, error) {
-	k := &checker{Options: o, c: c, live: map[string]*cluster.Index{}, aged: map[string]bool{}, report: &Report{Now: o.Now, Drill: o.Drill, Seen: map[string]bool{}}}
+	k := &checker{Options: o, c: c, live: map[string]*cluster.Index{}, aged: map[string]bool{}, report: &Report{Now: o.Now, Drill: o.Drill, Seen: map[string]bool{}, Moved: map[string]Moved{}}}
 	var err error
 	if k.report.Server, err = c.Server(ctx); err != nil {
 		return nil, err
@@ -295,8 +306,22 @@ func (k *checker) operations(ctx context.Context) {
 		return
 	}
 	for _, o := range running {
-		if !o.Started.IsZero() && k.Now.Sub(o.Started) > k.StalledAfter {
-			k.add(Warning, "operation", o.String(), "has been running for "+cluster.Age(k.Now, o.Started), "esnap status shows its progress")
+		since, what := o.Started, "has been running for "
+		if o.Kind == cluster.OpSnapshot {
+			if p, err := k.c.SnapshotProgress(ctx, o.Repository, o.Snapshot); err == nil {
+				id := o.Repository + "/" + o.Snapshot
+				m, known := k.Moved[id]
+				if m.Progress != p || !known {
+					m = Moved{p, k.Now}
+				}
+				if known {
+					since, what = m.At, "has made no progress for "
+				}
+				k.report.Moved[id] = m
+			}
+		}
+		if !since.IsZero() && k.Now.Sub(since) > k.StalledAfter {
+			k.add(Warning, "operation", o.String(), what+cluster.Age(k.Now, since), "esnap status shows its progress")
 		}
 	}
 }
