@@ -176,12 +176,14 @@ func newOptions(app *App) *cobra.Command {
 	return &cobra.Command{
 		Use: "options", Short: "List the options of all commands", Args: noArgs,
 		Example: "  esnap options",
-		RunE: func(c *cobra.Command, _ []string) error {
-			_, err := fmt.Fprintf(app.Out, "Each command takes these options:\n\n%s\nThe same settings come from the environment and from a client file: esnap config show.\n",
-				twoColumns(options(c.Root().PersistentFlags()), app.columns()))
-			return err
-		},
+		RunE:    func(c *cobra.Command, _ []string) error { return runListOptions(c, app) },
 	}
+}
+
+func runListOptions(c *cobra.Command, app *App) error {
+	_, err := fmt.Fprintf(app.Out, "Each command takes these options:\n\n%s\nThe same settings come from the environment and from a client file: esnap config show.\n",
+		twoColumns(options(c.Root().PersistentFlags()), app.columns()))
+	return err
 }
 
 // newExitCodes is a topic of help.
