@@ -148,7 +148,7 @@ func TestErrorsOfFlags(t *testing.T) {
 		"index list --nosuch":     "there is no flag --nosuch",
 		"index list --prefx a":    "there is no flag --prefx",
 		"index list --regex (":    "--regex: regular expression",
-		"version -o xml":          `there is no output format "xml"; there are text, json`,
+		"version -o xml":          `invalid value "xml" for --output: expected text or json`,
 	} {
 		k := newConsole(t)
 		code, out, errs := k.run(strings.Fields(line)...)

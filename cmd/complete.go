@@ -43,10 +43,9 @@ func addCompletion(app *App, root *cobra.Command) {
 	}
 	flags := map[string]complete{
 		"log-level": values("debug", "info", "warning", "error"), "log-format": values("text", "json"), "guards": values("on", "off"),
-		"lock":        values("off", "auto", "required"),
-		"color":       values("auto", "always", "never"),
-		"on-conflict": values("fail", "skip", "rename", "overwrite"), "once-per": values("hour", "day", "week", "month"),
-		"state":      values(string(cluster.Success), string(cluster.Partial), string(cluster.Failed), string(cluster.InProgress)),
+		"lock":       values("off", "auto", "required"),
+		"color":      values("auto", "always", "never"),
+		"state":      anyFile,
 		"repository": repositories, "snapshot": app.completeFrom(snapshotNames), "holding": app.completeFrom(storedIndices), "protect": indices,
 	}
 	var walk func(c *cobra.Command)
@@ -56,8 +55,9 @@ func addCompletion(app *App, root *cobra.Command) {
 			switch placeholder(f) {
 			case "", "FILE": // no value, or the shell's own completion
 				return
-			case "FORMAT":
-				do, ok = values(strings.Split(strings.ReplaceAll(f.Usage, " or ", ", "), ", ")...), true
+			}
+			if e, isEnum := f.Value.(*enum); isEnum {
+				do, ok = values(e.words...), true
 			}
 			if !ok {
 				do = values()
@@ -76,6 +76,11 @@ func addCompletion(app *App, root *cobra.Command) {
 		}
 	}
 	walk(root)
+}
+
+// anyFile leaves the completion to the shell.
+func anyFile(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	return nil, cobra.ShellCompDirectiveDefault
 }
 
 // values completes fixed values.

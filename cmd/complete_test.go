@@ -46,6 +46,8 @@ func TestCompletion(t *testing.T) {
 		"repo unregister |":                  "nightly weekly " + none,
 		"repository register new s|":         "s3 source " + none,
 		"repository register new fs locati|": "location= :6",
+		"drill --state |":                    ":0", // a file
+		"simulate -o |":                      "table wide json csv " + none,
 		"version -o |":                       "text json " + none,
 		"status |":                           none,
 		"status --log-level |":               "debug info warning error " + none,

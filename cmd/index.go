@@ -394,9 +394,6 @@ func runIndexDelete(c *cobra.Command, app *App, o *indexDeleteOptions, names []s
 		return err
 	}
 	a := actions.Kinds["delete_indices"].New(actions.Own).(*actions.DeleteIndices)
-	a.Protect, a.RequireSnapshot, a.Named = o.Protect, o.Require.option(), exact(names)
-	if a.Brakes, err = o.Limits.brakes(); err != nil {
-		return err
-	}
+	a.Protect, a.RequireSnapshot, a.Named, a.Brakes = o.Protect, o.Require.option(), exact(names), o.Limits.brakes()
 	return runSingle(c, app, "delete_indices", a, chain, o.Output, &deleteQuestion{o.Delete, names})
 }

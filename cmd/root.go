@@ -105,15 +105,7 @@ func groupCommand(use, short string, subs ...*cobra.Command) *cobra.Command {
 
 // outputFlag adds -o with the formats a command knows.
 func outputFlag(c *cobra.Command, to *string, formats ...string) {
-	c.Flags().StringVarP(to, "output", "o", formats[0], strings.Join(formats, ", "))
-	old := c.PreRunE
-	c.PreRunE = func(c *cobra.Command, args []string) error {
-		if !slices.Contains(formats, *to) {
-			return &usageError{text: fmt.Sprintf("there is no output format %q; there are %s", *to, strings.Join(formats, ", "))}
-		}
-		if old != nil {
-			return old(c, args)
-		}
-		return nil
-	}
+	*to = formats[0]
+	c.Flags().VarP(&enum{to, formats}, "output", "o", strings.Join(formats, ", "))
+	c.PreRunE = func(*cobra.Command, []string) error { return nil } // asPlugin wraps it
 }

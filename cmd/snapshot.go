@@ -411,11 +411,11 @@ func newSnapshotCreate(app *App) *cobra.Command {
 	o.Select.add(c, cluster.Indices)
 	f := c.Flags()
 	f.StringVar(&o.Name, "name", "snapshot-%Y%m%d%H%M%S", "the snapshot's name, with strftime tokens or as <date math>")
-	f.StringVar(&o.OncePer, "once-per", "", "adopt this hour's, day's, week's or month's snapshot of the same series if it is good")
+	enumFlag(f, &o.OncePer, "once-per", "", "adopt this hour's, day's, week's or month's snapshot of the same series if it is good", "hour", "day", "week", "month")
 	f.BoolVar(&o.Partial, "partial", false, "allow a snapshot with missing shards (exit code 5)")
 	f.BoolVar(&o.GlobalState, "include-global-state", false, "also store templates and persistent settings")
 	f.StringSliceVar(&o.Features, "feature-state", nil, "also store the system indices of this feature (Elasticsearch 7.12 and later; may be repeated)")
-	f.Int64Var(&o.RetryCount, "retry-count", 0, "take up to N more after a FAILED or PARTIAL one")
+	f.Var(whole[int64]{to: &o.RetryCount, most: 100}, "retry-count", "take up to N more after a FAILED or PARTIAL one")
 	f.BoolVar(&o.CleanupFailed, "cleanup-failed", false, "delete the FAILED snapshots of this run")
 	f.BoolVar(&o.SkipRed, "skip-red", false, "leave out red indices (exit code 5)")
 	f.BoolVar(&o.NoWait, "no-wait", false, "do not wait until the snapshot has ended")
@@ -428,9 +428,6 @@ func newSnapshotCreate(app *App) *cobra.Command {
 func runSnapshotCreate(c *cobra.Command, app *App, o *snapshotCreateOptions, repository string, indices []string) error {
 	if len(indices) == 0 && !o.Select.given() {
 		return &usageError{text: "no index was selected; nothing was sent", hint: "name the indices, or '*' for all"}
-	}
-	if o.RetryCount < 0 || o.RetryCount > 100 {
-		return &usageError{text: fmt.Sprintf("invalid value \"%d\" for --retry-count: expected a number from 0 to 100", o.RetryCount)}
 	}
 	if o.NoWait && (o.RetryCount > 0 || o.CleanupFailed) {
 		return &usageError{text: "--no-wait does not go with --retry-count and --cleanup-failed: they need the snapshot's end"}
@@ -497,10 +494,7 @@ func runSnapshotDelete(c *cobra.Command, app *App, o *snapshotDeleteOptions, rep
 		chain = append(filters.Chain{retain}, chain...)
 	}
 	a := actions.Kinds["delete_snapshots"].New(actions.Own).(*actions.DeleteSnapshots)
-	if a.Brakes, err = o.Limits.brakes(); err != nil {
-		return err
-	}
-	a.Repository, a.KeepNewestGood = repository, o.KeepNewestGood
+	a.Repository, a.KeepNewestGood, a.Brakes = repository, o.KeepNewestGood, o.Limits.brakes()
 	return runSingle(c, app, "delete_snapshots", a, chain, o.Output, &deleteQuestion{o.Delete, snapshots})
 }
 
