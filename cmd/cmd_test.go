@@ -206,6 +206,7 @@ func TestDryRunOfRepositories(t *testing.T) {
 			code, out, errs := k.run(given...)
 			require.Equal(t, 0, code, errs)
 			require.Equal(t, "would "+args[1]+" r\n", out)
+			require.Contains(t, errs, "Cluster memory, Elasticsearch 8.19.7, http://127.0.0.1:9200\n")
 			require.Empty(t, k.c.Writes())
 		}
 	}
@@ -643,6 +644,64 @@ func TestQuiet(t *testing.T) {
 	code, out, errs := k.run("-q", "index", "delete", "nothing", "--yes")
 	require.Equal(t, 1, code)
 	require.Contains(t, out+errs, "no index is called nothing")
+}
+
+// TestQuietCommands: commands without a report print nothing on success, either, and dry
+// runs of them. They still act, ask and fail aloud.
+func TestQuietCommands(t *testing.T) {
+	const index = "logs-2026.11.01"
+	for line, writes := range map[string]string{
+		"mark " + index + " --keep-for 30d":           "UpdateAliases",
+		"mark " + index + " --keep-for 30d -n":        "",
+		"repository verify r":                         "VerifyRepository",
+		"repository verify r -n":                      "",
+		"repository cleanup r --yes":                  "CleanupRepository",
+		"repository cleanup r -n":                     "",
+		"repository unregister r --yes":               "UnregisterRepository",
+		"repository unregister r -n":                  "",
+		"lock release nightly --yes":                  "DeleteDocument",
+		"lock release nightly -n":                     "",
+		"purge " + index + " --confirm " + index:      "DeleteIndices",
+		"purge " + index + " -n":                      "",
+		"index delete " + index + " --yes":            "DeleteIndices",
+		"repository register new fs location=/backup": "RegisterRepository",
+	} {
+		k := newConsole(t)
+		delete(k.env, "ESNAP_LOG_LEVEL")
+		k.c.AddIndices(index)
+		k.c.AddRepository(cluster.Repository{Name: "r", Type: "fs", Settings: map[string]string{"location": "/backup/r"}})
+		k.hold("nightly", time.Minute)
+		args := strings.Fields(line)
+		if args[0] == "purge" {
+			args = append(args, "--record", filepath.Join(t.TempDir(), "record.json"))
+		}
+		code, out, errs := k.run(append([]string{"-q"}, args...)...)
+		require.Equal(t, 0, code, line+errs)
+		require.Empty(t, out+errs, line)
+		if writes == "" {
+			require.Empty(t, k.c.Writes(), line)
+		} else {
+			require.Len(t, k.c.CallsOf(writes), 1, line)
+		}
+	}
+	// What was asked for as JSON is printed.
+	k := newConsole(t)
+	k.c.AddIndices(index)
+	code, out, errs := k.run("-q", "mark", index, "--keep-for", "30d", "-o", "json")
+	require.Equal(t, 0, code, errs)
+	require.Contains(t, out, `"protected_until": "2026-12-21"`)
+	// A question shows what it is about.
+	k = newConsole(t)
+	k.c.AddIndices(index)
+	k.tty, k.in = true, "no\n"
+	code, out, errs = k.run("-q", "purge", index)
+	require.Equal(t, 2, code)
+	require.Contains(t, out, "delete the index "+index)
+	require.Contains(t, errs, "Type "+index+" to delete it everywhere")
+	// A failure is told.
+	code, _, errs = k.run("-q", "repository", "verify", "nothing")
+	require.Equal(t, 1, code)
+	require.Contains(t, errs, "there is no repository nothing")
 }
 
 // TestMasterOnlyIsForFiles: what an operator types is done on every node.

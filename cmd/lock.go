@@ -12,7 +12,6 @@ import (
 	"github.com/esnap/esnap/internal/lock"
 	"github.com/esnap/esnap/internal/near"
 	"github.com/esnap/esnap/internal/settings"
-	"github.com/esnap/esnap/internal/terminal"
 )
 
 func newLock(app *App) *cobra.Command {
@@ -148,7 +147,7 @@ func runLockRelease(c *cobra.Command, app *App, o *lockReleaseOptions, name stri
 		x.nameCluster(app.Err)
 	}
 	if x.s.DryRun {
-		terminal.Fprintf(app.Out, "would release %s, held by %s\n", name, held)
+		x.say("would release %s, held by %s", name, held)
 		return nil
 	}
 	question := fmt.Sprintf("Release %s? %s renewed it %s ago.", name, held, cluster.Age(now, held.Renewed))
@@ -161,12 +160,12 @@ func runLockRelease(c *cobra.Command, app *App, o *lockReleaseOptions, name stri
 	err = x.recorded(ctx, cl, "lock release", []string{name}, func() error { return lock.Free(ctx, cl, name, held.Owner) })
 	switch {
 	case errors.Is(err, cluster.ErrNoDocument):
-		terminal.Fprintf(app.Out, "%s was released meanwhile\n", name)
+		x.say("%s was released meanwhile", name)
 		return nil
 	case err != nil:
 		return err
 	}
-	terminal.Fprintf(app.Out, "%s was released; it was held by %s\n", name, held)
+	x.say("%s was released; it was held by %s", name, held)
 	return nil
 }
 

@@ -246,7 +246,10 @@ func runRepositoryVerify(c *cobra.Command, app *App, names []string) error {
 		return err
 	}
 	if x.s.DryRun {
-		terminal.Fprintf(app.Out, "would verify %s\n", strings.Join(names, ", "))
+		if !x.quiet {
+			x.nameCluster(app.Err)
+		}
+		x.say("would verify %s", strings.Join(names, ", "))
 		return nil
 	}
 	var failed error
@@ -260,7 +263,7 @@ func runRepositoryVerify(c *cobra.Command, app *App, names []string) error {
 			failed = err
 			continue
 		}
-		terminal.Fprintf(app.Out, "%s: verified by %d nodes: %s\n", name, len(nodes), strings.Join(nodes, ", "))
+		x.say("%s: verified by %d nodes: %s", name, len(nodes), strings.Join(nodes, ", "))
 	}
 	return failed
 }
@@ -302,7 +305,7 @@ func runRepositoryCleanup(c *cobra.Command, app *App, o *repositoryCleanupOption
 		x.nameCluster(app.Err)
 	}
 	if x.s.DryRun {
-		terminal.Fprintf(app.Out, "would clean up %s\n", name)
+		x.say("would clean up %s", name)
 		return nil
 	}
 	if err := x.confirm(ctx, o.Yes, "Delete files of "+name+" that no snapshot uses?"); err != nil {
@@ -312,7 +315,7 @@ func runRepositoryCleanup(c *cobra.Command, app *App, o *repositoryCleanupOption
 	if err != nil {
 		return repository.Explain(err)
 	}
-	terminal.Fprintf(app.Out, "%s: %s deleted, %s\n", name, cluster.Count(int(result.Files), "file"), humanize.IBytes(uint64(max(result.Bytes, 0))))
+	x.say("%s: %s deleted, %s", name, cluster.Count(int(result.Files), "file"), humanize.IBytes(uint64(max(result.Bytes, 0))))
 	return nil
 }
 
@@ -392,7 +395,7 @@ func runRepositoryUnregister(c *cobra.Command, app *App, o *repositoryUnregister
 		x.nameCluster(app.Err)
 	}
 	if x.s.DryRun {
-		terminal.Fprintf(app.Out, "would unregister %s\n", r.Name)
+		x.say("would unregister %s", r.Name)
 		return nil
 	}
 	question := fmt.Sprintf("Unregister %s (%s, %s)? Its snapshots are kept.", r.Name, r.Type, settingsText(shown(r).Settings))
@@ -404,6 +407,6 @@ func runRepositoryUnregister(c *cobra.Command, app *App, o *repositoryUnregister
 		return err
 	}
 	back, _ := json.Marshal(shown(r).Settings)
-	terminal.Fprintf(app.Out, "%s was unregistered; its snapshots are kept. To register it again: type %s, settings %s\n", r.Name, r.Type, string(back))
+	x.say("%s was unregistered; its snapshots are kept. To register it again: type %s, settings %s", r.Name, r.Type, string(back))
 	return nil
 }
