@@ -59,11 +59,9 @@ func newRestore(app *App) *cobra.Command {
 	c := &cobra.Command{
 		Use: "restore [INDEX...]", Short: "Restore indices from snapshots",
 		Long: `Restore each index from the newest snapshot with a complete copy that was
-started after the index's day had ended. A plan is shown first. Restored indices
-are protected from esnap's own deletions for 7 days.`,
+started after the index's day had ended. A plan is shown first.`,
 		Example: `  esnap restore ks-logstash-log-2026.11.03 --rename-prefix restored- --yes
-  esnap restore --day 2026-11-12 --family ks-logstash-log
-  esnap restore --red`,
+  esnap restore --day 2026-11-12 --family ks-logstash-log`,
 		Args: wantArgs(0, -1, "names or wildcard patterns of indices"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) == 0 && !o.Day.given() && !o.From.given() && !o.To.given() && o.FromFile == "" && !o.Red && !o.WholeCluster {

@@ -47,7 +47,7 @@ When in doubt, it keeps the data and reports why.`,
 		newRun(app), newServe(app), newValidate(app), newRestore(app), newMark(app),
 		newSnapshot(app), newRepository(app), newIndex(app),
 		newStatus(app), newCheck(app), newDrill(app), newPurge(app), newSimulate(app), newLock(app), newHistory(app),
-		newConfig(app), newSchema(app), newVersion(app), newOptions(app), newExitCodes(),
+		newConfig(app), newSchema(app), newVersion(app), newOptions(app), newExitCodes(app),
 	)
 	root.AddCommand(newCurator(app)...)
 	root.SetHelpFunc(func(c *cobra.Command, _ []string) { _, _ = io.WriteString(c.OutOrStdout(), app.help(c)) })
