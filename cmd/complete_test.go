@@ -76,7 +76,9 @@ func TestCompletion(t *testing.T) {
 func TestCompletionOfDays(t *testing.T) {
 	k := newConsole(t)
 	k.c.AddIndices("only-live-2026.11.01")
-	k.c.AddSnapshot("nightly", cluster.Snapshot{Name: "s-1", Indices: []string{"ks-log-2026.11.01", "ks-log-2026.11.02", "audit_2026-11", "undated", hostile}})
+	k.c.AddSnapshot("nightly", cluster.Snapshot{Name: "s-1", Indices: []string{
+		"ks-log-2026.11.01", "ks-log-2026.11.02", "audit_2026-11", "undated", hostile,
+	}})
 	k.c.AddSnapshot("weekly", cluster.Snapshot{Name: "s-2", Indices: []string{"ks-log-2026.11.01", "week-2026.11.01"}})
 	const none = ":4"
 	for line, want := range map[string]string{

@@ -99,6 +99,7 @@ func sharedOptions() [][2]string {
 	return options(f)
 }
 
+// tableOf is the table of a command's options.
 func tableOf(rows [][2]string, width int) string {
 	if len(rows) <= mostOptions {
 		return twoColumns(rows, width)

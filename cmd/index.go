@@ -282,7 +282,9 @@ func runIndexShow(c *cobra.Command, app *App, o *indexShowOptions, name string) 
 	if o.Output == "text" {
 		return showIndex(app, i, held)
 	}
-	return writeList(app.Out, o.Output, nil, nil, nil, map[string]any{"schema_version": report.SchemaVersion, "index": indexToJSON(i), "held_by": held})
+	return writeList(app.Out, o.Output, nil, nil, nil, map[string]any{
+		"schema_version": report.SchemaVersion, "index": indexToJSON(i), "held_by": held,
+	})
 }
 
 func showIndex(app *App, i *cluster.Index, held []string) error {

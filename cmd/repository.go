@@ -142,7 +142,9 @@ func runRepositoryShow(c *cobra.Command, app *App, o *repositoryShowOptions, nam
 	}
 	j := shown(r)
 	if o.Output != "text" {
-		return writeList(app.Out, o.Output, nil, nil, nil, map[string]any{"schema_version": report.SchemaVersion, "repository": j, "snapshots": len(list), "good_snapshots": good, "newest_good": newest})
+		return writeList(app.Out, o.Output, nil, nil, nil, map[string]any{
+			"schema_version": report.SchemaVersion, "repository": j, "snapshots": len(list), "good_snapshots": good, "newest_good": newest,
+		})
 	}
 	var b strings.Builder
 	terminal.Fprintf(&b, "repository   %s\ntype         %s\n", j.Repository, j.Type)

@@ -411,10 +411,12 @@ func newSnapshotCreate(app *App) *cobra.Command {
 	o.Select.add(c, cluster.Indices)
 	f := c.Flags()
 	f.StringVar(&o.Name, "name", "snapshot-%Y%m%d%H%M%S", "the snapshot's name, with strftime tokens or as <date math>")
-	enumFlag(f, &o.OncePer, "once-per", "", "adopt this hour's, day's, week's or month's snapshot of the same series if it is good", "hour", "day", "week", "month")
+	enumFlag(f, &o.OncePer, "once-per", "", "adopt this hour's, day's, week's or month's snapshot of the same series if it is good",
+		"hour", "day", "week", "month")
 	f.BoolVar(&o.Partial, "partial", false, "allow a snapshot with missing shards (exit code 5)")
 	f.BoolVar(&o.GlobalState, "include-global-state", false, "also store templates and persistent settings")
-	f.StringSliceVar(&o.Features, "feature-state", nil, "also store the system indices of this feature (Elasticsearch 7.12 and later; may be repeated)")
+	f.StringSliceVar(&o.Features, "feature-state", nil,
+		"also store the system indices of this feature (Elasticsearch 7.12 and later; may be repeated)")
 	f.Var(whole[int64]{to: &o.RetryCount, most: 100}, "retry-count", "take up to N more after a FAILED or PARTIAL one")
 	f.BoolVar(&o.CleanupFailed, "cleanup-failed", false, "delete the FAILED snapshots of this run")
 	f.BoolVar(&o.SkipRed, "skip-red", false, "leave out red indices (exit code 5)")
@@ -523,13 +525,13 @@ type deleteQuestion struct {
 }
 
 // runSingle runs one action as its own plan. A deleting one asks q.
-func runSingle(c *cobra.Command, app *App, kind string, action actions.Action, chain filters.Chain, output string, q *deleteQuestion) error {
+func runSingle(c *cobra.Command, app *App, kind string, a actions.Action, chain filters.Chain, output string, q *deleteQuestion) error {
 	x, err := app.open(c)
 	if err != nil {
 		return err
 	}
 	s := x.s
-	p, err := single(kind, "", action, chain, s.Guards)
+	p, err := single(kind, "", a, chain, s.Guards)
 	if err != nil {
 		return err
 	}

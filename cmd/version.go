@@ -41,7 +41,9 @@ func newVersion(app *App) *cobra.Command {
 
 func runVersion(app *App, o *versionOptions) error {
 	if o.Output == "json" {
-		return report.WriteJSON(app.Out, map[string]string{"version": Version(), "commit": commit, "go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH})
+		return report.WriteJSON(app.Out, map[string]string{
+			"version": Version(), "commit": commit, "go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH,
+		})
 	}
 	return printVersion(app.Out)
 }
