@@ -14,25 +14,23 @@ import (
 // brakeFlags are the flags of the brakes of one deleting command.
 type brakeFlags struct {
 	items   int64
-	percent float64
+	percent percent
 }
 
 func (b *brakeFlags) add(c *cobra.Command) {
 	wholeFlag(c.Flags(), &b.items, "max-items", 1, "refuse to delete more than this many")
-	c.Flags().Float64Var(&b.percent, "max-percent", 0, "refuse to delete more than this part of them all")
+	c.Flags().Var(&b.percent, "max-percent", "refuse to delete more than this part of them all")
 }
 
-func (b *brakeFlags) brakes() (limits actions.Brakes, err error) {
+func (b *brakeFlags) brakes() (limits actions.Brakes) {
 	if b.items > 0 {
 		limits.MaxItems = &b.items
 	}
-	if b.percent < 0 || b.percent > 100 {
-		return limits, usagef("--max-percent: %g is not between 0 and 100", b.percent)
-	}
 	if b.percent > 0 {
-		limits.MaxPercent = &b.percent
+		most := float64(b.percent)
+		limits.MaxPercent = &most
 	}
-	return limits, nil
+	return limits
 }
 
 // retainFilter is the filter retain with rules such as daily=7.

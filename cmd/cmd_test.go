@@ -26,6 +26,7 @@ import (
 	"github.com/esnap/esnap/filters"
 	"github.com/esnap/esnap/internal/clock"
 	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/curator"
 	"github.com/esnap/esnap/internal/es"
 	"github.com/esnap/esnap/internal/memory"
 )
@@ -148,7 +149,7 @@ func TestErrorsOfFlags(t *testing.T) {
 		"index list --nosuch":     "there is no flag --nosuch",
 		"index list --prefx a":    "there is no flag --prefx",
 		"index list --regex (":    "--regex: regular expression",
-		"version -o xml":          `there is no output format "xml"; there are text, json`,
+		"version -o xml":          `invalid value "xml" for --output: expected text or json`,
 	} {
 		k := newConsole(t)
 		code, out, errs := k.run(strings.Fields(line)...)
@@ -206,6 +207,7 @@ func TestDryRunOfRepositories(t *testing.T) {
 			code, out, errs := k.run(given...)
 			require.Equal(t, 0, code, errs)
 			require.Equal(t, "would "+args[1]+" r\n", out)
+			require.Contains(t, errs, "Cluster memory, Elasticsearch 8.19.7, http://127.0.0.1:9200\n")
 			require.Empty(t, k.c.Writes())
 		}
 	}
@@ -581,20 +583,17 @@ func TestHelpIsShort(t *testing.T) {
 		walk = func(c *cobra.Command) {
 			var b bytes.Buffer
 			args := append(strings.Fields(c.CommandPath())[1:], "--help")
-			if !slices.Contains([]string{"curator", "curator_cli", "es_repo_mgr"}, args[0]) { // Curator's own
-				require.Equal(t, 0, Main(context.Background(), app(&b), args))
-				most := 40
-				switch {
-				case c.Parent() == nil:
-					most = 24
-				case c.Name() == "restore": // it has the most options
-					most = 48
-				}
+			require.Equal(t, 0, Main(context.Background(), app(&b), args))
+			width := max(80, min(columns, 120))
+			for line := range strings.SplitSeq(b.String(), "\n") {
+				require.LessOrEqual(t, len([]rune(line)), width, "%s: %s", c.CommandPath(), line)
+			}
+			most := 40
+			if c.Parent() == nil {
+				most = 24
+			}
+			if !slices.Contains(curator.Programs, args[0]) {
 				require.LessOrEqual(t, strings.Count(b.String(), "\n"), most, "%s at %d\n%s", c.CommandPath(), columns, b.String())
-				width := max(80, min(columns, 120))
-				for line := range strings.SplitSeq(b.String(), "\n") {
-					require.LessOrEqual(t, len([]rune(line)), width, "%s: %s", c.CommandPath(), line)
-				}
 				require.NotContains(t, b.String(), "(default -1)")
 			}
 			for _, sub := range c.Commands() {
@@ -610,12 +609,26 @@ func TestHelpIsShort(t *testing.T) {
 // TestHelpTopics: what is not in the help of each command.
 func TestHelpTopics(t *testing.T) {
 	k := newConsole(t)
+	narrow := func(out string) {
+		for line := range strings.SplitSeq(out, "\n") {
+			require.LessOrEqual(t, len([]rune(line)), 80, line)
+		}
+	}
 	code, out, _ := k.run("help", "exit-codes")
 	require.Equal(t, 0, code)
 	require.Contains(t, out, "  4    refused by a safety check before anything was changed")
+	narrow(out)
 	code, out, _ = k.run("options")
 	require.Equal(t, 0, code)
 	require.Contains(t, out, "--password-file")
+	require.Regexp(t, `(?m)^  -n, --dry-run +show what would be done; change nothing$`, out)
+	narrow(out)
+	for _, line := range []string{"curator_cli shrink", "curator_cli rollover", "es_repo_mgr", "es_repo_mgr create fs"} {
+		code, out, _ = k.run(append(strings.Fields(line), "--help")...)
+		require.Equal(t, 0, code)
+		require.Contains(t, out, "Flags:\n      --")
+		narrow(out)
+	}
 	code, out, _ = k.run("--version")
 	require.Equal(t, 0, code)
 	_, same, _ := k.run("version")
@@ -643,6 +656,64 @@ func TestQuiet(t *testing.T) {
 	code, out, errs := k.run("-q", "index", "delete", "nothing", "--yes")
 	require.Equal(t, 1, code)
 	require.Contains(t, out+errs, "no index is called nothing")
+}
+
+// TestQuietCommands: commands without a report print nothing on success, either, and dry
+// runs of them. They still act, ask and fail aloud.
+func TestQuietCommands(t *testing.T) {
+	const index = "logs-2026.11.01"
+	for line, writes := range map[string]string{
+		"mark " + index + " --keep-for 30d":           "UpdateAliases",
+		"mark " + index + " --keep-for 30d -n":        "",
+		"repository verify r":                         "VerifyRepository",
+		"repository verify r -n":                      "",
+		"repository cleanup r --yes":                  "CleanupRepository",
+		"repository cleanup r -n":                     "",
+		"repository unregister r --yes":               "UnregisterRepository",
+		"repository unregister r -n":                  "",
+		"lock release nightly --yes":                  "DeleteDocument",
+		"lock release nightly -n":                     "",
+		"purge " + index + " --confirm " + index:      "DeleteIndices",
+		"purge " + index + " -n":                      "",
+		"index delete " + index + " --yes":            "DeleteIndices",
+		"repository register new fs location=/backup": "RegisterRepository",
+	} {
+		k := newConsole(t)
+		delete(k.env, "ESNAP_LOG_LEVEL")
+		k.c.AddIndices(index)
+		k.c.AddRepository(cluster.Repository{Name: "r", Type: "fs", Settings: map[string]string{"location": "/backup/r"}})
+		k.hold("nightly", time.Minute)
+		args := strings.Fields(line)
+		if args[0] == "purge" {
+			args = append(args, "--record", filepath.Join(t.TempDir(), "record.json"))
+		}
+		code, out, errs := k.run(append([]string{"-q"}, args...)...)
+		require.Equal(t, 0, code, line+errs)
+		require.Empty(t, out+errs, line)
+		if writes == "" {
+			require.Empty(t, k.c.Writes(), line)
+		} else {
+			require.Len(t, k.c.CallsOf(writes), 1, line)
+		}
+	}
+	// What was asked for as JSON is printed.
+	k := newConsole(t)
+	k.c.AddIndices(index)
+	code, out, errs := k.run("-q", "mark", index, "--keep-for", "30d", "-o", "json")
+	require.Equal(t, 0, code, errs)
+	require.Contains(t, out, `"protected_until": "2026-12-21"`)
+	// A question shows what it is about.
+	k = newConsole(t)
+	k.c.AddIndices(index)
+	k.tty, k.in = true, "no\n"
+	code, out, errs = k.run("-q", "purge", index)
+	require.Equal(t, 2, code)
+	require.Contains(t, out, "delete the index "+index)
+	require.Contains(t, errs, "Type "+index+" to delete it everywhere")
+	// A failure is told.
+	code, _, errs = k.run("-q", "repository", "verify", "nothing")
+	require.Equal(t, 1, code)
+	require.Contains(t, errs, "there is no repository nothing")
 }
 
 // TestMasterOnlyIsForFiles: what an operator types is done on every node.

@@ -13,8 +13,10 @@ import (
 
 	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/connect"
+	"github.com/esnap/esnap/internal/dates"
 	"github.com/esnap/esnap/internal/history"
 	"github.com/esnap/esnap/internal/lock"
+	"github.com/esnap/esnap/internal/series"
 	"github.com/esnap/esnap/internal/settings"
 	"github.com/esnap/esnap/internal/terminal"
 	"github.com/esnap/esnap/repository"
@@ -43,10 +45,10 @@ func addCompletion(app *App, root *cobra.Command) {
 	}
 	flags := map[string]complete{
 		"log-level": values("debug", "info", "warning", "error"), "log-format": values("text", "json"), "guards": values("on", "off"),
-		"lock":        values("off", "auto", "required"),
-		"color":       values("auto", "always", "never"),
-		"on-conflict": values("fail", "skip", "rename", "overwrite"), "once-per": values("hour", "day", "week", "month"),
-		"state":      values(string(cluster.Success), string(cluster.Partial), string(cluster.Failed), string(cluster.InProgress)),
+		"lock":       values("off", "auto", "required"),
+		"color":      values("auto", "always", "never"),
+		"state":      anyFile,
+		"family":     app.completeFrom(storedFamilies),
 		"repository": repositories, "snapshot": app.completeFrom(snapshotNames), "holding": app.completeFrom(storedIndices), "protect": indices,
 	}
 	var walk func(c *cobra.Command)
@@ -56,11 +58,16 @@ func addCompletion(app *App, root *cobra.Command) {
 			switch placeholder(f) {
 			case "", "FILE": // no value, or the shell's own completion
 				return
-			case "FORMAT":
-				do, ok = values(strings.Split(strings.ReplaceAll(f.Usage, " or ", ", "), ", ")...), true
 			}
-			if !ok {
-				do = values()
+			switch v := f.Value.(type) {
+			case *enum:
+				do = values(v.words...)
+			case *zone:
+				do = values(zones...)
+			default:
+				if !ok {
+					do = values()
+				}
 			}
 			_ = c.RegisterFlagCompletionFunc(f.Name, do)
 		}
@@ -76,6 +83,11 @@ func addCompletion(app *App, root *cobra.Command) {
 		}
 	}
 	walk(root)
+}
+
+// anyFile leaves the completion to the shell.
+func anyFile(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	return nil, cobra.ShellCompDirectiveDefault
 }
 
 // values completes fixed values.
@@ -229,6 +241,25 @@ func storedIndices(ctx context.Context, cl cluster.Cluster, c *cobra.Command, ar
 		}
 	}
 	return names, err
+}
+
+// storedFamilies are the families of the indices with a date that snapshots contain.
+func storedFamilies(ctx context.Context, cl cluster.Cluster, c *cobra.Command, args []string, prefix string) ([]string, error) {
+	list, err := storedIndices(ctx, cl, c, args, prefix)
+	var families []string
+	for _, name := range list {
+		if _, _, dated := dates.Period(name); dated {
+			families = append(families, strings.TrimRight(series.Family(name), "-_.*"))
+		}
+	}
+	return families, err
+}
+
+// zones are some of the time zones that a flag takes: one for each difference from UTC that
+// many people live with. Any other name of the IANA database is taken, too.
+var zones = []string{
+	"UTC", "Europe/London", "Europe/Berlin", "Europe/Moscow", "Asia/Dubai", "Asia/Kolkata", "Asia/Bangkok", "Asia/Shanghai", "Asia/Tokyo",
+	"Australia/Sydney", "America/New_York", "America/Chicago", "America/Denver", "America/Los_Angeles", "America/Sao_Paulo",
 }
 
 func lockNames(ctx context.Context, cl cluster.Cluster, _ *cobra.Command, _ []string, _ string) ([]string, error) {

@@ -46,6 +46,8 @@ func TestCompletion(t *testing.T) {
 		"repo unregister |":                  "nightly weekly " + none,
 		"repository register new s|":         "s3 source " + none,
 		"repository register new fs locati|": "location= :6",
+		"drill --state |":                    ":0", // a file
+		"simulate -o |":                      "table wide json csv " + none,
 		"version -o |":                       "text json " + none,
 		"status |":                           none,
 		"status --log-level |":               "debug info warning error " + none,
@@ -68,6 +70,32 @@ func TestCompletion(t *testing.T) {
 		require.Equal(t, 1, strings.Count(errs, "\n"), line)
 	}
 	require.Empty(t, k.c.Writes())
+}
+
+// TestCompletionOfDays: families of what snapshots contain, and time zones.
+func TestCompletionOfDays(t *testing.T) {
+	k := newConsole(t)
+	k.c.AddIndices("only-live-2026.11.01")
+	k.c.AddSnapshot("nightly", cluster.Snapshot{Name: "s-1", Indices: []string{
+		"ks-log-2026.11.01", "ks-log-2026.11.02", "audit_2026-11", "undated", hostile,
+	}})
+	k.c.AddSnapshot("weekly", cluster.Snapshot{Name: "s-2", Indices: []string{"ks-log-2026.11.01", "week-2026.11.01"}})
+	const none = ":4"
+	for line, want := range map[string]string{
+		"restore --family |":                     "audit ks-log week " + none,
+		"restore --family k|":                    "ks-log " + none,
+		"restore --repository weekly --family |": "ks-log week " + none,
+		"restore --timezone Asia/S|":             "Asia/Shanghai " + none,
+		"simulate f --index-timezone Europe/B|":  "Europe/Berlin " + none,
+	} {
+		words := strings.Split(strings.TrimSuffix(line, "|"), " ")
+		code, out, _ := k.run(append([]string{"__completeNoDesc"}, words...)...)
+		require.Zero(t, code, line)
+		require.Equal(t, want, completions(out, words[len(words)-1]), line)
+	}
+	for _, name := range zones {
+		require.NoError(t, new(zone).Set(name), name)
+	}
 }
 
 // completions are what a shell keeps of a reply: what begins with the word.

@@ -15,32 +15,36 @@ func newConfig(app *App) *cobra.Command {
 		newConfigShow(app), newConfigInit(app), newConfigFromEnv(app))
 }
 
+// configShowOptions are the flags of esnap config show.
+type configShowOptions struct{ Output string }
+
 func newConfigShow(app *App) *cobra.Command {
-	var output string
+	o := &configShowOptions{}
 	c := &cobra.Command{
 		Use: "show", Annotations: map[string]string{advises: "yes"}, Short: "Show the effective settings and where each comes from; secrets are masked", Args: noArgs,
 		Example: "  esnap config show\n  esnap config show -o json",
-		RunE: func(c *cobra.Command, _ []string) error {
-			x, err := app.open(c)
-			if err != nil {
-				return err
-			}
-			s := x.s
-			if err := x.checkVariables(slog.LevelWarn); err != nil {
-				return err
-			}
-			x.advise()
-			var rows [][]string
-			list := append(s.ClientFile(), s.Show()...)
-			for _, x := range list {
-				rows = append(rows, []string{x.Key, x.Value, x.Source})
-			}
-			return writeList(app.Out, output, []column{{title: "setting"}, {title: "value"}, {title: "from"}}, rows, nil,
-				map[string]any{"schema_version": report.SchemaVersion, "file": s.File, "settings": list})
-		},
+		RunE:    func(c *cobra.Command, _ []string) error { return runConfigShow(c, app, o) },
 	}
-	outputFlag(c, &output, "table", "json", "yaml")
+	outputFlag(c, &o.Output, "table", "json", "yaml")
 	return c
+}
+
+func runConfigShow(c *cobra.Command, app *App, o *configShowOptions) error {
+	x, err := app.open(c)
+	if err != nil {
+		return err
+	}
+	if err := x.checkVariables(slog.LevelWarn); err != nil {
+		return err
+	}
+	x.advise()
+	var rows [][]string
+	list := append(x.s.ClientFile(), x.s.Show()...)
+	for _, e := range list {
+		rows = append(rows, []string{e.Key, e.Value, e.Source})
+	}
+	return writeList(app.Out, o.Output, []column{{title: "setting"}, {title: "value"}, {title: "from"}}, rows, nil,
+		map[string]any{"schema_version": report.SchemaVersion, "file": x.s.File, "settings": list})
 }
 
 // starter is the client file that config init writes.
@@ -75,19 +79,21 @@ func newConfigInit(app *App) *cobra.Command {
 		Use: "init [FILE]", Short: "Write a commented client file to FILE, or to stdout",
 		Example: "  esnap config init ~/.config/esnap/config.yml\n  esnap config init /etc/esnap/config.yml",
 		Args:    wantArgs(0, 1, "at most one file"),
-		RunE: func(_ *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				_, err := fmt.Fprint(app.Out, starter)
-				return err
-			}
-			f, err := os.OpenFile(args[0], os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-			if err != nil {
-				return usagef("cannot write the client file: %s", err)
-			}
-			if _, err := f.WriteString(starter); err != nil {
-				return err
-			}
-			return f.Close()
-		},
+		RunE:    func(_ *cobra.Command, args []string) error { return runConfigInit(app, args) },
 	}
+}
+
+func runConfigInit(app *App, args []string) error {
+	if len(args) == 0 {
+		_, err := fmt.Fprint(app.Out, starter)
+		return err
+	}
+	f, err := os.OpenFile(args[0], os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return usagef("cannot write the client file: %s", err)
+	}
+	if _, err := f.WriteString(starter); err != nil {
+		return err
+	}
+	return f.Close()
 }

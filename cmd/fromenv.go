@@ -71,23 +71,25 @@ func newConfigFromEnv(app *App) *cobra.Command {
 variable of each value. Secrets are not printed: the file names their variables.
 No cluster is needed.`,
 		Example: "  esnap config from-env > action_file.yml",
-		RunE: func(c *cobra.Command, _ []string) error {
-			x, err := app.open(c)
-			if err != nil {
-				return err
-			}
-			_, text, findings, err := x.fromEnv()
-			if err != nil {
-				return err
-			}
-			for _, f := range findings {
-				terminal.Fprintf(x.Err, "%s\n", strings.Replace(f.Error(), ": ", ": warning: ", 1))
-			}
-			if err := x.checkVariables(slog.LevelWarn); err != nil {
-				return err
-			}
-			_, err = x.Out.Write(text)
-			return err
-		},
+		RunE:    func(c *cobra.Command, _ []string) error { return runConfigFromEnv(c, app) },
 	}
+}
+
+func runConfigFromEnv(c *cobra.Command, app *App) error {
+	x, err := app.open(c)
+	if err != nil {
+		return err
+	}
+	_, text, findings, err := x.fromEnv()
+	if err != nil {
+		return err
+	}
+	for _, f := range findings {
+		terminal.Fprintf(x.Err, "%s\n", strings.Replace(f.Error(), ": ", ": warning: ", 1))
+	}
+	if err := x.checkVariables(slog.LevelWarn); err != nil {
+		return err
+	}
+	_, err = x.Out.Write(text)
+	return err
 }

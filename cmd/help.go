@@ -3,6 +3,7 @@ package cmd
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/esnap/esnap/internal/curator"
 	"github.com/esnap/esnap/internal/job"
+	"github.com/esnap/esnap/internal/settings"
 )
 
 // Help is as wide as the terminal, within these bounds.
@@ -69,7 +71,7 @@ func (a *App) help(c *cobra.Command) string {
 		b.WriteString("\nExamples:\n" + strings.TrimRight(c.Example, "\n") + "\n")
 	}
 	if rows := options(c.LocalNonPersistentFlags()); len(rows) > 0 && c.HasParent() {
-		b.WriteString("\nOptions:\n" + twoColumns(rows, width))
+		b.WriteString("\nOptions:\n" + tableOf(rows, width))
 	}
 	end := "esnap options: options of all commands; esnap help exit-codes: exit codes"
 	if c.HasAvailableSubCommands() {
@@ -79,6 +81,40 @@ func (a *App) help(c *cobra.Command) string {
 		b.WriteString("\n" + wrapped(end, "", width) + "\n")
 	}
 	return b.String()
+}
+
+// mostOptions is how many options the help of a command describes one by one, so that it
+// fits on a screen. Of one with more, those that many commands have are only named.
+const mostOptions = 30
+
+// sharedOptions are those that many commands have.
+func sharedOptions() [][2]string {
+	c := &cobra.Command{}
+	f := c.Flags()
+	settings.AddFlag(f, "dry-run")
+	settings.AddFlag(f, "deadline")
+	reasonFlag(c)
+	f.BoolP("yes", "y", false, "do not ask")
+	f.StringP("output", "o", "", "table, json, yaml and others: see the command")
+	return options(f)
+}
+
+// tableOf is the table of a command's options.
+func tableOf(rows [][2]string, width int) string {
+	if len(rows) <= mostOptions {
+		return twoColumns(rows, width)
+	}
+	var named []string
+	for _, r := range sharedOptions() {
+		at := slices.IndexFunc(rows, func(row [2]string) bool { return row[0] == r[0] })
+		if at < 0 {
+			continue
+		}
+		name, _, _ := strings.Cut(r[0], " VALUE")
+		name, _, _ = strings.Cut(name, " FORMAT")
+		rows, named = slices.Delete(rows, at, at+1), append(named, strings.TrimSpace(name))
+	}
+	return twoColumns(rows, width) + wrapped("Also: "+strings.Join(named, "; "), "", width) + "\n"
 }
 
 // options are the rows of a table of options. Defaults that say nothing are left out.
@@ -175,16 +211,28 @@ func wrapped(text, indent string, width int) string {
 func newOptions(app *App) *cobra.Command {
 	return &cobra.Command{
 		Use: "options", Short: "List the options of all commands", Args: noArgs,
+		Long:    "List the options of all commands, and those that many commands have.",
 		Example: "  esnap options",
-		RunE: func(c *cobra.Command, _ []string) error {
-			_, err := fmt.Fprintf(app.Out, "Each command takes these options:\n\n%s\nThe same settings come from the environment and from a client file: esnap config show.\n",
-				twoColumns(options(c.Root().PersistentFlags()), app.columns()))
-			return err
-		},
+		RunE:    func(c *cobra.Command, _ []string) error { return runListOptions(c, app) },
 	}
 }
 
+func runListOptions(c *cobra.Command, app *App) error {
+	width := app.columns()
+	_, err := fmt.Fprintf(app.Out, "Each command takes these options:\n\n%s\nCommands that change something have some of these:\n\n%s\n%s\n",
+		twoColumns(options(c.Root().PersistentFlags()), width), twoColumns(sharedOptions(), width),
+		wrapped("The same settings come from the environment and from a client file: esnap config show.", "", width))
+	return err
+}
+
 // newExitCodes is a topic of help.
-func newExitCodes() *cobra.Command {
-	return &cobra.Command{Use: "exit-codes", Short: "What the exit codes mean", Long: job.CodesText()}
+func newExitCodes(app *App) *cobra.Command {
+	var rows [][2]string
+	for _, c := range job.Codes {
+		rows = append(rows, [2]string{strconv.Itoa(c.Code), c.Meaning})
+	}
+	return &cobra.Command{
+		Use: "exit-codes", Short: "What the exit codes mean",
+		Long: "Exit codes:\n" + strings.TrimSuffix(twoColumns(rows, app.columns()), "\n"),
+	}
 }

@@ -20,10 +20,10 @@ import (
 
 // newHistory is the list, and has the other commands below it.
 func newHistory(app *App) *cobra.Command {
-	c := historyList(app, "history")
+	c := newHistoryList(app, "history")
 	c.Short = "List and show the records of runs"
 	c.Aliases = nil
-	list := historyList(app, "list")
+	list := newHistoryList(app, "list")
 	c.AddCommand(list, newHistoryShow(app))
 	return c
 }
@@ -34,46 +34,54 @@ var historyColumns = []column{
 	{title: "took", right: true}, {title: "host", wide: true}, {title: "user", wide: true}, {title: "reason", wide: true},
 }
 
-func historyList(app *App, use string) *cobra.Command {
-	var l listFlags
-	var limit int
+// historyListOptions are the flags of esnap history and esnap history list.
+type historyListOptions struct {
+	List  listFlags
+	Limit int
+}
+
+func newHistoryList(app *App, use string) *cobra.Command {
+	o := &historyListOptions{}
 	c := &cobra.Command{
 		Use: use, Aliases: []string{"ls"}, Short: "List the records of runs, newest first", Args: noArgs,
 		Long: `List what esnap did in the cluster, newest first. There is a record of each run and
 of each command that changes something, if history: true is in the action file or in
 the client file. Records are kept for 90 days.`,
 		Example: "  esnap history\n  esnap history list --limit 10 -o json\n  esnap history show 20261121T010008Z-1f2e3d4c",
-		RunE: func(c *cobra.Command, _ []string) error {
-			if err := l.check(app, historyColumns); err != nil {
-				return err
-			}
-			if limit < 1 {
-				limit = 50
-			}
-			_, cl, err := app.reach(c)
-			if err != nil {
-				return err
-			}
-			return app.repeat(c.Context(), l.watch, func() error {
-				list, err := history.List(c.Context(), cl, limit)
-				if err != nil {
-					return err
-				}
-				var rows []row
-				for _, r := range list {
-					rows = append(rows, row{[]cell{
-						textCell(r.ID), timeCell(r.Started), ageCell(app.Now(), r.Started), textCell(r.Command), textCell(orDash(r.Job)),
-						numberCell(r.ExitCode, fmt.Sprint(r.ExitCode)), numberCell(r.Duration, took(r)), textCell(orDash(r.Host)), textCell(orDash(who(r))),
-						textCell(orDash(r.Reason)),
-					}, r.ID, r})
-				}
-				return l.write(app, historyColumns, rows, "records")
-			})
-		},
+		RunE:    func(c *cobra.Command, _ []string) error { return runHistoryList(c, app, o) },
 	}
-	wholeFlag(c.Flags(), &limit, "limit", 1, "list only the newest N records (default 50)")
-	l.add(c, historyColumns)
+	wholeFlag(c.Flags(), &o.Limit, "limit", 1, "list only the newest N records (default 50)")
+	o.List.add(c, historyColumns)
 	return c
+}
+
+func runHistoryList(c *cobra.Command, app *App, o *historyListOptions) error {
+	if err := o.List.check(app, historyColumns); err != nil {
+		return err
+	}
+	limit := 50
+	if o.Limit > 0 {
+		limit = o.Limit
+	}
+	_, cl, err := app.reach(c)
+	if err != nil {
+		return err
+	}
+	return app.repeat(c.Context(), o.List.watch, func() error {
+		list, err := history.List(c.Context(), cl, limit)
+		if err != nil {
+			return err
+		}
+		var rows []row
+		for _, r := range list {
+			rows = append(rows, row{[]cell{
+				textCell(r.ID), timeCell(r.Started), ageCell(app.Now(), r.Started), textCell(r.Command), textCell(orDash(r.Job)),
+				numberCell(r.ExitCode, fmt.Sprint(r.ExitCode)), numberCell(r.Duration, took(r)), textCell(orDash(r.Host)), textCell(orDash(who(r))),
+				textCell(orDash(r.Reason)),
+			}, r.ID, r})
+		}
+		return o.List.write(app, historyColumns, rows, "records")
+	})
 }
 
 func orDash(text string) string {
@@ -95,33 +103,38 @@ func who(r history.Record) string {
 	return r.OSUser + ", in the cluster " + r.User
 }
 
+// historyShowOptions are the flags of esnap history show.
+type historyShowOptions struct{ Output string }
+
 func newHistoryShow(app *App) *cobra.Command {
-	var output string
+	o := &historyShowOptions{}
 	c := &cobra.Command{
 		Use: "show RECORD", Short: "Show one record", Args: wantArgs(1, 1, "one record"),
 		Long:    "Show one record with its actions and their results.",
 		Example: "  esnap history show 20261121T010008Z-1f2e3d4c",
-		RunE: func(c *cobra.Command, args []string) error {
-			_, cl, err := app.reach(c)
-			if err != nil {
-				return err
-			}
-			r, err := history.Read(c.Context(), cl, args[0])
-			if errors.Is(err, cluster.ErrNoDocument) {
-				return cluster.WithHint(&missing{"there is no record " + args[0], cluster.ErrNoDocument}, "esnap history list lists the records")
-			}
-			if err != nil {
-				return err
-			}
-			if output != "table" {
-				return writeList(app.Out, output, nil, nil, nil, map[string]any{"schema_version": report.SchemaVersion, "record": r})
-			}
-			writeRecord(app, r)
-			return nil
-		},
+		RunE:    func(c *cobra.Command, args []string) error { return runHistoryShow(c, app, o, args[0]) },
 	}
-	outputFlag(c, &output, "table", "json", "yaml")
+	outputFlag(c, &o.Output, "table", "json", "yaml")
 	return c
+}
+
+func runHistoryShow(c *cobra.Command, app *App, o *historyShowOptions, id string) error {
+	_, cl, err := app.reach(c)
+	if err != nil {
+		return err
+	}
+	r, err := history.Read(c.Context(), cl, id)
+	if errors.Is(err, cluster.ErrNoDocument) {
+		return cluster.WithHint(&missing{"there is no record " + id, cluster.ErrNoDocument}, "esnap history list lists the records")
+	}
+	if err != nil {
+		return err
+	}
+	if o.Output != "table" {
+		return writeList(app.Out, o.Output, nil, nil, nil, map[string]any{"schema_version": report.SchemaVersion, "record": r})
+	}
+	writeRecord(app, r)
+	return nil
 }
 
 func writeRecord(app *App, r history.Record) {

@@ -43,49 +43,59 @@ type indexJSON struct {
 	Copy *copyJSON `json:"newest_copy,omitempty"`
 }
 
+// indexListOptions are the flags of esnap index list.
+type indexListOptions struct {
+	Select selectFlags
+	List   listFlags
+	Stats  bool
+	Copies bool
+}
+
 func newIndexList(app *App) *cobra.Command {
-	var f selectFlags
-	var l listFlags
-	var stats, copies bool
+	o := &indexListOptions{}
 	c := &cobra.Command{
 		Use: "list [INDEX...]", Aliases: []string{"ls"}, Short: "List indices",
 		Long: "List indices: all, or those selected by names, wildcard patterns and flags.\n--stats also shows documents and sizes; for that, every shard is queried.",
 		Example: `  esnap index list 'ks-logstash-*' --older-than 7d
   esnap index list --prefix ks- --timestring %Y.%m.%d --older-than 7d -o name`,
 		Args: wantArgs(0, -1, "any number of names or patterns"),
-		RunE: func(c *cobra.Command, args []string) error {
-			chain, err := f.chain(cluster.Indices, args)
-			if err != nil {
-				return err
-			}
-			if err := l.check(app, indexColumns(stats, copies || l.output == "wide")); err != nil {
-				return err
-			}
-			x, cl, err := app.reach(c)
-			if err != nil {
-				return err
-			}
-			return app.repeat(c.Context(), l.watch, func() error {
-				list, err := app.indices(c.Context(), cl, chain, args)
-				if err == nil && stats {
-					err = addStats(c.Context(), cl, list)
-				}
-				var held map[string]*copyJSON
-				if err == nil && (copies || l.output == "wide") {
-					held, err = newestCopies(c.Context(), x, cl, list)
-				}
-				if err != nil {
-					return err
-				}
-				return writeIndices(app, &l, list, stats, held)
-			})
-		},
+		RunE: func(c *cobra.Command, args []string) error { return runIndexList(c, app, o, args) },
 	}
-	f.add(c, cluster.Indices)
-	c.Flags().BoolVar(&stats, "stats", false, "also show documents and bytes")
-	c.Flags().BoolVar(&copies, "copies", false, "also show the newest complete copy in a snapshot, as -o wide does")
-	l.add(c, indexColumns(true, true))
+	o.Select.add(c, cluster.Indices)
+	c.Flags().BoolVar(&o.Stats, "stats", false, "also show documents and bytes")
+	c.Flags().BoolVar(&o.Copies, "copies", false, "also show the newest complete copy in a snapshot, as -o wide does")
+	o.List.add(c, indexColumns(true, true))
 	return c
+}
+
+func runIndexList(c *cobra.Command, app *App, o *indexListOptions, names []string) error {
+	chain, err := o.Select.chain(cluster.Indices, names)
+	if err != nil {
+		return err
+	}
+	copies := o.Copies || o.List.output == "wide"
+	if err := o.List.check(app, indexColumns(o.Stats, copies)); err != nil {
+		return err
+	}
+	x, cl, err := app.reach(c)
+	if err != nil {
+		return err
+	}
+	ctx := c.Context()
+	return app.repeat(ctx, o.List.watch, func() error {
+		list, err := app.indices(ctx, cl, chain, names)
+		if err == nil && o.Stats {
+			err = addStats(ctx, cl, list)
+		}
+		var held map[string]*copyJSON
+		if err == nil && copies {
+			held, err = newestCopies(ctx, x, cl, list)
+		}
+		if err != nil {
+			return err
+		}
+		return o.write(app, list, held)
+	})
 }
 
 // newestCopies finds the newest complete copy of each index, in all repositories.
@@ -191,7 +201,7 @@ func indexColumns(stats, copies bool) []column {
 	return columns
 }
 
-func writeIndices(app *App, l *listFlags, list []*cluster.Index, stats bool, held map[string]*copyJSON) error {
+func (o *indexListOptions) write(app *App, list []*cluster.Index, held map[string]*copyJSON) error {
 	now := app.Now()
 	var rows []row
 	for _, i := range list {
@@ -207,7 +217,7 @@ func writeIndices(app *App, l *listFlags, list []*cluster.Index, stats bool, hel
 			}
 			cells = append(cells, text)
 		}
-		if stats {
+		if o.Stats {
 			docs, size := textCell(unknown), textCell(unknown)
 			if i.Stats != nil {
 				docs = numberCell(i.Stats.Docs, fmt.Sprint(i.Stats.Docs))
@@ -217,72 +227,82 @@ func writeIndices(app *App, l *listFlags, list []*cluster.Index, stats bool, hel
 		}
 		rows = append(rows, row{cells, i.Name, j})
 	}
-	return l.write(app, indexColumns(stats, held != nil), rows, "indices")
+	return o.List.write(app, indexColumns(o.Stats, held != nil), rows, "indices")
 }
 
+// indexShowOptions are the flags of esnap index show.
+type indexShowOptions struct{ Output string }
+
 func newIndexShow(app *App) *cobra.Command {
-	var output string
+	o := &indexShowOptions{}
 	c := &cobra.Command{
 		Use: "show INDEX", Short: "Show one index and the snapshots that contain it",
 		Long:    "Show one index and the snapshots that contain a complete copy of the index. For an\nindex that does not exist, show the snapshots that contain it.",
 		Example: "  esnap index show ks-logstash-log-2026.11.03",
 		Args:    wantArgs(1, 1, "one index"),
-		RunE: func(c *cobra.Command, args []string) error {
-			chain, err := (&selectFlags{}).chain(cluster.Indices, args)
-			if err != nil {
-				return err
-			}
-			x, cl, err := app.reach(c)
-			if err != nil {
-				return err
-			}
-			list, err := app.indices(c.Context(), cl, chain, args)
-			if errors.Is(err, cluster.ErrNoIndex) {
-				return x.showCopies(c.Context(), cl, args[0], list, output)
-			}
-			if err != nil {
-				return err
-			}
-			if len(list) != 1 {
-				return usagef("%s matches %d indices; name exactly one", args[0], len(list))
-			}
-			i := list[0]
-			if s, err := cl.Stats(c.Context(), []string{i.Name}); err == nil {
-				if st, ok := s[i.Name]; ok {
-					i.Stats = &st
-				}
-			}
-			snapshots, err := snapshotsOf(c.Context(), x.log, cl, nil, true)
-			if err != nil {
-				return err
-			}
-			held := []string{}
-			for _, c := range coverage.Enough(i, snapshots, nil, coverage.Rules{}) {
-				held = append(held, c.Snapshot.Repository+"/"+c.Snapshot.Name)
-			}
-			j := indexToJSON(i)
-			if output != "text" {
-				return writeList(app.Out, output, nil, nil, nil, map[string]any{"schema_version": report.SchemaVersion, "index": j, "held_by": held})
-			}
-			var b strings.Builder
-			terminal.Fprintf(&b, "index      %s\nuuid       %s\nstatus     %s\ncreated    %s\naliases    %s\n",
-				i.Name, i.UUID, j.Status, stampUTC(i.Created), strings.Join(i.Aliases, ", "))
-			if i.Lifecycle != "" {
-				terminal.Fprintf(&b, "lifecycle  %s\n", i.Lifecycle)
-			}
-			if i.Stats != nil {
-				terminal.Fprintf(&b, "documents  %d\nsize       %s\n", i.Stats.Docs, humanize.IBytes(uint64(max(i.Stats.Bytes, 0))))
-			}
-			terminal.Fprintf(&b, "\ncomplete copies in %s\n", cluster.Count(len(held), "snapshot"))
-			for _, h := range held {
-				terminal.Fprintf(&b, "  %s\n", h)
-			}
-			_, err = app.Out.Write([]byte(b.String()))
-			return err
-		},
+		RunE:    func(c *cobra.Command, args []string) error { return runIndexShow(c, app, o, args[0]) },
 	}
-	outputFlag(c, &output, "text", "json", "yaml")
+	outputFlag(c, &o.Output, "text", "json", "yaml")
 	return c
+}
+
+func runIndexShow(c *cobra.Command, app *App, o *indexShowOptions, name string) error {
+	chain, err := (&selectFlags{}).chain(cluster.Indices, []string{name})
+	if err != nil {
+		return err
+	}
+	x, cl, err := app.reach(c)
+	if err != nil {
+		return err
+	}
+	list, err := app.indices(c.Context(), cl, chain, []string{name})
+	if errors.Is(err, cluster.ErrNoIndex) {
+		return x.showCopies(c.Context(), cl, name, list, o.Output)
+	}
+	if err != nil {
+		return err
+	}
+	if len(list) != 1 {
+		return usagef("%s matches %d indices; name exactly one", name, len(list))
+	}
+	i := list[0]
+	if s, err := cl.Stats(c.Context(), []string{i.Name}); err == nil {
+		if st, ok := s[i.Name]; ok {
+			i.Stats = &st
+		}
+	}
+	snapshots, err := snapshotsOf(c.Context(), x.log, cl, nil, true)
+	if err != nil {
+		return err
+	}
+	held := []string{}
+	for _, c := range coverage.Enough(i, snapshots, nil, coverage.Rules{}) {
+		held = append(held, c.Snapshot.Repository+"/"+c.Snapshot.Name)
+	}
+	if o.Output == "text" {
+		return showIndex(app, i, held)
+	}
+	return writeList(app.Out, o.Output, nil, nil, nil, map[string]any{
+		"schema_version": report.SchemaVersion, "index": indexToJSON(i), "held_by": held,
+	})
+}
+
+func showIndex(app *App, i *cluster.Index, held []string) error {
+	var b strings.Builder
+	terminal.Fprintf(&b, "index      %s\nuuid       %s\nstatus     %s\ncreated    %s\naliases    %s\n",
+		i.Name, i.UUID, indexToJSON(i).Status, stampUTC(i.Created), strings.Join(i.Aliases, ", "))
+	if i.Lifecycle != "" {
+		terminal.Fprintf(&b, "lifecycle  %s\n", i.Lifecycle)
+	}
+	if i.Stats != nil {
+		terminal.Fprintf(&b, "documents  %d\nsize       %s\n", i.Stats.Docs, humanize.IBytes(uint64(max(i.Stats.Bytes, 0))))
+	}
+	terminal.Fprintf(&b, "\ncomplete copies in %s\n", cluster.Count(len(held), "snapshot"))
+	for _, h := range held {
+		terminal.Fprintf(&b, "  %s\n", h)
+	}
+	_, err := app.Out.Write([]byte(b.String()))
+	return err
 }
 
 // copyJSON is a copy of an index in a snapshot.
@@ -338,41 +358,44 @@ func (x *session) showCopies(ctx context.Context, cl cluster.Cluster, name strin
 	}
 }
 
+// indexDeleteOptions are the flags of esnap index delete.
+type indexDeleteOptions struct {
+	Select  selectFlags
+	Delete  deleteFlags
+	Limits  brakeFlags
+	Require requireFlags
+	Protect []string
+	Output  string
+}
+
 func newIndexDelete(app *App) *cobra.Command {
-	var f selectFlags
-	var output string
-	var yes, failOnSpared, skew bool
-	var protect []string
-	var limits brakeFlags
-	var require requireFlags
+	o := &indexDeleteOptions{}
 	c := &cobra.Command{
 		Use: "delete [INDEX...]", Short: "Delete the named indices",
 		Long: "Delete the indices selected by names, wildcard patterns or flags, and verify that\nthey are deleted. Not deleted are: write indices, restored indices that are still\nprotected, and system indices that are not named exactly.",
 		Example: `  esnap index delete restored-ks-logstash-log-2026.11.03
   esnap index delete --prefix ks- --timestring %Y.%m.%d --older-than 7d -y`,
 		Args: wantArgs(0, -1, "names or patterns of indices"),
-		RunE: func(c *cobra.Command, args []string) error {
-			if len(args) == 0 && !f.given() {
-				return &usageError{text: "no index was selected; nothing was sent", hint: "name the indices, or select them with flags"}
-			}
-			chain, err := f.chain(cluster.Indices, args)
-			if err != nil {
-				return err
-			}
-			a := actions.Kinds["delete_indices"].New(actions.Own).(*actions.DeleteIndices)
-			a.Protect, a.RequireSnapshot = protect, require.option()
-			if a.Brakes, err = limits.brakes(); err != nil {
-				return err
-			}
-			a.Named = slices.DeleteFunc(slices.Clone(args), func(n string) bool { return strings.Contains(n, "*") })
-			return runSingle(c, app, "delete_indices", a, chain, output, failOnSpared, &deleteQuestion{yes: yes, skew: skew, named: args})
-		},
+		RunE: func(c *cobra.Command, args []string) error { return runIndexDelete(c, app, o, args) },
 	}
-	f.add(c, cluster.Indices)
-	deleteFlags(c, &yes, &failOnSpared, &skew)
-	limits.add(c)
-	require.add(c)
-	c.Flags().StringSliceVar(&protect, "protect", nil, "wildcard patterns of indices that are never deleted")
-	outputFlag(c, &output, report.Formats...)
+	o.Select.add(c, cluster.Indices)
+	o.Delete.add(c)
+	o.Limits.add(c)
+	o.Require.add(c)
+	c.Flags().StringSliceVar(&o.Protect, "protect", nil, "wildcard patterns of indices that are never deleted")
+	outputFlag(c, &o.Output, report.Formats...)
 	return c
+}
+
+func runIndexDelete(c *cobra.Command, app *App, o *indexDeleteOptions, names []string) error {
+	if len(names) == 0 && !o.Select.given() {
+		return &usageError{text: "no index was selected; nothing was sent", hint: "name the indices, or select them with flags"}
+	}
+	chain, err := o.Select.chain(cluster.Indices, names)
+	if err != nil {
+		return err
+	}
+	a := actions.Kinds["delete_indices"].New(actions.Own).(*actions.DeleteIndices)
+	a.Protect, a.RequireSnapshot, a.Named, a.Brakes = o.Protect, o.Require.option(), exact(names), o.Limits.brakes()
+	return runSingle(c, app, "delete_indices", a, chain, o.Output, &deleteQuestion{o.Delete, names})
 }

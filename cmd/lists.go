@@ -35,7 +35,8 @@ func (f *selectFlags) add(c *cobra.Command, list cluster.ListKind) {
 	fl.Var(&f.YoungerThan, "younger-than", "only those younger than this")
 	wholeFlag(fl, &f.Count, "count", 1, "only the newest N, by date")
 	if list == cluster.Snapshots {
-		fl.StringVar(&f.State, "state", "", "only those in this state: SUCCESS, PARTIAL, FAILED, IN_PROGRESS")
+		enumFlag(fl, &f.State, "state", "", "only those in this state: SUCCESS, PARTIAL, FAILED, IN_PROGRESS",
+			string(cluster.Success), string(cluster.Partial), string(cluster.Failed), string(cluster.InProgress))
 		fl.BoolVar(&f.Good, "good", false, "only good ones: SUCCESS without a failed shard")
 	}
 }
@@ -93,13 +94,7 @@ func (f *selectFlags) chain(list cluster.ListKind, names []string) (filters.Chai
 		}
 	}
 	if f.State != "" {
-		state := strings.ToUpper(f.State)
-		switch cluster.State(state) {
-		case cluster.Success, cluster.Partial, cluster.Failed, cluster.InProgress:
-		default:
-			return nil, usagef("--state: %s is not one of SUCCESS, PARTIAL, FAILED, IN_PROGRESS", f.State)
-		}
-		if err := add("state", &filters.State{State: state}, false); err != nil {
+		if err := add("state", &filters.State{State: f.State}, false); err != nil {
 			return nil, err
 		}
 	}

@@ -12,7 +12,6 @@ import (
 	"github.com/esnap/esnap/internal/lock"
 	"github.com/esnap/esnap/internal/near"
 	"github.com/esnap/esnap/internal/settings"
-	"github.com/esnap/esnap/internal/terminal"
 )
 
 func newLock(app *App) *cobra.Command {
@@ -58,45 +57,53 @@ var lockColumns = []column{
 	{title: "renewed", utc: true}, {title: "expires", utc: true}, {title: "run", wide: true},
 }
 
+// lockListOptions are the flags of esnap lock list.
+type lockListOptions struct{ List listFlags }
+
 func newLockList(app *App) *cobra.Command {
-	var l listFlags
+	o := &lockListOptions{}
 	c := &cobra.Command{
 		Use: "list", Aliases: []string{"ls"}, Short: "List the locks of runs", Args: noArgs,
 		Long: `List the locks that runs hold: those of files with lock: auto or required. A run
 renews its lock every 10 seconds. A lock that was not renewed for 3 minutes is stale:
 the next run of the job takes it over.`,
 		Example: "  esnap lock list",
-		RunE: func(c *cobra.Command, _ []string) error {
-			if err := l.check(app, lockColumns); err != nil {
-				return err
-			}
-			_, cl, err := app.reach(c)
-			if err != nil {
-				return err
-			}
-			return app.repeat(c.Context(), l.watch, func() error {
-				list, now, err := locks(c.Context(), cl)
-				if err != nil {
-					return err
-				}
-				var rows []row
-				for _, h := range list {
-					j := toLockJSON(h, now)
-					rows = append(rows, row{[]cell{
-						textCell(h.Name), textCell(j.State), textCell(h.Owner.Host), numberCell(h.Owner.PID, fmt.Sprint(h.Owner.PID)), timeCell(h.Acquired),
-						ageCell(now, h.Acquired), timeCell(h.Renewed), timeCell(h.Expires), textCell(h.Owner.Run),
-					}, h.Name, j})
-				}
-				return l.write(app, lockColumns, rows, "locks")
-			})
-		},
+		RunE:    func(c *cobra.Command, _ []string) error { return runLockList(c, app, o) },
 	}
-	l.add(c, lockColumns)
+	o.List.add(c, lockColumns)
 	return c
 }
 
+func runLockList(c *cobra.Command, app *App, o *lockListOptions) error {
+	if err := o.List.check(app, lockColumns); err != nil {
+		return err
+	}
+	_, cl, err := app.reach(c)
+	if err != nil {
+		return err
+	}
+	return app.repeat(c.Context(), o.List.watch, func() error {
+		list, now, err := locks(c.Context(), cl)
+		if err != nil {
+			return err
+		}
+		var rows []row
+		for _, h := range list {
+			j := toLockJSON(h, now)
+			rows = append(rows, row{[]cell{
+				textCell(h.Name), textCell(j.State), textCell(h.Owner.Host), numberCell(h.Owner.PID, fmt.Sprint(h.Owner.PID)), timeCell(h.Acquired),
+				ageCell(now, h.Acquired), timeCell(h.Renewed), timeCell(h.Expires), textCell(h.Owner.Run),
+			}, h.Name, j})
+		}
+		return o.List.write(app, lockColumns, rows, "locks")
+	})
+}
+
+// lockReleaseOptions are the flags of esnap lock release.
+type lockReleaseOptions struct{ Yes bool }
+
 func newLockRelease(app *App) *cobra.Command {
-	var yes bool
+	o := &lockReleaseOptions{}
 	c := &cobra.Command{
 		Use: "release LOCK", Short: "Release the lock of a run by hand",
 		Long: `Release the lock of a run that has ended without releasing it, so that the next run
@@ -104,21 +111,21 @@ need not wait until the lock is stale. A run that is still going on notices it a
 changes nothing more.`,
 		Example: "  esnap lock release action_file.yml",
 		Args:    wantArgs(1, 1, "the name of one lock"),
-		RunE:    func(c *cobra.Command, args []string) error { return releaseLock(c, app, args[0], yes) },
+		RunE:    func(c *cobra.Command, args []string) error { return runLockRelease(c, app, o, args[0]) },
 	}
-	c.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
+	c.Flags().BoolVarP(&o.Yes, "yes", "y", false, "do not ask")
 	reasonFlag(c)
 	settings.AddFlag(c.Flags(), "dry-run")
 	return c
 }
 
-func releaseLock(c *cobra.Command, app *App, name string, yes bool) error {
+func runLockRelease(c *cobra.Command, app *App, o *lockReleaseOptions, name string) error {
 	x, err := app.open(c)
 	if err != nil {
 		return err
 	}
 	ctx := c.Context()
-	if !yes && !x.s.DryRun && !app.interactive() {
+	if !o.Yes && !x.s.DryRun && !app.interactive() {
 		return app.confirm(ctx, false, "")
 	}
 	cl, err := x.reach(ctx)
@@ -140,25 +147,25 @@ func releaseLock(c *cobra.Command, app *App, name string, yes bool) error {
 		x.nameCluster(app.Err)
 	}
 	if x.s.DryRun {
-		terminal.Fprintf(app.Out, "would release %s, held by %s\n", name, held)
+		x.say("would release %s, held by %s", name, held)
 		return nil
 	}
 	question := fmt.Sprintf("Release %s? %s renewed it %s ago.", name, held, cluster.Age(now, held.Renewed))
 	if !held.Stale(now) {
 		question += " If that run is still going on, it changes nothing more."
 	}
-	if err := x.confirm(ctx, yes, question); err != nil {
+	if err := x.confirm(ctx, o.Yes, question); err != nil {
 		return err
 	}
 	err = x.recorded(ctx, cl, "lock release", []string{name}, func() error { return lock.Free(ctx, cl, name, held.Owner) })
 	switch {
 	case errors.Is(err, cluster.ErrNoDocument):
-		terminal.Fprintf(app.Out, "%s was released meanwhile\n", name)
+		x.say("%s was released meanwhile", name)
 		return nil
 	case err != nil:
 		return err
 	}
-	terminal.Fprintf(app.Out, "%s was released; it was held by %s\n", name, held)
+	x.say("%s was released; it was held by %s", name, held)
 	return nil
 }
 

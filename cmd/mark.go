@@ -10,7 +10,6 @@ import (
 	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/report"
 	"github.com/esnap/esnap/internal/settings"
-	"github.com/esnap/esnap/internal/terminal"
 )
 
 // markOptions are the flags of esnap mark.
@@ -155,7 +154,7 @@ func (x *session) reportMarks(output string, list []*cluster.Index, until string
 		if x.s.DryRun {
 			text = "would be " + text
 		}
-		terminal.Fprintf(x.Out, "%s: %s\n", i.Name, text)
+		x.say("%s: %s", i.Name, text)
 	}
 	if output == "text" {
 		return nil

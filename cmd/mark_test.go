@@ -79,7 +79,7 @@ func TestRestoreOfADay(t *testing.T) {
 		"--from 2026-11-12":                                                       "? need each other",
 		"x --family y":                                                            "? need --day",
 		"--day yesterday":                                                         "? for --day: expected a day",
-		"--day 2026-11-12 --timezone Mars":                                        "? is not a time zone",
+		"--day 2026-11-12 --timezone Mars":                                        "? expected a time zone such as Europe/Berlin",
 		"--from 2026-11-12 --to 2026-11-10":                                       "? is not before",
 		"":                                                                        "? --day 2026-11-12",
 	} {

@@ -91,7 +91,8 @@ func runPurge(c *cobra.Command, app *App, o *purgeOptions, names []string) error
 		return err
 	}
 	p.Reason = o.Reason
-	if o.Output == "table" {
+	asks := o.Confirm == "" && !x.s.DryRun
+	if o.Output == "table" && (!x.quiet || asks) {
 		p.write(x)
 	}
 	if !x.s.DryRun {
@@ -137,7 +138,7 @@ func runPurge(c *cobra.Command, app *App, o *purgeOptions, names []string) error
 		return werr
 	}
 	if err == nil && !x.s.DryRun && o.Output == "table" {
-		terminal.Fprintf(x.Out, "record: %s\n", record)
+		x.say("record: %s", record)
 	}
 	return err
 }

@@ -31,7 +31,7 @@ type restoreOptions struct {
 	Day            day
 	From, To       day
 	Family         string
-	Timezone       string
+	Timezone       zone
 	Rename         string
 	RenamePrefix   string
 	OnConflict     string
@@ -59,11 +59,9 @@ func newRestore(app *App) *cobra.Command {
 	c := &cobra.Command{
 		Use: "restore [INDEX...]", Short: "Restore indices from snapshots",
 		Long: `Restore each index from the newest snapshot with a complete copy that was
-started after the index's day had ended. A plan is shown first. Restored indices
-are protected from esnap's own deletions for 7 days.`,
+started after the index's day had ended. A plan is shown first.`,
 		Example: `  esnap restore ks-logstash-log-2026.11.03 --rename-prefix restored- --yes
-  esnap restore --day 2026-11-12 --family ks-logstash-log
-  esnap restore --red`,
+  esnap restore --day 2026-11-12 --family ks-logstash-log`,
 		Args: wantArgs(0, -1, "names or wildcard patterns of indices"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) == 0 && !o.Day.given() && !o.From.given() && !o.To.given() && o.FromFile == "" && !o.Red && !o.WholeCluster {
@@ -85,10 +83,10 @@ are protected from esnap's own deletions for 7 days.`,
 	f.Var(&o.From, "from", "with --to: indices from this day or time on")
 	f.Var(&o.To, "to", "up to this day, which is part of it, or this time")
 	f.StringVar(&o.Family, "family", "", "only this family, such as ks-logstash-log")
-	f.StringVar(&o.Timezone, "timezone", "", "zone of these days, such as Asia/Shanghai")
+	f.Var(&o.Timezone, "timezone", "zone of these days, such as Asia/Shanghai")
 	f.StringVar(&o.Rename, "rename", "", "regular expression, PATTERN=REPLACEMENT")
 	f.StringVar(&o.RenamePrefix, "rename-prefix", "", "add this in front of every name")
-	f.StringVar(&o.OnConflict, "on-conflict", "fail", "fail (default), skip, rename or overwrite")
+	enumFlag(f, &o.OnConflict, "on-conflict", "fail", "fail (default), skip, rename or overwrite", "fail", "skip", "rename", "overwrite")
 	wholeFlag(f, &o.Replicas, "replicas", 0, "number of replicas (default as in the snapshot)")
 	f.StringArrayVar(&o.Set, "set", nil, "index.x=y: change a setting (repeatable)")
 	f.StringSliceVar(&o.IgnoreSettings, "ignore-setting", nil, "do not restore this setting (repeatable)")
@@ -116,9 +114,6 @@ are protected from esnap's own deletions for 7 days.`,
 func (o *restoreOptions) action(names []string, now time.Time) (*actions.Restore, error) {
 	a := actions.Kinds["restore"].New(actions.Own).(*actions.Restore)
 	a.Indices, a.IncludeAliases, a.IncludeGlobalState, a.Partial, a.WaitForCompletion = names, o.Aliases, o.GlobalState, o.Partial, o.Wait
-	if !slices.Contains([]string{"fail", "skip", "rename", "overwrite"}, o.OnConflict) {
-		return nil, usagef("--on-conflict: %q is not one of fail, skip, rename, overwrite", o.OnConflict)
-	}
 	a.OnConflict, a.FeatureStates, a.Rollback, a.Red = o.OnConflict, o.Features, o.Rollback, o.Red
 	a.WholeCluster = o.WholeCluster
 	if (o.Red || o.WholeCluster) && o.OnConflict == "fail" { // the default
@@ -185,22 +180,15 @@ func (o *restoreOptions) window() (*restore.Window, error) {
 		return nil, usagef("--day and --from, --to exclude each other")
 	case o.Day.given():
 		from, to = o.Day, o.Day
-	case none && o.Family+o.Timezone != "":
+	case none && (o.Family != "" || o.Timezone.given()):
 		return nil, usagef("--family and --timezone need --day, or --from and --to")
 	case none:
 		return nil, nil
 	case !from.given() || !to.given():
 		return nil, usagef("--from and --to need each other")
 	}
-	zone := time.UTC
-	if o.Timezone != "" {
-		var err error
-		if zone, err = time.LoadLocation(o.Timezone); err != nil {
-			return nil, usagef("--timezone: %q is not a time zone; write a name such as Europe/Berlin", o.Timezone)
-		}
-	}
-	start, _ := from.span(zone)
-	_, end := to.span(zone)
+	start, _ := from.span(o.Timezone.location())
+	_, end := to.span(o.Timezone.location())
 	if !end.After(start) {
 		return nil, usagef("--from %s is not before --to %s", from.text, to.text)
 	}

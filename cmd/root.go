@@ -47,7 +47,7 @@ When in doubt, it keeps the data and reports why.`,
 		newRun(app), newServe(app), newValidate(app), newRestore(app), newMark(app),
 		newSnapshot(app), newRepository(app), newIndex(app),
 		newStatus(app), newCheck(app), newDrill(app), newPurge(app), newSimulate(app), newLock(app), newHistory(app),
-		newConfig(app), newSchema(app), newVersion(app), newOptions(app), newExitCodes(),
+		newConfig(app), newSchema(app), newVersion(app), newOptions(app), newExitCodes(app),
 	)
 	root.AddCommand(newCurator(app)...)
 	root.SetHelpFunc(func(c *cobra.Command, _ []string) { _, _ = io.WriteString(c.OutOrStdout(), app.help(c)) })
@@ -105,15 +105,7 @@ func groupCommand(use, short string, subs ...*cobra.Command) *cobra.Command {
 
 // outputFlag adds -o with the formats a command knows.
 func outputFlag(c *cobra.Command, to *string, formats ...string) {
-	c.Flags().StringVarP(to, "output", "o", formats[0], strings.Join(formats, ", "))
-	old := c.PreRunE
-	c.PreRunE = func(c *cobra.Command, args []string) error {
-		if !slices.Contains(formats, *to) {
-			return &usageError{text: fmt.Sprintf("there is no output format %q; there are %s", *to, strings.Join(formats, ", "))}
-		}
-		if old != nil {
-			return old(c, args)
-		}
-		return nil
-	}
+	*to = formats[0]
+	c.Flags().VarP(&enum{to, formats}, "output", "o", strings.Join(formats, ", "))
+	c.PreRunE = func(*cobra.Command, []string) error { return nil } // asPlugin wraps it
 }

@@ -233,6 +233,13 @@ func (x *session) nameCluster(w io.Writer) {
 	terminal.Fprintf(w, "Cluster %s, %s\n", name, settings.Mask(strings.Join(x.s.URLs, ",")))
 }
 
+// say tells on stdout what was done, or would be. With --quiet it does not.
+func (x *session) say(format string, args ...any) {
+	if !x.quiet {
+		terminal.Fprintf(x.Out, format+"\n", args...)
+	}
+}
+
 // confirm asks a question on the terminal, and names the cluster first.
 func (x *session) confirm(ctx context.Context, yes bool, question string) error {
 	if !yes && x.interactive() {

@@ -29,7 +29,7 @@ import (
 type simulateOptions struct {
 	Nights        int
 	From          day
-	At            string
+	At            timeOfDay
 	Indices       []string
 	Fail          []string
 	RequireDays   int
@@ -56,7 +56,7 @@ is named.`,
 	f := c.Flags()
 	wholeFlag(f, &o.Nights, "nights", 1, "how many nights (default 400)")
 	f.Var(&o.From, "from", "the first night (default 2027-01-01)")
-	f.StringVar(&o.At, "at", "", "time of day at which the file runs, in UTC (default: by its schedule, or 01:00)")
+	f.Var(&o.At, "at", "time of day at which the file runs, in UTC (default: by its schedule, or 01:00)")
 	f.StringSliceVar(&o.Indices, "index", nil, "name of indices with strftime tokens (repeatable; default: as the file takes them)")
 	f.StringSliceVar(&o.Fail, "fail", nil, "nights whose snapshots fail: 3,40-52; =partial or =missed for other failures")
 	wholeFlag(f, &o.RequireDays, "require-days", 1, "for how long each index must be there (default: cover of the file)")
@@ -125,17 +125,15 @@ func (o *simulateOptions) options(p *plan.Plan) (simulate.Options, error) {
 		from, _ = o.From.span(time.UTC)
 		from = from.UTC().Truncate(24 * time.Hour)
 	}
-	at := from.Add(time.Hour)
+	past := time.Hour
 	if s, err := schedule.New(p.Schedule, p.Job(p.File)); err == nil {
-		at = s.Next(from.Add(-time.Second)).UTC()
+		at := s.Next(from.Add(-time.Second)).UTC()
+		past = time.Duration(at.Hour())*time.Hour + time.Duration(at.Minute())*time.Minute
 	}
-	if o.At != "" {
-		var err error
-		if at, err = time.Parse("15:04", o.At); err != nil {
-			return so, usagef("--at: %q is not a time of day such as 01:00", o.At)
-		}
+	if o.At.given() {
+		past = o.At.past
 	}
-	so.From = from.Add(time.Duration(at.Hour())*time.Hour + time.Duration(at.Minute())*time.Minute)
+	so.From = from.Add(past)
 	for _, text := range o.Fail {
 		if err := failures(text, so.Nights, so.Fail); err != nil {
 			return so, err

@@ -82,7 +82,9 @@ func TestSimulateAtTheTimeOfTheSchedule(t *testing.T) {
 		so, err := (&simulateOptions{}).options(p)
 		require.NoError(t, err)
 		require.Equal(t, want, so.From.Format("15:04"), keys)
-		so, err = (&simulateOptions{At: "05:05"}).options(p)
+		o := &simulateOptions{}
+		require.NoError(t, o.At.Set("05:05"))
+		so, err = o.options(p)
 		require.NoError(t, err)
 		require.Equal(t, "05:05", so.From.Format("15:04"))
 	}

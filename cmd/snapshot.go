@@ -64,10 +64,15 @@ func toJSON(s *cluster.Snapshot) snapshotJSON {
 	return j
 }
 
+// snapshotListOptions are the flags of esnap snapshot list.
+type snapshotListOptions struct {
+	Select  selectFlags
+	List    listFlags
+	Holding string
+}
+
 func newSnapshotList(app *App) *cobra.Command {
-	var f selectFlags
-	var l listFlags
-	var holding string
+	o := &snapshotListOptions{}
 	c := &cobra.Command{
 		Use: "list [REPOSITORY...]", Aliases: []string{"ls"}, Short: "List snapshots, oldest first",
 		Long: "List the snapshots of the named repositories, or of all repositories, oldest first.",
@@ -75,42 +80,45 @@ func newSnapshotList(app *App) *cobra.Command {
   esnap snapshot list ks-log-snapshots --good --younger-than 7d
   esnap snapshot list --holding ks-logstash-log-2026.11.03`,
 		Args: wantArgs(0, -1, "any number of repositories"),
-		RunE: func(c *cobra.Command, args []string) error {
-			chain, err := f.chain(cluster.Snapshots, nil)
-			if err != nil {
-				return err
-			}
-			if err := l.check(app, snapshotColumns(holding != "")); err != nil {
-				return err
-			}
-			x, cl, err := app.reach(c)
-			if err != nil {
-				return err
-			}
-			return app.repeat(c.Context(), l.watch, func() error {
-				all, err := snapshotsOf(c.Context(), x.log, cl, args, true)
-				if err != nil {
-					return err
-				}
-				list, err := selectItems(c.Context(), app, cl, chain, all)
-				if err != nil {
-					return err
-				}
-				if holding != "" {
-					held := slices.DeleteFunc(slices.Clone(list), func(s *cluster.Snapshot) bool { return !s.Holds(holding) })
-					if len(held) == 0 {
-						return notHeld(holding, list)
-					}
-					list = held
-				}
-				return writeSnapshots(app, &l, list, holding)
-			})
-		},
+		RunE: func(c *cobra.Command, args []string) error { return runSnapshotList(c, app, o, args) },
 	}
-	f.add(c, cluster.Snapshots)
-	c.Flags().StringVar(&holding, "holding", "", "only snapshots that contain this index or data stream; shows whether the copy is complete")
-	l.add(c, snapshotColumns(true))
+	o.Select.add(c, cluster.Snapshots)
+	c.Flags().StringVar(&o.Holding, "holding", "", "only snapshots that contain this index or data stream; shows whether the copy is complete")
+	o.List.add(c, snapshotColumns(true))
 	return c
+}
+
+func runSnapshotList(c *cobra.Command, app *App, o *snapshotListOptions, repositories []string) error {
+	chain, err := o.Select.chain(cluster.Snapshots, nil)
+	if err != nil {
+		return err
+	}
+	if err := o.List.check(app, snapshotColumns(o.Holding != "")); err != nil {
+		return err
+	}
+	x, cl, err := app.reach(c)
+	if err != nil {
+		return err
+	}
+	ctx := c.Context()
+	return app.repeat(ctx, o.List.watch, func() error {
+		all, err := snapshotsOf(ctx, x.log, cl, repositories, true)
+		if err != nil {
+			return err
+		}
+		list, err := selectItems(ctx, app, cl, chain, all)
+		if err != nil {
+			return err
+		}
+		if o.Holding != "" {
+			held := slices.DeleteFunc(slices.Clone(list), func(s *cluster.Snapshot) bool { return !s.Holds(o.Holding) })
+			if len(held) == 0 {
+				return notHeld(o.Holding, list)
+			}
+			list = held
+		}
+		return o.write(app, list)
+	})
 }
 
 func notHeld(index string, list []*cluster.Snapshot) error {
@@ -186,7 +194,7 @@ func snapshotColumns(holding bool) []column {
 // notGood is the state of a snapshot that succeeded and is not good.
 const notGood = string(cluster.Success) + " (not good)"
 
-func writeSnapshots(app *App, l *listFlags, list []*cluster.Snapshot, holding string) error {
+func (o *snapshotListOptions) write(app *App, list []*cluster.Snapshot) error {
 	several := slices.ContainsFunc(list, func(s *cluster.Snapshot) bool { return s.Repository != list[0].Repository })
 	now := app.Now()
 	var rows []row
@@ -209,8 +217,8 @@ func writeSnapshots(app *App, l *listFlags, list []*cluster.Snapshot, holding st
 			numberCell(s.Shards.Successful, fmt.Sprintf("%d/%d", s.Shards.Successful, s.Shards.Total)), textCell(s.Repository), textCell(s.Version),
 		}
 		j := toJSON(s)
-		if holding != "" {
-			complete, until := coverage.In(holding, s, coverage.Rules{})
+		if o.Holding != "" {
+			complete, until := coverage.In(o.Holding, s, coverage.Rules{})
 			j.Holding = "incomplete"
 			text := j.Holding
 			switch {
@@ -223,43 +231,48 @@ func writeSnapshots(app *App, l *listFlags, list []*cluster.Snapshot, holding st
 		}
 		rows = append(rows, row{cells, name, j})
 	}
-	return l.write(app, snapshotColumns(holding != ""), rows, "snapshots")
+	return o.List.write(app, snapshotColumns(o.Holding != ""), rows, "snapshots")
 }
 
+// snapshotShowOptions are the flags of esnap snapshot show.
+type snapshotShowOptions struct{ Output string }
+
 func newSnapshotShow(app *App) *cobra.Command {
-	var output string
+	o := &snapshotShowOptions{}
 	c := &cobra.Command{
 		Use: "show [REPOSITORY] SNAPSHOT", Short: "Show one snapshot: its contents and failures",
 		Long: "Show one snapshot: its contents and failures. Without a repository, the snapshot is\nlooked for in all repositories.",
 		Example: `  esnap snapshot show snapshot-20261121010000
   esnap snapshot show ks-log-snapshots snapshot-20261121010000`,
 		Args: wantArgs(1, 2, "a repository and a snapshot, or a snapshot"),
-		RunE: func(c *cobra.Command, args []string) error {
-			x, cl, err := app.reach(c)
-			if err != nil {
-				return err
-			}
-			var s *cluster.Snapshot
-			if len(args) == 1 {
-				s, err = x.findSnapshot(c.Context(), cl, args[0])
-			} else if s, err = cl.Snapshot(c.Context(), args[0], args[1]); err != nil {
-				err = noSnapshot(c.Context(), cl, args[0], args[1], err)
-			}
-			if err != nil {
-				return err
-			}
-			if output != "text" {
-				j := toJSON(s)
-				if origin := originOf(s); origin != (cluster.Origin{}) {
-					j.Metadata = map[string]cluster.Origin{cluster.MetadataKey: origin}
-				}
-				return writeList(app.Out, output, nil, nil, nil, map[string]any{"schema_version": report.SchemaVersion, "snapshot": j})
-			}
-			return showSnapshot(app, s)
-		},
+		RunE: func(c *cobra.Command, args []string) error { return runSnapshotShow(c, app, o, args) },
 	}
-	outputFlag(c, &output, "text", "json", "yaml")
+	outputFlag(c, &o.Output, "text", "json", "yaml")
 	return c
+}
+
+func runSnapshotShow(c *cobra.Command, app *App, o *snapshotShowOptions, args []string) error {
+	x, cl, err := app.reach(c)
+	if err != nil {
+		return err
+	}
+	var s *cluster.Snapshot
+	if len(args) == 1 {
+		s, err = x.findSnapshot(c.Context(), cl, args[0])
+	} else if s, err = cl.Snapshot(c.Context(), args[0], args[1]); err != nil {
+		err = noSnapshot(c.Context(), cl, args[0], args[1], err)
+	}
+	if err != nil {
+		return err
+	}
+	if o.Output == "text" {
+		return showSnapshot(app, s)
+	}
+	j := toJSON(s)
+	if origin := originOf(s); origin != (cluster.Origin{}) {
+		j.Metadata = map[string]cluster.Origin{cluster.MetadataKey: origin}
+	}
+	return writeList(app.Out, o.Output, nil, nil, nil, map[string]any{"schema_version": report.SchemaVersion, "snapshot": j})
 }
 
 // originOf is what the metadata says of who took a snapshot.
@@ -370,67 +383,85 @@ func esnapVersion(version string) string {
 	return "esnap " + version
 }
 
+// snapshotCreateOptions are the flags of esnap snapshot create.
+type snapshotCreateOptions struct {
+	Select        selectFlags
+	Name          string
+	OncePer       string
+	Partial       bool
+	GlobalState   bool
+	Features      []string
+	RetryCount    int64
+	CleanupFailed bool
+	SkipRed       bool
+	NoWait        bool
+	Output        string
+}
+
 func newSnapshotCreate(app *App) *cobra.Command {
-	var f selectFlags
-	var output, name, once string
-	var features []string
-	var partial, global, noWait, failOnSpared, cleanup, skipRed bool
-	var retries int64
+	o := &snapshotCreateOptions{}
 	c := &cobra.Command{
 		Use: "create REPOSITORY [INDEX...]", Short: "Take a snapshot of the named indices",
 		Long: "Take a snapshot of the indices selected by names, wildcard patterns or flags. Wait\nfor the snapshot and verify that it is good.",
 		Example: `  esnap snapshot create ks-log-snapshots 'ks-logstash-*'
   esnap snapshot create logs --prefix ks-logstash-log- --name 'manual-%Y%m%d'`,
 		Args: wantArgs(1, -1, "a repository, and names or patterns of indices"),
-		RunE: func(c *cobra.Command, args []string) error {
-			if len(args) == 1 && !f.given() {
-				return &usageError{text: "no index was selected; nothing was sent", hint: "name the indices, or '*' for all"}
-			}
-			if retries < 0 || retries > 100 {
-				return &usageError{text: fmt.Sprintf("invalid value \"%d\" for --retry-count: expected a number from 0 to 100", retries)}
-			}
-			if noWait && (retries > 0 || cleanup) {
-				return &usageError{text: "--no-wait does not go with --retry-count and --cleanup-failed: they need the snapshot's end"}
-			}
-			chain, err := f.chain(cluster.Indices, args[1:])
-			if err != nil {
-				return err
-			}
-			for i, l := range chain {
-				if names, ok := l.Filter.(*filters.Names); ok {
-					chain[i].Filter = &filters.NamesOrStreams{Names: *names}
-				}
-			}
-			a := actions.Kinds["snapshot"].New(actions.Own).(*actions.Snapshot)
-			a.Repository, a.Name, a.Partial, a.IncludeGlobalState, a.OncePer, a.WaitForCompletion = args[0], name, partial, global, once, !noWait
-			a.FeatureStates, a.RetryCount, a.CleanupFailed, a.SkipRed = features, retries, cleanup, skipRed
-			return runSingle(c, app, "snapshot", a, chain, output, failOnSpared, nil)
-		},
+		RunE: func(c *cobra.Command, args []string) error { return runSnapshotCreate(c, app, o, args[0], args[1:]) },
 	}
-	f.add(c, cluster.Indices)
-	fl := c.Flags()
-	fl.StringVar(&name, "name", "snapshot-%Y%m%d%H%M%S", "the snapshot's name, with strftime tokens or as <date math>")
-	fl.StringVar(&once, "once-per", "", "adopt this hour's, day's, week's or month's snapshot of the same series if it is good")
-	fl.BoolVar(&partial, "partial", false, "allow a snapshot with missing shards (exit code 5)")
-	fl.BoolVar(&global, "include-global-state", false, "also store templates and persistent settings")
-	fl.StringSliceVar(&features, "feature-state", nil, "also store the system indices of this feature (Elasticsearch 7.12 and later; may be repeated)")
-	fl.Int64Var(&retries, "retry-count", 0, "take up to N more after a FAILED or PARTIAL one")
-	fl.BoolVar(&cleanup, "cleanup-failed", false, "delete the FAILED snapshots of this run")
-	fl.BoolVar(&skipRed, "skip-red", false, "leave out red indices (exit code 5)")
-	fl.BoolVar(&noWait, "no-wait", false, "do not wait until the snapshot has ended")
-	settings.AddFlag(fl, "dry-run")
-	settings.AddFlag(fl, "deadline")
-	outputFlag(c, &output, report.Formats...)
+	o.Select.add(c, cluster.Indices)
+	f := c.Flags()
+	f.StringVar(&o.Name, "name", "snapshot-%Y%m%d%H%M%S", "the snapshot's name, with strftime tokens or as <date math>")
+	enumFlag(f, &o.OncePer, "once-per", "", "adopt this hour's, day's, week's or month's snapshot of the same series if it is good",
+		"hour", "day", "week", "month")
+	f.BoolVar(&o.Partial, "partial", false, "allow a snapshot with missing shards (exit code 5)")
+	f.BoolVar(&o.GlobalState, "include-global-state", false, "also store templates and persistent settings")
+	f.StringSliceVar(&o.Features, "feature-state", nil,
+		"also store the system indices of this feature (Elasticsearch 7.12 and later; may be repeated)")
+	f.Var(whole[int64]{to: &o.RetryCount, most: 100}, "retry-count", "take up to N more after a FAILED or PARTIAL one")
+	f.BoolVar(&o.CleanupFailed, "cleanup-failed", false, "delete the FAILED snapshots of this run")
+	f.BoolVar(&o.SkipRed, "skip-red", false, "leave out red indices (exit code 5)")
+	f.BoolVar(&o.NoWait, "no-wait", false, "do not wait until the snapshot has ended")
+	settings.AddFlag(f, "dry-run")
+	settings.AddFlag(f, "deadline")
+	outputFlag(c, &o.Output, report.Formats...)
 	return c
 }
 
+func runSnapshotCreate(c *cobra.Command, app *App, o *snapshotCreateOptions, repository string, indices []string) error {
+	if len(indices) == 0 && !o.Select.given() {
+		return &usageError{text: "no index was selected; nothing was sent", hint: "name the indices, or '*' for all"}
+	}
+	if o.NoWait && (o.RetryCount > 0 || o.CleanupFailed) {
+		return &usageError{text: "--no-wait does not go with --retry-count and --cleanup-failed: they need the snapshot's end"}
+	}
+	chain, err := o.Select.chain(cluster.Indices, indices)
+	if err != nil {
+		return err
+	}
+	for i, l := range chain {
+		if names, ok := l.Filter.(*filters.Names); ok {
+			chain[i].Filter = &filters.NamesOrStreams{Names: *names}
+		}
+	}
+	a := actions.Kinds["snapshot"].New(actions.Own).(*actions.Snapshot)
+	a.Repository, a.Name, a.OncePer, a.WaitForCompletion = repository, o.Name, o.OncePer, !o.NoWait
+	a.Partial, a.IncludeGlobalState, a.FeatureStates = o.Partial, o.GlobalState, o.Features
+	a.RetryCount, a.CleanupFailed, a.SkipRed = o.RetryCount, o.CleanupFailed, o.SkipRed
+	return runSingle(c, app, "snapshot", a, chain, o.Output, nil)
+}
+
+// snapshotDeleteOptions are the flags of esnap snapshot delete.
+type snapshotDeleteOptions struct {
+	Select         selectFlags
+	Delete         deleteFlags
+	Limits         brakeFlags
+	Retain         []string
+	KeepNewestGood bool
+	Output         string
+}
+
 func newSnapshotDelete(app *App) *cobra.Command {
-	var f selectFlags
-	var output string
-	var yes, failOnSpared, skew bool
-	var rules []string
-	var limits brakeFlags
-	keep := true
+	o := &snapshotDeleteOptions{}
 	c := &cobra.Command{
 		Use: "delete REPOSITORY [SNAPSHOT...]", Short: "Delete the named snapshots",
 		Long: "Delete the snapshots selected by names, wildcard patterns or flags, and verify that\nthey are deleted. The newest good snapshot of each series is not deleted.",
@@ -438,43 +469,49 @@ func newSnapshotDelete(app *App) *cobra.Command {
   esnap snapshot delete ks-log-snapshots --prefix snapshot- --older-than 45d -y
   esnap snapshot delete ks-log-snapshots --retain cover=400d --retain daily=7 -n`,
 		Args: wantArgs(1, -1, "a repository, and names or patterns of snapshots"),
-		RunE: func(c *cobra.Command, args []string) error {
-			if len(args) == 1 && !f.given() && len(rules) == 0 {
-				return &usageError{text: "no snapshot was selected; nothing was sent", hint: "name the snapshots, or select them with flags"}
-			}
-			chain, err := f.chain(cluster.Snapshots, args[1:])
-			if err != nil {
-				return err
-			}
-			if len(rules) > 0 {
-				retain, err := retainFilter(rules)
-				if err != nil {
-					return err
-				}
-				chain = append(filters.Chain{retain}, chain...)
-			}
-			a := actions.Kinds["delete_snapshots"].New(actions.Own).(*actions.DeleteSnapshots)
-			if a.Brakes, err = limits.brakes(); err != nil {
-				return err
-			}
-			a.Repository, a.KeepNewestGood = args[0], keep
-			return runSingle(c, app, "delete_snapshots", a, chain, output, failOnSpared, &deleteQuestion{yes: yes, skew: skew, named: args[1:]})
-		},
+		RunE: func(c *cobra.Command, args []string) error { return runSnapshotDelete(c, app, o, args[0], args[1:]) },
 	}
-	f.add(c, cluster.Snapshots)
-	deleteFlags(c, &yes, &failOnSpared, &skew)
-	limits.add(c)
-	c.Flags().StringArrayVar(&rules, "retain", nil, "only what no rule retains: daily=7, cover=400d, ... (repeatable)")
-	c.Flags().BoolVar(&keep, "keep-newest-good", true, "never delete the newest good snapshot of a series")
-	outputFlag(c, &output, report.Formats...)
+	o.Select.add(c, cluster.Snapshots)
+	o.Delete.add(c)
+	o.Limits.add(c)
+	c.Flags().StringArrayVar(&o.Retain, "retain", nil, "only what no rule retains: daily=7, cover=400d, ... (repeatable)")
+	c.Flags().BoolVar(&o.KeepNewestGood, "keep-newest-good", true, "never delete the newest good snapshot of a series")
+	outputFlag(c, &o.Output, report.Formats...)
 	return c
 }
 
-func deleteFlags(c *cobra.Command, yes, failOnSpared, skew *bool) {
+func runSnapshotDelete(c *cobra.Command, app *App, o *snapshotDeleteOptions, repository string, snapshots []string) error {
+	if len(snapshots) == 0 && !o.Select.given() && len(o.Retain) == 0 {
+		return &usageError{text: "no snapshot was selected; nothing was sent", hint: "name the snapshots, or select them with flags"}
+	}
+	chain, err := o.Select.chain(cluster.Snapshots, snapshots)
+	if err != nil {
+		return err
+	}
+	if len(o.Retain) > 0 {
+		retain, err := retainFilter(o.Retain)
+		if err != nil {
+			return err
+		}
+		chain = append(filters.Chain{retain}, chain...)
+	}
+	a := actions.Kinds["delete_snapshots"].New(actions.Own).(*actions.DeleteSnapshots)
+	a.Repository, a.KeepNewestGood, a.Brakes = repository, o.KeepNewestGood, o.Limits.brakes()
+	return runSingle(c, app, "delete_snapshots", a, chain, o.Output, &deleteQuestion{o.Delete, snapshots})
+}
+
+// deleteFlags are the flags of commands that delete what they select.
+type deleteFlags struct {
+	Yes            bool
+	FailOnSpared   bool
+	AllowClockSkew bool
+}
+
+func (d *deleteFlags) add(c *cobra.Command) {
 	f := c.Flags()
-	f.BoolVarP(yes, "yes", "y", false, "do not ask")
-	f.BoolVar(failOnSpared, "fail-on-spared", false, "exit code 5 if a guard kept something")
-	f.BoolVar(skew, "allow-clock-skew", false, "delete although the clocks differ by over 15 minutes")
+	f.BoolVarP(&d.Yes, "yes", "y", false, "do not ask")
+	f.BoolVar(&d.FailOnSpared, "fail-on-spared", false, "exit code 5 if a guard kept something")
+	f.BoolVar(&d.AllowClockSkew, "allow-clock-skew", false, "delete although the clocks differ by over 15 minutes")
 	settings.AddFlag(f, "dry-run")
 	settings.AddFlag(f, "deadline")
 	settings.AddFlag(f, "guards")
@@ -483,44 +520,42 @@ func deleteFlags(c *cobra.Command, yes, failOnSpared, skew *bool) {
 
 // deleteQuestion is the question that a deleting command asks before it deletes.
 type deleteQuestion struct {
-	yes, skew bool
-	named     []string // names and patterns that were given
+	deleteFlags
+	named []string // names and patterns that were given
 }
 
-// runSingle runs one action as its own plan.
-func runSingle(c *cobra.Command, app *App, kind string, action actions.Action, chain filters.Chain, output string, failOnSpared bool, q *deleteQuestion) error {
+// runSingle runs one action as its own plan. A deleting one asks q.
+func runSingle(c *cobra.Command, app *App, kind string, a actions.Action, chain filters.Chain, output string, q *deleteQuestion) error {
 	x, err := app.open(c)
 	if err != nil {
 		return err
 	}
 	s := x.s
-	p, err := single(kind, "", action, chain, s.Guards)
+	p, err := single(kind, "", a, chain, s.Guards)
 	if err != nil {
 		return err
 	}
-	var o run.Options
-	if q != nil {
-		o.AllowClockSkew, o.RefuseSpared = q.skew, exact(q.named)
-		if !s.DryRun && !q.yes && !app.interactive() {
-			return app.confirm(c.Context(), false, "")
-		}
-		o.ConfirmSelection = func(step plan.Step, sel cluster.Selection) error {
-			if s.DryRun {
+	if q == nil {
+		return x.carryOut(c.Context(), x.job(p, run.Options{}), output)
+	}
+	if !s.DryRun && !q.Yes && !app.interactive() {
+		return app.confirm(c.Context(), false, "")
+	}
+	j := x.job(p, run.Options{
+		AllowClockSkew: q.AllowClockSkew, RefuseSpared: exact(q.named),
+		ConfirmSelection: func(step plan.Step, sel cluster.Selection) error {
+			if s.DryRun || x.quiet && q.Yes {
 				return nil
 			}
 			names := cluster.Names(sel.Selected)
-			if x.quiet && q.yes {
-				return nil
-			}
 			x.nameCluster(app.Err)
 			for _, f := range report.Families(names) {
 				terminal.Fprintf(app.Err, "  %s\n", f.Line())
 			}
-			return x.confirm(c.Context(), q.yes, fmt.Sprintf("Delete %s?", cluster.Count(len(names), step.Selects().Item())))
-		}
-	}
-	j := x.job(p, o)
-	j.FailOnSpared = failOnSpared
+			return x.confirm(c.Context(), q.Yes, fmt.Sprintf("Delete %s?", cluster.Count(len(names), step.Selects().Item())))
+		},
+	})
+	j.FailOnSpared = q.FailOnSpared
 	return x.carryOut(c.Context(), j, output)
 }
 

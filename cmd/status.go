@@ -28,29 +28,36 @@ type operationJSON struct {
 	ETASeconds *int64 `json:"eta_seconds,omitempty"`
 }
 
+// statusOptions are the flags of esnap status.
+type statusOptions struct {
+	Watch  bool
+	Output string
+}
+
 func newStatus(app *App) *cobra.Command {
-	var output string
-	var watch bool
+	o := &statusOptions{}
 	c := &cobra.Command{
 		Use: "status", Short: "Show running snapshot operations and locks", Args: noArgs,
 		Long: `Show the snapshots, snapshot deletions and restores that are running, with shards,
 bytes and the estimated remaining time, and the locks that runs hold.`,
 		Example: "  esnap status\n  esnap status --watch",
-		RunE: func(c *cobra.Command, _ []string) error {
-			x, cl, err := app.reach(c)
-			if err != nil {
-				return err
-			}
-			server, err := cl.Server(c.Context())
-			if err != nil {
-				return err
-			}
-			return app.repeat(c.Context(), watch, func() error { return x.writeStatus(c.Context(), cl, server, output) })
-		},
+		RunE:    func(c *cobra.Command, _ []string) error { return runStatus(c, app, o) },
 	}
-	c.Flags().BoolVar(&watch, "watch", false, "repeat every 5 seconds")
-	outputFlag(c, &output, "table", "json", "yaml")
+	c.Flags().BoolVar(&o.Watch, "watch", false, "repeat every 5 seconds")
+	outputFlag(c, &o.Output, "table", "json", "yaml")
 	return c
+}
+
+func runStatus(c *cobra.Command, app *App, o *statusOptions) error {
+	x, cl, err := app.reach(c)
+	if err != nil {
+		return err
+	}
+	server, err := cl.Server(c.Context())
+	if err != nil {
+		return err
+	}
+	return app.repeat(c.Context(), o.Watch, func() error { return x.writeStatus(c.Context(), cl, server, o.Output) })
 }
 
 func (x *session) writeStatus(ctx context.Context, cl cluster.Cluster, server cluster.Server, output string) error {

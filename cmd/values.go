@@ -3,7 +3,9 @@ package cmd
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -20,6 +22,7 @@ import (
 type whole[T int | int64] struct {
 	to    *T
 	least T
+	most  T // 0: there is no upper bound
 }
 
 func (w whole[T]) String() string {
@@ -31,7 +34,10 @@ func (w whole[T]) String() string {
 
 func (w whole[T]) Set(text string) error {
 	n, err := strconv.ParseInt(text, 10, 32)
-	if err != nil || T(n) < w.least {
+	switch wrong := err != nil || T(n) < w.least; {
+	case w.most > 0 && (wrong || T(n) > w.most):
+		return fmt.Errorf("expected a number from %d to %d", w.least, w.most)
+	case wrong:
 		return fmt.Errorf("expected a number, %d or more", w.least)
 	}
 	*w.to = T(n)
@@ -44,7 +50,70 @@ func (w whole[T]) Type() string { return "int" }
 // the lower bound minus one.
 func wholeFlag[T int | int64](f *pflag.FlagSet, to *T, name string, least T, usage string) {
 	*to = least - 1
-	f.Var(whole[T]{to, least}, name, usage)
+	f.Var(whole[T]{to: to, least: least}, name, usage)
+}
+
+// percent is the value of a flag that takes a part of a whole; 0: not given.
+type percent float64
+
+func (p *percent) String() string {
+	if *p == 0 {
+		return ""
+	}
+	return strconv.FormatFloat(float64(*p), 'g', -1, 64)
+}
+
+// Type implements pflag.Value.
+func (*percent) Type() string { return "float" }
+
+// Set implements pflag.Value.
+func (p *percent) Set(text string) error {
+	if text == "" {
+		return nil
+	}
+	n, err := strconv.ParseFloat(text, 64)
+	if err != nil || !(n > 0 && n <= 100) { // NaN is neither
+		return errors.New("expected a number above 0, and 100 at most")
+	}
+	*p = percent(n)
+	return nil
+}
+
+// enum is the value of a flag that takes one of a few words, in any case.
+type enum struct {
+	to    *string
+	words []string
+}
+
+// enumFlag adds a flag that takes one of a few words.
+func enumFlag(f *pflag.FlagSet, to *string, name, def, usage string, words ...string) {
+	*to = def
+	f.Var(&enum{to, words}, name, usage)
+}
+
+func (e *enum) String() string {
+	if e.to == nil {
+		return ""
+	}
+	return *e.to
+}
+
+// Type implements pflag.Value.
+func (*enum) Type() string { return "word" }
+
+// Set implements pflag.Value.
+func (e *enum) Set(text string) error {
+	at := slices.IndexFunc(e.words, func(word string) bool { return strings.EqualFold(word, text) })
+	switch {
+	case text == "":
+		*e.to = ""
+	case at < 0:
+		last := len(e.words) - 1
+		return fmt.Errorf("expected %s or %s", strings.Join(e.words[:last], ", "), e.words[last])
+	default:
+		*e.to = e.words[at]
+	}
+	return nil
 }
 
 // duration is the value of a flag that takes a duration or an age, such as 45d.
@@ -96,6 +165,8 @@ func (z *zone) Set(text string) error {
 	z.text, z.at = text, at
 	return nil
 }
+
+func (z *zone) given() bool { return z.text != "" }
 
 // location is the zone, or UTC.
 func (z *zone) location() *time.Location {
@@ -160,6 +231,32 @@ func (m *moment) time(now time.Time) time.Time {
 	}
 	return m.at
 }
+
+// timeOfDay is the value of a flag that takes a time of day.
+type timeOfDay struct {
+	text string
+	past time.Duration // since midnight
+}
+
+func (t *timeOfDay) String() string { return t.text }
+
+// Type implements pflag.Value.
+func (*timeOfDay) Type() string { return "time" }
+
+// Set implements pflag.Value.
+func (t *timeOfDay) Set(text string) error {
+	if text == "" {
+		return nil
+	}
+	at, err := time.Parse("15:04", text)
+	if err != nil {
+		return errors.New("expected a time of day such as 01:00")
+	}
+	t.text, t.past = text, time.Duration(at.Hour())*time.Hour+time.Duration(at.Minute())*time.Minute
+	return nil
+}
+
+func (t *timeOfDay) given() bool { return t.text != "" }
 
 // day is the value of a flag that takes a day or a time. Unless the text names its zone,
 // another flag may do so.

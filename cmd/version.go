@@ -25,20 +25,27 @@ func Version() string {
 	return "devel"
 }
 
+// versionOptions are the flags of esnap version.
+type versionOptions struct{ Output string }
+
 func newVersion(app *App) *cobra.Command {
-	var output string
+	o := &versionOptions{}
 	c := &cobra.Command{
 		Use: "version", Short: "Print the version", Args: noArgs,
 		Example: "  esnap version\n  esnap version -o json",
-		RunE: func(*cobra.Command, []string) error {
-			if output == "json" {
-				return report.WriteJSON(app.Out, map[string]string{"version": Version(), "commit": commit, "go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH})
-			}
-			return printVersion(app.Out)
-		},
+		RunE:    func(*cobra.Command, []string) error { return runVersion(app, o) },
 	}
-	outputFlag(c, &output, "text", "json")
+	outputFlag(c, &o.Output, "text", "json")
 	return c
+}
+
+func runVersion(app *App, o *versionOptions) error {
+	if o.Output == "json" {
+		return report.WriteJSON(app.Out, map[string]string{
+			"version": Version(), "commit": commit, "go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH,
+		})
+	}
+	return printVersion(app.Out)
 }
 
 func printVersion(to io.Writer) error {

@@ -106,14 +106,6 @@ func (e *Error) Unwrap() []error {
 	return []error{e.Kind}
 }
 
-// Innermost is the last reason of the chain, or the zero Cause.
-func (e *Error) Innermost() Cause {
-	if len(e.Causes) == 0 {
-		return Cause{}
-	}
-	return e.Causes[len(e.Causes)-1]
-}
-
 // Has reports whether any cause in the chain has the type.
 func (e *Error) Has(causeType string) bool {
 	for _, c := range e.Causes {

@@ -3,7 +3,6 @@ package job
 import (
 	"errors"
 	"fmt"
-	"strings"
 	"syscall"
 	"time"
 
@@ -37,7 +36,7 @@ var Codes = []struct {
 	{Unreachable, "the cluster cannot be reached, or refuses the credentials"},
 	{Refused, "refused by a safety check before anything was changed"},
 	{Incomplete, "finished without errors, but incomplete"},
-	{Interrupted, "interrupted (143: terminated; 129: the terminal was closed); nothing new was started"},
+	{Interrupted, "interrupted (143: terminated, 129: terminal closed); nothing new started"},
 }
 
 // Meaning is what an exit code of esnap's own commands means; empty: unknown.
@@ -51,16 +50,6 @@ func Meaning(code int) string {
 		}
 	}
 	return ""
-}
-
-// CodesText is the table for help texts.
-func CodesText() string {
-	var b strings.Builder
-	b.WriteString("Exit codes:")
-	for _, c := range Codes {
-		fmt.Fprintf(&b, "\n  %-3d  %s", c.Code, c.Meaning)
-	}
-	return b.String()
 }
 
 // Coder is an error that carries its exit code.
