@@ -34,7 +34,7 @@ COPY . .
 RUN mkdir -p /image/usr/local/bin /image/etc/ssl/certs \
  && cp /etc/ssl/certs/ca-certificates.crt /image/etc/ssl/certs/ \
  && CGO_ENABLED=0 GOOS=${TARGETOS:-linux} GOARCH=${TARGETARCH:-$(go env GOARCH)} \
-    go build -trimpath -tags nethttpomithttp2 -ldflags "-s -w -X github.com/esnap/esnap/cmd.version=${VERSION} -X github.com/esnap/esnap/cmd.commit=${COMMIT}" \
+    go build -trimpath -tags nethttpomithttp2 -ldflags "-s -w -funcalign=16 -X github.com/esnap/esnap/cmd.version=${VERSION} -X github.com/esnap/esnap/cmd.commit=${COMMIT}" \
     -o /image/usr/local/bin/esnap ./cmd/esnap
 
 # The names Curator is called by: `curator`, and `curator/curator` as in

@@ -95,7 +95,9 @@ func asPlugin(app *App, c *cobra.Command) {
 	run, args, pre := c.RunE, c.Args, c.PreRunE
 	c.RunE = func(c *cobra.Command, given []string) error { return unknown(c, run(c, given)) }
 	c.Args = func(c *cobra.Command, given []string) error { return unknown(c, args(c, given)) }
-	c.PreRunE = func(c *cobra.Command, given []string) error { return unknown(c, pre(c, given)) }
+	if pre != nil {
+		c.PreRunE = func(c *cobra.Command, given []string) error { return unknown(c, pre(c, given)) }
+	}
 	c.PersistentPreRunE = func(c *cobra.Command, given []string) error { return unknown(c, noEmptyFlags(c, given)) }
 	c.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return unknown(c, flagError(c, err)) })
 }

@@ -273,7 +273,7 @@ func runRestore(c *cobra.Command, app *App, o *restoreOptions, names []string) e
 			if s.DryRun || len(planned.Missing)+len(planned.Refusals) > 0 || len(planned.Forcible) > 0 && !o.Force || planned.Count() == 0 {
 				return nil
 			}
-			if o.Output != "table" && !o.Yes {
+			if (o.Output != "table" || x.quiet) && !o.Yes { // a question needs its plan
 				x.nameCluster(app.Err)
 				writePlan(app.Err, planned)
 			}

@@ -107,5 +107,4 @@ func groupCommand(use, short string, subs ...*cobra.Command) *cobra.Command {
 func outputFlag(c *cobra.Command, to *string, formats ...string) {
 	*to = formats[0]
 	c.Flags().VarP(&enum{to, formats}, "output", "o", strings.Join(formats, ", "))
-	c.PreRunE = func(*cobra.Command, []string) error { return nil } // asPlugin wraps it
 }

@@ -121,6 +121,6 @@ func TestNightsAhead(t *testing.T) {
 		code, stdout, stderr := command(t, memory.New(memory.At(night)), append([]string{"simulate", "kubesphere/action_file.yml"}, args...)...)
 		require.Zero(t, code, stdout+stderr)
 		require.Contains(t, stdout, " 0 were lost too early\n")
-		require.Contains(t, stdout, "may fail without a loss: 31 or more\n")
+		require.Contains(t, stdout, "may fail without a loss: 31 or more, tried after night 30")
 	}
 }

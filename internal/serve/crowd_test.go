@@ -52,7 +52,8 @@ func TestIdleClients(t *testing.T) {
 	l, err := Listen(ctx, Listener{Address: "127.0.0.1:0"})
 	require.NoError(t, err)
 	ended := make(chan error, 1)
-	go func() { ended <- Serve(ctx, l, Handler(Options{Scheduler: still(t), Health: ok, Log: quiet()})) }()
+	h := Handler(Options{Scheduler: still(t), Health: ok, Log: quiet()})
+	go func() { ended <- Serve(ctx, l, h) }()
 	for range 2 * maxConnections {
 		c, err := (&net.Dialer{}).DialContext(ctx, "tcp", l.Addr().String())
 		require.NoError(t, err)
