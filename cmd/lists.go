@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -54,7 +55,11 @@ func (f *selectFlags) chain(list cluster.ListKind, names []string) (filters.Chai
 			if f, ok := x.(*filters.Pattern); ok {
 				flag = "--" + f.Kind + ": "
 			}
-			return usagef("%s%s", flag, strings.TrimPrefix(err.Error(), "value: "))
+			text := err.Error()
+			if of := new(cluster.OptionError); errors.As(err, &of) && of.Key == "value" { // the value of the flag
+				text = of.Text
+			}
+			return usagef("%s%s", flag, text)
 		}
 		c = append(c, filters.Link{Kind: kind, Filter: x, Exclude: exclude})
 		return nil

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -225,7 +224,7 @@ func (o *validateOptions) validate(x *session, file string) (valid bool, err err
 		return false, nil
 	}
 	for _, w := range p.Findings {
-		fmt.Fprintln(x.Err, strings.Replace(w.Error(), ": ", ": warning: ", 1))
+		fmt.Fprintln(x.Err, w.Warning())
 	}
 	if o.Strict && len(p.Findings) > 0 {
 		return false, nil

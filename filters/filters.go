@@ -146,7 +146,7 @@ func (c Chain) Select(ctx context.Context, now time.Time, items []cluster.Item, 
 				left++
 				continue
 			}
-			spared[at[i]] = &cluster.Spared{Item: in[i], By: l.Kind, Why: v.Why, Warn: v.Warn}
+			spared[at[i]] = &cluster.Spared{Item: in[i], By: l.Kind, Why: v.Why, Warn: v.Warn, Kept: v.Kept}
 		}
 		in, at = in[:left], at[:left]
 	}

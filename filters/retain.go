@@ -137,7 +137,11 @@ func (f *Retain) JudgeAmong(ctx context.Context, now time.Time, items, among []c
 			return nil, err
 		}
 		for _, s := range list {
-			verdicts[s] = j.verdict(s)
+			v := j.verdict(s)
+			if v.Match != cluster.Yes {
+				v.Kept = cluster.KeptRetained
+			}
+			verdicts[s] = v
 		}
 	}
 	return judgeEach(items, func(s *cluster.Snapshot) cluster.Verdict { return verdicts[s] }), nil

@@ -9,9 +9,6 @@ import (
 	"github.com/esnap/esnap/internal/coverage"
 )
 
-// RequireSnapshot is the name of the guard of the option require_snapshot.
-const RequireSnapshot = "require_snapshot"
-
 // Copies are the copies that an index must have before it is deleted.
 type Copies struct {
 	Repositories []string
@@ -31,7 +28,7 @@ func newRequireSnapshot(o Options) Guard {
 	return requireSnapshot{*o.Copies}
 }
 
-func (requireSnapshot) Name() string { return RequireSnapshot }
+func (requireSnapshot) Name() string { return "require_snapshot" }
 
 func (g requireSnapshot) Needs() []cluster.Need {
 	var needs []cluster.Need
@@ -46,7 +43,7 @@ func (g requireSnapshot) Judge(_ time.Time, selected, all []cluster.Item) []clus
 	for _, i := range cluster.Of[*cluster.Index](all) {
 		live[i.Name] = i
 	}
-	return each(selected, func(i *cluster.Index) string {
+	return each(selected, cluster.KeptUnproven, func(i *cluster.Index) string {
 		if i.Mount != nil {
 			return "it is mounted from a snapshot: snapshots of it contain no data"
 		}

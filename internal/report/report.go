@@ -75,7 +75,8 @@ type Action struct {
 	Warnings    []string  `json:"warnings"`
 	DurationMS  int64     `json:"duration_ms"`
 
-	names []string
+	names   []string
+	besides string // what the error says besides that of its first failed item
 }
 
 // Family is the selected items whose names differ only in their dates.
@@ -286,6 +287,10 @@ func (c *Collector) done(e run.ActionDone) {
 	a := c.action()
 	a.DurationMS = e.Result.Duration.Milliseconds()
 	a.Error, a.Hint = text(e.Result.Err), cluster.Hint(e.Result.Err)
+	a.besides = a.Error
+	if f := new(run.ItemsFailed); as(e.Result.Err, &f) {
+		a.besides = f.Besides()
+	}
 	a.Status = Status(e.Result)
 }
 

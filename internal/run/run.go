@@ -319,13 +319,55 @@ func (r *runner) action(ctx context.Context, s plan.Step) ActionResult {
 	return res
 }
 
+// ItemsFailed is the error of an action of whose items at least one failed.
+type ItemsFailed struct {
+	First         cluster.Outcome // of those that failed
+	Failed, Total int
+	Also          error // what else went wrong; may be nil
+}
+
+// Error counts the failures, names the first one, and says what else went wrong.
+func (e *ItemsFailed) Error() string {
+	text := fmt.Sprintf("%s %s: %v", e.First.What, e.First.Name, e.First.Err)
+	if e.Failed > 1 {
+		text = e.count() + "; the first is " + text
+	}
+	return strings.Join(slices.Concat([]string{text}, e.also()), "\n")
+}
+
+// Besides is the error without the first failure.
+func (e *ItemsFailed) Besides() string {
+	parts := e.also()
+	if e.Failed > 1 {
+		parts = slices.Concat([]string{e.count()}, parts)
+	}
+	return strings.Join(parts, "\n")
+}
+
+func (e *ItemsFailed) count() string { return fmt.Sprintf("%d of %d failed", e.Failed, e.Total) }
+
+func (e *ItemsFailed) also() []string {
+	if e.Also == nil {
+		return nil
+	}
+	return []string{e.Also.Error()}
+}
+
+// Unwrap returns the error of the first failed item, and what else went wrong.
+func (e *ItemsFailed) Unwrap() []error {
+	if e.Also == nil {
+		return []error{e.First.Err}
+	}
+	return []error{e.First.Err, e.Also}
+}
+
 // act runs the action on the selection and turns failed items into its error.
 func (r *runner) act(ctx context.Context, s plan.Step, sel cluster.Selection, slots map[string][]cluster.Item, res *ActionResult) error {
 	if s.Deletes() {
 		for _, sp := range sel.Spared {
 			if sp.Guard && slices.Contains(r.o.RefuseSpared, sp.Item.ItemName()) {
 				hint := "--guards off deletes it nevertheless"
-				if sp.By == guard.RestoreMark {
+				if sp.Kept == cluster.KeptMarked {
 					hint = "esnap mark --remove " + sp.Item.ItemName() + " ends the protection"
 				}
 				return cluster.WithHint(cluster.Refuse("%s is spared by the guard %s: %s; nothing was deleted", sp.Item.ItemName(), sp.By, sp.Why), "%s", hint)
@@ -399,15 +441,11 @@ func (r *runner) act(ctx context.Context, s plan.Step, sel cluster.Selection, sl
 	if len(failed) == 0 {
 		return err
 	}
-	first := failed[0]
-	summary := fmt.Errorf("%s %s: %w", first.What, first.Name, first.Err)
-	if len(failed) > 1 {
-		summary = fmt.Errorf("%d of %d failed; the first is %w", len(failed), total, summary)
+	summary := &ItemsFailed{First: failed[0], Failed: len(failed), Total: total, Also: err}
+	if hint := cluster.Hint(failed[0].Err); hint != "" {
+		return cluster.WithHint(summary, "%s", hint)
 	}
-	if hint := cluster.Hint(first.Err); hint != "" {
-		summary = cluster.WithHint(summary, "%s", hint)
-	}
-	return errors.Join(summary, err)
+	return summary
 }
 
 // origin says who runs the step.

@@ -74,7 +74,7 @@ func (r *runner) choose(ctx context.Context, s plan.Step) (cluster.Selection, in
 func (r *runner) noteRetained(sel cluster.Selection) {
 	r.retained = nil
 	for _, sp := range sel.Spared {
-		if s, ok := sp.Item.(*cluster.Snapshot); ok && sp.By == "retain" && s.Good() {
+		if s, ok := sp.Item.(*cluster.Snapshot); ok && sp.Kept == cluster.KeptRetained && s.Good() {
 			r.retained = append(r.retained, s)
 		}
 	}
@@ -110,7 +110,7 @@ func unmatched(s plan.Step, all []cluster.Item) error {
 func (r *runner) warnAlone(s plan.Step, spared []cluster.Spared) {
 	var alone []string
 	for _, sp := range spared {
-		if sp.Sole {
+		if sp.Kept == cluster.KeptSole {
 			alone = append(alone, sp.Item.ItemName())
 		}
 	}
@@ -160,7 +160,7 @@ func (r *runner) guard(ctx context.Context, s plan.Step, selected, all []cluster
 		rest := let[:0:0]
 		for i, v := range g.Judge(now, items, all) {
 			if v.Match == cluster.Yes {
-				spared = append(spared, cluster.Spared{Item: items[i], By: g.Name(), Why: v.Why, Guard: true, Sole: v.Sole})
+				spared = append(spared, cluster.Spared{Item: items[i], By: g.Name(), Why: v.Why, Guard: true, Kept: v.Kept})
 				continue
 			}
 			if v.Warn {

@@ -84,7 +84,7 @@ type Settings struct {
 	clientOverrides map[string]string // keys of Curator 5's client section from the command line
 	overrides       map[string]any    // the settings that these keys set
 	values          map[string]string // effective, as text
-	source          map[string]string
+	source          map[string]source
 	via             map[string]string // the variable that the file's value comes from, by setting
 	from            string            // where the name of the client file comes from
 	others          []Shown           // values in the client file that are not settings
@@ -255,7 +255,7 @@ func Load(flags *pflag.FlagSet, env Env) (*Settings, error) { return LoadOver(fl
 // replaces the key of the file, and then counts as a flag.
 func LoadOver(flags *pflag.FlagSet, env Env, client map[string]string) (*Settings, error) {
 	v := viper.New()
-	s := &Settings{env: env, named: map[string]bool{}, entries: entries, clientOverrides: client, overrides: map[string]any{}, values: map[string]string{}, source: map[string]string{}, via: map[string]string{}, Header: http.Header{}}
+	s := &Settings{env: env, named: map[string]bool{}, entries: entries, clientOverrides: client, overrides: map[string]any{}, values: map[string]string{}, source: map[string]source{}, via: map[string]string{}, Header: http.Header{}}
 	for _, e := range entries {
 		if e.def != "" {
 			v.SetDefault(e.key, e.def)
@@ -291,17 +291,17 @@ func LoadOver(flags *pflag.FlagSet, env Env, client map[string]string) (*Setting
 		switch value, set := env(name); {
 		case flags != nil && flags.Lookup(e.key) != nil && flags.Changed(e.key):
 			v.Set(e.key, flags.Lookup(e.key).Value.String())
-			s.source[e.key] = "flag --" + e.key
+			s.source[e.key] = source{fromFlag, "flag --" + e.key}
 		case s.overrides[e.key] != nil:
 			v.Set(e.key, s.overrides[e.key])
-			s.source[e.key] = "flag"
+			s.source[e.key] = source{fromFlag, "flag"}
 		case set && value != "":
 			v.Set(e.key, value)
-			s.source[e.key] = "environment " + name
+			s.source[e.key] = source{fromEnvironment, "environment " + name}
 		case fromFile[e.key] != nil:
 			s.source[e.key] = s.inFile(e.key)
 		case e.def != "":
-			s.source[e.key] = "default"
+			s.source[e.key] = source{fromDefault, "default"}
 		}
 		if text := v.GetString(e.key); text != "" {
 			s.values[e.key] = text
@@ -362,11 +362,11 @@ func (s *Settings) resolve() error {
 		inFile := secret.key + "-file"
 		switch file := get(inFile); {
 		case file == "":
-		case *secret.to == "" || rank(s.source[inFile]) >= rank(s.source[secret.key]):
+		case *secret.to == "" || s.source[inFile].rank >= s.source[secret.key].rank:
 			if *secret.to, err = readSecret(file); err != nil {
 				return err
 			}
-			s.values[secret.key], s.source[secret.key] = *secret.to, s.source[inFile]+", "+inFile
+			s.values[secret.key], s.source[secret.key] = *secret.to, source{s.source[inFile].rank, s.source[inFile].text + ", " + inFile}
 		default:
 			delete(s.values, inFile)
 		}
@@ -395,7 +395,7 @@ func (s *Settings) resolve() error {
 		if text := get(d.key); text != "" {
 			dur, ok := strictyaml.ParseDuration(text)
 			if !ok {
-				return &Error{Text: fmt.Sprintf("%s (from %s): %s", d.key, s.source[d.key], strictyaml.InvalidDuration(text))}
+				return &Error{Text: fmt.Sprintf("%s (from %s): %s", d.key, s.source[d.key].text, strictyaml.InvalidDuration(text))}
 			}
 			*d.to = dur
 		}
@@ -460,9 +460,21 @@ func hasUser(urls []string) bool {
 	return slices.ContainsFunc(urls, func(raw string) bool { u, err := url.Parse(raw); return err == nil && u.User != nil })
 }
 
-// rank orders the sources: default, file, environment, flag.
-func rank(source string) int {
-	return slices.IndexFunc([]string{"default", "file", "environment", "flag"}, func(p string) bool { return strings.HasPrefix(source, p) })
+// rank orders the sources: one overrides those before it.
+type rank int
+
+const (
+	fromNothing rank = iota
+	fromDefault
+	fromFile
+	fromEnvironment
+	fromFlag
+)
+
+// source is where a setting comes from, and how that is shown.
+type source struct {
+	rank rank
+	text string
 }
 
 func level(text string) (string, error) {
@@ -492,7 +504,7 @@ func (s *Settings) boolean(key string) (bool, error) {
 
 func (s *Settings) wrong(key, want string) error {
 	shown := s.values[key]
-	return &Error{Text: fmt.Sprintf("%s (from %s) is %q; expected %s", key, s.source[key], shown, want)}
+	return &Error{Text: fmt.Sprintf("%s (from %s) is %q; expected %s", key, s.source[key].text, shown, want)}
 }
 
 func readSecret(file string) (string, error) {
@@ -533,7 +545,7 @@ func (s *Settings) Show() []Shown {
 		if !ok {
 			continue
 		}
-		out = append(out, Shown{e.key, e.masked(value), s.source[e.key]})
+		out = append(out, Shown{e.key, e.masked(value), s.source[e.key].text})
 	}
 	return append(out, s.others...)
 }
@@ -548,18 +560,18 @@ func (s *Settings) ClientFile() []Shown {
 }
 
 // inFile names the client file as the source of a setting.
-func (s *Settings) inFile(key string) string {
-	source := "file " + s.File
+func (s *Settings) inFile(key string) source {
+	text := "file " + s.File
 	if v := s.via[key]; v != "" {
-		source += ", variable " + v
+		text += ", variable " + v
 	}
-	return source
+	return source{fromFile, text}
 }
 
 // other adds a value of the client file that is not a setting.
 func (s *Settings) other(key, value string) {
 	if value != "" {
-		s.others = append(s.others, Shown{key, value, s.inFile("")})
+		s.others = append(s.others, Shown{key, value, s.inFile("").text})
 	}
 }
 
@@ -616,11 +628,11 @@ func (s *Settings) Flavour() (f flavour.Flavour, decided bool) {
 }
 
 // Source is where a setting comes from: a flag, a variable or a file.
-func (s *Settings) Source(key string) string { return s.source[key] }
+func (s *Settings) Source(key string) string { return s.source[key].text }
 
 // NoHistory reports whether the environment turns the history off, whatever the files say.
 func (s *Settings) NoHistory() bool {
-	return !s.History && strings.HasPrefix(s.source["history"], "environment")
+	return !s.History && s.source["history"].rank == fromEnvironment
 }
 
 // User is the user of the cluster, as far as the settings say who it is.
@@ -639,4 +651,4 @@ func (s *Settings) User() string {
 }
 
 // IsDefaultURL reports whether no setting gives the address of the cluster.
-func (s *Settings) IsDefaultURL() bool { return s.source["url"] == "default" }
+func (s *Settings) IsDefaultURL() bool { return s.source["url"].rank == fromDefault }
