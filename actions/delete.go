@@ -106,7 +106,7 @@ func (d *deletion) run(ctx context.Context, env *Env, names []string) error {
 
 // leave leaves what no request was sent for to the next run.
 func (d *deletion) leave(env *Env, names []string) {
-	left := 0
+	left, over := 0, fmt.Errorf("left for the next run: max_duration %s is over", cluster.FormatDuration(d.most))
 	for _, n := range names {
 		if d.asked[n] || d.settled[n] {
 			continue
@@ -114,11 +114,13 @@ func (d *deletion) leave(env *Env, names []string) {
 		left++
 		d.settled[n] = true
 		o := d.of(n)
-		o.Result, o.Detail = cluster.NotStarted, "left for the next run: max_duration "+cluster.FormatDuration(d.most)+" is over"
+		o.NotStarted(over)
 		env.Outcome(o)
 	}
 	env.Warn("%s left for the next run, because max_duration %s is over", was(left, d.what), cluster.FormatDuration(d.most))
 }
+
+var errUnverified = errors.New("an earlier deletion could not be verified")
 
 const goneAlready = "it no longer exists; esnap did not delete it"
 
@@ -146,13 +148,13 @@ func (d *deletion) outcome(ctx context.Context, name string, there bool, failed,
 	case !there:
 		o.Result, o.Detail = cluster.Unchanged, goneAlready
 	case ctx.Err() != nil && !d.asked[name]:
-		o.Result, o.Detail = cluster.NotStarted, context.Cause(ctx).Error()
+		o.NotStarted(context.Cause(ctx))
 	case ctx.Err() != nil:
-		o.Result, o.Detail = cluster.Requested, "the deletion continues in the cluster; "+context.Cause(ctx).Error()
+		o.Requested("the deletion", context.Cause(ctx))
 	case d.lost[name]:
 		o.Result, o.Detail = cluster.Unclear, "still exists, but the reply to the delete request was lost, and the request may still arrive"
 	case stopped != nil && !d.asked[name]:
-		o.Result, o.Detail = cluster.NotStarted, stopped.Error()
+		o.NotStarted(stopped)
 	case stopped != nil:
 		o.Result, o.Err = cluster.Failure, fmt.Errorf("still exists after the delete request; %w", stopped)
 	default:
@@ -166,7 +168,7 @@ func (d *deletion) unknown(ctx context.Context, env *Env, names []string, why er
 	asked := 0
 	for _, n := range names {
 		o := d.of(n)
-		o.Result, o.Detail = cluster.NotStarted, "an earlier deletion could not be verified"
+		o.NotStarted(errUnverified)
 		switch {
 		case d.settled[n]:
 			continue

@@ -96,7 +96,7 @@ func (a *Shrink) Run(ctx context.Context, env *Env) error {
 	for _, i := range indices {
 		o := cluster.Outcome{Verb: cluster.VerbShrink, What: "index", Name: i.Name, Result: cluster.Done, Detail: "to " + a.target(i.Name)}
 		if ctx.Err() != nil {
-			o.Result, o.Detail = cluster.NotStarted, context.Cause(ctx).Error()
+			o.NotStarted(context.Cause(ctx))
 		} else if err := a.shrink(ctx, env, i, settings[i.Name]); err != nil {
 			o.Result, o.Err = cluster.Failure, err
 		}

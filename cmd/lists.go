@@ -80,7 +80,8 @@ func (f *selectFlags) chain(list cluster.ListKind, names []string) (filters.Chai
 			}
 		}
 	}
-	source := filters.Dated{Timestring: f.Timestring, StatsResult: "min_value"}
+	source := filters.NewDated()
+	source.Timestring = f.Timestring
 	from := "creation_date"
 	if f.Timestring != "" {
 		from = "name"
@@ -140,7 +141,7 @@ func stamp(t time.Time) string {
 	if t.IsZero() {
 		return "-"
 	}
-	return t.UTC().Format("2006-01-02 15:04:05")
+	return t.UTC().Format(time.DateTime)
 }
 
 // stampUTC is a time with its zone, for texts whose heading does not state it.
@@ -155,7 +156,7 @@ func jsonTime(t time.Time) any {
 	if t.IsZero() {
 		return nil
 	}
-	return t.UTC().Format("2006-01-02T15:04:05.000Z")
+	return t.UTC().Format(cluster.LogTime)
 }
 
 // confirm asks a question on the terminal. Without a terminal and without --yes it

@@ -149,7 +149,7 @@ func (a *App) nextTimes(p *plan.Plan) {
 	at := a.Now()
 	for range shownTimes {
 		at = s.Next(at)
-		line := at.UTC().Format("2006-01-02 15:04:05Z")
+		line := at.UTC().Format(cluster.SecondsUTC)
 		if s.Zone != time.UTC {
 			line += at.Format("  2006-01-02 15:04:05 ") + s.Zone.String()
 		}

@@ -81,17 +81,10 @@ func (x *session) openLog() error {
 	level := slog.LevelInfo
 	if x.ErrTTY {
 		level = slog.LevelWarn
-		x.quietRuns = x.s.LogLevel == "" && x.s.LogFile == ""
+		x.quietRuns = x.s.LogLevel == nil && x.s.LogFile == ""
 	}
-	switch x.s.LogLevel {
-	case "debug":
-		level = slog.LevelDebug
-	case "info":
-		level = slog.LevelInfo
-	case "warning":
-		level = slog.LevelWarn
-	case "error":
-		level = slog.LevelError
+	if x.s.LogLevel != nil {
+		level = *x.s.LogLevel
 	}
 	if x.verbose {
 		level, x.quietRuns = slog.LevelDebug, false
@@ -119,7 +112,7 @@ func (x *session) openLog() error {
 
 func utc(_ []string, attr slog.Attr) slog.Attr {
 	if attr.Key == slog.TimeKey {
-		attr.Value = slog.StringValue(attr.Value.Time().UTC().Format("2006-01-02T15:04:05.000Z"))
+		attr.Value = slog.StringValue(attr.Value.Time().UTC().Format(cluster.LogTime))
 	}
 	return attr
 }

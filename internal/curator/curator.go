@@ -240,13 +240,8 @@ func logger(h Host, s *settings.Settings, f flavour.Flavour) (*slog.Logger, func
 	if f == flavour.Curator5 {
 		x.err = h.Out
 	}
-	switch s.LogLevel {
-	case "debug":
-		x.level = slog.LevelDebug
-	case "warning":
-		x.level = slog.LevelWarn
-	case "error":
-		x.level = slog.LevelError
+	if s.LogLevel != nil {
+		x.level = *s.LogLevel
 	}
 	to, done, err := s.OpenLog(h.Out)
 	if err != nil {

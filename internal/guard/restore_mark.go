@@ -15,7 +15,7 @@ func (restoreMark) Name() string { return "restore_mark" }
 func (restoreMark) Judge(now time.Time, selected, _ []cluster.Item) []cluster.Verdict {
 	return each(selected, cluster.KeptMarked, func(i *cluster.Index) string {
 		if until := i.KeepUntil(); until.After(now) {
-			return "restored; protected until the end of " + until.AddDate(0, 0, -1).Format("2006-01-02") + " (UTC)"
+			return "restored; protected until the end of " + cluster.Day(until.AddDate(0, 0, -1)) + " (UTC)"
 		}
 		return ""
 	})

@@ -118,7 +118,7 @@ func (r *Report) table(w io.Writer, wide bool) error {
 		if r.File != "" {
 			p("%s on ", r.File)
 		}
-		p("%s at %s%s\n", r.Server, r.Now.Format("2006-01-02 15:04:05Z"), mode)
+		p("%s at %s%s\n", r.Server, r.Now.Format(cluster.SecondsUTC), mode)
 	} else if r.Error == "" {
 		p("%s: nothing to do; the cluster was not contacted%s\n", r.File, mode)
 	}

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"os"
@@ -57,8 +58,8 @@ type Settings struct {
 	Schedule, Timezone string // of esnap serve, instead of the file's
 	Listen             Listen // of esnap serve
 
-	Color     string // auto, always or never
-	LogLevel  string
+	Color     string      // auto, always or never
+	LogLevel  *slog.Level // nil: as the command decides
 	LogFormat string
 	LogFile   string
 
@@ -167,7 +168,7 @@ var entries = []entry{
 	{key: "insecure-listen", boolean: true, some: true, usage: "take credentials over plain HTTP"},
 	{key: "compat", noFlag: true, usage: "Curator generation whose defaults are used, 5 or 8"},
 	{key: "color", def: "auto", usage: "colours for states: auto, always or never"},
-	{key: "log-level", usage: "debug, info, warning or error (default info, on a terminal warning)"},
+	{key: "log-level", usage: oneOf(LogLevels()) + " (default info, on a terminal warning)"},
 	{key: "log-format", def: "text", usage: "text or json"},
 	{key: "log-file", usage: "write log lines to this file instead of stderr; - is stdout"},
 }
@@ -447,7 +448,7 @@ func (s *Settings) resolve() error {
 		return s.wrong("color", "auto, always or never")
 	}
 	if s.LogLevel, err = level(get("log-level")); err != nil {
-		return s.wrong("log-level", "debug, info, warning or error")
+		return s.wrong("log-level", oneOf(LogLevels()))
 	}
 	s.LogFormat, s.LogFile = strings.ToLower(get("log-format")), get("log-file")
 	if !slices.Contains([]string{"text", "json", "default", "logstash", "ecs"}, s.LogFormat) {
@@ -477,20 +478,43 @@ type source struct {
 	text string
 }
 
-func level(text string) (string, error) {
-	switch strings.ToLower(text) {
-	case "":
-		return "", nil
-	case "debug", "notset", "10", "0":
-		return "debug", nil
-	case "info", "20":
-		return "info", nil
-	case "warning", "warn", "30":
-		return "warning", nil
-	case "error", "critical", "40", "50":
-		return "error", nil
+// logLevels are the levels of a log, each with its names: first esnap's, then Curator's.
+var logLevels = []struct {
+	level slog.Level
+	names []string
+}{
+	{slog.LevelDebug, []string{"debug", "notset", "10", "0"}},
+	{slog.LevelInfo, []string{"info", "20"}},
+	{slog.LevelWarn, []string{"warning", "warn", "30"}},
+	{slog.LevelError, []string{"error", "critical", "40", "50"}},
+}
+
+// LogLevels are the names of the levels.
+func LogLevels() []string {
+	var names []string
+	for _, l := range logLevels {
+		names = append(names, l.names[0])
 	}
-	return "", errors.New("unknown level")
+	return names
+}
+
+// level is the level of a name; nil if the name is empty.
+func level(text string) (*slog.Level, error) {
+	if text == "" {
+		return nil, nil
+	}
+	for _, l := range logLevels {
+		if slices.Contains(l.names, strings.ToLower(text)) {
+			return &l.level, nil
+		}
+	}
+	return nil, errors.New("unknown level")
+}
+
+// oneOf reads as a choice: a, b or c.
+func oneOf(names []string) string {
+	last := len(names) - 1
+	return strings.Join(names[:last], ", ") + " or " + names[last]
 }
 
 func (s *Settings) boolean(key string) (bool, error) {
