@@ -105,7 +105,7 @@ func TestShrinkRefuses(t *testing.T) {
 			require.Equal(t, cluster.Failure, r.Outcomes()["logs-a"])
 			b.Options.DryRun = true
 			res, _ = b.Run(file)
-			require.ErrorContains(t, errors.Join(res.Errors()...), c.want, "a rehearsal says the same")
+			require.ErrorContains(t, errors.Join(res.Errors()...), c.want, "a dry run says the same")
 		})
 	}
 }
@@ -279,7 +279,7 @@ func TestShrinkDeletesOnlyWhatIsTheSame(t *testing.T) {
 	require.Contains(t, b.Indices(), "logs-a")
 }
 
-func TestShrinkRehearsed(t *testing.T) {
+func TestShrinkInADryRun(t *testing.T) {
 	b := wide(t)
 	b.Options.DryRun = true
 	res, r := b.Run(shrink("copy_aliases: true") + "\n")

@@ -114,7 +114,7 @@ func (f *Retain) Judge(now time.Time, items []cluster.Item) []cluster.Verdict {
 	return verdicts
 }
 
-// JudgeAmong implements Whole.
+// JudgeAmong implements Comparative.
 func (f *Retain) JudgeAmong(ctx context.Context, now time.Time, items, among []cluster.Item, fetch Fetch) ([]cluster.Verdict, error) {
 	all := cluster.Of[*cluster.Snapshot](among)
 	if f.reach(now, nil) > 0 || f.Last != nil {
@@ -326,11 +326,11 @@ func (j *judgement) expired(s *cluster.Snapshot) cluster.Verdict {
 	var only []string
 	for _, l := range j.lives {
 		ours, held := l.In(s)
-		if !held || !ours.Whole {
+		if !held || !ours.AllShards {
 			continue
 		}
 		if !slices.ContainsFunc(l.Copies, func(c coverage.Copy) bool {
-			return c.Whole && (c.Ended || !ours.Ended) && c.Snapshot.Good() && j.kept(c.Snapshot)
+			return c.AllShards && (c.Ended || !ours.Ended) && c.Snapshot.Good() && j.kept(c.Snapshot)
 		}) {
 			only = append(only, l.Name)
 		}

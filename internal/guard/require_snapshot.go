@@ -67,12 +67,12 @@ func (g requireSnapshot) Judge(_ time.Time, selected, all []cluster.Item) []clus
 func (g requireSnapshot) lacks(i *cluster.Index, repository string, live map[string]*cluster.Index) string {
 	holders := i.Holders[repository]
 	copies := coverage.CopiesOf(i, holders, live, g.Rules)
-	whole := false
+	undamaged := false
 	for _, c := range copies {
-		if c.Complete() || c.Whole && !g.Complete {
+		if c.Complete() || c.AllShards && !g.Complete {
 			return ""
 		}
-		whole = whole || c.Whole
+		undamaged = undamaged || c.AllShards
 	}
 	at, known := coverage.Ended(i, live, g.Rules)
 	switch {
@@ -80,7 +80,7 @@ func (g requireSnapshot) lacks(i *cluster.Index, repository string, live map[str
 		return "no snapshot in " + repository + " contains it"
 	case len(copies) == 0:
 		return "the snapshots in " + repository + " that contain an index of this name are older than the index"
-	case !whole:
+	case !undamaged:
 		last := copies[len(copies)-1].Snapshot
 		return fmt.Sprintf("shards are missing from every copy in %s, such as that in %s (%s)", repository, last.Name, last.State)
 	case known:

@@ -23,7 +23,7 @@ import (
 	"github.com/esnap/esnap/repository"
 )
 
-var update = flag.Bool("update", false, "write golden files anew")
+var update = flag.Bool("update", false, "write golden files again")
 
 var now = time.Date(2026, 11, 21, 1, 0, 0, 0, time.FixedZone("CET", 3600))
 

@@ -30,13 +30,13 @@ type Options struct {
 	FixedNow bool
 	// Only and Skip choose actions by id.
 	Only, Skip []string
-	// Force goes through refusals of planners and of changed repositories.
+	// Force overrides refusals: by restore plans, and of changed repositories.
 	Force bool
 	// Left is what the last run of the job left in repositories, as far as it is known.
 	Left map[string]Left
 	// Holds keep items from all deleting actions, also with guards off.
 	Holds []guard.Hold
-	// MaxItems, if set, replaces the brakes of all deleting actions.
+	// MaxItems, if set, replaces the limits of all deleting actions.
 	MaxItems *int64
 	// AllowClockSkew deletes although the clocks differ.
 	AllowClockSkew bool
@@ -263,10 +263,10 @@ func (r *runner) lost(ctx context.Context) error {
 		switch {
 		case there:
 		case older:
-			r.warn("snapshot %s, the newest that the last run of this job left in repository %s, is not there any more", left.Snapshot, name)
+			r.warn("snapshot %s, the newest after the last run of this job in repository %s, no longer exists", left.Snapshot, name)
 		default:
 			r.notReady = name
-			refused := cluster.Refuse("repository %s contains neither %s, the newest snapshot that the last run of this job left there, nor any older one; nothing was changed",
+			refused := cluster.Refuse("repository %s contains neither %s, the newest snapshot after the last run of this job, nor any older one; nothing was changed",
 				name, left.Snapshot)
 			return cluster.WithHint(refused, "check that the right storage is mounted on every node; if the snapshots were deleted on purpose: esnap run --force %s", r.plan.File)
 		}
@@ -376,7 +376,7 @@ func (r *runner) act(ctx context.Context, s plan.Step, sel cluster.Selection, sl
 		if len(sel.Selected) == 0 {
 			return nil // guards spared everything
 		}
-		if err := r.brake(s, sel.Selected); err != nil {
+		if err := r.withinLimits(s, sel.Selected); err != nil {
 			return err
 		}
 		if err := r.clocksAgree(); err != nil {
@@ -457,15 +457,15 @@ func (r *runner) origin(s plan.Step) cluster.Origin {
 	return o
 }
 
-// brake refuses to delete more than the action's brakes allow.
-func (r *runner) brake(s plan.Step, selected []cluster.Item) error {
-	a, ok := s.Action.(actions.Braked)
+// withinLimits refuses to delete more than the action's limits allow.
+func (r *runner) withinLimits(s plan.Step, selected []cluster.Item) error {
+	a, ok := s.Action.(actions.Limited)
 	if !ok {
 		return nil
 	}
-	limits := a.Limits()
+	limits := a.SafetyLimits()
 	if r.o.MaxItems != nil {
-		limits = actions.Brakes{MaxItems: r.o.MaxItems}
+		limits = actions.Limits{MaxItems: r.o.MaxItems}
 	}
 	err := limits.Refuse(s.Selects().Item(), len(selected), len(s.Chain.Named(r.o.Now.In(s.Location), r.all)))
 	if err == nil {

@@ -219,7 +219,7 @@ func (r *runner) empty(s plan.Step, sel cluster.Selection, listed int) error {
 	for _, o := range order {
 		parts = append(parts, fmt.Sprintf("%d by %s", by[o], o))
 	}
-	return r.allowEmpty(fmt.Errorf("%w: the filters left none of the %d %s (%s)", cluster.ErrEmpty, listed, what, strings.Join(parts, ", ")))
+	return r.allowEmpty(fmt.Errorf("%w: none of the %d %s passes the filters (%s)", cluster.ErrEmpty, listed, what, strings.Join(parts, ", ")))
 }
 
 // allowEmpty says how a file allows an empty selection; commands have no file.

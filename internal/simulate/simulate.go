@@ -325,11 +325,11 @@ func (s *simulation) account(ctx context.Context, n *Night, heard *heard, at tim
 
 // complete are the indices of which a snapshot has a complete copy.
 func (s *simulation) complete(x *cluster.Snapshot) []string {
-	whole := x.Whole()
+	complete := x.Complete()
 	var names []string
 	for _, i := range x.Indices {
 		d := s.byName[i]
-		if d == nil || !whole(i) {
+		if d == nil || !complete(i) {
 			continue
 		}
 		if end := dates.PeriodOf(i, s.Rules.Zones...).End; end.IsZero() || !x.Start.Before(end.Add(s.Rules.Settle)) {
