@@ -49,11 +49,11 @@ type Settings struct {
 	ConnectTimeout time.Duration // how long to wait for a cluster that does not answer
 	Deadline       time.Duration // of the whole run; 0: none
 	DryRun         bool
-	Guards         *bool  // nil: as the action file sets it
-	Compat         int    // 5 or 8; 0: by the client file
-	Lock           string // off, auto or required; empty: as the action file sets it
-	History        bool   // keep a record of each run in the cluster
-	AllowHooks     bool   // run the commands that action files name
+	Guards         *bool           // nil: as the action file sets it
+	Compat         flavour.Flavour // of Curator; Native: by the client file
+	Lock           string          // off, auto or required; empty: as the action file sets it
+	History        bool            // keep a record of each run in the cluster
+	AllowHooks     bool            // run the commands that action files name
 
 	Schedule, Timezone string // of esnap serve, instead of the file's
 	Listen             Listen // of esnap serve
@@ -115,10 +115,10 @@ type Dialect int
 // The dialects, distinguished by the root key. NoFile is also the dialect of a file
 // without one of them.
 const (
-	NoFile   Dialect = 0
-	Curator5 Dialect = 5 // client:
-	Curator8 Dialect = 8 // elasticsearch:
-	Own      Dialect = 1 // cluster:
+	NoFile   Dialect = iota
+	Own              // cluster:
+	Curator5         // client:
+	Curator8         // elasticsearch:
 )
 
 // entry is one setting: its name in the own dialect, flag and environment.
@@ -437,9 +437,9 @@ func (s *Settings) resolve() error {
 	switch get("compat") {
 	case "":
 	case "5":
-		s.Compat = 5
+		s.Compat = flavour.Curator5
 	case "8", "9":
-		s.Compat = 8
+		s.Compat = flavour.Curator8
 	default:
 		return s.wrong("compat", "5 or 8")
 	}
@@ -641,8 +641,8 @@ func (s *Settings) Has(key string) bool { return s.values[key] != "" }
 // neither does.
 func (s *Settings) Flavour() (f flavour.Flavour, decided bool) {
 	switch {
-	case s.Compat != 0:
-		return flavour.Flavour(s.Compat), true
+	case s.Compat != flavour.Native:
+		return s.Compat, true
 	case s.Dialect == Curator5:
 		return flavour.Curator5, true
 	case s.Dialect == Curator8:

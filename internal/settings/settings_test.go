@@ -13,6 +13,8 @@ import (
 
 	"github.com/spf13/pflag"
 	"github.com/stretchr/testify/require"
+
+	"github.com/esnap/esnap/internal/flavour"
 )
 
 // given is what an invocation is given: flags, environment and a client file.
@@ -113,9 +115,9 @@ func TestTypedSettings(t *testing.T) {
 	s := mustLoad(t, given{flags: []string{"--url", " http://a:1 ,, http://b:2", "--timeout", "1m30s", "--deadline", "2h", "-n", "--guards=off", "--compat=9", "--log-level=CRITICAL", "--insecure"}})
 	off := false
 	require.Equal(t, []string{"http://a:1", "http://b:2"}, s.URLs)
-	require.Equal(t, []any{90 * time.Second, 2 * time.Hour, true, &off, 8, slog.LevelError, "text", true, false}, []any{s.Timeout, s.Deadline, s.DryRun, s.Guards, s.Compat, *s.LogLevel, s.LogFormat, s.Insecure, s.IsDefaultURL()})
+	require.Equal(t, []any{90 * time.Second, 2 * time.Hour, true, &off, flavour.Curator8, slog.LevelError, "text", true, false}, []any{s.Timeout, s.Deadline, s.DryRun, s.Guards, s.Compat, *s.LogLevel, s.LogFormat, s.Insecure, s.IsDefaultURL()})
 	s = mustLoad(t, given{})
-	require.Equal(t, []any{[]string{DefaultURL}, true, 30 * time.Second, (*bool)(nil), 0, NoFile, ""}, []any{s.URLs, s.IsDefaultURL(), s.Timeout, s.Guards, s.Compat, s.Dialect, s.File})
+	require.Equal(t, []any{[]string{DefaultURL}, true, 30 * time.Second, (*bool)(nil), flavour.Native, NoFile, ""}, []any{s.URLs, s.IsDefaultURL(), s.Timeout, s.Guards, s.Compat, s.Dialect, s.File})
 	for _, c := range []struct{ flag, want string }{
 		{"--timeout=soon", `timeout (from flag --timeout): invalid duration "soon"; write 14d, 12h or 30m`},
 		{"--timeout=30", `timeout (from flag --timeout): invalid duration "30"; write 14d, 12h or 30m`},
