@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/dustin/go-humanize"
+
 	"github.com/esnap/esnap/internal/cluster"
 )
 
@@ -236,7 +238,7 @@ func (a *Shrink) check(ctx context.Context, env *Env, source *cluster.Index, now
 		return node, false, err
 	}
 	if need := size.PrimaryBytes*2 + slack; need >= node.Free {
-		return node, false, fmt.Errorf("node %s has %d bytes free; shrinking needs %d", node.Name, node.Free, need)
+		return node, false, fmt.Errorf("node %s has %s free; shrinking needs %s", node.Name, humanize.IBytes(uint64(max(node.Free, 0))), humanize.IBytes(uint64(need)))
 	}
 	data := slices.DeleteFunc(slices.Clone(nodes), func(n cluster.Node) bool { return !n.IsData() })
 	if int(a.NumberOfReplicas) >= len(data) {

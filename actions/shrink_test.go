@@ -73,7 +73,7 @@ func TestShrinkRefuses(t *testing.T) {
 		"no divisor":            {"number_of_shards: 3", nil, "must divide its 4 primary shards"},
 		"a target that exists":  {"", func(b *runtest.Bench) { b.Cluster.AddIndices("logs-a-shrink") }, "already exists"},
 		"replicas without room": {"number_of_replicas: 2", nil, "3 data nodes"},
-		"no space":              {"", func(b *runtest.Bench) { b.Cluster.Space.Nodes[1].Free, b.Cluster.Space.Nodes[2].Free = 1000, 1000 }, "bytes free"},
+		"no space":              {"", func(b *runtest.Bench) { b.Cluster.Space.Nodes[1].Free, b.Cluster.Space.Nodes[2].Free = 1000, 1000 }, "has 1000 B free; shrinking needs "},
 		"too many documents": {"", func(b *runtest.Bench) {
 			b.Cluster.AddIndex(cluster.Index{Name: "logs-a", Primaries: 4, Stats: &cluster.IndexStats{Docs: 3 << 30}})
 		}, "do not fit"},

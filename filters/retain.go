@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/dustin/go-humanize"
+
 	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/coverage"
 	"github.com/esnap/esnap/internal/series"
@@ -288,7 +290,7 @@ func (j *judgement) first(ctx context.Context, fetch Fetch, rule string) error {
 		case a == 0 || b == 0:
 			j.retain(d.first, "%s (the first complete copy of %s: its size is not known, nor whether %s contains the same index)", rule, d.name, d.kept.Name)
 		case cluster.Recreated(a, b):
-			j.retain(d.first, "%s (the first complete copy of %s: that in %s has only %d of %d bytes, because the index was deleted and created again)", rule, d.name, d.kept.Name, b, a)
+			j.retain(d.first, "%s (the first complete copy of %s: that in %s has only %s of %s, because the index was deleted and created again)", rule, d.name, d.kept.Name, humanize.IBytes(uint64(b)), humanize.IBytes(uint64(a)))
 		}
 	}
 	return nil
