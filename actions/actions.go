@@ -249,7 +249,7 @@ func checkName(key, what, text string) error {
 // Gone is what Revalidate says of an item that no longer exists.
 const Gone = "gone"
 
-// tolerated is an error with which Curator's command lines go on: what comes of it is
+// tolerated is an error with which Curator's command lines continue: what comes of it is
 // left to the server.
 func tolerated(key, format string, args ...any) error {
 	return &cluster.OptionError{Key: key, Text: fmt.Sprintf(format, args...), Tolerated: true}

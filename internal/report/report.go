@@ -68,7 +68,7 @@ type Action struct {
 	Error       string    `json:"error,omitempty"`
 	Hint        string    `json:"hint,omitempty"`
 	Listed      int       `json:"listed"`   // items the filters were applied to
-	Selected    int       `json:"selected"` // left by filters and guards
+	Selected    int       `json:"selected"` // passed by filters and guards
 	Families    []Family  `json:"families"` // of the selected, by name without date
 	Spared      []Spared  `json:"spared"`
 	Outcomes    []Outcome `json:"outcomes"`

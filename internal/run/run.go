@@ -122,7 +122,7 @@ func Run(ctx context.Context, p *plan.Plan, c cluster.Cluster, o Options, obs Ob
 
 func (r *runner) run(ctx context.Context) {
 	asking, stopAsking := context.WithCancel(ctx)
-	defer func() { // nothing of a run goes on after its end
+	defer func() { // nothing of a run continues after its end
 		stopAsking()
 		if r.skew != nil {
 			<-r.skew

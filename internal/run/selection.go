@@ -252,8 +252,8 @@ func remoteTrouble(err error) error {
 	return cluster.WithHint(errors.New("the remote cluster: "+err.Error()), "%s", cluster.Hint(err))
 }
 
-// slot lists and filters for one block of an action. That it is left empty is for
-// the action to judge.
+// slot lists and filters for one block of an action. Whether it may be
+// empty is for the action to judge.
 func (r *runner) slot(ctx context.Context, s plan.Step, chain filters.Chain, of cluster.IndexReader) ([]cluster.Item, error) {
 	list, err := of.Indices(ctx)
 	if err != nil {
@@ -267,8 +267,8 @@ func (r *runner) slot(ctx context.Context, s plan.Step, chain filters.Chain, of 
 	return sel.Selected, err
 }
 
-// Select lists and filters for one step without acting on what is left in. Nothing
-// left is ErrEmpty.
+// Select lists and filters for one step without acting on what is selected. An empty
+// selection is ErrEmpty.
 func Select(ctx context.Context, s plan.Step, c cluster.Cluster, now time.Time) ([]cluster.Item, error) {
 	sel, err := Choose(ctx, s, c, now)
 	return sel.Selected, err
