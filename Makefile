@@ -71,7 +71,7 @@ chart: ## the Helm chart: lint, render for several versions of Kubernetes, decod
 k8s-test: ## the chart and the commands of examples/kubesphere on a real Kubernetes (KUBECONFIG, K8S_TEST_IMAGE; by hand)
 	$(GO) test -tags k8s -count=1 -timeout 120m -v -run '$(K8S_TESTS)' ./integration/
 
-fuzz: ## every fuzz test for FUZZTIME (100000x: so many inputs)
+fuzz: ## every fuzz test for FUZZTIME (100000x: 100,000 inputs)
 	@GO='$(GO)' scripts/fuzz.sh $(FUZZTIME)
 
 licences: ## the licences of the modules in the binary
@@ -97,7 +97,7 @@ image-test: servers ## build the images and start them as CronJobs do; then Kube
 swarm-test: ## examples/swarm on a real Docker Swarm of one node, which this makes and leaves (STACK_IMAGE: an image of esnap)
 	scripts/swarm-test.sh $(or $(STACK_IMAGE),esnap:latest)
 
-golden: ## write golden files anew; look at the difference before committing
+golden: ## write golden files again; look at the difference before committing
 	$(GO) test ./cmd ./internal/report -update
 
 cover: ## coverage of the unit tests

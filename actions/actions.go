@@ -146,12 +146,12 @@ var Kinds = map[string]Kind{
 type Common struct {
 	DisableAction       bool   `yaml:"disable_action" doc:"skip the action; it is still checked"`
 	IgnoreEmptyList     bool   `yaml:"ignore_empty_list" doc:"do not fail if nothing is selected"`
-	ContinueIfException bool   `yaml:"continue_if_exception" doc:"after a failure other than an empty selection, go on with the next action"`
+	ContinueIfException bool   `yaml:"continue_if_exception" doc:"after a failure other than an empty selection, continue with the next action"`
 	TimeoutOverride     *int64 `yaml:"timeout_override" doc:"time-out of one request, in seconds"`
 	AllowILMIndices     bool   `yaml:"allow_ilm_indices" doc:"also take indices that a lifecycle policy manages"`
 	IncludeHidden       *bool  `yaml:"include_hidden" doc:"also list hidden indices; esnap's own commands always do"`
 	SearchPattern       string `yaml:"search_pattern" doc:"names and wildcard patterns of the indices to list, with commas between"`
-	Guards              *bool  `yaml:"guards" check:"own" doc:"off: do exactly what Curator did, sparing nothing"`
+	Guards              *bool  `yaml:"guards" check:"own" doc:"on or off; off disables all protections (newest good snapshot, restored indices, …)"`
 	Timezone            string `yaml:"timezone" check:"own" doc:"time zone of dates in names and of calendar units, such as Europe/Berlin"`
 }
 
@@ -224,7 +224,7 @@ type Env struct {
 	// Plan shows a restore's plan before it is carried out; an error stops it. Nil
 	// carries it out.
 	Plan func(*restore.Plan) error
-	// Force goes through refusals of the planner.
+	// Force overrides refusals by the restore plan.
 	Force bool
 }
 
@@ -249,7 +249,7 @@ func checkName(key, what, text string) error {
 // Gone is what Revalidate says of an item that no longer exists.
 const Gone = "gone"
 
-// tolerated is an error with which Curator's command lines go on: what comes of it is
+// tolerated is an error with which Curator's command lines continue: what comes of it is
 // left to the server.
 func tolerated(key, format string, args ...any) error {
 	return &cluster.OptionError{Key: key, Text: fmt.Sprintf(format, args...), Tolerated: true}

@@ -42,7 +42,7 @@ func (a *Cold2Frozen) Run(ctx context.Context, env *Env) error {
 	for _, i := range indices {
 		o := cluster.Outcome{Verb: cluster.VerbFreeze, What: "index", Name: i.Name, Result: cluster.Done, Detail: "to " + frozen(i.Name)}
 		if ctx.Err() != nil {
-			o.Result, o.Detail = cluster.NotStarted, context.Cause(ctx).Error()
+			o.NotStarted(context.Cause(ctx))
 		} else if err := a.move(ctx, env, i, have[i.Name], settings); err != nil {
 			o.Result, o.Err = cluster.Failure, err
 		}

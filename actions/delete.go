@@ -23,7 +23,7 @@ type deletion struct {
 	send         func(ctx context.Context, names []string) error
 	uuids        map[string]string                                                    // of our items, by name
 	currentUUIDs func(ctx context.Context, names []string) (map[string]string, error) // reads the present uuids from the cluster
-	patience     *waitBudget
+	budget       *waitBudget
 	most         time.Duration // no request is started after that; 0: no limit
 
 	asked   map[string]bool // a request was sent at least once
@@ -63,7 +63,7 @@ func (d *deletion) run(ctx context.Context, env *Env, names []string) error {
 				break
 			}
 			if d.most > 0 && env.Watch.Elapsed()-start >= d.most {
-				d.leave(env, pending)
+				d.postpone(env, pending)
 				break
 			}
 			stopped = d.batch(ctx, env, batch, failed)
@@ -104,21 +104,23 @@ func (d *deletion) run(ctx context.Context, env *Env, names []string) error {
 	return fmt.Errorf("cannot tell whether %s deleted: the reply was lost", was(unclear, d.what))
 }
 
-// leave leaves what no request was sent for to the next run.
-func (d *deletion) leave(env *Env, names []string) {
-	left := 0
-	for _, n := range names {
-		if d.asked[n] || d.settled[n] {
+// postpone settles what no request was sent for: the next run deletes it.
+func (d *deletion) postpone(env *Env, names []string) {
+	n, over := 0, fmt.Errorf("postponed to the next run: max_duration %s is over", cluster.FormatDuration(d.most))
+	for _, name := range names {
+		if d.asked[name] || d.settled[name] {
 			continue
 		}
-		left++
-		d.settled[n] = true
-		o := d.of(n)
-		o.Result, o.Detail = cluster.NotStarted, "left for the next run: max_duration "+cluster.FormatDuration(d.most)+" is over"
+		n++
+		d.settled[name] = true
+		o := d.of(name)
+		o.NotStarted(over)
 		env.Outcome(o)
 	}
-	env.Warn("%s left for the next run, because max_duration %s is over", was(left, d.what), cluster.FormatDuration(d.most))
+	env.Warn("%s postponed to the next run because max_duration %s is over", was(n, d.what), cluster.FormatDuration(d.most))
 }
+
+var errUnverified = errors.New("an earlier deletion could not be verified")
 
 const goneAlready = "it no longer exists; esnap did not delete it"
 
@@ -146,13 +148,13 @@ func (d *deletion) outcome(ctx context.Context, name string, there bool, failed,
 	case !there:
 		o.Result, o.Detail = cluster.Unchanged, goneAlready
 	case ctx.Err() != nil && !d.asked[name]:
-		o.Result, o.Detail = cluster.NotStarted, context.Cause(ctx).Error()
+		o.NotStarted(context.Cause(ctx))
 	case ctx.Err() != nil:
-		o.Result, o.Detail = cluster.Requested, "the deletion continues in the cluster; "+context.Cause(ctx).Error()
+		o.Requested("the deletion", context.Cause(ctx))
 	case d.lost[name]:
 		o.Result, o.Detail = cluster.Unclear, "still exists, but the reply to the delete request was lost, and the request may still arrive"
 	case stopped != nil && !d.asked[name]:
-		o.Result, o.Detail = cluster.NotStarted, stopped.Error()
+		o.NotStarted(stopped)
 	case stopped != nil:
 		o.Result, o.Err = cluster.Failure, fmt.Errorf("still exists after the delete request; %w", stopped)
 	default:
@@ -166,7 +168,7 @@ func (d *deletion) unknown(ctx context.Context, env *Env, names []string, why er
 	asked := 0
 	for _, n := range names {
 		o := d.of(n)
-		o.Result, o.Detail = cluster.NotStarted, "an earlier deletion could not be verified"
+		o.NotStarted(errUnverified)
 		switch {
 		case d.settled[n]:
 			continue
@@ -204,7 +206,7 @@ func (d *deletion) batch(ctx context.Context, env *Env, names []string, failed m
 		err = d.send(ctx, names)
 		switch {
 		case errors.Is(err, cluster.ErrBusy):
-			if err = d.patience.spend(ctx, env, err); err == nil {
+			if err = d.budget.spend(ctx, env, err); err == nil {
 				continue
 			}
 		case (errors.Is(err, cluster.ErrRejected) || errors.Is(err, cluster.ErrUnavailable)) && refused < rejections:

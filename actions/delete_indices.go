@@ -17,7 +17,7 @@ type DeleteIndices struct {
 	Protect         []string         `yaml:"protect" check:"list,own" doc:"wildcard patterns of indices that are never deleted"`
 	RequireSnapshot *RequireSnapshot `yaml:"require_snapshot" check:"own" doc:"delete an index only if snapshots contain a complete copy of it"`
 	IndexTimezone   string           `yaml:"index_timezone" check:"own" doc:"time zone of the dates in the names of indices, for require_snapshot"`
-	Brakes
+	Limits
 	WaitForRunning *time.Duration `yaml:"wait_for_running" check:"own" doc:"maximum wait for a running snapshot of the index; default 30m, 0 in Curator's command lines"`
 
 	// Named are indices an operator named one by one.
@@ -53,7 +53,7 @@ func (r *RequireSnapshot) min() (int, error) {
 
 // Validate implements Validator.
 func (a *DeleteIndices) Validate(given map[string]bool) error {
-	errs := []error{a.Brakes.validate()}
+	errs := []error{a.Limits.validate()}
 	if _, err := time.LoadLocation(a.IndexTimezone); err != nil {
 		errs = append(errs, optionError("index_timezone", "%q is not a time zone; write a name such as Europe/Berlin", a.IndexTimezone))
 	}
@@ -110,7 +110,7 @@ func (a *DeleteIndices) Run(ctx context.Context, env *Env) error {
 			return env.Cluster.DeleteIndices(ctx, cluster.DeleteIndices{Names: names, MasterTimeout: a.masterTimeout(env)})
 		},
 		uuids: cluster.UUIDs(indices), currentUUIDs: indexUUIDs(env),
-		patience: newWaitBudget(env.waitForRunning(a.WaitForRunning)),
+		budget: newWaitBudget(env.waitForRunning(a.WaitForRunning)),
 	}
 	return d.run(ctx, env, cluster.Names(indices))
 }

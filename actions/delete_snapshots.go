@@ -18,8 +18,8 @@ type DeleteSnapshots struct {
 	KeepNewestGood bool           `yaml:"keep_newest_good" check:"own" doc:"never delete the newest good snapshot of a series"`
 	Series         []string       `yaml:"series" check:"list,own" doc:"wildcard patterns, each one series; default: names that differ only in dates"`
 	WaitForRunning *time.Duration `yaml:"wait_for_running" check:"own" doc:"maximum wait for another operation; default 30m; if retry_count or retry_interval is given, and in Curator's command lines, retry_count times retry_interval"`
-	MaxDuration    *time.Duration `yaml:"max_duration" check:"own" doc:"start no deletion after this time; the rest is left for the next run"`
-	Brakes
+	MaxDuration    *time.Duration `yaml:"max_duration" check:"own" doc:"start no deletion after this time; the next run deletes the rest"`
+	Limits
 
 	retriesGiven bool
 }
@@ -31,7 +31,7 @@ func newDeleteSnapshots(Behaviour) Action {
 // Validate implements Action.
 func (a *DeleteSnapshots) Validate(given map[string]bool) error {
 	a.retriesGiven = given["retry_count"] || given["retry_interval"]
-	return a.Brakes.validate()
+	return a.Limits.validate()
 }
 
 func (a *DeleteSnapshots) most() time.Duration {
@@ -66,7 +66,7 @@ func (a *DeleteSnapshots) Run(ctx context.Context, env *Env) error {
 		uuids: cluster.UUIDs(snapshots), currentUUIDs: func(ctx context.Context, _ []string) (map[string]string, error) {
 			return a.uuids(ctx, env, snapshots)
 		},
-		patience: a.patience(env),
+		budget: a.budget(env),
 	}
 	return d.run(ctx, env, names)
 }
@@ -94,7 +94,7 @@ func (a *DeleteSnapshots) uuids(ctx context.Context, env *Env, ours []*cluster.S
 	return uuids, err
 }
 
-func (a *DeleteSnapshots) patience(env *Env) *waitBudget {
+func (a *DeleteSnapshots) budget(env *Env) *waitBudget {
 	if a.WaitForRunning == nil && (a.retriesGiven || env.Behaviour.RetriesWait) {
 		p := newWaitBudget(time.Duration(a.RetryCount*a.RetryInterval) * time.Second)
 		p.every = time.Duration(a.RetryInterval) * time.Second

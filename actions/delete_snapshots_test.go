@@ -50,5 +50,5 @@ func TestMaxDuration(t *testing.T) {
 	require.NoError(t, errors.Join(res.Errors()...))
 	require.Equal(t, []string{"s-2026.10.03", "s-2026.10.04"}, b.Snapshots("r"))
 	require.Equal(t, cluster.NotStarted, r.Outcomes()["s-2026.10.03"])
-	require.Contains(t, r.Warnings(), "1 snapshot was left for the next run, because max_duration 1h is over")
+	require.Contains(t, r.Warnings(), "1 snapshot was postponed to the next run because max_duration 1h is over")
 }

@@ -51,7 +51,7 @@ func TestAFailedReadBetweenDeletions(t *testing.T) {
 	require.Equal(t, map[string]cluster.Result{"a-2026.01.01": cluster.Done, "a-2026.01.02": cluster.Done, "a-2026.01.03": cluster.NotStarted}, r.Outcomes())
 }
 
-func TestBrakes(t *testing.T) {
+func TestLimits(t *testing.T) {
 	file := func(options string) string {
 		return "actions: {1: {action: delete_indices, options: {" + options + "}, filters: [{filtertype: pattern, kind: prefix, value: logs-}, {filtertype: age, source: name, timestring: '%Y.%m.%d', direction: older, unit: days, unit_count: 7}]}}"
 	}

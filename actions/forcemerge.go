@@ -42,7 +42,7 @@ func (a *Forcemerge) Run(ctx context.Context, env *Env) error {
 		merged++
 		o := cluster.Outcome{Verb: cluster.VerbForcemerge, What: "index", Name: n, Result: cluster.Done}
 		if ctx.Err() != nil {
-			o.Result, o.Detail = cluster.NotStarted, context.Cause(ctx).Error()
+			o.NotStarted(context.Cause(ctx))
 			env.Outcome(o)
 			continue
 		}
@@ -51,7 +51,7 @@ func (a *Forcemerge) Run(ctx context.Context, env *Env) error {
 			err = a.lookForLost(ctx, env, n, most[n], err)
 		}
 		if err != nil && ctx.Err() != nil {
-			o.Result, o.Detail = cluster.Requested, "the merge continues in the cluster; "+context.Cause(ctx).Error()
+			o.Requested("the merge", context.Cause(ctx))
 		} else if err != nil {
 			o.Result, o.Err = cluster.Failure, err
 		} else if after, err := env.Cluster.Segments(ctx, []string{n}); err == nil {

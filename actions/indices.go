@@ -47,11 +47,11 @@ func inBatches(ctx context.Context, env *Env, verb cluster.Verb, names []string,
 		case failed[n] != nil:
 			o.Result, o.Err = cluster.Failure, failed[n]
 		case !asked[n]:
-			o.Result, o.Detail = cluster.NotStarted, context.Cause(ctx).Error()
+			o.NotStarted(context.Cause(ctx))
 		case unseen != nil:
 			o.Result, o.Detail = cluster.Unclear, "cannot tell whether it was changed: "+unseen.Error()
 		case notYet[n] != "" && ctx.Err() != nil:
-			o.Result, o.Detail = cluster.Requested, "it continues in the cluster; "+context.Cause(ctx).Error()
+			o.Requested("it", context.Cause(ctx))
 		case notYet[n] != "":
 			o.Result, o.Err = cluster.Failure, errors.New(notYet[n])
 		}

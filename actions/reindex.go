@@ -181,7 +181,7 @@ func (a *Reindex) Run(ctx context.Context, env *Env) error {
 func (a *Reindex) copy(ctx context.Context, env *Env, sources []string, dest string) {
 	o := cluster.Outcome{Verb: cluster.VerbReindex, What: "index", Name: dest, Result: cluster.Done}
 	if ctx.Err() != nil {
-		o.Result, o.Detail = cluster.NotStarted, context.Cause(ctx).Error()
+		o.NotStarted(context.Cause(ctx))
 	} else if detail, err := a.one(ctx, env, sources, dest); err != nil {
 		o.Result, o.Err = cluster.Failure, err
 	} else {

@@ -285,7 +285,7 @@ func named(ctx context.Context, env *Env, g restore.Group, appeared func() ([]st
 }
 
 // keepDay is the last day of the protection.
-func keepDay(plan *restore.Plan) string { return plan.KeepUntil.UTC().Format("2006.01.02") }
+func keepDay(plan *restore.Plan) string { return plan.KeepUntil.UTC().Format(cluster.DottedDay) }
 
 // opened are the names of the indices that exist and are open.
 func opened(list []*cluster.Index) map[string]bool {

@@ -106,7 +106,7 @@ func (w *restoring) rollBack(ctx context.Context) error {
 		send: func(ctx context.Context, names []string) error {
 			return env.Cluster.DeleteIndices(ctx, cluster.DeleteIndices{Names: names, MasterTimeout: 30 * time.Second})
 		},
-		uuids: w.created, currentUUIDs: indexUUIDs(&env), patience: newWaitBudget(w.env.waitForRunning(w.WaitForRunning)),
+		uuids: w.created, currentUUIDs: indexUUIDs(&env), budget: newWaitBudget(w.env.waitForRunning(w.WaitForRunning)),
 	}
 	return d.run(ctx, &env, names)
 }

@@ -94,7 +94,7 @@ func (w *restoring) finish(ctx context.Context, items []restore.Item) error {
 				detail += fmt.Sprintf(", %s", cluster.Count(sum, "document"))
 			}
 			if !plan.KeepUntil.IsZero() {
-				detail += ", protected until the end of " + plan.KeepUntil.UTC().Format("2006-01-02") + " (UTC)"
+				detail += ", protected until the end of " + cluster.Day(plan.KeepUntil) + " (UTC)"
 			}
 			result := cluster.Done
 			if it.Lacking {
@@ -134,7 +134,7 @@ func (w *restoring) mark(ctx context.Context, items []restore.Item) error {
 	if plan.KeepUntil.IsZero() {
 		return nil
 	}
-	alias := cluster.KeepPrefix + plan.KeepUntil.UTC().Format("2006.01.02")
+	alias := cluster.KeepPrefix + keepDay(plan)
 	var req cluster.UpdateAliases
 	var names []string
 	for _, it := range items { // a backing index cannot have an alias: its mark remains in its settings

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/dustin/go-humanize"
+
 	"github.com/esnap/esnap/internal/cluster"
 )
 
@@ -96,7 +98,7 @@ func (a *Shrink) Run(ctx context.Context, env *Env) error {
 	for _, i := range indices {
 		o := cluster.Outcome{Verb: cluster.VerbShrink, What: "index", Name: i.Name, Result: cluster.Done, Detail: "to " + a.target(i.Name)}
 		if ctx.Err() != nil {
-			o.Result, o.Detail = cluster.NotStarted, context.Cause(ctx).Error()
+			o.NotStarted(context.Cause(ctx))
 		} else if err := a.shrink(ctx, env, i, settings[i.Name]); err != nil {
 			o.Result, o.Err = cluster.Failure, err
 		}
@@ -236,7 +238,7 @@ func (a *Shrink) check(ctx context.Context, env *Env, source *cluster.Index, now
 		return node, false, err
 	}
 	if need := size.PrimaryBytes*2 + slack; need >= node.Free {
-		return node, false, fmt.Errorf("node %s has %d bytes free; shrinking needs %d", node.Name, node.Free, need)
+		return node, false, fmt.Errorf("node %s has %s free; shrinking needs %s", node.Name, humanize.IBytes(uint64(max(node.Free, 0))), humanize.IBytes(uint64(need)))
 	}
 	data := slices.DeleteFunc(slices.Clone(nodes), func(n cluster.Node) bool { return !n.IsData() })
 	if int(a.NumberOfReplicas) >= len(data) {

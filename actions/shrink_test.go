@@ -73,7 +73,7 @@ func TestShrinkRefuses(t *testing.T) {
 		"no divisor":            {"number_of_shards: 3", nil, "must divide its 4 primary shards"},
 		"a target that exists":  {"", func(b *runtest.Bench) { b.Cluster.AddIndices("logs-a-shrink") }, "already exists"},
 		"replicas without room": {"number_of_replicas: 2", nil, "3 data nodes"},
-		"no space":              {"", func(b *runtest.Bench) { b.Cluster.Space.Nodes[1].Free, b.Cluster.Space.Nodes[2].Free = 1000, 1000 }, "bytes free"},
+		"no space":              {"", func(b *runtest.Bench) { b.Cluster.Space.Nodes[1].Free, b.Cluster.Space.Nodes[2].Free = 1000, 1000 }, "has 1000 B free; shrinking needs "},
 		"too many documents": {"", func(b *runtest.Bench) {
 			b.Cluster.AddIndex(cluster.Index{Name: "logs-a", Primaries: 4, Stats: &cluster.IndexStats{Docs: 3 << 30}})
 		}, "do not fit"},
@@ -105,7 +105,7 @@ func TestShrinkRefuses(t *testing.T) {
 			require.Equal(t, cluster.Failure, r.Outcomes()["logs-a"])
 			b.Options.DryRun = true
 			res, _ = b.Run(file)
-			require.ErrorContains(t, errors.Join(res.Errors()...), c.want, "a rehearsal says the same")
+			require.ErrorContains(t, errors.Join(res.Errors()...), c.want, "a dry run says the same")
 		})
 	}
 }
@@ -279,7 +279,7 @@ func TestShrinkDeletesOnlyWhatIsTheSame(t *testing.T) {
 	require.Contains(t, b.Indices(), "logs-a")
 }
 
-func TestShrinkRehearsed(t *testing.T) {
+func TestShrinkInADryRun(t *testing.T) {
 	b := wide(t)
 	b.Options.DryRun = true
 	res, r := b.Run(shrink("copy_aliases: true") + "\n")

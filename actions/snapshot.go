@@ -28,7 +28,7 @@ type Snapshot struct {
 
 	RetryCount    int64 `yaml:"retry_count" check:"min=0,max=100,own" doc:"how many more to take after a FAILED or an unwanted PARTIAL one"`
 	CleanupFailed bool  `yaml:"cleanup_failed" check:"own" doc:"delete the FAILED snapshots that this action took"`
-	SkipRed       bool  `yaml:"skip_red" check:"own" doc:"leave out indices with a primary shard on no node; the exit code is then 5"`
+	SkipRed       bool  `yaml:"skip_red" check:"own" doc:"skip indices with a primary shard on no node; the exit code is then 5"`
 	StallWait
 }
 

@@ -151,7 +151,7 @@ func foreign(s cluster.Snapshot) cluster.Snapshot {
 	return s
 }
 
-func TestOncePerAdoptsOnlyWhatIsWhole(t *testing.T) {
+func TestOncePerAdoptsOnlyWhatIsComplete(t *testing.T) {
 	snap := func(name string, state cluster.State, start time.Time, indices ...string) cluster.Snapshot {
 		return cluster.Snapshot{Name: name, State: state, Start: start, Indices: indices}
 	}

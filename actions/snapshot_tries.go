@@ -257,7 +257,7 @@ func (a *Snapshot) cleanUp(ctx context.Context, env *Env, failed []*cluster.Snap
 		currentUUIDs: func(ctx context.Context, _ []string) (map[string]string, error) {
 			return listing.uuids(ctx, env, failed)
 		},
-		patience: newWaitBudget(env.waitForRunning(a.WaitForRunning)),
+		budget: newWaitBudget(env.waitForRunning(a.WaitForRunning)),
 	}
 	return d.run(ctx, &own, cluster.Names(failed))
 }
@@ -287,7 +287,7 @@ func (a *Snapshot) red(ctx context.Context, env *Env, indices []*cluster.Index) 
 		red, err = env.Cluster.ShardProblems(ctx, open)
 	}
 	if err != nil {
-		env.Warn("skip_red: cannot tell which indices are red, so none is left out: %s", err)
+		env.Warn("skip_red: cannot tell which indices are red, so none is skipped: %s", err)
 		return nil
 	}
 	return slices.DeleteFunc(red, func(p cluster.ShardProblem) bool { return !p.Primary || p.State != "UNASSIGNED" })
@@ -336,5 +336,5 @@ func (r redShards) note(o *cluster.Outcome) {
 
 // all is the error that nothing else is selected.
 func (r redShards) all() error {
-	return cluster.WithHint(fmt.Errorf("no index is left for the snapshot, without %s", r.text()), "%s", waysOut)
+	return cluster.WithHint(fmt.Errorf("no index remains for the snapshot without %s", r.text()), "%s", waysOut)
 }

@@ -300,7 +300,7 @@ func TestSkipRed(t *testing.T) {
 		b := taking(t, "8.19.7")
 		b.Cluster.BreakIndex("logs-2026.11.01", "disk")
 		res, _ := b.Run(takeWith("skip_red: true"))
-		require.ErrorContains(t, errors.Join(res.Errors()...), "no index is left for the snapshot, without 1 index that is red: logs-")
+		require.ErrorContains(t, errors.Join(res.Errors()...), "no index remains for the snapshot without 1 index that is red: logs-")
 		require.Empty(t, b.Cluster.CallsOf("CreateSnapshot"))
 	})
 	t.Run("none is red", func(t *testing.T) {

@@ -31,7 +31,7 @@ import (
 	"github.com/esnap/esnap/internal/memory"
 )
 
-var update = flag.Bool("update", false, "write golden files anew")
+var update = flag.Bool("update", false, "write golden files again")
 
 var now = time.Date(2026, 11, 21, 1, 0, 8, 0, time.UTC)
 
@@ -264,7 +264,7 @@ func TestDryRunFromTheEnvironment(t *testing.T) {
 	require.Empty(t, k.c.Writes())
 	code, _, errs := k.run("index", "delete", "logs-2026.11.01")
 	require.Equal(t, 0, code, errs)
-	require.Empty(t, k.c.Writes(), "it rehearses every command")
+	require.Empty(t, k.c.Writes(), "a dry run of every command")
 }
 
 func TestNowNeedsADryRun(t *testing.T) {

@@ -44,7 +44,7 @@ func addCompletion(app *App, root *cobra.Command) {
 		}
 	}
 	flags := map[string]complete{
-		"log-level": values("debug", "info", "warning", "error"), "log-format": values("text", "json"), "guards": values("on", "off"),
+		"log-level": values(settings.LogLevels()...), "log-format": values("text", "json"), "guards": values("on", "off"),
 		"lock":       values("off", "auto", "required"),
 		"color":      values("auto", "always", "never"),
 		"state":      anyFile,

@@ -3,7 +3,6 @@ package cmd
 import (
 	"errors"
 	"log/slog"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -85,7 +84,7 @@ func runConfigFromEnv(c *cobra.Command, app *App) error {
 		return err
 	}
 	for _, f := range findings {
-		terminal.Fprintf(x.Err, "%s\n", strings.Replace(f.Error(), ": ", ": warning: ", 1))
+		terminal.Fprintf(x.Err, "%s\n", f.Warning())
 	}
 	if err := x.checkVariables(slog.LevelWarn); err != nil {
 		return err

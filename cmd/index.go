@@ -328,11 +328,11 @@ func (x *session) showCopies(ctx context.Context, cl cluster.Cluster, name strin
 		if !s.Holds(name) {
 			continue
 		}
-		whole, until := coverage.In(name, s, coverage.Rules{})
-		j := copyJSON{s.Repository, s.Name, jsonTime(s.Start), whole}
+		good, until := coverage.In(name, s, coverage.Rules{})
+		j := copyJSON{s.Repository, s.Name, jsonTime(s.Start), good}
 		state := "incomplete"
 		switch {
-		case whole:
+		case good:
 			state, complete = "complete", true
 		case !until.IsZero():
 			state, complete = "until "+stamp(until), true
@@ -362,7 +362,7 @@ func (x *session) showCopies(ctx context.Context, cl cluster.Cluster, name strin
 type indexDeleteOptions struct {
 	Select  selectFlags
 	Delete  deleteFlags
-	Limits  brakeFlags
+	Limits  limitFlags
 	Require requireFlags
 	Protect []string
 	Output  string
@@ -396,6 +396,6 @@ func runIndexDelete(c *cobra.Command, app *App, o *indexDeleteOptions, names []s
 		return err
 	}
 	a := actions.Kinds["delete_indices"].New(actions.Own).(*actions.DeleteIndices)
-	a.Protect, a.RequireSnapshot, a.Named, a.Brakes = o.Protect, o.Require.option(), exact(names), o.Limits.brakes()
+	a.Protect, a.RequireSnapshot, a.Named, a.Limits = o.Protect, o.Require.option(), exact(names), o.Limits.limits()
 	return runSingle(c, app, "delete_indices", a, chain, o.Output, &deleteQuestion{o.Delete, names})
 }

@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -54,7 +55,11 @@ func (f *selectFlags) chain(list cluster.ListKind, names []string) (filters.Chai
 			if f, ok := x.(*filters.Pattern); ok {
 				flag = "--" + f.Kind + ": "
 			}
-			return usagef("%s%s", flag, strings.TrimPrefix(err.Error(), "value: "))
+			text := err.Error()
+			if of := new(cluster.OptionError); errors.As(err, &of) && of.Key == "value" { // the value of the flag
+				text = of.Text
+			}
+			return usagef("%s%s", flag, text)
 		}
 		c = append(c, filters.Link{Kind: kind, Filter: x, Exclude: exclude})
 		return nil
@@ -75,7 +80,8 @@ func (f *selectFlags) chain(list cluster.ListKind, names []string) (filters.Chai
 			}
 		}
 	}
-	source := filters.Dated{Timestring: f.Timestring, StatsResult: "min_value"}
+	source := filters.NewDated()
+	source.Timestring = f.Timestring
 	from := "creation_date"
 	if f.Timestring != "" {
 		from = "name"
@@ -135,7 +141,7 @@ func stamp(t time.Time) string {
 	if t.IsZero() {
 		return "-"
 	}
-	return t.UTC().Format("2006-01-02 15:04:05")
+	return t.UTC().Format(time.DateTime)
 }
 
 // stampUTC is a time with its zone, for texts whose heading does not state it.
@@ -150,7 +156,7 @@ func jsonTime(t time.Time) any {
 	if t.IsZero() {
 		return nil
 	}
-	return t.UTC().Format("2006-01-02T15:04:05.000Z")
+	return t.UTC().Format(cluster.LogTime)
 }
 
 // confirm asks a question on the terminal. Without a terminal and without --yes it

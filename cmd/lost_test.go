@@ -33,7 +33,7 @@ func TestLostSnapshots(t *testing.T) {
 	}{
 		"all is there": {code: 0},
 		"all are missing": {change: func(t *testing.T, k *console, taken []string) { t.Helper(); lose(t, k, taken...) }, code: 4,
-			want: "contains neither n-20261121030008, the newest snapshot that the last run of this job left there, nor any older one"},
+			want: "contains neither n-20261121030008, the newest snapshot after the last run of this job, nor any older one"},
 		"all are missing, a dry run": {change: func(t *testing.T, k *console, taken []string) { t.Helper(); lose(t, k, taken...) }, args: []string{"-n"}, code: 4},
 		"all are missing, forced":    {change: func(t *testing.T, k *console, taken []string) { t.Helper(); lose(t, k, taken...) }, args: []string{"--force"}, code: 0},
 		"others are there": {change: func(t *testing.T, k *console, taken []string) {
@@ -42,7 +42,7 @@ func TestLostSnapshots(t *testing.T) {
 			k.c.AddSnapshot("r", cluster.Snapshot{Name: "younger", Indices: []string{"logs-1"}, Start: now.Add(3 * time.Hour)})
 		}, code: 4},
 		"only the newest is missing": {change: func(t *testing.T, k *console, taken []string) { t.Helper(); lose(t, k, taken[1]) }, code: 0,
-			want: "is not there any more"},
+			want: "no longer exists"},
 		"an older one is missing": {change: func(t *testing.T, k *console, taken []string) { t.Helper(); lose(t, k, taken[0]) }, code: 0},
 		"the repository is new": {change: func(t *testing.T, k *console, taken []string) {
 			t.Helper()

@@ -72,7 +72,7 @@ func runMark(c *cobra.Command, app *App, o *markOptions, names []string) error {
 	}
 	until := ""
 	if !o.Remove {
-		until = app.Now().Add(o.KeepFor.length).UTC().Format("2006.01.02")
+		until = app.Now().Add(o.KeepFor.length).UTC().Format(cluster.DottedDay)
 	}
 	if !x.s.DryRun {
 		err := x.recorded(ctx, cl, "mark", names, func() error { list, err = remark(c, cl, list, until); return err })
@@ -130,7 +130,7 @@ func remark(c *cobra.Command, cl cluster.Cluster, list []*cluster.Index, until s
 // protectedDay is the last day on which an index is protected; empty: it is not.
 func protectedDay(i *cluster.Index) string {
 	if until := i.KeepUntil(); !until.IsZero() {
-		return until.AddDate(0, 0, -1).Format("2006.01.02")
+		return until.AddDate(0, 0, -1).Format(cluster.DottedDay)
 	}
 	return ""
 }

@@ -246,9 +246,9 @@ func copyOf(i *cluster.Index, names []string) bool {
 func lostWith(doomed, others []*cluster.Snapshot, names []string, live map[string]bool) []string {
 	kept := map[string]bool{}
 	for _, s := range others {
-		whole := s.Whole()
+		complete := s.Complete()
 		for _, i := range s.Indices {
-			kept[i] = kept[i] || whole(i)
+			kept[i] = kept[i] || complete(i)
 		}
 	}
 	lost := map[string]bool{}

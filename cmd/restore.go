@@ -416,7 +416,7 @@ func writePlan(w io.Writer, p *restore.Plan) {
 		fmt.Fprintln(w)
 	}
 	if !p.KeepUntil.IsZero() && len(p.Items) > 0 {
-		terminal.Fprintf(w, "protected from esnap's own deletions until the end of %s (UTC)\n", p.KeepUntil.UTC().Format("2006-01-02"))
+		terminal.Fprintf(w, "protected from esnap's own deletions until the end of %s (UTC)\n", cluster.Day(p.KeepUntil))
 	}
 	for _, x := range p.Warnings {
 		terminal.Fprintf(w, "warning: %s\n", x)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -150,7 +149,7 @@ func (a *App) nextTimes(p *plan.Plan) {
 	at := a.Now()
 	for range shownTimes {
 		at = s.Next(at)
-		line := at.UTC().Format("2006-01-02 15:04:05Z")
+		line := at.UTC().Format(cluster.SecondsUTC)
 		if s.Zone != time.UTC {
 			line += at.Format("  2006-01-02 15:04:05 ") + s.Zone.String()
 		}
@@ -225,7 +224,7 @@ func (o *validateOptions) validate(x *session, file string) (valid bool, err err
 		return false, nil
 	}
 	for _, w := range p.Findings {
-		fmt.Fprintln(x.Err, strings.Replace(w.Error(), ": ", ": warning: ", 1))
+		fmt.Fprintln(x.Err, w.Warning())
 	}
 	if o.Strict && len(p.Findings) > 0 {
 		return false, nil

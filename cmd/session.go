@@ -81,17 +81,10 @@ func (x *session) openLog() error {
 	level := slog.LevelInfo
 	if x.ErrTTY {
 		level = slog.LevelWarn
-		x.quietRuns = x.s.LogLevel == "" && x.s.LogFile == ""
+		x.quietRuns = x.s.LogLevel == nil && x.s.LogFile == ""
 	}
-	switch x.s.LogLevel {
-	case "debug":
-		level = slog.LevelDebug
-	case "info":
-		level = slog.LevelInfo
-	case "warning":
-		level = slog.LevelWarn
-	case "error":
-		level = slog.LevelError
+	if x.s.LogLevel != nil {
+		level = *x.s.LogLevel
 	}
 	if x.verbose {
 		level, x.quietRuns = slog.LevelDebug, false
@@ -119,7 +112,7 @@ func (x *session) openLog() error {
 
 func utc(_ []string, attr slog.Attr) slog.Attr {
 	if attr.Key == slog.TimeKey {
-		attr.Value = slog.StringValue(attr.Value.Time().UTC().Format("2006-01-02T15:04:05.000Z"))
+		attr.Value = slog.StringValue(attr.Value.Time().UTC().Format(cluster.LogTime))
 	}
 	return attr
 }
@@ -265,12 +258,12 @@ func (x *session) environ() []string {
 // job is a job with everything that the command line gives. With a plan it is that of a
 // command; otherwise the file is read.
 func (x *session) job(p *plan.Plan, o run.Options) job.Job {
-	o.WaitForCluster = connect.Patience(x.s, x.purpose())
+	o.WaitForCluster = connect.WaitBudget(x.s, x.purpose())
 	j := job.Job{
 		In: x.In, Plan: p, Flavour: flavour.Native, Settings: x.s, Clock: job.Clock{Now: x.Now, Watch: x.Watch}, Version: Version(), Options: o,
 		Dial:           func() (cluster.Cluster, error) { return x.dial(p == nil) },
 		TerminationLog: x.TerminationLog, ItemLevel: slog.LevelDebug, Observers: run.Observers{x},
-		Warn: func(text string) { x.log.Warn(text) }, Reason: x.reason, Environ: x.environ(), Patient: x.unattended,
+		Warn: func(text string) { x.log.Warn(text) }, Reason: x.reason, Environ: x.environ(), AwaitLock: x.unattended,
 	}
 	if f := x.s.LogFile; f != "" && f != "-" { // a record that stays when the run is killed before it reports
 		j.ItemLevel = slog.LevelInfo

@@ -454,7 +454,7 @@ func runSnapshotCreate(c *cobra.Command, app *App, o *snapshotCreateOptions, rep
 type snapshotDeleteOptions struct {
 	Select         selectFlags
 	Delete         deleteFlags
-	Limits         brakeFlags
+	Limits         limitFlags
 	Retain         []string
 	KeepNewestGood bool
 	Output         string
@@ -496,7 +496,7 @@ func runSnapshotDelete(c *cobra.Command, app *App, o *snapshotDeleteOptions, rep
 		chain = append(filters.Chain{retain}, chain...)
 	}
 	a := actions.Kinds["delete_snapshots"].New(actions.Own).(*actions.DeleteSnapshots)
-	a.Repository, a.KeepNewestGood, a.Brakes = repository, o.KeepNewestGood, o.Limits.brakes()
+	a.Repository, a.KeepNewestGood, a.Limits = repository, o.KeepNewestGood, o.Limits.limits()
 	return runSingle(c, app, "delete_snapshots", a, chain, o.Output, &deleteQuestion{o.Delete, snapshots})
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/strictyaml"
 )
 
@@ -288,21 +289,16 @@ func (d *day) given() bool { return d.text != "" }
 // span is the day, with its end, or the time, which ends where it starts.
 func (d *day) span(zone *time.Location) (start, end time.Time) {
 	start, _ = time.ParseInLocation(d.layout, d.text, zone) // Set has read it
-	if d.layout == dashedDay || d.layout == dottedDay {
+	if d.layout == time.DateOnly || d.layout == cluster.DottedDay {
 		return start, start.AddDate(0, 0, 1)
 	}
 	return start, start
 }
 
-const (
-	dashedDay = "2006-01-02"
-	dottedDay = "2006.01.02"
-)
-
 // parseTime reads a day or a time, in UTC unless the text names its zone.
 func parseTime(text string) (at time.Time, layout string, ok bool) {
 	for _, layout := range []string{
-		time.RFC3339, "2006-01-02T15:04:05", "2006-01-02 15:04:05", "2006-01-02T15:04", "2006-01-02 15:04", dashedDay, dottedDay,
+		time.RFC3339, "2006-01-02T15:04:05", time.DateTime, "2006-01-02T15:04", "2006-01-02 15:04", time.DateOnly, cluster.DottedDay,
 	} {
 		if at, err := time.ParseInLocation(layout, text, time.UTC); err == nil {
 			return at, layout, true

@@ -9,8 +9,8 @@ import (
 	"github.com/esnap/esnap/internal/cluster"
 )
 
-// TestMisspeltVariables: a rehearsal that is misspelt is not the night itself, on
-// no command line.
+// TestMisspeltVariables: with a misspelt ESNAP_DRY_RUN nothing is run, on any command
+// line.
 func TestMisspeltVariables(t *testing.T) {
 	for _, c := range []struct {
 		code int

@@ -30,7 +30,7 @@ type Age struct {
 	perName *pyregex.Regexp
 }
 
-func newAge() Filter { return &Age{Dated: Dated{StatsResult: "min_value"}} }
+func newAge() Filter { return &Age{Dated: NewDated()} }
 
 // Validate implements Filter.
 func (f *Age) Validate(list cluster.ListKind, given map[string]bool) error {

@@ -16,7 +16,7 @@ type period struct {
 // periods are the calendar rules of retain, the shortest first. Weeks are ISO weeks.
 var periods = []period{
 	{"hourly", func(t time.Time) string { return t.Format("2006-01-02 15h -0700") }},
-	{"daily", func(t time.Time) string { return t.Format("2006-01-02") }},
+	{"daily", func(t time.Time) string { return t.Format(time.DateOnly) }},
 	{"weekly", func(t time.Time) string { y, w := t.ISOWeek(); return fmt.Sprintf("%04d-W%02d", y, w) }},
 	{"monthly", func(t time.Time) string { return t.Format("2006-01") }},
 	{"yearly", func(t time.Time) string { return t.Format("2006") }},

@@ -24,7 +24,7 @@ type Count struct {
 	groups *pyregex.Regexp
 }
 
-func newCount() Filter { return &Count{Reverse: true, Dated: Dated{StatsResult: "min_value"}} }
+func newCount() Filter { return &Count{Reverse: true, Dated: NewDated()} }
 
 // Validate implements Filter.
 func (f *Count) Validate(list cluster.ListKind, given map[string]bool) error {

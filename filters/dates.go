@@ -18,6 +18,9 @@ type Dated struct {
 	layout *strftime.Layout
 }
 
+// NewDated has the defaults of the options.
+func NewDated() Dated { return Dated{StatsResult: "min_value"} }
+
 const (
 	byName       = "name"
 	byCreation   = "creation_date"
@@ -130,7 +133,7 @@ func reference(epoch int64, now time.Time) time.Time {
 
 func day(t time.Time) string {
 	if t.Hour() == 0 && t.Minute() == 0 && t.Second() == 0 {
-		return t.Format("2006-01-02")
+		return t.Format(time.DateOnly)
 	}
-	return t.Format("2006-01-02 15:04:05")
+	return t.Format(time.DateTime)
 }

@@ -49,9 +49,9 @@ func Needs(f Filter) []cluster.Need {
 	return nil
 }
 
-// Whole is a filter that judges the selected items in the light of all items that pass the
+// Comparative is a filter that judges the selected items in the light of all items that pass the
 // chain's filters by name, wherever it is in the chain. It asks for facts itself.
-type Whole interface {
+type Comparative interface {
 	JudgeAmong(ctx context.Context, now time.Time, items, among []cluster.Item, fetch Fetch) ([]cluster.Verdict, error)
 }
 
@@ -127,9 +127,9 @@ func (c Chain) Select(ctx context.Context, now time.Time, items []cluster.Item, 
 		}
 		var verdicts []cluster.Verdict
 		var err error
-		whole, compares := l.Filter.(Whole)
+		f, compares := l.Filter.(Comparative)
 		if compares {
-			verdicts, err = whole.JudgeAmong(ctx, now, in, c.Named(now, items), fetch)
+			verdicts, err = f.JudgeAmong(ctx, now, in, c.Named(now, items), fetch)
 		} else {
 			verdicts, err = judge(ctx, l.Filter, now, in)
 		}
@@ -146,7 +146,7 @@ func (c Chain) Select(ctx context.Context, now time.Time, items []cluster.Item, 
 				left++
 				continue
 			}
-			spared[at[i]] = &cluster.Spared{Item: in[i], By: l.Kind, Why: v.Why, Warn: v.Warn}
+			spared[at[i]] = &cluster.Spared{Item: in[i], By: l.Kind, Why: v.Why, Warn: v.Warn, Kept: v.Kept}
 		}
 		in, at = in[:left], at[:left]
 	}

@@ -29,7 +29,7 @@ type Period struct {
 }
 
 func newPeriod() Filter {
-	return &Period{PeriodType: "relative", WeekStartsOn: "sunday", Dated: Dated{StatsResult: "min_value"}}
+	return &Period{PeriodType: "relative", WeekStartsOn: "sunday", Dated: NewDated()}
 }
 
 // Validate implements Filter.

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/dustin/go-humanize"
+
 	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/coverage"
 	"github.com/esnap/esnap/internal/series"
@@ -114,7 +116,7 @@ func (f *Retain) Judge(now time.Time, items []cluster.Item) []cluster.Verdict {
 	return verdicts
 }
 
-// JudgeAmong implements Whole.
+// JudgeAmong implements Comparative.
 func (f *Retain) JudgeAmong(ctx context.Context, now time.Time, items, among []cluster.Item, fetch Fetch) ([]cluster.Verdict, error) {
 	all := cluster.Of[*cluster.Snapshot](among)
 	if f.reach(now, nil) > 0 || f.Last != nil {
@@ -137,7 +139,11 @@ func (f *Retain) JudgeAmong(ctx context.Context, now time.Time, items, among []c
 			return nil, err
 		}
 		for _, s := range list {
-			verdicts[s] = j.verdict(s)
+			v := j.verdict(s)
+			if v.Match != cluster.Yes {
+				v.Kept = cluster.KeptRetained
+			}
+			verdicts[s] = v
 		}
 	}
 	return judgeEach(items, func(s *cluster.Snapshot) cluster.Verdict { return verdicts[s] }), nil
@@ -284,7 +290,7 @@ func (j *judgement) first(ctx context.Context, fetch Fetch, rule string) error {
 		case a == 0 || b == 0:
 			j.retain(d.first, "%s (the first complete copy of %s: its size is not known, nor whether %s contains the same index)", rule, d.name, d.kept.Name)
 		case cluster.Recreated(a, b):
-			j.retain(d.first, "%s (the first complete copy of %s: that in %s has only %d of %d bytes, because the index was deleted and created again)", rule, d.name, d.kept.Name, b, a)
+			j.retain(d.first, "%s (the first complete copy of %s: that in %s has only %s of %s, because the index was deleted and created again)", rule, d.name, d.kept.Name, humanize.IBytes(uint64(b)), humanize.IBytes(uint64(a)))
 		}
 	}
 	return nil
@@ -322,11 +328,11 @@ func (j *judgement) expired(s *cluster.Snapshot) cluster.Verdict {
 	var only []string
 	for _, l := range j.lives {
 		ours, held := l.In(s)
-		if !held || !ours.Whole {
+		if !held || !ours.AllShards {
 			continue
 		}
 		if !slices.ContainsFunc(l.Copies, func(c coverage.Copy) bool {
-			return c.Whole && (c.Ended || !ours.Ended) && c.Snapshot.Good() && j.kept(c.Snapshot)
+			return c.AllShards && (c.Ended || !ours.Ended) && c.Snapshot.Good() && j.kept(c.Snapshot)
 		}) {
 			only = append(only, l.Name)
 		}

@@ -21,7 +21,7 @@ type Space struct {
 }
 
 func newSpace() Filter {
-	return &Space{ThresholdBehavior: "greater_than", Reverse: true, Dated: Dated{StatsResult: "min_value"}}
+	return &Space{ThresholdBehavior: "greater_than", Reverse: true, Dated: NewDated()}
 }
 
 // Validate implements Filter.

@@ -145,13 +145,13 @@ func (r release) due(names []string, now time.Time) []string {
 	return list
 }
 
-var rehearsal = regexp.MustCompile(`(?m)DRY-RUN: delete_indices: (\S+) with arguments: \{\}$`)
+var dryRunDeletion = regexp.MustCompile(`(?m)DRY-RUN: delete_indices: (\S+) with arguments: \{\}$`)
 
-// rehearsed are the indices that a dry run would delete, sorted. One that two
+// wouldDelete are the indices that a dry run would delete, sorted. One that two
 // actions take is named twice.
-func rehearsed(log string) []string {
+func wouldDelete(log string) []string {
 	var list []string
-	for _, m := range rehearsal.FindAllStringSubmatch(log, -1) {
+	for _, m := range dryRunDeletion.FindAllStringSubmatch(log, -1) {
 		list = append(list, m[1])
 	}
 	slices.Sort(list)
@@ -240,9 +240,9 @@ func TestFeature02(t *testing.T) {
 						return slices.Sorted(slices.Values(cluster.Names(list)))
 					}
 
-					require.Equal(t, r.due(names, now), rehearsed(run(append([]string{"--dry-run"}, r.args()...)...)))
+					require.Equal(t, r.due(names, now), wouldDelete(run(append([]string{"--dry-run"}, r.args()...)...)))
 					env["ESNAP_DRY_RUN"] = "1"
-					require.Equal(t, r.due(names, now), rehearsed(run(r.args()...)))
+					require.Equal(t, r.due(names, now), wouldDelete(run(r.args()...)))
 					require.Empty(t, c.Writes())
 					delete(env, "ESNAP_DRY_RUN")
 

@@ -70,7 +70,7 @@ actions:
 
 		// The days are in the cluster again: for the rule they are others than the copies.
 		again := e.run(1, file)
-		require.Contains(e, again.Actions[0].Error, "the filters left none")
+		require.Contains(e, again.Actions[0].Error, "passes the filters")
 	})
 }
 

@@ -48,7 +48,7 @@ func TestStock(t *testing.T) {
 	})
 }
 
-// stock is the night of one release, rehearsed and run.
+// stock is the night of one release, as a dry run and for real.
 func (e *env) stock(r release, binary string) {
 	e.Helper()
 	e.Logf("KubeSphere %s", r.name)
@@ -86,10 +86,10 @@ func (e *env) stock(r release, binary string) {
 	// The chart's hook job says curator, others only args.
 	for _, command := range [][]string{r.command, {"curator"}, {"curator/curator"}, nil} {
 		said := c.run(command, append([]string{"--dry-run"}, r.args()...))
-		require.Equal(e, due, rehearsed(said), "%v: %s", command, said)
+		require.Equal(e, due, wouldDelete(said), "%v: %s", command, said)
 	}
 	c.env = append(c.env, "ESNAP_DRY_RUN=1")
-	require.Equal(e, due, rehearsed(c.run(r.command, r.args())))
+	require.Equal(e, due, wouldDelete(c.run(r.command, r.args())))
 	c.env = c.env[:len(c.env)-1]
 	require.Empty(e, door.took())
 	require.Equal(e, before, everything())

@@ -418,7 +418,7 @@ func register(ctx context.Context, c cluster.Cluster, st State) (State, error) {
 	}
 	if st.Holds = len(held); st.Holds > 0 {
 		st.Newest = held[len(held)-1].Start
-		st.Detail += fmt.Sprintf("; the location already contains %s, the newest from %s", cluster.Count(st.Holds, "snapshot"), st.Newest.UTC().Format("2006-01-02 15:04Z"))
+		st.Detail += fmt.Sprintf("; the location already contains %s, the newest from %s", cluster.Count(st.Holds, "snapshot"), cluster.Minutes(st.Newest))
 	}
 	return st, nil
 }

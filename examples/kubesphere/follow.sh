@@ -6,7 +6,7 @@
 #   ./follow.sh JOB
 #   ./follow.sh "$(kubectl create -f restore-job.yaml -o name)"
 #
-# Ctrl-C ends only this script. The Job goes on.
+# Ctrl-C ends only this script. The Job continues.
 set -eu
 
 # shellcheck source=settings.sh

@@ -190,12 +190,12 @@ func (k *checker) day(p spell, lives []coverage.Life) Day {
 		for _, c := range l.Copies {
 			d.Copies++
 			switch {
-			case c.Complete() || c.Whole && !c.Snapshot.Start.Before(end.Add(k.Rules.Settle)):
+			case c.Complete() || c.AllShards && !c.Snapshot.Start.Before(end.Add(k.Rules.Settle)):
 				d.Complete++
 				if complete == nil || c.Snapshot.Start.After(complete.Start) {
 					complete = c.Snapshot
 				}
-			case c.Whole:
+			case c.AllShards:
 				if whole == nil || c.Snapshot.Start.After(whole.Start) {
 					whole = c.Snapshot
 				}

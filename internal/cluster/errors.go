@@ -61,6 +61,9 @@ type Error struct {
 	Hint   string  // what to do, in one sentence; may be empty
 	Err    error   // an underlying error of the transport
 
+	// Lasting means that the same call fails in the same way until somebody changes a
+	// setting, although the kind may pass.
+	Lasting    bool
 	RetryAfter time.Duration // what the server asks to wait before another try; 0: nothing
 }
 

@@ -153,7 +153,7 @@ func (i *Index) KeepUntil() time.Time {
 		}
 	}
 	for _, day := range days {
-		t, err := time.Parse("2006.01.02", day)
+		t, err := time.Parse(DottedDay, day)
 		if err != nil {
 			continue
 		}

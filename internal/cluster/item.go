@@ -71,13 +71,25 @@ const (
 	Yes
 )
 
+// Kept is why an item is kept, where a run does more about it than report the reason.
+type Kept int
+
+// The causes. KeptOther, the zero value, is any other one.
+const (
+	KeptOther    Kept = iota
+	KeptSole          // it is the only one of its series, and so is never deleted
+	KeptRetained      // the filter retain keeps it
+	KeptUnproven      // snapshots do not contain the copies that the action asks for
+	KeptMarked        // it was restored, and is protected for some time
+)
+
 // Verdict is a filter's or guard's answer for one item. The reason is a text that follows
 // the item's name.
 type Verdict struct {
 	Match Match
 	Why   string
 	Warn  bool // worth a warning, for example an invalid date
-	Sole  bool // it is kept as the only one of its series, and so is never deleted
+	Kept  Kept // of an item that is kept
 }
 
 // Spared is an item that an action does not touch, the filter or guard that kept it, and
@@ -89,8 +101,7 @@ type Spared struct {
 	// Guard is true if a guard kept what the filters had selected.
 	Guard bool
 	Warn  bool
-	// Sole is that of the guard's verdict.
-	Sole bool
+	Kept  Kept
 }
 
 // Selection is the result of filters and guards on one listing. Selected and Spared

@@ -37,7 +37,7 @@ type Reindex struct {
 	Sources             []string // for Intent
 	Dest                string
 	Refresh             bool
-	RequestsPerSecond   int64 // -1: as fast as it goes
+	RequestsPerSecond   int64 // -1: unlimited
 	Slices              int64
 	Timeout             time.Duration // of each bulk request in the server; 0: the server's
 	WaitForActiveShards string        // empty: the server's

@@ -393,3 +393,9 @@ func TestOnly(t *testing.T) {
 	require.Error(t, c.PutClusterSettings(ctx, PutClusterSettings{}))
 	require.Equal(t, []string{"verify", "create"}, w.done)
 }
+
+func TestAVerbHasBothForms(t *testing.T) {
+	require.Equal(t, []string{"shrink", "shrunk"}, []string{VerbShrink.String(), VerbShrink.Past()})
+	require.Panics(t, func() { NewVerb("shrink", "") })
+	require.Panics(t, func() { NewVerb("", "shrunk") })
+}

@@ -35,6 +35,15 @@ type Outcome struct {
 	Assumed    bool   // of a dry run: it would have been done
 }
 
+// NotStarted makes it the outcome of an item for which nothing was asked, and says why.
+func (o *Outcome) NotStarted(why error) { o.Result, o.Detail = NotStarted, why.Error() }
+
+// Requested makes it the outcome of an item for which something was asked that continues
+// in the cluster, and says why nobody waits for it.
+func (o *Outcome) Requested(what string, why error) {
+	o.Result, o.Detail = Requested, what+" continues in the cluster; "+why.Error()
+}
+
 // Waiting says what an action waits for; Progress is given where the cluster
 // says how far it has come.
 type Waiting struct {

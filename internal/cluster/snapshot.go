@@ -184,12 +184,12 @@ func (s *Snapshot) HoldsGood(name string) bool {
 	return len(list) > 0 && !slices.ContainsFunc(list, func(i string) bool { return !s.holdsGoodIndex(i) })
 }
 
-func (s *Snapshot) holdsGoodIndex(index string) bool { return s.Holds(index) && s.Whole()(index) }
+func (s *Snapshot) holdsGoodIndex(index string) bool { return s.Holds(index) && s.Complete()(index) }
 
-// Whole returns the function that reports whether no shard is missing from the copy of an
+// Complete returns the function that reports whether no shard is missing from the copy of an
 // index that the snapshot lists. It is the one rule of what a complete copy is; callers
 // that ask about many indices of one snapshot use it instead of HoldsGood.
-func (s *Snapshot) Whole() func(index string) bool {
+func (s *Snapshot) Complete() func(index string) bool {
 	n := s.Shards
 	switch {
 	case s.State != Success && s.State != Partial,

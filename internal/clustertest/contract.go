@@ -39,8 +39,8 @@ type Setup struct {
 // FirstDocument is the @timestamp of the first document of an index.
 var FirstDocument = time.Date(2026, 11, 3, 12, 0, 0, 0, time.UTC)
 
-// patience is how long the contract waits for what a server does in its own time.
-const patience = 2 * time.Minute
+// waitBudget is how long the contract waits for what a server does in its own time.
+const waitBudget = 2 * time.Minute
 
 // Contract tests what every implementation of cluster.Cluster promises. Every
 // sub-test asks for a fixture of its own.
@@ -143,14 +143,14 @@ func (c contract) create(n string, s Setup) string {
 // eventually calls done until it returns true.
 func (c contract) eventually(what string, done func() (bool, error)) {
 	c.Helper()
-	deadline, waited := time.Now().Add(patience), time.Duration(0)
+	deadline, waited := time.Now().Add(waitBudget), time.Duration(0)
 	for pause := 10 * time.Millisecond; ; pause = min(2*pause, time.Second) {
 		ok, err := done()
 		require.NoError(c, err, what)
 		if ok {
 			return
 		}
-		require.True(c, time.Now().Before(deadline) && waited < patience, "%s took more than %s", what, patience)
+		require.True(c, time.Now().Before(deadline) && waited < waitBudget, "%s took more than %s", what, waitBudget)
 		c.Pause(pause)
 		waited += pause
 	}

@@ -27,7 +27,7 @@ func Options(s *settings.Settings, version string, purpose Purpose) es.Options {
 	o := es.Options{
 		URLs: s.URLs, Username: s.Username, Password: s.Password, APIKey: s.APIKey, BearerToken: s.BearerToken, Header: s.Header,
 		CAFile: s.CAFile, ClientCert: s.ClientCert, ClientKey: s.ClientKey, ServerName: s.ServerName, InsecureSkipVerify: s.Insecure,
-		Fingerprint: s.Fingerprint, Timeout: s.Timeout, ConnectTimeout: Patience(s, purpose), UserAgent: userAgent(version),
+		Fingerprint: s.Fingerprint, Timeout: s.Timeout, ConnectTimeout: WaitBudget(s, purpose), UserAgent: userAgent(version),
 	}
 	o.URLSource = s.Source("url")
 	if s.IsDefaultURL() {
@@ -91,10 +91,10 @@ func nearVariable(name string) string {
 	return ""
 }
 
-// Patience is how long to wait for a cluster that does not answer yet, unless a setting
+// WaitBudget is how long to wait for a cluster that does not answer yet, unless a setting
 // gives it: a nightly run waits for the restart of a cluster, a dry run in CI need not,
 // and a user at a terminal wants the answer soon.
-func Patience(s *settings.Settings, u Purpose) time.Duration {
+func WaitBudget(s *settings.Settings, u Purpose) time.Duration {
 	switch {
 	case s.Has("connect-timeout"):
 		return s.ConnectTimeout

@@ -43,13 +43,13 @@ type Life struct {
 
 // Copy is a copy of an index in one snapshot.
 type Copy struct {
-	Snapshot *cluster.Snapshot
-	Whole    bool // no shard is missing
-	Ended    bool // the snapshot was started after the index was written to for the last time
+	Snapshot  *cluster.Snapshot
+	AllShards bool // no shard is missing
+	Ended     bool // the snapshot was started after the index was written to for the last time
 }
 
 // Complete reports whether the copy contains everything that the index ever contained.
-func (c Copy) Complete() bool { return c.Whole && c.Ended }
+func (c Copy) Complete() bool { return c.AllShards && c.Ended }
 
 // Counting are the copies of which one must stay: all complete ones; if there is none, the
 // newest one without missing shards; or else the newest one.
@@ -64,7 +64,7 @@ func (l Life) Counting() []Copy {
 		return complete
 	}
 	for n := len(l.Copies) - 1; n >= 0; n-- {
-		if l.Copies[n].Whole {
+		if l.Copies[n].AllShards {
 			return l.Copies[n : n+1]
 		}
 	}
@@ -102,7 +102,7 @@ func Lives(snapshots []*cluster.Snapshot, live map[string]*cluster.Index, rules 
 			continue
 		}
 		number++
-		whole := s.Whole()
+		complete := s.Complete()
 		for _, name := range s.Indices {
 			end, known := ends[name]
 			if !known {
@@ -126,7 +126,7 @@ func Lives(snapshots []*cluster.Snapshot, live map[string]*cluster.Index, rules 
 			if !o.life.Dated {
 				o.life.End = s.Start
 			}
-			o.life.Copies = append(o.life.Copies, Copy{s, whole(name), end.before(s)})
+			o.life.Copies = append(o.life.Copies, Copy{s, complete(name), end.before(s)})
 		}
 	}
 	for name, o := range now {
@@ -153,7 +153,7 @@ func CopiesOf(i *cluster.Index, holders []*cluster.Snapshot, live map[string]*cl
 	var copies []Copy
 	for _, s := range holders {
 		if !i.Created.After(s.Start) {
-			copies = append(copies, Copy{s, s.Whole()(i.Name), end.before(s)})
+			copies = append(copies, Copy{s, s.Complete()(i.Name), end.before(s)})
 		}
 	}
 	return copies
@@ -165,7 +165,7 @@ func CopiesOf(i *cluster.Index, holders []*cluster.Snapshot, live map[string]*cl
 func Enough(i *cluster.Index, snapshots []*cluster.Snapshot, live map[string]*cluster.Index, rules Rules) []Copy {
 	holders := slices.DeleteFunc(slices.Clone(snapshots), func(s *cluster.Snapshot) bool { return !s.Holds(i.Name) })
 	_, known := Ended(i, live, rules)
-	return slices.DeleteFunc(CopiesOf(i, holders, live, rules), func(c Copy) bool { return !c.Complete() && (known || !c.Whole) })
+	return slices.DeleteFunc(CopiesOf(i, holders, live, rules), func(c Copy) bool { return !c.Complete() && (known || !c.AllShards) })
 }
 
 // In judges the copy of an index by its name alone, in a snapshot that lists it: whether it

@@ -99,7 +99,7 @@ func TestSingletons(t *testing.T) {
 				s.c.ForgetCalls()
 				code, out, errs := s.cli(append([]string{"--dry-run", spelt}, c.args...)...)
 				require.Equal(t, 0, code, out+errs)
-				require.Empty(t, s.c.Writes(), "a rehearsal")
+				require.Empty(t, s.c.Writes(), "a dry run")
 				require.Contains(t, out, "DRY-RUN")
 				code, out, errs = s.cli(append([]string{spelt}, c.args...)...)
 				require.Equal(t, 0, code, out+errs)
@@ -134,24 +134,24 @@ func TestSingletonsThatAreWrong(t *testing.T) {
 		args []string
 		says string
 	}{
-		"no command":              {2, []string{"nonsense"}, "nonsense"},
-		"no filters":              {2, []string{"close"}, "--filter_list"},
-		"no JSON":                 {2, []string{"close", "--filter_list", "{"}, "JSON"},
-		"half JSON":               {2, []string{"close", "--filter_list", "{'filtertype': 'none'}"}, `the value is not valid JSON near character 2, "{'filtertype': 'none'"; write names and texts in double quotes`},
-		"empty JSON":              {2, []string{"close", "--filter_list", ""}, "the value is empty"},
-		"an unknown option":       {2, []string{"close", "--filterlist", "{}"}, "filterlist"},
-		"a missing option":        {2, []string{"replicas", "--filter_list", onA}, "--count"},
-		"no number":               {2, []string{"replicas", "--count", "two", "--filter_list", onA}, "'two' is not a valid integer"},
-		"an argument":             {2, []string{"open", "a-1", "--filter_list", onA}, "a-1"},
-		"a number out of range":   {1, []string{"replicas", "--count", "11", "--filter_list", onA}, "count"},
-		"no such filter":          {1, []string{"close", "--filter_list", `{"filtertype":"patern"}`}, "pattern"},
-		"a wrong filter":          {1, []string{"close", "--filter_list", `{"filtertype":"none","exclude":true}`}, "exclude"},
-		"nothing left":            {1, []string{"close", "--filter_list", `{"filtertype":"pattern","kind":"prefix","value":"x"}`}, "Nothing in the list"},
-		"nothing left, rehearsed": {1, []string{"--dry-run", "close", "--filter_list", `{"filtertype":"pattern","kind":"prefix","value":"x"}`}, "Nothing in the list"},
-		"nothing left, ignored":   {0, []string{"close", "--ignore_empty_list", "--filter_list", `{"filtertype":"pattern","kind":"prefix","value":"x"}`}, "Skipping action."},
-		"no such repository":      {1, []string{"show_snapshots", "--repository", "nowhere"}, "nowhere"},
-		"conditions that lack":    {1, []string{"rollover", "--name", "a"}, "conditions"},
-		"no such client file":     {2, []string{"--config", "/nowhere.yml", "show_indices"}, "does not exist"},
+		"no command":            {2, []string{"nonsense"}, "nonsense"},
+		"no filters":            {2, []string{"close"}, "--filter_list"},
+		"no JSON":               {2, []string{"close", "--filter_list", "{"}, "JSON"},
+		"half JSON":             {2, []string{"close", "--filter_list", "{'filtertype': 'none'}"}, `the value is not valid JSON near character 2, "{'filtertype': 'none'"; write names and texts in double quotes`},
+		"empty JSON":            {2, []string{"close", "--filter_list", ""}, "the value is empty"},
+		"an unknown option":     {2, []string{"close", "--filterlist", "{}"}, "filterlist"},
+		"a missing option":      {2, []string{"replicas", "--filter_list", onA}, "--count"},
+		"no number":             {2, []string{"replicas", "--count", "two", "--filter_list", onA}, "'two' is not a valid integer"},
+		"an argument":           {2, []string{"open", "a-1", "--filter_list", onA}, "a-1"},
+		"a number out of range": {1, []string{"replicas", "--count", "11", "--filter_list", onA}, "count"},
+		"no such filter":        {1, []string{"close", "--filter_list", `{"filtertype":"patern"}`}, "pattern"},
+		"a wrong filter":        {1, []string{"close", "--filter_list", `{"filtertype":"none","exclude":true}`}, "exclude"},
+		"nothing left":          {1, []string{"close", "--filter_list", `{"filtertype":"pattern","kind":"prefix","value":"x"}`}, "Nothing in the list"},
+		"nothing left, dry run": {1, []string{"--dry-run", "close", "--filter_list", `{"filtertype":"pattern","kind":"prefix","value":"x"}`}, "Nothing in the list"},
+		"nothing left, ignored": {0, []string{"close", "--ignore_empty_list", "--filter_list", `{"filtertype":"pattern","kind":"prefix","value":"x"}`}, "Skipping action."},
+		"no such repository":    {1, []string{"show_snapshots", "--repository", "nowhere"}, "nowhere"},
+		"conditions that lack":  {1, []string{"rollover", "--name", "a"}, "conditions"},
+		"no such client file":   {2, []string{"--config", "/nowhere.yml", "show_indices"}, "does not exist"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := abc(t)
@@ -286,7 +286,7 @@ func TestHowLongAClusterIsWaitedFor(t *testing.T) {
 	require.Equal(t, 3*time.Minute, s.opts.ConnectTimeout)
 }
 
-// TestTruthOfVariables: a rehearsal that is asked for in any of Curator's words is one,
+// TestTruthOfVariables: a dry run that is asked for in any of Curator's words is one,
 // and one that is misspelt is no run.
 func TestTruthOfVariables(t *testing.T) {
 	for value, want := range map[string]int{"1": 0, "yes": 0, "TRUE": 0, "on": 0, "y": 0, "ture": 2} {
@@ -509,7 +509,7 @@ func TestD10AsDocumented(t *testing.T) {
 			require.Equal(t, false, s.c.CallsOf("RegisterRepository")[0].Request.(cluster.RegisterRepository).Settings["compress"])
 		}},
 		"show_indices": {cli, []string{"show_indices", "--verbose"}, func(*testing.T, *shell) {}},
-		"a rehearsal of create": {repoMgr, []string{"--dry-run", "create", "fs", "--name", "n", "--location", "/n"}, func(t *testing.T, s *shell) {
+		"a dry run of create": {repoMgr, []string{"--dry-run", "create", "fs", "--name", "n", "--location", "/n"}, func(t *testing.T, s *shell) {
 			require.Empty(t, s.c.Writes())
 		}},
 		"compression": {repoMgr, []string{"--compat", "5", "create", "fs", "--repository", "n", "--location", "/n", "--compression", "false"}, func(t *testing.T, s *shell) {

@@ -63,7 +63,7 @@ var options = []option{
 	{name: "logformat", setting: "log-format", usage: "default, json or ecs"},
 	{name: "blacklist", usage: "loggers whose lines are left out; may be repeated", many: true, hidden: true},
 	{name: "compat", setting: "compat", usage: "generation of Curator whose defaults count, 5 or 8 (esnap's own)"},
-	{name: "guards", setting: "guards", usage: "off: spare nothing that Curator did not (esnap's own)"},
+	{name: "guards", setting: "guards", usage: "on or off; off disables all protections (esnap's own)"},
 
 	{name: "host", client5: "hosts", only: cli, usage: "host (Curator 5)"},
 	{name: "port", client5: "port", only: cli, usage: "port (Curator 5)"},

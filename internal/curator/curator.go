@@ -190,14 +190,14 @@ func runFile(c *cobra.Command, h Host, file string) error {
 		return err
 	}
 	defer x.close()
-	return x.run(c.Context(), job.Job{File: file, Patient: true}, false)
+	return x.run(c.Context(), job.Job{File: file, AwaitLock: true}, false)
 }
 
 // run carries out a file or a plan, with the lines of an action file or of a single action.
 func (x *session) run(ctx context.Context, j job.Job, single bool) error {
 	j.Flavour, j.Settings, j.Secret, j.Version = x.flavour, x.s, x.secret, x.h.Version
 	j.Clock, j.MasterOnly = job.Clock{Now: x.h.Now, Watch: x.h.Watch}, x.s.MasterOnly
-	j.Options = run.Options{WaitForCluster: connect.Patience(x.s, x.purpose())}
+	j.Options = run.Options{WaitForCluster: connect.WaitBudget(x.s, x.purpose())}
 	j.Dial, j.ExitCode = x.dial, code
 	j.Observers = run.Observers{&observer{log: x.log, words: x.words, flavour: x.flavour, single: single, anyServer: x.s.SkipVersionTest}}
 	j.TerminationLog = x.h.TerminationLog
@@ -240,13 +240,8 @@ func logger(h Host, s *settings.Settings, f flavour.Flavour) (*slog.Logger, func
 	if f == flavour.Curator5 {
 		x.err = h.Out
 	}
-	switch s.LogLevel {
-	case "debug":
-		x.level = slog.LevelDebug
-	case "warning":
-		x.level = slog.LevelWarn
-	case "error":
-		x.level = slog.LevelError
+	if s.LogLevel != nil {
+		x.level = *s.LogLevel
 	}
 	to, done, err := s.OpenLog(h.Out)
 	if err != nil {

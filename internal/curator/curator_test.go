@@ -149,7 +149,7 @@ func TestDryRunLines(t *testing.T) {
 	delete(s.env, "ESCLIENT_DRY_RUN")
 	s.env["ESNAP_DRY_RUN"] = "1"
 	_, _, _ = s.run("--config", s.file("config.yml", stockClient), s.file("action_file.yml", stockAction))
-	require.Empty(t, s.c.Writes(), "kubectl set env rehearses a CronJob")
+	require.Empty(t, s.c.Writes(), "kubectl set env makes the CronJob a dry run")
 }
 
 func TestCuratorsExitCodes(t *testing.T) {

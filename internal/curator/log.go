@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/flavour"
 	"github.com/esnap/esnap/internal/terminal"
 )
@@ -75,7 +76,7 @@ func (h *handler) Handle(_ context.Context, r slog.Record) error {
 }
 
 // stamp is a record's time in JSON.
-const stamp = "2006-01-02T15:04:05.000Z"
+const stamp = cluster.LogTime
 
 // logger is the name of the one logger there is.
 const loggerName = "curator"

@@ -237,8 +237,8 @@ func TestIntersectCountsWithFieldStatsOnly(t *testing.T) {
 	}
 }
 
-// TestARehearsedAliasSaysWhichWay (§1.5).
-func TestARehearsedAliasSaysWhichWay(t *testing.T) {
+// TestADryRunOfAnAliasSaysWhichWay (§1.5).
+func TestADryRunOfAnAliasSaysWhichWay(t *testing.T) {
 	s := newShell(t)
 	s.c.AddIndex(cluster.Index{Name: "x-1", Aliases: []string{"now"}})
 	s.c.AddIndices("x-2")

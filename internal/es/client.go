@@ -371,12 +371,12 @@ func (c *Client) transportError(ctx context.Context, k call, host int, err error
 		e.Kind = cluster.ErrInvalid
 	case errors.As(err, &cert):
 		e.Text = "the server's certificate is not trusted: " + cert.Err.Error()
-		e.Hint = "set the certificate authority with --ca-file"
+		e.Hint, e.Lasting = "set the certificate authority with --ca-file", true
 		if host := (x509.HostnameError{}); errors.As(err, &host) {
 			e.Hint = "use a host name of the certificate; or set the expected name with --server-name"
 		}
 	case errors.As(err, &record), strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
-		e.Text, e.Hint = "the server does not speak TLS on this port", "use http:// in the address, or the port for TLS"
+		e.Text, e.Hint, e.Lasting = "the server does not speak TLS on this port", "use http:// in the address, or the port for TLS", true
 	case errors.As(err, &dial) && dial.Op == "dial", errors.Is(err, syscall.ECONNREFUSED):
 		e.Hint, e.Err = c.o.UnreachableHint, errors.Join(errNotSent, err)
 		if dial != nil {

@@ -12,8 +12,8 @@ import (
 	"github.com/esnap/esnap/internal/cluster"
 )
 
-// masterPatience is how long a request for the cluster's health waits for the master.
-const masterPatience = 10 * time.Second
+// healthWait is how long a request for the cluster's health waits for the master.
+const healthWait = 10 * time.Second
 
 // ClusterHealth implements cluster.ServerReader.
 //
@@ -25,7 +25,7 @@ func (c *Client) ClusterHealth(ctx context.Context) (cluster.Health, error) {
 	const op = "read the cluster's health"
 	err := c.do(ctx, call{op: op, decode: fields(field{"status", &h.Status}, field{"relocating_shards", &h.Relocating}, field{"timed_out", &timedOut}), accept: []int{http.StatusRequestTimeout}, request: func() esapi.Request {
 		return esapi.ClusterHealthRequest{
-			FilterPath: []string{"status", "relocating_shards", "timed_out"}, WaitForEvents: "languid", Timeout: min(c.o.Timeout/2, masterPatience),
+			FilterPath: []string{"status", "relocating_shards", "timed_out"}, WaitForEvents: "languid", Timeout: min(c.o.Timeout/2, healthWait),
 		}
 	}})
 	if err == nil && timedOut {
@@ -181,7 +181,7 @@ func (c *Client) Rollover(ctx context.Context, r cluster.Rollover) (cluster.Roll
 	return c.rollover(ctx, r, false)
 }
 
-func (c *Client) rollover(ctx context.Context, r cluster.Rollover, rehearse bool) (cluster.RolloverResult, error) {
+func (c *Client) rollover(ctx context.Context, r cluster.Rollover, dryRun bool) (cluster.RolloverResult, error) {
 	var reply struct {
 		Old, New   string
 		RolledOver bool
@@ -193,14 +193,14 @@ func (c *Client) rollover(ctx context.Context, r cluster.Rollover, rehearse bool
 			body[key] = v
 		}
 	}
-	k := call{op: "roll over alias " + r.Alias, write: !rehearse}
+	k := call{op: "roll over alias " + r.Alias, write: !dryRun}
 	if k.write {
 		k.resend = never
 	}
 	k.decode = fields(field{"rolled_over", &reply.RolledOver}, field{"old_index", &reply.Old}, field{"new_index", &reply.New}, field{"conditions", &reply.Conditions})
 	k.request = func() esapi.Request {
 		q := esapi.IndicesRolloverRequest{Alias: esc(r.Alias), NewIndex: esc(r.NewIndex), Body: jsonBody(body), WaitForActiveShards: r.WaitForActiveShards}
-		if rehearse {
+		if dryRun {
 			q.DryRun = flag(true)
 		}
 		return q
@@ -208,7 +208,7 @@ func (c *Client) rollover(ctx context.Context, r cluster.Rollover, rehearse bool
 	err := c.do(ctx, k)
 	res := cluster.RolloverResult{OldIndex: reply.Old, NewIndex: reply.New, Due: reply.RolledOver}
 	for _, met := range reply.Conditions {
-		res.Due = res.Due || rehearse && met
+		res.Due = res.Due || dryRun && met
 	}
 	return res, err
 }

@@ -28,7 +28,7 @@ func (c *Client) Server(ctx context.Context) (cluster.Server, error) {
 		return c.identified(), nil
 	}
 	err := c.patiently(ctx, func(err error) bool {
-		return cluster.Transient(err) && !untrusted(err) && !errors.Is(err, errNoCluster)
+		return cluster.Transient(err) && !lasting(err) && !errors.Is(err, errNoCluster)
 	}, func() error {
 		s, err := c.probe(ctx)
 		if err == nil {
@@ -72,9 +72,10 @@ func (c *Client) patiently(ctx context.Context, passes func(error) bool, ask fun
 	}
 }
 
-// untrusted failures are not temporary.
-func untrusted(err error) bool {
-	return slices.ContainsFunc([]string{"--ca-file", "--server-name", "http://"}, func(s string) bool { return strings.Contains(cluster.Hint(err), s) })
+// lasting reports whether waiting cannot help against a failure.
+func lasting(err error) bool {
+	var e *cluster.Error
+	return errors.As(err, &e) && e.Lasting
 }
 
 // probe asks GET /. Some users are not permitted to send it, and some servers cannot

@@ -15,7 +15,7 @@ func (foreign) Name() string          { return "foreign" }
 func (foreign) Needs() []cluster.Need { return []cluster.Need{{Fact: cluster.FactOrigin}} }
 
 func (foreign) Judge(_ time.Time, selected, _ []cluster.Item) []cluster.Verdict {
-	return each(selected, func(s *cluster.Snapshot) string {
+	return each(selected, cluster.KeptOther, func(s *cluster.Snapshot) string {
 		if s.Elsewhere {
 			return "another cluster took it: " + s.Cluster
 		}

@@ -86,13 +86,13 @@ func For(list cluster.ListKind, o Options) []Guard {
 }
 
 // each judges items of one type one by one; an item with a reason is kept.
-func each[T cluster.Item](items []cluster.Item, why func(T) string) []cluster.Verdict {
+func each[T cluster.Item](items []cluster.Item, kept cluster.Kept, why func(T) string) []cluster.Verdict {
 	out := make([]cluster.Verdict, len(items))
 	for i, it := range items {
 		out[i] = cluster.Verdict{Match: cluster.No}
 		if t, ok := it.(T); ok {
 			if reason := why(t); reason != "" {
-				out[i] = cluster.Verdict{Match: cluster.Yes, Why: reason}
+				out[i] = cluster.Verdict{Match: cluster.Yes, Why: reason, Kept: kept}
 			}
 		}
 	}

@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -259,21 +260,43 @@ func TestRestoreMarkLastsToTheEndOfItsDay(t *testing.T) {
 	}
 }
 
-func TestReasonsNameWhatTheyAreAbout(t *testing.T) {
-	for _, c := range []struct {
-		g    Guard
+// TestReasons: each guard gives a reason that starts with what it is about.
+func TestReasons(t *testing.T) {
+	good := &cluster.Snapshot{Name: "p-2026.11.01", State: cluster.Success, Shards: cluster.ShardCount{Total: 1, Successful: 1}}
+	cases := map[string]struct {
 		item cluster.Item
 		want string
 	}{
-		{dataStreamWriteIndex{}, &cluster.Index{DataStreamWriteIndex: true, DataStream: "ds"}, "data stream ds"},
-		{writeIndex{}, &cluster.Index{WriteAliases: []string{"a", "b"}}, "alias a, b"},
-		{restoreMark{}, &cluster.Index{Aliases: []string{"esnap-keep-until-2026.11.30"}}, "until the end of 2026-11-30"},
-		{protect{[]string{"x*"}}, &cluster.Index{Name: "xy"}, "pattern x*"},
-		{newestGood{series: series.Of(nil)}, &cluster.Snapshot{Name: "p-2026.11.01", State: cluster.Success, Shards: cluster.ShardCount{Total: 1, Successful: 1}}, "series p-*"},
-	} {
-		items := []cluster.Item{c.item}
-		require.Contains(t, c.g.Judge(now, items, items)[0].Why, c.want)
+		"data_stream_write_index": {&cluster.Index{DataStreamWriteIndex: true, DataStream: "ds"}, "it is the write index of the data stream ds"},
+		"write_index":             {&cluster.Index{WriteAliases: []string{"a", "b"}}, "it is the write index of the alias a, b"},
+		"restore_mark":            {&cluster.Index{Aliases: []string{"esnap-keep-until-2026.11.30"}}, "restored; protected until the end of 2026-11-30 (UTC)"},
+		"protect":                 {&cluster.Index{Name: "xy"}, "it matches the protected pattern x*"},
+		"system_index":            {&cluster.Index{Name: ".kibana_1", System: true}, "it is a system index, and no filter names it"},
+		"unsaved":                 {&cluster.Index{Unsaved: "the snapshot s does not contain it"}, "the snapshot s does not contain it"},
+		"live":                    {&cluster.Index{Name: "x-2026.11.30"}, "its own period has not ended: it ends 2026-12-01 00:00 UTC"},
+		"require_snapshot":        {&cluster.Index{Name: "x"}, "no snapshot in r contains it"},
+		"hold":                    {&cluster.Snapshot{Name: "held"}, "it is held by the client file (held)"},
+		"in_progress":             {&cluster.Snapshot{State: cluster.InProgress}, "it is still running; deleting it would abort it"},
+		"foreign":                 {&cluster.Snapshot{Elsewhere: true, Cluster: "other"}, "another cluster took it: other"},
+		"mounted":                 {&cluster.Snapshot{Mounted: []string{"m"}}, "the index m is mounted from this snapshot"},
+		"keep_newest_good":        {good, "it is the only snapshot of the series p-*"},
 	}
+	all := Options{
+		KeepNewestGood: true, Series: series.Of(nil), Periods: &Periods{Zone: time.UTC}, Copies: &Copies{Repositories: []string{"r"}, Min: 1},
+		Holds: []Hold{{Snapshots: []string{"held"}}}, Protect: []string{"x*"},
+	}
+	seen := map[string]bool{}
+	for n, row := range guards {
+		g := row.make(all)
+		require.NotNil(t, g, "the options give guard %d nothing to do", n)
+		c, ok := cases[g.Name()]
+		require.True(t, ok, "%s: no reason is known", g.Name())
+		seen[g.Name()] = true
+		v := g.Judge(now, []cluster.Item{c.item}, []cluster.Item{c.item})[0]
+		require.Equal(t, cluster.Yes, v.Match, g.Name())
+		require.True(t, strings.HasPrefix(v.Why, c.want), "%s: %s", g.Name(), v.Why)
+	}
+	require.Len(t, seen, len(cases))
 }
 
 func TestNeeds(t *testing.T) {

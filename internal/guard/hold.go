@@ -72,7 +72,7 @@ func (g hold) Judge(now time.Time, selected, all []cluster.Item) []cluster.Verdi
 func (h Hold) why(pattern string) string {
 	text := "it is held by the client file (" + pattern + ")"
 	if !h.Until.IsZero() {
-		text += " until " + h.Until.UTC().Format("2006-01-02 15:04 UTC")
+		text += " until " + cluster.Minutes(h.Until)
 	}
 	if h.Reason != "" {
 		text += ": " + h.Reason

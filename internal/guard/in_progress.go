@@ -18,7 +18,7 @@ func newInProgress(o Options) Guard {
 
 func (inProgress) Name() string { return "in_progress" }
 func (inProgress) Judge(_ time.Time, selected, _ []cluster.Item) []cluster.Verdict {
-	return each(selected, func(s *cluster.Snapshot) string {
+	return each(selected, cluster.KeptOther, func(s *cluster.Snapshot) string {
 		if s.State == cluster.InProgress {
 			return "it is still running; deleting it would abort it (to select it on purpose, use a state filter for IN_PROGRESS)"
 		}

@@ -70,7 +70,7 @@ func (g live) Judge(now time.Time, selected, all []cluster.Item) []cluster.Verdi
 		p := g.periods.of(i.Name)
 		switch {
 		case p.End.After(now):
-			out[n] = cluster.Verdict{Match: cluster.Yes, Why: "its own period has not ended: it ends " + p.End.UTC().Format("2006-01-02 15:04 UTC")}
+			out[n] = cluster.Verdict{Match: cluster.Yes, Why: "its own period has not ended: it ends " + cluster.Minutes(p.End)}
 		case p.Disagree && g.warnOnly:
 			out[n] = cluster.Verdict{Match: cluster.No, Warn: true, Why: "its name has dates that disagree; it will be deleted by the first one, as Curator does"}
 		case p.Disagree:
@@ -95,7 +95,7 @@ func notRolled(i, next *cluster.Index, now time.Time) string {
 	case at.IsZero():
 		return "cannot tell whether it was rolled over: the next index does not exist"
 	case at.After(now):
-		return "it was rolled over later, at " + at.UTC().Format("2006-01-02 15:04 UTC")
+		return "it was rolled over later, at " + cluster.Minutes(at)
 	}
 	return ""
 }

@@ -17,7 +17,7 @@ func (mounted) Name() string          { return "mounted" }
 func (mounted) Needs() []cluster.Need { return []cluster.Need{{Fact: cluster.FactMounts}} }
 
 func (mounted) Judge(_ time.Time, selected, _ []cluster.Item) []cluster.Verdict {
-	return each(selected, func(s *cluster.Snapshot) string {
+	return each(selected, cluster.KeptOther, func(s *cluster.Snapshot) string {
 		switch n := len(s.Mounted); {
 		case n == 1:
 			return "the index " + s.Mounted[0] + " is mounted from this snapshot"

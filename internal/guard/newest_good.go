@@ -83,7 +83,7 @@ func (g newestGood) newest(all []cluster.Item) map[string]cluster.Verdict {
 		v := cluster.Verdict{Match: cluster.Yes}
 		switch {
 		case k.family == "" && members[k.series] == 1:
-			v.Sole, v.Why = true, "it is the only snapshot of the series "+k.series
+			v.Kept, v.Why = cluster.KeptSole, "it is the only snapshot of the series "+k.series
 		case k.family == "":
 			v.Why = "it is the newest good snapshot of the series " + k.series
 		case kept[s.Name].Why == "":

@@ -18,7 +18,7 @@ func newProtect(o Options) Guard {
 
 func (protect) Name() string { return "protect" }
 func (g protect) Judge(_ time.Time, selected, _ []cluster.Item) []cluster.Verdict {
-	return each(selected, func(i *cluster.Index) string {
+	return each(selected, cluster.KeptOther, func(i *cluster.Index) string {
 		for _, p := range g.patterns {
 			if cluster.MatchName(p, i.Name) {
 				return "it matches the protected pattern " + p

@@ -9,9 +9,6 @@ import (
 	"github.com/esnap/esnap/internal/coverage"
 )
 
-// RequireSnapshot is the name of the guard of the option require_snapshot.
-const RequireSnapshot = "require_snapshot"
-
 // Copies are the copies that an index must have before it is deleted.
 type Copies struct {
 	Repositories []string
@@ -31,7 +28,7 @@ func newRequireSnapshot(o Options) Guard {
 	return requireSnapshot{*o.Copies}
 }
 
-func (requireSnapshot) Name() string { return RequireSnapshot }
+func (requireSnapshot) Name() string { return "require_snapshot" }
 
 func (g requireSnapshot) Needs() []cluster.Need {
 	var needs []cluster.Need
@@ -46,7 +43,7 @@ func (g requireSnapshot) Judge(_ time.Time, selected, all []cluster.Item) []clus
 	for _, i := range cluster.Of[*cluster.Index](all) {
 		live[i.Name] = i
 	}
-	return each(selected, func(i *cluster.Index) string {
+	return each(selected, cluster.KeptUnproven, func(i *cluster.Index) string {
 		if i.Mount != nil {
 			return "it is mounted from a snapshot: snapshots of it contain no data"
 		}
@@ -70,12 +67,12 @@ func (g requireSnapshot) Judge(_ time.Time, selected, all []cluster.Item) []clus
 func (g requireSnapshot) lacks(i *cluster.Index, repository string, live map[string]*cluster.Index) string {
 	holders := i.Holders[repository]
 	copies := coverage.CopiesOf(i, holders, live, g.Rules)
-	whole := false
+	undamaged := false
 	for _, c := range copies {
-		if c.Complete() || c.Whole && !g.Complete {
+		if c.Complete() || c.AllShards && !g.Complete {
 			return ""
 		}
-		whole = whole || c.Whole
+		undamaged = undamaged || c.AllShards
 	}
 	at, known := coverage.Ended(i, live, g.Rules)
 	switch {
@@ -83,11 +80,11 @@ func (g requireSnapshot) lacks(i *cluster.Index, repository string, live map[str
 		return "no snapshot in " + repository + " contains it"
 	case len(copies) == 0:
 		return "the snapshots in " + repository + " that contain an index of this name are older than the index"
-	case !whole:
+	case !undamaged:
 		last := copies[len(copies)-1].Snapshot
 		return fmt.Sprintf("shards are missing from every copy in %s, such as that in %s (%s)", repository, last.Name, last.State)
 	case known:
-		return fmt.Sprintf("no snapshot in %s that contains it was started after %s, when it was written to for the last time", repository, at.UTC().Format("2006-01-02 15:04 UTC"))
+		return fmt.Sprintf("no snapshot in %s that contains it was started after %s, when it was written to for the last time", repository, cluster.Minutes(at))
 	}
 	return "cannot tell when it was written to for the last time, so that no copy in " + repository + " counts as complete"
 }

@@ -22,7 +22,7 @@ func newSystemIndex(o Options) Guard {
 
 func (systemIndex) Name() string { return "system_index" }
 func (g systemIndex) Judge(_ time.Time, selected, _ []cluster.Item) []cluster.Verdict {
-	out := each(selected, func(i *cluster.Index) string {
+	out := each(selected, cluster.KeptOther, func(i *cluster.Index) string {
 		if i.System && !slices.Contains(g.exact, i.Name) {
 			return "it is a system index, and no filter names it (with a pattern that starts with a dot)"
 		}

@@ -16,5 +16,5 @@ func (unsaved) Name() string          { return "unsaved" }
 func (unsaved) Needs() []cluster.Need { return []cluster.Need{{Fact: cluster.FactSaved}} }
 
 func (unsaved) Judge(_ time.Time, selected, _ []cluster.Item) []cluster.Verdict {
-	return each(selected, func(i *cluster.Index) string { return i.Unsaved })
+	return each(selected, cluster.KeptOther, func(i *cluster.Index) string { return i.Unsaved })
 }

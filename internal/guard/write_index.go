@@ -22,7 +22,7 @@ func (writeIndex) Name() string { return "write_index" }
 func (writeIndex) Needs() []cluster.Need { return []cluster.Need{{Fact: cluster.FactWriteIndex}} }
 
 func (writeIndex) Judge(_ time.Time, selected, _ []cluster.Item) []cluster.Verdict {
-	return each(selected, func(i *cluster.Index) string {
+	return each(selected, cluster.KeptOther, func(i *cluster.Index) string {
 		if len(i.WriteAliases) > 0 {
 			return "it is the write index of the alias " + strings.Join(i.WriteAliases, ", ")
 		}

@@ -59,9 +59,9 @@ type Job struct {
 	Options run.Options
 	// MasterOnly does nothing unless the node that is asked is the elected master.
 	MasterOnly bool
-	// Patient waits where another run holds the lock until that one is seen to be alive: it
+	// AwaitLock waits where another run holds the lock until that one is seen to be alive: it
 	// may have been killed, and then its lock is taken over.
-	Patient bool
+	AwaitLock bool
 	// Due says for which time of its schedule the job runs now; nil: it is not scheduled.
 	// While another run holds the lock of the job, this one waits, as long as Due says a
 	// time: that run may end without having acted.

@@ -41,7 +41,7 @@ func (l lastWords) End(_ context.Context, e Ended) {
 // words are the end of the report, and what the exit code means. A dry run has done
 // nothing that a code could be about.
 func (l lastWords) words(e Ended) []string {
-	words := e.Report.LastWords()
+	words := e.Report.LastWords().Lines()
 	if m := Meaning(e.Code); m != "" && !l.j.Settings.DryRun {
 		words = append(words, fmt.Sprintf("exit code %d: %s", e.Code, m))
 	}

@@ -79,7 +79,7 @@ func (j Job) locked(ctx context.Context, cl cluster.Cluster, o run.Options, obs 
 	var other *lock.HeldError
 	var acted *lock.ActedError
 	var ahead *lock.AheadError
-	if j.Patient && j.Due == nil && errors.As(err, &other) {
+	if j.AwaitLock && j.Due == nil && errors.As(err, &other) {
 		obs.Observe(run.LockWaiting{Err: err})
 		if lock.Abandoned(ctx, cl, j.Clock.Watch, other.Held) {
 			l, err = lock.Acquire(ctx, cl, name, lo)

@@ -40,7 +40,7 @@ type Metrics struct {
 // Notify says who gets a message.
 type Notify struct {
 	Name     string   `yaml:"name" check:"scalar" doc:"name of this server in messages"`
-	State    string   `yaml:"state" doc:"file that remembers what was told, or an existing folder for it"`
+	State    string   `yaml:"state" doc:"file that remembers what was sent, or an existing folder for it"`
 	Ping     *Ping    `yaml:"ping" doc:"a check of healthchecks.io or of a server with its protocol"`
 	Webhooks Webhooks `yaml:"webhooks" doc:"HTTP requests with a message"`
 	Mail     Mails    `yaml:"mail" doc:"mails with the report"`
@@ -84,7 +84,7 @@ const (
 type Webhook struct {
 	Endpoint
 	Preset      string         `yaml:"preset" check:"oneof=slack|teams|ntfy|dingtalk|wecom|feishu" doc:"form of the message for a service"`
-	Level       string         `yaml:"level" check:"oneof=error|warning|always" doc:"which runs are told"`
+	Level       string         `yaml:"level" check:"oneof=error|warning|always" doc:"which runs send a message"`
 	Headers     map[string]any `yaml:"headers" doc:"headers of the request"`
 	HeaderFiles map[string]any `yaml:"header_files" doc:"headers whose values are in files"`
 	Body        string         `yaml:"body" doc:"JSON with fields such as ${title}"`
@@ -98,7 +98,7 @@ type Webhooks []Webhook
 type Mail struct {
 	To           []string `yaml:"to" check:"required,list" doc:"recipients"`
 	From         string   `yaml:"from" check:"required" doc:"sender"`
-	Level        string   `yaml:"level" check:"oneof=error|warning|always" doc:"which runs are told"`
+	Level        string   `yaml:"level" check:"oneof=error|warning|always" doc:"which runs send a message"`
 	Host         string   `yaml:"host" check:"required" doc:"SMTP server"`
 	Port         int64    `yaml:"port" check:"min=1,max=65535" doc:"its port"`
 	TLS          string   `yaml:"tls" check:"oneof=starttls|tls|none" doc:"encryption"`

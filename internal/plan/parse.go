@@ -297,25 +297,28 @@ func (p *parser) options(step *Step, kind actions.Kind, at, options *strictyaml.
 			}
 		}
 	}
-	what := "option of " + step.Kind
+	what := strictyaml.DecodeOptions{Subject: "option of " + step.Kind, Owner: step.Kind, IgnoreNull: true}
 	elsewhere := names(common)
 	for _, e := range merged.Entries {
 		if beside := append([]string{"action", "description", "filters", "options"}, kind.Slots...); slices.Contains(beside, e.Key.Text) {
-			p.p.AddHint(e.Key, "move it out of options, to the same level as options", "unknown %s %q", what, e.Key.Text)
+			p.p.AddHint(e.Key, "move it out of options, to the same level as options", "unknown %s %q", what.Subject, e.Key.Text)
 			elsewhere = append(elsewhere, e.Key.Text)
 		}
 	}
 	if _, ok := step.Action.(actions.RemoteSource); ok {
 		elsewhere = append(elsewhere, actions.RemoteSlot)
 	}
-	strictyaml.Decode(merged, &step.Common, strictyaml.DecodeOptions{Subject: what, IgnoreNull: true, ExtraKeys: append(names(own), elsewhere...)}, &strictyaml.Problems{})
+	silent := what
+	silent.ExtraKeys = append(names(own), elsewhere...)
+	strictyaml.Decode(merged, &step.Common, silent, &strictyaml.Problems{})
 	commonOnly := *merged
 	commonOnly.Entries = slices.DeleteFunc(slices.Clone(merged.Entries), func(e strictyaml.Entry) bool { return !slices.Contains(names(common), e.Key.Text) })
-	strictyaml.Decode(&commonOnly, &step.Common, strictyaml.DecodeOptions{Subject: what, IgnoreNull: true}, p.p)
+	strictyaml.Decode(&commonOnly, &step.Common, what, p.p)
 	if step.Common.DisableAction {
 		p.dropUnset(merged)
 	}
-	given := strictyaml.Decode(merged, step.Action, strictyaml.DecodeOptions{Subject: what, IgnoreNull: true, TolerateEmptyUnknown: true, ExtraKeys: elsewhere}, p.p)
+	what.TolerateEmptyUnknown, what.ExtraKeys = true, elsewhere
+	given := strictyaml.Decode(merged, step.Action, what, p.p)
 	p.remoteFilters(step, merged, given)
 	p.optionErrors(actions.Validate(step.Action, given), func(key string) *strictyaml.Node { return cmp.Or(merged.Get(key), merged) })
 	if v := options.Get("search_pattern"); !v.Absent() && kind.List != cluster.Indices {

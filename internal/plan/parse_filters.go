@@ -138,7 +138,7 @@ func (p *parser) filter(list cluster.ListKind, action string, n *strictyaml.Node
 		}
 	}
 	before := len(p.p.List)
-	given := strictyaml.Decode(n, f, strictyaml.DecodeOptions{Subject: "option of the filter " + typ.Text, IgnoreNull: true, TolerateEmptyUnknown: true, ExtraKeys: also}, p.p)
+	given := strictyaml.Decode(n, f, strictyaml.DecodeOptions{Subject: "option of the filter " + typ.Text, Owner: "filter " + typ.Text, IgnoreNull: true, TolerateEmptyUnknown: true, ExtraKeys: also}, p.p)
 	if len(p.p.List) == before {
 		p.optionErrors(errors.Join(filters.Validate(f, list, given), inFuture(f, exclude.Exclude)), func(key string) *strictyaml.Node { return cmp.Or(n.Get(key), n) })
 	}

@@ -118,7 +118,7 @@ func (r *Report) table(w io.Writer, wide bool) error {
 		if r.File != "" {
 			p("%s on ", r.File)
 		}
-		p("%s at %s%s\n", r.Server, r.Now.Format("2006-01-02 15:04:05Z"), mode)
+		p("%s at %s%s\n", r.Server, r.Now.Format(cluster.SecondsUTC), mode)
 	} else if r.Error == "" {
 		p("%s: nothing to do; the cluster was not contacted%s\n", r.File, mode)
 	}
@@ -149,7 +149,7 @@ func (r *Report) table(w io.Writer, wide bool) error {
 	for _, warning := range r.Warnings {
 		p("warning: %s\n", warning)
 	}
-	for _, line := range last {
+	for _, line := range last.Lines() {
 		p("%s\n", strings.ReplaceAll(line, "\n", "; "))
 	}
 	_, err := io.WriteString(w, b.String())
@@ -193,7 +193,7 @@ func problem(b *strings.Builder, err, hint string) {
 	}
 }
 
-func (a *Action) table(b *strings.Builder, paint terminal.Painter, dryRun, wide bool, last []string) {
+func (a *Action) table(b *strings.Builder, paint terminal.Painter, dryRun, wide bool, last LastWords) {
 	p := func(format string, args ...any) { terminal.Fprintf(b, format, args...) }
 	status := a.Status
 	if dryRun && (status == "done" || status == "partial") {
@@ -219,34 +219,18 @@ func (a *Action) table(b *strings.Builder, paint terminal.Painter, dryRun, wide 
 		p("   warning: %s\n", w)
 	}
 	var inner strings.Builder
-	problem(&inner, a.unsaid(), hintOnce(a.Hint, last))
+	problem(&inner, a.besides, hintOnce(a.Hint, last))
 	for line := range strings.Lines(inner.String()) {
 		b.WriteString(" " + line)
 	}
 }
 
 // hintOnce is a hint, unless the last lines of the table have it.
-func hintOnce(hint string, last []string) string {
-	if slices.Contains(last, "hint: "+hint) {
+func hintOnce(hint string, last LastWords) string {
+	if hint == last.Hint {
 		return ""
 	}
 	return hint
-}
-
-// unsaid is what the error of an action says besides the error of its first failed item,
-// which is in the list of outcomes.
-func (a *Action) unsaid() string {
-	first := slices.IndexFunc(a.Outcomes, func(o Outcome) bool { return o.Result == string(cluster.Failure) && o.Error != "" })
-	if first < 0 {
-		return a.Error
-	}
-	o := a.Outcomes[first]
-	before, after, found := strings.Cut(a.Error, o.What+" "+o.Name+": "+o.Error)
-	if !found {
-		return a.Error
-	}
-	parts := []string{strings.TrimSuffix(before, "; the first is "), strings.TrimPrefix(after, "\n")}
-	return strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), "\n")
 }
 
 // tail is the part of a name that its family leaves out.
@@ -401,17 +385,30 @@ func (r *Report) summary() string {
 	return text
 }
 
-// LastWords are the end of a run for who sees nothing else of it: the result, the
-// first cause of a failure, and what to do.
-func (r *Report) LastWords() []string {
-	words := []string{r.summary()}
+// LastWords are the end of a run, for readers who see nothing else of it.
+type LastWords struct {
+	Result      string
+	Error, Hint string // the first cause of a failure, and what to do; may be empty
+}
+
+// Lines are the last words as a table shows them.
+func (w LastWords) Lines() []string {
+	lines := []string{w.Result}
+	if w.Error != "" {
+		lines = append(lines, "error: "+w.Error)
+	}
+	if w.Hint != "" {
+		lines = append(lines, "hint: "+w.Hint)
+	}
+	return lines
+}
+
+// LastWords are the last words of the run.
+func (r *Report) LastWords() LastWords {
+	words := LastWords{Result: r.summary()}
 	cause := func(what, err, hint string) {
-		if err == "" || len(words) > 1 {
-			return
-		}
-		words = append(words, "error: "+what+err)
-		if hint != "" {
-			words = append(words, "hint: "+hint)
+		if err != "" && words.Error == "" {
+			words.Error, words.Hint = what+err, hint
 		}
 	}
 	cause("", r.Error, r.Hint)

@@ -68,14 +68,15 @@ type Action struct {
 	Error       string    `json:"error,omitempty"`
 	Hint        string    `json:"hint,omitempty"`
 	Listed      int       `json:"listed"`   // items the filters were applied to
-	Selected    int       `json:"selected"` // left by filters and guards
+	Selected    int       `json:"selected"` // passed by filters and guards
 	Families    []Family  `json:"families"` // of the selected, by name without date
 	Spared      []Spared  `json:"spared"`
 	Outcomes    []Outcome `json:"outcomes"`
 	Warnings    []string  `json:"warnings"`
 	DurationMS  int64     `json:"duration_ms"`
 
-	names []string
+	names   []string
+	besides string // what the error says besides that of its first failed item
 }
 
 // Family is the selected items whose names differ only in their dates.
@@ -286,6 +287,10 @@ func (c *Collector) done(e run.ActionDone) {
 	a := c.action()
 	a.DurationMS = e.Result.Duration.Milliseconds()
 	a.Error, a.Hint = text(e.Result.Err), cluster.Hint(e.Result.Err)
+	a.besides = a.Error
+	if f := new(run.ItemsFailed); as(e.Result.Err, &f) {
+		a.besides = f.Besides()
+	}
 	a.Status = Status(e.Result)
 }
 

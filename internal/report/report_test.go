@@ -23,7 +23,7 @@ import (
 	"github.com/esnap/esnap/repository"
 )
 
-var update = flag.Bool("update", false, "write golden files anew")
+var update = flag.Bool("update", false, "write golden files again")
 
 var now = time.Date(2026, 11, 21, 1, 0, 0, 0, time.FixedZone("CET", 3600))
 
@@ -231,16 +231,20 @@ func TestErrorsAreSaidOnce(t *testing.T) {
 		o := cluster.Outcome{Verb: cluster.VerbDelete, What: "index", Name: name, Result: cluster.Failure, Err: err}
 		return run.Outcome{Step: step, Outcome: o}
 	}
+	failed := func(n, of int, first string, err, also error) error {
+		o := cluster.Outcome{Verb: cluster.VerbDelete, What: "index", Name: first, Result: cluster.Failure, Err: err}
+		return &run.ItemsFailed{First: o, Failed: n, Total: of, Also: also}
+	}
 	disk, busy := errors.New("disk full"), errors.New("busy:\nsnapshot")
 	for name, c := range map[string]struct {
 		outcomes []run.Event
 		err      error
 		want     string
 	}{
-		"one": {[]run.Event{fails("a", disk)}, errors.New("index a: disk full"),
+		"one": {[]run.Event{fails("a", disk)}, failed(1, 1, "a", disk, nil),
 			"   failed index a: disk full\n\n1 action: 1 failed; 0s\nerror: action 1 (delete_indices): index a: disk full\nhint: look\n"},
 		"three, two alike": {
-			[]run.Event{fails("a", disk), fails("b", busy), fails("c", disk)}, errors.New("3 of 4 failed; the first is index a: disk full"),
+			[]run.Event{fails("a", disk), fails("b", busy), fails("c", disk)}, failed(3, 4, "a", disk, nil),
 			"   failed 3 indices\n     a, c: disk full\n     b: busy:; snapshot\n   error: 3 of 4 failed\n\n" +
 				"1 action: 1 failed; 0s\nerror: action 1 (delete_indices): 3 of 4 failed; the first is index a: disk full\nhint: look\n",
 		},
@@ -250,11 +254,11 @@ func TestErrorsAreSaidOnce(t *testing.T) {
 					list = append(list, fails(i.ItemName(), disk))
 				}
 				return list
-			}(), errors.New("12 of 12 failed; the first is index x-2026.11.01: disk full"),
+			}(), failed(12, 12, "x-2026.11.01", disk, nil),
 			"x-2026.11.09, x-2026.11.10, and 2 more: disk full\n   error: 12 of 12 failed\n\n",
 		},
 		"of an item and of the action": {
-			[]run.Event{fails("b", busy)}, errors.Join(errors.New("index b: busy:\nsnapshot"), errors.New("interrupted")),
+			[]run.Event{fails("b", busy)}, failed(1, 1, "b", busy, errors.New("interrupted")),
 			"   failed index b: busy:; snapshot\n   error: interrupted\n\n",
 		},
 		"of the action": {nil, disk,

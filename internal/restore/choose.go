@@ -110,12 +110,12 @@ func (r Request) choose(index string, eligible []*cluster.Snapshot, l Listings) 
 		case !dated:
 			return newest, "the newest complete copy", ""
 		case first == newest:
-			return newest, fmt.Sprintf("the only complete copy made after the index's %s had ended (%s)", unit, stamp(end)), ""
+			return newest, fmt.Sprintf("the only complete copy made after the index's %s had ended (%s)", unit, cluster.Minutes(end)), ""
 		case r.Snapshot != Latest && cluster.Recreated(size(first), size(newest)):
 			return first, fmt.Sprintf("the first complete copy made after the index's %s had ended (%s); the newest one, in %s, has only %s of %s bytes: the index was deleted and recreated meanwhile",
-				unit, stamp(end), newest.Name, group(size(newest)), group(size(first))), ""
+				unit, cluster.Minutes(end), newest.Name, group(size(newest)), group(size(first))), ""
 		default:
-			return newest, fmt.Sprintf("the newest complete copy made after the index's %s had ended (%s)", unit, stamp(end)), ""
+			return newest, fmt.Sprintf("the newest complete copy made after the index's %s had ended (%s)", unit, cluster.Minutes(end)), ""
 		}
 	}
 	for _, s := range slices.Backward(copies) {
@@ -124,7 +124,7 @@ func (r Request) choose(index string, eligible []*cluster.Snapshot, l Listings) 
 			part = fmt.Sprintf("%d %% of that %s", int64(100*held/end.Sub(start)), unit)
 		}
 		return s, fmt.Sprintf("the newest complete copy, but made before the index's %s had ended", unit),
-			fmt.Sprintf("%s: the best copy was made %s, before the index's %s had ended (%s); it can contain at most %s", index, stamp(s.Start), unit, stamp(end), part)
+			fmt.Sprintf("%s: the best copy was made %s, before the index's %s had ended (%s); it can contain at most %s", index, cluster.Minutes(s.Start), unit, cluster.Minutes(end), part)
 	}
 	if r.Partial {
 		for _, s := range slices.Backward(eligible) {
@@ -158,7 +158,7 @@ func (r Request) named(index string, eligible []*cluster.Snapshot) (*cluster.Sna
 		case dated && s.Start.Before(end):
 			held := max(s.Start.Sub(start), 0)
 			warning = fmt.Sprintf("%s: snapshot %s was started %s, before the index's %s had ended (%s); it can contain at most %.0f %% of that %[4]s; only a snapshot started after that can contain all of it",
-				index, s.Name, stamp(s.Start), unitOf(start, end), stamp(end), 100*held.Hours()/end.Sub(start).Hours())
+				index, s.Name, cluster.Minutes(s.Start), unitOf(start, end), cluster.Minutes(end), 100*held.Hours()/end.Sub(start).Hours())
 		case s.State == cluster.Partial:
 			warning = fmt.Sprintf("snapshot %s is PARTIAL; its copy of %s is complete", s.Name, index)
 		}
@@ -213,5 +213,3 @@ func unitOf(start, end time.Time) string {
 	}
 	return "year"
 }
-
-func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }

@@ -29,7 +29,7 @@ type Copy struct {
 
 // String names the copy.
 func (c *Copy) String() string {
-	return fmt.Sprintf("%s/%s, started %s", c.Repository, c.Snapshot, stamp(c.Started))
+	return fmt.Sprintf("%s/%s, started %s", c.Repository, c.Snapshot, cluster.Minutes(c.Started))
 }
 
 // Existing is what is read about an index that is to be replaced, in addition to the

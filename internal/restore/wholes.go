@@ -186,7 +186,7 @@ func (r Request) noSnapshot(name string, all []*cluster.Snapshot) string {
 	if r.Snapshot != "" || !r.Before.IsZero() {
 		for _, s := range slices.Backward(all) {
 			if i := slices.IndexFunc(slices.Concat(s.Indices, s.DataStreams), func(n string) bool { return cluster.MatchName(name, n) }); i >= 0 {
-				return fmt.Sprintf("no snapshot allowed by --snapshot and --before contains %s; %s/%s, started %s, contains it", what, s.Repository, s.Name, stamp(s.Start))
+				return fmt.Sprintf("no snapshot allowed by --snapshot and --before contains %s; %s/%s, started %s, contains it", what, s.Repository, s.Name, cluster.Minutes(s.Start))
 			}
 		}
 	}

@@ -115,7 +115,7 @@ const (
 	SkipNotRun   SkipReason = "not_run"  // something before it ended the run
 )
 
-// Selected is what filters and guards left of a listing.
+// Selected is the result of filters and guards on a listing.
 type Selected struct {
 	Step      plan.Step
 	Selection cluster.Selection

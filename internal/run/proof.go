@@ -10,7 +10,6 @@ import (
 	"github.com/esnap/esnap/actions"
 	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/dates"
-	"github.com/esnap/esnap/internal/guard"
 	"github.com/esnap/esnap/internal/plan"
 	"github.com/esnap/esnap/internal/series"
 )
@@ -43,7 +42,7 @@ func (r *runner) warnUnproven(ctx context.Context, s plan.Step, let, spared []cl
 		look(sp.Item)
 	}
 	for _, sp := range spared {
-		if i, ok := sp.Item.(*cluster.Index); ok && sp.By == guard.RequireSnapshot {
+		if i, ok := sp.Item.(*cluster.Index); ok && sp.Kept == cluster.KeptUnproven {
 			look(i)
 			kept = append(kept, i)
 		}

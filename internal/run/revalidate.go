@@ -81,7 +81,7 @@ func (r *runner) revalidate(ctx context.Context, s plan.Step, selected []cluster
 // chooseAgain has all filters select in a listing that was read again, where one of them
 // judges items in the light of others, and keeps what they no longer select.
 func (r *runner) chooseAgain(ctx context.Context, s plan.Step, all []cluster.Item, keep map[string]string) error {
-	if !slices.ContainsFunc(s.Chain, func(l filters.Link) bool { _, whole := l.Filter.(filters.Whole); return whole }) {
+	if !slices.ContainsFunc(s.Chain, func(l filters.Link) bool { _, compares := l.Filter.(filters.Comparative); return compares }) {
 		return nil
 	}
 	sel, err := s.Chain.Select(ctx, r.o.Now.In(s.Location), all, r.facts(s).fetch)

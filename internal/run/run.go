@@ -30,13 +30,13 @@ type Options struct {
 	FixedNow bool
 	// Only and Skip choose actions by id.
 	Only, Skip []string
-	// Force goes through refusals of planners and of changed repositories.
+	// Force overrides refusals: by restore plans, and of changed repositories.
 	Force bool
 	// Left is what the last run of the job left in repositories, as far as it is known.
 	Left map[string]Left
 	// Holds keep items from all deleting actions, also with guards off.
 	Holds []guard.Hold
-	// MaxItems, if set, replaces the brakes of all deleting actions.
+	// MaxItems, if set, replaces the limits of all deleting actions.
 	MaxItems *int64
 	// AllowClockSkew deletes although the clocks differ.
 	AllowClockSkew bool
@@ -122,7 +122,7 @@ func Run(ctx context.Context, p *plan.Plan, c cluster.Cluster, o Options, obs Ob
 
 func (r *runner) run(ctx context.Context) {
 	asking, stopAsking := context.WithCancel(ctx)
-	defer func() { // nothing of a run goes on after its end
+	defer func() { // nothing of a run continues after its end
 		stopAsking()
 		if r.skew != nil {
 			<-r.skew
@@ -263,10 +263,10 @@ func (r *runner) lost(ctx context.Context) error {
 		switch {
 		case there:
 		case older:
-			r.warn("snapshot %s, the newest that the last run of this job left in repository %s, is not there any more", left.Snapshot, name)
+			r.warn("snapshot %s, the newest after the last run of this job in repository %s, no longer exists", left.Snapshot, name)
 		default:
 			r.notReady = name
-			refused := cluster.Refuse("repository %s contains neither %s, the newest snapshot that the last run of this job left there, nor any older one; nothing was changed",
+			refused := cluster.Refuse("repository %s contains neither %s, the newest snapshot after the last run of this job, nor any older one; nothing was changed",
 				name, left.Snapshot)
 			return cluster.WithHint(refused, "check that the right storage is mounted on every node; if the snapshots were deleted on purpose: esnap run --force %s", r.plan.File)
 		}
@@ -319,13 +319,55 @@ func (r *runner) action(ctx context.Context, s plan.Step) ActionResult {
 	return res
 }
 
+// ItemsFailed is the error of an action of whose items at least one failed.
+type ItemsFailed struct {
+	First         cluster.Outcome // of those that failed
+	Failed, Total int
+	Also          error // what else went wrong; may be nil
+}
+
+// Error counts the failures, names the first one, and says what else went wrong.
+func (e *ItemsFailed) Error() string {
+	text := fmt.Sprintf("%s %s: %v", e.First.What, e.First.Name, e.First.Err)
+	if e.Failed > 1 {
+		text = e.count() + "; the first is " + text
+	}
+	return strings.Join(slices.Concat([]string{text}, e.also()), "\n")
+}
+
+// Besides is the error without the first failure.
+func (e *ItemsFailed) Besides() string {
+	parts := e.also()
+	if e.Failed > 1 {
+		parts = slices.Concat([]string{e.count()}, parts)
+	}
+	return strings.Join(parts, "\n")
+}
+
+func (e *ItemsFailed) count() string { return fmt.Sprintf("%d of %d failed", e.Failed, e.Total) }
+
+func (e *ItemsFailed) also() []string {
+	if e.Also == nil {
+		return nil
+	}
+	return []string{e.Also.Error()}
+}
+
+// Unwrap returns the error of the first failed item, and what else went wrong.
+func (e *ItemsFailed) Unwrap() []error {
+	if e.Also == nil {
+		return []error{e.First.Err}
+	}
+	return []error{e.First.Err, e.Also}
+}
+
 // act runs the action on the selection and turns failed items into its error.
 func (r *runner) act(ctx context.Context, s plan.Step, sel cluster.Selection, slots map[string][]cluster.Item, res *ActionResult) error {
 	if s.Deletes() {
 		for _, sp := range sel.Spared {
 			if sp.Guard && slices.Contains(r.o.RefuseSpared, sp.Item.ItemName()) {
 				hint := "--guards off deletes it nevertheless"
-				if sp.By == guard.RestoreMark {
+				if sp.Kept == cluster.KeptMarked {
 					hint = "esnap mark --remove " + sp.Item.ItemName() + " ends the protection"
 				}
 				return cluster.WithHint(cluster.Refuse("%s is spared by the guard %s: %s; nothing was deleted", sp.Item.ItemName(), sp.By, sp.Why), "%s", hint)
@@ -334,7 +376,7 @@ func (r *runner) act(ctx context.Context, s plan.Step, sel cluster.Selection, sl
 		if len(sel.Selected) == 0 {
 			return nil // guards spared everything
 		}
-		if err := r.brake(s, sel.Selected); err != nil {
+		if err := r.withinLimits(s, sel.Selected); err != nil {
 			return err
 		}
 		if err := r.clocksAgree(); err != nil {
@@ -399,15 +441,11 @@ func (r *runner) act(ctx context.Context, s plan.Step, sel cluster.Selection, sl
 	if len(failed) == 0 {
 		return err
 	}
-	first := failed[0]
-	summary := fmt.Errorf("%s %s: %w", first.What, first.Name, first.Err)
-	if len(failed) > 1 {
-		summary = fmt.Errorf("%d of %d failed; the first is %w", len(failed), total, summary)
+	summary := &ItemsFailed{First: failed[0], Failed: len(failed), Total: total, Also: err}
+	if hint := cluster.Hint(failed[0].Err); hint != "" {
+		return cluster.WithHint(summary, "%s", hint)
 	}
-	if hint := cluster.Hint(first.Err); hint != "" {
-		summary = cluster.WithHint(summary, "%s", hint)
-	}
-	return errors.Join(summary, err)
+	return summary
 }
 
 // origin says who runs the step.
@@ -419,15 +457,15 @@ func (r *runner) origin(s plan.Step) cluster.Origin {
 	return o
 }
 
-// brake refuses to delete more than the action's brakes allow.
-func (r *runner) brake(s plan.Step, selected []cluster.Item) error {
-	a, ok := s.Action.(actions.Braked)
+// withinLimits refuses to delete more than the action's limits allow.
+func (r *runner) withinLimits(s plan.Step, selected []cluster.Item) error {
+	a, ok := s.Action.(actions.Limited)
 	if !ok {
 		return nil
 	}
-	limits := a.Limits()
+	limits := a.SafetyLimits()
 	if r.o.MaxItems != nil {
-		limits = actions.Brakes{MaxItems: r.o.MaxItems}
+		limits = actions.Limits{MaxItems: r.o.MaxItems}
 	}
 	err := limits.Refuse(s.Selects().Item(), len(selected), len(s.Chain.Named(r.o.Now.In(s.Location), r.all)))
 	if err == nil {

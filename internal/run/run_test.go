@@ -256,3 +256,24 @@ func TestManagedIndicesAreLeftToTheirPolicy(t *testing.T) {
 	require.NoError(t, errors.Join(res.Errors()...))
 	require.Empty(t, b.Indices())
 }
+
+// TestWhyAnActionIsNotRun: each reason has a sentence that starts with what it is about.
+func TestWhyAnActionIsNotRun(t *testing.T) {
+	b := runtest.New(t)
+	_, r := b.Run(`
+actions:
+  1: {action: close, options: {disable_action: true}, filters: [{filtertype: none}]}
+  2: {action: close, options: {ignore_empty_list: true}, filters: [{filtertype: none}]}
+  3: {action: close, filters: [{filtertype: none}]}
+  4: {action: close, filters: [{filtertype: none}]}
+`)
+	why := map[run.SkipReason]string{}
+	for _, s := range runtest.Of[run.ActionSkipped](r) {
+		why[s.Reason] = s.Why
+	}
+	require.Equal(t, map[run.SkipReason]string{
+		run.SkipDisabled: "disable_action is set",
+		run.SkipEmpty:    "nothing is selected, and ignore_empty_list is set",
+		run.SkipNotRun:   "not run: action 3 failed",
+	}, why)
+}

@@ -74,7 +74,7 @@ func (r *runner) choose(ctx context.Context, s plan.Step) (cluster.Selection, in
 func (r *runner) noteRetained(sel cluster.Selection) {
 	r.retained = nil
 	for _, sp := range sel.Spared {
-		if s, ok := sp.Item.(*cluster.Snapshot); ok && sp.By == "retain" && s.Good() {
+		if s, ok := sp.Item.(*cluster.Snapshot); ok && sp.Kept == cluster.KeptRetained && s.Good() {
 			r.retained = append(r.retained, s)
 		}
 	}
@@ -110,7 +110,7 @@ func unmatched(s plan.Step, all []cluster.Item) error {
 func (r *runner) warnAlone(s plan.Step, spared []cluster.Spared) {
 	var alone []string
 	for _, sp := range spared {
-		if sp.Sole {
+		if sp.Kept == cluster.KeptSole {
 			alone = append(alone, sp.Item.ItemName())
 		}
 	}
@@ -160,7 +160,7 @@ func (r *runner) guard(ctx context.Context, s plan.Step, selected, all []cluster
 		rest := let[:0:0]
 		for i, v := range g.Judge(now, items, all) {
 			if v.Match == cluster.Yes {
-				spared = append(spared, cluster.Spared{Item: items[i], By: g.Name(), Why: v.Why, Guard: true, Sole: v.Sole})
+				spared = append(spared, cluster.Spared{Item: items[i], By: g.Name(), Why: v.Why, Guard: true, Kept: v.Kept})
 				continue
 			}
 			if v.Warn {
@@ -219,7 +219,7 @@ func (r *runner) empty(s plan.Step, sel cluster.Selection, listed int) error {
 	for _, o := range order {
 		parts = append(parts, fmt.Sprintf("%d by %s", by[o], o))
 	}
-	return r.allowEmpty(fmt.Errorf("%w: the filters left none of the %d %s (%s)", cluster.ErrEmpty, listed, what, strings.Join(parts, ", ")))
+	return r.allowEmpty(fmt.Errorf("%w: none of the %d %s passes the filters (%s)", cluster.ErrEmpty, listed, what, strings.Join(parts, ", ")))
 }
 
 // allowEmpty says how a file allows an empty selection; commands have no file.
@@ -252,8 +252,8 @@ func remoteTrouble(err error) error {
 	return cluster.WithHint(errors.New("the remote cluster: "+err.Error()), "%s", cluster.Hint(err))
 }
 
-// slot lists and filters for one block of an action. That it is left empty is for
-// the action to judge.
+// slot lists and filters for one block of an action. Whether it may be
+// empty is for the action to judge.
 func (r *runner) slot(ctx context.Context, s plan.Step, chain filters.Chain, of cluster.IndexReader) ([]cluster.Item, error) {
 	list, err := of.Indices(ctx)
 	if err != nil {
@@ -267,8 +267,8 @@ func (r *runner) slot(ctx context.Context, s plan.Step, chain filters.Chain, of 
 	return sel.Selected, err
 }
 
-// Select lists and filters for one step without acting on what is left in. Nothing
-// left is ErrEmpty.
+// Select lists and filters for one step without acting on what is selected. An empty
+// selection is ErrEmpty.
 func Select(ctx context.Context, s plan.Step, c cluster.Cluster, now time.Time) ([]cluster.Item, error) {
 	sel, err := Choose(ctx, s, c, now)
 	return sel.Selected, err

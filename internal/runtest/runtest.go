@@ -77,7 +77,9 @@ func (b *Bench) Run(file string) (run.Result, *Recorder) {
 	p, err := plan.Parse("test.yml", []byte(strings.ReplaceAll(file, "\t", "  ")), plan.Options{Flavour: b.Flavour})
 	require.NoError(b.T, err)
 	r := &Recorder{}
-	return run.Run(b.Ctx, p, b.Cluster, b.Options, r), r
+	res := run.Run(b.Ctx, p, b.Cluster, b.Options, r)
+	r.complete(b.T)
+	return res, r
 }
 
 // Indices are the names of the indices, sorted.
@@ -178,6 +180,26 @@ type Recorder struct{ Events []run.Event }
 
 // Observe implements run.Observer.
 func (r *Recorder) Observe(e run.Event) { r.Events = append(r.Events, e) }
+
+// complete fails where an event lacks what reports and logs show of it.
+func (r *Recorder) complete(t *testing.T) {
+	t.Helper()
+	for _, e := range r.Events {
+		switch e := e.(type) {
+		case run.Outcome:
+			o := e.Outcome
+			require.NotContains(t, []string{o.Verb.String(), o.Verb.Past(), o.What, o.Name, string(o.Result)}, "", "%+v", o)
+			require.Equal(t, o.Result == cluster.Failure, o.Err != nil, "%+v", o)
+		case run.ActionSkipped:
+			require.NotEmpty(t, e.Reason)
+			require.NotEmpty(t, e.Why)
+		case run.Selected:
+			for _, sp := range e.Selection.Spared {
+				require.NotContains(t, []string{sp.By, sp.Why}, "", "%+v", sp)
+			}
+		}
+	}
+}
 
 // Of are the recorded events of one type.
 func Of[T run.Event](r *Recorder) []T {

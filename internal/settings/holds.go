@@ -38,7 +38,7 @@ func (s *Settings) holds(n *strictyaml.Node, p *strictyaml.Problems) {
 			p.Add(it, "the hold names nothing; give snapshots or indices")
 		}
 		if in.Until != "" {
-			day, err := time.Parse("2006-01-02", in.Until)
+			day, err := time.Parse(time.DateOnly, in.Until)
 			if err == nil {
 				h.Until = day.AddDate(0, 0, 1) // the whole day
 			} else if h.Until, err = time.Parse(time.RFC3339, in.Until); err != nil {

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"os"
@@ -48,17 +49,17 @@ type Settings struct {
 	ConnectTimeout time.Duration // how long to wait for a cluster that does not answer
 	Deadline       time.Duration // of the whole run; 0: none
 	DryRun         bool
-	Guards         *bool  // nil: as the action file sets it
-	Compat         int    // 5 or 8; 0: by the client file
-	Lock           string // off, auto or required; empty: as the action file sets it
-	History        bool   // keep a record of each run in the cluster
-	AllowHooks     bool   // run the commands that action files name
+	Guards         *bool           // nil: as the action file sets it
+	Compat         flavour.Flavour // of Curator; Native: by the client file
+	Lock           string          // off, auto or required; empty: as the action file sets it
+	History        bool            // keep a record of each run in the cluster
+	AllowHooks     bool            // run the commands that action files name
 
 	Schedule, Timezone string // of esnap serve, instead of the file's
 	Listen             Listen // of esnap serve
 
-	Color     string // auto, always or never
-	LogLevel  string
+	Color     string      // auto, always or never
+	LogLevel  *slog.Level // nil: as the command decides
 	LogFormat string
 	LogFile   string
 
@@ -84,7 +85,7 @@ type Settings struct {
 	clientOverrides map[string]string // keys of Curator 5's client section from the command line
 	overrides       map[string]any    // the settings that these keys set
 	values          map[string]string // effective, as text
-	source          map[string]string
+	source          map[string]source
 	via             map[string]string // the variable that the file's value comes from, by setting
 	from            string            // where the name of the client file comes from
 	others          []Shown           // values in the client file that are not settings
@@ -114,10 +115,10 @@ type Dialect int
 // The dialects, distinguished by the root key. NoFile is also the dialect of a file
 // without one of them.
 const (
-	NoFile   Dialect = 0
-	Curator5 Dialect = 5 // client:
-	Curator8 Dialect = 8 // elasticsearch:
-	Own      Dialect = 1 // cluster:
+	NoFile   Dialect = iota
+	Own              // cluster:
+	Curator5         // client:
+	Curator8         // elasticsearch:
 )
 
 // entry is one setting: its name in the own dialect, flag and environment.
@@ -167,7 +168,7 @@ var entries = []entry{
 	{key: "insecure-listen", boolean: true, some: true, usage: "take credentials over plain HTTP"},
 	{key: "compat", noFlag: true, usage: "Curator generation whose defaults are used, 5 or 8"},
 	{key: "color", def: "auto", usage: "colours for states: auto, always or never"},
-	{key: "log-level", usage: "debug, info, warning or error (default info, on a terminal warning)"},
+	{key: "log-level", usage: oneOf(LogLevels()) + " (default info, on a terminal warning)"},
 	{key: "log-format", def: "text", usage: "text or json"},
 	{key: "log-file", usage: "write log lines to this file instead of stderr; - is stdout"},
 }
@@ -255,7 +256,7 @@ func Load(flags *pflag.FlagSet, env Env) (*Settings, error) { return LoadOver(fl
 // replaces the key of the file, and then counts as a flag.
 func LoadOver(flags *pflag.FlagSet, env Env, client map[string]string) (*Settings, error) {
 	v := viper.New()
-	s := &Settings{env: env, named: map[string]bool{}, entries: entries, clientOverrides: client, overrides: map[string]any{}, values: map[string]string{}, source: map[string]string{}, via: map[string]string{}, Header: http.Header{}}
+	s := &Settings{env: env, named: map[string]bool{}, entries: entries, clientOverrides: client, overrides: map[string]any{}, values: map[string]string{}, source: map[string]source{}, via: map[string]string{}, Header: http.Header{}}
 	for _, e := range entries {
 		if e.def != "" {
 			v.SetDefault(e.key, e.def)
@@ -291,17 +292,17 @@ func LoadOver(flags *pflag.FlagSet, env Env, client map[string]string) (*Setting
 		switch value, set := env(name); {
 		case flags != nil && flags.Lookup(e.key) != nil && flags.Changed(e.key):
 			v.Set(e.key, flags.Lookup(e.key).Value.String())
-			s.source[e.key] = "flag --" + e.key
+			s.source[e.key] = source{fromFlag, "flag --" + e.key}
 		case s.overrides[e.key] != nil:
 			v.Set(e.key, s.overrides[e.key])
-			s.source[e.key] = "flag"
+			s.source[e.key] = source{fromFlag, "flag"}
 		case set && value != "":
 			v.Set(e.key, value)
-			s.source[e.key] = "environment " + name
+			s.source[e.key] = source{fromEnvironment, "environment " + name}
 		case fromFile[e.key] != nil:
 			s.source[e.key] = s.inFile(e.key)
 		case e.def != "":
-			s.source[e.key] = "default"
+			s.source[e.key] = source{fromDefault, "default"}
 		}
 		if text := v.GetString(e.key); text != "" {
 			s.values[e.key] = text
@@ -362,11 +363,11 @@ func (s *Settings) resolve() error {
 		inFile := secret.key + "-file"
 		switch file := get(inFile); {
 		case file == "":
-		case *secret.to == "" || rank(s.source[inFile]) >= rank(s.source[secret.key]):
+		case *secret.to == "" || s.source[inFile].rank >= s.source[secret.key].rank:
 			if *secret.to, err = readSecret(file); err != nil {
 				return err
 			}
-			s.values[secret.key], s.source[secret.key] = *secret.to, s.source[inFile]+", "+inFile
+			s.values[secret.key], s.source[secret.key] = *secret.to, source{s.source[inFile].rank, s.source[inFile].text + ", " + inFile}
 		default:
 			delete(s.values, inFile)
 		}
@@ -395,7 +396,7 @@ func (s *Settings) resolve() error {
 		if text := get(d.key); text != "" {
 			dur, ok := strictyaml.ParseDuration(text)
 			if !ok {
-				return &Error{Text: fmt.Sprintf("%s (from %s): %s", d.key, s.source[d.key], strictyaml.InvalidDuration(text))}
+				return &Error{Text: fmt.Sprintf("%s (from %s): %s", d.key, s.source[d.key].text, strictyaml.InvalidDuration(text))}
 			}
 			*d.to = dur
 		}
@@ -436,9 +437,9 @@ func (s *Settings) resolve() error {
 	switch get("compat") {
 	case "":
 	case "5":
-		s.Compat = 5
+		s.Compat = flavour.Curator5
 	case "8", "9":
-		s.Compat = 8
+		s.Compat = flavour.Curator8
 	default:
 		return s.wrong("compat", "5 or 8")
 	}
@@ -447,7 +448,7 @@ func (s *Settings) resolve() error {
 		return s.wrong("color", "auto, always or never")
 	}
 	if s.LogLevel, err = level(get("log-level")); err != nil {
-		return s.wrong("log-level", "debug, info, warning or error")
+		return s.wrong("log-level", oneOf(LogLevels()))
 	}
 	s.LogFormat, s.LogFile = strings.ToLower(get("log-format")), get("log-file")
 	if !slices.Contains([]string{"text", "json", "default", "logstash", "ecs"}, s.LogFormat) {
@@ -460,25 +461,60 @@ func hasUser(urls []string) bool {
 	return slices.ContainsFunc(urls, func(raw string) bool { u, err := url.Parse(raw); return err == nil && u.User != nil })
 }
 
-// rank orders the sources: default, file, environment, flag.
-func rank(source string) int {
-	return slices.IndexFunc([]string{"default", "file", "environment", "flag"}, func(p string) bool { return strings.HasPrefix(source, p) })
+// rank orders the sources: one overrides those before it.
+type rank int
+
+const (
+	fromNothing rank = iota
+	fromDefault
+	fromFile
+	fromEnvironment
+	fromFlag
+)
+
+// source is where a setting comes from, and how that is shown.
+type source struct {
+	rank rank
+	text string
 }
 
-func level(text string) (string, error) {
-	switch strings.ToLower(text) {
-	case "":
-		return "", nil
-	case "debug", "notset", "10", "0":
-		return "debug", nil
-	case "info", "20":
-		return "info", nil
-	case "warning", "warn", "30":
-		return "warning", nil
-	case "error", "critical", "40", "50":
-		return "error", nil
+// logLevels are the levels of a log, each with its names: first esnap's, then Curator's.
+var logLevels = []struct {
+	level slog.Level
+	names []string
+}{
+	{slog.LevelDebug, []string{"debug", "notset", "10", "0"}},
+	{slog.LevelInfo, []string{"info", "20"}},
+	{slog.LevelWarn, []string{"warning", "warn", "30"}},
+	{slog.LevelError, []string{"error", "critical", "40", "50"}},
+}
+
+// LogLevels are the names of the levels.
+func LogLevels() []string {
+	var names []string
+	for _, l := range logLevels {
+		names = append(names, l.names[0])
 	}
-	return "", errors.New("unknown level")
+	return names
+}
+
+// level is the level of a name; nil if the name is empty.
+func level(text string) (*slog.Level, error) {
+	if text == "" {
+		return nil, nil
+	}
+	for _, l := range logLevels {
+		if slices.Contains(l.names, strings.ToLower(text)) {
+			return &l.level, nil
+		}
+	}
+	return nil, errors.New("unknown level")
+}
+
+// oneOf reads as a choice: a, b or c.
+func oneOf(names []string) string {
+	last := len(names) - 1
+	return strings.Join(names[:last], ", ") + " or " + names[last]
 }
 
 func (s *Settings) boolean(key string) (bool, error) {
@@ -492,7 +528,7 @@ func (s *Settings) boolean(key string) (bool, error) {
 
 func (s *Settings) wrong(key, want string) error {
 	shown := s.values[key]
-	return &Error{Text: fmt.Sprintf("%s (from %s) is %q; expected %s", key, s.source[key], shown, want)}
+	return &Error{Text: fmt.Sprintf("%s (from %s) is %q; expected %s", key, s.source[key].text, shown, want)}
 }
 
 func readSecret(file string) (string, error) {
@@ -533,7 +569,7 @@ func (s *Settings) Show() []Shown {
 		if !ok {
 			continue
 		}
-		out = append(out, Shown{e.key, e.masked(value), s.source[e.key]})
+		out = append(out, Shown{e.key, e.masked(value), s.source[e.key].text})
 	}
 	return append(out, s.others...)
 }
@@ -548,18 +584,18 @@ func (s *Settings) ClientFile() []Shown {
 }
 
 // inFile names the client file as the source of a setting.
-func (s *Settings) inFile(key string) string {
-	source := "file " + s.File
+func (s *Settings) inFile(key string) source {
+	text := "file " + s.File
 	if v := s.via[key]; v != "" {
-		source += ", variable " + v
+		text += ", variable " + v
 	}
-	return source
+	return source{fromFile, text}
 }
 
 // other adds a value of the client file that is not a setting.
 func (s *Settings) other(key, value string) {
 	if value != "" {
-		s.others = append(s.others, Shown{key, value, s.inFile("")})
+		s.others = append(s.others, Shown{key, value, s.inFile("").text})
 	}
 }
 
@@ -605,8 +641,8 @@ func (s *Settings) Has(key string) bool { return s.values[key] != "" }
 // neither does.
 func (s *Settings) Flavour() (f flavour.Flavour, decided bool) {
 	switch {
-	case s.Compat != 0:
-		return flavour.Flavour(s.Compat), true
+	case s.Compat != flavour.Native:
+		return s.Compat, true
 	case s.Dialect == Curator5:
 		return flavour.Curator5, true
 	case s.Dialect == Curator8:
@@ -616,11 +652,11 @@ func (s *Settings) Flavour() (f flavour.Flavour, decided bool) {
 }
 
 // Source is where a setting comes from: a flag, a variable or a file.
-func (s *Settings) Source(key string) string { return s.source[key] }
+func (s *Settings) Source(key string) string { return s.source[key].text }
 
 // NoHistory reports whether the environment turns the history off, whatever the files say.
 func (s *Settings) NoHistory() bool {
-	return !s.History && strings.HasPrefix(s.source["history"], "environment")
+	return !s.History && s.source["history"].rank == fromEnvironment
 }
 
 // User is the user of the cluster, as far as the settings say who it is.
@@ -639,4 +675,4 @@ func (s *Settings) User() string {
 }
 
 // IsDefaultURL reports whether no setting gives the address of the cluster.
-func (s *Settings) IsDefaultURL() bool { return s.source["url"] == "default" }
+func (s *Settings) IsDefaultURL() bool { return s.source["url"].rank == fromDefault }

@@ -3,6 +3,7 @@ package settings
 import (
 	"encoding/base64"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -12,6 +13,8 @@ import (
 
 	"github.com/spf13/pflag"
 	"github.com/stretchr/testify/require"
+
+	"github.com/esnap/esnap/internal/flavour"
 )
 
 // given is what an invocation is given: flags, environment and a client file.
@@ -112,9 +115,9 @@ func TestTypedSettings(t *testing.T) {
 	s := mustLoad(t, given{flags: []string{"--url", " http://a:1 ,, http://b:2", "--timeout", "1m30s", "--deadline", "2h", "-n", "--guards=off", "--compat=9", "--log-level=CRITICAL", "--insecure"}})
 	off := false
 	require.Equal(t, []string{"http://a:1", "http://b:2"}, s.URLs)
-	require.Equal(t, []any{90 * time.Second, 2 * time.Hour, true, &off, 8, "error", "text", true, false}, []any{s.Timeout, s.Deadline, s.DryRun, s.Guards, s.Compat, s.LogLevel, s.LogFormat, s.Insecure, s.IsDefaultURL()})
+	require.Equal(t, []any{90 * time.Second, 2 * time.Hour, true, &off, flavour.Curator8, slog.LevelError, "text", true, false}, []any{s.Timeout, s.Deadline, s.DryRun, s.Guards, s.Compat, *s.LogLevel, s.LogFormat, s.Insecure, s.IsDefaultURL()})
 	s = mustLoad(t, given{})
-	require.Equal(t, []any{[]string{DefaultURL}, true, 30 * time.Second, (*bool)(nil), 0, NoFile, ""}, []any{s.URLs, s.IsDefaultURL(), s.Timeout, s.Guards, s.Compat, s.Dialect, s.File})
+	require.Equal(t, []any{[]string{DefaultURL}, true, 30 * time.Second, (*bool)(nil), flavour.Native, NoFile, ""}, []any{s.URLs, s.IsDefaultURL(), s.Timeout, s.Guards, s.Compat, s.Dialect, s.File})
 	for _, c := range []struct{ flag, want string }{
 		{"--timeout=soon", `timeout (from flag --timeout): invalid duration "soon"; write 14d, 12h or 30m`},
 		{"--timeout=30", `timeout (from flag --timeout): invalid duration "30"; write 14d, 12h or 30m`},
@@ -196,7 +199,7 @@ func TestCurator8(t *testing.T) {
 		require.Equal(t, c.want, s.APIKey, c.key)
 	}
 	s := mustLoad(t, given{file: "elasticsearch:\n  client:\n    hosts: https://es\n    request_timeout: 1.5\n    verify_certs: false\n    ca_certs: ca\n    client_cert: c\n    client_key: k\n    ssl_assert_hostname: n\n    bearer_auth: tok\n    opaque_id: night\n    headers: {X-A: 1}\n    max_retries: 3\n  other_settings: {username: u, password: p, master_only: yes, skip_version_test: true}\nlogging: {loglevel: 10, logformat: json, blacklist: []}\n"})
-	require.Equal(t, []any{1500 * time.Millisecond, true, "ca", "c", "k", "n", "tok", "u", "p", true, "debug", "json"}, []any{s.Timeout, s.Insecure, s.CAFile, s.ClientCert, s.ClientKey, s.ServerName, s.BearerToken, s.Username, s.Password, s.MasterOnly, s.LogLevel, s.LogFormat})
+	require.Equal(t, []any{1500 * time.Millisecond, true, "ca", "c", "k", "n", "tok", "u", "p", true, slog.LevelDebug, "json"}, []any{s.Timeout, s.Insecure, s.CAFile, s.ClientCert, s.ClientKey, s.ServerName, s.BearerToken, s.Username, s.Password, s.MasterOnly, *s.LogLevel, s.LogFormat})
 	require.Equal(t, http.Header{"X-Opaque-Id": {"night"}, "X-A": {"1"}}, s.Header)
 	require.Len(t, s.Warnings, 1)
 	require.Contains(t, s.Warnings[0], "max_retries configures Curator's Python client")

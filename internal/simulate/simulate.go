@@ -199,7 +199,7 @@ func (s *simulation) night(ctx context.Context, number int, failure Failure) (Ni
 	at := s.From.AddDate(0, 0, number-1)
 	s.create(at)
 	s.c.SetClock(at)
-	n := Night{Number: number, Date: at.Format("2006-01-02"), Failure: failure}
+	n := Night{Number: number, Date: at.Format(time.DateOnly), Failure: failure}
 	heard := newHeard()
 	if failure != Missed {
 		s.c.SnapshotEnds = endings(failure, at)
@@ -232,7 +232,7 @@ func (s *simulation) create(at time.Time) {
 			if !dated || start.After(at) || start.Before(from) {
 				start = t.UTC()
 			}
-			d := &Day{Index: name, Created: start.Format("2006-01-02"), created: start}
+			d := &Day{Index: name, Created: start.Format(time.DateOnly), created: start}
 			s.days, s.byName[name] = append(s.days, d), d
 			s.c.AddIndex(cluster.Index{Name: name, Created: start})
 		}
@@ -309,7 +309,7 @@ func (s *simulation) account(ctx context.Context, n *Night, heard *heard, at tim
 			continue
 		}
 		d.gone = true
-		d.Until = at.AddDate(0, 0, -1).Format("2006-01-02")
+		d.Until = at.AddDate(0, 0, -1).Format(time.DateOnly)
 		d.LostBy = heard.by(d.Index)
 		_, end, dated := dates.Period(d.Index)
 		if !dated {
@@ -325,11 +325,11 @@ func (s *simulation) account(ctx context.Context, n *Night, heard *heard, at tim
 
 // complete are the indices of which a snapshot has a complete copy.
 func (s *simulation) complete(x *cluster.Snapshot) []string {
-	whole := x.Whole()
+	complete := x.Complete()
 	var names []string
 	for _, i := range x.Indices {
 		d := s.byName[i]
-		if d == nil || !whole(i) {
+		if d == nil || !complete(i) {
 			continue
 		}
 		if end := dates.PeriodOf(i, s.Rules.Zones...).End; end.IsZero() || !x.Start.Before(end.Add(s.Rules.Settle)) {

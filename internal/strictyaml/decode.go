@@ -110,6 +110,7 @@ func number(s string) *float64 {
 // DecodeOptions are the options for decoding a map into a struct.
 type DecodeOptions struct {
 	Subject              string   // name of a key of the map in messages: "option of delete_indices"
+	Owner                string   // the action or filter whose options they are; may be empty
 	IgnoreNull           bool     // keys that are null or None count as not given
 	TolerateEmptyUnknown bool     // also unknown keys, with a warning: Curator removes empty keys before it checks
 	ExtraKeys            []string // keys that are allowed and read elsewhere
@@ -169,8 +170,8 @@ func Decode(n *Node, into any, how DecodeOptions, p *Problems) (given map[string
 
 // required is the error about a key that is not given.
 func (how DecodeOptions) required(name string) string {
-	if owner, option := strings.CutPrefix(how.Subject, "option of "); option {
-		return strings.TrimPrefix(owner, "the ") + ": " + name + " is required"
+	if how.Owner != "" {
+		return how.Owner + ": " + name + " is required"
 	}
 	return fmt.Sprintf("the %s %q is required", how.Subject, name)
 }

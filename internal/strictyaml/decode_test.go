@@ -238,7 +238,7 @@ func TestDecodePrunesAndReportsWhatWasGiven(t *testing.T) {
 
 func TestDecodeRequiredAndAlso(t *testing.T) {
 	var got inner
-	_, p := decode(t, "size: 3\nname: ~\n", &got, DecodeOptions{Subject: "option of x", IgnoreNull: true})
+	_, p := decode(t, "size: 3\nname: ~\n", &got, DecodeOptions{Subject: "option of x", Owner: "x", IgnoreNull: true})
 	require.EqualError(t, p.Err(), `f.yml:1:1: x: name is required`)
 
 	given, p := decode(t, "name: a\nfiltertype: age\n", &got, DecodeOptions{Subject: "option", ExtraKeys: []string{"filtertype"}})
@@ -301,4 +301,11 @@ func FuzzParseDuration(f *testing.F) {
 			require.LessOrEqual(t, d, time.Duration(math.MaxInt64), s)
 		}
 	})
+}
+
+func TestWarning(t *testing.T) {
+	p := Problem{File: "f.yml", Line: 3, Col: 5, Text: "a: b", Hint: "did you mean c?"}
+	require.Equal(t, "f.yml:3:5: a: b; did you mean c?", p.Error())
+	require.Equal(t, "f.yml:3:5: warning: a: b; did you mean c?", p.Warning())
+	require.Equal(t, "warning: a: b", Problem{Text: "a: b"}.Warning())
 }

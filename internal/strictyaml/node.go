@@ -214,12 +214,17 @@ type Problem struct {
 }
 
 // Error has the form file:line:column: what is wrong; did you mean ….
-func (p Problem) Error() string {
+func (p Problem) Error() string { return p.text("") }
+
+// Warning is the problem as a warning: file:line:column: warning: what is wrong.
+func (p Problem) Warning() string { return p.text("warning: ") }
+
+func (p Problem) text(level string) string {
 	at := p.File
 	if p.Line > 0 && p.File != "" { // a command line has no lines
 		at = fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Col)
 	}
-	s := p.Text
+	s := level + p.Text
 	if at != "" {
 		s = at + ": " + s
 	}

@@ -106,7 +106,7 @@ func remember(ctx context.Context, file, policy string) (*memory, error) {
 		}
 		var r remembered
 		if json.Unmarshal([]byte(text), &r) != nil || r.Policies == nil { // an action file may name any file
-			return nil, fmt.Errorf("%s exists and was not written by esnap; it is left unchanged", file)
+			return nil, fmt.Errorf("%s exists and was not written by esnap; esnap does not change it", file)
 		}
 		m.all = r.Policies
 		return m, nil

@@ -46,7 +46,7 @@ var (
 	nextRun     = Metric{"esnap_next_run_timestamp_seconds", "When the job is due next."}
 	runningNow  = Metric{"esnap_running", "Whether the job is running in this process: 1 or 0."}
 	exitCode    = Metric{"esnap_last_run_exit_code", "Exit code of the last run."}
-	checkStatus = Metric{"esnap_check_status", "What the check of the file said: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN."}
+	checkStatus = Metric{"esnap_check_status", "Result of the check of the file: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN."}
 	checkFound  = Metric{"esnap_check_findings", "Findings of the check that are not OK, by what they are about."}
 	drillPassed = Metric{"esnap_restore_drill_success_timestamp_seconds", "When the last drill that passed began, by the history."}
 	fileValid   = Metric{"esnap_file_valid", "Whether the current content of the action file is used: 1 or 0."}
@@ -142,7 +142,7 @@ func (f textfile) send(_ context.Context, s *Summary, _ Change) error {
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return err
 	case old != "" && !strings.HasPrefix(old, "# HELP esnap_"): // an action file may name any file
-		return finally("%s exists and was not written by esnap; it is left unchanged", file)
+		return finally("%s exists and was not written by esnap; esnap does not change it", file)
 	}
 	if s.State != OK { // a failure does not take away when the last success was
 		if at, ok := oldSuccess(old, s.Policy); ok {

@@ -89,16 +89,9 @@ func Summarize(r *report.Report, a About) *Summary {
 		Began: a.Began.UTC(), Duration: time.Duration(r.DurationMS) * time.Millisecond, Code: r.ExitCode, State: stateOf(r),
 		Actions: actionsOf(r), Repositories: a.Seen.repositories(), Every: a.Every,
 	}
-	for _, w := range r.LastWords() {
-		w = a.Redact(strings.ReplaceAll(w, "\n", "; "))
-		s.Words = append(s.Words, w)
-		if e, is := strings.CutPrefix(w, "error: "); is {
-			s.Error = e
-		}
-		if h, is := strings.CutPrefix(w, "hint: "); is {
-			s.Hint = h
-		}
-	}
+	words, line := r.LastWords(), func(text string) string { return a.Redact(strings.ReplaceAll(text, "\n", "; ")) }
+	words = report.LastWords{Result: line(words.Result), Error: line(words.Error), Hint: line(words.Hint)}
+	s.Words, s.Error, s.Hint = words.Lines(), words.Error, words.Hint
 	var b bytes.Buffer
 	_ = r.Write(&b, "table") // a buffer takes everything
 	s.Report = a.Redact(strings.TrimLeft(b.String(), "\n"))

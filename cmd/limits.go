@@ -11,23 +11,23 @@ import (
 	"github.com/esnap/esnap/internal/strictyaml"
 )
 
-// brakeFlags are the flags of the brakes of one deleting command.
-type brakeFlags struct {
+// limitFlags are the flags of the safety limits of one deleting command.
+type limitFlags struct {
 	items   int64
 	percent percent
 }
 
-func (b *brakeFlags) add(c *cobra.Command) {
-	wholeFlag(c.Flags(), &b.items, "max-items", 1, "refuse to delete more than this many")
-	c.Flags().Var(&b.percent, "max-percent", "refuse to delete more than this part of them all")
+func (l *limitFlags) add(c *cobra.Command) {
+	wholeFlag(c.Flags(), &l.items, "max-items", 1, "refuse to delete more than this many")
+	c.Flags().Var(&l.percent, "max-percent", "refuse to delete more than this part of them all")
 }
 
-func (b *brakeFlags) brakes() (limits actions.Brakes) {
-	if b.items > 0 {
-		limits.MaxItems = &b.items
+func (l *limitFlags) limits() (limits actions.Limits) {
+	if l.items > 0 {
+		limits.MaxItems = &l.items
 	}
-	if b.percent > 0 {
-		most := float64(b.percent)
+	if l.percent > 0 {
+		most := float64(l.percent)
 		limits.MaxPercent = &most
 	}
 	return limits

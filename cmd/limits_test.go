@@ -9,8 +9,8 @@ import (
 	"github.com/esnap/esnap/internal/cluster"
 )
 
-// TestRetainAndBrakesAsFlags: commands take what files take.
-func TestRetainAndBrakesAsFlags(t *testing.T) {
+// TestRetainAndLimitsAsFlags: commands take what files take.
+func TestRetainAndLimitsAsFlags(t *testing.T) {
 	setup := func() *console {
 		k := newConsole(t)
 		for d := range 12 {
