@@ -14,13 +14,15 @@ FAULTS   ?= $(if $(SEED),^TestFault(Schedules|ProcessKilled)$$,^TestFault)
 FAULTS_ON ?= es670
 BENCH    ?= .
 K8S_TESTS ?= ^TestKubernetes$$
+SOAK     ?= 1h
+SOAK_KILL ?= 3m
 MATRIX   := es670 es6823 es71728 es8197 es920 os1320 os2110 os330
 # No server that esnap speaks to needs HTTP/2, and without it the binary is 0.5 MB smaller.
 # The alignment of functions in LDFLAGS saves 0.1 MB more.
 TAGS     := nethttpomithttp2
 export CGO_ENABLED = 0
 
-.PHONY: help build dist test unit integration faults servers matrix test-docker race lint lines manifests chart k8s-test fuzz licences vuln bench demo image image-test swarm-test golden cover clean
+.PHONY: help build dist test unit integration faults soak servers matrix test-docker race lint lines manifests chart k8s-test fuzz licences vuln bench demo image image-test swarm-test golden cover clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -38,11 +40,15 @@ unit: ## tests that need no server
 	$(GO) test ./...
 
 integration: servers ## integration tests on real servers (ESNAP_TEST_FLAVOURS, default es670,os2110)
-	ESNAP_REQUIRE_SERVERS=1 $(GO) test -tags integration -count=1 -timeout 40m -v -skip '^TestFault' ./integration/
+	ESNAP_REQUIRE_SERVERS=1 $(GO) test -tags integration -count=1 -timeout 40m -v -skip '^Test(Fault|Soak)' ./integration/
 
 faults: servers ## the fault rig on Elasticsearch OSS 6.7.0: SEEDS random schedules (200), or one of them: SEED=n
 	ESNAP_TEST_FLAVOURS=$(FAULTS_ON) ESNAP_REQUIRE_SERVERS=1 SEEDS=$(SEEDS) SEED=$(SEED) \
 		$(GO) test -tags integration -count=1 -timeout 90m -v -run '$(FAULTS)' ./integration/
+
+soak: servers ## two processes of esnap serve for the time SOAK (1h), one killed every SOAK_KILL (3m), on Elasticsearch OSS 6.7.0
+	ESNAP_TEST_FLAVOURS=$(FAULTS_ON) ESNAP_REQUIRE_SERVERS=1 SOAK=$(SOAK) SOAK_KILL=$(SOAK_KILL) \
+		$(GO) test -tags integration -count=1 -timeout 12h -v -run '^TestSoak$$' ./integration/
 
 servers: ## install the JDK and Maven that real servers need, where they are missing (Debian)
 	@[ "$(ESNAP_TEST_PROVIDER)" = docker ] || scripts/ci-install.sh

@@ -43,10 +43,10 @@ const (
 )
 
 // canaryForms are the secrets in each form in which they could appear.
-var canaryForms = []string{
-	"canary-password", "canary-api-key", canaryKey, "canary-bearer", "canary-s3", base64.StdEncoding.EncodeToString([]byte("ops:" + canaryPassword)),
+var canaryForms = append(canaryOutlets(),
+	"canary-password", "canary-api-key", canaryKey, "canary-bearer", "canary-s3", base64.StdEncoding.EncodeToString([]byte("ops:"+canaryPassword)),
 	base64.StdEncoding.EncodeToString([]byte(canaryPassword))[:20], base64.StdEncoding.EncodeToString([]byte(canaryKey))[:20],
-}
+)
 
 const canaryRun = `
 lock: auto
@@ -136,22 +136,26 @@ type canaryWorld struct {
 	env   map[string]string
 	words *strings.Replacer
 	c     *memory.Memory
+	// outlets are told by the runs of files.
+	outlets *outlets
 }
 
 func newCanaryWorld(t *testing.T, env map[string]string) *canaryWorld {
 	k := newConsole(t)
 	w := &canaryWorld{t: t, dir: t.TempDir(), env: maps.Clone(k.env), c: k.c}
+	w.outlets = newOutlets(t, w.dir)
 	maps.Copy(w.env, env)
 	maps.Copy(w.env, map[string]string{
 		"S3_ACCESS": canaryS3Access, "S3_SECRET": canaryS3, "ESNAP_LOG_LEVEL": "", "ESNAP_CONNECT_TIMEOUT": "1ms", "ESNAP_TIMEOUT": "2s", "ESNAP_HISTORY": "true",
-		"ESNAP_REPOSITORY": "plain", "ESNAP_INDICES": "logs-*", "ESNAP_KEEP_LAST": "3", "ESNAP_NOTIFY_PING_URL": "http://127.0.0.1:1/" + canaryS3,
+		"ESNAP_REPOSITORY": "plain", "ESNAP_INDICES": "logs-*", "ESNAP_KEEP_LAST": "3", "ESNAP_NOTIFY_PING_URL": w.outlets.ping,
 	})
 	_, private, err := ed25519.GenerateKey(nil)
 	require.NoError(t, err)
 	der, err := x509.MarshalPKCS8PrivateKey(private)
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(filepath.Join(w.dir, "key.pem"), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o600))
-	w.words = strings.NewReplacer("S3", k.file(canaryRun), "PLAIN", k.file(canaryFile), "BROKEN", k.file(strings.Replace(canaryRun, "bucket: b", "buckt: '${S3_SECRET}'", 1)), "DIR", w.dir)
+	w.words = strings.NewReplacer("S3", k.file(canaryRun+w.outlets.keys), "PLAIN", k.file(canaryFile+w.outlets.keys),
+		"BROKEN", k.file(strings.Replace(canaryRun, "bucket: b", "buckt: '${S3_SECRET}'", 1)), "DIR", w.dir)
 	for _, name := range []string{"logs-2026.11.20", "logs-2026.11.19", "old-1"} {
 		w.c.AddIndices(name)
 	}
@@ -159,13 +163,10 @@ func newCanaryWorld(t *testing.T, env map[string]string) *canaryWorld {
 	return w
 }
 
-// run runs one command line, which is stopped after some time, and returns all that it wrote.
-func (w *canaryWorld) run(line string, after time.Duration, connect func(es.Options) (cluster.Cluster, error)) (wrote string) {
-	w.t.Helper()
-	args := strings.Split(w.words.Replace(line), " ")
-	var out, errs bytes.Buffer
-	app := &App{
-		In: strings.NewReader(""), Out: &out, Err: &errs, Now: func() time.Time { return now }, Connect: connect, Watch: clock.NoSleep(clock.RealTime()), TerminationLog: filepath.Join(w.dir, "termination"),
+// app is esnap with the environment of this world.
+func (w *canaryWorld) app(out, errs io.Writer, connect func(es.Options) (cluster.Cluster, error)) *App {
+	return &App{
+		In: strings.NewReader(""), Out: out, Err: errs, Now: func() time.Time { return now }, Connect: connect, Watch: clock.NoSleep(clock.RealTime()), TerminationLog: filepath.Join(w.dir, "termination"),
 		Env: func(n string) (string, bool) { v, ok := w.env[n]; return v, ok },
 		Environ: func() (list []string) {
 			for n, v := range w.env {
@@ -174,6 +175,14 @@ func (w *canaryWorld) run(line string, after time.Duration, connect func(es.Opti
 			return list
 		},
 	}
+}
+
+// run runs one command line, which is stopped after some time, and returns all that it wrote.
+func (w *canaryWorld) run(line string, after time.Duration, connect func(es.Options) (cluster.Cluster, error)) (wrote string) {
+	w.t.Helper()
+	args := strings.Split(w.words.Replace(line), " ")
+	var out, errs bytes.Buffer
+	app := w.app(&out, &errs, connect)
 	require.NoError(w.t, os.WriteFile(app.TerminationLog, nil, 0o600))
 	ctx, cancel := context.WithTimeout(w.t.Context(), after)
 	defer cancel()
@@ -215,7 +224,8 @@ func TestCanariesTouchEveryCommand(t *testing.T) {
 }
 
 // TestCanaries: no secret is in what a command writes to stdout, stderr and files, nor in
-// what it writes to the cluster: locks, history, metadata of snapshots.
+// what it writes to the cluster (locks, history, metadata of snapshots), nor in what it tells
+// others.
 func TestCanaries(t *testing.T) {
 	logs := []map[string]string{
 		{"ESNAP_LOG_LEVEL": "debug"}, {"ESNAP_LOG_LEVEL": "debug", "ESNAP_LOG_FORMAT": "json", "ESNAP_LOG_FILE": "log"},
@@ -262,11 +272,13 @@ func TestCanaries(t *testing.T) {
 				mu.Lock()
 				defer mu.Unlock()
 				requireNoCanaries(t, sent.String(), "sent")
+				w.outlets.require(t)
 				if fault == nil {
 					require.Contains(t, sent.String(), "cluster.PutDocument")
 					require.Contains(t, sent.String(), "cluster.CreateSnapshot")
 					require.FileExists(t, filepath.Join(w.dir, "proof.json"))
 					require.FileExists(t, filepath.Join(w.dir, "record.json"))
+					require.FileExists(t, filepath.Join(w.dir, "esnap_canaries.prom"))
 				}
 			})
 		}

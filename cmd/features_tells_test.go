@@ -3,6 +3,8 @@ package cmd
 import (
 	"context"
 	"io"
+	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -17,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/esnap/esnap/internal/memory"
+	"github.com/esnap/esnap/internal/schedule"
 	"github.com/esnap/esnap/internal/serve"
 )
 
@@ -77,22 +80,39 @@ func TestFeature17(t *testing.T) {
 	}
 }
 
-// TestFeature18: endpoints that hang delay the run by at most 10 s in total and do not change
-// its exit code; a run has one ping at its start and one at its end, with the same id.
+// TestFeature18: endpoints that hang, also the ping at the start and the mail server, delay
+// the run by at most 10 s in total and do not change its exit code; a run has one ping at
+// its start and one at its end, with the same id.
 func TestFeature18(t *testing.T) {
 	release := make(chan bool)
 	defer close(release)
 	_, dead := hear(t, func(http.ResponseWriter, *http.Request) { <-release })
-	monitor, url := hear(t, nil)
-	k := newConsole(t)
-	k.c.AddIndices("logs-2026.11.01")
-	file := k.file(deleteLogs + "notify: {ping: {url: '" + url + "/check'}, webhooks: [{url: '" + dead + "', level: always}, {url: '" + dead + "', level: always, preset: slack}]}\n" +
+	monitor, url := hear(t, func(_ http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/start") {
+			<-release
+		}
+	})
+	silent, err := net.Listen("tcp", "127.0.0.1:0") // connections are made, and nobody says a word
+	require.NoError(t, err)
+	defer func() { _ = silent.Close() }()
+	host, port, err := net.SplitHostPort(silent.Addr().String())
+	require.NoError(t, err)
+	run := func(told string) (code int, out string, took time.Duration) {
+		k := newConsole(t)
+		k.c.AddIndices("logs-2026.11.01")
+		file := k.file(deleteLogs + told)
+		began := time.Now()
+		code, out, errs := k.run("run", file)
+		require.Zero(t, code, errs)
+		return code, out, time.Since(began)
+	}
+	without, _, quiet := run("")
+	code, out, took := run("notify: {ping: {url: '" + url + "/check'}, webhooks: [{url: '" + dead + "', level: always}, {url: '" + dead + "', level: always, preset: slack}], " +
+		"mail: [{to: [ops@example.com], from: esnap@example.com, host: " + host + ", port: " + port + ", tls: none, level: always}]}\n" +
 		"metrics: {pushgateway: {url: '" + dead + "'}}\n")
-	began := time.Now()
-	code, out, errs := k.run("run", file)
-	require.Less(t, time.Since(began), 15*time.Second)
-	require.Zero(t, code, errs)
-	require.Equal(t, 3, strings.Count(out, "no answer in time"), out)
+	require.Equal(t, without, code)
+	require.Less(t, took-quiet, 10*time.Second)
+	require.Equal(t, 4, strings.Count(out, "no answer in time"), out)
 	require.Len(t, monitor.list, 2)
 	start := regexp.MustCompile(`^POST /check/start\?rid=(\S+) `).FindStringSubmatch(monitor.list[0])
 	end := regexp.MustCompile(`^POST /check/0\?rid=(\S+) `).FindStringSubmatch(monitor.list[1])
@@ -104,11 +124,40 @@ func TestFeature18(t *testing.T) {
 // TestFeature24: before any run the state is 503, not 200; a run that is asked for while one
 // is going on is refused; 30 runs are listed from the cluster.
 func TestFeature24(t *testing.T) {
-	s := serve.New(serve.Clock{Now: time.Now, Sleep: func(ctx context.Context, _ time.Duration) error { <-ctx.Done(); return ctx.Err() }}, nil)
-	h := serve.Handler(serve.Options{Scheduler: s, Health: func() serve.Health { return serve.Health{Ready: true} }})
-	w := httptest.NewRecorder()
-	h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))
-	require.Equal(t, http.StatusServiceUnavailable, w.Code)
+	wait := func(ctx context.Context, _ time.Duration) error { <-ctx.Done(); return ctx.Err() }
+	s := serve.New(serve.Clock{Now: time.Now, Sleep: wait}, slog.New(slog.DiscardHandler))
+	yearly, err := schedule.New(schedule.Spec{Text: "@yearly"}, "nightly")
+	require.NoError(t, err)
+	began, end := make(chan bool), make(chan bool)
+	ctx, stop := context.WithCancel(t.Context())
+	s.Set(ctx, []serve.Task{{Key: "nightly", Name: "nightly", Schedule: yearly, Run: func(_ context.Context, r *serve.Run) serve.Ended {
+		r.Started(1)
+		began <- true
+		<-end
+		return serve.Ended{}
+	}}})
+	h := serve.Handler(serve.Options{Scheduler: s, Token: "token", Log: slog.New(slog.DiscardHandler), Health: func() serve.Health { return serve.Health{Ready: true} }})
+	ask := func(method, path string) int {
+		w, r := httptest.NewRecorder(), httptest.NewRequest(method, path, nil)
+		r.Header.Set("Authorization", "Bearer token")
+		h.ServeHTTP(w, r)
+		return w.Code
+	}
+	for _, path := range []string{"/", "/jobs/nightly"} {
+		require.Equal(t, http.StatusServiceUnavailable, ask(http.MethodGet, path), "before any run")
+	}
+	require.Equal(t, http.StatusAccepted, ask(http.MethodPost, "/jobs/nightly/run"))
+	require.Equal(t, http.StatusConflict, ask(http.MethodPost, "/jobs/nightly/run"), "asked for, or running")
+	<-began
+	require.Equal(t, http.StatusConflict, ask(http.MethodPost, "/jobs/nightly/run"), "running")
+	require.Equal(t, http.StatusServiceUnavailable, ask(http.MethodGet, "/"), "no run has ended")
+	end <- true
+	require.Eventually(t, func() bool { return ask(http.MethodGet, "/") == http.StatusOK }, 10*time.Second, time.Millisecond)
+	require.Equal(t, http.StatusAccepted, ask(http.MethodPost, "/jobs/nightly/run"))
+	<-began
+	end <- true
+	stop()
+	s.Wait()
 
 	file := filepath.Join(t.TempDir(), "minutes.yml")
 	save(t, file, everyMinute+"history: true\n")

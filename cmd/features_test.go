@@ -466,3 +466,44 @@ func TestFeature23(t *testing.T) {
 	require.Equal(t, "interrupted", r.Actions[0].Status)
 	require.Len(t, r.Actions[0].Outcomes, 3)
 }
+
+// Repositories of a file: the first run registers, the second changes nothing, a setting that
+// differs is reported and only `ensure: update` changes it. (What servers refuse is in
+// TestFeature19Refused.)
+func TestFeature19(t *testing.T) {
+	k := newConsole(t)
+	run := func(code int, ensure, settings string) string {
+		t.Helper()
+		k.c.ForgetCalls()
+		got, out, errs := k.run("run", k.file("repositories: {backups: {type: fs, ensure: "+ensure+", settings: {location: /backup, "+settings+"}}}\n"+
+			"actions: {1: {action: delete_indices, options: {ignore_empty_list: true}, filters: [{filtertype: pattern, kind: prefix, value: nothing}]}}\n"))
+		require.Equal(t, code, got, out+errs)
+		return out
+	}
+	has := func() map[string]string {
+		r, err := k.c.Repository(t.Context(), "backups")
+		require.NoError(t, err)
+		return r.Settings
+	}
+	run(0, "create", "compress: true")
+	require.Len(t, k.c.CallsOf("RegisterRepository"), 1)
+	require.Equal(t, map[string]string{"location": "/backup", "compress": "true"}, has())
+
+	out := run(0, "create", "compress: true")
+	require.Empty(t, k.c.Writes())
+	require.NotContains(t, out, "warning")
+
+	out = run(0, "create", "compress: true, chunk_size: 10mb")
+	require.Empty(t, k.c.Writes())
+	require.Contains(t, out, "chunk_size is not set in the cluster but 10mb in the file")
+	require.Contains(t, out, "ensure: update")
+	require.NotContains(t, has(), "chunk_size")
+
+	run(0, "update", "compress: true, chunk_size: 10mb")
+	require.Len(t, k.c.CallsOf("RegisterRepository"), 1)
+	require.Equal(t, "10mb", has()["chunk_size"])
+
+	run(0, "verify", "compress: true, chunk_size: 10mb")
+	require.Empty(t, k.c.CallsOf("RegisterRepository"))
+	require.NotEmpty(t, k.c.CallsOf("VerifyRepository"))
+}

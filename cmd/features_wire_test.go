@@ -505,3 +505,34 @@ func TestFeature23Starting(t *testing.T) {
 		require.Empty(t, s.indices)
 	})
 }
+
+// A server that refuses a repository: the folder is not in path.repo, or a plugin is missing.
+// Replies of real servers.
+func TestFeature19Refused(t *testing.T) {
+	for reply, want := range map[string]string{
+		"path-repo-empty.es670":   "path.repo is not set: add the folder to path.repo in the configuration of every node, and restart the nodes",
+		"path-repo-empty.os2110":  "path.repo is not set: add the folder to path.repo in the configuration of every node, and restart the nodes",
+		"path-repo-outside.es670": "is not below an entry of path.repo: add it to path.repo on every node and restart the nodes",
+		"no-plugin.es670":         "the plugin repository-s3 is not installed: install it on every node and restart the nodes",
+		"no-plugin.es920":         "the plugin repository-s3 is not installed: install it on every node and restart the nodes",
+	} {
+		body, err := os.ReadFile("../internal/es/testdata/errors/" + reply + ".json")
+		require.NoError(t, err)
+		inBubble(t, func(t *testing.T) {
+			s := newWireStub()
+			s.before = func(r *http.Request) *wireMood {
+				switch {
+				case r.Method == http.MethodGet && r.URL.Path == "/_snapshot/new":
+					return &wireMood{status: 404, body: `{"error":{"type":"repository_missing_exception","reason":"[new] missing"},"status":404}`}
+				case r.Method == http.MethodPut && r.URL.Path == "/_snapshot/new":
+					return &wireMood{status: 500, body: string(body)}
+				}
+				return nil
+			}
+			code, out, errs := wired(t, s, nil, "repositories: {new: {type: s3, settings: {bucket: b}}}\n"+deleteLogs, "run", "-")
+			require.Equal(t, 1, code, out+errs)
+			require.Contains(t, out+errs, want, reply)
+			require.Equal(t, []string{"PUT /_snapshot/new"}, append(s.of("PUT"), s.of("DELETE")...), "nothing else is changed")
+		})
+	}
+}

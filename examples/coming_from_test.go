@@ -2,13 +2,17 @@ package examples
 
 import (
 	"bytes"
+	"context"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -19,6 +23,7 @@ import (
 	"github.com/esnap/esnap/cmd"
 	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/es"
+	"github.com/esnap/esnap/internal/job"
 	"github.com/esnap/esnap/internal/memory"
 	"github.com/esnap/esnap/internal/plan"
 	"github.com/esnap/esnap/internal/settings"
@@ -115,7 +120,7 @@ func TestComingFromIsChecked(t *testing.T) {
 		`esnap snapshot list > file`:                                          "no check",
 		`kubectl get pods`:                                                    "no check",
 		`esnap serve conf.d/ --listne :18080`:                                 "--listne",
-		`esnap serve --schedule @daily --`:                                    "no command after --",
+		`esnap serve --schedule @daily --`:                                    "a command must follow --",
 		`esnap serve nowhere/`:                                                "nowhere",
 	} {
 		require.Contains(t, newReader(t, root).line(line), want, line)
@@ -146,6 +151,9 @@ func newReader(t *testing.T, root string) *reader {
 	} {
 		data, err := os.ReadFile(filepath.Join(root, from))
 		require.NoError(t, err)
+		if strings.HasPrefix(name, "conf.d/") {
+			data = append(data, "\nschedule: '@yearly'\n"...)
+		}
 		require.NoError(t, os.WriteFile(filepath.Join(dir, name), data, 0o600))
 	}
 	t.Chdir(dir)
@@ -247,38 +255,78 @@ func (r *reader) esnap(env map[string]string, args []string) string {
 	return ""
 }
 
-// serve checks the flags and the files of a command that runs until it is stopped.
+// serve starts a command that runs until it is stopped, and ends it as SIGTERM does when its
+// jobs have their times. It listens on a free port, and /etc/esnap is conf.d.
 func (r *reader) serve(args []string) string {
-	n := slices.Index(args, "--")
-	if n >= 0 && n == len(args)-1 {
-		return "serve: no command after --"
+	args = slices.Clone(args)
+	end := slices.Index(args, "--")
+	if end < 0 {
+		end = len(args)
 	}
-	if n < 0 {
-		n = len(args)
-	}
-	for _, a := range args[:n] {
-		if strings.HasSuffix(a, "/") {
-			if _, err := os.Stat(a); err != nil {
-				return err.Error()
-			}
+	for i := range args[:end] {
+		switch {
+		case i > 0 && args[i-1] == "--listen":
+			args[i] = "127.0.0.1:0"
+		case args[i] == "/etc/esnap":
+			args[i] = "conf.d"
 		}
 	}
-	return commandFault(r.t, args[:n])
+	ctx, stop := context.WithCancelCause(r.t.Context())
+	defer stop(nil)
+	log := &scheduled{stop: func() { stop(&job.Signal{Number: syscall.SIGTERM}) }}
+	env := map[string]string{"HOME": r.t.TempDir()}
+	app := &cmd.App{
+		In: strings.NewReader(""), Out: io.Discard, Err: log, Now: time.Now,
+		Env:     func(name string) (string, bool) { value, ok := env[name]; return value, ok },
+		Connect: func(es.Options) (cluster.Cluster, error) { return r.server, nil },
+	}
+	r.server.ForgetCalls()
+	code := cmd.Main(ctx, app, args)
+	text := log.String()
+	switch {
+	case code != 0:
+		return fmt.Sprintf("exit code %d: %s", code, text)
+	case !strings.Contains(text, "job scheduled"):
+		return "it has no job: " + text
+	case r.writes():
+		return "it changes the cluster before its time: " + text
+	}
+	return ""
 }
 
-// example checks a file of the examples: it is an action file without errors, or YAML.
+// scheduled is a log. It stops the program when the first job has its time.
+type scheduled struct {
+	mu   sync.Mutex
+	text strings.Builder
+	stop func()
+}
+
+func (s *scheduled) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if bytes.Contains(p, []byte("job scheduled")) {
+		s.stop()
+	}
+	return s.text.Write(p)
+}
+
+func (s *scheduled) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.String()
+}
+
+// example checks a file of the examples: esnap validate finds no error in it, or it is YAML.
 func (r *reader) example(name string) string {
 	data, err := os.ReadFile(name)
 	if err != nil {
 		return err.Error()
 	}
 	if strings.HasSuffix(name, ".yml") {
-		_, err = plan.Parse(name, data, plan.Options{Env: unset})
-	} else {
-		var object map[string]any
-		err = yaml.Unmarshal(data, &object)
+		return r.esnap(map[string]string{}, []string{"validate", name})
 	}
-	if err != nil {
+	var object map[string]any
+	if err := yaml.Unmarshal(data, &object); err != nil {
 		return err.Error()
 	}
 	return ""

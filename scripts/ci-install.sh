@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what the tests need and the machine has not got: a JDK 17 and Maven, which fetch and run the search servers,
-# and unzip. `ci-install.sh race` instead installs a C compiler, which the race detector needs. Running it again changes
-# nothing. For Debian, as root.
+# and unzip. `ci-install.sh race` instead installs a C compiler, which the race detector needs; `ci-install.sh promtool`
+# promtool, which evaluates alert rules. Running it again changes nothing. For Debian, as root.
 set -eu
 
 # jdk OLDEST [NEWEST]: prints the home of a JDK whose major version lies between the two.
@@ -30,6 +30,20 @@ if [ "${1:-}" = race ]; then
 	works || install gcc libc6-dev
 	works || { echo "${CC:-gcc} does not build a C program, which the race detector needs" >&2; exit 1; }
 	echo "C compiler: $(command -v "${CC:-gcc}")"
+	exit
+fi
+
+if [ "${1:-}" = promtool ]; then
+	# Out of the package: installed, it would start a Prometheus.
+	if ! command -v promtool >/dev/null; then
+		work=$(mktemp -d)
+		trap 'rm -rf "$work"' EXIT
+		apt-get update -q
+		(cd "$work" && apt-get -o APT::Sandbox::User=root download -q prometheus)
+		dpkg-deb -x "$work"/prometheus_*.deb "$work/x"
+		cp "$work/x/usr/bin/promtool" /usr/local/bin/
+	fi
+	echo "promtool: $(command -v promtool)"
 	exit
 fi
 

@@ -31,6 +31,10 @@ for image in "$tag" "$tag-shell"; do
   esac
 done
 
+size=$(docker image inspect -f '{{.Size}}' "$tag")
+echo "== $tag has $size bytes"
+[ "$size" -lt 17000000 ] || fail "$tag is larger than 17 MB"
+
 echo "== what is in $tag"
 container=$(docker create "$tag")
 docker export "$container" | tar -tvf - | awk '{ print substr($0, index($0, $6)) }' | LC_ALL=C sort >"$work/all"

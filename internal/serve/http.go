@@ -54,7 +54,7 @@ type Options struct {
 	Health    func() Health
 	// Metrics writes the metrics in the text form of Prometheus.
 	Metrics func(io.Writer) error
-	// Username and Password, if given, are asked for by all but /healthz and /readyz.
+	// Username and Password, if given, are asked for by all GET routes but /healthz and /readyz.
 	Username, Password string
 	// Token, if given, lets a client start a run.
 	Token string

@@ -418,7 +418,7 @@ func TestHostile(t *testing.T) {
 	defer secure.Close()
 	secure.Config.ErrorLog = nil
 	closed := raw(func(c net.Conn) { _, _ = c.Read(make([]byte, 9999)) })
-	var refused atomic.Int32 // the three outputs ask at the same time
+	var refused atomic.Int32 // the outputs ask at the same time
 	for name, c := range map[string]struct{ url, want string }{
 		"hangs":       {handled(func(http.ResponseWriter, *http.Request) { <-release }), "no answer in time"},
 		"hangs early": {raw(func(net.Conn) { <-release }), "no answer in time"},
@@ -458,12 +458,15 @@ func TestHostile(t *testing.T) {
 			of := hook(w)
 			of.Notify.Ping = &notice.Ping{Endpoint: notice.Endpoint{URLFile: put(t, url)}}
 			of.Metrics.Pushgateway = &notice.Pushgateway{Endpoint: notice.Endpoint{URL: url}, Username: "u", PasswordFile: put(t, geheim)}
+			for _, preset := range readReplies {
+				of.Notify.Webhooks = append(of.Notify.Webhooks, chat(t, preset, url))
+			}
 			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 			defer cancel()
 			begin := time.Now()
 			failed := teller(of).End(ctx, broken())
 			require.Less(t, time.Since(begin), 4*time.Second)
-			require.Len(t, failed, 3)
+			require.Len(t, failed, 3+len(readReplies))
 			for _, f := range failed {
 				require.Contains(t, f, shown)
 				require.Contains(t, f, c.want)
@@ -471,11 +474,114 @@ func TestHostile(t *testing.T) {
 			}
 		})
 	}
-	require.EqualValues(t, 3, refused.Load(), "what is refused is not sent again")
+	require.EqualValues(t, 3+len(readReplies), refused.Load(), "what is refused is not sent again")
 	big := handled(func(w http.ResponseWriter, _ *http.Request) { endless(w, strings.Repeat("x", 1<<16)) })
 	w := *notice.NewWebhook()
 	w.URL = big
 	require.Empty(t, teller(hook(w)).End(t.Context(), broken()), "a reply without an end is an answer")
+
+	// The reply of some chats is read: 200 does not mean that the message was accepted.
+	for name, c := range map[string]struct {
+		answer http.HandlerFunc
+		want   string
+	}{
+		"no end": {func(w http.ResponseWriter, _ *http.Request) { endless(w, strings.Repeat("x", 1<<16)) }, "did not accept the message"},
+		"an endless 0": {func(w http.ResponseWriter, _ *http.Request) {
+			endless(w, `{"errcode":0,"code":0,"x":"`+strings.Repeat("x", 1<<16))
+		}, "did not accept the message"},
+		"deep":    {func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, strings.Repeat("[", 60_000)) }, "did not accept the message"},
+		"nothing": {func(http.ResponseWriter, *http.Request) {}, "did not accept the message"},
+		"another type": {func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = io.WriteString(w, `{"errcode":"`+geheim+`","code":[0]}`)
+		}, "did not accept the message"},
+		"a page": {func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, "<html>"+r.URL.String()) }, "did not accept the message"},
+		"its own error": {func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = io.WriteString(w, `{"errcode":300001,"code":300001,"errmsg":"`+geheim+`"}`)
+		}, "(code 300001)"},
+		"half a reply": {func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = io.WriteString(w, `{"errcode":`)
+			_ = http.NewResponseController(w).Flush()
+			<-release
+		}, "no answer in time"},
+	} {
+		t.Run("reply: "+name, func(t *testing.T) {
+			url := handled(c.answer)
+			var of notice.Config
+			for _, preset := range readReplies {
+				of.Notify.Webhooks = append(of.Notify.Webhooks, chat(t, preset, url+"/"+geheim))
+			}
+			begin := time.Now()
+			failed := teller(of).End(t.Context(), broken())
+			require.Less(t, time.Since(begin), 4*time.Second)
+			require.Len(t, failed, len(readReplies))
+			for _, f := range failed {
+				require.Contains(t, f, c.want)
+				require.NotContains(t, f, geheim)
+				require.Less(t, len(f), 600)
+			}
+		})
+	}
+}
+
+// readReplies are the presets whose reply is read.
+var readReplies = []string{"dingtalk", "wecom", "feishu"}
+
+func chat(t *testing.T, preset, url string) notice.Webhook {
+	t.Helper()
+	w := *notice.NewWebhook()
+	w.URL, w.Preset = url, preset
+	if preset != "wecom" {
+		w.SecretFile = put(t, geheim)
+	}
+	return w
+}
+
+// TestHostileStatsd: nobody listens, or nobody reads. Over UDP that may go unnoticed.
+func TestHostileStatsd(t *testing.T) {
+	packets, err := net.ListenPacket("udp", "127.0.0.1:0")
+	require.NoError(t, err)
+	closed := packets.LocalAddr().String()
+	require.NoError(t, packets.Close())
+	dir, err := os.MkdirTemp("", "s") // the path of a socket is short
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	full, err := net.ListenPacket("unixgram", filepath.Join(dir, "full"))
+	require.NoError(t, err)
+	defer func() { _ = full.Close() }()
+	fill, err := net.Dial("unixgram", filepath.Join(dir, "full"))
+	require.NoError(t, err)
+	defer func() { _ = fill.Close() }()
+	for err == nil {
+		require.NoError(t, fill.SetWriteDeadline(time.Now().Add(50*time.Millisecond)))
+		_, err = fill.Write(make([]byte, 1000))
+	}
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "file"), nil, 0o600))
+	for name, c := range map[string]struct {
+		address, want string
+		quiet         bool // UDP: nothing may come back
+	}{
+		"dead host":    {"192.0.2.1:8125", "cannot connect", true},
+		"closed port":  {closed, "connection refused", true},
+		"unknown host": {"statsd.invalid:8125", "", false},
+		"no socket":    {"unix://" + filepath.Join(dir, "none"), "no such file", false},
+		"not a socket": {"unix://" + filepath.Join(dir, "file"), "connection refused", false},
+		"nobody reads": {"unix://" + filepath.Join(dir, "full"), "no answer in time", false},
+		"a wrong port": {"127.0.0.1:99999999", "", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+			defer cancel()
+			begin := time.Now()
+			failed := teller(notice.Config{Metrics: notice.Metrics{Statsd: &notice.Statsd{Address: c.address, Prefix: "esnap"}}}).End(ctx, broken())
+			require.Less(t, time.Since(begin), 4*time.Second)
+			if c.quiet && len(failed) == 0 {
+				return
+			}
+			require.Len(t, failed, 1)
+			require.Contains(t, failed[0], "metrics: statsd: "+c.address+": ")
+			require.Contains(t, failed[0], c.want)
+		})
+	}
 }
 
 func endless(w io.Writer, text string) {
