@@ -45,7 +45,7 @@ func (p *faultProxy) overTLS(x *exchange, prepare func(*rawConn)) {
 	if err != nil {
 		return
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	secure, ok := conn.(*tls.Conn)
 	if !ok {
 		return
