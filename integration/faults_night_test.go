@@ -35,10 +35,11 @@ actions:
     options: {repository: PREFIXbackup, ignore_empty_list: true}
     filters:
       - {filtertype: pattern, kind: prefix, value: snapshot-}
+      - {filtertype: retain, cover: 45d}
       - {filtertype: age, source: name, direction: older, timestring: '%Y%m%d%H%M%S', unit: days, unit_count: 45}
   3:
     action: delete_indices
-    options: {ignore_empty_list: true}
+    options: {ignore_empty_list: true, require_snapshot: {repositories: [PREFIXbackup]}}
     filters:
       - {filtertype: pattern, kind: regex, value: '^PREFIXks-logstash-log-\d{4}\.\d{2}\.\d{2}$'}
       - {filtertype: age, source: name, direction: older, timestring: '%Y.%m.%d', unit: days, unit_count: 7}
@@ -213,8 +214,8 @@ func (n *nightRun) world() world {
 	return world{n.uuids(n.prefix, "restored-"+n.prefix), n.look()}
 }
 
-// safe lists what was lost that may not be: snapshots within the rule, indices that the
-// file does not delete, and indices without a good copy.
+// safe lists what was lost that may not be: snapshots within the rule, the last good copy
+// of an index, indices that the file does not delete, and indices without a good copy.
 func (n *nightRun) safe(w world) (wrong []string) {
 	say := func(format string, args ...any) { wrong = append(wrong, fmt.Sprintf(format, args...)) }
 	expired := []string{dated(n.env, 50), dated(n.env, 47)}
@@ -223,6 +224,13 @@ func (n *nightRun) safe(w world) (wrong []string) {
 			say("the snapshot %s was deleted against the rule", name)
 		} else if there && !s.good() {
 			say("the snapshot %s was good and is %s", name, s.State)
+		}
+	}
+	for name, s := range n.saved {
+		for _, index := range s.Indices {
+			if s.good() && !w.holds(index) {
+				say("the index %s was in the good snapshot %s and is in none now", index, name)
+			}
 		}
 	}
 	due := n.due()

@@ -185,6 +185,12 @@ type recorded struct {
 
 func newFaultProxy(t testing.TB, target string, schedule []fault) *faultProxy {
 	t.Helper()
+	return startFaultProxy(t, target, schedule, httptest.NewServer)
+}
+
+// startFaultProxy is a proxy on a server that start starts.
+func startFaultProxy(t testing.TB, target string, schedule []fault, start func(http.Handler) *httptest.Server) *faultProxy {
+	t.Helper()
 	u, err := url.Parse(target)
 	require.NoError(t, err)
 	transport := &http.Transport{MaxIdleConnsPerHost: 16}
@@ -195,7 +201,7 @@ func newFaultProxy(t testing.TB, target string, schedule []fault) *faultProxy {
 	p.normal.Transport = transport
 	p.normal.ModifyResponse = p.record
 	p.normal.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) }
-	p.Server = httptest.NewServer(p)
+	p.Server = start(p)
 	t.Cleanup(func() {
 		p.CloseClientConnections()
 		p.Close()
@@ -223,7 +229,7 @@ func (p *faultProxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		p.before(x)
 	}
 	what := p.pick(r)
-	for _, kinds := range []map[string]func(*faultProxy, *exchange){bytesFaults, replyFaults, killFaults} {
+	for _, kinds := range []map[string]func(*faultProxy, *exchange){bytesFaults, replyFaults, killFaults, tlsFaults} {
 		if f := kinds[what]; f != nil {
 			f(p, x)
 			return

@@ -12,9 +12,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/lock"
 	"github.com/esnap/esnap/internal/testserver"
 )
 
@@ -106,11 +109,13 @@ var duties = map[string][]string{
 		"check --max-age 26h --repository backup", "simulate --like-cluster --nights 30 FILE", "restore logs-OLD -n --rename-prefix restored-",
 		"index delete logs-OLD -n", "drill -n --repository backup", "purge logs-OLD -n",
 	},
-	"esnap-night":      {"run FILE", "history", "lock list", "snapshot create backup logs-* --name by-hand", "snapshot delete backup by-hand --guards off --yes"},
-	"esnap-repository": {"repository list", "repository register other fs location=OTHER", "repository verify other", "repository unregister other --yes"},
-	"esnap-restore":    {"restore logs-OLD --rename-prefix restored- --yes", "restore logs-OLD --rename-prefix restored- --on-conflict overwrite --force --yes", "mark restored-logs-OLD --keep-for 30d", "mark restored-logs-OLD --remove", "index delete restored-logs-OLD --yes"},
-	"esnap-drill":      {"drill --repository backup"},
-	"esnap-purge":      {"purge logs-OLD --confirm logs-OLD --record RECORD"},
+	"esnap-night": {"run FILE", "history", "lock list", "snapshot create backup logs-* --name by-hand", "snapshot delete backup by-hand --guards off --yes",
+		"check FILE --verify --state STATE", "lock release left --yes"},
+	"esnap-repository": {"repository list", "repository register other fs location=OTHER", "repository verify other", "repository cleanup other --yes", "repository unregister other --yes"},
+	"esnap-restore": {"restore logs-OLD --rename-prefix restored- --yes", "restore logs-OLD --rename-prefix restored- --on-conflict overwrite --force --yes", "mark restored-logs-OLD --keep-for 30d", "mark restored-logs-OLD --remove", "index delete restored-logs-OLD --yes",
+		"restore logs-OLD --rename-prefix restored- --rollback --yes"},
+	"esnap-drill": {"drill --repository backup"},
+	"esnap-purge": {"purge logs-OLD --confirm logs-OLD --record RECORD"},
 }
 
 // secured prepares a server with security for one round of commands.
@@ -134,6 +139,10 @@ func (e *env) secured() {
 	e.take("backup", "expired", "logs-"+e.day(5))
 	e.take("backup", "first", "logs-*")
 	e.try("DELETE", "/_snapshot/other", nil)
+	then := time.Now().UTC().Add(-time.Hour)
+	_, err := e.direct().PutDocument(e.Context(), cluster.PutDocument{Index: cluster.LockIndex, ID: "left", Time: then, Body: lock.Held{
+		Owner: lock.Owner{Run: "dead", Host: "h", PID: 1}, Acquired: then, Renewed: then, Expires: then.Add(time.Minute)}})
+	require.NoError(e, err)
 	writeFile(e, filepath.Join(e.dir, "night.yml"), nightFile)
 	writeFile(e, filepath.Join(e.dir, "sizes.yml"), sizesFile)
 }
@@ -174,12 +183,15 @@ func TestLeastPrivilege(t *testing.T) {
 					defined[user], lacking[name][missing] = inOneLine(t, r), user
 				}
 			}
-			server, err := testserver.Start(t.Context(), testserver.Options{Flavour: f, Security: true, Roles: defined})
+			defined["only-monitor"] = `{"cluster":["monitor"]}`
+			server, err := testserver.Start(t.Context(), testserver.Options{Flavour: f, Security: true, Roles: defined,
+				Users: map[string][]string{"built-in": {"snapshot_user"}, "with-monitor": {"snapshot_user", "only-monitor"}}})
 			require.NoError(t, err)
 			t.Cleanup(func() { require.NoError(t, server.Stop()) })
 			e := newBareEnv(t, f, server)
 			e.template("logs-*", "restored-*")
 			e.register("backup", e.location("backup"), nil)
+			e.snapshotUser()
 			for _, name := range slices.Sorted(maps.Keys(roles)) {
 				codes, output := e.as(name, name)
 				require.NotContains(t, output, "unauthorized", name)
@@ -199,6 +211,69 @@ func TestLeastPrivilege(t *testing.T) {
 			}
 		})
 	}
+}
+
+// builtIn are what the built-in role snapshot_user is enough for, with monitor.
+var builtIn = []string{
+	"status", "index list", "index show logs-OLD", "snapshot list", "snapshot list --holding logs-OLD", "snapshot show backup first",
+	"repository list", "repository show backup", "restore logs-OLD -n --rename-prefix restored-", "index delete logs-OLD -n",
+	"run FILE",
+}
+
+// notBuiltIn are what it is not enough for, and the privilege that the message names.
+var notBuiltIn = map[string]string{
+	"snapshot delete backup first --guards off --yes":   "cluster:admin/snapshot/delete",
+	"snapshot create backup logs-* --name by-hand":      "cluster:admin/repository/verify",
+	"repository verify backup":                          "cluster:admin/repository/verify",
+	"repository register other fs location=OTHER":       "cluster:admin/repository/put",
+	"repository unregister backup --yes":                "cluster:admin/repository/delete",
+	"index delete logs-OLD --yes":                       "delete_index",
+	"restore logs-OLD --rename-prefix restored- --yes":  "cluster:admin/",
+	"mark logs-OLD --keep-for 30d":                      "manage",
+	"drill --repository backup":                         "cluster:admin/snapshot/restore",
+	"purge logs-OLD --confirm logs-OLD --record RECORD": "cluster:admin/snapshot/delete",
+}
+
+// snapshotUser runs commands as a user with the built-in role snapshot_user, alone and with
+// a role that has monitor.
+func (e *env) snapshotUser() {
+	e.Helper()
+	e.secured()
+	file := e.write("built-in.yml", `
+actions:
+  1:
+    action: snapshot
+    options: {repository: backup, name: 'built-in-%Y%m%d%H%M%S', skip_repo_fs_check: true}
+    filters: [{filtertype: pattern, kind: prefix, value: logs-}]
+`)
+	admin := e.vars
+	e.vars = maps.Clone(admin)
+	defer func() { e.vars = admin }()
+	e.vars["ESNAP_PASSWORD"] = testserver.RolePassword
+	filled := strings.NewReplacer("OLD", e.day(5), "FILE", file, "OTHER", e.location("other"), "RECORD", filepath.Join(e.TempDir(), "record.json"))
+	for _, line := range builtIn {
+		args := strings.Fields(filled.Replace(line))
+		e.vars["ESNAP_USERNAME"] = "built-in"
+		code, out, errs := e.esnap(args...)
+		if !strings.HasPrefix(line, "snapshot ") && !strings.HasPrefix(line, "repository ") {
+			require.NotZero(e, code, "without monitor: esnap %s\n%s", line, out+errs)
+		}
+		if code != 0 {
+			require.Contains(e, out+errs, "monitor", line)
+		}
+		e.Logf("snapshot_user without monitor: esnap %s: %d", line, code)
+		e.vars["ESNAP_USERNAME"] = "with-monitor"
+		code, out, errs = e.esnap(args...)
+		require.Zero(e, code, "esnap %s\n%s", line, out+errs)
+	}
+	for line, missing := range notBuiltIn {
+		code, out, errs := e.esnap(strings.Fields(filled.Replace(line))...)
+		require.NotZero(e, code, "esnap %s\n%s", line, out+errs)
+		require.Contains(e, out+errs, "unauthorized", line)
+		require.Contains(e, out+errs, missing, line)
+	}
+	require.Contains(e, e.indices("logs-"), "logs-"+e.day(5))
+	require.Contains(e, e.snapshots("backup"), "first")
 }
 
 // inOneLine is a value as compact JSON.

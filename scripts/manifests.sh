@@ -24,7 +24,7 @@ refuses() {
 
 both=(claim.yaml configmap.yaml ../testdata/kubesphere/statefulsets.yaml+path-repo-patch.yaml)
 old=(kubernetes-1.15-1.20/{*job,serve}.yaml kubernetes-1.15-1.20/*/*.yaml "${both[@]}")
-base=(cronjob.yaml check-cronjob.yaml serve.yaml job.yaml restore-job.yaml audit-cluster/*.yaml ../testdata/kubesphere/statefulsets.yaml+../s3/keystore-patch.yaml "${both[@]}")
+base=(cronjob.yaml check-cronjob.yaml drill-cronjob.yaml serve.yaml job.yaml restore-job.yaml audit-cluster/*.yaml ../testdata/kubesphere/statefulsets.yaml+../s3/keystore-patch.yaml "${both[@]}")
 patch=cronjob.yaml+cronjob-1.27-patch.yaml
 
 for version in v1.15 v1.18; do accepts $version "${old[@]}"; done

@@ -100,14 +100,36 @@ var raced bool
 // program runs esnap in a process of its own, and returns its greatest memory in MB.
 func program(t *testing.T, url string, args ...string) (out string, peak float64) {
 	t.Helper()
-	self, err := os.Executable()
-	require.NoError(t, err)
-	c := exec.CommandContext(t.Context(), self, args...)
-	c.Env = []string{"RUN_AS_PROGRAM=1", "ESNAP_URL=" + url, "HOME=" + t.TempDir(), "ESNAP_LOG_LEVEL=error", "PATH=" + os.Getenv("PATH")}
+	c := command(t, url, args...)
 	var stdout, stderr bytes.Buffer
 	c.Stdout, c.Stderr = &stdout, &stderr
 	require.NoError(t, c.Run(), stderr.String())
 	return stdout.String(), float64(c.ProcessState.SysUsage().(*syscall.Rusage).Maxrss) * 1024 / 1e6
+}
+
+// command is esnap as a process of its own.
+func command(t testing.TB, url string, args ...string) *exec.Cmd {
+	t.Helper()
+	self, err := os.Executable()
+	require.NoError(t, err)
+	c := exec.CommandContext(t.Context(), self, args...)
+	c.Env = []string{"RUN_AS_PROGRAM=1", "ESNAP_URL=" + url, "HOME=" + t.TempDir(), "ESNAP_LOG_LEVEL=error", "PATH=" + os.Getenv("PATH")}
+	return c
+}
+
+// hundredActions is a file with 100 deletions by name and age.
+func hundredActions(t testing.TB) string {
+	t.Helper()
+	var file strings.Builder
+	file.WriteString("actions:\n")
+	for n := range 100 {
+		fmt.Fprintf(&file, "  %d:\n    action: delete_indices\n    options: {ignore_empty_list: true}\n    filters:\n", n+1)
+		fmt.Fprintf(&file, "    - {filtertype: pattern, kind: prefix, value: 'logs-20%02d'}\n", n)
+		file.WriteString("    - {filtertype: age, source: name, timestring: '%Y.%m.%d', direction: older, unit: days, unit_count: 7}\n")
+	}
+	name := filepath.Join(t.TempDir(), "action.yml")
+	require.NoError(t, os.WriteFile(name, []byte(file.String()), 0o600))
+	return name
 }
 
 // 5,000 snapshots of 300 indices each are listed within 100 MB and with one request: the
@@ -129,19 +151,57 @@ func TestFeature14(t *testing.T) {
 		}
 	}
 
-	var file strings.Builder
-	file.WriteString("actions:\n")
-	for n := range 100 {
-		fmt.Fprintf(&file, "  %d:\n    action: delete_indices\n    options: {ignore_empty_list: true}\n    filters:\n", n+1)
-		fmt.Fprintf(&file, "    - {filtertype: pattern, kind: prefix, value: 'logs-20%02d'}\n", n)
-		file.WriteString("    - {filtertype: age, source: name, timestring: '%Y.%m.%d', direction: older, unit: days, unit_count: 7}\n")
-	}
-	name := filepath.Join(t.TempDir(), "action.yml")
-	require.NoError(t, os.WriteFile(name, []byte(file.String()), 0o600))
+	name := hundredActions(t)
 	out, _ := program(t, server.URL, "run", "-n", "-o", "json", name)
 	var report struct{ Actions []struct{ Listed int } }
 	require.NoError(t, json.Unmarshal([]byte(out), &report))
 	require.Len(t, report.Actions, 100)
 	require.Equal(t, 3000, report.Actions[0].Listed)
 	require.Equal(t, 1, b.count("GET /_cluster/state/metadata"))
+}
+
+// BenchmarkHundredActions is a dry run of 100 actions over 10,000 and 20,000 indices, each in
+// a process of its own. The ratios are of processor time and memory, without what the
+// process itself needs. Of several runs the best one counts: other programs only add.
+func BenchmarkHundredActions(b *testing.B) {
+	name := hundredActions(b)
+	sizes := []int{10, 10_000, 20_000}
+	seconds, mb := [3]float64{1e9, 1e9, 1e9}, [3]float64{1e9, 1e9, 1e9}
+	for b.Loop() {
+		for i, n := range sizes {
+			server := httptest.NewServer(&big{indices: n})
+			cpu, peak := watched(b, server.URL, "run", "-n", name)
+			server.Close()
+			seconds[i], mb[i] = min(seconds[i], cpu), min(mb[i], peak)
+		}
+	}
+	b.ReportMetric(seconds[2], "cpu-s")
+	b.ReportMetric(mb[2], "MB-peak")
+	b.ReportMetric((seconds[2]-seconds[0])/(seconds[1]-seconds[0]), "cpu-ratio")
+	b.ReportMetric((mb[2]-mb[0])/(mb[1]-mb[0]), "memory-ratio")
+}
+
+// watched runs esnap, and returns its processor time in seconds and its memory in MB as it
+// sees it itself: what the kernel says of a process that has ended includes the memory of
+// the one that started it.
+func watched(b *testing.B, url string, args ...string) (cpu, peak float64) {
+	c := command(b, url, args...)
+	require.NoError(b, c.Start())
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		for {
+			status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", c.Process.Pid))
+			_, line, found := strings.Cut(string(status), "VmHWM:")
+			var kb float64
+			if _, serr := fmt.Sscan(line, &kb); err != nil || !found || serr != nil {
+				return
+			}
+			peak = kb * 1024 / 1e6
+			time.Sleep(2 * time.Millisecond)
+		}
+	}()
+	require.NoError(b, c.Wait())
+	<-over
+	return (c.ProcessState.UserTime() + c.ProcessState.SystemTime()).Seconds(), peak
 }

@@ -95,7 +95,17 @@ func (a assumed) Indices(ctx context.Context) ([]*Index, error) {
 // IndicesNamed is read from the assumed listing: nothing changes under a dry run.
 func (a assumed) IndicesNamed(ctx context.Context, names []string) ([]*Index, error) {
 	list, err := a.Indices(ctx)
-	return slices.DeleteFunc(slices.Clone(list), func(i *Index) bool { return !slices.Contains(names, i.Name) }), err
+	wanted := make(map[string]bool, len(names))
+	for _, n := range names {
+		wanted[n] = true
+	}
+	var found []*Index
+	for _, i := range list {
+		if wanted[i.Name] {
+			found = append(found, i)
+		}
+	}
+	return found, err
 }
 
 func (a assumed) Health(ctx context.Context, names []string) (map[string]IndexHealth, error) {

@@ -124,6 +124,10 @@ var (
 	anchorForm = []string{"2006-01-02T15:04:05Z07:00", "2006-01-02T15:04:05", "2006-01-02T15:04", "2006-01-02", "2006-01", "2006", "2006.01.02"}
 )
 
+// farthest is the most of each unit that a date can move. A duration does not reach further
+// than 292 years, and would wrap around.
+var farthest = map[string]int{"y": 250, "M": 3000, "w": 13_000, "d": 91_000, "h": 2_200_000, "H": 2_200_000, "m": 131_000_000, "s": 2_000_000_000}
+
 func evaluateMath(expr string, now time.Time) (time.Time, error) {
 	t, rest := now, expr
 	if r, ok := strings.CutPrefix(expr, "now"); ok {
@@ -155,7 +159,10 @@ func evaluateMath(expr string, now time.Time) (time.Time, error) {
 		} else {
 			n := 1
 			if m[2] != "" {
-				n, _ = strconv.Atoi(m[2])
+				var err error
+				if n, err = strconv.Atoi(m[2]); err != nil || n > farthest[m[3]] {
+					return t, fmt.Errorf("%s is out of range", m[0])
+				}
 			}
 			if m[1] == "-" {
 				n = -n

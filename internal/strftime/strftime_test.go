@@ -131,6 +131,10 @@ func TestResolveDateMath(t *testing.T) {
 		"<a{now{yyyy}{MM}}>":                       "error",
 		"<a{now{{yyyy}}}>":                         "error",
 		"<a{now{}}>":                               "error",
+		"<a{now-250y{yyyy}}>":                      "a1776",
+		"<a{now-2200000h{yyyy}}>":                  "a1775",
+		"<a{now-3000000h{yyyy}}>":                  "error", // would wrap around
+		"<a{now+99999999999999999999d}>":           "error",
 	} {
 		got, err := Resolve(in, now)
 		if want == "error" {
@@ -154,6 +158,27 @@ func FuzzLayout(f *testing.F) {
 		found, ok, err := l.Find(name, time.UTC)
 		if ok && err == nil && name[found.Start:found.End] != found.Text {
 			t.Fatalf("%q in %q: %d-%d is not %q", timestring, name, found.Start, found.End, found.Text)
+		}
+	})
+}
+
+// FuzzResolve: a name becomes the same name each time, or an error; a year has four digits.
+func FuzzResolve(f *testing.F) {
+	for _, name := range []string{
+		"<logs-{now/d}>", "<logs-{now/M{yyyy.MM}}>", "<logs-{now{yyyy.MM.dd|+02:00}}>", "<a{2026-01-31||+1M{yyyy-MM-dd}}>", "<a{now-99999999999999999999y}>",
+		"<a{now+9223372036854775807s}>", "<a{now{''|Asia/Tokyo}}>", `<a\{b\}-{now/d-1w}>`, "s-%Y.%m.%d%", "<", "<>",
+	} {
+		f.Add(name, int64(1795303800))
+	}
+	f.Fuzz(func(t *testing.T, name string, seconds int64) {
+		now := time.Unix(seconds%(1<<36), 0).UTC()
+		got, err := Resolve(name, now)
+		again, err2 := Resolve(name, now)
+		if got != again || (err == nil) != (err2 == nil) {
+			t.Fatalf("%q: %q, then %q", name, got, again)
+		}
+		if err != nil && got != "" {
+			t.Fatalf("%q: %q beside the error %v", name, got, err)
 		}
 	})
 }

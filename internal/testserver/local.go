@@ -300,15 +300,25 @@ func (l *local) config(n *node) map[string][]byte {
 		files["node.pem"] = l.certificates.certificate
 		files["node.key"] = l.certificates.key
 		users := fmt.Appendf(nil, "%s:%s\n", username, hashOf(password))
-		members := fmt.Appendf(nil, "superuser:%s\n", username)
+		members := map[string][]string{"superuser": {username}} // by role
 		var roles []byte
 		hash := hashOf(RolePassword)
 		for _, name := range slices.Sorted(maps.Keys(l.Roles)) {
 			users = fmt.Appendf(users, "%s:%s\n", name, hash)
-			members = fmt.Appendf(members, "%s:%s\n", name, name)
+			members[name] = append(members[name], name)
 			roles = fmt.Appendf(roles, "%s: %s\n", name, l.Roles[name])
 		}
-		files["users"], files["users_roles"], files["roles.yml"] = users, members, roles
+		for _, name := range slices.Sorted(maps.Keys(l.Users)) {
+			users = fmt.Appendf(users, "%s:%s\n", name, hash)
+			for _, role := range l.Users[name] {
+				members[role] = append(members[role], name)
+			}
+		}
+		var usersRoles []byte
+		for _, role := range slices.Sorted(maps.Keys(members)) {
+			usersRoles = fmt.Appendf(usersRoles, "%s:%s\n", role, strings.Join(members[role], ","))
+		}
+		files["users"], files["users_roles"], files["roles.yml"] = users, usersRoles, roles
 	}
 	return files
 }

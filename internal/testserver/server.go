@@ -82,6 +82,9 @@ type Options struct {
 	// files.
 	Roles map[string]string
 
+	// Users are more users with the password RolePassword: the roles of each, which may be built in.
+	Users map[string][]string
+
 	// TLS asks for https with a certificate signed by Server.CAFile. It includes Security.
 	TLS bool
 
