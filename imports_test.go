@@ -58,7 +58,7 @@ var mayImport = func() map[string][]string {
 		term                                   = "internal/terminal"
 		guard, restore, plan, run              = "internal/guard", "internal/restore", "internal/plan", "internal/run"
 		rename, job, flavour                   = "internal/rename", "internal/job", "internal/flavour"
-		near, lock, history                    = "internal/near", "internal/lock", "internal/history"
+		near, lock, history, bounded           = "internal/near", "internal/lock", "internal/history", "internal/bounded"
 		notice, tell                           = "internal/notice", "internal/tell"
 		report, connect, conf                  = "internal/report", "internal/connect", "internal/settings"
 		schedule, command                      = "internal/schedule", "internal/command"
@@ -79,27 +79,28 @@ var mayImport = func() map[string][]string {
 		strftime:               {pyregex},
 		"internal/coverage":    {cluster, dates},
 		lock:                   {clock, cluster},
+		bounded:                {},
 		history:                {cluster, dates, strftime},
 		"filters":              {cluster, series, "internal/coverage", strftime, pyregex},
 		guard:                  {cluster, dates, series, "internal/coverage"},
 		restore:                {near, cluster, dates, series, rename},
 		"repository":           {near, cluster},
-		"internal/es":          {cluster},
+		"internal/es":          {bounded, cluster},
 		"actions":              {near, clock, cluster, dates, series, "internal/coverage", "repository", rename, restore, strftime},
 		schedule:               {strictyaml},
 		command:                {clock},
 		plan:                   append([]string{flavour, notice, schedule}, planned...),
 		run:                    append([]string{plan, restore, clock}, planned...),
 		"internal/drill":       {clock, cluster, dates, series, "internal/coverage", rename},
-		"internal/check":       append([]string{plan, run, "internal/drill", "internal/lock"}, planned...),
+		"internal/check":       append([]string{bounded, plan, run, "internal/drill", "internal/lock"}, planned...),
 		"internal/simulate":    append([]string{plan, run, "internal/memory"}, planned...),
 		"internal/report":      {cluster, series, "repository", run, term},
 		notice:                 {strictyaml, near},
-		"internal/settings":    {strictyaml, flavour, notice},
+		"internal/settings":    {bounded, strictyaml, flavour, notice},
 		"internal/fromenv":     {near, strftime, strictyaml},
 		"internal/connect":     {cluster, near, "internal/settings", "internal/es", "internal/fromenv"},
-		tell:                   {notice, report, run, cluster, term},
-		job:                    {clock, plan, run, flavour, guard, report, conf, connect, command, lock, history, notice, tell, strictyaml, cluster, term},
+		tell:                   {bounded, notice, report, run, cluster, term},
+		job:                    {bounded, clock, plan, run, flavour, guard, report, conf, connect, command, lock, history, notice, tell, strictyaml, cluster, term},
 		"internal/serve":       {command, schedule, "internal/check"},
 		"internal/curator":     append([]string{plan, run, job, clock, flavour, "internal/report", "internal/settings", "internal/es", "internal/connect", term}, planned...),
 		"internal/clustertest": {cluster, rename},

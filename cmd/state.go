@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 
+	"github.com/esnap/esnap/internal/bounded"
 	"github.com/esnap/esnap/internal/check"
 	"github.com/esnap/esnap/internal/drill"
 )
@@ -47,7 +48,7 @@ func readState(file string) (state stateFile, err error) {
 		return state, nil
 	}
 	state.given = true
-	data, err := os.ReadFile(file)
+	data, err := bounded.ReadFile(file, bounded.Record)
 	if errors.Is(err, fs.ErrNotExist) {
 		return state, nil
 	}

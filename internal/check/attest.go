@@ -17,6 +17,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/esnap/esnap/internal/bounded"
 	"github.com/esnap/esnap/internal/drill"
 )
 
@@ -114,11 +115,11 @@ func (r *Report) drilled(index string) bool {
 // keep copies an attestation beside the place where the next one will be. The original
 // remains until then: if esnap is killed in between, the chain goes on.
 func keep(file, copied string) error {
-	data, err := os.ReadFile(file)
+	data, err := bounded.ReadFile(file, bounded.Record)
 	if err != nil {
 		return err
 	}
-	switch there, err := os.ReadFile(copied); {
+	switch there, err := bounded.ReadFile(copied, bounded.Record); {
 	case err == nil && bytes.Equal(there, data): // by a run that was killed
 		return nil
 	case err == nil:
@@ -146,7 +147,7 @@ func fingerprint(key ed25519.PublicKey) string { return sum(key) }
 
 // readAttestation reads a document; with a key, its signature is verified.
 func readAttestation(file string, key ed25519.PublicKey) (a Attestation, hash string, err error) {
-	data, err := os.ReadFile(file)
+	data, err := bounded.ReadFile(file, bounded.Record)
 	if err != nil {
 		return a, "", err
 	}
@@ -251,7 +252,7 @@ func PublicKey(file string) (ed25519.PublicKey, error) {
 }
 
 func readPEM(file string) ([]byte, error) {
-	data, err := os.ReadFile(file)
+	data, err := bounded.ReadFile(file, bounded.Record)
 	if err != nil {
 		return nil, err
 	}

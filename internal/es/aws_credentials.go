@@ -22,6 +22,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
+
+	"github.com/esnap/esnap/internal/bounded"
 )
 
 // The chain of Amazon's SDK would find more (sso, assumed roles, processes), but it adds
@@ -147,7 +149,7 @@ func refusal(status int, code, message string) error {
 // of identities, for a role's credentials. The token's file is read each time, because the
 // kubelet replaces it.
 func (f finder) webIdentity(ctx context.Context, file, role string) (aws.Credentials, error) {
-	token, err := os.ReadFile(file)
+	token, err := bounded.ReadFile(file, bounded.Secret)
 	if err != nil {
 		return aws.Credentials{}, err
 	}
@@ -218,7 +220,7 @@ func (f finder) container(ctx context.Context, uri string) (aws.Credentials, err
 	}
 	token := f.env("AWS_CONTAINER_AUTHORIZATION_TOKEN")
 	if file := f.env("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"); file != "" {
-		data, err := os.ReadFile(file)
+		data, err := bounded.ReadFile(file, bounded.Secret)
 		if err != nil {
 			return aws.Credentials{}, err
 		}
@@ -357,7 +359,7 @@ func readProfile(into map[string]string, file, section string, plainDefault bool
 	if file == "" {
 		return false, nil
 	}
-	data, err := os.ReadFile(file)
+	data, err := bounded.ReadFile(file, bounded.Secret)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return false, nil

@@ -15,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/esnap/esnap/internal/bounded"
 	"github.com/esnap/esnap/internal/clock"
 	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/connect"
@@ -323,9 +324,9 @@ func (e *FileError) Unwrap() error { return e.Err }
 
 // ReadFile reads an action file, or in for -. Errors are *FileError.
 func ReadFile(in io.Reader, file string) ([]byte, error) {
-	read := func() ([]byte, error) { return os.ReadFile(file) }
+	read := func() ([]byte, error) { return bounded.ReadFile(file, bounded.Text) }
 	if file == "-" {
-		read = func() ([]byte, error) { return io.ReadAll(in) }
+		read = func() ([]byte, error) { return bounded.ReadAll(in, bounded.Text) }
 	}
 	data, err := read()
 	if err != nil {

@@ -23,6 +23,7 @@ import (
 	"github.com/spf13/pflag"
 	"github.com/spf13/viper"
 
+	"github.com/esnap/esnap/internal/bounded"
 	"github.com/esnap/esnap/internal/flavour"
 	"github.com/esnap/esnap/internal/notice"
 	"github.com/esnap/esnap/internal/strictyaml"
@@ -268,7 +269,7 @@ func LoadOver(flags *pflag.FlagSet, env Env, client map[string]string) (*Setting
 	}
 	var fromFile map[string]any
 	if file != "" {
-		data, err := os.ReadFile(file)
+		data, err := bounded.ReadFile(file, bounded.Text)
 		if err != nil {
 			return nil, &Error{Text: fmt.Sprintf("cannot read the client file: %s", err)}
 		}
@@ -532,7 +533,7 @@ func (s *Settings) wrong(key, want string) error {
 }
 
 func readSecret(file string) (string, error) {
-	data, err := os.ReadFile(file)
+	data, err := bounded.ReadFile(file, bounded.Secret)
 	if err != nil {
 		return "", &Error{Text: fmt.Sprintf("cannot read the secret: %s", err), Hint: "mount the secret, or remove the setting"}
 	}

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/esnap/esnap/internal/bounded"
 	"github.com/esnap/esnap/internal/notice"
 )
 
@@ -73,7 +74,7 @@ func trusted(caFile string) (*tls.Config, error) {
 	if caFile == "" {
 		return c, nil
 	}
-	data, err := os.ReadFile(caFile)
+	data, err := bounded.ReadFile(caFile, bounded.Text)
 	if err != nil {
 		return nil, final{err}
 	}

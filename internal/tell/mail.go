@@ -98,13 +98,13 @@ func (m mail) send(ctx context.Context, s *Summary, c Change) error {
 // maxSMTP is how much an SMTP server may say.
 const maxSMTP = 1 << 20
 
-// bounded is a connection from which only so much is read.
-type bounded struct {
+// limited is a connection from which only so much is read.
+type limited struct {
 	net.Conn
 	r io.Reader
 }
 
-func (b bounded) Read(p []byte) (int, error) { return b.r.Read(p) }
+func (b limited) Read(p []byte) (int, error) { return b.r.Read(p) }
 
 func (m mail) dial(dialling, all context.Context, network, address string, trust *tls.Config) (net.Conn, error) {
 	raw, err := (&net.Dialer{}).DialContext(dialling, network, address)
@@ -112,7 +112,7 @@ func (m mail) dial(dialling, all context.Context, network, address string, trust
 		return nil, err
 	}
 	context.AfterFunc(all, func() { _ = raw.Close() })
-	var conn net.Conn = bounded{raw, io.LimitReader(raw, maxSMTP)}
+	var conn net.Conn = limited{raw, io.LimitReader(raw, maxSMTP)}
 	if m.c.TLS != "tls" {
 		return conn, nil
 	}

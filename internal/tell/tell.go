@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/esnap/esnap/internal/bounded"
 	"github.com/esnap/esnap/internal/notice"
 	"github.com/esnap/esnap/internal/terminal"
 )
@@ -227,7 +228,7 @@ func readSmall(file string) (string, error) {
 	case st.Size() > maxSmall:
 		return "", finally("the file %s is too large", file)
 	}
-	data, err := os.ReadFile(file)
+	data, err := bounded.ReadFile(file, bounded.Text)
 	if err != nil {
 		return "", final{err}
 	}

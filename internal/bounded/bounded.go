@@ -1,0 +1,42 @@
+// Package bounded reads files of settings, secrets and records, and never more than is
+// sensible: a path may name a device that does not end.
+package bounded
+
+import (
+	"fmt"
+	"io"
+	"os"
+)
+
+// The most bytes that files may have.
+const (
+	Secret = 64 << 10 // passwords, tokens, keys
+	Text   = 16 << 20 // files that people write, certificates
+	Record = 64 << 20 // files that esnap writes
+)
+
+// ReadFile reads a file of at most so many bytes.
+func ReadFile(name string, most int64) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }()
+	data, err := ReadAll(f, most)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return data, nil
+}
+
+// ReadAll reads at most so many bytes; more are an error.
+func ReadAll(r io.Reader, most int64) ([]byte, error) {
+	data, err := io.ReadAll(io.LimitReader(r, most+1))
+	if err == nil && int64(len(data)) > most {
+		err = fmt.Errorf("it is larger than %d KiB", most>>10)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return data, nil
+}
