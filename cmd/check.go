@@ -15,7 +15,6 @@ import (
 
 	"github.com/esnap/esnap/internal/check"
 	"github.com/esnap/esnap/internal/cluster"
-	"github.com/esnap/esnap/internal/coverage"
 	"github.com/esnap/esnap/internal/drill"
 	"github.com/esnap/esnap/internal/history"
 	"github.com/esnap/esnap/internal/job"
@@ -26,21 +25,21 @@ import (
 
 // checkOptions are the flags of esnap check.
 type checkOptions struct {
-	MaxAge, Grace, Settle, StalledAfter, DrillAge duration
+	MaxAge, Grace, StalledAfter, DrillAge duration
 
-	Repositories  []string
-	Indices       []string
-	Days          int
-	Gaps          string
-	IndexTimezone zone
-	Verify        bool
-	State         string
-	FailOn        string
-	Attest        string
-	SigningKey    string
-	VerifyFiles   []string
-	PublicKey     string
-	Output        string
+	Repositories []string
+	Indices      []string
+	Days         int
+	Gaps         string
+	Rules        copyRules
+	Verify       bool
+	State        string
+	FailOn       string
+	Attest       string
+	SigningKey   string
+	VerifyFiles  []string
+	PublicKey    string
+	Output       string
 }
 
 func newCheck(app *App) *cobra.Command {
@@ -60,17 +59,16 @@ UNKNOWN, also for errors.`,
 	f := c.Flags()
 	f.Var(&o.MaxAge, "max-age", "how old the newest good snapshot of a series may be")
 	f.Var(&o.Grace, "grace", "how much later than due is in time (default 2h)")
-	f.Var(&o.Settle, "settle", "how long after its day late documents of an index may come (default 2h)")
 	f.Var(&o.StalledAfter, "stalled-after", "warn of an operation without progress (default 12h)")
 	f.StringSliceVar(&o.Repositories, "repository", nil, "only this repository (repeatable)")
 	f.StringSliceVar(&o.Indices, "index", nil, "with --days: names with strftime tokens (repeatable)")
 	wholeFlag(f, &o.Days, "days", 1, "check each of the last N days of --index")
-	f.StringVar(&o.Gaps, "gaps", "", "ok: days without an index are no warning")
-	f.Var(&o.IndexTimezone, "index-timezone", "zone of the dates in names of indices")
+	enumFlag(f, &o.Gaps, "gaps", "", "ok: days without an index are no warning", "ok")
+	o.Rules.add(f)
 	f.BoolVar(&o.Verify, "verify", false, "have every node write to the repositories")
 	f.StringVar(&o.State, "state", "", "file with what earlier checks saw, and the last drill")
 	f.Var(&o.DrillAge, "drill-age", "how old the last drill may be (default 31d)")
-	f.StringVar(&o.FailOn, "fail-on", "", "critical: a warning ends with 0")
+	enumFlag(f, &o.FailOn, "fail-on", "", "critical: a warning ends with 0", "critical", "warning")
 	f.StringVar(&o.Attest, "attest", "", "write the result as a signed document to this file")
 	f.StringVar(&o.SigningKey, "signing-key-file", "", "the Ed25519 key for --attest (PKCS#8)")
 	f.StringSliceVar(&o.VerifyFiles, "verify-attestation", nil, "only verify this document (repeatable)")
@@ -103,17 +101,7 @@ func asPlugin(app *App, c *cobra.Command) {
 }
 
 func (o *checkOptions) options(app *App, p *plan.Plan) (check.Options, error) {
-	pick := func(d duration, otherwise time.Duration) time.Duration {
-		if d.given() {
-			return d.length
-		}
-		return otherwise
-	}
 	switch {
-	case o.Gaps != "" && o.Gaps != "ok":
-		return check.Options{}, usagef("--gaps: %q is not ok", o.Gaps)
-	case o.FailOn != "" && o.FailOn != "critical" && o.FailOn != "warning":
-		return check.Options{}, usagef("--fail-on: %q is not one of critical, warning", o.FailOn)
 	case (o.Days > 0) != (len(o.Indices) > 0):
 		return check.Options{}, usagef("--days and --index need each other")
 	case (o.Attest == "") != (o.SigningKey == ""):
@@ -124,10 +112,10 @@ func (o *checkOptions) options(app *App, p *plan.Plan) (check.Options, error) {
 		return check.Options{}, err
 	}
 	return check.Options{
-		Now: app.Now(), Plan: p, MaxAge: o.MaxAge.length, Grace: pick(o.Grace, 2*time.Hour), Repositories: o.Repositories, Indices: o.Indices,
-		Days: o.Days, GapsOK: o.Gaps == "ok", Rules: coverage.Rules{Zones: []*time.Location{o.IndexTimezone.location()}, Settle: pick(o.Settle, coverage.DefaultSettle)},
-		StalledAfter: pick(o.StalledAfter, 12*time.Hour), Verify: o.Verify, Seen: state.seen(), Moved: state.Moved, Drill: state.Drill,
-		DrillAge: pick(o.DrillAge, 31*24*time.Hour),
+		Now: app.Now(), Plan: p, MaxAge: o.MaxAge.length, Grace: o.Grace.or(2*time.Hour), Repositories: o.Repositories, Indices: o.Indices,
+		Days: o.Days, GapsOK: o.Gaps == "ok", Rules: o.Rules.rules(),
+		StalledAfter: o.StalledAfter.or(12*time.Hour), Verify: o.Verify, Seen: state.seen(), Moved: state.Moved, Drill: state.Drill,
+		DrillAge: o.DrillAge.or(31*24*time.Hour),
 	}, nil
 }
 

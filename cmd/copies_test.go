@@ -4,6 +4,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/esnap/esnap/internal/cluster"
 )
 
 // TestNewestCopies: lists say which copy of an index is complete, by the rule of check.
@@ -21,5 +23,22 @@ func TestNewestCopies(t *testing.T) {
 	_, out, _ = k.run("snapshot", "list", "--holding", logsOf(0), "-o", "json")
 	require.Contains(t, out, `"holding_until": "2026-11-21T00:59:08.000Z"`)
 	_, out, _ = k.run("index", "show", logsOf(1))
+	require.Contains(t, out, "complete copies in 0 snapshots\n", "late documents may still have come")
+	_, out, _ = k.run("index", "show", logsOf(1), "--settle", "30m")
 	require.Contains(t, out, "complete copies in 1 snapshot\n  backups/logs-20261121005908")
+	_, out, _ = k.run("snapshot", "list", "--holding", logsOf(1))
+	require.Contains(t, out, "until 2026-11-21 00:59:08")
+	_, out, _ = k.run("snapshot", "list", "--holding", logsOf(1), "--settle", "30m")
+	require.Contains(t, out, "complete")
+	require.NotContains(t, out, "until 2026-11-21 00:59:08")
+
+	// A name without a date does not say when the last document came.
+	k.c.AddIndex(cluster.Index{Name: "orders", Created: now.AddDate(0, 0, -9)})
+	k.c.AddSnapshot("backups", cluster.Snapshot{Name: "orders-1", Indices: []string{"orders"}, Start: now.AddDate(0, 0, -1)})
+	_, out, _ = k.run("index", "list", "--copies")
+	require.Regexp(t, `orders .* backups/orders-1 \(until it began\)\n`, out)
+	_, out, _ = k.run("index", "show", "orders")
+	require.Contains(t, out, "complete copies in 0 snapshots\n\ncopies in 1 snapshot, each with what was written until it began\n  backups/orders-1\n")
+	_, out, _ = k.run("snapshot", "list", "--holding", "orders")
+	require.Contains(t, out, "until 2026-11-20 01:00:08")
 }

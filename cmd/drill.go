@@ -13,7 +13,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/esnap/esnap/internal/cluster"
-	"github.com/esnap/esnap/internal/coverage"
 	"github.com/esnap/esnap/internal/drill"
 	"github.com/esnap/esnap/internal/history"
 	"github.com/esnap/esnap/internal/job"
@@ -24,12 +23,12 @@ import (
 
 // drillOptions are the flags of esnap drill.
 type drillOptions struct {
-	Repositories  []string
-	Sample        int
-	MaxBytes      string
-	State         string
-	IndexTimezone zone
-	Output        string
+	Repositories []string
+	Sample       int
+	MaxBytes     string
+	State        string
+	Rules        copyRules
+	Output       string
 }
 
 func newDrill(app *App) *cobra.Command {
@@ -50,7 +49,7 @@ a signal. Copies of a drill that was killed are removed by a later one.`,
 	wholeFlag(f, &o.Sample, "sample", 1, "N indices by chance instead of one of each family")
 	f.StringVar(&o.MaxBytes, "max-bytes", "10gb", "restore no more than this; never more than a tenth of the free disk space")
 	f.StringVar(&o.State, "state", "", "file for the result, which esnap check --state shows")
-	f.Var(&o.IndexTimezone, "index-timezone", "zone of the dates in names of indices")
+	o.Rules.add(f)
 	settings.AddFlag(f, "dry-run")
 	settings.AddFlag(f, "deadline")
 	outputFlag(c, &o.Output, "table", "json", "yaml")
@@ -85,7 +84,7 @@ func runDrill(c *cobra.Command, app *App, o *drillOptions, args []string) error 
 	}
 	do := drill.Options{
 		Now: app.Now(), Watch: app.Watch, Run: job.NewRunID(), Repositories: repositories, Sample: max(o.Sample, 0), MaxBytes: int64(most),
-		Rules: coverage.Rules{Zones: []*time.Location{o.IndexTimezone.location()}, Settle: coverage.DefaultSettle}, DryRun: x.s.DryRun,
+		Rules: o.Rules.rules(), DryRun: x.s.DryRun,
 		Waiting: func(w cluster.Waiting) {
 			x.log.Debug("waiting", "for", w.For, "elapsed", w.Elapsed.Round(time.Second).String())
 		},

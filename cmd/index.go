@@ -49,6 +49,7 @@ type indexListOptions struct {
 	List   listFlags
 	Stats  bool
 	Copies bool
+	Rules  copyRules
 }
 
 func newIndexList(app *App) *cobra.Command {
@@ -63,6 +64,7 @@ func newIndexList(app *App) *cobra.Command {
 	}
 	o.Select.add(c, cluster.Indices)
 	c.Flags().BoolVar(&o.Stats, "stats", false, "also show documents and bytes")
+	o.Rules.add(c.Flags())
 	c.Flags().BoolVar(&o.Copies, "copies", false, "also show the newest complete copy in a snapshot, as -o wide does")
 	o.List.add(c, indexColumns(true, true))
 	return c
@@ -89,7 +91,7 @@ func runIndexList(c *cobra.Command, app *App, o *indexListOptions, names []strin
 		}
 		var held map[string]*copyJSON
 		if err == nil && copies {
-			held, err = newestCopies(ctx, x, cl, list)
+			held, err = newestCopies(ctx, x, cl, list, o.Rules.rules())
 		}
 		if err != nil {
 			return err
@@ -98,25 +100,41 @@ func runIndexList(c *cobra.Command, app *App, o *indexListOptions, names []strin
 	})
 }
 
-// newestCopies finds the newest complete copy of each index, in all repositories.
-func newestCopies(ctx context.Context, x *session, cl cluster.Cluster, list []*cluster.Index) (map[string]*copyJSON, error) {
+// newestCopies finds the newest complete copy of each index, in all repositories; where
+// nothing says when an index ended, the newest one without missing shards.
+func newestCopies(ctx context.Context, x *session, cl cluster.Cluster, list []*cluster.Index, rules coverage.Rules) (map[string]*copyJSON, error) {
 	snapshots, err := snapshotsOf(ctx, x.log, cl, nil, true)
 	if err != nil {
 		return nil, err
 	}
-	live := make(map[string]*cluster.Index, len(list))
-	for _, i := range list {
-		live[i.Name] = i
+	all, err := cl.Indices(ctx) // whether a rollover ended one of them
+	if err != nil {
+		return nil, err
 	}
+	live, listed := byName(all), byName(list)
 	held := map[string]*copyJSON{}
 	for _, s := range coverage.Ordered(snapshots) {
 		for _, name := range s.Indices {
-			if i := live[name]; i != nil && len(coverage.Enough(i, []*cluster.Snapshot{s}, live, coverage.Rules{})) > 0 {
-				held[name] = &copyJSON{s.Repository, s.Name, jsonTime(s.Start), true}
+			i := listed[name]
+			if i == nil {
+				continue
+			}
+			for _, c := range coverage.Enough(i, []*cluster.Snapshot{s}, live, rules) {
+				if c.Complete() || held[name] == nil || !held[name].Complete {
+					held[name] = &copyJSON{s.Repository, s.Name, jsonTime(s.Start), c.Complete()}
+				}
 			}
 		}
 	}
 	return held, nil
+}
+
+func byName(list []*cluster.Index) map[string]*cluster.Index {
+	m := make(map[string]*cluster.Index, len(list))
+	for _, i := range list {
+		m[i.Name] = i
+	}
+	return m
 }
 
 // addStats asks for documents and bytes of the open indices.
@@ -214,6 +232,9 @@ func (o *indexListOptions) write(app *App, list []*cluster.Index, held map[strin
 			text := textCell(unknown)
 			if j.Copy = held[i.Name]; j.Copy != nil {
 				text = textCell(j.Copy.Repository + "/" + j.Copy.Snapshot)
+				if !j.Copy.Complete { // the name does not say when the last document came
+					text = textCell(j.Copy.Repository + "/" + j.Copy.Snapshot + " (until it began)")
+				}
 			}
 			cells = append(cells, text)
 		}
@@ -231,7 +252,10 @@ func (o *indexListOptions) write(app *App, list []*cluster.Index, held map[strin
 }
 
 // indexShowOptions are the flags of esnap index show.
-type indexShowOptions struct{ Output string }
+type indexShowOptions struct {
+	Output string
+	Rules  copyRules
+}
 
 func newIndexShow(app *App) *cobra.Command {
 	o := &indexShowOptions{}
@@ -242,6 +266,7 @@ func newIndexShow(app *App) *cobra.Command {
 		Args:    wantArgs(1, 1, "one index"),
 		RunE:    func(c *cobra.Command, args []string) error { return runIndexShow(c, app, o, args[0]) },
 	}
+	o.Rules.add(c.Flags())
 	outputFlag(c, &o.Output, "text", "json", "yaml")
 	return c
 }
@@ -257,7 +282,7 @@ func runIndexShow(c *cobra.Command, app *App, o *indexShowOptions, name string) 
 	}
 	list, err := app.indices(c.Context(), cl, chain, []string{name})
 	if errors.Is(err, cluster.ErrNoIndex) {
-		return x.showCopies(c.Context(), cl, name, list, o.Output)
+		return x.showCopies(c.Context(), cl, name, list, o)
 	}
 	if err != nil {
 		return err
@@ -275,19 +300,26 @@ func runIndexShow(c *cobra.Command, app *App, o *indexShowOptions, name string) 
 	if err != nil {
 		return err
 	}
-	held := []string{}
-	for _, c := range coverage.Enough(i, snapshots, nil, coverage.Rules{}) {
-		held = append(held, c.Snapshot.Repository+"/"+c.Snapshot.Name)
+	all, err := cl.Indices(c.Context()) // whether a rollover ended it
+	if err != nil {
+		return err
+	}
+	held, copies := []string{}, []copyJSON{}
+	for _, c := range coverage.Enough(i, snapshots, byName(all), o.Rules.rules()) {
+		copies = append(copies, copyJSON{c.Snapshot.Repository, c.Snapshot.Name, jsonTime(c.Snapshot.Start), c.Complete()})
+		if c.Complete() {
+			held = append(held, c.Snapshot.Repository+"/"+c.Snapshot.Name)
+		}
 	}
 	if o.Output == "text" {
-		return showIndex(app, i, held)
+		return showIndex(app, i, copies)
 	}
 	return writeList(app.Out, o.Output, nil, nil, nil, map[string]any{
-		"schema_version": report.SchemaVersion, "index": indexToJSON(i), "held_by": held,
+		"schema_version": report.SchemaVersion, "index": indexToJSON(i), "held_by": held, "copies": copies,
 	})
 }
 
-func showIndex(app *App, i *cluster.Index, held []string) error {
+func showIndex(app *App, i *cluster.Index, copies []copyJSON) error {
 	var b strings.Builder
 	terminal.Fprintf(&b, "index      %s\nuuid       %s\nstatus     %s\ncreated    %s\naliases    %s\n",
 		i.Name, i.UUID, indexToJSON(i).Status, stampUTC(i.Created), strings.Join(i.Aliases, ", "))
@@ -297,9 +329,17 @@ func showIndex(app *App, i *cluster.Index, held []string) error {
 	if i.Stats != nil {
 		terminal.Fprintf(&b, "documents  %d\nsize       %s\n", i.Stats.Docs, humanize.IBytes(uint64(max(i.Stats.Bytes, 0))))
 	}
-	terminal.Fprintf(&b, "\ncomplete copies in %s\n", cluster.Count(len(held), "snapshot"))
-	for _, h := range held {
-		terminal.Fprintf(&b, "  %s\n", h)
+	for _, complete := range []bool{true, false} {
+		some := slices.DeleteFunc(slices.Clone(copies), func(c copyJSON) bool { return c.Complete != complete })
+		switch {
+		case complete:
+			terminal.Fprintf(&b, "\ncomplete copies in %s\n", cluster.Count(len(some), "snapshot"))
+		case len(some) > 0:
+			terminal.Fprintf(&b, "\ncopies in %s, each with what was written until it began\n", cluster.Count(len(some), "snapshot"))
+		}
+		for _, c := range some {
+			terminal.Fprintf(&b, "  %s/%s\n", c.Repository, c.Snapshot)
+		}
 	}
 	_, err := app.Out.Write([]byte(b.String()))
 	return err
@@ -315,7 +355,7 @@ type copyJSON struct {
 
 // showCopies shows which snapshots contain an index that is not among all indices. The
 // error is the one about that, with the command that restores the index as its hint.
-func (x *session) showCopies(ctx context.Context, cl cluster.Cluster, name string, all []*cluster.Index, output string) error {
+func (x *session) showCopies(ctx context.Context, cl cluster.Cluster, name string, all []*cluster.Index, o *indexShowOptions) error {
 	snapshots, err := snapshotsOf(ctx, x.log, cl, nil, true)
 	if err != nil {
 		return err
@@ -328,7 +368,7 @@ func (x *session) showCopies(ctx context.Context, cl cluster.Cluster, name strin
 		if !s.Holds(name) {
 			continue
 		}
-		good, until := coverage.In(name, s, coverage.Rules{})
+		good, until := coverage.In(name, s, o.Rules.rules())
 		j := copyJSON{s.Repository, s.Name, jsonTime(s.Start), good}
 		state := "incomplete"
 		switch {
@@ -339,9 +379,9 @@ func (x *session) showCopies(ctx context.Context, cl cluster.Cluster, name strin
 		}
 		rows, value = append(rows, []string{s.Repository + "/" + s.Name, stamp(s.Start), cluster.Age(x.Now(), s.Start), state}), append(value, j)
 	}
-	if len(rows) > 0 || output != "text" {
+	if len(rows) > 0 || o.Output != "text" {
 		columns := []column{{title: "snapshot"}, {title: "started", utc: true}, {title: "age", right: true}, {title: "copy"}}
-		if err := writeList(x.Out, output, columns, rows, nil, map[string]any{"schema_version": report.SchemaVersion, "index": nil, "copies": value}); err != nil {
+		if err := writeList(x.Out, o.Output, columns, rows, nil, map[string]any{"schema_version": report.SchemaVersion, "index": nil, "copies": value}); err != nil {
 			return err
 		}
 	}

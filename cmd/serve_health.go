@@ -14,7 +14,6 @@ import (
 	"github.com/esnap/esnap/internal/clock"
 	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/connect"
-	"github.com/esnap/esnap/internal/coverage"
 	"github.com/esnap/esnap/internal/drill"
 	"github.com/esnap/esnap/internal/history"
 	"github.com/esnap/esnap/internal/serve"
@@ -146,7 +145,7 @@ func (h *health) look(ctx context.Context) (serve.Health, []history.Record, erro
 		result := serve.Check{Level: check.Unknown, Findings: []string{}, Count: map[[2]string]int{}, At: h.v.app.Now()}
 		r, err := check.Run(ctx, c, check.Options{
 			Now: h.v.app.Now(), Plan: f.plan, Grace: 2 * time.Hour, StalledAfter: 12 * time.Hour, Drill: drilled, Seen: h.seenBy(ctx, c, f.job()), DrillAge: 31 * 24 * time.Hour, Moved: h.moved,
-			Rules: coverage.Rules{Zones: []*time.Location{time.UTC}, Settle: coverage.DefaultSettle},
+			Rules: (&copyRules{}).rules(),
 		})
 		if err != nil {
 			result = h.unchecked(f.job(), x.s.Redact(err.Error()))

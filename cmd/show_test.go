@@ -84,7 +84,7 @@ func TestIndexShowOfAnIndexThatDoesNotExist(t *testing.T) {
 		Failures: []cluster.ShardFailure{{Index: "logs-2026.11.03", Reason: "disk full"}, {Index: "half", Reason: "disk full"}}})
 	for name, c := range map[string][2]string{
 		"logs-2026.11.03": {
-			"SNAPSHOT  STARTED (UTC)        AGE  COPY\nr/s-1     2026-11-04 01:00:00  17d  complete\n" +
+			"SNAPSHOT  STARTED (UTC)        AGE  COPY\nr/s-1     2026-11-04 01:00:00  17d  until 2026-11-04 01:00:00\n" +
 				"r/s-2     2026-11-05 01:00:00  16d  incomplete\n",
 			"esnap: no index is called logs-2026.11.03\nhint: to restore the index: esnap restore logs-2026.11.03\n",
 		},
@@ -103,6 +103,6 @@ func TestIndexShowOfAnIndexThatDoesNotExist(t *testing.T) {
 	code, out, _ := k.run("index", "show", "logs-2026.11.03", "-o", "json")
 	require.Equal(t, 1, code)
 	require.JSONEq(t, `{"schema_version": 2, "index": null, "copies": [
-		{"repository": "r", "snapshot": "s-1", "start_time": "2026-11-04T01:00:00.000Z", "complete": true},
+		{"repository": "r", "snapshot": "s-1", "start_time": "2026-11-04T01:00:00.000Z", "complete": false},
 		{"repository": "r", "snapshot": "s-2", "start_time": "2026-11-05T01:00:00.000Z", "complete": false}]}`, out)
 }

@@ -15,7 +15,6 @@ import (
 
 	"github.com/esnap/esnap/filters"
 	"github.com/esnap/esnap/internal/cluster"
-	"github.com/esnap/esnap/internal/coverage"
 	"github.com/esnap/esnap/internal/dates"
 	"github.com/esnap/esnap/internal/job"
 	"github.com/esnap/esnap/internal/plan"
@@ -27,16 +26,15 @@ import (
 
 // simulateOptions are the flags of esnap simulate.
 type simulateOptions struct {
-	Nights        int
-	From          day
-	At            timeOfDay
-	Indices       []string
-	Fail          []string
-	RequireDays   int
-	Settle        duration
-	IndexTimezone zone
-	LikeCluster   bool
-	Output        string
+	Nights      int
+	From        day
+	At          timeOfDay
+	Indices     []string
+	Fail        []string
+	RequireDays int
+	Rules       copyRules
+	LikeCluster bool
+	Output      string
 }
 
 func newSimulate(app *App) *cobra.Command {
@@ -60,8 +58,7 @@ is named.`,
 	f.StringSliceVar(&o.Indices, "index", nil, "name of indices with strftime tokens (repeatable; default: as the file takes them)")
 	f.StringSliceVar(&o.Fail, "fail", nil, "nights whose snapshots fail: 3,40-52; =partial or =missed for other failures")
 	wholeFlag(f, &o.RequireDays, "require-days", 1, "for how long each index must be there (default: cover of the file)")
-	f.Var(&o.Settle, "settle", "how long after its day late documents of an index come (default 2h)")
-	f.Var(&o.IndexTimezone, "index-timezone", "zone of the dates in names of indices")
+	o.Rules.add(f)
 	f.BoolVar(&o.LikeCluster, "like-cluster", false, "with the daily families that the cluster has")
 	outputFlag(c, &o.Output, "table", "wide", "json", "csv")
 	return c
@@ -116,10 +113,7 @@ func (o *simulateOptions) options(p *plan.Plan) (simulate.Options, error) {
 	if o.Nights > 0 {
 		so.Nights = o.Nights
 	}
-	so.Rules = coverage.Rules{Zones: []*time.Location{o.IndexTimezone.location()}, Settle: coverage.DefaultSettle}
-	if o.Settle.given() {
-		so.Rules.Settle = o.Settle.length
-	}
+	so.Rules = o.Rules.rules()
 	from := time.Date(2027, time.January, 1, 0, 0, 0, 0, time.UTC)
 	if o.From.given() {
 		from, _ = o.From.span(time.UTC)

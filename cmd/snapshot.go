@@ -69,6 +69,7 @@ type snapshotListOptions struct {
 	Select  selectFlags
 	List    listFlags
 	Holding string
+	Rules   copyRules
 }
 
 func newSnapshotList(app *App) *cobra.Command {
@@ -83,6 +84,7 @@ func newSnapshotList(app *App) *cobra.Command {
 		RunE: func(c *cobra.Command, args []string) error { return runSnapshotList(c, app, o, args) },
 	}
 	o.Select.add(c, cluster.Snapshots)
+	o.Rules.add(c.Flags())
 	c.Flags().StringVar(&o.Holding, "holding", "", "only snapshots that contain this index or data stream; shows whether the copy is complete")
 	o.List.add(c, snapshotColumns(true))
 	return c
@@ -218,7 +220,7 @@ func (o *snapshotListOptions) write(app *App, list []*cluster.Snapshot) error {
 		}
 		j := toJSON(s)
 		if o.Holding != "" {
-			complete, until := coverage.In(o.Holding, s, coverage.Rules{})
+			complete, until := coverage.In(o.Holding, s, o.Rules.rules())
 			j.Holding = "incomplete"
 			text := j.Holding
 			switch {

@@ -43,7 +43,7 @@ func TestSort(t *testing.T) {
 		"snapshot list --sort indices":               "s2 s1 s3",
 		"snapshot list --sort version":               "s1 s2 s3",
 		"snapshot list --sort -snapshot":             "s3 s2 s1",
-		"snapshot list --holding a --sort copy":      "s1 s2 s3",
+		"snapshot list --holding a --sort copy":      "s3 s1 s2",
 		"repository list --sort -repository":         "r q",
 		"repository list --sort type":                "r q",
 		"repository list --sort -type --no-progress": "q r",

@@ -110,6 +110,9 @@ func (e *enum) Set(text string) error {
 		*e.to = ""
 	case at < 0:
 		last := len(e.words) - 1
+		if last == 0 {
+			return fmt.Errorf("expected %s", e.words[0])
+		}
 		return fmt.Errorf("expected %s or %s", strings.Join(e.words[:last], ", "), e.words[last])
 	default:
 		*e.to = e.words[at]
@@ -145,6 +148,14 @@ func (d *duration) Set(text string) error {
 }
 
 func (d *duration) given() bool { return d.text != "" }
+
+// or is the duration, or another one if none was given.
+func (d *duration) or(otherwise time.Duration) time.Duration {
+	if d.given() {
+		return d.length
+	}
+	return otherwise
+}
 
 // zone is the value of a flag that takes a time zone.
 type zone struct {

@@ -169,13 +169,13 @@ func Enough(i *cluster.Index, snapshots []*cluster.Snapshot, live map[string]*cl
 }
 
 // In judges the copy of an index by its name alone, in a snapshot that lists it: whether it
-// is complete, or until when it may reach if its snapshot was started before that. For a
-// name that does not say when the index ended, a copy without missing shards is complete.
+// is complete, or until when it may reach: if its snapshot was started before the end of its
+// period, or if the name does not say when that is.
 func In(name string, s *cluster.Snapshot, rules Rules) (complete bool, until time.Time) {
 	if !s.HoldsGood(name) {
 		return false, time.Time{}
 	}
-	if end := endOf(name, nil, nil, rules); !end.at.IsZero() && !end.before(s) {
+	if end := endOf(name, nil, nil, rules); !end.before(s) {
 		return false, s.Start
 	}
 	return true, time.Time{}
