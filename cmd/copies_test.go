@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -41,4 +42,41 @@ func TestNewestCopies(t *testing.T) {
 	require.Contains(t, out, "complete copies in 0 snapshots\n\ncopies in 1 snapshot, each with what was written until it began\n  backups/orders-1\n")
 	_, out, _ = k.run("snapshot", "list", "--holding", "orders")
 	require.Contains(t, out, "until 2026-11-20 01:00:08")
+}
+
+// TestRequireSnapshotFlags: the options of require_snapshot, as flags.
+func TestRequireSnapshotFlags(t *testing.T) {
+	for args, want := range map[string]struct {
+		code int
+		text string
+	}{
+		"--require-snapshot backups":                                   {4, "logs-2026.11.20: no snapshot in backups that contains it was started after"},
+		"--require-snapshot backups --settle 30m":                      {0, "deleted index logs-2026.11.20"},
+		"--require-snapshot backups --settle 30m --require-snapshot x": {4, "logs-2026.11.20: no snapshot in x contains it"},
+		"--require-snapshot backups,x --min-copies 1 --settle 30m":     {0, "deleted index logs-2026.11.20"},
+		"--require-snapshot backups --min-copies 2":                    {2, "--require-snapshot: min_copies: \"2\" is neither all nor a number from 1 to 1"},
+		"--min-copies 1": {2, "--min-copies, --settle and --index-timezone need --require-snapshot"},
+		"--require-snapshot backups --settle 30m --index-timezone America/New_York": {4, "logs-2026.11.20: no snapshot in backups that contains it was started after"},
+	} {
+		k := newConsole(t)
+		twentyNights(k, nil)
+		k.c.AddRepository(cluster.Repository{Name: "x", Type: "fs", Settings: map[string]string{"location": "x"}})
+		code, out, errs := k.run(append(strings.Fields("index delete -y "+logsOf(1)), strings.Fields(args)...)...)
+		require.Equal(t, want.code, code, "%s: %s%s", args, out, errs)
+		require.Contains(t, out+errs, want.text, args)
+	}
+}
+
+// TestRegisterAPlaceOfAnother: --owner says that this cluster writes there now.
+func TestRegisterAPlaceOfAnother(t *testing.T) {
+	k := newConsole(t)
+	k.c.AddRepository(cluster.Repository{Name: "r", Type: "fs", Settings: map[string]string{"location": "r"}})
+	k.c.AddSnapshot("r", cluster.Snapshot{Name: "s", Cluster: "another-uuid", Indices: []string{"a"}, Start: now})
+	require.NoError(t, k.c.UnregisterRepository(t.Context(), cluster.UnregisterRepository{Name: "r"}))
+	register := []string{"repository", "register", "r", "fs", "location=r"}
+	code, _, errs := k.run(register...)
+	require.Equal(t, 4, code, errs)
+	require.Contains(t, errs, "--owner memory-cluster-uuid")
+	code, out, errs := k.run(append(register, "--owner", "memory-cluster-uuid")...)
+	require.Equal(t, 0, code, out+errs)
 }

@@ -422,7 +422,7 @@ func newIndexDelete(app *App) *cobra.Command {
 	o.Delete.add(c)
 	o.Limits.add(c)
 	o.Require.add(c)
-	c.Flags().StringSliceVar(&o.Protect, "protect", nil, "wildcard patterns of indices that are never deleted")
+	c.Flags().StringSliceVar(&o.Protect, "protect", nil, "patterns of indices that are never deleted")
 	outputFlag(c, &o.Output, report.Formats...)
 	return c
 }
@@ -436,6 +436,9 @@ func runIndexDelete(c *cobra.Command, app *App, o *indexDeleteOptions, names []s
 		return err
 	}
 	a := actions.Kinds["delete_indices"].New(actions.Own).(*actions.DeleteIndices)
-	a.Protect, a.RequireSnapshot, a.Named, a.Limits = o.Protect, o.Require.option(), exact(names), o.Limits.limits()
+	a.Protect, a.Named, a.Limits = o.Protect, exact(names), o.Limits.limits()
+	if err := o.Require.apply(a); err != nil {
+		return err
+	}
 	return runSingle(c, app, "delete_indices", a, chain, o.Output, &deleteQuestion{o.Delete, names})
 }

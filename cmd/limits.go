@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"errors"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -60,15 +61,38 @@ func retainFilter(rules []string) (filters.Link, error) {
 }
 
 // requireFlags are the flags of the option require_snapshot.
-type requireFlags struct{ repositories []string }
-
-func (r *requireFlags) add(c *cobra.Command) {
-	c.Flags().StringSliceVar(&r.repositories, "require-snapshot", nil, "delete only what this repository has a complete copy of (repeatable)")
+type requireFlags struct {
+	repositories []string
+	minCopies    string
+	rules        copyRules
 }
 
-func (r *requireFlags) option() *actions.RequireSnapshot {
+func (r *requireFlags) add(c *cobra.Command) {
+	f := c.Flags()
+	f.StringSliceVar(&r.repositories, "require-snapshot", nil, "only what has a complete copy here (repeatable)")
+	f.StringVar(&r.minCopies, "min-copies", "", "in how many of these repositories (default all)")
+	r.rules.add(f)
+}
+
+// apply sets the option of an action. Flags that only it reads need it.
+func (r *requireFlags) apply(a *actions.DeleteIndices) error {
 	if len(r.repositories) == 0 {
+		if r.minCopies != "" || r.rules.given() {
+			return usagef("--min-copies, --settle and --index-timezone need --require-snapshot")
+		}
 		return nil
 	}
-	return &actions.RequireSnapshot{Repositories: r.repositories}
+	settle := r.rules.rules().Settle
+	a.RequireSnapshot = &actions.RequireSnapshot{Repositories: r.repositories, MinCopies: r.minCopies, Settle: &settle}
+	if zone := r.rules.zone.text; zone != "" {
+		a.IndexTimezone = zone
+	}
+	if err := actions.Validate(a, map[string]bool{"require_snapshot": true}); err != nil {
+		var oe *cluster.OptionError
+		if errors.As(err, &oe) {
+			return usagef("--require-snapshot: %s", oe.Text)
+		}
+		return err
+	}
+	return nil
 }

@@ -30,7 +30,7 @@ func (f *selectFlags) add(c *cobra.Command, list cluster.ListKind) {
 	fl := c.Flags()
 	fl.StringVar(&f.Prefix, "prefix", "", "only names that start with this")
 	fl.StringVar(&f.Suffix, "suffix", "", "only names that end with this")
-	fl.StringVar(&f.Regex, "regex", "", "only names in which this regular expression matches")
+	fl.StringVar(&f.Regex, "regex", "", "only names that this regular expression matches")
 	fl.StringVar(&f.Timestring, "timestring", "", "read the age from the date in the name, in this format (for example %Y.%m.%d)")
 	fl.Var(&f.OlderThan, "older-than", "only those older than this (for example 45d)")
 	fl.Var(&f.YoungerThan, "younger-than", "only those younger than this")

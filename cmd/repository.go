@@ -164,6 +164,7 @@ type repositoryRegisterOptions struct {
 	Update   bool
 	ReadOnly bool
 	Force    bool
+	Owner    string
 	Output   string
 }
 
@@ -184,6 +185,7 @@ of an existing repository.`,
 	f := c.Flags()
 	f.BoolVar(&o.Update, "update", false, "change the settings of an existing repository")
 	f.BoolVar(&o.ReadOnly, "readonly", false, "register the repository read-only in this cluster")
+	f.StringVar(&o.Owner, "owner", "", "uuid of the cluster that writes there, if the place has snapshots of another one")
 	f.BoolVar(&o.Force, "force", false, "replace a repository even if it then points to another place")
 	settings.AddFlag(f, "dry-run")
 	outputFlag(c, &o.Output, "table", "json", "yaml")
@@ -205,7 +207,7 @@ func runRepositoryRegister(c *cobra.Command, app *App, o *repositoryRegisterOpti
 
 // spec is the repository that the arguments describe.
 func (o *repositoryRegisterOptions) spec(name, kind string, set []string) (repository.Spec, error) {
-	spec := repository.Spec{Name: name, Type: kind, Settings: map[string]any{}, Ensure: repository.Create}
+	spec := repository.Spec{Name: name, Type: kind, Settings: map[string]any{}, Ensure: repository.Create, Owner: o.Owner}
 	if o.Update {
 		spec.Ensure = repository.Update
 	}

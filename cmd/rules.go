@@ -16,9 +16,11 @@ type copyRules struct {
 }
 
 func (r *copyRules) add(f *pflag.FlagSet) {
-	f.Var(&r.settle, "settle", "how long after its day late documents of an index may come (default 2h)")
+	f.Var(&r.settle, "settle", "time for late documents after the day (default 2h)")
 	f.Var(&r.zone, "index-timezone", "zone of the dates in names of indices")
 }
+
+func (r *copyRules) given() bool { return r.settle.given() || r.zone.given() }
 
 func (r *copyRules) rules() coverage.Rules {
 	return coverage.Rules{Zones: []*time.Location{r.zone.location()}, Settle: r.settle.or(coverage.DefaultSettle)}

@@ -513,7 +513,7 @@ func (d *deleteFlags) add(c *cobra.Command) {
 	f := c.Flags()
 	f.BoolVarP(&d.Yes, "yes", "y", false, "do not ask")
 	f.BoolVar(&d.FailOnSpared, "fail-on-spared", false, "exit code 5 if a guard kept something")
-	f.BoolVar(&d.AllowClockSkew, "allow-clock-skew", false, "delete although the clocks differ by over 15 minutes")
+	f.BoolVar(&d.AllowClockSkew, "allow-clock-skew", false, "delete although clocks differ by over 15 minutes")
 	settings.AddFlag(f, "dry-run")
 	settings.AddFlag(f, "deadline")
 	settings.AddFlag(f, "guards")

@@ -387,7 +387,7 @@ func ours(ctx context.Context, c cluster.Cluster, st State, held []*cluster.Snap
 		}
 	}
 	return cluster.WithHint(cluster.Refuse("repository %s contains snapshots of another cluster, %s, such as %s", s.Name, held[at].Cluster, held[at].Name),
-		"two clusters that write to one place destroy it: readonly: true only reads; if the other cluster no longer writes there, owner: %s says that this one does", here.UUID)
+		"two clusters that write to one place destroy it: readonly: true only reads; if the other cluster no longer writes there, owner: %[1]s in the file, or --owner %[1]s, says that this one does", here.UUID)
 }
 
 // register creates or updates a repository, verifies it, and counts the snapshots that

@@ -118,7 +118,7 @@ func (r *runner) diskFull(ctx context.Context, kept []*cluster.Index) string {
 	for _, s := range stats {
 		grown += s.Bytes
 	}
-	if free == 0 || grown == 0 {
+	if free == 0 || grown == 0 || free*growthDays/grown > 3650 { // nothing that anybody can foresee
 		return ""
 	}
 	return fmt.Sprintf("; the data disks are full in about %d days", free*growthDays/grown)
