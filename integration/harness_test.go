@@ -320,11 +320,11 @@ func (e *env) take(repository, name string, indices ...string) {
 	require.Equal(e, "SUCCESS", reply.Snapshot.State)
 }
 
-// register registers a shared folder by hand.
 // later waits until a snapshot that is started now counts as younger than the indices that
 // exist: the clock by which servers start snapshots is up to 200 ms behind.
 func (e *env) later() { time.Sleep(300 * time.Millisecond) }
 
+// register registers a shared folder by hand.
 func (e *env) register(name, location string, settings map[string]any) {
 	e.Helper()
 	s := map[string]any{"location": location}
