@@ -140,7 +140,7 @@ func (o *simulateOptions) options(p *plan.Plan) (simulate.Options, error) {
 		so.RequireDays = 0
 		for _, s := range p.Steps {
 			if retain := s.Chain.Retention(); retain != nil {
-				so.RequireDays = max(so.RequireDays, int(retain.Reach()/(24*time.Hour)))
+				so.RequireDays = max(so.RequireDays, int(retain.Covers()/(24*time.Hour)))
 			}
 		}
 	}

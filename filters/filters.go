@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/series"
 )
 
 // Filter judges the items of a listing. It never reads the clock or the cluster, and
@@ -181,14 +182,30 @@ func (c Chain) Named(now time.Time, items []cluster.Item) []cluster.Item {
 	return in
 }
 
-// Retention is the chain's filter retain; nil without one.
-func (c Chain) Retention() *Retain {
+// Retention is a filter that keeps snapshots by rules.
+type Retention interface {
+	Filter
+	// Covers is how far back every index has a copy; 0: no rule asks for that.
+	Covers() time.Duration
+	// Overdue reports whether a snapshot must be deleted, whatever it contains.
+	Overdue(now time.Time, s *cluster.Snapshot) bool
+	// SeriesPatterns are the series that the file names.
+	SeriesPatterns() []string
+	// GroupBy sets which snapshots are one series.
+	GroupBy(series func(*cluster.Snapshot) series.Series)
+}
+
+// Retention is the chain's filter that keeps snapshots by rules; nil without one.
+func (c Chain) Retention() Retention { return first[Retention](c) }
+
+// first is the first filter of the chain that is also a T.
+func first[T any](c Chain) (none T) {
 	for _, l := range c {
-		if r, ok := l.Filter.(*Retain); ok {
-			return r
+		if f, ok := l.Filter.(T); ok {
+			return f
 		}
 	}
-	return nil
+	return none
 }
 
 // judge calls a filter, or ends with the context: a regular expression may be slow.
@@ -211,7 +228,7 @@ func judge(ctx context.Context, f Filter, now time.Time, items []cluster.Item) (
 // text starts with a dot.
 func (c Chain) NamesDotted() bool {
 	for _, l := range c {
-		if p, ok := l.Filter.(*Pattern); ok && !l.Exclude && p.dotted() {
+		if p, ok := l.Filter.(interface{ dotted() bool }); ok && !l.Exclude && p.dotted() {
 			return true
 		}
 	}
@@ -221,7 +238,7 @@ func (c Chain) NamesDotted() bool {
 // AsksFor reports whether a state filter selects the state.
 func (c Chain) AsksFor(state cluster.State) bool {
 	for _, l := range c {
-		if s, ok := l.Filter.(*State); ok && !l.Exclude && s.State == string(state) {
+		if s, ok := l.Filter.(interface{ asksFor(cluster.State) bool }); ok && !l.Exclude && s.asksFor(state) {
 			return true
 		}
 	}
@@ -231,7 +248,7 @@ func (c Chain) AsksFor(state cluster.State) bool {
 // TakesOlder reports whether an age filter selects what is older than a point in time.
 func (c Chain) TakesOlder() bool {
 	return slices.ContainsFunc(c, func(l Link) bool {
-		a, ok := l.Filter.(*Age)
+		a, ok := l.Filter.(interface{ TakesOlder(exclude bool) bool })
 		return ok && a.TakesOlder(l.Exclude)
 	})
 }

@@ -95,8 +95,8 @@ func (f *Retain) cover() time.Duration {
 // GroupBy sets which snapshots are one series.
 func (f *Retain) GroupBy(series func(*cluster.Snapshot) series.Series) { f.series = series }
 
-// Reach is how far back the option cover reaches; 0: it is not given.
-func (f *Retain) Reach() time.Duration { return f.cover() }
+// Covers is how far back the option cover reaches; 0: it is not given.
+func (f *Retain) Covers() time.Duration { return f.cover() }
 
 // SeriesPatterns are the patterns of the option series.
 func (f *Retain) SeriesPatterns() []string { return f.Series }

@@ -163,7 +163,7 @@ func few(names []string) string {
 func (k *checker) covered() {
 	for _, s := range k.enabled() {
 		retain := s.Chain.Retention()
-		if retain == nil || retain.Reach() == 0 {
+		if retain == nil || retain.Covers() == 0 {
 			continue
 		}
 		r := k.repository(s.Source())
@@ -173,7 +173,7 @@ func (k *checker) covered() {
 		named := cluster.Of[*cluster.Snapshot](s.Chain.Named(k.Now.In(s.Location), cluster.Items(r.Snapshots)))
 		lives := k.lives([]Repository{{r.Repository, named}})
 		for _, pattern := range patterns(named, k.indices, k.Plan, s.Source()) {
-			k.calendar(k.days(pattern, lives, k.Now.Add(-retain.Reach()), false))
+			k.calendar(k.days(pattern, lives, k.Now.Add(-retain.Covers()), false))
 		}
 	}
 }
