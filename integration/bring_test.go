@@ -137,7 +137,7 @@ func TestRestoreWholeCluster(t *testing.T) {
 
 // TestRestoreRed: a node is lost, and with it the only copies of some shards.
 func TestRestoreRed(t *testing.T) {
-	forEachServer(t, func(e *env) {
+	onOneServer(t, func(e *env) {
 		e = e.own(testserver.Options{Nodes: 3, HeapMB: 384})
 		repository := e.prefix + "repo"
 		e.register(repository, e.location("repo"), nil)

@@ -53,6 +53,17 @@ func forEachServer(t *testing.T, scenario func(e *env)) {
 	}
 }
 
+// onOneServer runs a scenario that takes long, or several nodes, on the first flavour only.
+// The matrix (ESNAP_TEST_LARGE) runs it on every one.
+func onOneServer(t *testing.T, scenario func(e *env)) {
+	if os.Getenv("ESNAP_TEST_LARGE") == "1" {
+		forEachServer(t, scenario)
+		return
+	}
+	f := flavours()[0]
+	t.Run(string(f), func(t *testing.T) { scenario(newEnv(t, f, testserver.Shared(t, f))) })
+}
+
 // env is what a scenario works with: one server, and names nobody else uses.
 type env struct {
 	testing.TB

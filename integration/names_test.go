@@ -58,7 +58,7 @@ func TestLongestNames(t *testing.T) {
 
 // TestManyIndices takes very many indices through one snapshot, deletion, restore.
 func TestManyIndices(t *testing.T) {
-	forEachServer(t, func(e *env) {
+	onOneServer(t, func(e *env) {
 		many := 250
 		if e.flavour == testserver.ES670 && os.Getenv("ESNAP_TEST_LARGE") == "1" {
 			many = 2000

@@ -41,7 +41,7 @@ func (e *env) health(index string) string {
 
 // TestThreeNodes moves shards between nodes. Of three, the third is another kind.
 func TestThreeNodes(t *testing.T) {
-	forEachServer(t, func(e *env) {
+	onOneServer(t, func(e *env) {
 		kind := func(k string) map[string]string { return map[string]string{"node.attr.box_type": k} }
 		e = e.own(testserver.Options{Nodes: 3, NodeSettings: []map[string]string{kind("hot"), kind("hot"), kind("cold")}, HeapMB: 384})
 		cold := nodeName(e, e.server.NodeURLs()[2])

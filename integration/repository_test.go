@@ -125,7 +125,7 @@ func TestRepositoryRefused(t *testing.T) {
 // TestMissingMount registers repositories on three nodes of which the third does
 // not see what the others see.
 func TestMissingMount(t *testing.T) {
-	forEachServer(t, func(e *env) {
+	onOneServer(t, func(e *env) {
 		noMaster := map[string]string{"node.roles": "[data, ingest]"}
 		if e.old() {
 			noMaster = map[string]string{"node.master": "false"}
