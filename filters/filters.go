@@ -114,7 +114,7 @@ func (c Chain) Select(ctx context.Context, now time.Time, items []cluster.Item, 
 	for i := range at {
 		at[i] = i
 	}
-	spared := make([]*cluster.Spared, len(items))
+	spared := make([]cluster.Spared, len(items)) // in the order of items; without an item: selected
 	reasons := map[string]string{}
 	for _, l := range c {
 		if needs := Needs(l.Filter); len(needs) > 0 && len(in) > 0 {
@@ -147,17 +147,12 @@ func (c Chain) Select(ctx context.Context, now time.Time, items []cluster.Item, 
 				left++
 				continue
 			}
-			spared[at[i]] = &cluster.Spared{Item: in[i], By: l.Kind, Why: v.Why, Warn: v.Warn, Kept: v.Kept}
+			spared[at[i]] = cluster.Spared{Item: in[i], By: l.Kind, Why: v.Why, Warn: v.Warn, Kept: v.Kept}
 		}
 		in, at = in[:left], at[:left]
 	}
-	sel := cluster.Selection{Selected: in, Reasons: reasons}
-	for _, s := range spared {
-		if s != nil {
-			sel.Spared = append(sel.Spared, *s)
-		}
-	}
-	return sel, nil
+	spared = slices.DeleteFunc(spared, func(sp cluster.Spared) bool { return sp.Item == nil })
+	return cluster.Selection{Selected: in, Spared: slices.Clip(spared), Reasons: reasons}, nil
 }
 
 // Named are the items that pass the chain's filters by name.

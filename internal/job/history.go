@@ -42,7 +42,7 @@ type record struct {
 	j       Job
 	reached bool
 	left    left
-	seen    history.Seen
+	seen    map[string]bool // indices
 }
 
 // left notes what a run leaves in repositories, by their names: the snapshots with their
@@ -108,7 +108,7 @@ func (j Job) before(ctx context.Context, c cluster.Cluster, p *plan.Plan) map[st
 
 // newHistory is the observer that keeps the history. A dry run keeps none.
 func newHistory(j Job) run.Observer {
-	return &record{j: j, left: left{}, seen: history.Seen{}}
+	return &record{j: j, left: left{}, seen: map[string]bool{}}
 }
 
 // Observe implements run.Observer.
@@ -116,10 +116,16 @@ func (h *record) Observe(e run.Event) {
 	if _, ok := e.(run.Connected); ok {
 		h.reached = true
 	}
+	if h.j.Options.DryRun {
+		return
+	}
 	h.left.observe(e, h.j.Options.Now)
-	if s, ok := e.(run.Selected); ok {
-		for _, i := range cluster.Of[*cluster.Index](s.Selection.Items()) {
-			h.seen.Add(i.Name)
+	if s, ok := e.(run.Selected); ok && s.Step.Selects() == cluster.Indices { // the same many names in each action
+		for _, i := range s.Selection.Selected {
+			h.seen[i.ItemName()] = true
+		}
+		for _, sp := range s.Selection.Spared {
+			h.seen[sp.Item.ItemName()] = true
 		}
 	}
 }
@@ -141,7 +147,11 @@ func (h *record) End(ctx context.Context, e Ended) {
 	r.Job, r.Reason = e.Plan.Job(h.j.File), h.j.Reason
 	r.Duration, r.ExitCode, r.Error = e.Report.DurationMS, e.Code, e.Report.Error
 	r.Summary, r.Told, r.Left = summary(e.Report), *h.j.told, h.left.newest()
-	if err := h.seen.Remember(ctx, c, &r); err != nil {
+	seen := history.Seen{}
+	for name := range h.seen {
+		seen.Add(name)
+	}
+	if err := seen.Remember(ctx, c, &r); err != nil {
 		r.Seen = nil // the next run tries again
 	}
 	for _, a := range r.Summary.Actions {

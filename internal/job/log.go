@@ -90,10 +90,11 @@ func (l *lines) Observe(e run.Event) {
 		l.log.Info("action skipped", "id", e.Step.ID, "action", e.Step.Kind, "why", e.Why)
 	case run.Selected:
 		l.log.Info("selected", "id", e.Step.ID, "selected", len(e.Selection.Selected), "of", e.Listed)
+		all := l.log.Enabled(context.Background(), slog.LevelDebug) // of very many, also the arguments cost
 		for _, s := range e.Selection.Spared {
 			if s.Guard {
 				l.log.Warn("spared by a guard", "id", e.Step.ID, "name", s.Item.ItemName(), "guard", s.By, "why", s.Why)
-			} else {
+			} else if all {
 				l.log.Debug("spared", "id", e.Step.ID, "name", s.Item.ItemName(), "filter", s.By, "why", s.Why)
 			}
 		}

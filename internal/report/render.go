@@ -248,30 +248,33 @@ func tail(name, family string) string {
 
 func (a *Action) spared(b *strings.Builder, wide bool) {
 	var order []string
-	by := map[string][]Spared{}
+	count, first := map[string]int{}, map[string]*Reason{}
 	for _, s := range a.Spared {
-		if by[s.By] == nil {
-			order = append(order, s.By)
+		if count[s.By]++; first[s.By] == nil {
+			order, first[s.By] = append(order, s.By), s.Reason
 		}
-		by[s.By] = append(by[s.By], s)
 	}
 	for _, name := range order {
-		list := by[name]
-		if !list[0].Guard && !wide {
-			terminal.Fprintf(b, "   spared %d by the filter %s\n", len(list), name)
+		if !first[name].Guard && !wide {
+			terminal.Fprintf(b, "   spared %d by the filter %s\n", count[name], name)
 			continue
 		}
 		kind := "filter"
-		if list[0].Guard {
+		if first[name].Guard {
 			kind = "guard"
 		}
-		terminal.Fprintf(b, "   spared %d by the %s %s\n", len(list), kind, name)
-		for i, s := range list {
-			if i == shownSpared && !wide {
-				terminal.Fprintf(b, "     … and %d more\n", len(list)-i)
+		terminal.Fprintf(b, "   spared %d by the %s %s\n", count[name], kind, name)
+		shown := 0
+		for _, s := range a.Spared {
+			if s.By != name {
+				continue
+			}
+			if shown == shownSpared && !wide {
+				terminal.Fprintf(b, "     … and %d more\n", count[name]-shown)
 				break
 			}
 			terminal.Fprintf(b, "     %s: %s\n", *s.Name, s.Why)
+			shown++
 		}
 	}
 }
