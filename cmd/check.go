@@ -112,10 +112,10 @@ func (o *checkOptions) options(app *App, p *plan.Plan) (check.Options, error) {
 		return check.Options{}, err
 	}
 	return check.Options{
-		Now: app.Now(), Plan: p, MaxAge: o.MaxAge.length, Grace: o.Grace.or(2*time.Hour), Repositories: o.Repositories, Indices: o.Indices,
+		Now: app.Now(), Plan: p, MaxAge: o.MaxAge.length, Grace: o.Grace.or(2 * time.Hour), Repositories: o.Repositories, Indices: o.Indices,
 		Days: o.Days, GapsOK: o.Gaps == "ok", Rules: o.Rules.rules(),
-		StalledAfter: o.StalledAfter.or(12*time.Hour), Verify: o.Verify, Seen: state.seen(), Moved: state.Moved, Drill: state.Drill,
-		DrillAge: o.DrillAge.or(31*24*time.Hour),
+		StalledAfter: o.StalledAfter.or(12 * time.Hour), Verify: o.Verify, Seen: state.seen(), Moved: state.Moved, Drill: state.Drill,
+		DrillAge: o.DrillAge.or(31 * 24 * time.Hour),
 	}, nil
 }
 

@@ -59,7 +59,7 @@ func TestIdleClients(t *testing.T) {
 		require.NoError(t, err)
 		defer func() { _ = c.Close() }()
 	}
-	client := &http.Client{Timeout: 4 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	client := &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 	resp, err := client.Get("http://" + l.Addr().String() + "/healthz")
 	require.NoError(t, err)
 	_, _ = io.Copy(io.Discard, resp.Body)
