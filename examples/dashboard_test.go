@@ -56,7 +56,8 @@ func runs() (list []tell.Sample) {
 				{Kind: "snapshot", Repository: "b", Duration: time.Minute, Items: map[string]int{"ok": 7}},
 				{Kind: "delete_snapshots", Repository: "b", Duration: time.Minute, Items: map[string]int{"ok": 2, "skipped": 1, "refused": 3}},
 			},
-			Repositories: []tell.Repository{{Name: "b", States: map[string]int{"SUCCESS": 30, "PARTIAL": 1}, NewestGood: at(9), OldestGood: at(1)}},
+			Repositories: []tell.Repository{{Name: "b", States: map[string]int{"SUCCESS": 30, "PARTIAL": 1}, NewestGood: at(9), OldestGood: at(1), ShardsFailed: 2}},
+			Uncovered:    new(4),
 		},
 		{Policy: "late", Version: "1.0.0", Began: at(2), Duration: time.Hour, State: tell.OK, Every: 4 * time.Hour},
 		{
@@ -117,6 +118,8 @@ var results = map[string][]string{
 		`{repository="b", state="SUCCESS"} 30`, `{repository="b", state="PARTIAL"} 1`,
 		`{repository="b", state="FAILED"} 0`, `{repository="b", state="IN_PROGRESS"} 0`,
 	},
+	"Snapshots by state B":                        {`{repository="b"} 2`},
+	"Findings of the check B":                     {`{policy="nightly"} 4`},
 	"Age of the newest good snapshot A":           {`{repository="b"} 10800`},
 	"Age of the oldest good snapshot A":           {`{repository="b"} 39600`},
 	"Findings of the check A":                     {`{about="family", level="CRITICAL", policy="nightly"} 2`},

@@ -31,17 +31,19 @@ const lastSuccess = "esnap_last_success_timestamp_seconds"
 
 // The metrics. All are gauges.
 var (
-	buildInfo   = Metric{"esnap_build_info", "Version of esnap; always 1."}
-	lastRun     = Metric{"esnap_last_run_timestamp_seconds", "When the last run began."}
-	success     = Metric{lastSuccess, "When the last run without errors that is complete began."}
-	runStatus   = Metric{"esnap_last_run_status", "Result of the last run: 0 ok, 1 incomplete, 2 failed."}
-	runDuration = Metric{"esnap_run_duration_seconds", "Duration of the last run."}
-	interval    = Metric{"esnap_expected_interval_seconds", "How often the file is expected to run."}
-	actionTime  = Metric{"esnap_action_duration_seconds", "Duration of the actions of a kind."}
-	actionItems = Metric{"esnap_action_items", "Items of the actions of a kind, by result."}
-	snapshots   = Metric{"esnap_snapshots", "Snapshots in the repository, by state."}
-	newestGood  = Metric{"esnap_snapshot_newest_good_timestamp_seconds", "When the newest good snapshot began."}
-	oldestGood  = Metric{"esnap_snapshot_oldest_good_timestamp_seconds", "When the oldest good snapshot began."}
+	buildInfo    = Metric{"esnap_build_info", "Version of esnap; always 1."}
+	lastRun      = Metric{"esnap_last_run_timestamp_seconds", "When the last run began."}
+	success      = Metric{lastSuccess, "When the last run without errors that is complete began."}
+	runStatus    = Metric{"esnap_last_run_status", "Result of the last run: 0 ok, 1 incomplete, 2 failed."}
+	runDuration  = Metric{"esnap_run_duration_seconds", "Duration of the last run."}
+	interval     = Metric{"esnap_expected_interval_seconds", "How often the file is expected to run."}
+	actionTime   = Metric{"esnap_action_duration_seconds", "Duration of the actions of a kind."}
+	actionItems  = Metric{"esnap_action_items", "Items of the actions of a kind, by result."}
+	snapshots    = Metric{"esnap_snapshots", "Snapshots in the repository, by state."}
+	newestGood   = Metric{"esnap_snapshot_newest_good_timestamp_seconds", "When the newest good snapshot began."}
+	oldestGood   = Metric{"esnap_snapshot_oldest_good_timestamp_seconds", "When the oldest good snapshot began."}
+	shardsFailed = Metric{"esnap_snapshot_shards_failed", "Failed shards of the newest snapshot in the repository."}
+	uncovered    = Metric{"esnap_indices_uncovered", "Indices that were not deleted because snapshots do not contain the copies that the file asks for."}
 	// Of esnap serve only.
 	nextRun     = Metric{"esnap_next_run_timestamp_seconds", "When the job is due next."}
 	runningNow  = Metric{"esnap_running", "Whether the job is running in this process: 1 or 0."}
@@ -52,7 +54,7 @@ var (
 	fileValid   = Metric{"esnap_file_valid", "Whether the current content of the action file is used: 1 or 0."}
 	Served      = []Metric{nextRun, runningNow, exitCode, checkStatus, checkFound, fileValid, drillPassed}
 	Metrics     = append([]Metric{buildInfo, lastRun, success, runStatus, runDuration, interval, actionTime, actionItems,
-		snapshots, newestGood, oldestGood}, Served...)
+		snapshots, newestGood, oldestGood, shardsFailed, uncovered}, Served...)
 )
 
 // Samples are the numbers of a run. The last success is among them only after one.
@@ -102,6 +104,14 @@ func (s *Summary) Samples() []Sample {
 		if !r.OldestGood.IsZero() {
 			add(oldestGood, float64(r.OldestGood.Unix()), "repository", r.Name)
 		}
+	}
+	for _, r := range s.Repositories {
+		if r.States != nil {
+			add(shardsFailed, float64(r.ShardsFailed), "repository", r.Name)
+		}
+	}
+	if s.Uncovered != nil {
+		add(uncovered, float64(*s.Uncovered))
 	}
 	return list
 }

@@ -52,7 +52,10 @@ type Summary struct {
 	Report          string // as a table
 	Actions         []Action
 	Repositories    []Repository
-	Every           time.Duration // how often the file is expected to run; 0: not known
+	// Uncovered is how many indices were kept for want of copies; nil: no action deletes
+	// indices.
+	Uncovered *int
+	Every     time.Duration // how often the file is expected to run; 0: not known
 }
 
 // Action is what became of the actions of one kind on one repository.
@@ -70,6 +73,7 @@ type Repository struct {
 	Name                   string
 	States                 map[string]int // nil: not listed
 	NewestGood, OldestGood time.Time      // zero: none
+	ShardsFailed           int            // of the newest snapshot
 }
 
 // About is what a report does not contain.
@@ -87,7 +91,7 @@ func Summarize(r *report.Report, a About) *Summary {
 		Policy: a.Policy, File: r.File, Name: a.Name, Cluster: a.Seen.cluster, Server: r.Server, RunID: a.RunID,
 		Version: a.Version, Meaning: a.Meaning,
 		Began: a.Began.UTC(), Duration: time.Duration(r.DurationMS) * time.Millisecond, Code: r.ExitCode, State: stateOf(r),
-		Actions: actionsOf(r), Repositories: a.Seen.repositories(), Every: a.Every,
+		Actions: actionsOf(r), Repositories: a.Seen.repositories(), Uncovered: a.Seen.uncovered(), Every: a.Every,
 	}
 	words, line := r.LastWords(), func(text string) string { return a.Redact(strings.ReplaceAll(text, "\n", "; ")) }
 	words = report.LastWords{Result: line(words.Result), Error: line(words.Error), Hint: line(words.Hint)}
@@ -160,17 +164,20 @@ type Seen struct {
 	began     time.Time
 	snapshots map[string]map[string]seen // by repository and name; a repository is listed if it is there
 	made      map[string]time.Time       // when a good snapshot was made, by repository
+	judges    bool                       // an action deletes indices
+	judged    map[string]bool            // indices that it was to delete: whether they lack a copy
 }
 
 type seen struct {
-	state cluster.State
-	good  bool
-	start time.Time
+	state  cluster.State
+	good   bool
+	start  time.Time
+	failed int // shards
 }
 
 // NewSeen makes an empty one.
 func NewSeen() *Seen {
-	return &Seen{snapshots: map[string]map[string]seen{}, made: map[string]time.Time{}}
+	return &Seen{snapshots: map[string]map[string]seen{}, made: map[string]time.Time{}, judged: map[string]bool{}}
 }
 
 // Observe implements run.Observer.
@@ -182,6 +189,9 @@ func (s *Seen) Observe(e run.Event) {
 		s.cluster = e.Server.Name
 	case run.Selected:
 		s.list(e.Step.Source(), e.Selection)
+		if e.Step.Kind == "delete_indices" {
+			s.judge(e.Selection)
+		}
 	case run.Outcome:
 		o := e.Outcome
 		switch {
@@ -194,6 +204,33 @@ func (s *Seen) Observe(e run.Event) {
 	}
 }
 
+// judge notes which indices were kept for want of copies.
+func (s *Seen) judge(of cluster.Selection) {
+	s.judges = true
+	for _, i := range of.Selected {
+		s.judged[i.ItemName()] = false
+	}
+	for _, sp := range of.Spared {
+		if sp.Kept == cluster.KeptUnproven {
+			s.judged[sp.Item.ItemName()] = true
+		}
+	}
+}
+
+// uncovered counts them; nil: no action deletes indices.
+func (s *Seen) uncovered() *int {
+	if !s.judges {
+		return nil
+	}
+	n := 0
+	for _, lacks := range s.judged {
+		if lacks {
+			n++
+		}
+	}
+	return &n
+}
+
 func (s *Seen) list(repository string, of cluster.Selection) {
 	listed := map[string]seen{}
 	for _, it := range of.Items() {
@@ -201,7 +238,7 @@ func (s *Seen) list(repository string, of cluster.Selection) {
 		if !is {
 			return
 		}
-		listed[x.Name] = seen{x.State, x.Good(), x.Start}
+		listed[x.Name] = seen{x.State, x.Good(), x.Start, x.Shards.Failed}
 	}
 	if repository != "" {
 		s.snapshots[repository] = listed
@@ -221,8 +258,12 @@ func (s *Seen) repositories() []Repository {
 			for _, state := range []cluster.State{cluster.Success, cluster.Partial, cluster.Failed, cluster.InProgress} {
 				r.States[string(state)] = 0
 			}
+			var newest time.Time
 			for _, x := range listed {
 				r.States[string(x.state)]++
+				if x.state != cluster.InProgress && x.start.After(newest) {
+					newest, r.ShardsFailed = x.start, x.failed
+				}
 				if !x.good || x.start.IsZero() {
 					continue
 				}

@@ -152,9 +152,44 @@ func TestSummary(t *testing.T) {
 	}
 }
 
+func TestSeenCountsWhatLacksACopy(t *testing.T) {
+	s := NewSeen()
+	require.Nil(t, s.uncovered())
+	deletes := plan.Step{ID: "1", Kind: "delete_indices", Action: &actions.DeleteIndices{}}
+	s.Observe(run.Selected{Step: deletes})
+	require.Equal(t, 0, *s.uncovered())
+	index := func(name string) cluster.Item { return &cluster.Index{Name: name} }
+	s.Observe(run.Selected{Step: deletes, Selection: cluster.Selection{
+		Selected: []cluster.Item{index("a")},
+		Spared: []cluster.Spared{
+			{Item: index("b"), Kept: cluster.KeptUnproven, Guard: true}, {Item: index("c"), Kept: cluster.KeptUnproven, Guard: true},
+			{Item: index("d"), By: "age"},
+		},
+	}})
+	s.Observe(run.Selected{Step: deletes, Selection: cluster.Selection{Spared: []cluster.Spared{{Item: index("b"), Kept: cluster.KeptUnproven, Guard: true}}}})
+	require.Equal(t, 2, *s.uncovered(), "each once")
+}
+
+// TestSeenCountsFailedShards: of the newest snapshot that has ended.
+func TestSeenCountsFailedShards(t *testing.T) {
+	s := NewSeen()
+	snapshot := func(name string, day, failed int, state cluster.State) cluster.Item {
+		return &cluster.Snapshot{Name: name, State: state, Start: began.AddDate(0, 0, -day), Shards: cluster.ShardCount{Total: 9, Failed: failed}}
+	}
+	s.Observe(run.Selected{
+		Step: plan.Step{ID: "1", Kind: "delete_snapshots", Action: &actions.DeleteSnapshots{Repository: "r"}},
+		Selection: cluster.Selection{Selected: []cluster.Item{
+			snapshot("s-3", 3, 7, cluster.Partial), snapshot("s-1", 1, 2, cluster.Partial), snapshot("s-0", 0, 0, cluster.InProgress),
+		}},
+	})
+	require.Equal(t, 2, s.repositories()[0].ShardsFailed)
+}
+
 func TestMetrics(t *testing.T) {
 	var b bytes.Buffer
-	require.NoError(t, WriteMetrics(&b, night(0, nil).Samples()))
+	s := night(0, nil)
+	s.Uncovered = new(2)
+	require.NoError(t, WriteMetrics(&b, s.Samples()))
 	text := b.String()
 	for _, line := range []string{
 		`esnap_build_info{policy="night",version="1.2.3"} 1`,
@@ -168,6 +203,8 @@ func TestMetrics(t *testing.T) {
 		`esnap_snapshots{policy="night",repository="nightly",state="SUCCESS"} 2`,
 		`esnap_snapshot_newest_good_timestamp_seconds{policy="night",repository="nightly"} 1795222808`,
 		`esnap_snapshot_oldest_good_timestamp_seconds{policy="night",repository="nightly"} 1795050008`,
+		`esnap_snapshot_shards_failed{policy="night",repository="nightly"} 0`,
+		`esnap_indices_uncovered{policy="night"} 2`,
 	} {
 		require.Contains(t, text, line+"\n")
 	}
