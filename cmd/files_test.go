@@ -96,6 +96,24 @@ func TestRunSeveralIsAllOrNothing(t *testing.T) {
 	}
 }
 
+// TestInvalidFilesAreTold: also one of several is a run that failed.
+func TestInvalidFilesAreTold(t *testing.T) {
+	k := newConsole(t)
+	dir := inFolder(t, map[string]string{"a.yml": "a"})
+	folder := t.TempDir()
+	config := filepath.Join(t.TempDir(), "client.yml")
+	save(t, config, "cluster: {url: 'http://es:9200'}\nmetrics: {textfile: "+folder+"}\n")
+	save(t, filepath.Join(dir, "bad.yml"), "actions: {1: {action: delete_indexes}}\n")
+	code, _, errs := k.run("--config", config, "run", dir)
+	require.Equal(t, 2, code)
+	require.Equal(t, 1, strings.Count(errs, "delete_indexes"), errs)
+	text, err := os.ReadFile(filepath.Join(folder, "esnap_bad.yml.prom"))
+	require.NoError(t, err)
+	require.Contains(t, string(text), `esnap_last_run_status{policy="bad.yml"} 2`)
+	require.NoFileExists(t, filepath.Join(folder, "esnap_a.yml.prom"), "it was not run")
+	require.Nil(t, k.connected, "nothing is sent")
+}
+
 // TestRunFolderOfOne is one report in the form of several.
 func TestRunFolderOfOne(t *testing.T) {
 	dir := inFolder(t, map[string]string{"a.yml": "a"})

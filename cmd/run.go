@@ -110,6 +110,7 @@ func runFiles(c *cobra.Command, app *App, o *runOptions, args []string) error {
 func (x *session) runAll(ctx context.Context, j job.Job, names []string, output string) error {
 	files, err := x.parseAll(names)
 	if err != nil {
+		x.abort(ctx, j, names)
 		return err
 	}
 	all := &report.Several{SchemaVersion: report.SchemaVersion, Files: []*report.Report{}}
@@ -135,6 +136,21 @@ func (x *session) runAll(ctx context.Context, j job.Job, names []string, output 
 		return err
 	}
 	return exitWith(all.ExitCode)
+}
+
+// abort has those hear of it that a run tells how it ended: each invalid file is a run that
+// could not begin. The caller reports the errors.
+func (x *session) abort(ctx context.Context, j job.Job, names []string) {
+	j.Log, j.Screen = nil, nil
+	for _, name := range names {
+		if name == "-" { // it was read
+			continue
+		}
+		if _, err := x.parse(name); err != nil {
+			j.File, j.Data = name, nil
+			j.Run(ctx)
+		}
+	}
 }
 
 // shownTimes is how many of the next times of a schedule are shown.
