@@ -5,19 +5,14 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"os"
-	"path/filepath"
-	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/esnap/esnap/internal/cluster"
-	"github.com/esnap/esnap/internal/command"
 	"github.com/esnap/esnap/internal/history"
 	"github.com/esnap/esnap/internal/job"
 	"github.com/esnap/esnap/internal/lock"
@@ -331,61 +326,4 @@ func (v *server) acted(ctx context.Context, f actionFile) (time.Time, error) {
 		return time.Time{}, err
 	}
 	return past.Started, err
-}
-
-// serveCommand runs a program that is not esnap's at the times of --schedule.
-func serveCommand(c *cobra.Command, app *App, before, args []string) error {
-	switch {
-	case len(before) > 0:
-		return usagef("%s takes action files or a command after --, not both", c.CommandPath())
-	case len(args) == 0 || args[0] == "":
-		return usagef("%s: a command must follow --", c.CommandPath())
-	}
-	x, err := app.open(c)
-	if err != nil {
-		return err
-	}
-	name := filepath.Base(args[0])
-	sched, err := scheduleOf(x.s, schedule.Spec{Deadline: schedule.DefaultDeadline}, name)
-	if err != nil {
-		if x.s.Schedule == "" {
-			return &usageError{text: "a command needs --schedule", hint: "example: --schedule '0 1 * * *'"}
-		}
-		return err
-	}
-	if x.s.DryRun {
-		terminal.Fprintf(app.Out, "would run %s at %s\n", strings.Join(args, " "), sched.Next(app.Now()).Format(time.RFC3339))
-		return nil
-	}
-	out, errs := &shared{w: app.Out}, &shared{w: app.Err}
-	s := serve.New(app.clock(), x.log)
-	task := serve.Task{Key: name, Name: name, Schedule: sched, Run: func(ctx context.Context, r *serve.Run) serve.Ended {
-		ctx, cancel := job.WithDeadline(ctx, x.s)
-		defer cancel()
-		var outTail, errTail command.Tail // a secret may come in two pieces
-		code, err := command.Run(ctx, command.Spec{
-			Args: args, Env: command.Clean(x.environ(), x.s.Private), Started: r.Started,
-			Out: io.MultiWriter(out, &outTail), Err: io.MultiWriter(errs, &errTail),
-		})
-		_, _ = io.WriteString(r.Out, outTail.Redacted(x.s.Redact))
-		_, _ = io.WriteString(r.Err, errTail.Redacted(x.s.Redact))
-		if err != nil {
-			_, _ = fmt.Fprintf(r.Err, "%s\n", err)
-			x.log.Error("the command failed", "error", err.Error())
-		}
-		if cause := context.Cause(ctx); errors.As(cause, new(job.Deadline)) {
-			x.log.Warn("the command was told to end", "command", name, "why", cause.Error())
-			code = cmp.Or(code, 128+int(syscall.SIGTERM))
-		}
-		x.log.Info("the command has ended", "command", name, "exit_code", code)
-		return serve.Ended{Code: code}
-	}}
-	hangups(c.Context()) // there are no files to read again
-	return serving(c.Context(), x, s, func(ctx context.Context) []func(context.Context) error {
-		s.Set(ctx, []serve.Task{task})
-		return nil
-	}, serve.Options{
-		Health:  func() serve.Health { return serve.Health{Ready: true} },
-		Metrics: func(w io.Writer) error { return tell.WriteMetrics(w, schedulerSamples(s.Status())) },
-	})
 }

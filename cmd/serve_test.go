@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -350,6 +351,35 @@ func TestServeCommand(t *testing.T) {
 	require.Zero(t, <-done)
 	require.True(t, strings.HasPrefix(p.out.String(), "yes  info a b.\n"), p.out.String())
 	require.Greater(t, time.Since(began), time.Duration(0))
+}
+
+// TestServeCommandTells: how another program ended is told as that of an action file.
+func TestServeCommandTells(t *testing.T) {
+	var got buffer
+	hook := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		_, _ = got.Write(body)
+	}))
+	defer hook.Close()
+	dir := t.TempDir()
+	config, marker := filepath.Join(dir, "client.yml"), filepath.Join(dir, "ran")
+	save(t, config, "cluster: {url: 'http://es:9200'}\nmetrics: {textfile: "+dir+"}\nnotify:\n  webhooks: [{url: '"+hook.URL+"', level: error, body: '{\"t\": \"${title}\", \"x\": \"${text}\"}'}]\n")
+	var p process
+	ctx, stop := context.WithCancelCause(t.Context())
+	app := &App{In: strings.NewReader(""), Out: &p.out, Err: &p.errs, Now: time.Now, Watch: clock.RealTime(), Env: only("", ""), Environ: os.Environ}
+	done := make(chan int)
+	go func() {
+		done <- Main(ctx, app, []string{"--config", config, "serve", "--schedule", "* * * * * *", "--", "sh", "-c", `test -e "$1" && exit 3; touch "$1"`, "x", marker})
+	}()
+	require.Eventually(t, func() bool { return strings.Contains(got.String(), "exit code 3") }, 6*time.Second, 10*time.Millisecond, "%s", &p.errs)
+	stop(&job.Signal{Number: syscall.SIGTERM})
+	require.Contains(t, []int{0, 143}, <-done, "the signal may meet the next run")
+	require.Contains(t, got.String(), "esnap: sh failed on ")
+	text, err := os.ReadFile(filepath.Join(dir, "esnap_sh.prom"))
+	require.NoError(t, err)
+	require.Contains(t, string(text), `esnap_last_run_status{policy="sh"} 2`)
+	require.Contains(t, string(text), `esnap_last_success_timestamp_seconds{policy="sh"} `, "of the first run")
+	require.Contains(t, string(text), `esnap_expected_interval_seconds{policy="sh"} 1`)
 }
 
 // TestServeOverHTTP: state and metrics; a run by hand with the token; no secret anywhere.
