@@ -149,6 +149,9 @@ func (j Job) Run(ctx context.Context) Ended {
 	}
 	o := j.Options
 	o.Now, o.Watch, o.DryRun = j.Clock.Now(), clock.FromNow(j.Clock.Watch), j.Settings.DryRun
+	if o.DryRun && j.Log != nil { // in the lines of all observers
+		j.Log = j.Log.With("dry_run", true)
+	}
 	if !j.FixedNow.IsZero() {
 		o.Now, o.FixedNow = j.FixedNow, true
 	}

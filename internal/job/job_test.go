@@ -2,8 +2,12 @@ package job
 
 import (
 	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"syscall"
 	"testing"
@@ -168,4 +172,21 @@ func TestDeadline(t *testing.T) {
 	require.Equal(t, Unreachable, e.Code)
 	require.ErrorContains(t, e.Err, "deadline of 1ns exceeded; no further actions started")
 	require.Empty(t, m.Writes())
+}
+
+// TestObserversEnd: an observer with a method End is called at the end.
+func TestObserversEnd(t *testing.T) {
+	s := &settings.Settings{}
+	j := Job{Settings: s, Log: slog.New(slog.DiscardHandler), Screen: io.Discard, TerminationLog: "x", told: new(json.RawMessage)}
+	for n, make := range observers {
+		o := make(j)
+		if o == nil {
+			continue
+		}
+		if _, has := reflect.TypeOf(o).MethodByName("End"); has {
+			require.Implements(t, (*Ender)(nil), o, "observer %d, %T", n, o)
+		}
+	}
+	_, last := observers[len(observers)-1](j).(*record)
+	require.True(t, last, "the record is written after all that may warn")
 }

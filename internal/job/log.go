@@ -63,10 +63,7 @@ func (l *lines) Observe(e run.Event) {
 	switch e := e.(type) {
 	case run.Started:
 		l.counts = map[cluster.Result]int{}
-		if l.dry = e.DryRun; l.dry {
-			l.log = l.log.With("dry_run", true)
-		}
-		l.started = e
+		l.dry, l.started = e.DryRun, e
 	case run.Connected:
 		l.log.Info("run started", "file", l.started.File, "server", e.Server.String(), "now", l.started.Now.UTC().Format(time.RFC3339))
 	case run.NotMaster:
