@@ -66,11 +66,21 @@ actions:
     - {filtertype: pattern, kind: prefix, value: PREFIX}
     - {filtertype: retain, `+rules+`}
 `)
-	stdout, _ := e.want(0, "run", "-n", "-o", "name", name)
+	stdout, _ := e.want(0, "run", "-n", "-o", "json", name)
 	require.Empty(e, e.writes())
+	var r struct {
+		Actions []struct {
+			Outcomes []struct{ Name string }
+			Spared   []struct{ Name, Why string }
+		}
+	}
+	require.NoError(e, json.Unmarshal([]byte(stdout), &r), stdout)
 	var names []string
-	for _, line := range lines(stdout) {
-		names = append(names, strings.TrimPrefix(line[strings.LastIndex(line, "/")+1:], e.prefix))
+	for _, o := range r.Actions[0].Outcomes {
+		names = append(names, strings.TrimPrefix(o.Name, e.prefix))
+	}
+	for _, sp := range r.Actions[0].Spared { // why, if it is not as expected
+		e.Logf("%s: %s: %s", rules, sp.Name, sp.Why)
 	}
 	slices.Sort(names)
 	return names
@@ -79,6 +89,7 @@ actions:
 func (e *env) proveRetain() {
 	index := e.prefix + "logs-" + e.day(2)
 	e.fill(1000, map[string]int{index: 50}) // so large that what else a commit contains makes no difference in its size
+	e.later()
 	for n := 1; n <= 3; n++ {
 		e.take(e.prefix+"r", fmt.Sprintf("%ss-%d", e.prefix, n), index)
 	}
@@ -117,6 +128,7 @@ func (e *env) proveRetain() {
 func (e *env) proveFailed() {
 	good, red := e.prefix+"good", e.prefix+"red"
 	e.fill(10, map[string]int{good: 1})
+	e.later()
 	e.call("PUT", "/"+red+"?wait_for_active_shards=0", map[string]any{"settings": map[string]any{"index.routing.allocation.require._name": "nowhere"}}, nil)
 	var reply struct{ Snapshot snapshot }
 	e.call("PUT", "/_snapshot/"+e.prefix+"r/"+e.prefix+"s-1?wait_for_completion=true", map[string]any{
@@ -134,6 +146,7 @@ func (e *env) proveFailed() {
 func (e *env) proveHolds() {
 	held, free := e.prefix+"logs-held", e.prefix+"logs-free"
 	e.fill(10, map[string]int{held: 1, free: 1})
+	e.later()
 	e.take(e.prefix+"r", e.prefix+"audit", free)
 	e.take(e.prefix+"r", e.prefix+"contains", held, free)
 	e.take(e.prefix+"r", e.prefix+"plain", free)
@@ -175,6 +188,7 @@ func (e *env) proveLimits() {
 		docs[fmt.Sprintf("%slogs-%02d", e.prefix, n)] = 1
 	}
 	e.fill(10, docs)
+	e.later()
 	for n := range 3 {
 		e.take(e.prefix+"r", fmt.Sprintf("%ss-%d", e.prefix, n), e.prefix+"logs-00")
 	}
@@ -206,6 +220,7 @@ func (e *env) proveLimits() {
 func (e *env) proveMinCopies() {
 	once, twice := e.prefix+"logs-"+e.day(9), e.prefix+"logs-"+e.day(8)
 	e.fill(10, map[string]int{once: 1, twice: 1})
+	e.later()
 	e.register(e.prefix+"second", e.location("second"), nil)
 	e.later()
 	e.take(e.prefix+"r", e.prefix+"s", once, twice)
@@ -225,6 +240,7 @@ func (e *env) proveOwner() {
 	}
 	index := e.prefix + "logs"
 	e.fill(10, map[string]int{index: 1})
+	e.later()
 	e.call("PUT", "/_snapshot/"+e.prefix+"r/"+e.prefix+"s-1?wait_for_completion=true", map[string]any{
 		"indices": index, "metadata": map[string]any{cluster.MetadataKey: map[string]any{"cluster_uuid": "another"}}}, nil)
 	e.take(e.prefix+"r", e.prefix+"s-2", index)
@@ -254,6 +270,7 @@ actions: {1: {action: delete_snapshots, options: {repository: PREFIXr}, filters:
 func (e *env) proveAttestation() {
 	index := e.prefix + "logs-" + e.day(2)
 	e.fill(10, map[string]int{index: 1})
+	e.later()
 	e.later()
 	e.take(e.prefix+"r", e.prefix+"s", index)
 	public, private, err := ed25519.GenerateKey(rand.Reader)
@@ -292,6 +309,7 @@ func (e *env) proveFromFile() {
 	early, late, never := e.prefix+"logs-"+e.day(3), e.prefix+"logs-"+e.day(2), e.prefix+"logs-"+e.day(1)
 	e.fill(10, map[string]int{early: 3, late: 5})
 	e.later()
+	e.later()
 	e.take(e.prefix+"r", e.prefix+"s-1", early)
 	e.take(e.prefix+"r", e.prefix+"s-2", late)
 	e.deleteIndices(early, late)
@@ -319,6 +337,7 @@ func (e *env) proveFromFile() {
 func (e *env) provePurge() {
 	gone, beside, last := e.prefix+"logs-"+e.day(3), e.prefix+"logs-"+e.day(2), e.prefix+"logs-"+e.day(4)
 	e.fill(10, map[string]int{gone: 1, beside: 1, last: 1})
+	e.later()
 	e.register(e.prefix+"second", e.location("second"), nil)
 	e.take(e.prefix+"r", e.prefix+"s-1", gone, last)
 	e.take(e.prefix+"r", e.prefix+"s-2", beside)
@@ -350,6 +369,7 @@ func (e *env) provePurge() {
 
 func (e *env) proveCleanup() {
 	e.fill(10, map[string]int{e.prefix + "logs": 1})
+	e.later()
 	e.take(e.prefix+"r", e.prefix+"s", e.prefix+"logs")
 	if e.old() {
 		_, stderr := e.want(1, "repository", "cleanup", e.prefix+"r", "--yes")
