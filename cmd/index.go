@@ -85,13 +85,13 @@ func runIndexList(c *cobra.Command, app *App, o *indexListOptions, names []strin
 	}
 	ctx := c.Context()
 	return app.repeat(ctx, o.List.watch, func() error {
-		list, err := app.indices(ctx, cl, chain, names)
+		all, list, err := app.indices(ctx, cl, chain, names)
 		if err == nil && o.Stats {
 			err = addStats(ctx, cl, list)
 		}
 		var held map[string]*copyJSON
 		if err == nil && copies {
-			held, err = newestCopies(ctx, x, cl, list, o.Rules.rules())
+			held, err = newestCopies(ctx, x, cl, byName(all), byName(list), o.Rules.rules())
 		}
 		if err != nil {
 			return err
@@ -100,18 +100,13 @@ func runIndexList(c *cobra.Command, app *App, o *indexListOptions, names []strin
 	})
 }
 
-// newestCopies finds the newest complete copy of each index, in all repositories; where
+// newestCopies finds the newest complete copy of each listed index, in all repositories; where
 // nothing says when an index ended, the newest one without missing shards.
-func newestCopies(ctx context.Context, x *session, cl cluster.Cluster, list []*cluster.Index, rules coverage.Rules) (map[string]*copyJSON, error) {
+func newestCopies(ctx context.Context, x *session, cl cluster.Cluster, live, listed map[string]*cluster.Index, rules coverage.Rules) (map[string]*copyJSON, error) {
 	snapshots, err := snapshotsOf(ctx, x.log, cl, nil, true)
 	if err != nil {
 		return nil, err
 	}
-	all, err := cl.Indices(ctx) // whether a rollover ended one of them
-	if err != nil {
-		return nil, err
-	}
-	live, listed := byName(all), byName(list)
 	held := map[string]*copyJSON{}
 	for _, s := range coverage.Ordered(snapshots) {
 		for _, name := range s.Indices {
@@ -157,19 +152,19 @@ func addStats(ctx context.Context, cl cluster.Cluster, list []*cluster.Index) er
 	return nil
 }
 
-// indices selects indices. With an error about a name that does not exist, all indices are
-// returned.
-func (a *App) indices(ctx context.Context, cl cluster.Cluster, chain filters.Chain, names []string) ([]*cluster.Index, error) {
-	all, err := cl.Indices(ctx)
-	if err != nil {
-		return nil, err
+// indices lists all indices and those that are selected. All are also returned with an error
+// about a name that does not exist.
+func (a *App) indices(ctx context.Context, cl cluster.Cluster, chain filters.Chain, names []string) (all, selected []*cluster.Index, err error) {
+	if all, err = cl.Indices(ctx); err != nil {
+		return nil, nil, err
 	}
 	for _, n := range names {
 		if !strings.Contains(n, "*") && !slices.ContainsFunc(all, func(i *cluster.Index) bool { return i.Name == n }) {
-			return all, noIndex(n, all)
+			return all, nil, noIndex(n, all)
 		}
 	}
-	return selectItems(ctx, a, cl, chain, all)
+	selected, err = selectItems(ctx, a, cl, chain, all)
+	return all, selected, err
 }
 
 func errNoIndex(name string) error {
@@ -280,9 +275,9 @@ func runIndexShow(c *cobra.Command, app *App, o *indexShowOptions, name string) 
 	if err != nil {
 		return err
 	}
-	list, err := app.indices(c.Context(), cl, chain, []string{name})
+	all, list, err := app.indices(c.Context(), cl, chain, []string{name})
 	if errors.Is(err, cluster.ErrNoIndex) {
-		return x.showCopies(c.Context(), cl, name, list, o)
+		return x.showCopies(c.Context(), cl, name, all, o)
 	}
 	if err != nil {
 		return err
@@ -297,10 +292,6 @@ func runIndexShow(c *cobra.Command, app *App, o *indexShowOptions, name string) 
 		}
 	}
 	snapshots, err := snapshotsOf(c.Context(), x.log, cl, nil, true)
-	if err != nil {
-		return err
-	}
-	all, err := cl.Indices(c.Context()) // whether a rollover ended it
 	if err != nil {
 		return err
 	}

@@ -120,15 +120,8 @@ changes nothing more.`,
 }
 
 func runLockRelease(c *cobra.Command, app *App, o *lockReleaseOptions, name string) error {
-	x, err := app.open(c)
-	if err != nil {
-		return err
-	}
 	ctx := c.Context()
-	if !o.Yes && !x.s.DryRun && !app.interactive() {
-		return app.confirm(ctx, false, "")
-	}
-	cl, err := x.reach(ctx)
+	x, cl, err := app.reachToAsk(c, o.Yes)
 	if err != nil {
 		return err
 	}

@@ -290,15 +290,8 @@ func newRepositoryCleanup(app *App) *cobra.Command {
 }
 
 func runRepositoryCleanup(c *cobra.Command, app *App, o *repositoryCleanupOptions, name string) error {
-	x, err := app.open(c)
-	if err != nil {
-		return err
-	}
 	ctx := c.Context()
-	if !o.Yes && !x.s.DryRun && !app.interactive() {
-		return app.confirm(ctx, false, "")
-	}
-	cl, err := x.reach(ctx)
+	x, cl, err := app.reachToAsk(c, o.Yes)
 	if err != nil {
 		return err
 	}
@@ -379,15 +372,8 @@ func newRepositoryUnregister(app *App) *cobra.Command {
 }
 
 func runRepositoryUnregister(c *cobra.Command, app *App, o *repositoryUnregisterOptions, name string) error {
-	x, err := app.open(c)
-	if err != nil {
-		return err
-	}
 	ctx := c.Context()
-	if !o.Yes && !x.s.DryRun && !app.interactive() {
-		return app.confirm(ctx, false, "")
-	}
-	cl, err := x.reach(ctx)
+	x, cl, err := app.reachToAsk(c, o.Yes)
 	if err != nil {
 		return err
 	}

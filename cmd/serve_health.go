@@ -144,7 +144,8 @@ func (h *health) look(ctx context.Context) (serve.Health, []history.Record, erro
 	for _, f := range h.v.files.valid() {
 		result := serve.Check{Level: check.Unknown, Findings: []string{}, Count: map[[2]string]int{}, At: h.v.app.Now()}
 		r, err := check.Run(ctx, c, check.Options{
-			Now: h.v.app.Now(), Plan: f.plan, Grace: 2 * time.Hour, StalledAfter: 12 * time.Hour, Drill: drilled, Seen: h.seenBy(ctx, c, f.job()), DrillAge: 31 * 24 * time.Hour, Moved: h.moved,
+			Now: h.v.app.Now(), Plan: f.plan, Grace: 2 * time.Hour, StalledAfter: 12 * time.Hour, Drill: drilled, DrillAge: 31 * 24 * time.Hour,
+			Seen: h.seenBy(ctx, c, f.job()), Moved: h.moved,
 			Rules: (&copyRules{}).rules(),
 		})
 		if err != nil {

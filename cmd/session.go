@@ -193,6 +193,20 @@ func (a *App) reach(c *cobra.Command) (*session, cluster.Cluster, error) {
 	return x, cl, err
 }
 
+// reachToAsk is reach for a command that asks before it changes something. Where nobody can
+// answer, it ends before anything is sent.
+func (a *App) reachToAsk(c *cobra.Command, yes bool) (*session, cluster.Cluster, error) {
+	x, err := a.open(c)
+	if err != nil {
+		return nil, nil, err
+	}
+	if !yes && !x.s.DryRun && !a.interactive() {
+		return nil, nil, a.confirm(c.Context(), false, "")
+	}
+	cl, err := x.reach(c.Context())
+	return x, cl, err
+}
+
 func (x *session) reach(ctx context.Context) (cluster.Cluster, error) {
 	cl, err := x.dial(false)
 	if err != nil {
