@@ -118,33 +118,26 @@ func spells(pattern string, from, to time.Time) []spell {
 	if strftime.Render(pattern, day) != strftime.Render(pattern, day.Add(time.Hour)) {
 		step = func(t time.Time) time.Time { return t.Add(time.Hour) }
 	}
-	var list []spell
-	for t := day; ; t = step(t) {
-		name := strftime.Render(pattern, t)
-		last := len(list) - 1
-		if last >= 0 && name == list[last].name {
-			if t.Sub(list[last].Start) > 400*24*time.Hour { // the name has no tokens
-				list[last].End = t
-				return list
-			}
+	first := day // the first period may have begun before
+	for before := day.AddDate(0, 0, -1); strftime.Render(pattern, before) == strftime.Render(pattern, day) && day.Sub(before) < longest; {
+		first, before = before, before.AddDate(0, 0, -1)
+	}
+	list := []spell{{name: strftime.Render(pattern, day), Span: dates.Span{Start: first}}}
+	for t := step(day); ; t = step(t) {
+		name, last := strftime.Render(pattern, t), &list[len(list)-1]
+		if name == last.name && t.Sub(last.Start) <= longest {
 			continue
 		}
-		if last >= 0 {
-			list[last].End = t
-		} else { // the first one may have begun before
-			for before := t.AddDate(0, 0, -1); strftime.Render(pattern, before) == name && day.Sub(before) < 400*24*time.Hour; before = before.AddDate(0, 0, -1) {
-				t = before
-			}
-			list = append(list, spell{name: name, Span: dates.Span{Start: t}})
-			t = day
-			continue
-		}
-		if t.After(to) {
+		last.End = t
+		if name == last.name || t.After(to) {
 			return list
 		}
 		list = append(list, spell{name: name, Span: dates.Span{Start: t}})
 	}
 }
+
+// longest is how long a period may be: a name that does not change for longer has no tokens.
+const longest = 400 * 24 * time.Hour
 
 // last is the end of a period in that time zone of the rules in which it ends last.
 func (k *checker) last(end time.Time) time.Time {
