@@ -398,6 +398,23 @@ func TestAttestation(t *testing.T) {
 }
 
 // What check cannot read, it does not pass over.
+func TestCheckOfAUserWhoSeesSome(t *testing.T) {
+	k := newConsole(t)
+	twentyNights(k, nil)
+	k.c.Hides.Indices = errors.New("not all are seen")
+	code, out, _ := k.run("check", k.file(nightFile))
+	require.Equal(t, 1, code, out)
+	require.Contains(t, out, "indices: some may be missing: not all are seen")
+}
+
+func TestStatusOfAUserWhoSeesSome(t *testing.T) {
+	k := newConsole(t)
+	k.c.Hides.Operations = errors.New("not all are seen")
+	code, out, _ := k.run("status")
+	require.Zero(t, code, out)
+	require.Contains(t, out, "no snapshot is running; not all are seen")
+}
+
 func TestCheckWithoutAPrivilege(t *testing.T) {
 	k := newConsole(t)
 	twentyNights(k, nil)

@@ -182,6 +182,9 @@ func planPurge(ctx context.Context, x *session, cl cluster.Cluster, names []stri
 	}
 	p := &purge{Names: names, Indices: []string{}, Snapshots: map[string][]string{}, Lost: []string{}, Cluster: server.UUID, Time: x.Now().UTC().Format(time.RFC3339)}
 	indices, err := cl.Indices(ctx)
+	if err == nil {
+		err = cl.Sight().Indices
+	}
 	if err != nil {
 		return nil, nil, err
 	}

@@ -114,6 +114,10 @@ func (x *session) writeStatus(ctx context.Context, cl cluster.Cluster, server cl
 				cluster.Age(clock, h.Acquired), cluster.Age(clock, h.Renewed))
 		}
 		if len(ops) == 0 {
+			if unseen := cl.Sight().Operations; unseen != nil {
+				terminal.Fprintf(app.Out, "no snapshot is running; %s\n", unseen)
+				return nil
+			}
 			fmt.Fprintln(app.Out, "no snapshot, snapshot deletion or restore is running")
 			return nil
 		}

@@ -335,6 +335,7 @@ func Register(ctx context.Context, c cluster.Cluster, r cluster.RegisterReposito
 // Unregister removes a repository from the cluster and verifies that. It refuses a
 // repository from which an index is mounted: the index has its only data there.
 func Unregister(ctx context.Context, c cluster.Cluster, name string) error {
+	c = cluster.Only(c, "unregister", cluster.UnregisterRepository{})
 	list, err := c.Indices(ctx)
 	if err != nil {
 		return err

@@ -193,6 +193,9 @@ func (k *checker) read(ctx context.Context) error {
 	if k.indices, err = k.c.Indices(ctx); err != nil {
 		return err
 	}
+	if err := k.c.Sight().Indices; err != nil {
+		k.add(Warning, "indices", "", "some may be missing: "+err.Error(), cluster.Hint(err))
+	}
 	for _, i := range k.indices {
 		k.live[i.Name] = i
 		k.report.Seen[i.Name] = true

@@ -31,8 +31,10 @@ type ServerReader interface {
 	Clock(ctx context.Context) (time.Time, error)
 	// OnMaster says whether the node that answers is the elected master.
 	OnMaster(ctx context.Context) (bool, error)
-	// Running lists the snapshots, snapshot deletions and restores that run now.
+	// Running lists the snapshots, snapshot deletions and restores that run now. See Sight.
 	Running(ctx context.Context) ([]Operation, error)
+	// Sight is what the listings that were read so far may lack.
+	Sight() Sight
 	// ClusterHealth is the state of the cluster as a whole, when its master has done
 	// what it had to do, or ErrUnavailable.
 	ClusterHealth(ctx context.Context) (Health, error)
@@ -50,7 +52,7 @@ type ServerReader interface {
 // IndexReader lists indices and asks about them.
 type IndexReader interface {
 	// Indices lists every index, open, closed, hidden and system ones alike,
-	// sorted by name.
+	// sorted by name. See Sight.
 	Indices(ctx context.Context) ([]*Index, error)
 	// IndicesNamed reads the named indices again, sorted by name; vanished ones are
 	// absent from the result.

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"reflect"
@@ -8,9 +9,30 @@ import (
 
 // Intercept passes every write to around, which carries it out by calling do, or
 // does not. Reads go through untouched. The runner uses it to keep its listings
-// honest, DryRun to send nothing.
+// honest, DryRun to send nothing. What is only safe if every index and every running
+// operation is known is refused to a user who may not see them all.
 func Intercept(r Reader, w Writer, around func(ctx context.Context, op Op, do func() error) error) Cluster {
-	return intercept{r, w, around}
+	return intercept{r, w, func(ctx context.Context, op Op, do func() error) error {
+		if !ofKnownItems(op) {
+			if err := cmp.Or(r.Sight().Indices, r.Sight().Operations); err != nil {
+				return err
+			}
+		}
+		return around(ctx, op, do)
+	}}
+}
+
+// ofKnownItems reports whether a write is safe although some indices and operations may be
+// unknown: it changes no more than the items that it names, and nothing depends on them. A
+// restore replaces a closed index of the same name, a mounted index needs its snapshot, and
+// whether a deletion or a restore has ended is seen among the operations.
+func ofKnownItems(op Op) bool {
+	switch op.(type) {
+	case CreateSnapshot, VerifyRepository, RegisterRepository, CleanupRepository, PutDocument, DeleteDocument,
+		DeleteIndices, UpdateAliases, PutIndexSettings, OpenIndices, FlushIndices, FreezeIndices, ForcemergeIndex:
+		return true
+	}
+	return false
 }
 
 // Only lets through the writes that have the type of one of ops. It refuses every other

@@ -13,6 +13,7 @@ import (
 type stub struct {
 	Reader
 	asked []string // what Stats and Health were asked for
+	sight Sight
 }
 
 var (
@@ -22,6 +23,8 @@ var (
 )
 
 func (*stub) Indices(context.Context) ([]*Index, error) { return stubIndices, nil }
+
+func (s *stub) Sight() Sight { return s.sight }
 
 func (*stub) Server(context.Context) (Server, error) {
 	return Server{Text: "6.7.0", Version: Version{6, 7, 0}}, nil
@@ -392,6 +395,38 @@ func TestOnly(t *testing.T) {
 	require.ErrorContains(t, err, "delete index a: the action snapshot must not send this request")
 	require.Error(t, c.PutClusterSettings(ctx, PutClusterSettings{}))
 	require.Equal(t, []string{"verify", "create"}, w.done)
+}
+
+// What may only be sent if everything is known is refused to a user who does not see it
+// all, also in a dry run.
+func TestWritesWithoutSight(t *testing.T) {
+	ctx := context.Background()
+	for name, sight := range map[string]Sight{"indices": {Indices: ErrForbidden}, "operations": {Operations: ErrForbidden}} {
+		t.Run(name, func(t *testing.T) {
+			w := &writer{}
+			r := &stub{sight: sight}
+			for _, c := range []Cluster{
+				Intercept(r, w, func(_ context.Context, _ Op, do func() error) error { return do() }),
+				DryRun(r, stubNow, true, func(op Op) { w.done = append(w.done, op.Intent().Verb.String()) }),
+			} {
+				require.ErrorIs(t, c.RestoreSnapshot(ctx, RestoreSnapshot{Repository: "r", Name: "old"}), ErrForbidden)
+				require.ErrorIs(t, c.DeleteSnapshots(ctx, DeleteSnapshots{Repository: "r", Names: []string{"old"}}), ErrForbidden)
+				require.ErrorIs(t, c.UnregisterRepository(ctx, UnregisterRepository{Name: "r"}), ErrForbidden)
+				require.ErrorIs(t, c.MountSnapshot(ctx, MountSnapshot{Repository: "r", Snapshot: "old"}), ErrForbidden)
+				require.ErrorIs(t, c.ShrinkIndex(ctx, ShrinkIndex{Source: "a", Target: "b"}), ErrForbidden)
+				_, err := c.Reindex(ctx, Reindex{})
+				require.ErrorIs(t, err, ErrForbidden)
+				_, err = c.Rollover(ctx, Rollover{Alias: "a"})
+				require.ErrorIs(t, err, ErrForbidden)
+				require.ErrorIs(t, c.CreateIndex(ctx, CreateIndex{Name: "c"}), ErrForbidden)
+				require.Empty(t, w.done)
+				_, err = c.VerifyRepository(ctx, VerifyRepository{Name: "r"})
+				require.NoError(t, err)
+				require.Equal(t, []string{"verify"}, w.done)
+				w.done = nil
+			}
+		})
+	}
 }
 
 func TestAVerbHasBothForms(t *testing.T) {

@@ -17,6 +17,13 @@ type Server struct {
 	UUID       string // cluster uuid
 }
 
+// Sight is why listings may be incomplete: the user may not read the state of the cluster,
+// and what is read instead does not contain everything. The zero value: they are complete.
+type Sight struct {
+	Indices    error // indices that the user may not see are missing
+	Operations error // running deletions of snapshots and running restores are missing
+}
+
 // Version is major.minor.patch.
 type Version [3]int
 

@@ -119,6 +119,7 @@ type driller struct {
 // Run makes a drill. What it created is removed, also when the context ends. An error means
 // that the drill as a whole was not possible.
 func Run(ctx context.Context, c cluster.Cluster, o Options) (*Result, error) {
+	c = cluster.Only(c, "drill", cluster.RestoreSnapshot{}, cluster.DeleteIndices{})
 	d := &driller{Options: o, c: c, live: map[string]*cluster.Index{}, r: &Result{Run: o.Run, Time: o.Now.UTC()}}
 	server, err := c.Server(ctx)
 	if err != nil {

@@ -100,6 +100,7 @@ type Client struct {
 	own    map[string]bool // indices of esnap's own that exist
 
 	hosts hosts
+	sight sight
 	idle  func() // closes idle connections
 }
 

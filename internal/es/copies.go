@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
-	"net/url"
 	"strconv"
 
 	"github.com/elastic/go-elasticsearch/v8/esapi"
@@ -63,7 +62,7 @@ func (c *Client) Task(ctx context.Context, id string) (cluster.Task, error) {
 	}
 	decode := fields(field{"completed", &reply.Completed}, field{"task", &reply.Task}, field{"response", &reply.Response}, field{"error", &reply.Error})
 	err := c.do(ctx, call{op: "ask for task " + id, decode: decode, request: func() esapi.Request {
-		return esapi.TasksGetRequest{TaskID: url.PathEscape(id)}
+		return plain{path: "/_tasks/" + esc(id)}
 	}})
 	n := reply.Task.Status
 	if reply.Completed {
@@ -95,7 +94,7 @@ func (c *Client) Tasks(ctx context.Context, action string) ([]cluster.RunningTas
 		} `json:"tasks"`
 	}
 	err := c.do(ctx, call{op: "list tasks", decode: fields(field{"nodes", &nodes}), request: func() esapi.Request {
-		return esapi.TasksListRequest{Actions: []string{action}, Detailed: flag(true)}
+		return plain{path: "/_tasks", query: params{"actions": action, "detailed": "true"}}
 	}})
 	var list []cluster.RunningTask
 	for _, n := range nodes {

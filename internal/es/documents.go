@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/elastic/go-elasticsearch/v8/esapi"
@@ -41,7 +43,7 @@ func (c *Client) Document(ctx context.Context, index, id string) (cluster.Docume
 	found := false
 	err := c.do(ctx, call{
 		op: op, absent: []int{http.StatusNotFound}, request: func() esapi.Request {
-			return esapi.GetRequest{Index: esc(index), DocumentID: esc(id)}
+			return plain{path: documentPath(index, id)}
 		},
 		decode: fields(field{"found", &found}, field{"_id", &r.ID}, field{"_seq_no", &r.SeqNo}, field{"_primary_term", &r.PrimaryTerm},
 			field{"_source", &r.Source}),
@@ -77,10 +79,9 @@ func (c *Client) Documents(ctx context.Context, q cluster.DocumentQuery) ([]clus
 		Hits []documentReply `json:"hits"`
 	}
 	err := c.do(ctx, call{op: op, decode: fields(field{"hits", &hits}), request: func() esapi.Request {
-		return esapi.SearchRequest{
-			Index: []string{esc(q.Index)}, Body: jsonBody(body), IgnoreUnavailable: flag(true), AllowNoIndices: flag(true),
-			AllowPartialSearchResults: flag(false), FilterPath: []string{"hits"},
-		}
+		return plain{method: http.MethodPost, path: "/" + esc(q.Index) + "/_search", body: body, query: params{
+			"ignore_unavailable": "true", "allow_no_indices": "true", "allow_partial_search_results": "false", "filter_path": "hits",
+		}}
 	}})
 	if errors.Is(err, cluster.ErrNoIndex) {
 		return nil, nil
@@ -108,14 +109,12 @@ func (c *Client) PutDocument(ctx context.Context, r cluster.PutDocument) (cluste
 	result := ""
 	decode := fields(field{"result", &result}, field{"_seq_no", &v.SeqNo}, field{"_primary_term", &v.PrimaryTerm})
 	err = c.do(ctx, call{op: op, write: true, decode: decode, request: func() esapi.Request {
-		q := esapi.IndexRequest{Index: esc(r.Index), DocumentID: esc(r.ID), Refresh: "true", Timeout: documentWait}
-		q.Body = jsonBody(stored{r.Time.UnixMilli(), body})
-		if r.Replaces == nil {
-			q.OpType = "create"
-		} else {
-			q.IfSeqNo, q.IfPrimaryTerm = numbers(*r.Replaces)
+		query := params{"op_type": "create"}
+		if r.Replaces != nil {
+			query = ofVersion(*r.Replaces)
 		}
-		return q
+		maps.Copy(query, documentQuery)
+		return plain{method: http.MethodPut, path: documentPath(r.Index, r.ID), query: query, body: stored{r.Time.UnixMilli(), body}}
 	}})
 	if known := (*cluster.Error)(nil); r.Replaces == nil && errors.Is(err, cluster.ErrChanged) && errors.As(err, &known) {
 		known.Kind = cluster.ErrExists
@@ -123,11 +122,16 @@ func (c *Client) PutDocument(ctx context.Context, r cluster.PutDocument) (cluste
 	return v, err
 }
 
-// numbers are a version as requests have it.
-func numbers(v cluster.DocumentVersion) (seqNo, primaryTerm *int) {
-	s, p := int(v.SeqNo), int(v.PrimaryTerm)
-	return &s, &p
+func documentPath(index, id string) string { return "/" + esc(index) + "/_doc/" + esc(id) }
+
+// ofVersion is the condition that a document still has a version.
+func ofVersion(v cluster.DocumentVersion) params {
+	return params{"if_seq_no": strconv.FormatInt(v.SeqNo, 10), "if_primary_term": strconv.FormatInt(v.PrimaryTerm, 10)}
 }
+
+// documentQuery is in every write of a document: it makes the document visible, and waits
+// for its shard for less than the time-out of a request, so that the server answers.
+var documentQuery = params{"refresh": "true", "timeout": "15000ms"}
 
 // DeleteDocument implements cluster.Writer.
 func (c *Client) DeleteDocument(ctx context.Context, r cluster.DeleteDocument) error {
@@ -135,16 +139,12 @@ func (c *Client) DeleteDocument(ctx context.Context, r cluster.DeleteDocument) e
 	return c.do(ctx, call{
 		op: "delete document " + r.Index + "/" + r.ID, write: true, absent: []int{http.StatusNotFound}, decode: fields(field{"result", &result}),
 		request: func() esapi.Request {
-			q := esapi.DeleteRequest{Index: esc(r.Index), DocumentID: esc(r.ID), Refresh: "true", Timeout: documentWait}
-			q.IfSeqNo, q.IfPrimaryTerm = numbers(r.Version)
-			return q
+			query := ofVersion(r.Version)
+			maps.Copy(query, documentQuery)
+			return plain{method: http.MethodDelete, path: documentPath(r.Index, r.ID), query: query}
 		},
 	})
 }
-
-// documentWait is how long a server waits for the shard of a document: less than the
-// time-out of a request, so that it answers.
-const documentWait = 15 * time.Second
 
 // ownTimeout is how long the creation of an index waits for its primary shard.
 const ownTimeout = 30 * time.Second

@@ -110,12 +110,31 @@ type indexMetadata struct {
 }
 
 // Indices implements cluster.IndexReader with one request.
-func (c *Client) Indices(ctx context.Context) ([]*cluster.Index, error) {
-	return c.indices(ctx, "list indices", nil)
+func (c *Client) Indices(ctx context.Context) (list []*cluster.Index, err error) {
+	const op = "list indices"
+	err = c.stateless(ctx, func() error {
+		list, err = c.indices(ctx, op, nil)
+		return err
+	}, func() error {
+		list, err = c.visible(ctx, op)
+		return err
+	})
+	return list, err
 }
 
 // IndicesNamed implements cluster.IndexReader.
-func (c *Client) IndicesNamed(ctx context.Context, names []string) ([]*cluster.Index, error) {
+func (c *Client) IndicesNamed(ctx context.Context, names []string) (list []*cluster.Index, err error) {
+	err = c.stateless(ctx, func() error {
+		list, err = c.indicesNamed(ctx, names)
+		return err
+	}, func() error {
+		list, err = c.visibleNamed(ctx, describe("read", "index ", "indices", names), names)
+		return err
+	})
+	return list, err
+}
+
+func (c *Client) indicesNamed(ctx context.Context, names []string) ([]*cluster.Index, error) {
 	var list []*cluster.Index
 	for _, batch := range c.batches(names, 700) {
 		some, err := c.indices(ctx, describe("read", "index ", "indices", batch), batch)
@@ -213,9 +232,10 @@ func (c *Client) Stats(ctx context.Context, names []string) (map[string]cluster.
 			}
 		}
 		err := c.do(ctx, call{op: "read index statistics", decode: fields(field{"_shards", &json.RawMessage{}}, field{"indices", &reply}), absent: []int{http.StatusNotFound}, request: func() esapi.Request {
-			return lenientStats{esapi.IndicesStatsRequest{
-				Index: escAll(batch), Metric: []string{"docs", "store"},
-				FilterPath: []string{"_shards.total", "indices.*.primaries.docs.count", "indices.*.primaries.store.size_in_bytes", "indices.*.total.store.size_in_bytes"},
+			return plain{path: pathOf("", batch, "/_stats/docs,store"), query: params{
+				"ignore_unavailable": "true",
+				"filter_path": "_shards.total,indices.*.primaries.docs.count,indices.*.primaries.store.size_in_bytes," +
+					"indices.*.total.store.size_in_bytes",
 			}}
 		}})
 		if err != nil {
@@ -228,28 +248,27 @@ func (c *Client) Stats(ctx context.Context, names []string) (map[string]cluster.
 	return out, nil
 }
 
-// lenientStats adds a parameter that the request type does not have.
-type lenientStats struct{ esapi.IndicesStatsRequest }
-
-// Do implements esapi.Request.
-func (r lenientStats) Do(ctx context.Context, t esapi.Transport) (*esapi.Response, error) {
-	return r.IndicesStatsRequest.Do(ctx, roundTripper(func(req *http.Request) (*http.Response, error) {
-		q := req.URL.Query()
-		q.Set("ignore_unavailable", "true")
-		req.URL.RawQuery = q.Encode()
-		return t.Perform(req)
-	}))
-}
-
 // Settings implements cluster.IndexReader, from the cluster's metadata: one
 // request for all indices, closed ones included.
-func (c *Client) Settings(ctx context.Context, names []string) (map[string]map[string]string, error) {
+func (c *Client) Settings(ctx context.Context, names []string) (out map[string]map[string]string, err error) {
+	const op = "read index settings"
+	err = c.stateless(ctx, func() error {
+		out, err = c.settings(ctx, op, names)
+		return err
+	}, func() error {
+		out, err = c.visibleSettings(ctx, op, names)
+		return err
+	})
+	return out, err
+}
+
+func (c *Client) settings(ctx context.Context, op string, names []string) (map[string]map[string]string, error) {
 	wanted := make(map[string]bool, len(names))
 	for _, n := range names {
 		wanted[n] = true
 	}
 	out := map[string]map[string]string{}
-	err := c.metadata(ctx, "read index settings", nil, []string{"metadata.indices.*.settings"}, func() { clear(out) }, func(s *stream, _ string) error {
+	err := c.metadata(ctx, op, nil, []string{"metadata.indices.*.settings"}, func() { clear(out) }, func(s *stream, _ string) error {
 		return s.object(func(name string) error {
 			var m struct {
 				Settings map[string]any `json:"settings"`
@@ -276,7 +295,9 @@ func (c *Client) Segments(ctx context.Context, names []string) (map[string]int, 
 			} `json:"shards"`
 		}
 		err := c.do(ctx, call{op: "read index segments", decode: fields(field{"_shards", &json.RawMessage{}}, field{"indices", &reply}), absent: []int{http.StatusNotFound}, request: func() esapi.Request {
-			return esapi.IndicesSegmentsRequest{Index: escAll(batch), IgnoreUnavailable: flag(true), FilterPath: []string{"_shards.total", "indices.*.shards.*.num_search_segments"}}
+			return plain{path: pathOf("", batch, "/_segments"), query: params{
+				"ignore_unavailable": "true", "filter_path": "_shards.total,indices.*.shards.*.num_search_segments",
+			}}
 		}})
 		if err != nil {
 			return nil, err
@@ -302,8 +323,9 @@ func (c *Client) FieldRange(ctx context.Context, index, name string) (cluster.Fi
 		"max": map[string]any{"max": map[string]any{"field": name}},
 	}}
 	err := c.do(ctx, call{op: "read the range of " + name + " in " + index, decode: fields(field{"timed_out", &json.RawMessage{}}, field{"aggregations", &found}), request: func() esapi.Request {
-		size := 0
-		return esapi.SearchRequest{Index: []string{esc(index)}, Size: &size, Body: jsonBody(body), FilterPath: []string{"aggregations", "timed_out"}}
+		return plain{method: http.MethodPost, path: "/" + esc(index) + "/_search", body: body, query: params{
+			"size": "0", "filter_path": "aggregations,timed_out",
+		}}
 	}})
 	if err != nil {
 		return cluster.FieldRange{}, err
@@ -400,8 +422,9 @@ func (c *Client) Explain(ctx context.Context, index string, shard int) (cluster.
 	decode := fields(field{"current_state", &state}, field{"can_allocate", &out.Decision}, field{"allocate_explanation", &out.Text})
 	err := c.do(ctx, call{op: fmt.Sprintf("explain the allocation of shard %d of index %s", shard, index), decode: decode,
 		request: func() esapi.Request {
-			return esapi.ClusterAllocationExplainRequest{Body: jsonBody(body), FilterPath: []string{"current_state", "can_allocate",
-				"allocate_explanation"}}
+			return plain{method: http.MethodPost, path: "/_cluster/allocation/explain", body: body, query: params{
+				"filter_path": "current_state,can_allocate,allocate_explanation",
+			}}
 		}})
 	if state != "unassigned" {
 		out = cluster.Explanation{}
@@ -452,7 +475,7 @@ func (c *Client) shards(ctx context.Context, names []string, columns ...string) 
 func (c *Client) shardBatch(ctx context.Context, names, columns []string) ([]shardRow, error) {
 	var rows []shardRow
 	err := c.do(ctx, call{op: "read shard states", decode: whole(&rows), request: func() esapi.Request {
-		return esapi.CatShardsRequest{Index: escAll(names), Format: "json", H: columns}
+		return plain{path: pathOf("/_cat/shards", names, ""), query: params{"format": "json", "h": strings.Join(columns, ",")}}
 	}})
 	switch {
 	case errors.Is(err, cluster.ErrNoIndex) && len(names) == 1:

@@ -116,7 +116,7 @@ func (c *Client) probe(ctx context.Context) (cluster.Server, error) {
 		}
 	}
 	err = c.do(ctx, call{op: "ask the node for its version", which: true, resend: never, decode: page(fields(field{"nodes", &local.Nodes}, field{"cluster_name", &local.ClusterName})), request: func() esapi.Request {
-		return esapi.NodesInfoRequest{NodeID: []string{"_local"}, FilterPath: []string{"cluster_name", "nodes.*.version", "nodes.*.build_flavor"}}
+		return plain{path: "/_nodes/_local", query: params{"filter_path": "cluster_name,nodes.*.version,nodes.*.build_flavor"}}
 	}})
 	switch {
 	case errors.Is(err, cluster.ErrForbidden), c.prefix == 0 && status(err) == http.StatusMethodNotAllowed:
@@ -184,7 +184,7 @@ func (c *Client) Clock(ctx context.Context) (time.Time, error) {
 		Timestamp int64 `json:"timestamp"`
 	}
 	err := c.do(ctx, call{op: op, decode: fields(field{"nodes", &reply}), request: func() esapi.Request {
-		return esapi.NodesStatsRequest{NodeID: []string{"_master"}, Metric: []string{"process"}, FilterPath: []string{"nodes.*.timestamp"}}
+		return plain{path: "/_nodes/_master/stats/process", query: params{"filter_path": "nodes.*.timestamp"}}
 	}})
 	if err != nil {
 		return time.Time{}, err
@@ -206,7 +206,7 @@ func (c *Client) OnMaster(ctx context.Context) (bool, error) {
 	}
 	var local map[string]json.RawMessage
 	err = c.do(ctx, call{op: "ask which node answers", decode: fields(field{"nodes", &local}), request: func() esapi.Request {
-		return esapi.NodesInfoRequest{NodeID: []string{"_local"}, FilterPath: []string{"nodes.*.name"}}
+		return plain{path: "/_nodes/_local", query: params{"filter_path": "nodes.*.name"}}
 	}})
 	_, is := local[master]
 	return is, err
@@ -251,9 +251,21 @@ func (c *customs) fields(others ...field) func(*stream) error {
 }
 
 // Running implements cluster.ServerReader.
-func (c *Client) Running(ctx context.Context) ([]cluster.Operation, error) {
+func (c *Client) Running(ctx context.Context) (ops []cluster.Operation, err error) {
+	const op = "list running snapshot operations"
+	err = c.stateless(ctx, func() error {
+		ops, err = c.running(ctx, op)
+		return err
+	}, func() error {
+		ops, err = c.runningSnapshots(ctx, op)
+		return err
+	})
+	return ops, err
+}
+
+func (c *Client) running(ctx context.Context, op string) ([]cluster.Operation, error) {
 	var state customs
-	err := c.do(ctx, call{op: "list running snapshot operations", decode: state.fields(), request: func() esapi.Request {
+	err := c.do(ctx, call{op: op, decode: state.fields(), request: func() esapi.Request {
 		return esapi.ClusterStateRequest{Metric: []string{"customs"}, FilterPath: []string{
 			"cluster_uuid", "snapshots.snapshots.repository", "snapshots.snapshots.snapshot", "snapshots.snapshots.start_time_millis", "snapshots.snapshots.indices",
 			"snapshot_deletions", "restore.snapshots.repository", "restore.snapshots.snapshot", "restore.snapshots.indices",
@@ -338,7 +350,7 @@ type nodeStats struct {
 func (c *Client) nodes(ctx context.Context) (map[string]nodeStats, error) {
 	var nodes map[string]nodeStats
 	err := c.do(ctx, call{op: "read the nodes' disks", decode: fields(field{"nodes", &nodes}), request: func() esapi.Request {
-		return esapi.NodesStatsRequest{Metric: []string{"fs"}, FilterPath: []string{"nodes.*.name", "nodes.*.roles", "nodes.*.fs.total"}}
+		return plain{path: "/_nodes/stats/fs", query: params{"filter_path": "nodes.*.name,nodes.*.roles,nodes.*.fs.total"}}
 	}})
 	return nodes, err
 }

@@ -63,6 +63,9 @@ type Memory struct {
 	// Space is what Capacity answers, but for Shards, which are added to it.
 	Space cluster.Capacity
 
+	// Hides is what Sight returns. The listings do not change.
+	Hides cluster.Sight
+
 	mu           sync.Mutex
 	server       cluster.Server
 	clock        func() time.Time

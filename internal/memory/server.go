@@ -21,6 +21,9 @@ func (m *Memory) Clock(ctx context.Context) (now time.Time, err error) {
 	return now, err
 }
 
+// Sight implements cluster.ServerReader.
+func (m *Memory) Sight() cluster.Sight { return m.Hides }
+
 // Running implements cluster.ServerReader.
 func (m *Memory) Running(ctx context.Context) (list []cluster.Operation, err error) {
 	err = m.do(ctx, read("Running", "list running snapshot operations"), func() error {
