@@ -114,6 +114,60 @@ func TestInvalidFilesAreTold(t *testing.T) {
 	require.Nil(t, k.connected, "nothing is sent")
 }
 
+// TestRefusedRunsAreTold: also a run whose settings are wrong.
+func TestRefusedRunsAreTold(t *testing.T) {
+	for name, c := range map[string]struct {
+		args []string
+		env  map[string]string
+		told string // the metric's file; empty: nobody hears of it
+		want string
+	}{
+		"a bad time":       {args: []string{"run", "FILE"}, env: map[string]string{"ESNAP_TIMEOUT": "ten"}, told: "esnap_a.yml.prom", want: "ten"},
+		"a bad variable":   {args: []string{"run", "FILE"}, env: map[string]string{"ESNAP_LOCK": "always"}, told: "esnap_a.yml.prom", want: "lock"},
+		"no password file": {args: []string{"run", "FILE"}, env: map[string]string{"ESNAP_PASSWORD_FILE": "/none"}, told: "esnap_a.yml.prom", want: "/none"},
+		"no client file":   {args: []string{"run", "FILE", "--config", "/none.yml"}, told: "esnap_a.yml.prom", want: "/none.yml"},
+		"a log that cannot be opened": {
+			args: []string{"run", "FILE"}, env: map[string]string{"ESNAP_LOG_FILE": "/none/at/all"}, told: "esnap_a.yml.prom", want: "/none/at/all"},
+		"an empty folder": {args: []string{"run", "EMPTY", "FILE"}, told: "esnap_a.yml.prom", want: "contains no action file"},
+		"a dry run":       {args: []string{"run", "FILE", "-n"}, env: map[string]string{"ESNAP_TIMEOUT": "ten"}, want: "ten"},
+		"no variables": {args: []string{"run", "--from-env"}, env: map[string]string{"ESNAP_CONFIG": "CLIENT"}, told: "esnap_environment.prom",
+			want: "repository"},
+		"Curator's command line": {args: []string{"curator", "FILE"}, env: map[string]string{"ESNAP_TIMEOUT": "ten"}, told: "esnap_a.yml.prom", want: "ten"},
+		"its dry run":            {args: []string{"curator", "FILE", "--dry-run"}, env: map[string]string{"ESNAP_TIMEOUT": "ten"}, want: "ten"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			k := newConsole(t)
+			dir := inFolder(t, map[string]string{"a.yml": "a"})
+			file, config, folder := filepath.Join(dir, "a.yml"), filepath.Join(t.TempDir(), "client.yml"), t.TempDir()
+			data, err := os.ReadFile(file)
+			require.NoError(t, err)
+			save(t, file, "metrics: {textfile: "+folder+"}\n"+string(data))
+			save(t, config, "cluster: {url: 'http://es:9200'}\nmetrics: {textfile: "+folder+"}\n")
+			fill := strings.NewReplacer("FILE", file, "EMPTY", t.TempDir(), "CLIENT", config)
+			var args []string
+			for _, a := range c.args {
+				args = append(args, fill.Replace(a))
+			}
+			for name, v := range c.env {
+				k.env[name] = fill.Replace(v)
+			}
+			code, out, errs := k.run(args...)
+			require.NotZero(t, code)
+			require.Equal(t, 1, strings.Count(out+errs, c.want), out+errs)
+			require.Nil(t, k.connected, "nothing is sent")
+			files, err := os.ReadDir(folder)
+			require.NoError(t, err)
+			if c.told == "" {
+				require.Empty(t, files)
+				return
+			}
+			text, err := os.ReadFile(filepath.Join(folder, c.told))
+			require.NoError(t, err, files)
+			require.Regexp(t, `esnap_last_run_status\{policy="[a-z.]+"\} [12]`, string(text))
+		})
+	}
+}
+
 // TestRunFolderOfOne is one report in the form of several.
 func TestRunFolderOfOne(t *testing.T) {
 	dir := inFolder(t, map[string]string{"a.yml": "a"})

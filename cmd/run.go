@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -68,12 +69,13 @@ reference in docs/. Several files run one after the other. A folder stands for i
 }
 
 func runFiles(c *cobra.Command, app *App, o *runOptions, args []string) error {
-	files, err := filesOf(args)
-	if err != nil {
-		return err
-	}
 	x, err := app.open(c)
-	if err != nil {
+	files, ferr := filesOf(args)
+	if err = cmp.Or(err, ferr); err != nil {
+		if o.FromEnv {
+			args = []string{environment}
+		}
+		x.abort(c.Context(), x.job(nil, run.Options{}), args, err)
 		return err
 	}
 	x.unattended = !app.interactive()
@@ -92,6 +94,7 @@ func runFiles(c *cobra.Command, app *App, o *runOptions, args []string) error {
 	switch {
 	case o.FromEnv:
 		if j.File, j.Data, _, err = x.fromEnv(); err != nil {
+			x.abort(c.Context(), j, []string{environment}, err)
 			return err
 		}
 		return x.carryOut(c.Context(), j, o.Output)
@@ -110,7 +113,7 @@ func runFiles(c *cobra.Command, app *App, o *runOptions, args []string) error {
 func (x *session) runAll(ctx context.Context, j job.Job, names []string, output string) error {
 	files, err := x.parseAll(names)
 	if err != nil {
-		x.abort(ctx, j, names)
+		x.abort(ctx, j, names, nil)
 		return err
 	}
 	all := &report.Several{SchemaVersion: report.SchemaVersion, Files: []*report.Report{}}
@@ -138,18 +141,25 @@ func (x *session) runAll(ctx context.Context, j job.Job, names []string, output 
 	return exitWith(all.ExitCode)
 }
 
-// abort has those hear of it that a run tells how it ended: each invalid file is a run that
-// could not begin. The caller reports the errors.
-func (x *session) abort(ctx context.Context, j job.Job, names []string) {
-	j.Log, j.Screen = nil, nil
+// abort has those hear of it that a run tells how it ended: each file is a run that could
+// not begin because of refused, or if that is nil, each invalid file is. The caller reports
+// the errors.
+func (x *session) abort(ctx context.Context, j job.Job, names []string, refused error) {
+	j.Log, j.Screen, j.Refused = nil, nil, refused
 	for _, name := range names {
-		if name == "-" { // it was read
-			continue
+		if refused == nil {
+			if name == "-" { // it was read
+				continue
+			}
+			if _, err := x.parse(name); err == nil {
+				continue
+			}
 		}
-		if _, err := x.parse(name); err != nil {
-			j.File, j.Data = name, nil
-			j.Run(ctx)
+		j.File, j.Data = name, nil
+		if name == environment { // it is no file
+			j.Data = []byte{}
 		}
+		j.Run(ctx)
 	}
 }
 

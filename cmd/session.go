@@ -38,11 +38,12 @@ type session struct {
 	reason     string // --reason, for the history
 }
 
-// open reads the settings and sets up logging.
+// open reads the settings and sets up logging. With an error the session is good for
+// abort only.
 func (a *App) open(c *cobra.Command) (*session, error) {
 	s, err := settings.Load(c.Flags(), a.Env)
 	if err != nil {
-		return nil, err
+		return &session{App: a, s: s, log: slog.New(slog.DiscardHandler)}, err
 	}
 	flag := func(name string) bool { v, _ := c.Flags().GetBool(name); return v }
 	x := &session{
@@ -57,7 +58,8 @@ func (a *App) open(c *cobra.Command) (*session, error) {
 	}
 	x.verbose = flag("verbose")
 	if err := x.openLog(); err != nil {
-		return nil, err
+		x.log = slog.New(slog.DiscardHandler)
+		return x, err
 	}
 	if !x.advises {
 		for _, warning := range s.Warnings {

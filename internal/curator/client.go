@@ -165,20 +165,25 @@ type session struct {
 }
 
 // open translates options, ESCLIENT_* variables and the client file into settings,
-// and opens the log.
+// and opens the log. With an error the session, if there is one, is good for a job that is refused.
 func open(c *cobra.Command, h Host, program string) (*session, error) {
 	s, given, err := load(c.Flags(), h, program)
-	if err != nil {
+	if s == nil {
 		return nil, err
 	}
-	x := &session{h: h, words: words{c.Flags(), program}, program: program, s: s, flavour: flavour.Curator8}
+	x := &session{h: h, words: words{c.Flags(), program}, program: program, s: s, flavour: flavour.Curator8, log: slog.New(slog.DiscardHandler)}
+	if err != nil {
+		return x, err
+	}
 	if f, decided := s.Flavour(); decided {
 		x.flavour = f
 	}
 	s.DryRun = s.DryRun || given["dry-run"] == "true"
-	if x.log, x.close, err = logger(h, s, x.flavour); err != nil {
-		return nil, err
+	log, done, err := logger(h, s, x.flavour)
+	if err != nil {
+		return x, err
 	}
+	x.log, x.close = log, done
 	for _, w := range s.Warnings {
 		x.log.Warn(w)
 	}
@@ -240,7 +245,8 @@ func load(f *pflag.FlagSet, h Host, program string) (*settings.Settings, map[str
 		return h.Env(name)
 	}, client)
 	if err != nil {
-		return nil, nil, err
+		s.DryRun = s.DryRun || given["dry-run"] == "true"
+		return s, nil, err
 	}
 	if v := given["master-only"]; v != "" {
 		s.MasterOnly = v == "true"

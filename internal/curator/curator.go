@@ -187,6 +187,9 @@ func runFile(c *cobra.Command, h Host, file string) error {
 	}
 	x, err := open(c, h, program)
 	if err != nil {
+		if x != nil { // those hear of it that a run tells how it ended
+			_ = x.run(c.Context(), job.Job{File: file, Refused: err}, false)
+		}
 		return err
 	}
 	defer x.close()

@@ -60,6 +60,9 @@ type Job struct {
 	Options run.Options
 	// MasterOnly does nothing unless the node that is asked is the elected master.
 	MasterOnly bool
+	// Refused, if set, is why the job cannot be run: its settings are wrong. Nothing is sent,
+	// and observers hear of it.
+	Refused error
 	// AwaitLock waits where another run holds the lock until that one is seen to be alive: it
 	// may have been killed, and then its lock is taken over.
 	AwaitLock bool
@@ -161,6 +164,9 @@ func (j Job) Run(ctx context.Context) Ended {
 	}
 	o.Timeout, o.Remote = j.Settings.Timeout, connect.Remote(j.Version)
 
+	if j.Refused != nil {
+		j.Dial = func() (cluster.Cluster, error) { return nil, j.Refused }
+	}
 	j.Dial, j.owner = sync.OnceValues(j.Dial), lock.Owner{Run: o.RunID, Host: o.Host, PID: os.Getpid()} // one connection for all
 	j.Options, j.told = o, new(json.RawMessage)
 	collector := report.NewCollector()
@@ -215,15 +221,19 @@ func hostName() string {
 
 // run carries out the job. An error is what kept the plan from being run.
 func (j Job) run(ctx context.Context, o run.Options, obs run.Observer, e *Ended) (run.Stage, error) {
-	p := j.Plan
+	p, err := j.Plan, error(nil)
 	if p == nil {
-		var err error
-		if p, err = j.parse(); err != nil {
-			return run.StageFile, err
+		if p, err = j.parse(); err == nil {
+			obs.Observe(run.Parsed{Plan: p})
 		}
-		obs.Observe(run.Parsed{Plan: p})
 	}
 	e.Plan = p
+	switch {
+	case j.Refused != nil:
+		return run.StageSettings, j.Refused
+	case err != nil:
+		return run.StageFile, err
+	}
 	if p.Schedule.Text != "" && j.Due == nil && j.Log != nil {
 		j.Log.Info("the schedule of the file is not used: only esnap serve uses it", "schedule", p.Schedule.Text)
 	}

@@ -254,7 +254,8 @@ func (e *Error) Error() string { return e.Text }
 func Load(flags *pflag.FlagSet, env Env) (*Settings, error) { return LoadOver(flags, env, nil) }
 
 // LoadOver is Load with keys of Curator 5's client section from its command line: each
-// replaces the key of the file, and then counts as a flag.
+// replaces the key of the file, and then counts as a flag. With an error it returns the
+// settings as far as they could be read.
 func LoadOver(flags *pflag.FlagSet, env Env, client map[string]string) (*Settings, error) {
 	v := viper.New()
 	s := &Settings{env: env, named: map[string]bool{}, entries: entries, clientOverrides: client, overrides: map[string]any{}, values: map[string]string{}, source: map[string]source{}, via: map[string]string{}, Header: http.Header{}}
@@ -263,30 +264,16 @@ func LoadOver(flags *pflag.FlagSet, env Env, client map[string]string) (*Setting
 			v.SetDefault(e.key, e.def)
 		}
 	}
-	file, err := s.findFile(flags, env)
-	if err != nil {
-		return nil, err
-	}
-	var fromFile map[string]any
-	if file != "" {
-		data, err := bounded.ReadFile(file, bounded.Text)
-		if err != nil {
-			return nil, &Error{Text: fmt.Sprintf("cannot read the client file: %s", err)}
-		}
-		s.File = file
-		if fromFile, err = s.decode(file, data); err != nil {
-			return nil, err
-		}
+	fromFile, wrong := s.readFile(flags, env)
+	if wrong == nil {
 		if err := v.MergeConfigMap(fromFile); err != nil {
-			return nil, fmt.Errorf("client file %s: %w", file, err)
+			wrong = fmt.Errorf("client file %s: %w", s.File, err)
 		}
 	}
-	if s.Dialect != Curator5 && len(client) > 0 {
+	if wrong == nil && s.Dialect != Curator5 && len(client) > 0 {
 		p := &strictyaml.Problems{File: "command line"}
 		s.curator5(&strictyaml.Node{Kind: strictyaml.Map}, map[string]any{}, p)
-		if err := p.Err(); err != nil {
-			return nil, err
-		}
+		wrong = p.Err()
 	}
 	for _, e := range entries {
 		name := variable(e.key)
@@ -309,11 +296,25 @@ func LoadOver(flags *pflag.FlagSet, env Env, client map[string]string) (*Setting
 			s.values[e.key] = text
 		}
 	}
-	if err := s.resolve(); err != nil {
+	if err := cmp.Or(wrong, s.resolve()); err != nil {
 		return s, err
 	}
 	s.Warnings = append(s.Warnings, s.writable()...)
 	return s, nil
+}
+
+// readFile reads the client file, if there is one.
+func (s *Settings) readFile(flags *pflag.FlagSet, env Env) (map[string]any, error) {
+	file, err := s.findFile(flags, env)
+	if file == "" || err != nil {
+		return nil, err
+	}
+	data, err := bounded.ReadFile(file, bounded.Text)
+	if err != nil {
+		return nil, &Error{Text: fmt.Sprintf("cannot read the client file: %s", err)}
+	}
+	s.File = file
+	return s.decode(file, data)
 }
 
 func (s *Settings) findFile(flags *pflag.FlagSet, env Env) (string, error) {
@@ -343,8 +344,17 @@ func (s *Settings) findFile(flags *pflag.FlagSet, env Env) (string, error) {
 	return "", nil
 }
 
-// resolve turns texts into typed settings and reads the files with secrets.
+// resolve turns texts into typed settings. After an error it goes on: a run that cannot
+// begin is told to whom the others name, with the secrets masked, unless it is a dry run.
 func (s *Settings) resolve() error {
+	var wrong error
+	s.DryRun, wrong = s.boolean("dry-run")
+	secrets := s.resolveSecrets()
+	return cmp.Or(wrong, secrets, s.resolveOthers())
+}
+
+// resolveSecrets reads the files with secrets.
+func (s *Settings) resolveSecrets() error {
 	get := func(key string) string { return s.values[key] }
 	for u := range strings.SplitSeq(get("url"), ",") {
 		if u = strings.TrimSpace(u); u != "" {
@@ -352,7 +362,7 @@ func (s *Settings) resolve() error {
 		}
 	}
 	s.Username, s.CAFile, s.ClientCert, s.ClientKey, s.ServerName = get("username"), get("ca-file"), get("client-cert"), get("client-key"), get("server-name")
-	var err error
+	var wrong error
 	for _, secret := range []struct {
 		key string
 		to  *string
@@ -365,8 +375,10 @@ func (s *Settings) resolve() error {
 		switch file := get(inFile); {
 		case file == "":
 		case *secret.to == "" || s.source[inFile].rank >= s.source[secret.key].rank:
+			var err error
 			if *secret.to, err = readSecret(file); err != nil {
-				return err
+				wrong = cmp.Or(wrong, err)
+				continue
 			}
 			s.values[secret.key], s.source[secret.key] = *secret.to, source{s.source[inFile].rank, s.source[inFile].text + ", " + inFile}
 		default:
@@ -376,7 +388,7 @@ func (s *Settings) resolve() error {
 	if strings.Contains(s.APIKey, ":") {
 		s.APIKey = base64.StdEncoding.EncodeToString([]byte(s.APIKey))
 	}
-	if s.Password != "" && s.Username == "" && !hasUser(s.URLs) {
+	if wrong == nil && s.Password != "" && s.Username == "" && !hasUser(s.URLs) {
 		return &Error{Text: "a password is set, but no user name", Hint: "set ESNAP_USERNAME or --username"}
 	}
 	if !slices.ContainsFunc(s.URLs, func(u string) bool { return !hasUser([]string{u}) }) { // each address contains its own
@@ -384,10 +396,12 @@ func (s *Settings) resolve() error {
 		delete(s.values, "password")
 		delete(s.values, "password-file")
 	}
+	return wrong
+}
+
+func (s *Settings) resolveOthers() (err error) {
+	get := func(key string) string { return s.values[key] }
 	if s.Insecure, err = s.boolean("insecure"); err != nil {
-		return err
-	}
-	if s.DryRun, err = s.boolean("dry-run"); err != nil {
 		return err
 	}
 	for _, d := range []struct {
