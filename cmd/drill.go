@@ -16,8 +16,10 @@ import (
 	"github.com/esnap/esnap/internal/drill"
 	"github.com/esnap/esnap/internal/history"
 	"github.com/esnap/esnap/internal/job"
+	"github.com/esnap/esnap/internal/notice"
 	"github.com/esnap/esnap/internal/report"
 	"github.com/esnap/esnap/internal/settings"
+	"github.com/esnap/esnap/internal/tell"
 	"github.com/esnap/esnap/internal/terminal"
 )
 
@@ -29,6 +31,9 @@ type drillOptions struct {
 	State        string
 	Rules        copyRules
 	Output       string
+
+	notice notice.Config // whom to tell
+	policy string        // as what
 }
 
 func newDrill(app *App) *cobra.Command {
@@ -58,32 +63,63 @@ a signal. Copies of a drill that was killed are removed by a later one.`,
 
 func runDrill(c *cobra.Command, app *App, o *drillOptions, args []string) error {
 	x, err := app.open(c)
-	if err != nil {
+	// The others hear of it as of a run. The ping does not: it is of the job that runs at
+	// night, and a drill must not look like one.
+	o.notice, o.policy = x.s.Notice, "drill"
+	began, start := app.Now(), x.Watch.Elapsed()
+	var words []string
+	if err == nil {
+		words, err = o.drill(c.Context(), x, args)
+	}
+	if x.s.DryRun {
 		return err
 	}
+	o.notice.Notify.Ping = nil
+	if f := o.notice.Metrics.Textfile; f != "" && !isFolder(f) { // it is of the job
+		o.notice.Metrics.Textfile = strings.TrimSuffix(f, ".prom") + "-drill.prom"
+	}
+	s := x.summary(o.policy, began, x.Watch.Elapsed()-start, job.ExitCode(err, true), o.notice)
+	s.Drill, s.Meaning = true, job.Meaning(s.Code)
+	if s.Code == job.Incomplete {
+		s.State = tell.Warning
+	}
+	if err != nil && !errors.As(err, new(*exit)) {
+		s.Error, s.Hint = x.s.Redact(err.Error()), x.s.Redact(cluster.Hint(err))
+		words = append(words, s.Error)
+	}
+	s.Words, s.Report = words, strings.Join(words, "\n")
+	x.tell(c.Context(), x.teller(o.notice, nil), s)
+	return err
+}
+
+// drill makes the drill and shows its result, also in a few words.
+func (o *drillOptions) drill(ctx context.Context, x *session, args []string) (words []string, err error) {
 	most, err := humanize.ParseBytes(strings.ReplaceAll(strings.ToLower(o.MaxBytes), "b", "ib"))
 	if err != nil || most == 0 || most > math.MaxInt64 {
-		return usagef("--max-bytes: %q is not a size such as 10gb", o.MaxBytes)
+		return nil, usagef("--max-bytes: %q is not a size such as 10gb", o.MaxBytes)
 	}
 	if _, err := readState(o.State); err != nil {
-		return err
+		return nil, err
 	}
 	repositories := o.Repositories
-	if len(args) > 0 && len(repositories) == 0 {
+	if len(args) > 0 {
 		p, err := x.plan(args[0])
 		if err != nil {
-			return err
+			return nil, err
 		}
-		repositories = p.RepositoryNames()
+		o.notice, o.policy = p.Notice.Over(x.s.Notice), "drill-"+p.Job(args[0])
+		if len(repositories) == 0 {
+			repositories = p.RepositoryNames()
+		}
 	}
-	ctx, done := job.WithDeadline(c.Context(), x.s)
+	ctx, done := job.WithDeadline(ctx, x.s)
 	defer done()
 	cl, err := x.dial(len(args) > 0)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	do := drill.Options{
-		Now: app.Now(), Watch: app.Watch, Run: job.NewRunID(), Repositories: repositories, Sample: max(o.Sample, 0), MaxBytes: int64(most),
+		Now: x.Now(), Watch: x.Watch, Run: job.NewRunID(), Repositories: repositories, Sample: max(o.Sample, 0), MaxBytes: int64(most),
 		Rules: o.Rules.rules(), DryRun: x.s.DryRun,
 		Waiting: func(w cluster.Waiting) {
 			x.log.Debug("waiting", "for", w.For, "elapsed", w.Elapsed.Round(time.Second).String())
@@ -92,21 +128,36 @@ func runDrill(c *cobra.Command, app *App, o *drillOptions, args []string) error 
 	began := x.Watch.Elapsed()
 	r, err := drill.Run(ctx, cl, do)
 	if r == nil {
-		return err
+		return nil, err
 	}
+	words = drillWords(r)
 	if !x.s.DryRun {
 		x.keepDrill(ctx, cl, r, drillError(r, err), x.Watch.Elapsed()-began)
 		if serr := updateState(o.State, func(state *stateFile) { state.Drill = r }); serr != nil {
-			return serr
+			return words, serr
 		}
 	}
 	if werr := o.write(x, r); werr != nil {
-		return werr
+		return words, werr
 	}
 	if x.s.DryRun && err == nil && r.Failures() == 0 {
-		return nil
+		return words, nil
 	}
-	return drillError(r, err)
+	return words, drillError(r, err)
+}
+
+// drillWords are the result in a few lines.
+func drillWords(r *drill.Result) []string {
+	words := []string{fmt.Sprintf("%s: %d passed, %d failed", cluster.Count(len(r.Copies), "copy"), r.Passed(), r.Failures())}
+	for _, c := range r.Copies {
+		if c.State == drill.Failed {
+			words = append(words, fmt.Sprintf("%s from %s/%s: %s", c.Index, c.Repository, c.Snapshot, c.Reason))
+		}
+	}
+	if len(r.Left) > 0 {
+		words = append(words, "not removed: "+strings.Join(r.Left, ", "))
+	}
+	return words
 }
 
 // drillError is an error with the exit code of a drill.

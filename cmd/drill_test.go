@@ -3,9 +3,13 @@ package cmd
 import (
 	"context"
 	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -191,4 +195,54 @@ func (s *stopped) Elapsed() time.Duration { return s.elapsed }
 func (s *stopped) Sleep(ctx context.Context, d time.Duration) error {
 	s.elapsed += d
 	return context.Cause(ctx)
+}
+
+// A drill is told like a run, but not to the monitor that is pinged by the job of the night.
+func TestDrillIsTold(t *testing.T) {
+	var pings atomic.Int32
+	monitor := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { pings.Add(1) }))
+	defer monitor.Close()
+	k := newConsole(t)
+	twentyNights(k, nil)
+	folder := t.TempDir()
+	k.env["ESNAP_CONFIG"] = k.file("cluster: {url: 'http://es:9200'}\nmetrics: {textfile: " + folder + "}\nnotify: {ping: {url: '" + monitor.URL + "'}}\n")
+	metrics := func(name string) string {
+		text, err := os.ReadFile(filepath.Join(folder, name))
+		require.NoError(t, err)
+		return string(text)
+	}
+	code, _, errs := k.run("drill", "-n")
+	require.Zero(t, code, errs)
+	require.NoFileExists(t, filepath.Join(folder, "esnap_drill.prom"))
+
+	code, _, errs = k.run("drill")
+	require.Zero(t, code, errs)
+	passed := fmt.Sprintf(`esnap_restore_drill_success_timestamp_seconds{policy="drill"} %.3f`, float64(now.UnixMilli())/1000)
+	passed = strings.TrimRight(strings.TrimRight(passed, "0"), ".")
+	require.Contains(t, metrics("esnap_drill.prom"), passed)
+	require.Contains(t, metrics("esnap_drill.prom"), `esnap_last_run_status{policy="drill"} 0`)
+
+	list, err := k.c.Indices(context.Background())
+	require.NoError(t, err)
+	for _, i := range list { // the copies differ from the cluster
+		i.Stats = &cluster.IndexStats{Docs: 12, Bytes: 1}
+		k.c.AddIndex(*i)
+	}
+	code, _, _ = k.run("drill")
+	require.Equal(t, 1, code)
+	require.Contains(t, metrics("esnap_drill.prom"), `esnap_last_run_status{policy="drill"} 2`)
+	require.Contains(t, metrics("esnap_drill.prom"), passed, "a failure keeps when one passed")
+
+	file := filepath.Join(t.TempDir(), "night.yml")
+	own := filepath.Join(folder, "own.prom")
+	save(t, file, "metrics: {textfile: "+own+"}\n"+nightFile)
+	code, _, _ = k.run("drill", file)
+	require.Equal(t, 1, code)
+	require.NoFileExists(t, own, "it is of the job")
+	require.Contains(t, metrics("own-drill.prom"), `esnap_last_run_status{policy="drill-night.yml"} 2`)
+
+	k.env["ESNAP_TIMEOUT"] = "ten"
+	code, _, _ = k.run("drill")
+	require.Equal(t, 2, code)
+	require.Zero(t, pings.Load())
 }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -76,7 +75,7 @@ func serveCommand(c *cobra.Command, app *App, before, args []string) error {
 // run runs it once, and tells how it ended.
 func (p *program) run(ctx context.Context, r *serve.Run) serve.Ended {
 	x, began, start := p.x, p.x.Now(), p.x.Watch.Elapsed()
-	teller := tell.New(x.s.Notice, tell.Options{RunID: job.NewRunID(), Version: Version(), Redact: x.s.Redact, Remember: &p.told})
+	teller := x.teller(x.s.Notice, &p.told)
 	teller.Start(context.WithoutCancel(ctx))
 	ctx, cancel := job.WithDeadline(ctx, x.s)
 	defer cancel()
@@ -106,15 +105,9 @@ func (p *program) run(ctx context.Context, r *serve.Run) serve.Ended {
 
 // summary is how a run ended.
 func (p *program) summary(began time.Time, took time.Duration, code int, why, output string) *tell.Summary {
-	host, _ := os.Hostname()
-	s := &tell.Summary{
-		Policy: p.name, Name: cmp.Or(p.x.s.Notice.Notify.Name, host), Version: Version(), Began: began.UTC(), Duration: took, Code: code,
-		Error: p.x.s.Redact(why), Report: output, Every: p.schedule.Interval(began),
-		Words: []string{fmt.Sprintf("the command %s ended with exit code %d after %s", p.name, code, took.Round(time.Second))},
-	}
-	if code != 0 {
-		s.State = tell.Error
-	}
+	s := p.x.summary(p.name, began, took, code, p.x.s.Notice)
+	s.Error, s.Report, s.Every = p.x.s.Redact(why), output, p.schedule.Interval(began)
+	s.Words = []string{fmt.Sprintf("the command %s ended with exit code %d after %s", p.name, code, took.Round(time.Second))}
 	if s.Error != "" {
 		s.Words = append(s.Words, s.Error)
 	}
@@ -129,15 +122,8 @@ func (p *program) tell(ctx context.Context, teller *tell.Teller, s *tell.Summary
 		p.success = s.Began
 	}
 	p.mu.Unlock()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), tellCommand)
-	defer cancel()
-	for _, failed := range teller.End(ctx, s) {
-		p.x.log.Warn(p.x.s.Redact(failed))
-	}
+	p.x.tell(ctx, teller, s)
 }
-
-// tellCommand is how long telling may take.
-const tellCommand = 8 * time.Second
 
 // samples are the numbers of the last run, and when one last went well.
 func (p *program) samples() []tell.Sample {

@@ -27,13 +27,11 @@ type Sample struct {
 // Metric is a name with its meaning.
 type Metric struct{ Name, Help string }
 
-const lastSuccess = "esnap_last_success_timestamp_seconds"
-
 // The metrics. All are gauges.
 var (
 	buildInfo    = Metric{"esnap_build_info", "Version of esnap; always 1."}
 	lastRun      = Metric{"esnap_last_run_timestamp_seconds", "When the last run began."}
-	success      = Metric{lastSuccess, "When the last run without errors that is complete began."}
+	success      = Metric{"esnap_last_success_timestamp_seconds", "When the last run without errors that is complete began."}
 	runStatus    = Metric{"esnap_last_run_status", "Result of the last run: 0 ok, 1 incomplete, 2 failed."}
 	runDuration  = Metric{"esnap_run_duration_seconds", "Duration of the last run."}
 	interval     = Metric{"esnap_expected_interval_seconds", "How often the file is expected to run."}
@@ -50,7 +48,7 @@ var (
 	exitCode    = Metric{"esnap_last_run_exit_code", "Exit code of the last run."}
 	checkStatus = Metric{"esnap_check_status", "Result of the check of the file: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN."}
 	checkFound  = Metric{"esnap_check_findings", "Findings of the check that are not OK, by what they are about."}
-	drillPassed = Metric{"esnap_restore_drill_success_timestamp_seconds", "When the last drill that passed began, by the history."}
+	drillPassed = Metric{"esnap_restore_drill_success_timestamp_seconds", "When the last drill that passed began."}
 	fileValid   = Metric{"esnap_file_valid", "Whether the current content of the action file is used: 1 or 0."}
 	Served      = []Metric{nextRun, runningNow, exitCode, checkStatus, checkFound, fileValid, drillPassed}
 	Metrics     = append([]Metric{buildInfo, lastRun, success, runStatus, runDuration, interval, actionTime, actionItems,
@@ -74,6 +72,9 @@ func (s *Summary) Samples() []Sample {
 	add(lastRun, began)
 	if s.State == OK {
 		add(success, began)
+		if s.Drill {
+			add(drillPassed, began)
+		}
 	}
 	add(runStatus, float64(s.State))
 	add(runDuration, s.Duration.Seconds())
@@ -155,8 +156,10 @@ func (f textfile) send(_ context.Context, s *Summary, _ Change) error {
 		return finally("%s exists and was not written by esnap; esnap does not change it", file)
 	}
 	if s.State != OK { // a failure does not take away when the last success was
-		if at, ok := oldSuccess(old, s.Policy); ok {
-			list = append(list, Sample{success, [][2]string{{"policy", s.Policy}}, at})
+		for _, m := range []Metric{success, drillPassed} {
+			if at, ok := oldValue(old, m, s.Policy); ok {
+				list = append(list, Sample{m, [][2]string{{"policy", s.Policy}}, at})
+			}
 		}
 	}
 	var b strings.Builder
@@ -164,10 +167,10 @@ func (f textfile) send(_ context.Context, s *Summary, _ Change) error {
 	return replace(file, []byte(b.String()), 0o644)
 }
 
-// oldSuccess finds the last success in an earlier file of the same policy.
-func oldSuccess(text, policy string) (float64, bool) {
+// oldValue finds the value of a metric in an earlier file of the same policy.
+func oldValue(text string, m Metric, policy string) (float64, bool) {
 	for line := range strings.Lines(text) {
-		value, is := strings.CutPrefix(strings.TrimSpace(line), lastSuccess+`{policy="`+labelText.Replace(policy)+`"} `)
+		value, is := strings.CutPrefix(strings.TrimSpace(line), m.Name+`{policy="`+labelText.Replace(policy)+`"} `)
 		if at, err := strconv.ParseFloat(value, 64); is && err == nil {
 			return at, true
 		}

@@ -55,6 +55,7 @@ type Summary struct {
 	// Uncovered is how many indices were kept for want of copies; nil: no action deletes
 	// indices.
 	Uncovered *int
+	Drill     bool          // it was a drill
 	Every     time.Duration // how often the file is expected to run; 0: not known
 }
 

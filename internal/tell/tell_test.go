@@ -216,7 +216,7 @@ func TestMetrics(t *testing.T) {
 		var b bytes.Buffer
 		_ = WriteMetrics(&b, broken().Samples())
 		return b.String()
-	}(), lastSuccess)
+	}(), success.Name)
 
 	b.Reset()
 	require.NoError(t, WriteMetrics(&b, []Sample{{Metric{"m", "h"}, [][2]string{{"l", "a\"\\\n\xff"}}, 0.5}}))
@@ -240,7 +240,7 @@ func TestTextfile(t *testing.T) {
 		text, err = os.ReadFile(file)
 		require.NoError(t, err)
 		require.Contains(t, string(text), "esnap_last_run_status{policy=\"night\"} 2\n")
-		require.Contains(t, string(text), lastSuccess+"{policy=\"night\"} 1795222808\n")
+		require.Contains(t, string(text), success.Name+"{policy=\"night\"} 1795222808\n")
 	}
 	left, err := os.ReadDir(folder)
 	require.NoError(t, err)
@@ -269,7 +269,7 @@ func TestPushgateway(t *testing.T) {
 	require.Equal(t, "POST", s.list[0].Method, "PUT would take away the last success")
 	require.Equal(t, "/prefix/metrics/job/esnap/policy/night", s.list[0].URL.Path)
 	require.Equal(t, "/prefix/metrics/job/esnap/policy@base64/YS9iIMO8", s.list[1].URL.Path)
-	require.NotContains(t, s.bodies[0], lastSuccess)
+	require.NotContains(t, s.bodies[0], success.Name)
 	require.Contains(t, s.bodies[0], "esnap_last_run_status{policy=\"night\"} 2\n")
 	user, password, _ := s.list[0].BasicAuth()
 	require.Equal(t, "u"+geheim, user+password)
