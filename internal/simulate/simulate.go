@@ -50,14 +50,25 @@ type Options struct {
 type Result struct {
 	Nights []Night
 	Days   []Day
+	// Missed is the longest run of nights in which the job does not run, after any of the
+	// nights, that loses nothing; up to MostNights.
+	Missed int
+	// Loss is what one more missed night loses; zero: Missed is MostNights.
+	Loss Loss
 	// Survives is the longest run of nights without a good snapshot that loses nothing,
 	// up to MostNights; -1: there were too few nights to find out.
 	Survives int
-	// Tried are the nights after which such a run was tried.
+	// Tried are the nights after which such a run was tried. Missed is tried after each.
 	Tried []int
 }
 
-// MostNights is the longest run of nights without a good snapshot that is tried.
+// Loss is the first index that too many missed nights lose.
+type Loss struct {
+	After int    `json:"after_night"`
+	Index string `json:"index"`
+}
+
+// MostNights is the longest run of bad nights that is tried.
 const MostNights = 31
 
 // Night is one run of the file.
@@ -113,7 +124,7 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 		byName: map[string]*Day{}, copies: map[string]int{}, seen: map[string][]string{},
 	}
 	s.prepare()
-	r := &Result{Survives: -1}
+	r := &Result{Survives: -1, Missed: MostNights}
 	least := MostNights
 	for n := 1; n <= o.Nights; n++ {
 		if ctx.Err() != nil {
@@ -124,12 +135,17 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 			return nil, err
 		}
 		r.Nights = append(r.Nights, night)
+		missed, index, err := s.longest(ctx, Missed, n, r.Missed)
+		if err != nil {
+			return nil, err
+		}
+		if r.Missed = missed; index != "" {
+			r.Loss = Loss{n, index}
+		}
 		if n%every == warm {
-			survived, err := s.survives(ctx, n, least)
-			if err != nil {
+			if least, _, err = s.longest(ctx, Failed, n, least); err != nil {
 				return nil, err
 			}
-			least = survived
 			r.Survives, r.Tried = least, append(r.Tried, n)
 		}
 	}
@@ -139,34 +155,65 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	return r, nil
 }
 
-// Runs of bad nights are tried after the night warm, when expiry has begun, and then again
-// after each of the given number of nights.
+// Runs of nights without a good snapshot are tried after the night warm, when expiry has
+// begun, and then again after each of the given number of nights: each takes as many runs.
 const (
 	warm  = 30
 	every = 61
 )
 
-// survives is how many bad nights after the given one lose nothing, up to most.
-func (s *simulation) survives(ctx context.Context, after, most int) (int, error) {
-	bad := s.clone()
-	for k := 1; k <= most; k++ {
-		lost, err := bad.night(ctx, after+k, Failed)
-		if err != nil {
-			return 0, err
-		}
-		then := bad.clone()
-		next, err := then.night(ctx, after+k+1, "")
-		if err != nil {
-			return 0, err
-		}
-		for _, name := range slices.Concat(lost.Lost, next.Lost) {
-			if then.byName[name].Broken {
-				return k - 1, nil
-			}
+// longest is the longest run of bad nights after the given one that loses nothing, up to
+// most, and the index that one more loses.
+func (s *simulation) longest(ctx context.Context, how Failure, after, most int) (nights int, index string, err error) {
+	index, err = s.loses(ctx, how, after, most)
+	if index == "" || err != nil { // most nights of a year are no worse than those before
+		return most, "", err
+	}
+	for most-nights > 1 { // nights of them lose nothing, most of them do
+		k := (nights + most) / 2
+		lost, err := s.loses(ctx, how, after, k)
+		switch {
+		case err != nil:
+			return 0, "", err
+		case lost == "":
+			nights = k
+		default:
+			most, index = k, lost
 		}
 	}
-	return most, nil
+	return nights, index, nil
 }
+
+// loses is the first index that is lost too early by some bad nights and a good one after
+// them; empty: none.
+func (s *simulation) loses(ctx context.Context, how Failure, after, bad int) (index string, err error) {
+	then := s.clone()
+	for k := 1; k <= bad; k++ {
+		if how == Missed { // nothing happens but that indices are created
+			then.create(then.at(after + k))
+			continue
+		}
+		n, err := then.night(ctx, after+k, how)
+		if index = then.broken(n); index != "" || err != nil {
+			return index, err
+		}
+	}
+	next, err := then.night(ctx, after+bad+1, "")
+	return then.broken(next), err
+}
+
+// broken is the first index that was lost too early in a night; empty: none.
+func (s *simulation) broken(n Night) string {
+	for _, name := range n.Lost {
+		if s.byName[name].Broken {
+			return name
+		}
+	}
+	return ""
+}
+
+// at is when the file runs in a night.
+func (s *simulation) at(number int) time.Time { return s.From.AddDate(0, 0, number-1) }
 
 func (s *simulation) clone() *simulation {
 	c := *s
@@ -196,7 +243,7 @@ func (s *simulation) prepare() {
 
 // night is one day and the run of the file in its night.
 func (s *simulation) night(ctx context.Context, number int, failure Failure) (Night, error) {
-	at := s.From.AddDate(0, 0, number-1)
+	at := s.at(number)
 	s.create(at)
 	s.c.SetClock(at)
 	n := Night{Number: number, Date: at.Format(time.DateOnly), Failure: failure}

@@ -60,6 +60,8 @@ func TestSimulate(t *testing.T) {
 		r := simulated(t, 150, 7, 100, cover, copies, three)
 		require.Empty(t, r.Lost())
 		require.Equal(t, MostNights, r.Survives)
+		require.Equal(t, MostNights, r.Missed)
+		require.Zero(t, r.Loss)
 		require.Equal(t, "2027-01-01", r.Days[0].Created)
 		require.Equal(t, "2027-01-08", r.Days[0].Deleted, "its day began more than seven days ago")
 		require.NotEmpty(t, r.Days[0].Until)
@@ -115,6 +117,36 @@ func TestSimulate(t *testing.T) {
 		require.Positive(t, r.Survives)
 		require.Less(t, r.Survives, 5)
 		require.Equal(t, -1, simulated(t, 20, 3, 0, cover, "", nil).Survives)
+	})
+	t.Run("how many nights may be missed, anywhere", func(t *testing.T) {
+		// A snapshot contains the days that the cluster has: what is deleted in the same run
+		// before the snapshot is lost.
+		file := strings.Replace(strings.NewReplacer("EXPIRY", cover, "DAYS", "5", "REQUIRE", ", guards: off", "CONTINUE", "false").Replace(night),
+			"actions:\n", "actions:\n  0:\n    action: delete_indices\n    options: {guards: off, ignore_empty_list: true}\n"+
+				"    filters: [{filtertype: age, source: name, direction: older, timestring: '%Y.%m.%d', unit: days, unit_count: 5}]\n", 1)
+		p, err := plan.Parse("night.yml", []byte(file), plan.Options{})
+		require.NoError(t, err)
+		r, err := Run(t.Context(), Options{Plan: p, From: time.Date(2027, 1, 1, 1, 0, 0, 0, time.UTC), Nights: 40,
+			Indices: []string{"logs-%Y.%m.%d"}, Rules: coverage.Rules{Settle: coverage.DefaultSettle}})
+		require.NoError(t, err)
+		require.Empty(t, r.Lost())
+		want := -1
+		for missed := 1; want < 0; missed++ { // the same by hand: the nights after the tenth are missed
+			fail := map[int]Failure{}
+			for n := range missed {
+				fail[11+n] = Missed
+			}
+			other, err := Run(t.Context(), Options{Plan: p, From: time.Date(2027, 1, 1, 1, 0, 0, 0, time.UTC), Nights: 10 + missed + 1, Fail: fail,
+				Indices: []string{"logs-%Y.%m.%d"}, Rules: coverage.Rules{Settle: coverage.DefaultSettle}})
+			require.NoError(t, err)
+			if len(other.Lost()) > 0 {
+				want = missed - 1
+			}
+		}
+		require.Positive(t, want)
+		require.Equal(t, want, r.Missed)
+		require.NotEmpty(t, r.Loss.Index)
+		require.Positive(t, r.Loss.After)
 	})
 	t.Run("what went wrong is told", func(t *testing.T) {
 		r := simulated(t, 50, 7, 100, cover, copies, three)
