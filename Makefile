@@ -22,7 +22,7 @@ MATRIX   := es670 es6823 es71728 es8197 es920 os1320 os2110 os330
 TAGS     := nethttpomithttp2
 export CGO_ENABLED = 0
 
-.PHONY: help build dist test unit integration faults soak servers matrix test-docker race lint lines manifests chart k8s-test fuzz licences vuln bench demo image image-test swarm-test golden cover clean
+.PHONY: help build dist release test unit integration faults soak servers matrix test-docker race lint lines manifests chart k8s-test fuzz licences vuln bench demo image image-test swarm-test golden cover clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -33,6 +33,9 @@ build: ## build bin/esnap for this machine
 dist: ## build static binaries for linux amd64 and arm64 into dist/
 	GOOS=linux GOARCH=amd64 $(GO) build -trimpath -tags $(TAGS) -ldflags '$(LDFLAGS)' -o dist/esnap-linux-amd64 ./cmd/esnap
 	GOOS=linux GOARCH=arm64 $(GO) build -trimpath -tags $(TAGS) -ldflags '$(LDFLAGS)' -o dist/esnap-linux-arm64 ./cmd/esnap
+
+release: ## the archives and checksums of the version TAG (vX.Y.Z) into dist/; the release workflow calls it after make vuln
+	@GO='$(GO)' scripts/release.sh '$(TAG)'
 
 test: unit integration ## unit tests, and integration tests on Elasticsearch OSS 6.7.0 and OpenSearch 2.11.0
 
