@@ -20,7 +20,8 @@ func TestWeight(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "esnap")
 	// -gcflags=-e changes nothing but the key in go's cache: under that of a usual build,
 	// go would print the linker's list at the next one.
-	build := exec.Command("go", "build", "-trimpath", "-tags", "nethttpomithttp2", "-buildvcs=false", "-gcflags=-e", "-ldflags", "-s -w -funcalign=16 -dumpdep", "-o", file, "./cmd/esnap")
+	build := exec.Command("go", "build", "-trimpath", "-tags", "nethttpomithttp2", "-buildvcs=false", "-gcflags=-e",
+		"-ldflags", "-s -w -funcalign=16 -dumpdep", "-o", file, "./cmd/esnap")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64")
 	var links bytes.Buffer
 	build.Stderr = &links // "from -> to", of all that is kept

@@ -42,7 +42,8 @@ func TestCompatibilityNamesTests(t *testing.T) {
 				require.Len(t, row, 3, "%v", row)
 				tests := regexp.MustCompile("`(Test\\w+)` \\(([\\w/.]+)\\)").FindAllStringSubmatch(row[2], -1)
 				require.Len(t, tests, strings.Count(row[2], "`Test"), "a test without its package: %s", row[2])
-				require.True(t, len(tests) > 0 || regexp.MustCompile(`^not held: \w`).MatchString(row[2]), "%s has neither a test nor a reason: %s", row[0], row[1])
+				require.True(t, len(tests) > 0 || regexp.MustCompile(`^not held: \w`).MatchString(row[2]),
+					"%s has neither a test nor a reason: %s", row[0], row[1])
 				for _, m := range tests {
 					folder := m[2]
 					if known[folder] == nil {

@@ -297,7 +297,8 @@ func TestOptionsByVersion(t *testing.T) {
 		rows[action][option] = r[2:]
 	}
 	only := map[string]int{ // the column in which an option is unknown
-		"all include_hidden": 0, "all search_pattern": 0, "cold2frozen index_settings": 0, "cold2frozen ignore_index_settings": 0, "cold2frozen wait_for_completion": 0,
+		"all include_hidden": 0, "all search_pattern": 0, "cold2frozen index_settings": 0,
+		"cold2frozen ignore_index_settings": 0, "cold2frozen wait_for_completion": 0,
 		"close ignore_sync_failures": 1, "reindex remote_url_prefix": 1, "reindex remote_ssl_no_validate": 1, "reindex remote_aws_key": 1,
 		"reindex remote_aws_secret_key": 1, "reindex remote_aws_region": 1,
 	}
@@ -317,7 +318,8 @@ func TestOptionsByVersion(t *testing.T) {
 				case want != "":
 					require.Equal(t, want, row[i], "column %d of %s of %s", i+3, f.Name, action)
 				default:
-					require.Contains(t, []string{"none", "by action", "`false`", "`*`, with lists of indices"}, row[i], "column %d of %s of %s", i+3, f.Name, action)
+					require.Contains(t, []string{"none", "by action", "`false`", "`*`, with lists of indices"}, row[i],
+						"column %d of %s of %s", i+3, f.Name, action)
 				}
 			}
 			if f.Name == "timeout_override" {
@@ -582,7 +584,13 @@ func TestTestedOn(t *testing.T) {
 func TestGuardsAreDescribed(t *testing.T) {
 	names := map[string]bool{}
 	for _, list := range []cluster.ListKind{cluster.Indices, cluster.Snapshots} {
-		for _, g := range guard.For(list, guard.Options{KeepNewestGood: true, Protect: []string{"*"}, Periods: &guard.Periods{}, Copies: &guard.Copies{}, Holds: []guard.Hold{{}}}) {
+		for _, g := range guard.For(list, guard.Options{
+			KeepNewestGood: true,
+			Protect:        []string{"*"},
+			Periods:        &guard.Periods{},
+			Copies:         &guard.Copies{},
+			Holds:          []guard.Hold{{}},
+		}) {
 			names[g.Name()] = true
 		}
 	}

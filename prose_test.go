@@ -73,7 +73,8 @@ func hardWord(text string) string {
 func TestHardWords(t *testing.T) {
 	for text, want := range map[string]bool{
 		"in the manners of version 5": true, "a rehearsal": true, "It Rehearses": true, "that is no failure": true, "The index is no copy": true,
-		"it has said so": true, "made anew since": true, "the first so many": true, "kept so long": true, "refused by a brake": true, "the planner": true,
+		"it has said so": true, "made anew since": true, "the first so many": true,
+		"kept so long": true, "refused by a brake": true, "the planner": true,
 		"it has gone": true, "remembers what was told": true,
 		"this is not a failure": false, "is now": false, "there is nothing": false, "There is no index": false, "is no longer protected": false,
 		"was recreated": false, "a so-called": false, "`TestRehearsed`": false, "so that": false,
@@ -237,7 +238,8 @@ func TestAnchors(t *testing.T) {
 	} {
 		require.Equal(t, want, anchor(heading), heading)
 	}
-	require.Equal(t, []string{"title", "fs", "more", "fs-1", "fs-2"}, anchorsOf([]string{"# Title", "## fs", "text", "#no heading", "### More", "### `fs`", "", "## fs"}))
+	require.Equal(t, []string{"title", "fs", "more", "fs-1", "fs-2"},
+		anchorsOf([]string{"# Title", "## fs", "text", "#no heading", "### More", "### `fs`", "", "## fs"}))
 }
 
 // TestLinks: every link to a file of the repository leads to one, and every link to a

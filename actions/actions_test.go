@@ -51,8 +51,10 @@ func TestADryRunRefusesWhatIsThere(t *testing.T) {
 func TestNoActionWritesInADryRun(t *testing.T) {
 	for _, action := range []string{
 		"action: close, " + runtest.OnLogs, "action: open, " + runtest.OnLogs, "action: replicas, options: {count: 1}, " + runtest.OnLogs,
-		"action: allocation, options: {key: a, value: b}, " + runtest.OnLogs, "action: index_settings, options: {index_settings: {index: {refresh_interval: 9s}}}, " + runtest.OnLogs,
-		"action: forcemerge, options: {max_num_segments: 1}, filters: [{filtertype: pattern, kind: prefix, value: big}]", "action: create_index, options: {name: new}",
+		"action: allocation, options: {key: a, value: b}, " + runtest.OnLogs,
+		"action: index_settings, options: {index_settings: {index: {refresh_interval: 9s}}}, " + runtest.OnLogs,
+		"action: forcemerge, options: {max_num_segments: 1}, filters: [{filtertype: pattern, kind: prefix, value: big}]",
+		"action: create_index, options: {name: new}",
 		"action: cluster_routing, options: {routing_type: rebalance, setting: enable, value: none}",
 		"action: alias, options: {name: q}, add: {" + runtest.OnLogs + "}", "action: rollover, options: {name: l, conditions: {max_docs: 1}}",
 		"action: unfreeze, " + runtest.OnLogs, "action: delete_indices, " + runtest.OnLogs,

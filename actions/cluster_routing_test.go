@@ -12,7 +12,8 @@ import (
 
 func TestClusterRouting(t *testing.T) {
 	b := runtest.New(t)
-	res, r := b.Run("actions: {1: {action: cluster_routing, options: {routing_type: allocation, setting: enable, value: new_primaries, wait_for_completion: true}}}")
+	res, r := b.Run("actions: {1: {action: cluster_routing, options: {routing_type: allocation, setting: enable, " +
+		"value: new_primaries, wait_for_completion: true}}}")
 	require.NoError(t, errors.Join(res.Errors()...))
 	require.Equal(t, cluster.Done, r.Outcomes()["cluster.routing.allocation.enable"])
 	require.Len(t, b.Cluster.CallsOf("ClusterHealth"), 1)

@@ -90,7 +90,8 @@ func (a *Cold2Frozen) move(ctx context.Context, env *Env, source *cluster.Index,
 	}
 	r := cluster.MountSnapshot{
 		Repository: have["index.store.snapshot.repository_name"], Snapshot: have["index.store.snapshot.snapshot_name"],
-		Index: have["index.store.snapshot.index_name"], Target: target, Settings: settings, IgnoreSettings: a.IgnoreSettings, Wait: a.WaitForCompletion,
+		Index: have["index.store.snapshot.index_name"], Target: target,
+		Settings: settings, IgnoreSettings: a.IgnoreSettings, Wait: a.WaitForCompletion,
 	}
 	if r.Repository == "" || r.Snapshot == "" || r.Index == "" {
 		return errors.New("its settings do not name the snapshot that it is mounted from")
@@ -119,7 +120,8 @@ func (a *Cold2Frozen) move(ctx context.Context, env *Env, source *cluster.Index,
 	if err := moveAliases(ctx, env, source.Name, target, true); err != nil {
 		return err
 	}
-	if now, err := env.Cluster.AliasBodies(ctx, target); err != nil || !slices.Equal(slices.Sorted(maps.Keys(now)), slices.Sorted(maps.Keys(want))) {
+	if now, err := env.Cluster.AliasBodies(ctx, target); err != nil ||
+		!slices.Equal(slices.Sorted(maps.Keys(now)), slices.Sorted(maps.Keys(want))) {
 		return errors.Join(errors.New("the aliases of "+target+" are not those of the old index; the old index is kept"), err)
 	}
 	return deleteReplaced(ctx, env, source)

@@ -14,7 +14,8 @@ import (
 func TestCold2Frozen(t *testing.T) {
 	cold := func(b *runtest.Bench, name string, more map[string]string, i cluster.Index) {
 		i.Name, i.Settings = name, map[string]string{
-			"index.store.type": "snapshot", "index.store.snapshot.repository_name": "r", "index.store.snapshot.snapshot_name": "s", "index.store.snapshot.index_name": "logs-a",
+			"index.store.type": "snapshot", "index.store.snapshot.repository_name": "r",
+			"index.store.snapshot.snapshot_name": "s", "index.store.snapshot.index_name": "logs-a",
 		}
 		for k, v := range more {
 			i.Settings[k] = v
@@ -55,7 +56,8 @@ func TestCold2Frozen(t *testing.T) {
 			}
 			b.Cluster.AddSnapshot("r", cluster.Snapshot{Name: "s", Indices: []string{"logs-a"}})
 			set(b)
-			res, r := b.Run("actions: {1: {action: cold2frozen, options: {allow_ilm_indices: true}, filters: [{filtertype: pattern, kind: prefix, value: cold-}]}}")
+			res, r := b.Run("actions: {1: {action: cold2frozen, options: {allow_ilm_indices: true}, " +
+				"filters: [{filtertype: pattern, kind: prefix, value: cold-}]}}")
 			require.Error(t, errors.Join(res.Errors()...))
 			require.Equal(t, map[string]cluster.Result{"cold-x": cluster.Failure}, r.Outcomes())
 			require.Contains(t, b.Indices(), "cold-x")

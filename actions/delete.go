@@ -319,7 +319,10 @@ func (d *deletion) awaitLost(ctx context.Context, env *Env, names []string) []st
 			}
 			return names
 		}
-		env.Waiting(cluster.Waiting{For: fmt.Sprintf("the deletion of %s whose reply was lost", cluster.Count(len(names), d.what)), Elapsed: waited})
+		env.Waiting(cluster.Waiting{
+			For:     fmt.Sprintf("the deletion of %s whose reply was lost", cluster.Count(len(names), d.what)),
+			Elapsed: waited,
+		})
 		if env.Watch.Sleep(ctx, pause) != nil {
 			continue
 		}

@@ -18,7 +18,12 @@ func TestAnEmptySnapshotIsNotGone(t *testing.T) {
 	b := runtest.New(t, memory.Elasticsearch("6.7.0"))
 	b.Cluster.HidesEmpty = true
 	b.Cluster.AddRepository(cluster.Repository{Name: "r"})
-	b.Cluster.AddSnapshot("r", cluster.Snapshot{Name: "a-2026.01.01", State: cluster.Success, Start: runtest.Now.AddDate(0, -2, 0), Indices: []string{}})
+	b.Cluster.AddSnapshot("r", cluster.Snapshot{
+		Name:    "a-2026.01.01",
+		State:   cluster.Success,
+		Start:   runtest.Now.AddDate(0, -2, 0),
+		Indices: []string{},
+	})
 	b.Cluster.Fault = func(m string, _ []string) error {
 		if m == "DeleteSnapshots" {
 			return &cluster.Error{Kind: cluster.ErrForbidden, Status: 403, Text: "read only"}
@@ -38,7 +43,11 @@ func TestAnEmptySnapshotIsNotGone(t *testing.T) {
 func TestMaxDuration(t *testing.T) {
 	b := runtest.New(t, memory.Elasticsearch("6.7.0"))
 	for n := range 4 {
-		b.Cluster.AddSnapshot("r", cluster.Snapshot{Name: fmt.Sprintf("s-2026.10.%02d", n+1), Start: runtest.Now.AddDate(0, -1, n), Indices: []string{"i"}})
+		b.Cluster.AddSnapshot("r", cluster.Snapshot{
+			Name:    fmt.Sprintf("s-2026.10.%02d", n+1),
+			Start:   runtest.Now.AddDate(0, -1, n),
+			Indices: []string{"i"},
+		})
 	}
 	b.Cluster.FaultAfter = func(method string, _ []string) error {
 		if method == "DeleteSnapshots" {

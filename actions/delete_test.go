@@ -38,7 +38,12 @@ func TestAFailedReadBetweenDeletions(t *testing.T) {
 	b := runtest.New(t, memory.Elasticsearch("6.7.0"))
 	b.Cluster.AddRepository(cluster.Repository{Name: "r"})
 	for n, name := range []string{"a-2026.01.01", "a-2026.01.02", "a-2026.01.03"} {
-		b.Cluster.AddSnapshot("r", cluster.Snapshot{Name: name, Start: runtest.Now.AddDate(0, -2, n), Indices: []string{"i"}, Shards: cluster.ShardCount{Total: 1, Successful: 1}})
+		b.Cluster.AddSnapshot("r", cluster.Snapshot{
+			Name:    name,
+			Start:   runtest.Now.AddDate(0, -2, n),
+			Indices: []string{"i"},
+			Shards:  cluster.ShardCount{Total: 1, Successful: 1},
+		})
 	}
 	b.Cluster.Fault = func(m string, _ []string) error {
 		if m == "SnapshotsNamed" && len(b.Cluster.CallsOf("DeleteSnapshots")) == 2 {
@@ -46,14 +51,20 @@ func TestAFailedReadBetweenDeletions(t *testing.T) {
 		}
 		return nil
 	}
-	res, r := b.Run("actions: {1: {action: delete_snapshots, options: {repository: r, keep_newest_good: false}, filters: [{filtertype: none}]}}")
+	res, r := b.Run("actions: {1: {action: delete_snapshots, options: {repository: r, keep_newest_good: false}, " +
+		"filters: [{filtertype: none}]}}")
 	require.ErrorContains(t, errors.Join(res.Errors()...), "token expired")
-	require.Equal(t, map[string]cluster.Result{"a-2026.01.01": cluster.Done, "a-2026.01.02": cluster.Done, "a-2026.01.03": cluster.NotStarted}, r.Outcomes())
+	require.Equal(t, map[string]cluster.Result{
+		"a-2026.01.01": cluster.Done,
+		"a-2026.01.02": cluster.Done,
+		"a-2026.01.03": cluster.NotStarted,
+	}, r.Outcomes())
 }
 
 func TestLimits(t *testing.T) {
 	file := func(options string) string {
-		return "actions: {1: {action: delete_indices, options: {" + options + "}, filters: [{filtertype: pattern, kind: prefix, value: logs-}, {filtertype: age, source: name, timestring: '%Y.%m.%d', direction: older, unit: days, unit_count: 7}]}}"
+		return "actions: {1: {action: delete_indices, options: {" + options + "}, filters: [{filtertype: pattern, kind: prefix, " +
+			"value: logs-}, {filtertype: age, source: name, timestring: '%Y.%m.%d', direction: older, unit: days, unit_count: 7}]}}"
 	}
 	for options, want := range map[string]string{
 		"max_items: 13":   "",
@@ -74,7 +85,8 @@ func TestLimits(t *testing.T) {
 		var refusal *cluster.Refused
 		require.ErrorAs(t, res.Errors()[0], &refusal)
 		require.ErrorContains(t, res.Errors()[0], want)
-		require.Equal(t, "look at what is selected; to let it through once: esnap run --only 1 --max-items 13 test.yml", cluster.Hint(res.Errors()[0]))
+		require.Equal(t, "look at what is selected; to let it through once: esnap run --only 1 --max-items 13 test.yml",
+			cluster.Hint(res.Errors()[0]))
 		require.Len(t, b.Indices(), 21)
 		most := int64(13)
 		b.Options.MaxItems = &most

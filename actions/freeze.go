@@ -24,7 +24,8 @@ func (a *Freeze) Run(ctx context.Context, env *Env) error {
 	return inBatches(ctx, env, verb, names, func(batch []string) error {
 		err := env.Cluster.FreezeIndices(ctx, cluster.FreezeIndices{Names: batch, Unfreeze: a.thaw})
 		if errors.Is(err, cluster.ErrUnsupported) {
-			return cluster.WithHint(err, "Elasticsearch 6.6 to 7 with x-pack can freeze and unfreeze; 8 can only unfreeze; 9 and OpenSearch can do neither")
+			return cluster.WithHint(err, "Elasticsearch 6.6 to 7 with x-pack can freeze and unfreeze; 8 can only unfreeze; "+
+				"9 and OpenSearch can do neither")
 		}
 		return err
 	}, func(ctx context.Context) (map[string]string, error) {

@@ -11,7 +11,8 @@ import (
 
 func TestStaticSettingsNeedClosedIndices(t *testing.T) {
 	b := runtest.Logs(t)
-	res, _ := b.Run("actions: {1: {action: index_settings, options: {index_settings: {index: {codec: best_compression}}}, " + runtest.OnLogs + "}}")
+	res, _ := b.Run("actions: {1: {action: index_settings, options: {index_settings: {index: {codec: best_compression}}}, " +
+		runtest.OnLogs + "}}")
 	require.ErrorContains(t, errors.Join(res.Errors()...), "static")
 	require.Empty(t, b.Cluster.Writes())
 	res, r := b.Run("actions: {1: {action: index_settings, options: {index_settings: {index: {made_up: 1}}}, " + runtest.OnLogs + "}}")

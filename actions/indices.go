@@ -23,7 +23,14 @@ func openOnly(items []cluster.Item) ([]*cluster.Index, error) {
 // inBatches changes indices in as few requests as possible and then verifies each of
 // them. A request that is refused because of one index is split, so that the others are
 // changed. Where nothing can be verified (nil), a lost reply is a failure.
-func inBatches(ctx context.Context, env *Env, verb cluster.Verb, names []string, do func(batch []string) error, seen func(context.Context) (notYet map[string]string, err error)) error {
+func inBatches(
+	ctx context.Context,
+	env *Env,
+	verb cluster.Verb,
+	names []string,
+	do func(batch []string) error,
+	seen func(context.Context) (notYet map[string]string, err error),
+) error {
 	failed := map[string]error{} // by index: the refusal
 	asked := map[string]bool{}   // without a refusal
 	for _, batch := range env.Cluster.IndexBatches(names) {
@@ -106,7 +113,8 @@ func whileEnding[T any](ctx context.Context, look func(context.Context) (T, erro
 
 // leavesStream is why a backing index of a data stream is not replaced.
 func leavesStream(source *cluster.Index, target string) error {
-	return fmt.Errorf("it belongs to the data stream %s, but %s would not; deleting it would remove its documents from the stream", source.DataStream, target)
+	return fmt.Errorf("it belongs to the data stream %s, but %s would not; deleting it would remove its documents from the stream",
+		source.DataStream, target)
 }
 
 // putSettings changes settings of indices and verifies them.
@@ -172,7 +180,8 @@ func moveAliases(ctx context.Context, env *Env, source, target string, move bool
 	}
 	var req cluster.UpdateAliases
 	for _, n := range names {
-		req.Actions = append(req.Actions, cluster.AliasAction{Remove: true, Index: source, Alias: n}, cluster.AliasAction{Index: target, Alias: n, Extra: bodies[n]})
+		req.Actions = append(req.Actions, cluster.AliasAction{Remove: true, Index: source, Alias: n},
+			cluster.AliasAction{Index: target, Alias: n, Extra: bodies[n]})
 	}
 	if err := env.Cluster.UpdateAliases(ctx, req); err != nil && !errors.Is(err, cluster.ErrLost) {
 		return err

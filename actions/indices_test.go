@@ -34,7 +34,8 @@ func TestASettingThatDoesNotStickFails(t *testing.T) {
 		}
 		return nil
 	}
-	res, r := b.Run("actions: {1: {action: index_settings, options: {index_settings: {index: {refresh_interval: 5s}}}, " + runtest.OnLogs + "}}")
+	res, r := b.Run("actions: {1: {action: index_settings, options: {index_settings: {index: {refresh_interval: 5s}}}, " +
+		runtest.OnLogs + "}}")
 	require.Error(t, errors.Join(res.Errors()...))
 	require.Equal(t, cluster.Failure, r.Outcomes()["logs-a"])
 	require.Equal(t, cluster.Done, r.Outcomes()["logs-b"])
@@ -62,7 +63,12 @@ func TestALostReplyIsNoSuccess(t *testing.T) {
 
 // TestOneBlockedIndexDoesNotStopTheBatch.
 func TestOneBlockedIndexDoesNotStopTheBatch(t *testing.T) {
-	for kind, options := range map[string]string{"replicas": "count: 1", "close": "skip_flush: true", "index_settings": "index_settings: {index: {refresh_interval: 61s}}", "allocation": "key: zone, value: eu"} {
+	for kind, options := range map[string]string{
+		"replicas":       "count: 1",
+		"close":          "skip_flush: true",
+		"index_settings": "index_settings: {index: {refresh_interval: 61s}}",
+		"allocation":     "key: zone, value: eu",
+	} {
 		b := runtest.New(t)
 		b.Cluster.AddIndices("ro-a", "ro-b", "ro-c")
 		b.Cluster.Fault = func(m string, names []string) error {
@@ -73,7 +79,8 @@ func TestOneBlockedIndexDoesNotStopTheBatch(t *testing.T) {
 			}
 			return nil
 		}
-		res, r := b.Run("actions: {1: {action: " + kind + ", options: {" + options + "}, filters: [{filtertype: pattern, kind: prefix, value: ro-}]}}")
+		res, r := b.Run("actions: {1: {action: " + kind + ", options: {" + options +
+			"}, filters: [{filtertype: pattern, kind: prefix, value: ro-}]}}")
 		require.NotEmpty(t, res.Errors(), kind)
 		require.Equal(t, map[string]cluster.Result{"ro-a": cluster.Failure, "ro-b": cluster.Done, "ro-c": cluster.Done}, r.Outcomes(), kind)
 	}

@@ -88,7 +88,8 @@ func (a *Reindex) Validate(given map[string]bool) error {
 	wrong := func(format string, args ...any) { errs = append(errs, optionError("request_body", format, args...)) }
 	source := a.RequestBody.Source
 	if slices.Contains(source.Index, "REINDEX_SELECTED") {
-		errs = append(errs, tolerated("request_body", "source.index: REINDEX_SELECTED is read as the name of an index; write %s for the indices that the filters select", selection))
+		errs = append(errs, tolerated("request_body",
+			"source.index: REINDEX_SELECTED is read as the name of an index; write %s for the indices that the filters select", selection))
 	}
 	if slices.Contains(source.Index, selection) && len(source.Index) > 1 {
 		wrong("source.index: %s must be the only entry", selection)
@@ -110,9 +111,11 @@ func (a *Reindex) Validate(given map[string]bool) error {
 		}
 	}
 	if a.RequestBody.Dest.Index == migration && source.Remote == nil && a.MigrationPrefix+a.MigrationSuffix == "" {
-		errs = append(errs, optionError("migration_prefix", "dest.index %s within one cluster needs migration_prefix or migration_suffix", migration))
+		errs = append(errs, optionError("migration_prefix",
+			"dest.index %s within one cluster needs migration_prefix or migration_suffix", migration))
 	}
-	if why := cluster.InvalidName("alias", a.dest("x")); why != "" && !strings.HasPrefix(a.dest("x"), "<") { // it may be an alias, and date math is the server's
+	// It may be an alias, and date math is the server's.
+	if why := cluster.InvalidName("alias", a.dest("x")); why != "" && !strings.HasPrefix(a.dest("x"), "<") {
 		errs = append(errs, tolerated("request_body", "dest.index: %q cannot be the name of an index or alias: %s", a.dest("SOURCE"), why))
 	}
 	return errors.Join(errs...)
@@ -145,7 +148,8 @@ func (a *Reindex) Remote() *cluster.Remote {
 		headers[k] = fmt.Sprint(v)
 	}
 	return &cluster.Remote{
-		URL: strings.TrimRight(r.Host, "/") + "/" + strings.Trim(a.RemoteURLPrefix, "/"), Username: r.Username, Password: r.Password, Header: headers,
+		URL:      strings.TrimRight(r.Host, "/") + "/" + strings.Trim(a.RemoteURLPrefix, "/"),
+		Username: r.Username, Password: r.Password, Header: headers,
 		CAFile: a.RemoteCertificate, ClientCert: a.RemoteClientCert, ClientKey: a.RemoteClientKey, Insecure: a.RemoteSSLNoValidate,
 		AWSKey: a.RemoteAWSKey, AWSSecret: a.RemoteAWSSecretKey, AWSRegion: a.RemoteAWSRegion,
 	}
@@ -217,7 +221,8 @@ func (a *Reindex) one(ctx context.Context, env *Env, sources []string, dest stri
 	case err != nil:
 		return "", err
 	case len(task.Failures) > 0:
-		return "", fmt.Errorf("%s; %d of %d documents copied; first failure: %s", cluster.Count(len(task.Failures), "failure"), task.Done, task.Total, task.Failures[0])
+		return "", fmt.Errorf("%s; %d of %d documents copied; first failure: %s",
+			cluster.Count(len(task.Failures), "failure"), task.Done, task.Total, task.Failures[0])
 	case task.Conflicts > 0:
 		env.Warn("reindex into %s: %d documents not copied: version conflicts", dest, task.Conflicts)
 	}
@@ -249,14 +254,23 @@ func (a *Reindex) body(sources []string, dest string) map[string]any {
 	})
 	if r := b.Source.Remote; r != nil {
 		source["remote"] = compact(map[string]any{
-			"host": strings.TrimRight(r.Host, "/") + prefixed(a.RemoteURLPrefix), "headers": r.Headers, "username": r.Username, "password": r.Password,
+			"host":    strings.TrimRight(r.Host, "/") + prefixed(a.RemoteURLPrefix),
+			"headers": r.Headers, "username": r.Username, "password": r.Password,
 			"socket_timeout": r.SocketTimeout, "connect_timeout": r.ConnectTimeout,
 		})
 	}
 	target := compact(map[string]any{
-		"index": dest, "type": b.Dest.Type, "op_type": b.Dest.OpType, "version_type": b.Dest.VersionType, "routing": b.Dest.Routing, "pipeline": b.Dest.Pipeline,
+		"index": dest, "type": b.Dest.Type, "op_type": b.Dest.OpType,
+		"version_type": b.Dest.VersionType, "routing": b.Dest.Routing, "pipeline": b.Dest.Pipeline,
 	})
-	return compact(map[string]any{"conflicts": b.Conflicts, "size": b.Size, "max_docs": b.MaxDocs, "source": source, "dest": target, "script": b.Script})
+	return compact(map[string]any{
+		"conflicts": b.Conflicts,
+		"size":      b.Size,
+		"max_docs":  b.MaxDocs,
+		"source":    source,
+		"dest":      target,
+		"script":    b.Script,
+	})
 }
 
 func prefixed(path string) string {
@@ -307,5 +321,6 @@ func (a *Reindex) lookForLost(ctx context.Context, env *Env, dest string, lost e
 		}
 		pause = min(pause*2, 5*time.Second)
 	}
-	return "", cluster.WithHint(fmt.Errorf("cannot tell whether the reindex into %s started: %w", dest, lost), "before running it again, check GET _tasks?actions=*reindex and the documents in %s", dest)
+	return "", cluster.WithHint(fmt.Errorf("cannot tell whether the reindex into %s started: %w", dest, lost),
+		"before running it again, check GET _tasks?actions=*reindex and the documents in %s", dest)
 }

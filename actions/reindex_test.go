@@ -32,9 +32,11 @@ func TestReindex(t *testing.T) {
 	require.Contains(t, b.Indices(), "logs-b-new")
 
 	b.Cluster.ForgetCalls()
-	res, _ = b.Run("actions: {1: {action: reindex, options: {request_body: {source: {index: x}, dest: {index: y}}}, filters: [{filtertype: pattern, kind: prefix, value: nothing}]}}")
+	res, _ = b.Run("actions: {1: {action: reindex, options: {request_body: {source: {index: x}, dest: {index: y}}}, " +
+		"filters: [{filtertype: pattern, kind: prefix, value: nothing}]}}")
 	require.NoError(t, errors.Join(res.Errors()...), "named sources need no selection")
-	res, _ = b.Run("actions: {1: {action: reindex, options: {request_body: {source: {index: REINDEX_SELECTION}, dest: {index: y}}}, filters: [{filtertype: pattern, kind: prefix, value: nothing}]}}")
+	res, _ = b.Run("actions: {1: {action: reindex, options: {request_body: {source: {index: REINDEX_SELECTION}, " +
+		"dest: {index: y}}}, filters: [{filtertype: pattern, kind: prefix, value: nothing}]}}")
 	require.ErrorIs(t, res.Actions[0].Err, cluster.ErrEmpty)
 }
 
@@ -92,7 +94,8 @@ func TestReindexFromARemoteCluster(t *testing.T) {
 	var asked cluster.Remote
 	b.Options.Remote = func(r cluster.Remote) (cluster.IndexReader, error) { asked = r; return other, nil }
 	remote := "source: {remote: {host: 'http://old:9200', username: u, password: geheim}, index: REINDEX_SELECTION}, dest: {index: MIGRATION}"
-	filters := ", remote_url_prefix: es, remote_filters: [{filtertype: pattern, kind: suffix, value: -old}, {filtertype: pattern, kind: prefix, value: logs-}]"
+	filters := ", remote_url_prefix: es, remote_filters: [{filtertype: pattern, kind: suffix, value: -old}, " +
+		"{filtertype: pattern, kind: prefix, value: logs-}]"
 	res, r := b.Run(reindex(remote, filters))
 	require.NoError(t, errors.Join(res.Errors()...))
 	require.Equal(t, cluster.Remote{URL: "http://old:9200/es", Username: "u", Password: "geheim", Header: map[string]string{}}, asked)

@@ -25,11 +25,13 @@ func (a *Replicas) Run(ctx context.Context, env *Env) error {
 	}
 	if env.Behaviour.Cautious && a.WaitForCompletion {
 		if capacity, err := env.Cluster.Capacity(ctx); err == nil && len(capacity.Nodes) > 0 && int(a.Count) >= len(capacity.Nodes) {
-			return cluster.WithHint(fmt.Errorf("%s of each shard need %d data nodes, but the cluster has %d: the wait for green would not end", cluster.Count(int(a.Count), "replica"), a.Count+1, len(capacity.Nodes)),
+			return cluster.WithHint(fmt.Errorf("%s of each shard need %d data nodes, but the cluster has %d: the wait for green would not end",
+				cluster.Count(int(a.Count), "replica"), a.Count+1, len(capacity.Nodes)),
 				"set a lower count, add nodes, or set wait_for_completion: false")
 		}
 	}
-	err = putSettings(ctx, env, changeReplicas, cluster.Names(indices), cluster.PutIndexSettings{Settings: map[string]any{"number_of_replicas": a.Count}})
+	err = putSettings(ctx, env, changeReplicas, cluster.Names(indices),
+		cluster.PutIndexSettings{Settings: map[string]any{"number_of_replicas": a.Count}})
 	if err != nil || !a.WaitForCompletion || a.Count == 0 {
 		return err
 	}

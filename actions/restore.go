@@ -146,7 +146,8 @@ func (a *Restore) Run(ctx context.Context, env *Env) error {
 		env.Warn("%s", w)
 	}
 	if len(plan.Missing) > 0 {
-		return cluster.WithHint(fmt.Errorf("%s: %w", strings.Join(plan.Missing, "\n"), cluster.ErrNoIndex), "nothing was restored; esnap snapshot list --holding INDEX finds the snapshots that contain an index")
+		return cluster.WithHint(fmt.Errorf("%s: %w", strings.Join(plan.Missing, "\n"), cluster.ErrNoIndex),
+			"nothing was restored; esnap snapshot list --holding INDEX finds the snapshots that contain an index")
 	}
 	if stop := plan.Refusals; len(stop) > 0 {
 		return cluster.WithHint(cluster.Refuse("%s", strings.Join(stop, "\n")), "%s", a.wayOut(plan))

@@ -35,8 +35,13 @@ func TestARestoreFromAFile(t *testing.T) {
 	b := runtest.New(t)
 	b.Cluster.RestorePolls = 3
 	b.Cluster.AddSnapshot("r", cluster.Snapshot{Name: "s1", Start: runtest.Now.Add(-48 * time.Hour), Indices: []string{"logs-a", "logs-b"}})
-	b.Cluster.AddSnapshot("r", cluster.Snapshot{Name: "s2", Start: runtest.Now.Add(-time.Hour), State: cluster.Partial, Indices: []string{"logs-a", "logs-b"},
-		Failures: []cluster.ShardFailure{{Index: "logs-a"}}})
+	b.Cluster.AddSnapshot("r", cluster.Snapshot{
+		Name:     "s2",
+		Start:    runtest.Now.Add(-time.Hour),
+		State:    cluster.Partial,
+		Indices:  []string{"logs-a", "logs-b"},
+		Failures: []cluster.ShardFailure{{Index: "logs-a"}},
+	})
 	file := `
 actions:
   1:

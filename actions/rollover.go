@@ -83,7 +83,8 @@ func (a *Rollover) Run(ctx context.Context, env *Env) error {
 	current := members[max(at, 0)]
 	o := cluster.Outcome{Verb: cluster.VerbRollOver, What: "alias", Name: a.Name, Result: cluster.Done}
 	if current.Lifecycle != "" && !env.AllowILM {
-		o.Result, o.Detail = cluster.Unchanged, "the lifecycle policy "+current.Lifecycle+" rolls it over (allow_ilm_indices: true overrides that)"
+		o.Result, o.Detail = cluster.Unchanged, "the lifecycle policy "+current.Lifecycle+
+			" rolls it over (allow_ilm_indices: true overrides that)"
 		env.Outcome(o)
 		return nil
 	}

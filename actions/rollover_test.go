@@ -34,16 +34,40 @@ func TestRollover(t *testing.T) {
 		want    string // the write index afterwards; empty: an error
 		result  cluster.Result
 	}{
-		{"due", func(b *runtest.Bench) { b.Cluster.AddIndex(cluster.Index{Name: "l-000001", Aliases: []string{"l"}}) }, "conditions: {max_docs: 5}", "l-000002", cluster.Done},
-		{"not due", func(b *runtest.Bench) { b.Cluster.AddIndex(cluster.Index{Name: "l-000001", Aliases: []string{"l"}}) }, "conditions: {max_docs: 5000}", "l-000001", cluster.Unchanged},
+		{
+			"due",
+			func(b *runtest.Bench) { b.Cluster.AddIndex(cluster.Index{Name: "l-000001", Aliases: []string{"l"}}) },
+			"conditions: {max_docs: 5}",
+			"l-000002",
+			cluster.Done,
+		},
+		{
+			"not due",
+			func(b *runtest.Bench) { b.Cluster.AddIndex(cluster.Index{Name: "l-000001", Aliases: []string{"l"}}) },
+			"conditions: {max_docs: 5000}",
+			"l-000001",
+			cluster.Unchanged,
+		},
 		{"a policy does it", func(b *runtest.Bench) {
 			b.Cluster.AddIndex(cluster.Index{Name: "l-000001", Aliases: []string{"l"}, Lifecycle: "p"})
 		}, "conditions: {max_docs: 5}", "l-000001", cluster.Unchanged},
 		{"a policy does it, overruled", func(b *runtest.Bench) {
 			b.Cluster.AddIndex(cluster.Index{Name: "l-000001", Aliases: []string{"l"}, Lifecycle: "p"})
 		}, "conditions: {max_docs: 5}, allow_ilm_indices: true", "l-000002", cluster.Done},
-		{"by name", func(b *runtest.Bench) { b.Cluster.AddIndex(cluster.Index{Name: "l-000001", Aliases: []string{"l"}}) }, "conditions: {max_docs: 5}, new_index: 'l-%Y-000007'", "l-2026-000007", cluster.Done},
-		{"no number", func(b *runtest.Bench) { b.Cluster.AddIndex(cluster.Index{Name: "last", Aliases: []string{"l"}}) }, "conditions: {max_docs: 5}", "", ""},
+		{
+			"by name",
+			func(b *runtest.Bench) { b.Cluster.AddIndex(cluster.Index{Name: "l-000001", Aliases: []string{"l"}}) },
+			"conditions: {max_docs: 5}, new_index: 'l-%Y-000007'",
+			"l-2026-000007",
+			cluster.Done,
+		},
+		{
+			"no number",
+			func(b *runtest.Bench) { b.Cluster.AddIndex(cluster.Index{Name: "last", Aliases: []string{"l"}}) },
+			"conditions: {max_docs: 5}",
+			"",
+			"",
+		},
 		{"no alias", func(*runtest.Bench) {}, "conditions: {max_docs: 5}", "", ""},
 		{"several, no write index", func(b *runtest.Bench) {
 			b.Cluster.AddIndex(cluster.Index{Name: "l-000001", Aliases: []string{"l"}})
@@ -73,7 +97,8 @@ func TestRollover(t *testing.T) {
 
 // What extra_settings say besides settings is sent as what it is, and looked for.
 func TestRolloverWithAliases(t *testing.T) {
-	file := "actions: {1: {action: rollover, options: {name: l, conditions: {max_docs: 5}, extra_settings: {aliases: {r: {}}, mappings: {dynamic: false}, settings: {index.codec: best_compression}, index.refresh_interval: 9s}}}}"
+	file := "actions: {1: {action: rollover, options: {name: l, conditions: {max_docs: 5}, extra_settings: {aliases: {r: {}}, " +
+		"mappings: {dynamic: false}, settings: {index.codec: best_compression}, index.refresh_interval: 9s}}}}"
 	fresh := func() *runtest.Bench {
 		b := runtest.New(t)
 		b.Cluster.AddIndex(cluster.Index{Name: "l-000001", Aliases: []string{"l", "r"}})
@@ -108,6 +133,7 @@ func TestRolloverWithAliases(t *testing.T) {
 	require.ErrorContains(t, errors.Join(res.Errors()...), "does not have the alias r")
 	require.Equal(t, cluster.Failure, r.Outcomes()["l"])
 
-	_, err := plan.Parse("f", []byte("actions: {1: {action: rollover, options: {name: l, conditions: {max_docs: 5}, extra_settings: {aliases: r}}}}"), plan.Options{})
+	_, err := plan.Parse("f", []byte("actions: {1: {action: rollover, options: {name: l, conditions: {max_docs: 5}, "+
+		"extra_settings: {aliases: r}}}}"), plan.Options{})
 	require.ErrorContains(t, err, "aliases: expected a map")
 }

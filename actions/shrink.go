@@ -141,7 +141,10 @@ func (a *Shrink) shrink(ctx context.Context, env *Env, source *cluster.Index, no
 		err = a.undo(ctx, env, source.Name, before, nil)
 	}
 	if err == nil { // everything is done: a mark that remains does no harm
-		_ = env.Cluster.PutIndexSettings(ctx, cluster.PutIndexSettings{Names: []string{target}, Settings: map[string]any{cluster.SettingShrink: nil}})
+		_ = env.Cluster.PutIndexSettings(ctx, cluster.PutIndexSettings{
+			Names:    []string{target},
+			Settings: map[string]any{cluster.SettingShrink: nil},
+		})
 	}
 	return err
 }
@@ -189,7 +192,13 @@ func (a *Shrink) release(ctx context.Context, env *Env, source string, routing a
 // target. Servers before 8 record the source; later ones only until the target is
 // complete, and there esnap's own mark records it. Nothing is changed before all checks
 // have passed.
-func (a *Shrink) check(ctx context.Context, env *Env, source *cluster.Index, now map[string]string, target string) (node cluster.Node, resumed bool, err error) {
+func (a *Shrink) check(
+	ctx context.Context,
+	env *Env,
+	source *cluster.Index,
+	now map[string]string,
+	target string,
+) (node cluster.Node, resumed bool, err error) {
 	switch {
 	case source.DataStreamWriteIndex:
 		return node, false, fmt.Errorf("it is the write index of the data stream %s", source.DataStream)
@@ -209,7 +218,8 @@ func (a *Shrink) check(ctx context.Context, env *Env, source *cluster.Index, now
 			// A run that was killed leaves both settings; a run that failed removed them. The same
 			// number of documents need not be the same documents.
 			if now[blockWrites] != "true" || now[requireNode] == "" {
-				return node, false, cluster.WithHint(fmt.Errorf("%s was made by an earlier run and may contain later writes", target), "delete %s and shrink again", target)
+				return node, false, cluster.WithHint(fmt.Errorf("%s was made by an earlier run and may contain later writes", target),
+					"delete %s and shrink again", target)
 			}
 			env.Warn("%s was made from %s by an earlier run; esnap continues with it", target, source.Name)
 			return node, true, nil
@@ -238,11 +248,13 @@ func (a *Shrink) check(ctx context.Context, env *Env, source *cluster.Index, now
 		return node, false, err
 	}
 	if need := size.PrimaryBytes*2 + slack; need >= node.Free {
-		return node, false, fmt.Errorf("node %s has %s free; shrinking needs %s", node.Name, humanize.IBytes(uint64(max(node.Free, 0))), humanize.IBytes(uint64(need)))
+		return node, false, fmt.Errorf("node %s has %s free; shrinking needs %s", node.Name,
+			humanize.IBytes(uint64(max(node.Free, 0))), humanize.IBytes(uint64(need)))
 	}
 	data := slices.DeleteFunc(slices.Clone(nodes), func(n cluster.Node) bool { return !n.IsData() })
 	if int(a.NumberOfReplicas) >= len(data) {
-		return node, false, cluster.WithHint(fmt.Errorf("number_of_replicas: %d needs %d data nodes, but the cluster has %d: the target would never be green", a.NumberOfReplicas, a.NumberOfReplicas+1, len(data)),
+		return node, false, cluster.WithHint(fmt.Errorf("number_of_replicas: %d needs %d data nodes, "+
+			"but the cluster has %d: the target would never be green", a.NumberOfReplicas, a.NumberOfReplicas+1, len(data)),
 			"set number_of_replicas to %d or less", len(data)-1)
 	}
 	return node, false, nil
@@ -257,7 +269,8 @@ func (a *Shrink) green(ctx context.Context, env *Env, source string) error {
 	h := health[source]
 	starting := h.Status == "yellow" && h.Initializing > 0 && h.Unassigned == 0
 	if h.Status != "green" && !starting {
-		return cluster.WithHint(fmt.Errorf("the source is %s, but only a green index can be shrunk", cmp.Or(h.Status, "deleted or closed")), "wait until all shards of the source are started, or set its number_of_replicas to a number that the nodes can have")
+		return cluster.WithHint(fmt.Errorf("the source is %s, but only a green index can be shrunk", cmp.Or(h.Status, "deleted or closed")),
+			"wait until all shards of the source are started, or set its number_of_replicas to a number that the nodes can have")
 	}
 	return nil
 }
@@ -285,7 +298,9 @@ func (a *Shrink) choose(nodes []cluster.Node) (cluster.Node, error) {
 	case a.ShrinkNode != "DETERMINISTIC":
 		return cluster.Node{}, fmt.Errorf("shrink_node: there is no node %s; the nodes are %s", a.ShrinkNode, strings.Join(names, ", "))
 	case best == nil:
-		return cluster.Node{}, cluster.WithHint(errors.New("shrink_node: no node can be used: each one has no data, may be elected master, or is excluded"), "node_filters: {permit_masters: true} also allows nodes that may be elected master")
+		return cluster.Node{}, cluster.WithHint(errors.New("shrink_node: no node can be used: each one has no data, "+
+			"may be elected master, or is excluded"),
+			"node_filters: {permit_masters: true} also allows nodes that may be elected master")
 	}
 	return *best, nil
 }
@@ -303,7 +318,14 @@ func (a *Shrink) unfit(n cluster.Node) string {
 }
 
 // make moves the source's shards to one node, blocks its writes and shrinks it.
-func (a *Shrink) make(ctx context.Context, env *Env, from *cluster.Index, target string, node cluster.Node, before map[string]string) error {
+func (a *Shrink) make(
+	ctx context.Context,
+	env *Env,
+	from *cluster.Index,
+	target string,
+	node cluster.Node,
+	before map[string]string,
+) error {
 	source := from.Name
 	put := func(settings map[string]any) error {
 		err := env.Cluster.PutIndexSettings(ctx, cluster.PutIndexSettings{Names: []string{source}, Settings: settings})
@@ -431,7 +453,10 @@ func areOpen(ctx context.Context, env *Env, names []string) error {
 // settle gives the target its rule of allocation and the source's aliases.
 func (a *Shrink) settle(ctx context.Context, env *Env, source, target string) error {
 	if p := a.PostAllocation; p.Key != "" {
-		err := env.Cluster.PutIndexSettings(ctx, cluster.PutIndexSettings{Names: []string{target}, Settings: allocationRule(p.AllocationType, p.Key, p.Value)})
+		err := env.Cluster.PutIndexSettings(ctx, cluster.PutIndexSettings{
+			Names:    []string{target},
+			Settings: allocationRule(p.AllocationType, p.Key, p.Value),
+		})
 		if err != nil {
 			return err
 		}

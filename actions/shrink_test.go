@@ -44,7 +44,8 @@ func TestShrink(t *testing.T) {
 	require.Empty(t, b.Setting("logs-a-shrink", "index.blocks.write"))
 	require.Empty(t, b.Setting("logs-a-shrink", "index.routing.allocation.require._name"))
 	put := b.Cluster.CallsOf("PutIndexSettings")[0].Request.(cluster.PutIndexSettings)
-	require.Equal(t, map[string]any{"index.routing.allocation.require._name": "n2", cluster.SettingShrink: "false:"}, put.Settings, "the node with most space that holds data")
+	require.Equal(t, map[string]any{"index.routing.allocation.require._name": "n2", cluster.SettingShrink: "false:"},
+		put.Settings, "the node with most space that holds data")
 	res, _ = b.Run(shrink(""))
 	require.ErrorIs(t, res.Actions[0].Err, cluster.ErrEmpty)
 }
@@ -73,7 +74,11 @@ func TestShrinkRefuses(t *testing.T) {
 		"no divisor":            {"number_of_shards: 3", nil, "must divide its 4 primary shards"},
 		"a target that exists":  {"", func(b *runtest.Bench) { b.Cluster.AddIndices("logs-a-shrink") }, "already exists"},
 		"replicas without room": {"number_of_replicas: 2", nil, "3 data nodes"},
-		"no space":              {"", func(b *runtest.Bench) { b.Cluster.Space.Nodes[1].Free, b.Cluster.Space.Nodes[2].Free = 1000, 1000 }, "has 1000 B free; shrinking needs "},
+		"no space": {
+			"",
+			func(b *runtest.Bench) { b.Cluster.Space.Nodes[1].Free, b.Cluster.Space.Nodes[2].Free = 1000, 1000 },
+			"has 1000 B free; shrinking needs ",
+		},
 		"too many documents": {"", func(b *runtest.Bench) {
 			b.Cluster.AddIndex(cluster.Index{Name: "logs-a", Primaries: 4, Stats: &cluster.IndexStats{Docs: 3 << 30}})
 		}, "do not fit"},
@@ -86,9 +91,17 @@ func TestShrinkRefuses(t *testing.T) {
 		"what a data stream holds": {"", func(b *runtest.Bench) {
 			b.Cluster.AddIndex(cluster.Index{Name: "logs-a", Primaries: 4, DataStream: "logs"})
 		}, "belongs to the data stream"},
-		"a replica that is on no node":   {"", func(b *runtest.Bench) { b.Cluster.AddIndex(cluster.Index{Name: "logs-a", Primaries: 4, Replicas: 9}) }, "the source is yellow, but only a green index can be shrunk"},
-		"a primary that is on no node":   {"", func(b *runtest.Bench) { b.Cluster.BreakIndex("logs-a", "node left") }, "the source is red"},
-		"does not return the statistics": {"", func(b *runtest.Bench) { b.Cluster.NoStats = map[string]bool{"logs-a": true} }, "does not return the statistics"},
+		"a replica that is on no node": {
+			"",
+			func(b *runtest.Bench) { b.Cluster.AddIndex(cluster.Index{Name: "logs-a", Primaries: 4, Replicas: 9}) },
+			"the source is yellow, but only a green index can be shrunk",
+		},
+		"a primary that is on no node": {"", func(b *runtest.Bench) { b.Cluster.BreakIndex("logs-a", "node left") }, "the source is red"},
+		"does not return the statistics": {
+			"",
+			func(b *runtest.Bench) { b.Cluster.NoStats = map[string]bool{"logs-a": true} },
+			"does not return the statistics",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := wide(t)
@@ -175,7 +188,10 @@ func TestShrinkGoesOnWhereItWasKilled(t *testing.T) {
 	res, _ = b.Run(shrink(""))
 	require.ErrorContains(t, errors.Join(res.Errors()...), "may contain later writes")
 	require.Equal(t, []string{"logs-a", "logs-a-shrink", "logs-b"}, b.Indices(), "the source stays")
-	require.NoError(t, b.Cluster.PutIndexSettings(b.Ctx, cluster.PutIndexSettings{Names: []string{"logs-a"}, Settings: map[string]any{"index.blocks.write": true}}))
+	require.NoError(t, b.Cluster.PutIndexSettings(b.Ctx, cluster.PutIndexSettings{
+		Names:    []string{"logs-a"},
+		Settings: map[string]any{"index.blocks.write": true},
+	}))
 	res, _ = b.Run(shrink(""))
 	require.ErrorContains(t, errors.Join(res.Errors()...), "may contain later writes", "before somebody blocked it")
 

@@ -58,13 +58,19 @@ func (a *Snapshot) Run(ctx context.Context, env *Env) error {
 	if err != nil {
 		return err
 	}
-	indices := slices.SortedFunc(slices.Values(cluster.Of[*cluster.Index](env.Selected)), func(x, y *cluster.Index) int { return strings.Compare(x.Name, y.Name) })
+	indices := slices.SortedFunc(slices.Values(cluster.Of[*cluster.Index](env.Selected)), func(x, y *cluster.Index) int {
+		return strings.Compare(x.Name, y.Name)
+	})
 	repository, err := env.Cluster.Repository(ctx, a.Repository)
 	if err != nil {
 		return missingRepository(err)
 	}
 	if repository.ReadOnly() {
-		return cluster.WithHint(&cluster.Error{Op: "create snapshot " + a.Repository + "/" + name, Kind: cluster.ErrReadOnly, Text: "the repository is readonly: it is registered with readonly: true"},
+		return cluster.WithHint(&cluster.Error{
+			Op:   "create snapshot " + a.Repository + "/" + name,
+			Kind: cluster.ErrReadOnly,
+			Text: "the repository is readonly: it is registered with readonly: true",
+		},
 			"the repository is registered read-only here: take the snapshot in a repository that this cluster writes to")
 	}
 	// A snapshot of this period that runs is waited for before anything else: while it
@@ -313,7 +319,11 @@ func lostWithNode(s *cluster.Snapshot, err error) bool {
 	}
 	lost := func(reason string) bool {
 		reason = strings.ToLower(reason)
-		return slices.ContainsFunc([]string{"node shutdown", "node left", "nodedisconnected", "node_left", "nodeclosed", "node closed", "node not connected", "nodenotconnected"}, func(s string) bool { return strings.Contains(reason, s) })
+		return slices.ContainsFunc([]string{
+			"node shutdown", "node left", "nodedisconnected", "node_left", "nodeclosed", "node closed", "node not connected",
+			"nodenotconnected",
+		},
+			func(s string) bool { return strings.Contains(reason, s) })
 	}
 	return lost(s.Reason) || slices.ContainsFunc(s.Failures, func(f cluster.ShardFailure) bool { return lost(f.Reason) })
 }
@@ -364,7 +374,9 @@ func (a *Snapshot) await(ctx context.Context, env *Env, name string) (*cluster.S
 		// The repository of a running snapshot may become unreadable. A snapshot that is not
 		// in the list of running ones is not necessarily complete.
 		ops, rerr := env.Cluster.Running(ctx)
-		if rerr == nil && !slices.ContainsFunc(ops, func(o cluster.Operation) bool { return o.Repository == a.Repository && o.Snapshot == name }) {
+		if rerr == nil && !slices.ContainsFunc(ops, func(o cluster.Operation) bool {
+			return o.Repository == a.Repository && o.Snapshot == name
+		}) {
 			if absent++; absent >= absences {
 				if errors.Is(err, cluster.ErrNoSnapshot) {
 					err = fmt.Errorf("%w: %w", errVanished, err)
@@ -375,7 +387,8 @@ func (a *Snapshot) await(ctx context.Context, env *Env, name string) (*cluster.S
 		return false, nil
 	}, &tracked{what, func() (cluster.Progress, error) { return env.Cluster.SnapshotProgress(ctx, a.Repository, name) }})
 	if errors.Is(err, errStalled) {
-		err = cluster.WithHint(err, "a running snapshot can block other snapshots and deletions; esnap snapshot delete %s %s --guards off aborts it", a.Repository, name)
+		err = cluster.WithHint(err, "a running snapshot can block other snapshots and deletions; "+
+			"esnap snapshot delete %s %s --guards off aborts it", a.Repository, name)
 	}
 	if err != nil {
 		return nil, err
@@ -399,13 +412,15 @@ func (a *Snapshot) judge(env *Env, o *cluster.Outcome, s *cluster.Snapshot, req 
 	}
 	switch {
 	case s.Good() && len(streams) > 0:
-		o.Result, o.Err = cluster.Failure, fmt.Errorf("the snapshot does not contain %s: %s", cluster.Count(len(streams), "data stream"), firstFew(streams))
+		o.Result, o.Err = cluster.Failure, fmt.Errorf("the snapshot does not contain %s: %s",
+			cluster.Count(len(streams), "data stream"), firstFew(streams))
 	case s.Good() && (len(missing) == 0 || a.IgnoreUnavailable):
 		if len(missing) > 0 {
 			o.Detail += fmt.Sprintf("; %s deleted before the snapshot began: %s", cluster.Count(len(missing), "index"), firstFew(missing))
 		}
 	case s.Good():
-		o.Result, o.Err = cluster.Failure, fmt.Errorf("the snapshot does not contain %s that were selected: %s", cluster.Count(len(missing), "index"), firstFew(missing))
+		o.Result, o.Err = cluster.Failure, fmt.Errorf("the snapshot does not contain %s that were selected: %s",
+			cluster.Count(len(missing), "index"), firstFew(missing))
 	case a.Partial && env.Behaviour.PartialAllowed && (s.State == cluster.Partial || s.State == cluster.Success):
 		o.Result = cluster.PartlyDone
 		o.Detail += "; " + failures(s)

@@ -29,7 +29,8 @@ func TestASnapshotLostWithANodeIsTakenAgain(t *testing.T) {
 		}
 		file := runtest.TakeSnapshot
 		if !oncePer {
-			file = "actions: {1: {action: snapshot, options: {repository: r, name: 'snap-%Y%m%d%H%M%S'}, filters: [{filtertype: pattern, kind: prefix, value: logs-}]}}"
+			file = "actions: {1: {action: snapshot, options: {repository: r, name: 'snap-%Y%m%d%H%M%S'}, " +
+				"filters: [{filtertype: pattern, kind: prefix, value: logs-}]}}"
 		}
 		res, r := b.Run(file)
 		require.Equal(t, oncePer, len(res.Errors()) == 0, res.Errors())
@@ -73,7 +74,8 @@ func TestASnapshotCalledDot(t *testing.T) {
 			b.Cluster.AddSnapshot("r", cluster.Snapshot{Name: n, Start: runtest.Now.AddDate(0, -2, len(b.Snapshots("r")))})
 		}
 		b.Cluster.AddSnapshot("r", cluster.Snapshot{Name: "..", Start: runtest.Now})
-		res, r := b.Run("actions: {1: {action: delete_snapshots, options: {repository: r, keep_newest_good: false}, filters: [{filtertype: none}]}}")
+		res, r := b.Run("actions: {1: {action: delete_snapshots, options: {repository: r, keep_newest_good: false}, " +
+			"filters: [{filtertype: none}]}}")
 		require.NoError(t, errors.Join(res.Errors()...))
 		require.Contains(t, r.Warnings(), "means another place")
 		if !dry {
@@ -88,8 +90,17 @@ func TestAdoptedWhileItRan(t *testing.T) {
 	b := runtest.New(t, memory.Elasticsearch("8.19.7"))
 	b.Cluster.SnapshotPolls = 3
 	b.Cluster.AddIndex(cluster.Index{Name: "logs-2026.11.01", Created: runtest.Now.AddDate(0, 0, -20)})
-	require.NoError(t, b.Cluster.RegisterRepository(context.Background(), cluster.RegisterRepository{Name: "r", Type: "fs", Settings: map[string]any{"location": "r"}}))
-	require.NoError(t, b.Cluster.CreateSnapshot(context.Background(), cluster.CreateSnapshot{Repository: "r", Name: "logs-20261121010000", Indices: []string{"logs-2026.11.01"}, Plain: []string{"logs-2026.11.01"}}))
+	require.NoError(t, b.Cluster.RegisterRepository(context.Background(), cluster.RegisterRepository{
+		Name:     "r",
+		Type:     "fs",
+		Settings: map[string]any{"location": "r"},
+	}))
+	require.NoError(t, b.Cluster.CreateSnapshot(context.Background(), cluster.CreateSnapshot{
+		Repository: "r",
+		Name:       "logs-20261121010000",
+		Indices:    []string{"logs-2026.11.01"},
+		Plain:      []string{"logs-2026.11.01"},
+	}))
 	res, r := b.Run(`
 actions:
   1:
@@ -162,14 +173,54 @@ func TestOncePerAdoptsOnlyWhatIsComplete(t *testing.T) {
 		want    []string
 		created time.Time // of logs-b
 	}{
-		{"good, of today, holding all", snap("snap-20261121003008", cluster.Success, early, "logs-a", "logs-b", "z"), []string{"snap-20261121003008"}, runtest.Now.AddDate(0, 0, -1)},
-		{"lacking an index", snap("snap-20261121003008", cluster.Success, early, "logs-a"), []string{"snap-20261121003008", "snap-20261121010008"}, runtest.Now.AddDate(0, 0, -1)},
-		{"failed", snap("snap-20261121003008", cluster.Failed, early, "logs-a", "logs-b"), []string{"snap-20261121003008", "snap-20261121010008"}, runtest.Now.AddDate(0, 0, -1)},
-		{"of yesterday", snap("snap-20261120235908", cluster.Success, runtest.Now.Add(-2*time.Hour), "logs-a", "logs-b"), []string{"snap-20261120235908", "snap-20261121010008"}, runtest.Now.AddDate(0, 0, -1)},
-		{"of another series", snap("manual-20261121003008", cluster.Success, early, "logs-a", "logs-b"), []string{"manual-20261121003008", "snap-20261121010008"}, runtest.Now.AddDate(0, 0, -1)},
-		{"failed under the very name", snap("snap-20261121010008", cluster.Failed, early, "logs-a", "logs-b"), []string{"snap-20261121010008", "snap-20261121010008-2"}, runtest.Now.AddDate(0, 0, -1)},
-		{"the index was created again after it", snap("snap-20261121003008", cluster.Success, early, "logs-a", "logs-b"), []string{"snap-20261121003008", "snap-20261121010008"}, early.Add(time.Minute)},
-		{"of another cluster", foreign(snap("snap-20261121003008", cluster.Success, early, "logs-a", "logs-b")), []string{"snap-20261121003008", "snap-20261121010008"}, runtest.Now.AddDate(0, 0, -1)},
+		{
+			"good, of today, holding all",
+			snap("snap-20261121003008", cluster.Success, early, "logs-a", "logs-b", "z"),
+			[]string{"snap-20261121003008"},
+			runtest.Now.AddDate(0, 0, -1),
+		},
+		{
+			"lacking an index",
+			snap("snap-20261121003008", cluster.Success, early, "logs-a"),
+			[]string{"snap-20261121003008", "snap-20261121010008"},
+			runtest.Now.AddDate(0, 0, -1),
+		},
+		{
+			"failed",
+			snap("snap-20261121003008", cluster.Failed, early, "logs-a", "logs-b"),
+			[]string{"snap-20261121003008", "snap-20261121010008"},
+			runtest.Now.AddDate(0, 0, -1),
+		},
+		{
+			"of yesterday",
+			snap("snap-20261120235908", cluster.Success, runtest.Now.Add(-2*time.Hour), "logs-a", "logs-b"),
+			[]string{"snap-20261120235908", "snap-20261121010008"},
+			runtest.Now.AddDate(0, 0, -1),
+		},
+		{
+			"of another series",
+			snap("manual-20261121003008", cluster.Success, early, "logs-a", "logs-b"),
+			[]string{"manual-20261121003008", "snap-20261121010008"},
+			runtest.Now.AddDate(0, 0, -1),
+		},
+		{
+			"failed under the very name",
+			snap("snap-20261121010008", cluster.Failed, early, "logs-a", "logs-b"),
+			[]string{"snap-20261121010008", "snap-20261121010008-2"},
+			runtest.Now.AddDate(0, 0, -1),
+		},
+		{
+			"the index was created again after it",
+			snap("snap-20261121003008", cluster.Success, early, "logs-a", "logs-b"),
+			[]string{"snap-20261121003008", "snap-20261121010008"},
+			early.Add(time.Minute),
+		},
+		{
+			"of another cluster",
+			foreign(snap("snap-20261121003008", cluster.Success, early, "logs-a", "logs-b")),
+			[]string{"snap-20261121003008", "snap-20261121010008"},
+			runtest.Now.AddDate(0, 0, -1),
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			b := runtest.New(t)

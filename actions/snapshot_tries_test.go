@@ -28,7 +28,8 @@ func taking(t *testing.T, version string) *runtest.Bench {
 }
 
 func takeWith(options string) string {
-	return "actions: {1: {action: snapshot, options: {repository: r, name: 's-%Y.%m.%d', " + options + "}, filters: [" + runtest.ByPrefix + "]}}"
+	return "actions: {1: {action: snapshot, options: {repository: r, name: 's-%Y.%m.%d', " + options + "}, filters: [" +
+		runtest.ByPrefix + "]}}"
 }
 
 // thenDelete is the file with an action that deletes the indices.

@@ -99,7 +99,8 @@ func (w StallWait) poll(ctx context.Context, env *Env, what string, done func() 
 					last, moved, warned = p, env.Watch.Elapsed(), 0
 				}
 				shown = &p
-			case errors.Is(err, cluster.ErrForbidden), errors.Is(err, cluster.ErrUnauthorized), errors.Is(err, cluster.ErrUnsupported): // cannot be read, and never will be
+			// Cannot be read, and never will be.
+			case errors.Is(err, cluster.ErrForbidden), errors.Is(err, cluster.ErrUnauthorized), errors.Is(err, cluster.ErrUnsupported):
 				moved = env.Watch.Elapsed()
 			}
 		}
@@ -110,7 +111,8 @@ func (w StallWait) poll(ctx context.Context, env *Env, what string, done func() 
 		}
 		if w.Stall == 0 && progress != nil && elapsed-moved >= stallWarning*time.Duration(warned+1) {
 			warned++
-			env.Warn("no progress for %s in %s: shards may be on no node, or the repository's storage may be missing; esnap still waits", (elapsed - moved).Round(time.Minute), what)
+			env.Warn("no progress for %s in %s: shards may be on no node, or the repository's storage may be missing; esnap still waits",
+				(elapsed - moved).Round(time.Minute), what)
 		}
 		if w.Stall > 0 && elapsed-moved >= w.Stall {
 			why := "the repository's storage may be missing"
@@ -124,7 +126,8 @@ func (w StallWait) poll(ctx context.Context, env *Env, what string, done func() 
 		}
 		if err := env.Watch.Sleep(ctx, pause); err != nil {
 			if still := env.Watch.Elapsed() - moved; progress != nil && still >= stillFor {
-				return fmt.Errorf("%s continues in the cluster, without progress for %s: the repository's storage may not answer: %w", what, still.Round(time.Second), err)
+				return fmt.Errorf("%s continues in the cluster, without progress for %s: the repository's storage may not answer: %w",
+					what, still.Round(time.Second), err)
 			}
 			return fmt.Errorf("%s continues in the cluster: %w", what, err)
 		}
@@ -222,7 +225,10 @@ func disconnected(err error) bool {
 	for _, c := range e.Causes {
 		text += " " + c.Type
 	}
-	for _, s := range []string{"NodeDisconnectedException", "NodeNotConnectedException", "node_disconnected_exception", "node_not_connected_exception", "node_closed_exception"} {
+	for _, s := range []string{
+		"NodeDisconnectedException", "NodeNotConnectedException", "node_disconnected_exception",
+		"node_not_connected_exception", "node_closed_exception",
+	} {
 		if strings.Contains(text, s) {
 			return true
 		}

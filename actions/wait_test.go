@@ -27,17 +27,34 @@ func TestVerificationBesideARunningSnapshot(t *testing.T) {
 		want    cluster.Result
 		warns   string
 	}{
-		"today's own is adopted":                     {"6.7.0", "once_per: day,", "s-2026.11.21", cluster.Adopted, ""},
-		"another one is waited for":                  {"6.7.0", "", "other", cluster.Done, ""},
-		"beside another one nothing can be verified": {"8.19.7", "", "other", cluster.Done, "not verified: the nodes do not answer while this runs: "},
+		"today's own is adopted":    {"6.7.0", "once_per: day,", "s-2026.11.21", cluster.Adopted, ""},
+		"another one is waited for": {"6.7.0", "", "other", cluster.Done, ""},
+		"beside another one nothing can be verified": {
+			"8.19.7",
+			"",
+			"other",
+			cluster.Done,
+			"not verified: the nodes do not answer while this runs: ",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := runtest.New(t, memory.Elasticsearch(c.version))
 			b.Options.WaitForCluster = time.Minute
 			b.Cluster.AddIndex(cluster.Index{Name: "logs-a", Created: runtest.Now.AddDate(0, 0, -1)})
-			running := cluster.Snapshot{Name: c.running, State: cluster.InProgress, Indices: []string{"logs-a"}, Start: runtest.Now.Add(-time.Minute)}
+			running := cluster.Snapshot{
+				Name:    c.running,
+				State:   cluster.InProgress,
+				Indices: []string{"logs-a"},
+				Start:   runtest.Now.Add(-time.Minute),
+			}
 			b.Cluster.AddSnapshot("r", running)
-			b.Cluster.AddOperation(cluster.Operation{Kind: cluster.OpSnapshot, Repository: "r", Snapshot: c.running, Started: running.Start, Indices: running.Indices}, 300)
+			b.Cluster.AddOperation(cluster.Operation{
+				Kind:       cluster.OpSnapshot,
+				Repository: "r",
+				Snapshot:   c.running,
+				Started:    running.Start,
+				Indices:    running.Indices,
+			}, 300)
 			b.Cluster.Fault = func(m string, _ []string) error {
 				if m != "VerifyRepository" {
 					return nil
@@ -137,7 +154,12 @@ func TestSomebodyElsesOperationIsWaitedFor(t *testing.T) {
 		b.Cluster.AddIndices("logs-a")
 		b.Cluster.AddRepository(cluster.Repository{Name: "r"})
 		b.Cluster.AddRepository(cluster.Repository{Name: "theirs"})
-		b.Cluster.AddOperation(cluster.Operation{Kind: cluster.OpSnapshot, Repository: "theirs", Snapshot: "nightly", Started: runtest.Now.Add(-time.Hour)}, 6)
+		b.Cluster.AddOperation(cluster.Operation{
+			Kind:       cluster.OpSnapshot,
+			Repository: "theirs",
+			Snapshot:   "nightly",
+			Started:    runtest.Now.Add(-time.Hour),
+		}, 6)
 		res, _ := b.Run(runtest.TakeSnapshot)
 		if f == flavour.Native {
 			require.NoError(t, errors.Join(res.Errors()...))

@@ -112,7 +112,8 @@ notify:
   - {url_file: '%s', level: always, preset: slack}
   - {url_file: '%s', level: always, preset: dingtalk, secret_file: '%s'}
   mail: [{to: [ops@example.com], from: esnap@example.com, level: always, host: 127.0.0.1, port: %d, tls: tls, ca_file: '%s', username: u, password_file: '%s'}]
-`, dir, push, file("push", canaryPush), packets.LocalAddr(), file("ping", o.ping), hook, file("token", "Bearer "+canaryToken), hook, hook, file("sign", canarySign),
+`, dir, push, file("push", canaryPush), packets.LocalAddr(), file("ping", o.ping), hook,
+		file("token", "Bearer "+canaryToken), hook, hook, file("sign", canarySign),
 		port, ca, file("smtp", canarySMTP))
 	return o
 }
@@ -216,7 +217,12 @@ func TestCanariesOverHTTP(t *testing.T) {
 				var n atomic.Int64
 				w.c.Fault = func(string, []string) error {
 					if n.Add(1)%3 == 0 {
-						return &cluster.Error{Op: "do it", Kind: cluster.ErrForbidden, Status: 403, Causes: []cluster.Cause{{Type: "security_exception", Reason: "not for you"}}}
+						return &cluster.Error{
+							Op:     "do it",
+							Kind:   cluster.ErrForbidden,
+							Status: 403,
+							Causes: []cluster.Cause{{Type: "security_exception", Reason: "not for you"}},
+						}
 					}
 					return nil
 				}
@@ -279,7 +285,8 @@ func TestCanariesOverHTTP(t *testing.T) {
 // canaryOutlets are the secrets of outlets in each form in which they could appear.
 func canaryOutlets() (forms []string) {
 	for _, secret := range []string{canaryHook, canaryToken, canarySign, canaryPing, canaryPush, canarySMTP, canaryListen} {
-		forms = append(forms, secret, base64.StdEncoding.EncodeToString([]byte("u:"+secret)), base64.StdEncoding.EncodeToString([]byte("\x00u\x00"+secret)),
+		forms = append(forms, secret, base64.StdEncoding.EncodeToString([]byte("u:"+secret)),
+			base64.StdEncoding.EncodeToString([]byte("\x00u\x00"+secret)),
 			base64.StdEncoding.EncodeToString([]byte(secret))[:20])
 	}
 	return append(forms, base64.StdEncoding.EncodeToString([]byte("ops:"+canaryListen)))

@@ -44,7 +44,8 @@ const (
 
 // canaryForms are the secrets in each form in which they could appear.
 var canaryForms = append(canaryOutlets(),
-	"canary-password", "canary-api-key", canaryKey, "canary-bearer", "canary-s3", base64.StdEncoding.EncodeToString([]byte("ops:"+canaryPassword)),
+	"canary-password", "canary-api-key", canaryKey, "canary-bearer", "canary-s3",
+	base64.StdEncoding.EncodeToString([]byte("ops:"+canaryPassword)),
 	base64.StdEncoding.EncodeToString([]byte(canaryPassword))[:20], base64.StdEncoding.EncodeToString([]byte(canaryKey))[:20],
 )
 
@@ -83,33 +84,43 @@ actions:
 // canaryLines are command lines of every command. S3 is the file with keys, PLAIN the one
 // without, DIR a folder.
 var canaryLines = []string{
-	"run S3", "run -n S3", "run -o json S3", "run -o yaml S3", "run -n -o name S3", "run -n -o wide S3", "run PLAIN", "run -o json PLAIN", "run --deadline 1s S3", "run BROKEN",
+	"run S3", "run -n S3", "run -o json S3", "run -o yaml S3", "run -n -o name S3",
+	"run -n -o wide S3", "run PLAIN", "run -o json PLAIN", "run --deadline 1s S3", "run BROKEN",
 	"serve S3 --schedule nonsense", "serve -n --schedule @daily -- env", "run S3 PLAIN", "run -o json -n S3 PLAIN",
 	"run --from-env", "run -n -o json --from-env", "config from-env",
 	"validate S3", "validate BROKEN", "simulate --nights 3 S3", "simulate --nights 3 --like-cluster S3",
-	"check S3", "check S3 -o json --state DIR/state.json", "check --max-age 1d", "check --max-age 1d --attest DIR/proof.json --signing-key-file DIR/key.pem",
+	"check S3", "check S3 -o json --state DIR/state.json", "check --max-age 1d",
+	"check --max-age 1d --attest DIR/proof.json --signing-key-file DIR/key.pem",
 	"check --verify --max-age 1d", "check --days 3 --index logs-%Y.%m.%d -o csv",
 	"drill", "drill -n", "drill S3 --state DIR/state.json -o json",
 	"index list", "index list -o json", "index show logs-2026.11.20", "index delete old-1 --yes --reason why", "index delete none --yes",
-	"snapshot list", "snapshot list s3 -o yaml", "snapshot show s3 logs-20261121", "snapshot create plain logs-2026.11.20 --name x", "snapshot delete plain x --yes",
-	"repository list", "repository list -o wide", "repository list -o json", "repository show s3", "repository show s3 -o json", "repository verify s3", "repository cleanup s3 --yes",
+	"snapshot list", "snapshot list s3 -o yaml", "snapshot show s3 logs-20261121",
+	"snapshot create plain logs-2026.11.20 --name x", "snapshot delete plain x --yes",
+	"repository list", "repository list -o wide", "repository list -o json", "repository show s3",
+	"repository show s3 -o json", "repository verify s3", "repository cleanup s3 --yes",
 	"repository register t s3 bucket=b endpoint=h", "repository unregister s3 --yes",
 	"restore logs-2026.11.20 --rename-prefix restored- --yes", "restore logs-2026.11.20 -n -o json", "restore --red -n",
 	"mark logs-2026.11.20 --keep-for 3d", "mark logs-2026.11.20 --remove",
 	"purge logs-2026.11.20 --confirm logs-2026.11.20 --record DIR/record.json", "purge none -n",
-	"status", "status -o json", "lock list", "lock release canaries --yes", "history", "history list", "history list -o json", "history show none",
-	"config show", "config show -o json", "config init DIR/client.yml", "version", "version -o json", "schema", "completion bash", "completion fish", "completion powershell", "completion zsh",
-	"curator S3", "curator --dry-run --loglevel DEBUG PLAIN", "curator --dry-run --logformat json PLAIN", "curator --dry-run --logformat ecs PLAIN",
+	"status", "status -o json", "lock list", "lock release canaries --yes",
+	"history", "history list", "history list -o json", "history show none",
+	"config show", "config show -o json", "config init DIR/client.yml", "version", "version -o json",
+	"schema", "completion bash", "completion fish", "completion powershell", "completion zsh",
+	"curator S3", "curator --dry-run --loglevel DEBUG PLAIN",
+	"curator --dry-run --logformat json PLAIN", "curator --dry-run --logformat ecs PLAIN",
 	"curator_cli show_indices", "curator_cli show_snapshots --repository plain", "es_repo_mgr show",
 	"help exit-codes", "options", "--nosuch", "__complete repository show ", "__complete index show l",
 	// A secret in a wrong place is not repeated.
-	"--password canary-password-1f3a status", "--password=canary-password-1f3a status", "--api-key=canary-api-key status", "run --bearer-token=canary-bearer PLAIN",
+	"--password canary-password-1f3a status", "--password=canary-password-1f3a status",
+	"--api-key=canary-api-key status", "run --bearer-token=canary-bearer PLAIN",
 }
 
 // overHTTP are command lines for TestCanariesInRequests: one of each kind of request.
 var overHTTP = []string{
-	"status", "index list", "index show logs-2026.11.20", "snapshot list", "snapshot list plain", "repository list", "repository verify plain", "run -n S3", "check --max-age 1d",
-	"lock list", "history", "restore logs-2026.11.20 -n", "curator --dry-run --loglevel DEBUG PLAIN", "curator_cli show_indices", "es_repo_mgr show",
+	"status", "index list", "index show logs-2026.11.20", "snapshot list", "snapshot list plain",
+	"repository list", "repository verify plain", "run -n S3", "check --max-age 1d",
+	"lock list", "history", "restore logs-2026.11.20 -n",
+	"curator --dry-run --loglevel DEBUG PLAIN", "curator_cli show_indices", "es_repo_mgr show",
 }
 
 // credentialsOfCanaries are the ways to pass the secrets, as the environment.
@@ -146,7 +157,8 @@ func newCanaryWorld(t *testing.T, env map[string]string) *canaryWorld {
 	w.outlets = newOutlets(t, w.dir)
 	maps.Copy(w.env, env)
 	maps.Copy(w.env, map[string]string{
-		"S3_ACCESS": canaryS3Access, "S3_SECRET": canaryS3, "ESNAP_LOG_LEVEL": "", "ESNAP_CONNECT_TIMEOUT": "1ms", "ESNAP_TIMEOUT": "2s", "ESNAP_HISTORY": "true",
+		"S3_ACCESS": canaryS3Access, "S3_SECRET": canaryS3, "ESNAP_LOG_LEVEL": "",
+		"ESNAP_CONNECT_TIMEOUT": "1ms", "ESNAP_TIMEOUT": "2s", "ESNAP_HISTORY": "true",
 		"ESNAP_REPOSITORY": "plain", "ESNAP_INDICES": "logs-*", "ESNAP_KEEP_LAST": "3", "ESNAP_NOTIFY_PING_URL": w.outlets.ping,
 	})
 	_, private, err := ed25519.GenerateKey(nil)
@@ -159,14 +171,19 @@ func newCanaryWorld(t *testing.T, env map[string]string) *canaryWorld {
 	for _, name := range []string{"logs-2026.11.20", "logs-2026.11.19", "old-1"} {
 		w.c.AddIndices(name)
 	}
-	w.c.AddSnapshot("plain", cluster.Snapshot{Name: "first", Indices: []string{"logs-2026.11.19", "logs-2026.11.20"}, Start: now.Add(-time.Hour)})
+	w.c.AddSnapshot("plain", cluster.Snapshot{
+		Name:    "first",
+		Indices: []string{"logs-2026.11.19", "logs-2026.11.20"},
+		Start:   now.Add(-time.Hour),
+	})
 	return w
 }
 
 // app is esnap with the environment of this world.
 func (w *canaryWorld) app(out, errs io.Writer, connect func(es.Options) (cluster.Cluster, error)) *App {
 	return &App{
-		In: strings.NewReader(""), Out: out, Err: errs, Now: func() time.Time { return now }, Connect: connect, Watch: clock.NoSleep(clock.RealTime()), TerminationLog: filepath.Join(w.dir, "termination"),
+		In: strings.NewReader(""), Out: out, Err: errs, Now: func() time.Time { return now },
+		Connect: connect, Watch: clock.NoSleep(clock.RealTime()), TerminationLog: filepath.Join(w.dir, "termination"),
 		Env: func(n string) (string, bool) { v, ok := w.env[n]; return v, ok },
 		Environ: func() (list []string) {
 			for n, v := range w.env {
@@ -217,7 +234,9 @@ func TestCanariesTouchEveryCommand(t *testing.T) {
 		}
 		path, _ := strings.CutPrefix(c.CommandPath(), "esnap ")
 		if c.Runnable() && !c.HasSubCommands() && c.HasParent() {
-			require.True(t, slices.ContainsFunc(canaryLines, func(line string) bool { return line == path || strings.HasPrefix(line, path+" ") }), path)
+			require.True(t, slices.ContainsFunc(canaryLines, func(line string) bool {
+				return line == path || strings.HasPrefix(line, path+" ")
+			}), path)
 		}
 	}
 	walk(newRoot(&App{Env: func(string) (string, bool) { return "", false }}))
@@ -247,7 +266,12 @@ func TestCanaries(t *testing.T) {
 					var n atomic.Int64 // the clocks are compared beside the actions
 					w.c.Fault = func(string, []string) error {
 						if n.Add(1)%3 == 0 {
-							return &cluster.Error{Op: "do it", Kind: fault, Status: 403, Causes: []cluster.Cause{{Type: "security_exception", Reason: "not for you"}}}
+							return &cluster.Error{
+								Op:     "do it",
+								Kind:   fault,
+								Status: 403,
+								Causes: []cluster.Cause{{Type: "security_exception", Reason: "not for you"}},
+							}
 						}
 						return nil
 					}
@@ -311,7 +335,8 @@ func TestCanariesInRequests(t *testing.T) {
 		},
 		"401": func(w http.ResponseWriter, _ *http.Request) { http.Error(w, `{"error":"no"}`, http.StatusUnauthorized) },
 		"403": func(w http.ResponseWriter, _ *http.Request) {
-			http.Error(w, `{"error":{"type":"security_exception","reason":"action [cluster:monitor/state] is unauthorized for user [ops]"},"status":403}`, http.StatusForbidden)
+			http.Error(w, `{"error":{"type":"security_exception",`+
+				`"reason":"action [cluster:monitor/state] is unauthorized for user [ops]"},"status":403}`, http.StatusForbidden)
 		},
 		"500":  func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "<html>oops", 500) },
 		"page": func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<html>log in") },

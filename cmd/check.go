@@ -218,7 +218,8 @@ func verifyAttestations(app *App, o *checkOptions) error {
 	if len(problems) > 0 {
 		level = check.Critical
 	}
-	terminal.Fprintf(app.Out, "ESNAP %s: %s verified, %s\n", level, cluster.Count(len(verified), "attestation"), cluster.Count(len(problems), "error"))
+	terminal.Fprintf(app.Out, "ESNAP %s: %s verified, %s\n", level, cluster.Count(len(verified), "attestation"),
+		cluster.Count(len(problems), "error"))
 	for _, err := range problems {
 		terminal.Fprintf(app.Out, "error: %s\n", err.Error())
 	}
@@ -344,7 +345,10 @@ func writeDays(w io.Writer, calendars []check.Calendar) error {
 			if d.Until != nil {
 				until = d.Until.Format(time.RFC3339)
 			}
-			_ = out.Write([]string{d.Date, d.Index, string(d.State), strconv.FormatBool(d.Live), strconv.Itoa(d.Copies), strconv.Itoa(d.Complete), d.Newest, until})
+			_ = out.Write([]string{
+				d.Date, d.Index, string(d.State), strconv.FormatBool(d.Live), strconv.Itoa(d.Copies), strconv.Itoa(d.Complete),
+				d.Newest, until,
+			})
 		}
 	}
 	out.Flush()

@@ -184,7 +184,11 @@ func TestCheck(t *testing.T) {
 		code, out, _ = k.run("check", "--max-age", "26h", "--fail-on", "warning")
 		require.Equal(t, 1, code, out)
 		require.Contains(t, out, "family audit-*: no snapshot contains any of its 1 index")
-		k.c.AddSnapshot("backups", cluster.Snapshot{Name: "logs-20261110120000", Indices: []string{"audit-2026.11.10"}, Start: now.AddDate(0, 0, -11).Add(12 * time.Hour)})
+		k.c.AddSnapshot("backups", cluster.Snapshot{
+			Name:    "logs-20261110120000",
+			Indices: []string{"audit-2026.11.10"},
+			Start:   now.AddDate(0, 0, -11).Add(12 * time.Hour),
+		})
 		code, out, _ = k.run("check", "--max-age", "26h")
 		require.Equal(t, 2, code, out)
 		require.Contains(t, out, "family audit-*: no snapshot contains a complete copy of 1 of 1 index that should be in one: audit-2026.11.10")
@@ -192,7 +196,10 @@ func TestCheck(t *testing.T) {
 	t.Run("no new index for two periods", func(t *testing.T) {
 		k := newConsole(t)
 		twentyNights(k, nil)
-		for _, n := range []string{"logs-m-2026.10", "logs-m-2026.11", "logs-w-2026.w47", "logs-w-2026.w46", "logs-old-2026.11.15", "logs-old-2026.11.16"} {
+		for _, n := range []string{
+			"logs-m-2026.10", "logs-m-2026.11", "logs-w-2026.w47", "logs-w-2026.w46", "logs-old-2026.11.15",
+			"logs-old-2026.11.16",
+		} {
 			k.c.AddIndex(cluster.Index{Name: n, Created: now.AddDate(0, 0, -40)})
 		}
 		file := k.file(nightFile)
@@ -207,16 +214,22 @@ func TestCheck(t *testing.T) {
 		k.c.AddRepository(cluster.Repository{Name: "backups", Type: "fs", Settings: map[string]string{"location": "backups"}})
 		k.c.AddIndex(cluster.Index{Name: "orders", Created: now.AddDate(0, -1, 0)})
 		k.c.AddSnapshot("backups", cluster.Snapshot{Name: "logs-20261121000000", Indices: []string{"orders"}, Start: now.Add(-time.Hour)})
-		code, out, _ := k.run("check", k.file("actions: {1: {action: snapshot, options: {repository: backups, name: 'logs-%Y%m%d%H%M%S', once_per: day}, filters: [{filtertype: none}]},"+
+		code, out, _ := k.run("check", k.file("actions: {1: {action: snapshot, options: {repository: backups, "+
+			"name: 'logs-%Y%m%d%H%M%S', once_per: day}, filters: [{filtertype: none}]},"+
 			" 2: {action: delete_indices, filters: [{filtertype: pattern, kind: prefix, value: orders}]}}"))
 		require.Equal(t, 1, code, out)
-		require.Contains(t, out, "delete_indices would delete 1 index of which snapshots contain a copy, but cannot tell whether it is complete: orders")
+		require.Contains(t, out, "delete_indices would delete 1 index of which snapshots contain a copy, "+
+			"but cannot tell whether it is complete: orders")
 	})
 	t.Run("weeks on the command line", func(t *testing.T) {
 		k := newConsole(t)
 		k.c.AddIndex(cluster.Index{Name: "w-2026.46", Created: now.AddDate(0, 0, -12)})
 		k.c.AddIndex(cluster.Index{Name: "w-2026.47", Created: now.AddDate(0, 0, -5)})
-		k.c.AddSnapshot("backups", cluster.Snapshot{Name: "s-2026.11.20", Indices: []string{"w-2026.46", "w-2026.47"}, Start: now.Add(-24 * time.Hour)})
+		k.c.AddSnapshot("backups", cluster.Snapshot{
+			Name:    "s-2026.11.20",
+			Indices: []string{"w-2026.46", "w-2026.47"},
+			Start:   now.Add(-24 * time.Hour),
+		})
 		code, out, _ := k.run("check", "--max-age", "26h", "--index", "w-%G.%V", "--days", "10")
 		require.Equal(t, 0, code, out)
 		require.Contains(t, out, "days w-%G.%V: 1 of 2 weeks are in snapshots; 1 not due yet")
@@ -225,7 +238,10 @@ func TestCheck(t *testing.T) {
 		k := newConsole(t)
 		at := now.Truncate(time.Hour)
 		for h := range 5 {
-			k.c.AddIndex(cluster.Index{Name: at.Add(-time.Duration(h) * time.Hour).Format("h-2006.01.02.15"), Created: at.Add(-time.Duration(h) * time.Hour)})
+			k.c.AddIndex(cluster.Index{
+				Name:    at.Add(-time.Duration(h) * time.Hour).Format("h-2006.01.02.15"),
+				Created: at.Add(-time.Duration(h) * time.Hour),
+			})
 		}
 		_, out, _ := k.run("check", "--max-age", "26h", "--index", "h-%Y.%m.%d.%H", "--days", "1", "-o", "csv")
 		require.Contains(t, out, "h-"+at.Format("2006.01.02.15")+",pending,true")
@@ -255,7 +271,8 @@ func TestCheck(t *testing.T) {
 	t.Run("errors are UNKNOWN", func(t *testing.T) {
 		for _, args := range [][]string{
 			{"check", "/nowhere.yml"}, {"check", "a", "b"}, {"check", "--nosuch"}, {"check", "--max-age", "soon"}, {"check", "--max-age", ""},
-			{"check", "--days", "4"}, {"check", "--gaps", "bad"}, {"check", "-o", "xml"}, {"check", "--verify-attestation", "x"}, {"check", "--index-timezone", "Mars", "--max-age", "1d"},
+			{"check", "--days", "4"}, {"check", "--gaps", "bad"}, {"check", "-o", "xml"},
+			{"check", "--verify-attestation", "x"}, {"check", "--index-timezone", "Mars", "--max-age", "1d"},
 		} {
 			code, out, errs := newConsole(t).run(args...)
 			require.Equal(t, 3, code, args)
@@ -272,7 +289,12 @@ func TestCheck(t *testing.T) {
 		k := newConsole(t)
 		twentyNights(k, nil)
 		for n := range 3 {
-			k.c.AddSnapshot("backups", cluster.Snapshot{Name: "logs-2026112100" + string(rune('4'+n)) + "000", Indices: []string{logsOf(1)}, Start: now.Add(time.Duration(n-10) * time.Second), State: cluster.Failed})
+			k.c.AddSnapshot("backups", cluster.Snapshot{
+				Name:    "logs-2026112100" + string(rune('4'+n)) + "000",
+				Indices: []string{logsOf(1)},
+				Start:   now.Add(time.Duration(n-10) * time.Second),
+				State:   cluster.Failed,
+			})
 		}
 		code, out, _ := k.run("check", k.file(nightFile))
 		require.Equal(t, 1, code)
@@ -282,7 +304,12 @@ func TestCheck(t *testing.T) {
 		k := newConsole(t)
 		twentyNights(k, nil)
 		k.c.SnapshotPolls = 100
-		running := cluster.Snapshot{Name: "logs-20261120050000", Start: now.Add(-20 * time.Hour), State: cluster.InProgress, Indices: []string{logsOf(1)}}
+		running := cluster.Snapshot{
+			Name:    "logs-20261120050000",
+			Start:   now.Add(-20 * time.Hour),
+			State:   cluster.InProgress,
+			Indices: []string{logsOf(1)},
+		}
 		k.c.AddSnapshot("backups", running)
 		k.c.AddOperation(cluster.Operation{Kind: cluster.OpSnapshot, Repository: "backups", Snapshot: running.Name, Started: running.Start}, -1)
 		file, state := k.file(nightFile), filepath.Join(t.TempDir(), "state.json")

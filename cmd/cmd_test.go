@@ -59,7 +59,12 @@ type console struct {
 
 func newConsole(t *testing.T) *console {
 	c := memory.New(memory.At(now))
-	return &console{t: t, c: c, env: map[string]string{"HOME": t.TempDir(), "XDG_CONFIG_HOME": t.TempDir(), "ESNAP_LOG_LEVEL": "error"}, ctx: context.Background()}
+	return &console{
+		t:   t,
+		c:   c,
+		env: map[string]string{"HOME": t.TempDir(), "XDG_CONFIG_HOME": t.TempDir(), "ESNAP_LOG_LEVEL": "error"},
+		ctx: context.Background(),
+	}
 }
 
 func (k *console) run(args ...string) (code int, out, errs string) {
@@ -118,10 +123,16 @@ func TestWrongCommandLinesAreTwoAndSendNothing(t *testing.T) {
 		{"restore", "x", "--keep-for", "ever", "-n"}, {"restore", "x", "--keep-for", "14", "-n"},
 		{"restore", "x", "--replicas", "-5", "-n"}, {"restore", "x", "--replicas", "many", "-n"},
 		{"restore", "x", "--replicas=99999999999", "-n"},
-		{"index", "list", "--count", "0"}, {"index", "delete", "x*", "--older-than", "", "--yes"}, {"index", "delete", "x*", "--prefix=", "--yes"}, {"restore", "x", "--before", "", "--yes"}, {"run", "-n", "--now=", "x"}, {"run", "--only", "", "x"}, {"index", "delete", "x*", "--protect", "", "--yes"}, {"--config", "", "status"}, {"run", "--deadline=", "x"}, {"index", "delete", "x*", "--count", "-1", "--yes"}, {"snapshot", "delete", "r", "x*", "--count", "-3", "--yes"}, {"--timeout", "30", "status"}, {"run", "--deadline", "3600", "x"},
-		{"restore", "x", "--rename", "(?<y>.+)=a-${y}", "-n"}, {"restore", "x", "--rename", `x\Q.\E=a`, "-n"}, {"restore", "x", "--rename-prefix", "a\nb", "-n"},
+		{"index", "list", "--count", "0"}, {"index", "delete", "x*", "--older-than", "", "--yes"},
+		{"index", "delete", "x*", "--prefix=", "--yes"}, {"restore", "x", "--before", "", "--yes"},
+		{"run", "-n", "--now=", "x"}, {"run", "--only", "", "x"}, {"index", "delete", "x*", "--protect", "", "--yes"},
+		{"--config", "", "status"}, {"run", "--deadline=", "x"}, {"index", "delete", "x*", "--count", "-1", "--yes"},
+		{"snapshot", "delete", "r", "x*", "--count", "-3", "--yes"}, {"--timeout", "30", "status"}, {"run", "--deadline", "3600", "x"},
+		{"restore", "x", "--rename", "(?<y>.+)=a-${y}", "-n"},
+		{"restore", "x", "--rename", `x\Q.\E=a`, "-n"}, {"restore", "x", "--rename-prefix", "a\nb", "-n"},
 		{"restore", "x", "--before", "yesterday", "-n"}, {"restore", "x", "--set", "a", "-n"}, {"repository", "register", "r", "fs", "location"},
-		{"repository", "register", "r", "fs", "locaton=/x"}, {"repository", "register", "r", "nfs", "location=/x"}, {"--timeout", "soon", "status"}, {"--log-level", "loud", "status"},
+		{"repository", "register", "r", "fs", "locaton=/x"}, {"repository", "register", "r", "nfs", "location=/x"},
+		{"--timeout", "soon", "status"}, {"--log-level", "loud", "status"},
 		{"--config", "/nowhere.yml", "status"},
 	} {
 		k := newConsole(t)
@@ -227,7 +238,8 @@ func TestATerminalIsAsked(t *testing.T) {
 
 func TestBadFilesAreSaidAllAtOnceAndNothingIsSent(t *testing.T) {
 	k := newConsole(t)
-	file := k.file("actions:\n  1:\n    action: delete_indices\n    optoins: {}\n    filters:\n    - {filtertype: age, source: name, direction: older, unit: day, unit_count: x}\n")
+	file := k.file("actions:\n  1:\n    action: delete_indices\n    optoins: {}\n    filters:\n" +
+		"    - {filtertype: age, source: name, direction: older, unit: day, unit_count: x}\n")
 	for _, args := range [][]string{{"run", file}, {"validate", file}} {
 		code, out, errs := k.run(args...)
 		require.Equal(t, 2, code)
@@ -342,9 +354,22 @@ func TestListsAsTheyAreShown(t *testing.T) {
 	k.c.AddIndex(cluster.Index{Name: "logs-2026.11.20", UUID: "u1", Created: now.Add(-time.Hour), Aliases: []string{"logs"}})
 	k.c.AddIndex(cluster.Index{Name: ".system", UUID: "u2", Created: now.Add(-time.Hour), Closed: true})
 	k.c.AddRepository(cluster.Repository{Name: "r", Settings: map[string]string{"location": "/backup", "compress": "true"}})
-	k.c.AddSnapshot("r", cluster.Snapshot{Name: "s-20261119", UUID: "s1", Start: now.AddDate(0, 0, -2), End: now.AddDate(0, 0, -2).Add(3 * time.Second), Indices: []string{"logs-2026.11.18", "logs-2026.11.17"}})
-	k.c.AddSnapshot("r", cluster.Snapshot{Name: "s-20261120", UUID: "s2", State: cluster.Partial, Start: now.AddDate(0, 0, -1), End: now.AddDate(0, 0, -1).Add(time.Minute), Indices: []string{"logs-2026.11.18"},
-		Failures: []cluster.ShardFailure{{Index: "logs-2026.11.18", Shard: 2, Node: "n1", Reason: "disk full"}}})
+	k.c.AddSnapshot("r", cluster.Snapshot{
+		Name:    "s-20261119",
+		UUID:    "s1",
+		Start:   now.AddDate(0, 0, -2),
+		End:     now.AddDate(0, 0, -2).Add(3 * time.Second),
+		Indices: []string{"logs-2026.11.18", "logs-2026.11.17"},
+	})
+	k.c.AddSnapshot("r", cluster.Snapshot{
+		Name:     "s-20261120",
+		UUID:     "s2",
+		State:    cluster.Partial,
+		Start:    now.AddDate(0, 0, -1),
+		End:      now.AddDate(0, 0, -1).Add(time.Minute),
+		Indices:  []string{"logs-2026.11.18"},
+		Failures: []cluster.ShardFailure{{Index: "logs-2026.11.18", Shard: 2, Node: "n1", Reason: "disk full"}},
+	})
 	for name, args := range map[string][]string{
 		"index-list":          {"index", "list"},
 		"index-list-wide":     {"index", "list", "-o", "wide", "--stats"},
@@ -370,7 +395,8 @@ func TestListsAsTheyAreShown(t *testing.T) {
 			out = regexp.MustCompile(`\S*/action\.yml`).ReplaceAllString(out, "action.yml")
 			out = regexp.MustCompile(`\b\d+(\.\d+)?(ms|µs)\b|\b0s\b`).ReplaceAllString(out, "0ms")
 			golden(t, name, out)
-			if args[0] != "--help" && args[len(args)-1] != "--help" && !strings.Contains(name, "wide") && !strings.Contains(name, "json") && !strings.Contains(name, "yaml") && name != "repository-list" {
+			if args[0] != "--help" && args[len(args)-1] != "--help" && !strings.Contains(name, "wide") &&
+				!strings.Contains(name, "json") && !strings.Contains(name, "yaml") && name != "repository-list" {
 				for line := range strings.SplitSeq(out, "\n") {
 					require.LessOrEqual(t, len([]rune(line)), 120, line)
 				}
@@ -394,7 +420,8 @@ func golden(t *testing.T, name, got string) {
 func TestEveryCommandHasHelpAndAnExample(t *testing.T) {
 	var walk func(c *cobra.Command)
 	walk = func(c *cobra.Command) {
-		if c.Name() != "completion" && c.Name() != "help" && c.Name() != "exit-codes" && c.Parent() != nil && c.Runnable() && !c.HasSubCommands() && c.Parent().Name() != "completion" {
+		if c.Name() != "completion" && c.Name() != "help" && c.Name() != "exit-codes" && c.Parent() != nil && c.Runnable() &&
+			!c.HasSubCommands() && c.Parent().Name() != "completion" {
 			require.NotEmpty(t, c.Example, c.CommandPath())
 			for line := range strings.SplitSeq(c.Example, "\n") {
 				line, _, _ = strings.Cut(strings.TrimSpace(line), "     ")
@@ -427,7 +454,8 @@ func TestNoSecretIsEverShown(t *testing.T) {
 		{"ESNAP_URL": "http://u:" + canary + "@127.0.0.1:1,::bad"},
 	} {
 		for _, args := range [][]string{
-			{"config", "show"}, {"config", "show", "-o", "json"}, {"status", "-v"}, {"run", "-v", "-n", "-"}, {"index", "list", "--log-level", "debug"},
+			{"config", "show"}, {"config", "show", "-o", "json"}, {"status", "-v"},
+			{"run", "-v", "-n", "-"}, {"index", "list", "--log-level", "debug"},
 			{"status", "--timeout", canary[:0] + "x"},
 		} {
 			k := newConsole(t)
@@ -438,7 +466,13 @@ func TestNoSecretIsEverShown(t *testing.T) {
 			k.env["ESNAP_LOG_LEVEL"] = "debug"
 			k.env["ESNAP_CONNECT_TIMEOUT"] = "1ms"
 			var stdout, stderr bytes.Buffer
-			app := &App{In: strings.NewReader(k.in), Out: &stdout, Err: &stderr, Env: func(n string) (string, bool) { v, ok := k.env[n]; return v, ok }, Now: time.Now}
+			app := &App{
+				In:  strings.NewReader(k.in),
+				Out: &stdout,
+				Err: &stderr,
+				Env: func(n string) (string, bool) { v, ok := k.env[n]; return v, ok },
+				Now: time.Now,
+			}
 			Main(context.Background(), app, args)
 			require.NotContains(t, stdout.String()+stderr.String(), canary, "%v %v", env, args)
 		}
@@ -451,10 +485,17 @@ func TestAWSWithoutCredentials(t *testing.T) {
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "")
 	t.Setenv("AWS_SECRET_KEY", "")
 	file := filepath.Join(t.TempDir(), "client.yml")
-	require.NoError(t, os.WriteFile(file, []byte("client: {hosts: ['http://127.0.0.1:1'], aws_sign_request: true, aws_region: eu-west-1}\n"), 0o600))
+	require.NoError(t, os.WriteFile(file,
+		[]byte("client: {hosts: ['http://127.0.0.1:1'], aws_sign_request: true, aws_region: eu-west-1}\n"), 0o600))
 	for _, args := range [][]string{{"status"}, {"run", "-n", "-"}} {
 		var stdout, stderr bytes.Buffer
-		app := &App{In: strings.NewReader(deleteLogs), Out: &stdout, Err: &stderr, Env: func(string) (string, bool) { return "", false }, Now: time.Now}
+		app := &App{
+			In:  strings.NewReader(deleteLogs),
+			Out: &stdout,
+			Err: &stderr,
+			Env: func(string) (string, bool) { return "", false },
+			Now: time.Now,
+		}
 		require.Equal(t, 3, Main(context.Background(), app, append(args, "--config", file)), "%s", stderr.String())
 		require.Contains(t, stderr.String(), "no AWS credentials found: aws_access_key_id and aws_secret_access_key must be set together")
 		require.Contains(t, stderr.String(), "hint: set aws_key")
@@ -511,14 +552,17 @@ func TestSchemaAcceptsExamplesAndRefusesTypos(t *testing.T) {
 		}
 	}
 	require.Subset(t, refused, []string{
-		"a-filter-is-text", "a-filter-with-null-filtertype", "a-filter-without-filtertype", "a-list-where-a-boolean-belongs", "a-map-where-a-list-belongs",
+		"a-filter-is-text", "a-filter-with-null-filtertype", "a-filter-without-filtertype",
+		"a-list-where-a-boolean-belongs", "a-map-where-a-list-belongs",
 		"a-number-where-a-boolean-belongs", "a-number-where-text-belongs", "action-is-a-list", "actions-is-a-list", "an-action-is-missing",
 		"an-action-is-text", "an-alias-of-itself", "default-nobody-knows", "default-of-the-wrong-type", "defaults-a-list", "duplicate-action-id",
 		"duplicate-filters", "duplicate-key-of-a-filter", "duplicate-option", "exclude-of-the-wrong-type", "exclude-on-none", "filters-a-map",
-		"filters-missing-on-delete_indices", "filters-missing-on-delete_snapshots", "filters-null", "ilm-on-snapshots", "merge-of-text", "not-one-of",
+		"filters-missing-on-delete_indices", "filters-missing-on-delete_snapshots",
+		"filters-null", "ilm-on-snapshots", "merge-of-text", "not-one-of",
 		"not-yaml", "option-of-another-filter", "options-a-list", "options-null", "repositories-a-list", "repository-of-unknown-type",
 		"repository-with-unknown-ensure", "repository-without-type", "required-option-missing", "required-option-of-a-filter-missing",
-		"state-in-lower-case", "state-on-indices", "tab-for-indentation", "the-file-is-a-list", "the-file-is-empty", "the-file-is-text", "unknown-action",
+		"state-in-lower-case", "state-on-indices", "tab-for-indentation",
+		"the-file-is-a-list", "the-file-is-empty", "the-file-is-text", "unknown-action",
 		"unknown-filter", "unknown-key-at-the-root", "unknown-key-of-a-repository", "unknown-key-of-an-action", "unknown-option",
 		"unknown-option-of-a-filter", "unknown-option-of-another-action",
 	})
@@ -577,7 +621,14 @@ func TestNamesThatMatchNothing(t *testing.T) {
 func TestHelpIsShort(t *testing.T) {
 	for _, columns := range []int{0, 80, 120, 300} {
 		app := func(out io.Writer) *App {
-			return &App{In: strings.NewReader(""), Out: out, Err: out, Columns: columns, Env: func(string) (string, bool) { return "", false }, Now: time.Now}
+			return &App{
+				In:      strings.NewReader(""),
+				Out:     out,
+				Err:     out,
+				Columns: columns,
+				Env:     func(string) (string, bool) { return "", false },
+				Now:     time.Now,
+			}
 		}
 		var walk func(c *cobra.Command)
 		walk = func(c *cobra.Command) {
@@ -645,7 +696,11 @@ func TestQuiet(t *testing.T) {
 	k.c.AddIndices("logs-2026.11.01", "logs-2026.11.02")
 	k.c.AddSnapshot("r", cluster.Snapshot{Name: "s", Indices: []string{"i-2026.11.01"}})
 	delete(k.env, "ESNAP_LOG_LEVEL")
-	for _, args := range [][]string{{"index", "delete", "logs-2026.11.01", "--yes"}, {"restore", "i-2026.11.01", "--yes"}, {"snapshot", "create", "r", "logs-*"}} {
+	for _, args := range [][]string{
+		{"index", "delete", "logs-2026.11.01", "--yes"},
+		{"restore", "i-2026.11.01", "--yes"},
+		{"snapshot", "create", "r", "logs-*"},
+	} {
 		code, out, errs := k.run(append([]string{"-q"}, args...)...)
 		require.Equal(t, 0, code, errs)
 		require.Empty(t, out+errs, args)

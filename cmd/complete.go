@@ -36,8 +36,11 @@ func addCompletion(app *App, root *cobra.Command) {
 		"lock release": upTo(1, app.completeFrom(lockNames)), "history show": upTo(1, app.completeFrom(recordNames)),
 		"restore": app.completeFrom(storedIndices), "mark": indices,
 		"index list": indices, "index show": upTo(1, indices), "index delete": indices,
-		"snapshot list": repositories, "snapshot show": upTo(2, inTurn(app.completeFrom(repositoryOrSnapshot), snapshots)), "snapshot create": inTurn(repositories, indices), "snapshot delete": inTurn(repositories, snapshots),
-		"repository show": upTo(1, repositories), "repository verify": repositories, "repository unregister": upTo(1, repositories), "repository register": inTurn(repositories, repositoryTypes, repositorySettings),
+		"snapshot list": repositories, "snapshot show": upTo(2, inTurn(app.completeFrom(repositoryOrSnapshot), snapshots)),
+		"snapshot create": inTurn(repositories, indices), "snapshot delete": inTurn(repositories, snapshots),
+		"repository show": upTo(1, repositories), "repository verify": repositories,
+		"repository unregister": upTo(1, repositories),
+		"repository register":   inTurn(repositories, repositoryTypes, repositorySettings),
 	} {
 		if c, _, err := root.Find(strings.Fields(path)); err == nil {
 			c.ValidArgsFunction = f

@@ -21,7 +21,8 @@ type configShowOptions struct{ Output string }
 func newConfigShow(app *App) *cobra.Command {
 	o := &configShowOptions{}
 	c := &cobra.Command{
-		Use: "show", Annotations: map[string]string{advises: "yes"}, Short: "Show the effective settings and where each comes from; secrets are masked", Args: noArgs,
+		Use: "show", Annotations: map[string]string{advises: "yes"},
+		Short: "Show the effective settings and where each comes from; secrets are masked", Args: noArgs,
 		Example: "  esnap config show\n  esnap config show -o json",
 		RunE:    func(c *cobra.Command, _ []string) error { return runConfigShow(c, app, o) },
 	}

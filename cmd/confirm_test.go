@@ -23,7 +23,8 @@ func (r interruptedReader) Read([]byte) (int, error) {
 // TestCtrlCAtAQuestion ends it at once, and says so.
 func TestCtrlCAtAQuestion(t *testing.T) {
 	for _, args := range [][]string{
-		{"index", "delete", "logs-a"}, {"index", "delete", "logs-a", "-o", "json"}, {"snapshot", "delete", "r", "s1"}, {"restore", "logs-b"}, {"restore", "logs-b", "-o", "json"},
+		{"index", "delete", "logs-a"}, {"index", "delete", "logs-a", "-o", "json"},
+		{"snapshot", "delete", "r", "s1"}, {"restore", "logs-b"}, {"restore", "logs-b", "-o", "json"},
 		{"repository", "unregister", "r"}, {"es_repo_mgr", "delete", "--name", "r"},
 	} {
 		k := newConsole(t)

@@ -39,7 +39,8 @@ func TestNewestCopies(t *testing.T) {
 	_, out, _ = k.run("index", "list", "--copies")
 	require.Regexp(t, `orders .* backups/orders-1 \(until it began\)\n`, out)
 	_, out, _ = k.run("index", "show", "orders")
-	require.Contains(t, out, "complete copies in 0 snapshots\n\ncopies in 1 snapshot, each with what was written until it began\n  backups/orders-1\n")
+	require.Contains(t, out, "complete copies in 0 snapshots\n\ncopies in 1 snapshot, each with what was written until it began\n"+
+		"  backups/orders-1\n")
 	_, out, _ = k.run("snapshot", "list", "--holding", "orders")
 	require.Contains(t, out, "until 2026-11-20 01:00:08")
 }
@@ -50,13 +51,22 @@ func TestRequireSnapshotFlags(t *testing.T) {
 		code int
 		text string
 	}{
-		"--require-snapshot backups":                                   {4, "logs-2026.11.20: no snapshot in backups that contains it was started after"},
+		"--require-snapshot backups": {
+			4,
+			"logs-2026.11.20: no snapshot in backups that contains it was started after",
+		},
 		"--require-snapshot backups --settle 30m":                      {0, "deleted index logs-2026.11.20"},
 		"--require-snapshot backups --settle 30m --require-snapshot x": {4, "logs-2026.11.20: no snapshot in x contains it"},
 		"--require-snapshot backups,x --min-copies 1 --settle 30m":     {0, "deleted index logs-2026.11.20"},
-		"--require-snapshot backups --min-copies 2":                    {2, "--require-snapshot: min_copies: \"2\" is neither all nor a number from 1 to 1"},
+		"--require-snapshot backups --min-copies 2": {
+			2,
+			"--require-snapshot: min_copies: \"2\" is neither all nor a number from 1 to 1",
+		},
 		"--min-copies 1": {2, "--min-copies, --settle and --index-timezone need --require-snapshot"},
-		"--require-snapshot backups --settle 30m --index-timezone America/New_York": {4, "logs-2026.11.20: no snapshot in backups that contains it was started after"},
+		"--require-snapshot backups --settle 30m --index-timezone America/New_York": {
+			4,
+			"logs-2026.11.20: no snapshot in backups that contains it was started after",
+		},
 	} {
 		k := newConsole(t)
 		twentyNights(k, nil)

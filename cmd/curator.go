@@ -53,7 +53,8 @@ func (a *App) curator(ctx context.Context, program string, args []string) int {
 		local = time.Local
 	}
 	code := curator.Main(ctx, curator.Host{
-		In: a.In, Out: a.Out, Err: a.Err, Env: a.Env, Environ: a.Environ, Now: a.Now, Local: local, Version: Version(), Connect: a.Connect, Watch: a.Watch, TerminationLog: a.TerminationLog,
+		In: a.In, Out: a.Out, Err: a.Err, Env: a.Env, Environ: a.Environ, Now: a.Now, Local: local,
+		Version: Version(), Connect: a.Connect, Watch: a.Watch, TerminationLog: a.TerminationLog,
 	}, program, args)
 	var signalled *job.Signal
 	if code != 0 && errors.As(context.Cause(ctx), &signalled) {

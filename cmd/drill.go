@@ -205,7 +205,15 @@ func drills(ctx context.Context, cl cluster.DocumentReader, recent bool) (list [
 }
 
 func (o *drillOptions) write(x *session, r *drill.Result) error {
-	columns := []column{{title: "index"}, {title: "snapshot"}, {title: "result"}, {title: "documents", right: true}, {title: "in the cluster", right: true}, {title: "size", right: true}, {title: "took", right: true}}
+	columns := []column{
+		{title: "index"},
+		{title: "snapshot"},
+		{title: "result"},
+		{title: "documents", right: true},
+		{title: "in the cluster", right: true},
+		{title: "size", right: true},
+		{title: "took", right: true},
+	}
 	var rows [][]string
 	number := func(n *int64) string {
 		if n == nil {
@@ -218,9 +226,16 @@ func (o *drillOptions) write(x *session, r *drill.Result) error {
 		if state == "" {
 			state = "chosen"
 		}
-		rows = append(rows, []string{c.Index, c.Repository + "/" + c.Snapshot, state, number(c.Docs), number(c.Live), humanize.IBytes(uint64(max(c.Bytes, 0))), c.Took})
+		rows = append(rows, []string{
+			c.Index, c.Repository + "/" + c.Snapshot, state, number(c.Docs), number(c.Live),
+			humanize.IBytes(uint64(max(c.Bytes, 0))), c.Took,
+		})
 	}
-	if err := writeList(x.Out, o.Output, columns, rows, nil, map[string]any{"schema_version": report.SchemaVersion, "dry_run": x.s.DryRun, "drill": r}); err != nil {
+	if err := writeList(x.Out, o.Output, columns, rows, nil, map[string]any{
+		"schema_version": report.SchemaVersion,
+		"dry_run":        x.s.DryRun,
+		"drill":          r,
+	}); err != nil {
 		return err
 	}
 	if o.Output != "table" {

@@ -52,7 +52,11 @@ func TestDrill(t *testing.T) {
 	t.Run("each repository", func(t *testing.T) {
 		k := newConsole(t)
 		twentyNights(k, nil)
-		k.c.AddSnapshot("s3", cluster.Snapshot{Name: "logs-20261120030000", Indices: []string{logsOf(3), logsOf(2)}, Start: now.AddDate(0, 0, -1)})
+		k.c.AddSnapshot("s3", cluster.Snapshot{
+			Name:    "logs-20261120030000",
+			Indices: []string{logsOf(3), logsOf(2)},
+			Start:   now.AddDate(0, 0, -1),
+		})
 		k.c.AddSnapshot("s3", cluster.Snapshot{Name: "hourly-20261121003000", Indices: []string{logsOf(2)}, Start: now.Add(-time.Hour)})
 		before := indices(k)
 		code, out, errs := k.run("drill")
@@ -130,8 +134,16 @@ func TestDrill(t *testing.T) {
 	t.Run("what a killed drill left is removed, by its mark and not by its name", func(t *testing.T) {
 		k := newConsole(t)
 		twentyNights(k, nil)
-		k.c.AddIndex(cluster.Index{Name: "esnap-drill-left", Created: now.Add(-3 * time.Hour), Settings: map[string]string{cluster.SettingDrill: "another run"}})
-		k.c.AddIndex(cluster.Index{Name: "esnap-drill-" + logsOf(2), Created: now.Add(-time.Hour), Settings: map[string]string{cluster.SettingDrill: "a run that may go on"}})
+		k.c.AddIndex(cluster.Index{
+			Name:     "esnap-drill-left",
+			Created:  now.Add(-3 * time.Hour),
+			Settings: map[string]string{cluster.SettingDrill: "another run"},
+		})
+		k.c.AddIndex(cluster.Index{
+			Name:     "esnap-drill-" + logsOf(2),
+			Created:  now.Add(-time.Hour),
+			Settings: map[string]string{cluster.SettingDrill: "a run that may go on"},
+		})
 		k.c.AddIndex(cluster.Index{Name: "esnap-drill-mine"})
 		code, out, _ := k.run("drill", "-n")
 		require.Equal(t, 0, code)
@@ -205,7 +217,8 @@ func TestDrillIsTold(t *testing.T) {
 	k := newConsole(t)
 	twentyNights(k, nil)
 	folder := t.TempDir()
-	k.env["ESNAP_CONFIG"] = k.file("cluster: {url: 'http://es:9200'}\nmetrics: {textfile: " + folder + "}\nnotify: {ping: {url: '" + monitor.URL + "'}}\n")
+	k.env["ESNAP_CONFIG"] = k.file("cluster: {url: 'http://es:9200'}\nmetrics: {textfile: " + folder +
+		"}\nnotify: {ping: {url: '" + monitor.URL + "'}}\n")
 	metrics := func(name string) string {
 		text, err := os.ReadFile(filepath.Join(folder, name))
 		require.NoError(t, err)

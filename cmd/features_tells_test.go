@@ -107,7 +107,8 @@ func TestFeature18(t *testing.T) {
 		return code, out, time.Since(began)
 	}
 	without, _, quiet := run("")
-	code, out, took := run("notify: {ping: {url: '" + url + "/check'}, webhooks: [{url: '" + dead + "', level: always}, {url: '" + dead + "', level: always, preset: slack}], " +
+	code, out, took := run("notify: {ping: {url: '" + url + "/check'}, webhooks: [{url: '" + dead +
+		"', level: always}, {url: '" + dead + "', level: always, preset: slack}], " +
 		"mail: [{to: [ops@example.com], from: esnap@example.com, host: " + host + ", port: " + port + ", tls: none, level: always}]}\n" +
 		"metrics: {pushgateway: {url: '" + dead + "'}}\n")
 	require.Equal(t, without, code)
@@ -136,7 +137,12 @@ func TestFeature24(t *testing.T) {
 		<-end
 		return serve.Ended{}
 	}}})
-	h := serve.Handler(serve.Options{Scheduler: s, Token: "token", Log: slog.New(slog.DiscardHandler), Health: func() serve.Health { return serve.Health{Ready: true} }})
+	h := serve.Handler(serve.Options{
+		Scheduler: s,
+		Token:     "token",
+		Log:       slog.New(slog.DiscardHandler),
+		Health:    func() serve.Health { return serve.Health{Ready: true} },
+	})
 	ask := func(method, path string) int {
 		w, r := httptest.NewRecorder(), httptest.NewRequest(method, path, nil)
 		r.Header.Set("Authorization", "Bearer token")

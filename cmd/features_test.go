@@ -475,8 +475,10 @@ func TestFeature19(t *testing.T) {
 	run := func(code int, ensure, settings string) string {
 		t.Helper()
 		k.c.ForgetCalls()
-		got, out, errs := k.run("run", k.file("repositories: {backups: {type: fs, ensure: "+ensure+", settings: {location: /backup, "+settings+"}}}\n"+
-			"actions: {1: {action: delete_indices, options: {ignore_empty_list: true}, filters: [{filtertype: pattern, kind: prefix, value: nothing}]}}\n"))
+		got, out, errs := k.run("run", k.file("repositories: {backups: {type: fs, ensure: "+ensure+
+			", settings: {location: /backup, "+settings+"}}}\n"+
+			"actions: {1: {action: delete_indices, options: {ignore_empty_list: true}, filters: [{filtertype: pattern, "+
+			"kind: prefix, value: nothing}]}}\n"))
 		require.Equal(t, code, got, out+errs)
 		return out
 	}

@@ -44,7 +44,10 @@ func filesOf(args []string) ([]string, error) {
 			return nil, err
 		}
 		if len(found) == 0 {
-			return nil, &usageError{text: fmt.Sprintf("the folder %s contains no action file", arg), hint: "the names of action files end in .yml or .yaml"}
+			return nil, &usageError{
+				text: fmt.Sprintf("the folder %s contains no action file", arg),
+				hint: "the names of action files end in .yml or .yaml",
+			}
 		}
 		files = append(files, found...)
 	}

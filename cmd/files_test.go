@@ -13,7 +13,8 @@ import (
 	"github.com/esnap/esnap/internal/report"
 )
 
-const deletePrefix = "actions: {1: {action: delete_indices, options: {ignore_empty_list: true}, filters: [{filtertype: pattern, kind: prefix, value: PREFIX-}]}}\n"
+const deletePrefix = "actions: {1: {action: delete_indices, options: {ignore_empty_list: true}, " +
+	"filters: [{filtertype: pattern, kind: prefix, value: PREFIX-}]}}\n"
 
 func indicesIn(t *testing.T, c cluster.Cluster) []string {
 	t.Helper()
@@ -59,7 +60,8 @@ func TestRunFolder(t *testing.T) {
 	}
 	code, out, _ = k.run("run", dir)
 	require.Equal(t, 1, code)
-	require.Contains(t, out, "NOT  "+filepath.Join(dir, "10-a.yaml")+": exit code 1\nok   "+filepath.Join(dir, "20-b.yml")+": exit code 0\n2 files in ")
+	require.Contains(t, out, "NOT  "+filepath.Join(dir, "10-a.yaml")+": exit code 1\nok   "+filepath.Join(dir, "20-b.yml")+
+		": exit code 0\n2 files in ")
 	require.Equal(t, []string{"a-1"}, indicesIn(t, k.c), "one that fails does not keep the next from running")
 
 	code, out, _ = k.run("run", "-n", "-o", "name", dir)
@@ -122,18 +124,38 @@ func TestRefusedRunsAreTold(t *testing.T) {
 		told string // the metric's file; empty: nobody hears of it
 		want string
 	}{
-		"a bad time":       {args: []string{"run", "FILE"}, env: map[string]string{"ESNAP_TIMEOUT": "ten"}, told: "esnap_a.yml.prom", want: "ten"},
-		"a bad variable":   {args: []string{"run", "FILE"}, env: map[string]string{"ESNAP_LOCK": "always"}, told: "esnap_a.yml.prom", want: "lock"},
-		"no password file": {args: []string{"run", "FILE"}, env: map[string]string{"ESNAP_PASSWORD_FILE": "/none"}, told: "esnap_a.yml.prom", want: "/none"},
-		"no client file":   {args: []string{"run", "FILE", "--config", "/none.yml"}, told: "esnap_a.yml.prom", want: "/none.yml"},
+		"a bad time": {
+			args: []string{"run", "FILE"},
+			env:  map[string]string{"ESNAP_TIMEOUT": "ten"},
+			told: "esnap_a.yml.prom",
+			want: "ten",
+		},
+		"a bad variable": {
+			args: []string{"run", "FILE"},
+			env:  map[string]string{"ESNAP_LOCK": "always"},
+			told: "esnap_a.yml.prom",
+			want: "lock",
+		},
+		"no password file": {
+			args: []string{"run", "FILE"},
+			env:  map[string]string{"ESNAP_PASSWORD_FILE": "/none"},
+			told: "esnap_a.yml.prom",
+			want: "/none",
+		},
+		"no client file": {args: []string{"run", "FILE", "--config", "/none.yml"}, told: "esnap_a.yml.prom", want: "/none.yml"},
 		"a log that cannot be opened": {
 			args: []string{"run", "FILE"}, env: map[string]string{"ESNAP_LOG_FILE": "/none/at/all"}, told: "esnap_a.yml.prom", want: "/none/at/all"},
 		"an empty folder": {args: []string{"run", "EMPTY", "FILE"}, told: "esnap_a.yml.prom", want: "contains no action file"},
 		"a dry run":       {args: []string{"run", "FILE", "-n"}, env: map[string]string{"ESNAP_TIMEOUT": "ten"}, want: "ten"},
 		"no variables": {args: []string{"run", "--from-env"}, env: map[string]string{"ESNAP_CONFIG": "CLIENT"}, told: "esnap_environment.prom",
 			want: "repository"},
-		"Curator's command line": {args: []string{"curator", "FILE"}, env: map[string]string{"ESNAP_TIMEOUT": "ten"}, told: "esnap_a.yml.prom", want: "ten"},
-		"its dry run":            {args: []string{"curator", "FILE", "--dry-run"}, env: map[string]string{"ESNAP_TIMEOUT": "ten"}, want: "ten"},
+		"Curator's command line": {
+			args: []string{"curator", "FILE"},
+			env:  map[string]string{"ESNAP_TIMEOUT": "ten"},
+			told: "esnap_a.yml.prom",
+			want: "ten",
+		},
+		"its dry run": {args: []string{"curator", "FILE", "--dry-run"}, env: map[string]string{"ESNAP_TIMEOUT": "ten"}, want: "ten"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			k := newConsole(t)
@@ -188,15 +210,48 @@ func TestHooks(t *testing.T) {
 		deleted bool
 		shown   []string // in the report or on stderr
 	}{
-		"all well":          {hooks: "before: [sh, -c, 'echo b $ESNAP_HOOK $ESNAP_JOB:$ESNAP_EXIT_CODE:$ESNAP_API_KEY >>LOG'], after: [sh, -c, 'echo a $ESNAP_EXIT_CODE >>LOG'], on_error: [sh, -c, 'echo e >>LOG']", ran: "b before action.yml::\na 0\n", deleted: true, shown: []string{"hook before: sh  done", "hook after: sh  done"}},
-		"the action fails":  {hooks: "after: [sh, -c, 'echo a $ESNAP_EXIT_CODE >>LOG'], on_error: [sh, -c, 'echo e $ESNAP_EXIT_CODE >>LOG']", fail: true, code: 1, ran: "e 1\na 1\n"},
-		"before fails":      {hooks: "before: [sh, -c, 'echo why it failed; exit 9'], after: [sh, -c, 'echo a >>LOG'], on_error: [sh, -c, 'echo e >>LOG']", code: 1, ran: "e\na\n", shown: []string{"the hook before (sh) ended with exit code 9", "why it failed"}},
+		"all well": {
+			hooks: "before: [sh, -c, 'echo b $ESNAP_HOOK $ESNAP_JOB:$ESNAP_EXIT_CODE:$ESNAP_API_KEY >>LOG'], " +
+				"after: [sh, -c, 'echo a $ESNAP_EXIT_CODE >>LOG'], on_error: [sh, -c, 'echo e >>LOG']",
+			ran:     "b before action.yml::\na 0\n",
+			deleted: true,
+			shown:   []string{"hook before: sh  done", "hook after: sh  done"},
+		},
+		"the action fails": {
+			hooks: "after: [sh, -c, 'echo a $ESNAP_EXIT_CODE >>LOG'], on_error: [sh, -c, 'echo e $ESNAP_EXIT_CODE >>LOG']",
+			fail:  true,
+			code:  1,
+			ran:   "e 1\na 1\n",
+		},
+		"before fails": {
+			hooks: "before: [sh, -c, 'echo why it failed; exit 9'], after: [sh, -c, 'echo a >>LOG'], on_error: [sh, -c, 'echo e >>LOG']",
+			code:  1,
+			ran:   "e\na\n",
+			shown: []string{"the hook before (sh) ended with exit code 9", "why it failed"},
+		},
 		"no such program":   {hooks: "before: [esnap-no-such-program]", code: 1, shown: []string{"cannot start esnap-no-such-program"}},
 		"it takes too long": {hooks: "before: [sleep, '60'], timeout: 1s", code: 1, shown: []string{"it did not end within 1s"}},
-		"so, and it says 0": {hooks: "before: [sh, -c, 'trap \"exit 0\" TERM; sleep 60 & wait'], timeout: 1s", code: 1, shown: []string{"it did not end within 1s"}},
-		"after fails":       {hooks: "after: ['false']", deleted: true, shown: []string{"warning: the hook after (false) ended with exit code 1"}},
-		"a dry run":         {hooks: "before: [sh, -c, 'echo b >>LOG'], after: [sh, -c, 'echo a >>LOG'], on_error: [sh, -c, 'echo e >>LOG']", args: []string{"-n"}, shown: []string{"hook before: would run sh", "hook after: would run sh"}},
-		"not allowed":       {hooks: "before: [sh, -c, 'echo b >>LOG']", args: []string{"--allow-hooks=false"}, code: 2, shown: []string{"has hooks", "--allow-hooks"}},
+		"so, and it says 0": {
+			hooks: "before: [sh, -c, 'trap \"exit 0\" TERM; sleep 60 & wait'], timeout: 1s",
+			code:  1,
+			shown: []string{"it did not end within 1s"},
+		},
+		"after fails": {
+			hooks:   "after: ['false']",
+			deleted: true,
+			shown:   []string{"warning: the hook after (false) ended with exit code 1"},
+		},
+		"a dry run": {
+			hooks: "before: [sh, -c, 'echo b >>LOG'], after: [sh, -c, 'echo a >>LOG'], on_error: [sh, -c, 'echo e >>LOG']",
+			args:  []string{"-n"},
+			shown: []string{"hook before: would run sh", "hook after: would run sh"},
+		},
+		"not allowed": {
+			hooks: "before: [sh, -c, 'echo b >>LOG']",
+			args:  []string{"--allow-hooks=false"},
+			code:  2,
+			shown: []string{"has hooks", "--allow-hooks"},
+		},
 		"a shell is wanted": {hooks: "before: echo b >>LOG", code: 2, shown: []string{"expected a list"}},
 		"nothing to run":    {hooks: "before: []", code: 2, shown: []string{"expected a program and its arguments"}},
 	} {

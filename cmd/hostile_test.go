@@ -25,26 +25,46 @@ func TestHostileNames(t *testing.T) {
 		k.c.AddIndex(cluster.Index{Name: "logs-2026.11.01" + odd, Aliases: []string{"alias" + odd}, Lifecycle: "policy" + odd})
 		k.c.AddIndices("logs-2026.11.02")
 		k.c.AddSnapshot("plain", cluster.Snapshot{Name: "snap" + odd, Indices: []string{"logs-2026.11.02"}, Start: now.Add(-3 * time.Hour)})
-		k.c.AddSnapshot("r"+odd, cluster.Snapshot{Name: "snap" + odd, Indices: []string{"logs-2026.11.01" + odd, "logs-2026.11.02"}, Start: now.Add(-time.Hour), Reason: "because" + odd})
-		k.c.AddSnapshot("r"+odd, cluster.Snapshot{Name: "other" + odd, State: cluster.Partial, Indices: []string{"logs-2026.11.02"}, Start: now.Add(-2 * time.Hour),
-			Failures: []cluster.ShardFailure{{Index: "logs-2026.11.02", Reason: "disk" + odd}}})
+		k.c.AddSnapshot("r"+odd, cluster.Snapshot{
+			Name:    "snap" + odd,
+			Indices: []string{"logs-2026.11.01" + odd, "logs-2026.11.02"},
+			Start:   now.Add(-time.Hour),
+			Reason:  "because" + odd,
+		})
+		k.c.AddSnapshot("r"+odd, cluster.Snapshot{
+			Name:     "other" + odd,
+			State:    cluster.Partial,
+			Indices:  []string{"logs-2026.11.02"},
+			Start:    now.Add(-2 * time.Hour),
+			Failures: []cluster.ShardFailure{{Index: "logs-2026.11.02", Reason: "disk" + odd}},
+		})
 	}
 	file := newConsole(t).file(deleteLogs)
 	for _, c := range [][]string{
-		{"index", "list"}, {"index", "list", "-o", "wide"}, {"index", "list", "-o", "name"}, {"index", "list", "-o", "json"}, {"index", "list", "-o", "yaml"},
+		{"index", "list"}, {"index", "list", "-o", "wide"}, {"index", "list", "-o", "name"},
+		{"index", "list", "-o", "json"}, {"index", "list", "-o", "yaml"},
 		{"index", "show", "logs-2026.11.01ODD"}, {"index", "show", "logs-2026.11.03"},
-		{"index", "delete", "logs-*", "--yes"}, {"index", "delete", "logs-*", "-n", "-o", "name"}, {"index", "delete", "logs-*", "-n", "-o", "wide"},
-		{"snapshot", "list"}, {"snapshot", "list", "-o", "wide"}, {"snapshot", "list", "-o", "name"}, {"snapshot", "list", "-o", "json"}, {"snapshot", "list", "-o", "yaml"},
+		{"index", "delete", "logs-*", "--yes"}, {"index", "delete", "logs-*", "-n", "-o", "name"},
+		{"index", "delete", "logs-*", "-n", "-o", "wide"},
+		{"snapshot", "list"}, {"snapshot", "list", "-o", "wide"}, {"snapshot", "list", "-o", "name"},
+		{"snapshot", "list", "-o", "json"}, {"snapshot", "list", "-o", "yaml"},
 		{"snapshot", "list", "--holding", "logs-2026.11.01ODD"}, {"snapshot", "list", "nope"},
-		{"snapshot", "show", "rODD", "snapODD"}, {"snapshot", "show", "rODD", "otherODD"}, {"snapshot", "show", "rODD", "nopeODD"}, {"snapshot", "show", "rODD", "snapODD", "-o", "yaml"},
+		{"snapshot", "show", "rODD", "snapODD"}, {"snapshot", "show", "rODD", "otherODD"},
+		{"snapshot", "show", "rODD", "nopeODD"}, {"snapshot", "show", "rODD", "snapODD", "-o", "yaml"},
 		{"snapshot", "delete", "rODD", "*", "--yes"}, {"snapshot", "delete", "rODD", "*", "-n", "-o", "name"},
-		{"repository", "list"}, {"repository", "list", "-o", "wide"}, {"repository", "list", "-o", "name"}, {"repository", "list", "-o", "json"}, {"repository", "show", "rODD"},
-		{"repository", "verify", "rODD"}, {"repository", "verify", "rODD", "-n"}, {"repository", "unregister", "rODD", "--yes"}, {"repository", "unregister", "rODD", "-n"},
-		{"restore", "logs-2026.11.01ODD", "--on-conflict", "skip", "--yes"}, {"restore", "logs-*", "-n"}, {"restore", "logs-*", "-n", "-o", "json"},
-		{"status"}, {"run", file}, {"run", "-n", file}, {"run", "-n", "-o", "name", file}, {"run", "-n", "-o", "wide", file}, {"run", "-n", "-o", "json", file}, {"run", "-n", "-o", "yaml", file},
+		{"repository", "list"}, {"repository", "list", "-o", "wide"},
+		{"repository", "list", "-o", "name"}, {"repository", "list", "-o", "json"}, {"repository", "show", "rODD"},
+		{"repository", "verify", "rODD"}, {"repository", "verify", "rODD", "-n"},
+		{"repository", "unregister", "rODD", "--yes"}, {"repository", "unregister", "rODD", "-n"},
+		{"restore", "logs-2026.11.01ODD", "--on-conflict", "skip", "--yes"},
+		{"restore", "logs-*", "-n"}, {"restore", "logs-*", "-n", "-o", "json"},
+		{"status"}, {"run", file}, {"run", "-n", file}, {"run", "-n", "-o", "name", file},
+		{"run", "-n", "-o", "wide", file}, {"run", "-n", "-o", "json", file}, {"run", "-n", "-o", "yaml", file},
 		{"--log-level", "debug", "run", "-n", file}, {"--log-level", "debug", "--log-format", "json", "run", "-n", file},
-		{"curator", file}, {"curator", "--dry-run", file}, {"curator", "--dry-run", "--loglevel", "DEBUG", file}, {"curator", "--dry-run", "--logformat", "json", file}, {"curator", "--dry-run", "--logformat", "ecs", file},
-		{"curator_cli", "show_indices"}, {"curator_cli", "show_indices", "--verbose", "--header"}, {"curator_cli", "show_snapshots", "--repository", "plain"}, {"es_repo_mgr", "show"},
+		{"curator", file}, {"curator", "--dry-run", file}, {"curator", "--dry-run", "--loglevel", "DEBUG", file},
+		{"curator", "--dry-run", "--logformat", "json", file}, {"curator", "--dry-run", "--logformat", "ecs", file},
+		{"curator_cli", "show_indices"}, {"curator_cli", "show_indices", "--verbose", "--header"},
+		{"curator_cli", "show_snapshots", "--repository", "plain"}, {"es_repo_mgr", "show"},
 	} {
 		lines := func(odd string) (int, string, string) {
 			k := newConsole(t)
@@ -87,7 +107,11 @@ func TestEncodedOutputIsExact(t *testing.T) {
 
 // TestHostileNamesInLogFiles: a log file is read on terminals, too.
 func TestHostileNamesInLogFiles(t *testing.T) {
-	for _, args := range [][]string{{"--log-level", "debug", "run"}, {"--log-level", "debug", "--log-format", "json", "run"}, {"curator", "--loglevel", "DEBUG"}} {
+	for _, args := range [][]string{
+		{"--log-level", "debug", "run"},
+		{"--log-level", "debug", "--log-format", "json", "run"},
+		{"curator", "--loglevel", "DEBUG"},
+	} {
 		k := newConsole(t)
 		k.c.AddIndices("logs-2026.11.01" + hostile)
 		log := filepath.Join(t.TempDir(), "log")
@@ -96,7 +120,9 @@ func TestHostileNamesInLogFiles(t *testing.T) {
 		text, err := os.ReadFile(log)
 		require.NoError(t, err)
 		require.Contains(t, string(text), "logs-2026.11.01")
-		require.False(t, strings.ContainsFunc(string(text), func(r rune) bool { return unicode.IsControl(r) && r != '\n' || r == '\u202e' }), "%q", text)
+		require.False(t, strings.ContainsFunc(string(text), func(r rune) bool {
+			return unicode.IsControl(r) && r != '\n' || r == '\u202e'
+		}), "%q", text)
 		require.NotContains(t, string(text), "\nforged")
 	}
 }

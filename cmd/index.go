@@ -56,7 +56,8 @@ func newIndexList(app *App) *cobra.Command {
 	o := &indexListOptions{}
 	c := &cobra.Command{
 		Use: "list [INDEX...]", Aliases: []string{"ls"}, Short: "List indices",
-		Long: "List indices: all, or those selected by names, wildcard patterns and flags.\n--stats also shows documents and sizes; for that, every shard is queried.",
+		Long: "List indices: all, or those selected by names, wildcard patterns and flags.\n--stats also shows documents and sizes; " +
+			"for that, every shard is queried.",
 		Example: `  esnap index list 'ks-logstash-*' --older-than 7d
   esnap index list --prefix ks- --timestring %Y.%m.%d --older-than 7d -o name`,
 		Args: wantArgs(0, -1, "any number of names or patterns"),
@@ -102,7 +103,13 @@ func runIndexList(c *cobra.Command, app *App, o *indexListOptions, names []strin
 
 // newestCopies finds the newest complete copy of each listed index, in all repositories; where
 // nothing says when an index ended, the newest one without missing shards.
-func newestCopies(ctx context.Context, x *session, cl cluster.Cluster, live, listed map[string]*cluster.Index, rules coverage.Rules) (map[string]*copyJSON, error) {
+func newestCopies(
+	ctx context.Context,
+	x *session,
+	cl cluster.Cluster,
+	live, listed map[string]*cluster.Index,
+	rules coverage.Rules,
+) (map[string]*copyJSON, error) {
 	snapshots, err := snapshotsOf(ctx, x.log, cl, nil, true)
 	if err != nil {
 		return nil, err
@@ -154,7 +161,12 @@ func addStats(ctx context.Context, cl cluster.Cluster, list []*cluster.Index) er
 
 // indices lists all indices and those that are selected. All are also returned with an error
 // about a name that does not exist.
-func (a *App) indices(ctx context.Context, cl cluster.Cluster, chain filters.Chain, names []string) (all, selected []*cluster.Index, err error) {
+func (a *App) indices(
+	ctx context.Context,
+	cl cluster.Cluster,
+	chain filters.Chain,
+	names []string,
+) (all, selected []*cluster.Index, err error) {
 	if all, err = cl.Indices(ctx); err != nil {
 		return nil, nil, err
 	}
@@ -176,7 +188,8 @@ func noIndex(name string, all []*cluster.Index) error {
 	if question := near.DidYouMean(name, cluster.Names(all)); question != "" {
 		return cluster.WithHint(err, "%s", question)
 	}
-	return cluster.WithHint(err, "esnap index list lists all %d; esnap snapshot list --holding %s looks in the snapshots", len(all), terminal.Shell(name))
+	return cluster.WithHint(err, "esnap index list lists all %d; esnap snapshot list --holding %s looks in the snapshots",
+		len(all), terminal.Shell(name))
 }
 
 func indexToJSON(i *cluster.Index) indexJSON {
@@ -256,7 +269,8 @@ func newIndexShow(app *App) *cobra.Command {
 	o := &indexShowOptions{}
 	c := &cobra.Command{
 		Use: "show INDEX", Short: "Show one index and the snapshots that contain it",
-		Long:    "Show one index and the snapshots that contain a complete copy of the index. For an\nindex that does not exist, show the snapshots that contain it.",
+		Long: "Show one index and the snapshots that contain a complete copy of the index. For an\n" +
+			"index that does not exist, show the snapshots that contain it.",
 		Example: "  esnap index show ks-logstash-log-2026.11.03",
 		Args:    wantArgs(1, 1, "one index"),
 		RunE:    func(c *cobra.Command, args []string) error { return runIndexShow(c, app, o, args[0]) },
@@ -372,7 +386,11 @@ func (x *session) showCopies(ctx context.Context, cl cluster.Cluster, name strin
 	}
 	if len(rows) > 0 || o.Output != "text" {
 		columns := []column{{title: "snapshot"}, {title: "started", utc: true}, {title: "age", right: true}, {title: "copy"}}
-		if err := writeList(x.Out, o.Output, columns, rows, nil, map[string]any{"schema_version": report.SchemaVersion, "index": nil, "copies": value}); err != nil {
+		if err := writeList(x.Out, o.Output, columns, rows, nil, map[string]any{
+			"schema_version": report.SchemaVersion,
+			"index":          nil,
+			"copies":         value,
+		}); err != nil {
 			return err
 		}
 	}
@@ -403,7 +421,8 @@ func newIndexDelete(app *App) *cobra.Command {
 	o := &indexDeleteOptions{}
 	c := &cobra.Command{
 		Use: "delete [INDEX...]", Short: "Delete the named indices",
-		Long: "Delete the indices selected by names, wildcard patterns or flags, and verify that\nthey are deleted. Not deleted are: write indices, restored indices that are still\nprotected, and system indices that are not named exactly.",
+		Long: "Delete the indices selected by names, wildcard patterns or flags, and verify that\nthey are deleted. " +
+			"Not deleted are: write indices, restored indices that are still\nprotected, and system indices that are not named exactly.",
 		Example: `  esnap index delete restored-ks-logstash-log-2026.11.03
   esnap index delete --prefix ks- --timestring %Y.%m.%d --older-than 7d -y`,
 		Args: wantArgs(0, -1, "names or patterns of indices"),

@@ -14,7 +14,11 @@ func TestRetainAndLimitsAsFlags(t *testing.T) {
 	setup := func() *console {
 		k := newConsole(t)
 		for d := range 12 {
-			k.c.AddSnapshot("r", cluster.Snapshot{Name: "s-" + now.AddDate(0, 0, -d).Format("2006.01.02"), Start: now.AddDate(0, 0, -d), Indices: []string{"i"}})
+			k.c.AddSnapshot("r", cluster.Snapshot{
+				Name:    "s-" + now.AddDate(0, 0, -d).Format("2006.01.02"),
+				Start:   now.AddDate(0, 0, -d),
+				Indices: []string{"i"},
+			})
 		}
 		k.c.AddIndices("i")
 		return k

@@ -110,7 +110,8 @@ func (f *selectFlags) chain(list cluster.ListKind, names []string) (filters.Chai
 		}
 	}
 	if f.Count > 0 {
-		if err := add("count", &filters.Count{Count: f.Count, UseAge: true, Source: from, Reverse: true, Dated: source}, false, "use_age"); err != nil {
+		if err := add("count", &filters.Count{Count: f.Count, UseAge: true, Source: from, Reverse: true, Dated: source},
+			false, "use_age"); err != nil {
 			return nil, err
 		}
 	}
@@ -133,7 +134,9 @@ func literalPattern(s string) string {
 
 // selectItems applies a chain to a listing.
 func selectItems[T cluster.Item](ctx context.Context, app *App, cl cluster.Reader, chain filters.Chain, list []T) ([]T, error) {
-	sel, err := chain.Select(ctx, app.Now().UTC(), cluster.Items(list), func(context.Context, []cluster.Need, []cluster.Item) error { return nil })
+	sel, err := chain.Select(ctx, app.Now().UTC(), cluster.Items(list), func(context.Context, []cluster.Need, []cluster.Item) error {
+		return nil
+	})
 	return cluster.Of[T](sel.Selected), err
 }
 

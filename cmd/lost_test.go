@@ -34,8 +34,16 @@ func TestLostSnapshots(t *testing.T) {
 		"all is there": {code: 0},
 		"all are missing": {change: func(t *testing.T, k *console, taken []string) { t.Helper(); lose(t, k, taken...) }, code: 4,
 			want: "contains neither n-20261121030008, the newest snapshot after the last run of this job, nor any older one"},
-		"all are missing, a dry run": {change: func(t *testing.T, k *console, taken []string) { t.Helper(); lose(t, k, taken...) }, args: []string{"-n"}, code: 4},
-		"all are missing, forced":    {change: func(t *testing.T, k *console, taken []string) { t.Helper(); lose(t, k, taken...) }, args: []string{"--force"}, code: 0},
+		"all are missing, a dry run": {
+			change: func(t *testing.T, k *console, taken []string) { t.Helper(); lose(t, k, taken...) },
+			args:   []string{"-n"},
+			code:   4,
+		},
+		"all are missing, forced": {
+			change: func(t *testing.T, k *console, taken []string) { t.Helper(); lose(t, k, taken...) },
+			args:   []string{"--force"},
+			code:   0,
+		},
 		"others are there": {change: func(t *testing.T, k *console, taken []string) {
 			t.Helper()
 			lose(t, k, taken...)
@@ -49,8 +57,16 @@ func TestLostSnapshots(t *testing.T) {
 			lose(t, k, taken...)
 			require.NoError(t, k.c.UnregisterRepository(t.Context(), cluster.UnregisterRepository{Name: "r"}))
 		}, code: 0},
-		"another job": {change: func(t *testing.T, k *console, taken []string) { t.Helper(); lose(t, k, taken...) }, file: strings.Replace(nightlyWithHistory, "nightly", "other", 1), code: 0},
-		"no history":  {change: func(t *testing.T, k *console, taken []string) { t.Helper(); lose(t, k, taken...) }, file: strings.Replace(nightlyWithHistory, "history: true", "", 1), code: 0},
+		"another job": {
+			change: func(t *testing.T, k *console, taken []string) { t.Helper(); lose(t, k, taken...) },
+			file:   strings.Replace(nightlyWithHistory, "nightly", "other", 1),
+			code:   0,
+		},
+		"no history": {
+			change: func(t *testing.T, k *console, taken []string) { t.Helper(); lose(t, k, taken...) },
+			file:   strings.Replace(nightlyWithHistory, "history: true", "", 1),
+			code:   0,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			k := newConsole(t)

@@ -108,7 +108,10 @@ func remark(c *cobra.Command, cl cluster.Cluster, list []*cluster.Index, until s
 		}
 	}
 	for _, batch := range cl.IndexBatches(stored) {
-		if err := cl.PutIndexSettings(ctx, cluster.PutIndexSettings{Names: batch, Settings: map[string]any{cluster.SettingKeepUntil: nil}}); err != nil {
+		if err := cl.PutIndexSettings(ctx, cluster.PutIndexSettings{
+			Names:    batch,
+			Settings: map[string]any{cluster.SettingKeepUntil: nil},
+		}); err != nil {
 			return nil, err
 		}
 	}
@@ -159,5 +162,9 @@ func (x *session) reportMarks(output string, list []*cluster.Index, until string
 	if output == "text" {
 		return nil
 	}
-	return writeList(x.Out, output, nil, nil, nil, map[string]any{"schema_version": report.SchemaVersion, "dry_run": x.s.DryRun, "indices": value})
+	return writeList(x.Out, output, nil, nil, nil, map[string]any{
+		"schema_version": report.SchemaVersion,
+		"dry_run":        x.s.DryRun,
+		"indices":        value,
+	})
 }

@@ -43,7 +43,8 @@ func TestMark(t *testing.T) {
 	require.NotContains(t, out, cluster.KeepPrefix)
 
 	for line, want := range map[string]string{
-		"mark " + index: "either --keep-for or --remove", "mark " + index + " --keep-for 14": "--keep-for", "mark " + index + " --remove --keep-for 1d": "either",
+		"mark " + index:                    "either --keep-for or --remove",
+		"mark " + index + " --keep-for 14": "--keep-for", "mark " + index + " --remove --keep-for 1d": "either",
 	} {
 		code, _, errs := k.run(strings.Fields(line)...)
 		require.Equal(t, 2, code, line)
@@ -74,14 +75,15 @@ func TestRestoreOfADay(t *testing.T) {
 		"--from 2026-11-11T09:00 --to 2026-11-11T10:00 --family ks-events":        "ks-events-2026.11.11",
 		"--from 2026-11-12T00:00 --to 2026-11-12T01:00 --family ks-events":        "ks-events-2026.11.12",
 		"ks-events-2026.11.1* --day 2026-11-13":                                   "ks-events-2026.11.13",
-		"--day 2026-12-12 --family ks-events":                                     "! no snapshot contains an index of the family ks-events between 2026-12-12 00:00 and 2026-12-13 00:00 UTC",
-		"--day 2026-11-12 --from 2026-11-12":                                      "? exclude each other",
-		"--from 2026-11-12":                                                       "? need each other",
-		"x --family y":                                                            "? need --day",
-		"--day yesterday":                                                         "? for --day: expected a day",
-		"--day 2026-11-12 --timezone Mars":                                        "? expected a time zone such as Europe/Berlin",
-		"--from 2026-11-12 --to 2026-11-10":                                       "? is not before",
-		"":                                                                        "? --day 2026-11-12",
+		"--day 2026-12-12 --family ks-events": "! no snapshot contains an index of the " +
+			"family ks-events between 2026-12-12 00:00 and 2026-12-13 00:00 UTC",
+		"--day 2026-11-12 --from 2026-11-12": "? exclude each other",
+		"--from 2026-11-12":                  "? need each other",
+		"x --family y":                       "? need --day",
+		"--day yesterday":                    "? for --day: expected a day",
+		"--day 2026-11-12 --timezone Mars":   "? expected a time zone such as Europe/Berlin",
+		"--from 2026-11-12 --to 2026-11-10":  "? is not before",
+		"":                                   "? --day 2026-11-12",
 	} {
 		k := newConsole(t)
 		daysHeld(k)

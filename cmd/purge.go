@@ -156,7 +156,10 @@ func (x *session) confirmNames(ctx context.Context, given string, names []string
 		given = answer
 	}
 	if given == "" {
-		return &usageError{text: "confirmation required, but stdin is not a terminal; nothing was sent", hint: "pass --confirm " + terminal.Shell(want)}
+		return &usageError{
+			text: "confirmation required, but stdin is not a terminal; nothing was sent",
+			hint: "pass --confirm " + terminal.Shell(want),
+		}
 	}
 	if given != want {
 		return usagef("%q is not %s; nothing was sent", given, want)
@@ -180,7 +183,14 @@ func planPurge(ctx context.Context, x *session, cl cluster.Cluster, names []stri
 	if err != nil {
 		return nil, nil, err
 	}
-	p := &purge{Names: names, Indices: []string{}, Snapshots: map[string][]string{}, Lost: []string{}, Cluster: server.UUID, Time: x.Now().UTC().Format(time.RFC3339)}
+	p := &purge{
+		Names:     names,
+		Indices:   []string{},
+		Snapshots: map[string][]string{},
+		Lost:      []string{},
+		Cluster:   server.UUID,
+		Time:      x.Now().UTC().Format(time.RFC3339),
+	}
 	indices, err := cl.Indices(ctx)
 	if err == nil {
 		err = cl.Sight().Indices
@@ -218,7 +228,8 @@ func planPurge(ctx context.Context, x *session, cl cluster.Cluster, names []stri
 				continue
 			}
 			if r.ReadOnly() {
-				return nil, nil, cluster.WithHint(cluster.Refuse("snapshot %s/%s contains a copy, but the repository is read-only in this cluster", r.Name, s.Name),
+				return nil, nil, cluster.WithHint(cluster.Refuse("snapshot %s/%s contains a copy, but the repository is read-only in this cluster",
+					r.Name, s.Name),
 					"purge in the cluster that writes to it")
 			}
 			doomed = append(doomed, s)
@@ -304,7 +315,8 @@ func (p *purge) write(x *session) {
 		}
 	}
 	if len(p.Similar) > 0 {
-		terminal.Fprintf(x.Out, "not deleted, although the names are similar: %s; if one is a copy, name it as well\n", strings.Join(p.Similar, ", "))
+		terminal.Fprintf(x.Out, "not deleted, although the names are similar: %s; if one is a copy, name it as well\n",
+			strings.Join(p.Similar, ", "))
 	}
 	if len(p.Lost) > 0 {
 		terminal.Fprintf(x.Out, "%s also lost, because no other snapshot contains a copy:\n", cluster.CountAre(len(p.Lost), "index"))

@@ -50,7 +50,12 @@ func TestPurge(t *testing.T) {
 	require.Contains(t, out, "1 index is also lost, because no other snapshot contains a copy:\n  only-there")
 	require.Equal(t, 9, holding(k))
 
-	for _, args := range [][]string{{"purge", logsOf(9)}, {"purge", logsOf(9), "--confirm", "other"}, {"purge", "logs-*", "--confirm", "logs-*"}, {"purge", logsOf(9), "--confirm", logsOf(9), "--record", "/nowhere/x"}} {
+	for _, args := range [][]string{
+		{"purge", logsOf(9)},
+		{"purge", logsOf(9), "--confirm", "other"},
+		{"purge", "logs-*", "--confirm", "logs-*"},
+		{"purge", logsOf(9), "--confirm", logsOf(9), "--record", "/nowhere/x"},
+	} {
 		code, _, _ = k.run(args...)
 		require.Equal(t, 2, code, args)
 		require.Equal(t, 9, holding(k))

@@ -23,7 +23,8 @@ import (
 
 func newRepository(app *App) *cobra.Command {
 	c := groupCommand("repository", "List, register, verify and unregister snapshot repositories",
-		newRepositoryList(app), newRepositoryShow(app), newRepositoryRegister(app), newRepositoryVerify(app), newRepositoryCleanup(app), newRepositoryUnregister(app))
+		newRepositoryList(app), newRepositoryShow(app), newRepositoryRegister(app), newRepositoryVerify(app),
+		newRepositoryCleanup(app), newRepositoryUnregister(app))
 	c.Aliases = []string{"repo", "repos", "repositories"}
 	return c
 }
@@ -279,7 +280,9 @@ func newRepositoryCleanup(app *App) *cobra.Command {
 	o := &repositoryCleanupOptions{}
 	c := &cobra.Command{
 		Use: "cleanup REPOSITORY", Short: "Delete files that no snapshot uses",
-		Long:    "Have the server delete files of the repository that no snapshot uses, such as those\nthat a killed deletion left. Elasticsearch 7.4 and later, OpenSearch. Refused while a\nsnapshot or deletion runs, and if another cluster's snapshots are in the repository.",
+		Long: "Have the server delete files of the repository that no snapshot uses, such as those\nthat a killed deletion left. " +
+			"Elasticsearch 7.4 and later, OpenSearch. Refused while a\n" +
+			"snapshot or deletion runs, and if another cluster's snapshots are in the repository.",
 		Example: "  esnap repository cleanup ks-log-snapshots",
 		Args:    wantArgs(1, 1, "one repository"),
 		RunE:    func(c *cobra.Command, args []string) error { return runRepositoryCleanup(c, app, o, args[0]) },
@@ -347,7 +350,8 @@ func cleanable(ctx context.Context, cl cluster.Cluster, name string) error {
 	}
 	for _, s := range list {
 		if s.Foreign(server) {
-			return cluster.Refuse("repository %s contains snapshots of another cluster, such as %s: its files would be deleted while it writes them", name, s.Name)
+			return cluster.Refuse("repository %s contains snapshots of another cluster, such as %s: its files would be deleted while it writes them",
+				name, s.Name)
 		}
 	}
 	return nil
@@ -360,7 +364,8 @@ func newRepositoryUnregister(app *App) *cobra.Command {
 	o := &repositoryUnregisterOptions{}
 	c := &cobra.Command{
 		Use: "unregister REPOSITORY", Short: "Unregister a repository; its snapshots are kept",
-		Long:    "Unregister a repository from the cluster. Its snapshots are not deleted: they can\nbe used again after the same place is registered again.",
+		Long: "Unregister a repository from the cluster. Its snapshots are not deleted: they can\n" +
+			"be used again after the same place is registered again.",
 		Example: "  esnap repository unregister ks-log-snapshots --yes",
 		Args:    wantArgs(1, 1, "one repository"),
 		RunE:    func(c *cobra.Command, args []string) error { return runRepositoryUnregister(c, app, o, args[0]) },

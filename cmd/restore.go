@@ -289,11 +289,18 @@ func runRestore(c *cobra.Command, app *App, o *restoreOptions, names []string) e
 	case o.Output == "table":
 		x.sayRestore(planned, result, r, o.WholeCluster)
 	case s.DryRun && planned != nil:
-		if err := writeList(app.Out, o.Output, nil, nil, nil, map[string]any{"schema_version": report.SchemaVersion, "plan": planned}); err != nil {
+		if err := writeList(app.Out, o.Output, nil, nil, nil, map[string]any{
+			"schema_version": report.SchemaVersion,
+			"plan":           planned,
+		}); err != nil {
 			return err
 		}
 	default:
-		if err := writeList(app.Out, o.Output, nil, nil, nil, map[string]any{"schema_version": report.SchemaVersion, "plan": planned, "report": r}); err != nil {
+		if err := writeList(app.Out, o.Output, nil, nil, nil, map[string]any{
+			"schema_version": report.SchemaVersion,
+			"plan":           planned,
+			"report":         r,
+		}); err != nil {
 			return err
 		}
 	}
@@ -356,7 +363,8 @@ func (x *session) sayRestore(p *restore.Plan, result run.Result, r *report.Repor
 	}
 	names := terminal.Shell(undo...)
 	if slices.ContainsFunc(undo, func(n string) bool { return restore.InFamily(n, kubeSphereLogs) }) && len(x.s.URLs) > 0 {
-		terminal.Fprintf(x.Out, "\nTo read the logs of one namespace: curl -s '%s/%s/_search?q=kubernetes.namespace_name:NAMESPACE&size=20&pretty'\n", strings.TrimSuffix(x.s.URLs[0], "/"), strings.Join(undo, ","))
+		terminal.Fprintf(x.Out, "\nTo read the logs of one namespace: curl -s "+
+			"'%s/%s/_search?q=kubernetes.namespace_name:NAMESPACE&size=20&pretty'\n", strings.TrimSuffix(x.s.URLs[0], "/"), strings.Join(undo, ","))
 	}
 	terminal.Fprintf(x.Out, "\nTo undo: esnap mark --remove %s && esnap index delete %s\n", names, names)
 }

@@ -80,7 +80,10 @@ func wantArgs(least, most int, what string) cobra.PositionalArgs {
 			return &usageError{text: fmt.Sprintf("%s takes %s; %d given", c.CommandPath(), what, len(args)), hint: c.CommandPath() + " --help"}
 		}
 		if slices.Contains(args, "") {
-			return &usageError{text: "an argument of " + c.CommandPath() + " is empty; nothing was sent", hint: "is a variable of the shell not set?"}
+			return &usageError{
+				text: "an argument of " + c.CommandPath() + " is empty; nothing was sent",
+				hint: "is a variable of the shell not set?",
+			}
 		}
 		return nil
 	}

@@ -94,7 +94,11 @@ func Schema() *JSONSchema {
 	maps.Copy(root.Properties, map[string]*JSONSchema{
 		"repositories": {Type: "object", Description: "repositories that a run registers and verifies", AdditionalProperties: repo},
 		"defaults":     defaults,
-		"actions":      {Type: "object", Description: "actions, run in the order of their ids", AdditionalProperties: &JSONSchema{OneOf: anyAction}},
+		"actions": {
+			Type:                 "object",
+			Description:          "actions, run in the order of their ids",
+			AdditionalProperties: &JSONSchema{OneOf: anyAction},
+		},
 	})
 	addNotice(root)
 	return root

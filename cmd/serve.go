@@ -65,7 +65,10 @@ func scheduleOf(s *settings.Settings, own schedule.Spec, job string) (*schedule.
 	spec := own
 	spec.Text = cmp.Or(s.Schedule, own.Text)
 	if spec.Text == "" {
-		return nil, &usageError{text: "it has no schedule", hint: "set the key schedule in the file, such as schedule: '0 1 * * *', or --schedule"}
+		return nil, &usageError{
+			text: "it has no schedule",
+			hint: "set the key schedule in the file, such as schedule: '0 1 * * *', or --schedule",
+		}
 	}
 	if s.Timezone != "" {
 		zone, err := schedule.LoadZone(s.Timezone)
@@ -98,7 +101,10 @@ type server struct {
 
 func serveFiles(c *cobra.Command, app *App, o *serveOptions, args []string) error {
 	if len(args) == 0 {
-		return &usageError{text: c.CommandPath() + " takes action files, folders with action files, or -- and a command", hint: c.CommandPath() + " --help"}
+		return &usageError{
+			text: c.CommandPath() + " takes action files, folders with action files, or -- and a command",
+			hint: c.CommandPath() + " --help",
+		}
 	}
 	for _, arg := range args {
 		if arg == "-" {
@@ -130,13 +136,26 @@ func newServer(app *App, c *cobra.Command, o *serveOptions, x *session, args []s
 	v := &server{app: app, cmd: c, o: o, x: x, stdout: &shared{w: app.Out}, stderr: &shared{w: app.Err}}
 	v.s = serve.New(app.clock(), x.log)
 	v.files = &files{v: v, args: args, folders: map[string]bool{}, known: map[string]*served{}}
-	v.health = &health{v: v, asked: make(chan struct{}, 1), last: map[string]*tell.Summary{}, well: map[string]time.Time{}, searched: map[string]bool{}, seen: map[string]seenAt{}}
+	v.health = &health{
+		v:        v,
+		asked:    make(chan struct{}, 1),
+		last:     map[string]*tell.Summary{},
+		well:     map[string]time.Time{},
+		searched: map[string]bool{},
+		seen:     map[string]seenAt{},
+	}
 	return v
 }
 
 // serving runs a scheduler with its HTTP interface and further parts, until the context
 // ends.
-func serving(ctx context.Context, x *session, s *serve.Scheduler, start func(context.Context) []func(context.Context) error, o serve.Options) error {
+func serving(
+	ctx context.Context,
+	x *session,
+	s *serve.Scheduler,
+	start func(context.Context) []func(context.Context) error,
+	o serve.Options,
+) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	l := x.s.Listen
@@ -166,7 +185,8 @@ func serving(ctx context.Context, x *session, s *serve.Scheduler, start func(con
 		}()
 	}
 	for _, st := range s.Status() {
-		x.log.Info("job scheduled", "job", st.Name, "schedule", st.Schedule, "timezone", st.Zone.String(), "next", st.Next.UTC().Format(time.RFC3339))
+		x.log.Info("job scheduled", "job", st.Name, "schedule", st.Schedule, "timezone", st.Zone.String(),
+			"next", st.Next.UTC().Format(time.RFC3339))
 	}
 	<-ctx.Done()
 	x.log.Info("ending", "why", context.Cause(ctx).Error())

@@ -77,7 +77,8 @@ func TestServeBehindALock(t *testing.T) {
 		p := serveIn(t, c, file)
 		time.Sleep(4 * time.Hour)
 		require.Zero(t, p.term())
-		require.Contains(t, p.errs.String(), "a run of the job minutes was missed: run ? on host ? (pid 0) held its lock until it was too late for 2000-01-01T01:00:00Z")
+		require.Contains(t, p.errs.String(),
+			"a run of the job minutes was missed: run ? on host ? (pid 0) held its lock until it was too late for 2000-01-01T01:00:00Z")
 	})
 }
 
@@ -213,7 +214,8 @@ func TestServeStaysCritical(t *testing.T) {
 		require.False(t, v.health.now().Ready)
 		require.Equal(t, check.Critical, v.health.now().Checks["minutes"].Level)
 		gone.away.Store(false)
-		require.NoError(t, history.Write(t.Context(), c, history.Record{ID: "x", Run: "x", Command: "run", Job: "minutes", Started: time.Now(), ExitCode: 1},
+		require.NoError(t, history.Write(t.Context(), c,
+			history.Record{ID: "x", Run: "x", Command: "run", Job: "minutes", Started: time.Now(), ExitCode: 1},
 			func(s string) string { return s }))
 		time.Sleep(10 * time.Minute)
 		require.Equal(t, 1, v.health.now().Past["minutes"].Code)
@@ -239,7 +241,8 @@ func TestServeCatchesUpBesideABusyJob(t *testing.T) {
 		for i := range 300 {
 			at := time.Now()
 			id := fmt.Sprintf("%08d", i)
-			require.NoError(t, history.Write(t.Context(), c, history.Record{ID: history.ID(at, id), Run: id, Command: "run", Job: "busy", Started: at},
+			require.NoError(t, history.Write(t.Context(), c,
+				history.Record{ID: history.ID(at, id), Run: id, Command: "run", Job: "busy", Started: at},
 				func(s string) string { return s }))
 			time.Sleep(15 * time.Second)
 		}
@@ -278,7 +281,8 @@ func TestServeForgetsGoneJobs(t *testing.T) {
 	require.Contains(t, text(), `esnap_last_run_status{policy="other"}`)
 	v.health.note("minutes", &tell.Summary{Policy: "minutes", State: tell.OK, Began: time.Unix(1000, 0)})
 	v.health.note("minutes", &tell.Summary{Policy: "minutes", State: tell.Error, Began: time.Unix(2000, 0)})
-	require.Equal(t, 1, strings.Count(text(), `esnap_last_success_timestamp_seconds{policy="minutes"} 1000`), "a failure does not take it away")
+	require.Equal(t, 1, strings.Count(text(), `esnap_last_success_timestamp_seconds{policy="minutes"} 1000`),
+		"a failure does not take it away")
 	require.NoError(t, os.Remove(b))
 	v.files.look(ctx)
 	require.Eventually(t, func() bool { return !strings.Contains(text(), `policy="other"`) }, 10*time.Second, time.Millisecond)
@@ -308,10 +312,20 @@ func TestServeEndsByItself(t *testing.T) {
 func TestServeCommandWithDeadline(t *testing.T) {
 	var p process
 	ctx, stop := context.WithCancelCause(t.Context())
-	app := &App{In: strings.NewReader(""), Out: &p.out, Err: &p.errs, Now: time.Now, Watch: clock.RealTime(), Env: only("", ""), Environ: os.Environ}
+	app := &App{
+		In:      strings.NewReader(""),
+		Out:     &p.out,
+		Err:     &p.errs,
+		Now:     time.Now,
+		Watch:   clock.RealTime(),
+		Env:     only("", ""),
+		Environ: os.Environ,
+	}
 	done := make(chan int)
 	go func() {
-		done <- Main(ctx, app, []string{"serve", "--schedule", "* * * * * *", "--deadline", "100ms", "--", "sh", "-c", `trap "exit 0" TERM; sleep 600 & wait`})
+		done <- Main(ctx, app, []string{
+			"serve", "--schedule", "* * * * * *", "--deadline", "100ms", "--", "sh", "-c", `trap "exit 0" TERM; sleep 600 & wait`,
+		})
 	}()
 	require.Eventually(t, func() bool { return strings.Contains(p.errs.String(), "exit_code=143") }, 20*time.Second, 10*time.Millisecond)
 	require.Contains(t, p.errs.String(), "deadline of 100ms exceeded")
@@ -396,7 +410,9 @@ func TestServeByHandBesideAnother(t *testing.T) {
 	defer func() { cancel(); v.s.Wait() }()
 	v.s.Set(ctx, tasks)
 	require.NoError(t, v.s.Trigger("minutes", "by hand"))
-	require.Eventually(t, func() bool { return strings.Contains(out.String(), "another run of the job minutes holds its lock") }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool {
+		return strings.Contains(out.String(), "another run of the job minutes holds its lock")
+	}, 10*time.Second, time.Millisecond)
 	require.Eventually(t, func() bool { return v.s.Status()[0].Since.IsZero() }, 10*time.Second, time.Millisecond)
 	require.Nil(t, v.s.Status()[0].Last)
 }
@@ -546,7 +562,8 @@ func TestServeKnowsBesideABusyJob(t *testing.T) {
 	put := func(job string, code int) {
 		at = at.Add(10 * time.Second)
 		id := fmt.Sprintf("%08d", at.Unix())
-		require.NoError(t, history.Write(t.Context(), c, history.Record{ID: history.ID(at, id), Run: id, Command: "run", Job: job, Started: at, ExitCode: code},
+		require.NoError(t, history.Write(t.Context(), c,
+			history.Record{ID: history.ID(at, id), Run: id, Command: "run", Job: job, Started: at, ExitCode: code},
 			func(s string) string { return s }))
 	}
 	v := startServer(t, c, file)

@@ -145,7 +145,8 @@ func (f *files) read(names []string, log *slog.Logger) (errs []error) {
 		case c.err != nil:
 			errs = append(errs, c.err)
 			if first := s.problem == "" || !bytes.Equal(c.file.data, s.seen); first {
-				log.Error("the file is not used", "file", name, "error", c.err.Error(), "instead", map[bool]string{true: "nothing", false: "its last valid content"}[s.times == nil])
+				log.Error("the file is not used", "file", name, "error", c.err.Error(),
+					"instead", map[bool]string{true: "nothing", false: "its last valid content"}[s.times == nil])
 			}
 			s.seen, s.problem = c.file.data, x.s.Redact(c.err.Error())
 			continue
@@ -225,7 +226,10 @@ func accept(x *session, fresh actionFile) (*schedule.Schedule, error) {
 	case err != nil:
 		return nil, err
 	case job.RefusesHooks(fresh.plan, x.s):
-		return nil, &usageError{text: fmt.Sprintf("the file %s has hooks, which run programs", fresh.name), hint: "if you trust the file, set --allow-hooks"}
+		return nil, &usageError{
+			text: fmt.Sprintf("the file %s has hooks, which run programs", fresh.name),
+			hint: "if you trust the file, set --allow-hooks",
+		}
 	}
 	return times, nil
 }

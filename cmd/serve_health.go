@@ -159,7 +159,8 @@ func (h *health) look(ctx context.Context) (serve.Health, []history.Record, erro
 				}
 				result.Count[[2]string{w.About, w.Level.String()}]++
 				if len(result.Findings) < maxFindings {
-					result.Findings = append(result.Findings, x.s.Redact(strings.TrimSpace(fmt.Sprintf("%s: %s %s: %s", w.Level, w.About, w.Name, w.Text))))
+					result.Findings = append(result.Findings,
+						x.s.Redact(strings.TrimSpace(fmt.Sprintf("%s: %s %s: %s", w.Level, w.About, w.Name, w.Text))))
 				}
 			}
 		}
@@ -244,8 +245,14 @@ func newest(past []history.Record) map[string]serve.Last {
 		if _, known := last[r.Job]; known || r.Job == "" {
 			continue
 		}
-		last[r.Job] = serve.Last{Code: r.ExitCode, Run: r.Run, Started: r.Started, Stopped: r.Started.Add(time.Duration(r.Duration) * time.Millisecond),
-			Stdout: fmt.Sprintf("run %s on host %s, from the history of the cluster\n", r.Run, r.Host), Stderr: r.Error}
+		last[r.Job] = serve.Last{
+			Code:    r.ExitCode,
+			Run:     r.Run,
+			Started: r.Started,
+			Stopped: r.Started.Add(time.Duration(r.Duration) * time.Millisecond),
+			Stdout:  fmt.Sprintf("run %s on host %s, from the history of the cluster\n", r.Run, r.Host),
+			Stderr:  r.Error,
+		}
 	}
 	return last
 }

@@ -344,7 +344,10 @@ func TestServeCommand(t *testing.T) {
 	}
 	done := make(chan int)
 	go func() {
-		done <- Main(ctx, app, []string{"serve", "--schedule", "* * * * * *", "--", "sh", "-c", `echo "$KEPT $ESNAP_API_KEY$ESNAP_OTHER $ESNAP_LOG_LEVEL $1."; exit 3`, "x", "a b"})
+		done <- Main(ctx, app, []string{
+			"serve", "--schedule", "* * * * * *", "--", "sh",
+			"-c", `echo "$KEPT $ESNAP_API_KEY$ESNAP_OTHER $ESNAP_LOG_LEVEL $1."; exit 3`, "x", "a b",
+		})
 	}()
 	require.Eventually(t, func() bool { return strings.Contains(p.errs.String(), "exit_code=3") }, 20*time.Second, 10*time.Millisecond)
 	stop(&job.Signal{Number: syscall.SIGTERM})
@@ -363,15 +366,28 @@ func TestServeCommandTells(t *testing.T) {
 	defer hook.Close()
 	dir := t.TempDir()
 	config, marker := filepath.Join(dir, "client.yml"), filepath.Join(dir, "ran")
-	save(t, config, "cluster: {url: 'http://es:9200'}\nmetrics: {textfile: "+dir+"}\nnotify:\n  webhooks: [{url: '"+hook.URL+"', level: error, body: '{\"t\": \"${title}\", \"x\": \"${text}\"}'}]\n")
+	save(t, config, "cluster: {url: 'http://es:9200'}\nmetrics: {textfile: "+dir+"}\nnotify:\n  webhooks: [{url: '"+
+		hook.URL+"', level: error, body: '{\"t\": \"${title}\", \"x\": \"${text}\"}'}]\n")
 	var p process
 	ctx, stop := context.WithCancelCause(t.Context())
-	app := &App{In: strings.NewReader(""), Out: &p.out, Err: &p.errs, Now: time.Now, Watch: clock.RealTime(), Env: only("", ""), Environ: os.Environ}
+	app := &App{
+		In:      strings.NewReader(""),
+		Out:     &p.out,
+		Err:     &p.errs,
+		Now:     time.Now,
+		Watch:   clock.RealTime(),
+		Env:     only("", ""),
+		Environ: os.Environ,
+	}
 	done := make(chan int)
 	go func() {
-		done <- Main(ctx, app, []string{"--config", config, "serve", "--schedule", "* * * * * *", "--", "sh", "-c", `test -e "$1" && exit 3; touch "$1"`, "x", marker})
+		done <- Main(ctx, app, []string{
+			"--config", config, "serve", "--schedule", "* * * * * *", "--", "sh", "-c", `test -e "$1" && exit 3; touch "$1"`,
+			"x", marker,
+		})
 	}()
-	require.Eventually(t, func() bool { return strings.Contains(got.String(), "exit code 3") }, 6*time.Second, 10*time.Millisecond, "%s", &p.errs)
+	require.Eventually(t, func() bool { return strings.Contains(got.String(), "exit code 3") }, 6*time.Second,
+		10*time.Millisecond, "%s", &p.errs)
 	stop(&job.Signal{Number: syscall.SIGTERM})
 	require.Contains(t, []int{0, 143}, <-done, "the signal may meet the next run")
 	require.Contains(t, got.String(), "esnap: sh failed on ")
@@ -391,7 +407,8 @@ func TestServeOverHTTP(t *testing.T) {
 	save(t, token, "geheim-token\n")
 	c := memory.New()
 	c.AddIndices("logs-1")
-	p := serveIn(t, c, file, "--listen", "127.0.0.1:0", "--listen-username", "ops", "--listen-password-file", password, "--listen-token-file", token)
+	p := serveIn(t, c, file, "--listen", "127.0.0.1:0", "--listen-username", "ops", "--listen-password-file", password,
+		"--listen-token-file", token)
 	var url string
 	require.Eventually(t, func() bool {
 		_, rest, found := strings.Cut(p.errs.String(), "msg=listening address=")
@@ -419,7 +436,8 @@ func TestServeOverHTTP(t *testing.T) {
 	}
 	code, _ := ask(http.MethodGet, "/healthz", nobody)
 	require.Equal(t, http.StatusOK, code)
-	require.Eventually(t, func() bool { code, _ := ask(http.MethodGet, "/readyz", nobody); return code == http.StatusOK }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { code, _ := ask(http.MethodGet, "/readyz", nobody); return code == http.StatusOK },
+		10*time.Second, time.Millisecond)
 	code, body := ask(http.MethodGet, "/", ops)
 	require.Equal(t, http.StatusServiceUnavailable, code, "%s: it has not run, and there is no snapshot", body)
 	code, _ = ask(http.MethodPost, "/jobs/minutes/run", ops)
@@ -428,13 +446,20 @@ func TestServeOverHTTP(t *testing.T) {
 	require.Equal(t, http.StatusNotFound, code)
 	code, _ = ask(http.MethodPost, "/jobs/minutes/run", bearer)
 	require.Equal(t, http.StatusAccepted, code)
-	require.Eventually(t, func() bool { code, body = ask(http.MethodGet, "/jobs/minutes", ops); return code == http.StatusOK }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool {
+		code, body = ask(http.MethodGet, "/jobs/minutes", ops)
+		return code == http.StatusOK
+	}, 10*time.Second, time.Millisecond)
 	require.Contains(t, body, "created snapshot m-")
 	require.Contains(t, body, `"last_run_from": "here"`)
 	_, body = ask(http.MethodGet, "/metrics", ops)
-	for _, want := range []string{"# TYPE esnap_last_success_timestamp_seconds gauge\nesnap_last_success_timestamp_seconds{policy=\"minutes\"} ",
-		`esnap_check_status{policy="minutes"} 0`, `esnap_running{policy="minutes"} 0`, `esnap_last_run_exit_code{policy="minutes"} 0`,
-		`esnap_action_items{policy="minutes",action="snapshot",repository="r",result="ok"} 1`} {
+	for _, want := range []string{
+		"# TYPE esnap_last_success_timestamp_seconds gauge\nesnap_last_success_timestamp_seconds{policy=\"minutes\"} ",
+		`esnap_check_status{policy="minutes"} 0`,
+		`esnap_running{policy="minutes"} 0`,
+		`esnap_last_run_exit_code{policy="minutes"} 0`,
+		`esnap_action_items{policy="minutes",action="snapshot",repository="r",result="ok"} 1`,
+	} {
 		require.Contains(t, body, want)
 	}
 	require.Len(t, namesIn(t, c), 1)
@@ -451,8 +476,9 @@ func TestServeTellsOfOthers(t *testing.T) {
 	c := memory.New()
 	for i, code := range []int{0, 1} {
 		began := time.Now().Add(time.Duration(i-3) * time.Hour)
-		require.NoError(t, history.Write(t.Context(), c, history.Record{ID: history.ID(began, "run"), Run: "run", Command: "run", Job: "minutes", Started: began,
-			Duration: 1500, ExitCode: code, Host: "elsewhere"}, func(s string) string { return s }))
+		require.NoError(t, history.Write(t.Context(), c,
+			history.Record{ID: history.ID(began, "run"), Run: "run", Command: "run", Job: "minutes", Started: began,
+				Duration: 1500, ExitCode: code, Host: "elsewhere"}, func(s string) string { return s }))
 	}
 	file := filepath.Join(t.TempDir(), "minutes.yml")
 	save(t, file, strings.Replace(everyMinute, "'* * * * *'", "'@yearly'", 1))

@@ -155,7 +155,8 @@ func (x *session) dial(readsFiles bool) (cluster.Cluster, error) {
 	}
 	o := connect.Options(x.s, Version(), x.purpose())
 	o.Trace = func(e es.Exchange) {
-		x.log.Debug("request", "method", e.Method, "uri", e.URI, "status", e.Status, "bytes", e.Bytes, "took", e.Took.Round(time.Microsecond).String())
+		x.log.Debug("request", "method", e.Method, "uri", e.URI, "status", e.Status, "bytes", e.Bytes,
+			"took", e.Took.Round(time.Microsecond).String())
 	}
 	o.Wait = func(err error, elapsed time.Duration) {
 		x.log.Warn("waiting for the cluster", "elapsed", elapsed.Round(time.Second).String(), "error", err.Error())

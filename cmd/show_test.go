@@ -80,8 +80,13 @@ func TestIndexShowOfAnIndexThatDoesNotExist(t *testing.T) {
 	day := time.Date(2026, 11, 4, 1, 0, 0, 0, time.UTC)
 	k.c.AddIndices("app-2026.11.20")
 	k.c.AddSnapshot("r", cluster.Snapshot{Name: "s-1", Start: day, Indices: []string{"logs-2026.11.03"}})
-	k.c.AddSnapshot("r", cluster.Snapshot{Name: "s-2", Start: day.AddDate(0, 0, 1), State: cluster.Partial, Indices: []string{"logs-2026.11.03", "half"},
-		Failures: []cluster.ShardFailure{{Index: "logs-2026.11.03", Reason: "disk full"}, {Index: "half", Reason: "disk full"}}})
+	k.c.AddSnapshot("r", cluster.Snapshot{
+		Name:     "s-2",
+		Start:    day.AddDate(0, 0, 1),
+		State:    cluster.Partial,
+		Indices:  []string{"logs-2026.11.03", "half"},
+		Failures: []cluster.ShardFailure{{Index: "logs-2026.11.03", Reason: "disk full"}, {Index: "half", Reason: "disk full"}},
+	})
 	for name, c := range map[string][2]string{
 		"logs-2026.11.03": {
 			"SNAPSHOT  STARTED (UTC)        AGE  COPY\nr/s-1     2026-11-04 01:00:00  17d  until 2026-11-04 01:00:00\n" +

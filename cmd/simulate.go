@@ -283,7 +283,8 @@ func (o *simulateOptions) write(w io.Writer, so simulate.Options, r *simulate.Re
 			value["one_more_missed_night_loses"] = r.Loss
 		}
 		if r.Survives >= 0 {
-			value["survives_failed_nights"], value["survives_at_least"], value["survives_tried_after_nights"] = r.Survives, r.Survives == simulate.MostNights, r.Tried
+			value["survives_failed_nights"], value["survives_at_least"], value["survives_tried_after_nights"] = r.Survives,
+				r.Survives == simulate.MostNights, r.Tried
 		}
 		return report.WriteJSON(w, value)
 	case "csv":
@@ -297,7 +298,8 @@ func (o *simulateOptions) write(w io.Writer, so simulate.Options, r *simulate.Re
 	}
 	columns := []column{
 		{title: "night", right: true}, {title: "date"}, {title: "indices", right: true}, {title: "snapshots", right: true},
-		{title: "deleted indices", right: true}, {title: "snapshots", right: true}, {title: "kept by guards", right: true}, {title: "what happened"},
+		{title: "deleted indices", right: true}, {title: "snapshots", right: true},
+		{title: "kept by guards", right: true}, {title: "what happened"},
 	}
 	var rows [][]string
 	failed := 0
@@ -320,7 +322,8 @@ func (o *simulateOptions) write(w io.Writer, so simulate.Options, r *simulate.Re
 			continue
 		}
 		rows = append(rows, []string{
-			strconv.Itoa(n.Number), n.Date, strconv.Itoa(n.Indices), strconv.Itoa(n.Snapshots), strconv.Itoa(n.DeletedIndices), strconv.Itoa(n.DeletedSnapshots),
+			strconv.Itoa(n.Number), n.Date, strconv.Itoa(n.Indices), strconv.Itoa(n.Snapshots),
+			strconv.Itoa(n.DeletedIndices), strconv.Itoa(n.DeletedSnapshots),
 			strconv.Itoa(n.Kept), strings.Join(happened, "; "),
 		})
 	}
@@ -366,7 +369,8 @@ func (o *simulateOptions) write(w io.Writer, so simulate.Options, r *simulate.Re
 		for _, n := range r.Tried {
 			after = append(after, strconv.Itoa(n))
 		}
-		terminal.Fprintf(w, "nights in a row whose snapshots may fail without a loss: %d%s, tried after night %s\n", r.Survives, most, strings.Join(after, ", "))
+		terminal.Fprintf(w, "nights in a row whose snapshots may fail without a loss: %d%s, tried after night %s\n",
+			r.Survives, most, strings.Join(after, ", "))
 	}
 	terminal.Fprintf(w, "assumed: %s\n", strings.Join(assumed(so), "; "))
 	return nil

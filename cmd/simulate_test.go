@@ -24,7 +24,8 @@ func TestSimulateCommand(t *testing.T) {
 	require.Contains(t, out, "nights in a row whose snapshots may fail without a loss: 31 or more")
 	require.Contains(t, out, "and can be brought back for 60 days")
 
-	lossy := k.file(strings.Replace(nightFile, "{filtertype: retain, cover: 400d}", "{filtertype: retain, daily: 3, weekly: 2, keep_last_copy: false}", 1))
+	lossy := k.file(strings.Replace(nightFile, "{filtertype: retain, cover: 400d}",
+		"{filtertype: retain, daily: 3, weekly: 2, keep_last_copy: false}", 1))
 	code, out, _ = k.run("simulate", lossy, "--nights", "60", "--require-days", "50")
 	require.Equal(t, 1, code)
 	require.Contains(t, out, "by action 2 (delete_snapshots)")
@@ -50,13 +51,15 @@ func TestSimulateCommand(t *testing.T) {
 	require.Contains(t, out, "18 indices of logs-%Y.%m.%d, app-%Y.%m.%d in 9 nights")
 
 	for _, args := range [][]string{
-		{"--fail", "x"}, {"--fail", "0"}, {"--fail", "5-3"}, {"--fail", "500"}, {"--fail", "3=odd"}, {"--at", "25:00"}, {"--nights", "0"}, {"--from", "soon"}, {"--index-timezone", "Mars"},
+		{"--fail", "x"}, {"--fail", "0"}, {"--fail", "5-3"}, {"--fail", "500"}, {"--fail", "3=odd"},
+		{"--at", "25:00"}, {"--nights", "0"}, {"--from", "soon"}, {"--index-timezone", "Mars"},
 	} {
 		code, _, errs := k.run(append([]string{"simulate", file}, args...)...)
 		require.Equal(t, 2, code, args)
 		require.NotEmpty(t, errs)
 	}
-	code, _, errs = k.run("simulate", k.file("actions: {1: {action: delete_snapshots, options: {repository: r}, filters: [{filtertype: none}]}}"))
+	code, _, errs = k.run("simulate", k.file("actions: {1: {action: delete_snapshots, options: {repository: r}, "+
+		"filters: [{filtertype: none}]}}"))
 	require.Equal(t, 2, code)
 	require.Contains(t, errs, "nothing says which indices")
 }
@@ -67,7 +70,9 @@ func TestTakenNames(t *testing.T) {
 	require.NoError(t, err)
 	p, err := plan.Parse("f", data, plan.Options{Env: func(string) (string, bool) { return "", false }})
 	require.NoError(t, err)
-	require.Equal(t, []string{"ks-logstash-log-%Y.%m.%d", "ks-logstash-events-%Y.%m.%d", "ks-logstash-auditing-%Y.%m.%d", "logstash-%Y.%m.%d"}, taken(p))
+	require.Equal(t, []string{
+		"ks-logstash-log-%Y.%m.%d", "ks-logstash-events-%Y.%m.%d", "ks-logstash-auditing-%Y.%m.%d", "logstash-%Y.%m.%d",
+	}, taken(p))
 }
 
 // TestSimulateAtTheTimeOfTheSchedule: the nights run when esnap serve would run the file.

@@ -54,7 +54,8 @@ type snapshotJSON struct {
 
 func toJSON(s *cluster.Snapshot) snapshotJSON {
 	j := snapshotJSON{
-		Repository: s.Repository, Snapshot: s.Name, UUID: s.UUID, State: string(s.State), Good: s.Good(), StartTime: jsonTime(s.Start), EndTime: jsonTime(s.End),
+		Repository: s.Repository, Snapshot: s.Name, UUID: s.UUID, State: string(s.State),
+		Good: s.Good(), StartTime: jsonTime(s.Start), EndTime: jsonTime(s.End),
 		Version: s.Version, GlobalState: s.GlobalState, Failures: s.Failures, Indices: s.Indices,
 		Shards: map[string]int{"total": s.Shards.Total, "failed": s.Shards.Failed, "successful": s.Shards.Successful},
 	}
@@ -136,7 +137,13 @@ func notHeld(index string, list []*cluster.Snapshot) error {
 }
 
 // snapshotsOf lists the snapshots of the named repositories, or of all if none is named.
-func snapshotsOf(ctx context.Context, log *slog.Logger, cl cluster.Cluster, repositories []string, contents bool) ([]*cluster.Snapshot, error) {
+func snapshotsOf(
+	ctx context.Context,
+	log *slog.Logger,
+	cl cluster.Cluster,
+	repositories []string,
+	contents bool,
+) ([]*cluster.Snapshot, error) {
 	named := len(repositories) > 0
 	if !named {
 		list, err := cl.Repositories(ctx)
@@ -349,7 +356,8 @@ func showSnapshot(app *App, s *cluster.Snapshot) error {
 	}
 	out, paint := terminal.Colours(app.Out)
 	var b strings.Builder
-	terminal.Fprintf(&b, "snapshot      %s\nrepository    %s\nstate         %s\ngood          %s\nstarted       %s\nended         %s\nversion       %s\nglobal state  %t\nshards        %d of %d\n",
+	terminal.Fprintf(&b, "snapshot      %s\nrepository    %s\nstate         %s\ngood          %s\nstarted       %s\n"+
+		"ended         %s\nversion       %s\nglobal state  %t\nshards        %d of %d\n",
 		s.Name, s.Repository, paint.Paint(string(s.State), string(s.State)), good,
 		stampUTC(s.Start), stampUTC(s.End), s.Version, s.GlobalState, s.Shards.Successful, s.Shards.Total)
 	if s.Reason != "" {
@@ -466,7 +474,8 @@ func newSnapshotDelete(app *App) *cobra.Command {
 	o := &snapshotDeleteOptions{}
 	c := &cobra.Command{
 		Use: "delete REPOSITORY [SNAPSHOT...]", Short: "Delete the named snapshots",
-		Long: "Delete the snapshots selected by names, wildcard patterns or flags, and verify that\nthey are deleted. The newest good snapshot of each series is not deleted.",
+		Long: "Delete the snapshots selected by names, wildcard patterns or flags, and verify that\nthey are deleted. " +
+			"The newest good snapshot of each series is not deleted.",
 		Example: `  esnap snapshot delete ks-log-snapshots snapshot-20261001010000
   esnap snapshot delete ks-log-snapshots --prefix snapshot- --older-than 45d -y
   esnap snapshot delete ks-log-snapshots --retain cover=400d --retain daily=7 -n`,

@@ -81,7 +81,13 @@ func (x *session) writeStatus(ctx context.Context, cl cluster.Cluster, server cl
 	value := []operationJSON{}
 	var rows [][]string
 	for _, o := range ops {
-		j := operationJSON{Operation: string(o.Kind), Repository: o.Repository, Snapshot: o.Snapshot, Started: jsonTime(o.Started), Indices: o.Indices}
+		j := operationJSON{
+			Operation:  string(o.Kind),
+			Repository: o.Repository,
+			Snapshot:   o.Snapshot,
+			Started:    jsonTime(o.Started),
+			Indices:    o.Indices,
+		}
 		row := []string{string(o.Kind), o.Repository + "/" + o.Snapshot, cluster.Age(now, o.Started), "-", "-"}
 		var p cluster.Progress
 		switch o.Kind {
@@ -122,7 +128,13 @@ func (x *session) writeStatus(ctx context.Context, cl cluster.Cluster, server cl
 			return nil
 		}
 	}
-	columns := []column{{title: "operation"}, {title: "snapshot"}, {title: "age", right: true}, {title: "progress"}, {title: "time left", right: true}}
+	columns := []column{
+		{title: "operation"},
+		{title: "snapshot"},
+		{title: "age", right: true},
+		{title: "progress"},
+		{title: "time left", right: true},
+	}
 	return writeList(app.Out, output, columns, rows, nil, map[string]any{"schema_version": report.SchemaVersion, "server": server.String(),
 		"cluster_name": server.Name, "operations": value, "locks": heldValue})
 }

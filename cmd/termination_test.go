@@ -15,7 +15,8 @@ import (
 // TestTerminationLog: the last words go to the file that is there, and to no other.
 func TestTerminationLog(t *testing.T) {
 	missing := "actions:\n  1:\n    action: delete_indices\n    filters: [{filtertype: pattern, kind: prefix, value: nope}]\n"
-	long := "actions:\n  1:\n    action: delete_indices\n    filters: [{filtertype: pattern, kind: prefix, value: '" + strings.Repeat("ö", 4000) + "'}]\n"
+	long := "actions:\n  1:\n    action: delete_indices\n    filters: [{filtertype: pattern, kind: prefix, value: '" +
+		strings.Repeat("ö", 4000) + "'}]\n"
 	for name, c := range map[string]struct {
 		args  []string
 		file  string
@@ -29,10 +30,15 @@ func TestTerminationLog(t *testing.T) {
 			"\nexit code 1: an action failed"}},
 		"a file that is wrong": {[]string{"run"}, "actions: {1: {acton: x}}", nil, []string{"esnap: ", `unknown key of an action "acton"`,
 			"\nexit code 2: the command line, a setting or the file is wrong"}},
-		"Curator's line":              {[]string{"curator"}, missing, nil, []string{"curator: "}},
-		"Curator's line, a file":      {[]string{"curator"}, "actions: {1: {acton: x}}", nil, []string{"curator: ", `"acton"`}},
-		"a long one, cut":             {[]string{"run"}, long, nil, []string{"1 action: 1 failed"}},
-		"a cluster that is not there": {[]string{"run"}, deleteLogs, &cluster.Error{Op: "ask", Kind: cluster.ErrUnreachable, Text: "x\x1b\nu:geheim@es geheim"}, []string{`x\x1b\n***@es ***`}},
+		"Curator's line":         {[]string{"curator"}, missing, nil, []string{"curator: "}},
+		"Curator's line, a file": {[]string{"curator"}, "actions: {1: {acton: x}}", nil, []string{"curator: ", `"acton"`}},
+		"a long one, cut":        {[]string{"run"}, long, nil, []string{"1 action: 1 failed"}},
+		"a cluster that is not there": {
+			[]string{"run"},
+			deleteLogs,
+			&cluster.Error{Op: "ask", Kind: cluster.ErrUnreachable, Text: "x\x1b\nu:geheim@es geheim"},
+			[]string{`x\x1b\n***@es ***`},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			k := newConsole(t)

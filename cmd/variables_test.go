@@ -17,7 +17,8 @@ func TestMisspeltVariables(t *testing.T) {
 		args []string
 	}{
 		{2, []string{"run", "FILE"}}, {2, []string{"index", "delete", "logs-2026.11.01", "--yes"}}, {2, []string{"index", "list"}},
-		{2, []string{"repository", "unregister", "r", "--yes"}}, {2, []string{"restore", "logs-2026.11.01", "--yes"}}, {2, []string{"config", "show"}}, {2, []string{"validate", "FILE"}},
+		{2, []string{"repository", "unregister", "r", "--yes"}}, {2, []string{"restore", "logs-2026.11.01", "--yes"}},
+		{2, []string{"config", "show"}}, {2, []string{"validate", "FILE"}},
 		{1, []string{"curator", "FILE"}}, {1, []string{"es_repo_mgr", "show"}}, {1, []string{"curator_cli", "show_indices"}},
 	} {
 		k := newConsole(t)
@@ -42,8 +43,10 @@ func TestOtherVariables(t *testing.T) {
 	for _, program := range []string{"run", "curator"} {
 		k := newConsole(t)
 		k.env["ESNAP_LOG_LEVEL"] = "warning"
-		k.env["ESNAP_BACKUP_LOCATON"], k.env["ESNAP_PORT_9200_TCP_ADDR"], k.env["ESNAP_CUSTOMER"], k.env["ESNAP_URLS"] = "/b", "10.0.0.1", "7", "logs-"
-		file := k.file("actions:\n  1:\n    action: open\n    options: {ignore_empty_list: true}\n    filters:\n    - filtertype: pattern\n      kind: prefix\n      value: ${ESNAP_URLS}\n")
+		k.env["ESNAP_BACKUP_LOCATON"], k.env["ESNAP_PORT_9200_TCP_ADDR"], k.env["ESNAP_CUSTOMER"], k.env["ESNAP_URLS"] = "/b",
+			"10.0.0.1", "7", "logs-"
+		file := k.file("actions:\n  1:\n    action: open\n    options: {ignore_empty_list: true}\n    filters:\n" +
+			"    - filtertype: pattern\n      kind: prefix\n      value: ${ESNAP_URLS}\n")
 		code, out, errs := k.run(program, file)
 		require.Zero(t, code, out+errs)
 		require.Contains(t, out+errs, "the environment variable ESNAP_CUSTOMER is not a setting of esnap, and no file uses it")
@@ -71,7 +74,8 @@ actions:
         dest: {index: b}
 `
 	for name, programs := range map[string][]string{
-		"ESNAP_PASSWORD": {"run", "curator"}, "ESNAP_API_KEY": {"run", "curator"}, "ESNAP_BEARER_TOKEN": {"run", "curator"}, "ESNAP_URL": {"run", "curator"},
+		"ESNAP_PASSWORD": {"run", "curator"}, "ESNAP_API_KEY": {"run", "curator"},
+		"ESNAP_BEARER_TOKEN": {"run", "curator"}, "ESNAP_URL": {"run", "curator"},
 		"ESCLIENT_PASSWORD": {"curator"}, "ESCLIENT_API_TOKEN": {"curator"}, "ESCLIENT_BEARER_AUTH": {"curator"},
 	} {
 		for _, program := range programs {
@@ -93,7 +97,8 @@ actions:
 	}
 	k := newConsole(t) // a variable with another name, and an address without a password
 	k.env["REMOTE_PASSWORD"], k.env["ESNAP_URL"] = "x", "http://es:9200"
-	code, out, errs := k.run("validate", k.file(strings.ReplaceAll(strings.ReplaceAll(remote, "${NAME}", "${REMOTE_PASSWORD}"), "http://evil:9200", "${ESNAP_URL}")))
+	code, out, errs := k.run("validate",
+		k.file(strings.ReplaceAll(strings.ReplaceAll(remote, "${NAME}", "${REMOTE_PASSWORD}"), "http://evil:9200", "${ESNAP_URL}")))
 	require.Zero(t, code, out+errs)
 }
 
@@ -115,21 +120,28 @@ func TestLogToStdout(t *testing.T) {
 func TestAdviceIsShownWhereItIsAskedFor(t *testing.T) {
 	for _, args := range [][]string{{"validate"}, {"config", "show"}, {"run", "-n"}} {
 		k := newConsole(t)
-		k.env["ESNAP_URL"], k.env["ESNAP_USERNAME"], k.env["ESNAP_PASSWORD"], k.env["ESNAP_LOG_LEVEL"] = "http://es:9200", "u", "geheim", "warning"
+		k.env["ESNAP_URL"], k.env["ESNAP_USERNAME"], k.env["ESNAP_PASSWORD"], k.env["ESNAP_LOG_LEVEL"] = "http://es:9200",
+			"u", "geheim", "warning"
 		k.c.AddIndices("logs-2026.11.01")
 		if args[0] != "config" {
 			args = append(args, k.file(deleteLogs))
 		}
 		code, out, errs := k.run(args...)
 		require.Zero(t, code, out+errs)
-		require.Equal(t, args[0] != "run", strings.Contains(errs, "warning: the password is sent to es:9200 over http without encryption"), "%v: %s", args, errs)
+		require.Equal(t, args[0] != "run", strings.Contains(errs,
+			"warning: the password is sent to es:9200 over http without encryption"), "%v: %s", args, errs)
 		require.NotContains(t, out+errs, "geheim")
 	}
 }
 
 // TestEmptyArguments: a variable of the shell that is not set names nothing.
 func TestEmptyArguments(t *testing.T) {
-	for _, args := range [][]string{{"restore", "", "--yes"}, {"index", "delete", "", "--yes"}, {"snapshot", "delete", "r", "", "--yes"}, {"run", ""}} {
+	for _, args := range [][]string{
+		{"restore", "", "--yes"},
+		{"index", "delete", "", "--yes"},
+		{"snapshot", "delete", "r", "", "--yes"},
+		{"run", ""},
+	} {
 		k := newConsole(t)
 		code, out, errs := k.run(args...)
 		require.Equal(t, 2, code, "%v: %s", args, out+errs)

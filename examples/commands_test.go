@@ -98,14 +98,23 @@ type result struct {
 }
 
 func newShell(t *testing.T, override map[string]string) *shell {
-	s := &shell{t: t, vars: map[string]string{}, override: override, dir: "examples/" + folder, made: map[string]bool{}, known: map[string]object{}}
+	s := &shell{
+		t:        t,
+		vars:     map[string]string{},
+		override: override,
+		dir:      "examples/" + folder,
+		made:     map[string]bool{},
+		known:    map[string]object{},
+	}
 	s.fail = func(format string, args ...any) { t.Fatalf(format, args...) }
 	set := "."
 	if override != nil {
 		set = override["SET"]
 	}
 	var files []string
-	for _, pattern := range []string{set + "/*.yaml", set + "/audit-cluster/*.yaml", "claim.yaml", "configmap.yaml", "../testdata/kubesphere/*.yaml"} {
+	for _, pattern := range []string{
+		set + "/*.yaml", set + "/audit-cluster/*.yaml", "claim.yaml", "configmap.yaml", "../testdata/kubesphere/*.yaml",
+	} {
 		some, err := filepath.Glob(filepath.Join(folder, pattern))
 		require.NoError(t, err)
 		files = append(files, some...)
@@ -412,7 +421,10 @@ var kinds = map[string]string{"jobs": "job", "pods": "pod", "pvc": "persistentvo
 
 // verbs are what the documents may use. Not run (pod security, the password), not logs
 // (follow.sh waits for the pod), not edit; set env only with --local (tonight's run).
-var verbs = []string{"apply", "replace", "create", "patch", "set image", "set env", "get", "delete", "describe", "exec", "port-forward", "rollout", "wait"}
+var verbs = []string{
+	"apply", "replace", "create", "patch", "set image", "set env", "get", "delete", "describe", "exec", "port-forward",
+	"rollout", "wait",
+}
 
 var withValue = []string{"n", "o", "f", "k", "p", "l", "type", "from", "from-file", "for", "timeout"}
 
@@ -563,7 +575,10 @@ func (s *shell) selector(sel string) {
 		all = append(all, objects(s.t, filepath.Join(folder, name))...)
 	}
 	for _, o := range all {
-		for _, labels := range []any{at(o, "metadata", "labels"), at(o, "spec", "template", "metadata", "labels"), at(o, "spec", "jobTemplate", "spec", "template", "metadata", "labels")} {
+		for _, labels := range []any{
+			at(o, "metadata", "labels"), at(o, "spec", "template", "metadata", "labels"),
+			at(o, "spec", "jobTemplate", "spec", "template", "metadata", "labels"),
+		} {
 			fits := true
 			for pair := range strings.SplitSeq(sel, ",") {
 				key, value, _ := strings.Cut(pair, "=")
@@ -585,7 +600,11 @@ func (s *shell) create(args []string, flags map[string]string, in result) result
 		return result{text: "‹configmap›"}
 	case len(args) > 0 && args[0] == "job":
 		cron := s.find([]string{flags["from"]})[0]
-		job := object{"kind": "Job", "metadata": object{"name": args[1], "ownerReferences": []any{object{"kind": "CronJob"}}}, "spec": clone(s.t, at(cron, "spec", "jobTemplate", "spec"))}
+		job := object{
+			"kind":     "Job",
+			"metadata": object{"name": args[1], "ownerReferences": []any{object{"kind": "CronJob"}}},
+			"spec":     clone(s.t, at(cron, "spec", "jobTemplate", "spec")),
+		}
 		if !dry {
 			s.fail("this Job has an owner, and pushes nights out of the history of %s", flags["from"])
 		}
@@ -718,7 +737,8 @@ func TestNobodyEditsTonightsRun(t *testing.T) {
 			data, err := os.ReadFile(name)
 			require.NoError(t, err)
 			for line := range strings.Lines(string(data)) {
-				require.False(t, strings.Contains(line, "kubectl") && strings.Contains(line, "set env") && !strings.Contains(line, "--local"), "%s: %s", name, line)
+				require.False(t, strings.Contains(line, "kubectl") && strings.Contains(line, "set env") &&
+					!strings.Contains(line, "--local"), "%s: %s", name, line)
 				require.False(t, strings.Contains(line, "--from=cronjob") && !strings.Contains(line, "$DRY"), "%s: %s", name, line)
 			}
 		}

@@ -56,8 +56,14 @@ func runs() (list []tell.Sample) {
 				{Kind: "snapshot", Repository: "b", Duration: time.Minute, Items: map[string]int{"ok": 7}},
 				{Kind: "delete_snapshots", Repository: "b", Duration: time.Minute, Items: map[string]int{"ok": 2, "skipped": 1, "refused": 3}},
 			},
-			Repositories: []tell.Repository{{Name: "b", States: map[string]int{"SUCCESS": 30, "PARTIAL": 1}, NewestGood: at(9), OldestGood: at(1), ShardsFailed: 2}},
-			Uncovered:    new(4),
+			Repositories: []tell.Repository{{
+				Name:         "b",
+				States:       map[string]int{"SUCCESS": 30, "PARTIAL": 1},
+				NewestGood:   at(9),
+				OldestGood:   at(1),
+				ShardsFailed: 2,
+			}},
+			Uncovered: new(4),
 		},
 		{Policy: "late", Version: "1.0.0", Began: at(2), Duration: time.Hour, State: tell.OK, Every: 4 * time.Hour},
 		{

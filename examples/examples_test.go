@@ -65,7 +65,8 @@ func TestActionFiles(t *testing.T) {
 			for _, s := range p.Steps {
 				require.NotEqual(t, "No description given", s.Description, "%s", s)
 			}
-			if slices.ContainsFunc([]string{"kubesphere/", "nfs/", "s3/", "swarm/", "compose/"}, func(dir string) bool { return strings.HasPrefix(name, dir) }) {
+			if slices.ContainsFunc([]string{"kubesphere/", "nfs/", "s3/", "swarm/", "compose/"},
+				func(dir string) bool { return strings.HasPrefix(name, dir) }) {
 				require.Empty(t, p.Findings, "what is copied as a whole is without warnings")
 			}
 		})
@@ -110,7 +111,8 @@ func TestActionsShowEveryOption(t *testing.T) {
 			}
 			require.NoError(t, yaml.Unmarshal(data, &file))
 			var options []string
-			for _, f := range slices.Concat(strictyaml.Fields(reflect.TypeFor[actions.Common]()), strictyaml.Fields(reflect.TypeOf(kind.New(actions.Own)).Elem())) {
+			for _, f := range slices.Concat(strictyaml.Fields(reflect.TypeFor[actions.Common]()),
+				strictyaml.Fields(reflect.TypeOf(kind.New(actions.Own)).Elem())) {
 				ofIndices := slices.Contains([]string{"allow_ilm_indices", "include_hidden", "search_pattern"}, f.Name)
 				ofIndices = ofIndices && !(name == "rollover" && f.Name == "allow_ilm_indices") // it looks at its one index itself
 				if !ofIndices || kind.List == cluster.Indices {

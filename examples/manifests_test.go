@@ -20,7 +20,8 @@ import (
 	"github.com/esnap/esnap/cmd"
 )
 
-var update = flag.Bool("update", false, "write the manifests for Kubernetes 1.15 to 1.20 from those for newer versions, and the chart's copies of files")
+var update = flag.Bool("update", false,
+	"write the manifests for Kubernetes 1.15 to 1.20 from those for newer versions, and the chart's copies of files")
 
 const (
 	folder = "kubesphere"
@@ -83,7 +84,10 @@ func manifests(t *testing.T) []string {
 	t.Helper()
 	var names []string
 	for _, set := range []string{"", oldSet} {
-		for _, name := range []string{"cronjob.yaml", "check-cronjob.yaml", "drill-cronjob.yaml", "serve.yaml", "job.yaml", "restore-job.yaml", "audit-cluster/job.yaml", "audit-cluster/statefulset.yaml"} {
+		for _, name := range []string{
+			"cronjob.yaml", "check-cronjob.yaml", "drill-cronjob.yaml", "serve.yaml", "job.yaml", "restore-job.yaml",
+			"audit-cluster/job.yaml", "audit-cluster/statefulset.yaml",
+		} {
 			names = append(names, path.Join(folder, set, name))
 		}
 	}
@@ -109,7 +113,10 @@ func older(name, text string) string {
 
 // TestOldSetFollowsTheNew holds the manifests for old versions to those for new ones.
 func TestOldSetFollowsTheNew(t *testing.T) {
-	for _, name := range []string{"cronjob.yaml", "check-cronjob.yaml", "drill-cronjob.yaml", "serve.yaml", "job.yaml", "restore-job.yaml", "audit-cluster/job.yaml", "audit-cluster/statefulset.yaml"} {
+	for _, name := range []string{
+		"cronjob.yaml", "check-cronjob.yaml", "drill-cronjob.yaml", "serve.yaml", "job.yaml", "restore-job.yaml",
+		"audit-cluster/job.yaml", "audit-cluster/statefulset.yaml",
+	} {
 		data, err := os.ReadFile(path.Join(folder, name))
 		require.NoError(t, err)
 		want, file := older(name, string(data)), path.Join(folder, oldSet, name)

@@ -43,7 +43,8 @@ func TestNightDeletesOnlyWhatItSaves(t *testing.T) {
 	}
 	foreign := []string{
 		"ks-logstash-log-2026.10.01-reindexed", "ks-logstash-logins-2026.10.01", "logstash-nginx-2026.10.01",
-		"logstash-2026.10.01.old", "old-ks-logstash-log-2026.10.01", "logstash-jaeger-span-2026-10-01", "ks-logstash-events-2026.10.01-2026.10.02",
+		"logstash-2026.10.01.old", "old-ks-logstash-log-2026.10.01",
+		"logstash-jaeger-span-2026-10-01", "ks-logstash-events-2026.10.01-2026.10.02",
 	}
 	server.AddIndices(own...)
 	server.AddIndices(foreign...)

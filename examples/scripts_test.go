@@ -43,9 +43,21 @@ func TestFollow(t *testing.T) {
 		code      int
 		log, says string
 	}{
-		"completes":              {"Job \nJob \nJob \nJob SuccessCriteriaMet Complete \n", started, 0, "log of p1\n", "ImagePullBackOff"},
-		"fails":                  {"Job \nJob \nJob \nJob FailureTarget \nJob FailureTarget Failed \n", started, 1, "log of p1\n", "failed: too many pods"},
-		"two tries":              {"Job \nJob \nJob \nJob \nJob Complete \n", started + "running p1\nrunning p1 p2\n", 0, "log of p1\nlog of p2\n", "completed"},
+		"completes": {"Job \nJob \nJob \nJob SuccessCriteriaMet Complete \n", started, 0, "log of p1\n", "ImagePullBackOff"},
+		"fails": {
+			"Job \nJob \nJob \nJob FailureTarget \nJob FailureTarget Failed \n",
+			started,
+			1,
+			"log of p1\n",
+			"failed: too many pods",
+		},
+		"two tries": {
+			"Job \nJob \nJob \nJob \nJob Complete \n",
+			started + "running p1\nrunning p1 p2\n",
+			0,
+			"log of p1\nlog of p2\n",
+			"completed",
+		},
 		"has ended before":       {"Job Complete \n", "running p1\n", 0, "log of p1\n", "completed"},
 		"fails without a pod":    {"Job \nJob Failed \n", "\n", 1, "", "no pod yet"},
 		"is deleted":             {"Job \nJob \nJob \n\n", started, 1, "log of p1\n", "there is no Job j1"},
@@ -132,7 +144,8 @@ esac
 func TestDryRunInPullRequests(t *testing.T) {
 	repo := t.TempDir()
 	git := func(args ...string) {
-		c := exec.CommandContext(t.Context(), "git", append([]string{"-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "commit.gpgsign=false"}, args...)...)
+		c := exec.CommandContext(t.Context(), "git",
+			append([]string{"-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "commit.gpgsign=false"}, args...)...)
 		c.Dir = repo
 		out, err := c.CombinedOutput()
 		require.NoError(t, err, string(out))

@@ -83,7 +83,8 @@ func (f *Age) Judge(now time.Time, items []cluster.Item) []cluster.Verdict {
 		if !match {
 			word = "is not"
 		}
-		out[i] = verdict(match, fmt.Sprintf("its date %s %s %s than %d %s before %s", day(t.In(now.Location())), word, f.Direction, count, f.Unit, day(from)))
+		out[i] = verdict(match, fmt.Sprintf("its date %s %s %s than %d %s before %s", day(t.In(now.Location())), word,
+			f.Direction, count, f.Unit, day(from)))
 	}
 	return out
 }

@@ -27,7 +27,8 @@ func (f *Alias) Validate(cluster.ListKind, map[string]bool) error {
 		switch a = strings.TrimSpace(a); {
 		case a == "":
 		case strings.HasPrefix(a, "-"): // its meaning depends on the server's version
-			return optionError("aliases", fmt.Sprintf("%s: an alias cannot begin with -; to exclude an alias, write a second filter with exclude", a))
+			return optionError("aliases", fmt.Sprintf("%s: an alias cannot begin with -; to exclude an alias, write a second filter with exclude",
+				a))
 		case a == "_all":
 			f.names = append(f.names, "*")
 		default:
@@ -46,7 +47,9 @@ func (*Alias) Changing() {}
 // Judge implements Filter.
 func (f *Alias) Judge(_ time.Time, items []cluster.Item) []cluster.Verdict {
 	for _, a := range f.names {
-		if !strings.Contains(a, "*") && !slices.ContainsFunc(cluster.Of[*cluster.Index](items), func(i *cluster.Index) bool { return i.HasAlias(a) }) {
+		if !strings.Contains(a, "*") && !slices.ContainsFunc(cluster.Of[*cluster.Index](items), func(i *cluster.Index) bool {
+			return i.HasAlias(a)
+		}) {
 			return judgeEach(items, func(*cluster.Index) cluster.Verdict { return no("no index has the alias " + a) })
 		}
 	}

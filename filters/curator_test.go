@@ -27,7 +27,12 @@ func vectorIndices() []cluster.Item {
 		items = append(items, i)
 	}
 	for _, n := range []string{"x-nodate", "y-000001", "y-000002", "z-000001"} {
-		items = append(items, &cluster.Index{Name: n, Created: time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC), Stats: &cluster.IndexStats{Docs: 1}, Primaries: 1})
+		items = append(items, &cluster.Index{
+			Name:      n,
+			Created:   time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC),
+			Stats:     &cluster.IndexStats{Docs: 1},
+			Primaries: 1,
+		})
 	}
 	return items
 }
@@ -40,7 +45,9 @@ func decodeFilter(t *testing.T, text string) filters.Link {
 	kind := filters.Kinds[n.Get("filtertype").Text]
 	require.NotNil(t, kind.New, text)
 	f := kind.New()
-	given := strictyaml.Decode(n, f, strictyaml.DecodeOptions{Subject: "option", IgnoreNull: true, ExtraKeys: []string{"filtertype", "exclude"}}, p)
+	given := strictyaml.Decode(n, f, strictyaml.DecodeOptions{Subject: "option", IgnoreNull: true, ExtraKeys: []string{
+		"filtertype", "exclude",
+	}}, p)
 	require.NoError(t, p.Err())
 	require.NoError(t, filters.Validate(f, cluster.Indices, given))
 	l := filters.Link{Kind: n.Get("filtertype").Text, Filter: f, Exclude: kind.Exclude}
@@ -75,7 +82,9 @@ func TestFiltersOfIndices(t *testing.T) {
 	} {
 		t.Run(c.prefix+" "+c.filter, func(t *testing.T) {
 			chain := filters.Chain{decodeFilter(t, "{filtertype: pattern, kind: prefix, value: '"+c.prefix+"'}"), decodeFilter(t, c.filter)}
-			sel, err := chain.Select(context.Background(), time.Now(), vectorIndices(), func(context.Context, []cluster.Need, []cluster.Item) error { return nil })
+			sel, err := chain.Select(context.Background(), time.Now(), vectorIndices(), func(context.Context, []cluster.Need, []cluster.Item) error {
+				return nil
+			})
 			require.NoError(t, err)
 			var got []string
 			for _, n := range cluster.Names(sel.Selected) {
@@ -92,14 +101,29 @@ func TestFiltersOfIndices(t *testing.T) {
 func TestAliasAllocatedForcemergedKibana(t *testing.T) {
 	segments := func(n int) *int { return &n }
 	items := []cluster.Item{
-		&cluster.Index{Name: "a", Aliases: []string{"one", "two"}, Settings: map[string]string{"index.routing.allocation.require.box": "hot"}, Primaries: 2, Replicas: 1, Segments: segments(4)},
-		&cluster.Index{Name: "b", Aliases: []string{"two"}, Settings: map[string]string{"index.routing.allocation.include.box": "hot"}, Primaries: 2, Replicas: 1, Segments: segments(5)},
+		&cluster.Index{
+			Name:      "a",
+			Aliases:   []string{"one", "two"},
+			Settings:  map[string]string{"index.routing.allocation.require.box": "hot"},
+			Primaries: 2,
+			Replicas:  1,
+			Segments:  segments(4),
+		},
+		&cluster.Index{
+			Name:      "b",
+			Aliases:   []string{"two"},
+			Settings:  map[string]string{"index.routing.allocation.include.box": "hot"},
+			Primaries: 2,
+			Replicas:  1,
+			Segments:  segments(5),
+		},
 		&cluster.Index{Name: ".kibana_1", Settings: map[string]string{}, Primaries: 1, Closed: true},
 	}
 	for filter, want := range map[string]string{
-		"{filtertype: alias, aliases: one}":                                                       "a",
-		"{filtertype: alias, aliases: [one, two]}":                                                "a b",
-		"{filtertype: alias, aliases: [one, none]}":                                               "", // on the server, a missing alias is 404 for all
+		"{filtertype: alias, aliases: one}":        "a",
+		"{filtertype: alias, aliases: [one, two]}": "a b",
+		// On the server, a missing alias is 404 for all.
+		"{filtertype: alias, aliases: [one, none]}":                                               "",
 		"{filtertype: alias, aliases: [one, 'none*']}":                                            "a",
 		"{filtertype: alias, aliases: 't*', exclude: true}":                                       ".kibana_1",
 		"{filtertype: alias, aliases: 'no*', exclude: true}":                                      "a b .kibana_1",
@@ -116,7 +140,9 @@ func TestAliasAllocatedForcemergedKibana(t *testing.T) {
 		"{filtertype: kibana, exclude: 'no'}":                                                     ".kibana_1",
 	} {
 		chain := filters.Chain{decodeFilter(t, filter)}
-		sel, err := chain.Select(context.Background(), time.Now(), items, func(context.Context, []cluster.Need, []cluster.Item) error { return nil })
+		sel, err := chain.Select(context.Background(), time.Now(), items, func(context.Context, []cluster.Need, []cluster.Item) error {
+			return nil
+		})
 		require.NoError(t, err)
 		require.Equal(t, want, strings.Join(cluster.Names(sel.Selected), " "), filter)
 	}

@@ -116,7 +116,10 @@ func TestObservedSelections(t *testing.T) {
 		{[]string{x, "filtertype: age, direction: older, unit: days, unit_count: 1, " + byDay}, day(1, 2)},
 		{[]string{x, "filtertype: age, direction: younger, unit: days, unit_count: 1, " + byDay}, day(4, 5)},
 		{[]string{x, "filtertype: age, direction: older, unit: days, unit_count: 1, exclude: true, " + byDay}, day(3, 4, 5)},
-		{[]string{`filtertype: age, source: creation_date, direction: older, unit: days, unit_count: -1, unit_count_pattern: '^y-0+(\d)$'`}, []string{"y-000001", "y-000002"}},
+		{
+			[]string{`filtertype: age, source: creation_date, direction: older, unit: days, unit_count: -1, unit_count_pattern: '^y-0+(\d)$'`},
+			[]string{"y-000001", "y-000002"},
+		},
 		{[]string{x, "filtertype: period, unit: days, range_from: -2, range_to: -1, " + byDay}, day(2, 3)},
 		{[]string{"filtertype: pattern, kind: suffix, value: '1'"}, []string{"x-2024.01.01", "y-000001", "z-000001"}},
 		{[]string{"filtertype: none"}, cluster.Names(observed())},
@@ -209,13 +212,41 @@ func TestAgeByCreation(t *testing.T) {
 			"2024-05-01T09:59:59": "age", "2024-05-01T10:00:00": "age", "2024-05-01T10:00:01": "", "": "age"}},
 		{"younger, excluded", "direction: younger, unit: days, unit_count: 30, exclude: true", map[string]string{
 			"2024-05-01T09:59:59": "", "2024-05-01T10:00:00": "", "2024-05-01T10:00:01": "age", "": "age"}},
-		{"a month is 30 days", "direction: older, unit: months, unit_count: 1", map[string]string{"2024-05-01T09:59:59": "", "2024-05-01T10:00:00": "age"}},
-		{"a year is 365 days", "direction: older, unit: years, unit_count: 1", map[string]string{"2023-06-01T09:59:59": "", "2023-06-01T10:00:00": "age"}},
-		{"zero", "direction: older, unit: days, unit_count: 0", map[string]string{"2024-05-31T09:59:59": "", "2024-05-31T10:00:00": "age", "2024-06-30": "age"}},
-		{"negative lies in the future", "direction: older, unit: days, unit_count: -1", map[string]string{"2024-06-01T09:59:59": "", "2024-06-01T10:00:00": "age"}},
-		{"epoch 0 is now", "direction: older, unit: days, unit_count: 30, epoch: 0", map[string]string{"2024-05-01T09:59:59": "", "2024-05-01T10:00:00": "age"}},
-		{"epoch in milliseconds", "direction: older, unit: days, unit_count: 1, epoch: 1704326400123", map[string]string{"2024-01-02T23:59:59": "", "2024-01-03": "age"}},
-		{"epoch null is now", "direction: older, unit: days, unit_count: 30, epoch: ~", map[string]string{"2024-05-01T09:59:59": "", "2024-05-01T10:00:00": "age"}},
+		{
+			"a month is 30 days",
+			"direction: older, unit: months, unit_count: 1",
+			map[string]string{"2024-05-01T09:59:59": "", "2024-05-01T10:00:00": "age"},
+		},
+		{
+			"a year is 365 days",
+			"direction: older, unit: years, unit_count: 1",
+			map[string]string{"2023-06-01T09:59:59": "", "2023-06-01T10:00:00": "age"},
+		},
+		{
+			"zero",
+			"direction: older, unit: days, unit_count: 0",
+			map[string]string{"2024-05-31T09:59:59": "", "2024-05-31T10:00:00": "age", "2024-06-30": "age"},
+		},
+		{
+			"negative lies in the future",
+			"direction: older, unit: days, unit_count: -1",
+			map[string]string{"2024-06-01T09:59:59": "", "2024-06-01T10:00:00": "age"},
+		},
+		{
+			"epoch 0 is now",
+			"direction: older, unit: days, unit_count: 30, epoch: 0",
+			map[string]string{"2024-05-01T09:59:59": "", "2024-05-01T10:00:00": "age"},
+		},
+		{
+			"epoch in milliseconds",
+			"direction: older, unit: days, unit_count: 1, epoch: 1704326400123",
+			map[string]string{"2024-01-02T23:59:59": "", "2024-01-03": "age"},
+		},
+		{
+			"epoch null is now",
+			"direction: older, unit: days, unit_count: 30, epoch: ~",
+			map[string]string{"2024-05-01T09:59:59": "", "2024-05-01T10:00:00": "age"},
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var indices []*cluster.Index
@@ -247,9 +278,14 @@ func TestAgeIgnoresFractions(t *testing.T) {
 
 func TestReferencePoints(t *testing.T) { // A.5
 	for unit, point := range map[string]int64{
-		"seconds": 1499999999, "minutes": 1499999940, "hours": 1499996400, "days": 1499913600, "weeks": 1499395200, "months": 1497408000, "years": 1468464000,
+		"seconds": 1499999999, "minutes": 1499999940, "hours": 1499996400,
+		"days": 1499913600, "weeks": 1499395200, "months": 1497408000, "years": 1468464000,
 	} {
-		list := cluster.Items([]*cluster.Index{{Name: "before", Created: time.Unix(point-1, 0)}, {Name: "at", Created: time.Unix(point, 0)}, {Name: "after", Created: time.Unix(point+1, 0)}})
+		list := cluster.Items([]*cluster.Index{
+			{Name: "before", Created: time.Unix(point-1, 0)},
+			{Name: "at", Created: time.Unix(point, 0)},
+			{Name: "after", Created: time.Unix(point+1, 0)},
+		})
 		for direction, want := range map[string]string{"older": "before", "younger": "after"} {
 			text := fmt.Sprintf("filtertype: age, source: creation_date, direction: %s, unit: %s, unit_count: 1", direction, unit)
 			require.Equal(t, []string{want}, selected(t, chain(t, cluster.Indices, text+", epoch: 1500000000"), at("2020-01-01"), list), text)
@@ -261,7 +297,8 @@ func TestReferencePoints(t *testing.T) { // A.5
 func TestScaleEpoch(t *testing.T) { // A.4
 	for in, want := range map[int64]int64{
 		1491256800: 1491256800, 1491256800123: 1491256800, 1491256800123456: 1491256800, 1491256800123456789: 1491256800,
-		0: 0, 1: 1, 9999999999: 9999999999, 10000000000: 10000000, 149125680012: 149125680, 14912568001234: 1491256800, -1491256800123: -1491256800, -5: -5,
+		0: 0, 1: 1, 9999999999: 9999999999, 10000000000: 10000000,
+		149125680012: 149125680, 14912568001234: 1491256800, -1491256800123: -1491256800, -5: -5,
 	} {
 		require.Equal(t, want, scaleEpoch(in), in)
 	}
@@ -269,7 +306,10 @@ func TestScaleEpoch(t *testing.T) { // A.4
 
 // Fractions of an epoch are cut off; what is no number is an error (A.4).
 func TestEpochsAsTheyAreWritten(t *testing.T) {
-	list := cluster.Items([]*cluster.Index{{Name: "before", Created: time.Unix(1491256798, 0)}, {Name: "at", Created: time.Unix(1491256799, 0)}})
+	list := cluster.Items([]*cluster.Index{
+		{Name: "before", Created: time.Unix(1491256798, 0)},
+		{Name: "at", Created: time.Unix(1491256799, 0)},
+	})
 	const age = "filtertype: age, source: creation_date, direction: older, unit: seconds, unit_count: 1, epoch: "
 	for _, epoch := range []string{"1491256800", "1491256800.9", "'1491256800'", "1491256800123", "1491256800123456", "1491256800123456789"} {
 		require.Equal(t, []string{"before"}, selected(t, chain(t, cluster.Indices, age+epoch), at("2024-05-31"), list), epoch)
@@ -284,7 +324,8 @@ func TestAgeByName(t *testing.T) {
 	now := at("2024-05-31T00:00:00Z")
 	older := "filtertype: age, source: name, direction: older, unit: days, unit_count: 30, timestring: '%Y.%m.%d'"
 	want := map[string]string{
-		"a-2024.04.30": "", "a-2024.05.01": "age", "a-2024.05.02": "age", "a-20240401": "age", "a": "age", "2024.04.30-2024.05.30": "", "a-2024.04.30-000001": "",
+		"a-2024.04.30": "", "a-2024.05.01": "age", "a-2024.05.02": "age",
+		"a-20240401": "age", "a": "age", "2024.04.30-2024.05.30": "", "a-2024.04.30-000001": "",
 		"a-2024.02.30": "age", "a-2024.13.01": "age", "a-1970.01.01": "",
 	}
 	var indices []*cluster.Index
@@ -329,7 +370,9 @@ func TestUnitCountPattern(t *testing.T) {
 	}
 	items := cluster.Items(list)
 	filter := func(count int, more string) Chain {
-		return chain(t, cluster.Indices, fmt.Sprintf(`filtertype: age, source: creation_date, direction: older, unit: days, unit_count: %d, unit_count_pattern: 'logs-(\d+)-'%s`, count, more))
+		return chain(t, cluster.Indices,
+			fmt.Sprintf(`filtertype: age, source: creation_date, direction: older, unit: days, unit_count: %d, unit_count_pattern: 'logs-(\d+)-'%s`,
+				count, more))
 	}
 	for _, c := range []struct {
 		count int
@@ -416,11 +459,13 @@ func TestFactsAreFetchedLate(t *testing.T) {
 	list := cluster.Items([]*cluster.Index{{Name: "a"}, {Name: "b"}})
 	age := "filtertype: age, source: field_stats, field: '@timestamp', direction: older, unit: days, unit_count: 15"
 	var asked []string
-	_, err := chain(t, cluster.Indices, "filtertype: pattern, kind: prefix, value: b", age).Select(context.Background(), at("2024-05-31"), list, fetched(t, &asked))
+	_, err := chain(t, cluster.Indices, "filtertype: pattern, kind: prefix, value: b", age).Select(context.Background(),
+		at("2024-05-31"), list, fetched(t, &asked))
 	require.NoError(t, err)
 	require.Equal(t, []string{"b"}, asked)
 
-	_, err = chain(t, cluster.Indices, "filtertype: pattern, kind: prefix, value: z", age).Select(context.Background(), at("2024-05-31"), list, noFacts)
+	_, err = chain(t, cluster.Indices, "filtertype: pattern, kind: prefix, value: z", age).Select(context.Background(),
+		at("2024-05-31"), list, noFacts)
 	require.NoError(t, err)
 
 	sel, err := chain(t, cluster.Indices, age).Select(context.Background(), at("2024-05-31"), list, noFacts)
@@ -435,7 +480,13 @@ func TestCount(t *testing.T) {
 		{Name: "closed", Created: at("2024-01-09"), Closed: true},
 	})
 	snapshot := func(name, start string) *cluster.Snapshot { return &cluster.Snapshot{Name: name, Start: at(start)} }
-	snapshots := cluster.Items([]*cluster.Snapshot{snapshot("d", "2024-01-01"), snapshot("b", "2024-01-02"), snapshot("a", "2024-01-02"), snapshot("c", "2024-01-03"), {Name: "undated"}})
+	snapshots := cluster.Items([]*cluster.Snapshot{
+		snapshot("d", "2024-01-01"),
+		snapshot("b", "2024-01-02"),
+		snapshot("a", "2024-01-02"),
+		snapshot("c", "2024-01-03"),
+		{Name: "undated"},
+	})
 	grouped := cluster.Items([]*cluster.Index{{Name: "x-1"}, {Name: "x-2"}, {Name: "y-1"}, {Name: "zz"}, {Name: "a-x-3"}})
 	const byAge = "use_age: true, source: creation_date, "
 	for _, c := range []struct {
@@ -482,7 +533,8 @@ func TestSnapshotFilters(t *testing.T) {
 		{Name: "good", State: cluster.Success, Shards: cluster.ShardCount{Total: 1, Successful: 1}},
 		{Name: "holes", State: cluster.Success, Shards: cluster.ShardCount{Total: 2, Failed: 1}},
 		{Name: "failures", State: cluster.Success, Failures: []cluster.ShardFailure{{Index: "i"}}},
-		{Name: "partial", State: cluster.Partial}, {Name: "failed", State: cluster.Failed}, {Name: "running", State: cluster.InProgress}, {Name: "odd", State: "INCOMPATIBLE"},
+		{Name: "partial", State: cluster.Partial}, {Name: "failed", State: cluster.Failed},
+		{Name: "running", State: cluster.InProgress}, {Name: "odd", State: "INCOMPATIBLE"},
 	})
 	for filter, want := range map[string][]string{
 		"filtertype: good":                                 {"good"},
@@ -496,7 +548,8 @@ func TestSnapshotFilters(t *testing.T) {
 		require.Equal(t, want, selected(t, chain(t, cluster.Snapshots, filter), at("2024-05-31"), list), filter)
 	}
 	// an item of another type is not judged
-	sel, err := Chain{{Kind: "good", Filter: &Good{}, Exclude: true}}.Select(context.Background(), at("2024-05-31"), cluster.Items([]*cluster.Index{{Name: "i"}}), noFacts)
+	sel, err := Chain{{Kind: "good", Filter: &Good{}, Exclude: true}}.Select(context.Background(), at("2024-05-31"),
+		cluster.Items([]*cluster.Index{{Name: "i"}}), noFacts)
 	require.NoError(t, err)
 	require.Empty(t, sel.Selected)
 }
@@ -558,8 +611,16 @@ func TestValidate(t *testing.T) {
 		{both, per + "source: creation_date, range_to: 0", "range_from: is required for a relative period"},
 		{both, per + "source: creation_date, range_from: 0", "range_to: is required for a relative period"},
 		{both, per + "source: creation_date, range_from: 0, range_to: -1", "range_to: must not be less than range_from"},
-		{both, "filtertype: period, unit: seconds, source: creation_date, range_from: 0, range_to: 0", "unit: seconds can be used with absolute periods only"},
-		{both, "filtertype: period, unit: minutes, source: creation_date, range_from: 0, range_to: 0", "unit: minutes can be used with absolute periods only"},
+		{
+			both,
+			"filtertype: period, unit: seconds, source: creation_date, range_from: 0, range_to: 0",
+			"unit: seconds can be used with absolute periods only",
+		},
+		{
+			both,
+			"filtertype: period, unit: minutes, source: creation_date, range_from: 0, range_to: 0",
+			"unit: minutes can be used with absolute periods only",
+		},
 		{both, per + "source: name, range_from: 0, range_to: 0", "timestring: is required when source is name"},
 		{both, per + "source: creation_date, range_from: 0, range_to: 0, week_starts_on: Monday", ""},
 		{both, per + "source: creation_date, range_from: 0, range_to: 0, week_starts_on: tuesday", "week_starts_on"},
@@ -570,8 +631,16 @@ func TestValidate(t *testing.T) {
 		{both, abs + "date_from_format: '%Y.%m', date_to: '2017.02', date_to_format: '%Y.%m'", "date_from: is required for an absolute period"},
 		{both, abs + "date_from: '2017.01', date_to: '2017.02', date_to_format: '%Y.%m'", "date_from_format: is required for an absolute period"},
 		{both, abs + "date_from: '2017.01', date_from_format: '%Y.%m', date_to_format: '%Y.%m'", "date_to: is required for an absolute period"},
-		{both, abs + "date_from: '2017.13', date_from_format: '%Y.%m', date_to: '2017.02', date_to_format: '%Y.%m'", `date_from: "2017.13" is not a date of the form %Y.%m`},
-		{both, abs + "date_from: '2017', date_from_format: '%Y.%m', date_to: '2017.02', date_to_format: '%Y.%m'", `date_from: "2017" is not a date of the form %Y.%m`},
+		{
+			both,
+			abs + "date_from: '2017.13', date_from_format: '%Y.%m', date_to: '2017.02', date_to_format: '%Y.%m'",
+			`date_from: "2017.13" is not a date of the form %Y.%m`,
+		},
+		{
+			both,
+			abs + "date_from: '2017', date_from_format: '%Y.%m', date_to: '2017.02', date_to_format: '%Y.%m'",
+			`date_from: "2017" is not a date of the form %Y.%m`,
+		},
 		{both, abs + "date_from: '2017.01', date_from_format: '%Y.%m', date_to: '2017.02', date_to_format: 'x'", "date_to_format: "},
 		{both, abs + "date_from: '2017.03', date_from_format: '%Y.%m', date_to: '2017.02', date_to_format: '%Y.%m'", ""}, // matches nothing
 
@@ -597,7 +666,8 @@ func TestValidate(t *testing.T) {
 
 // All that is wrong with a filter is said at once, each with its option.
 func TestValidateSaysAllAtOnce(t *testing.T) {
-	_, err := link(cluster.Snapshots, "filtertype: age, direction: older, unit: days, unit_count: 1, source: name, field: f, unit_count_pattern: '('")
+	_, err := link(cluster.Snapshots, "filtertype: age, direction: older, unit: days, unit_count: 1, source: name, "+
+		"field: f, unit_count_pattern: '('")
 	for _, key := range []string{"field", "timestring", "unit_count_pattern"} {
 		require.ErrorContains(t, err, key+": ")
 	}
@@ -651,8 +721,10 @@ func TestChainAsksFor(t *testing.T) {
 }
 
 func TestChainTimestrings(t *testing.T) {
-	c := chain(t, cluster.Snapshots, "filtertype: none", "filtertype: pattern, kind: timestring, value: '%Y%m'", "filtertype: pattern, kind: prefix, value: a",
-		"filtertype: age, source: name, timestring: '%Y.%m.%d', direction: older, unit: days, unit_count: 1", "filtertype: age, source: creation_date, direction: older, unit: days, unit_count: 1")
+	c := chain(t, cluster.Snapshots, "filtertype: none", "filtertype: pattern, kind: timestring, value: '%Y%m'",
+		"filtertype: pattern, kind: prefix, value: a",
+		"filtertype: age, source: name, timestring: '%Y.%m.%d', direction: older, unit: days, unit_count: 1",
+		"filtertype: age, source: creation_date, direction: older, unit: days, unit_count: 1")
 	require.Equal(t, []string{"%Y%m", "%Y.%m.%d"}, c.Timestrings())
 }
 
@@ -687,7 +759,11 @@ func FuzzChain(f *testing.F) {
 	f.Fuzz(func(t *testing.T, listing []byte, choice uint32, epoch int64) {
 		var list []*cluster.Index
 		for i, b := range listing {
-			x := &cluster.Index{Name: fmt.Sprintf("%c%d-2024.0%d.%02d", 'a'+b%3, i, b%4, b%33), Closed: b%7 == 0, Created: time.Unix(epoch+int64(b)*40000, 0)}
+			x := &cluster.Index{
+				Name:    fmt.Sprintf("%c%d-2024.0%d.%02d", 'a'+b%3, i, b%4, b%33),
+				Closed:  b%7 == 0,
+				Created: time.Unix(epoch+int64(b)*40000, 0),
+			}
 			if b%5 == 0 {
 				x.Name = fmt.Sprintf("%c%d", 'a'+b%3, i)
 			}

@@ -83,7 +83,8 @@ func TestAbsolutePeriods(t *testing.T) {
 		{"minutes", "%Y%m%d%H%M", "201701010304", "201701010304", "2017-01-01T03:04:00", "2017-01-01T03:04:59"},
 		{"seconds", "%Y%m%d%H%M%S", "20170101030405", "20170101030405", "2017-01-01T03:04:05", "2017-01-01T03:04:05"},
 	} {
-		p := periodOf(t, fmt.Sprintf("source: creation_date, period_type: absolute, unit: %s, date_from: '%s', date_to: '%s', date_from_format: '%s', date_to_format: '%s'", c.unit, c.from, c.to, c.format, c.format))
+		p := periodOf(t, fmt.Sprintf("source: creation_date, period_type: absolute, unit: %s, date_from: '%s', date_to: '%s', "+
+			"date_from_format: '%s', date_to_format: '%s'", c.unit, c.from, c.to, c.format, c.format))
 		first, last := p.span(at("2030-01-01"))
 		require.Equal(t, at(c.first), first, "%+v", c)
 		require.Equal(t, at(c.end), last, "%+v", c)
@@ -96,12 +97,15 @@ func TestAbsolutePeriods(t *testing.T) {
 func TestPeriodIsInclusive(t *testing.T) {
 	list := cluster.Items([]*cluster.Index{
 		{Name: "before", Created: at("2017-04-01T23:59:59Z")}, {Name: "first", Created: at("2017-04-02T00:00:00Z")},
-		{Name: "last", Created: at("2017-04-02T23:59:59Z").Add(999 * time.Millisecond)}, {Name: "after", Created: at("2017-04-03T00:00:00Z")}, {Name: "undated"},
+		{Name: "last", Created: at("2017-04-02T23:59:59Z").Add(999 * time.Millisecond)},
+		{Name: "after", Created: at("2017-04-03T00:00:00Z")}, {Name: "undated"},
 	})
 	const yesterday = "filtertype: period, source: creation_date, unit: days, range_from: -1, range_to: -1"
 	require.Equal(t, []string{"first", "last"}, selected(t, chain(t, cluster.Indices, yesterday), at("2017-04-03T22:00:00Z"), list))
-	require.Equal(t, []string{"before", "after"}, selected(t, chain(t, cluster.Indices, yesterday+", exclude: true"), at("2017-04-03T22:00:00Z"), list))
-	backwards := "filtertype: period, source: creation_date, period_type: absolute, unit: days, date_from: '2017.04.03', date_to: '2017.04.01', date_from_format: '%Y.%m.%d', date_to_format: '%Y.%m.%d'"
+	require.Equal(t, []string{"before", "after"}, selected(t, chain(t, cluster.Indices, yesterday+", exclude: true"),
+		at("2017-04-03T22:00:00Z"), list))
+	backwards := "filtertype: period, source: creation_date, period_type: absolute, unit: days, date_from: '2017.04.03', " +
+		"date_to: '2017.04.01', date_from_format: '%Y.%m.%d', date_to_format: '%Y.%m.%d'"
 	require.Empty(t, selected(t, chain(t, cluster.Indices, backwards), at("2017-04-03"), list))
 }
 
@@ -117,10 +121,22 @@ func TestPeriodsInATimeZone(t *testing.T) {
 		{"2024-04-01T10:00:00Z", "unit: days, range_from: -1, range_to: -1", "2024-03-30T23:00:00Z", "2024-03-31T21:59:59Z"},
 		{"2024-03-31T01:30:00Z", "unit: hours, range_from: 0, range_to: 0", "2024-03-31T01:00:00Z", "2024-03-31T01:59:59Z"},
 		{"2024-03-31T01:30:00Z", "unit: hours, range_from: -1, range_to: -1", "2024-03-31T00:00:00Z", "2024-03-31T00:59:59Z"},
-		{"2024-10-27T01:30:00Z", "unit: hours, range_from: -1, range_to: 0", "2024-10-27T00:00:00Z", "2024-10-27T01:59:59Z"}, // 02:30 for the second time
-		{"2024-04-03T10:00:00Z", "unit: weeks, week_starts_on: monday, range_from: -1, range_to: -1", "2024-03-24T23:00:00Z", "2024-03-31T21:59:59Z"},
-		{"2024-04-03T10:00:00Z", "unit: weeks, week_starts_on: sunday, range_from: -1, range_to: -1", "2024-03-23T23:00:00Z", "2024-03-30T22:59:59Z"},
-		{"2024-04-30T22:30:00Z", "unit: months, range_from: -1, range_to: -1", "2024-03-31T22:00:00Z", "2024-04-30T21:59:59Z"}, // it is May in Berlin
+		// 02:30 for the second time.
+		{"2024-10-27T01:30:00Z", "unit: hours, range_from: -1, range_to: 0", "2024-10-27T00:00:00Z", "2024-10-27T01:59:59Z"},
+		{
+			"2024-04-03T10:00:00Z",
+			"unit: weeks, week_starts_on: monday, range_from: -1, range_to: -1",
+			"2024-03-24T23:00:00Z",
+			"2024-03-31T21:59:59Z",
+		},
+		{
+			"2024-04-03T10:00:00Z",
+			"unit: weeks, week_starts_on: sunday, range_from: -1, range_to: -1",
+			"2024-03-23T23:00:00Z",
+			"2024-03-30T22:59:59Z",
+		},
+		// It is May in Berlin.
+		{"2024-04-30T22:30:00Z", "unit: months, range_from: -1, range_to: -1", "2024-03-31T22:00:00Z", "2024-04-30T21:59:59Z"},
 		{"2023-12-31T23:30:00Z", "unit: years, range_from: 0, range_to: 0", "2023-12-31T23:00:00Z", "2024-12-31T22:59:59Z"},
 	} {
 		first, last := periodOf(t, "source: creation_date, "+c.text).span(at(c.now).In(berlin))
@@ -135,7 +151,12 @@ func TestNamesInATimeZone(t *testing.T) {
 	berlin := zone(t, "Europe/Berlin")
 	list := cluster.Items([]*cluster.Index{{Name: "a-2024.03.30"}, {Name: "a-2024.03.31"}, {Name: "a-2024.04.01"}})
 	today := "filtertype: period, source: name, timestring: '%Y.%m.%d', unit: days, range_from: 0, range_to: 0"
-	for now, want := range map[string]string{"2024-03-30T22:59:59Z": "a-2024.03.30", "2024-03-30T23:00:00Z": "a-2024.03.31", "2024-03-31T21:59:59Z": "a-2024.03.31", "2024-03-31T22:00:00Z": "a-2024.04.01"} {
+	for now, want := range map[string]string{
+		"2024-03-30T22:59:59Z": "a-2024.03.30",
+		"2024-03-30T23:00:00Z": "a-2024.03.31",
+		"2024-03-31T21:59:59Z": "a-2024.03.31",
+		"2024-03-31T22:00:00Z": "a-2024.04.01",
+	} {
 		require.Equal(t, []string{want}, selected(t, chain(t, cluster.Indices, today), at(now).In(berlin), list), now)
 	}
 	older := "filtertype: age, source: name, timestring: '%Y.%m.%d', direction: older, unit: days, unit_count: 1"

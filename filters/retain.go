@@ -66,11 +66,13 @@ func (f *Retain) Validate(list cluster.ListKind, _ map[string]bool) error {
 		errs = append(errs, optionError("indices_within", "is another name of cover; give one of them"))
 	}
 	if !f.rules() {
-		errs = append(errs, optionError("", "retain has no rule, so that nothing would be retained; give one of last, hourly, daily, weekly, monthly, yearly, within, hold, cover"))
+		errs = append(errs, optionError("",
+			"retain has no rule, so that nothing would be retained; give one of last, hourly, daily, weekly, monthly, yearly, within, hold, cover"))
 	}
 	zone, err := time.LoadLocation(f.IndexTimezone)
 	if err != nil {
-		errs = append(errs, optionError("index_timezone", fmt.Sprintf("%q is not a time zone; write a name such as Europe/Berlin", f.IndexTimezone)))
+		errs = append(errs, optionError("index_timezone", fmt.Sprintf("%q is not a time zone; write a name such as Europe/Berlin",
+			f.IndexTimezone)))
 	}
 	f.zone = zone
 	if list == cluster.Snapshots && f.series == nil {
@@ -80,7 +82,8 @@ func (f *Retain) Validate(list cluster.ListKind, _ map[string]bool) error {
 }
 
 func (f *Retain) rules() bool {
-	return f.Last != nil || f.Within != nil || f.cover() > 0 || len(f.Hold) > 0 || slices.ContainsFunc(f.counts(), func(n *int64) bool { return n != nil })
+	return f.Last != nil || f.Within != nil || f.cover() > 0 || len(f.Hold) > 0 ||
+		slices.ContainsFunc(f.counts(), func(n *int64) bool { return n != nil })
 }
 
 func (f *Retain) cover() time.Duration {
@@ -112,7 +115,9 @@ func (f *Retain) held(s *cluster.Snapshot) bool {
 
 // Judge implements Filter: all items pass the filters by name.
 func (f *Retain) Judge(now time.Time, items []cluster.Item) []cluster.Verdict {
-	verdicts, _ := f.JudgeAmong(context.Background(), now, items, items, func(context.Context, []cluster.Need, []cluster.Item) error { return nil })
+	verdicts, _ := f.JudgeAmong(context.Background(), now, items, items, func(context.Context, []cluster.Need, []cluster.Item) error {
+		return nil
+	})
 	return verdicts
 }
 
@@ -288,9 +293,11 @@ func (j *judgement) first(ctx context.Context, fetch Fetch, rule string) error {
 		switch {
 		case j.kept(d.first):
 		case a == 0 || b == 0:
-			j.retain(d.first, "%s (the first complete copy of %s: its size is not known, nor whether %s contains the same index)", rule, d.name, d.kept.Name)
+			j.retain(d.first, "%s (the first complete copy of %s: its size is not known, "+
+				"nor whether %s contains the same index)", rule, d.name, d.kept.Name)
 		case cluster.Recreated(a, b):
-			j.retain(d.first, "%s (the first complete copy of %s: that in %s has only %s of %s, because the index was deleted and created again)", rule, d.name, d.kept.Name, humanize.IBytes(uint64(b)), humanize.IBytes(uint64(a)))
+			j.retain(d.first, "%s (the first complete copy of %s: that in %s has only %s of %s, "+
+				"because the index was deleted and created again)", rule, d.name, d.kept.Name, humanize.IBytes(uint64(b)), humanize.IBytes(uint64(a)))
 		}
 	}
 	return nil
@@ -303,7 +310,11 @@ func (j *judgement) verdict(s *cluster.Snapshot) cluster.Verdict {
 	case s.Start.IsZero():
 		return unknown("the server does not report when it was started")
 	case j.f.held(s) && j.f.MaxAge != nil && j.now.Sub(s.Start) > *j.f.MaxAge:
-		return cluster.Verdict{Match: cluster.No, Warn: true, Why: "retained by hold, although it is older than max_age " + cluster.FormatDuration(*j.f.MaxAge)}
+		return cluster.Verdict{
+			Match: cluster.No,
+			Warn:  true,
+			Why:   "retained by hold, although it is older than max_age " + cluster.FormatDuration(*j.f.MaxAge),
+		}
 	case j.f.Overdue(j.now, s):
 		return yes("it is older than max_age " + cluster.FormatDuration(*j.f.MaxAge))
 	case s.Start.After(j.now):

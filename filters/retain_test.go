@@ -68,19 +68,30 @@ func TestRetainRules(t *testing.T) {
 		f    *Retain
 		want map[string]string
 	}{
-		{"last", policy(func(f *Retain) { f.Last = number(2) }), map[string]string{"n-2026.11.29": "retained by last (number 1 of 2)", "n-2026.11.28": "retained by last (number 2 of 2)"}},
+		{
+			"last",
+			policy(func(f *Retain) { f.Last = number(2) }),
+			map[string]string{"n-2026.11.29": "retained by last (number 1 of 2)", "n-2026.11.28": "retained by last (number 2 of 2)"},
+		},
 		{"weekly", policy(func(f *Retain) { f.Weekly = number(3) }), map[string]string{
-			"n-2026.11.29": "retained by weekly (2026-W48)", "n-2026.11.22": "retained by weekly (2026-W47)", "n-2026.11.15": "retained by weekly (2026-W46)",
+			"n-2026.11.29": "retained by weekly (2026-W48)",
+			"n-2026.11.22": "retained by weekly (2026-W47)", "n-2026.11.15": "retained by weekly (2026-W46)",
 		}},
 		{"several rules", policy(func(f *Retain) { f.Daily = number(1); f.Monthly = number(2) }), map[string]string{
 			"n-2026.11.29": "retained by daily (2026-11-29), monthly (2026-11)", "n-2026.10.31": "retained by monthly (2026-10)",
 		}},
 		{"more than there are", policy(func(f *Retain) { f.Yearly = number(5) }), map[string]string{"n-2026.11.29": "retained by yearly (2026)"}},
-		{"within counts from the newest good one", policy(func(f *Retain) { f.Within = span(24 * time.Hour) }), map[string]string{"n-2026.11.29": "retained by within 1d", "n-2026.11.28": "retained by within 1d"}},
+		{
+			"within counts from the newest good one",
+			policy(func(f *Retain) { f.Within = span(24 * time.Hour) }),
+			map[string]string{"n-2026.11.29": "retained by within 1d", "n-2026.11.28": "retained by within 1d"},
+		},
 		{"hold", policy(func(f *Retain) { f.Hold = []string{"n-2026.09.0?", "n-2026.08.2*"}; f.Last = number(1) }), map[string]string{
 			"n-2026.11.29": "retained by last (number 1 of 1)",
-			"n-2026.08.22": "retained by hold", "n-2026.08.23": "retained by hold", "n-2026.08.24": "retained by hold", "n-2026.08.25": "retained by hold",
-			"n-2026.08.26": "retained by hold", "n-2026.08.27": "retained by hold", "n-2026.08.28": "retained by hold", "n-2026.08.29": "retained by hold",
+			"n-2026.08.22": "retained by hold", "n-2026.08.23": "retained by hold",
+			"n-2026.08.24": "retained by hold", "n-2026.08.25": "retained by hold",
+			"n-2026.08.26": "retained by hold", "n-2026.08.27": "retained by hold",
+			"n-2026.08.28": "retained by hold", "n-2026.08.29": "retained by hold",
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) { require.Equal(t, c.want, retained(t, c.f, now, nights)) })
@@ -190,7 +201,14 @@ func TestRetainAgainstAnOracle(t *testing.T) {
 			list = append(list, s)
 		}
 		f, rules := policy(func(f *Retain) { f.KeepLastCopy = false; f.FailedExpireAfter = 0; f.Series = []string{"*"} }), map[string]int{}
-		for rule, p := range map[string]**int64{"last": &f.Last, "hourly": &f.Hourly, "daily": &f.Daily, "weekly": &f.Weekly, "monthly": &f.Monthly, "yearly": &f.Yearly} {
+		for rule, p := range map[string]**int64{
+			"last":    &f.Last,
+			"hourly":  &f.Hourly,
+			"daily":   &f.Daily,
+			"weekly":  &f.Weekly,
+			"monthly": &f.Monthly,
+			"yearly":  &f.Yearly,
+		} {
 			if n := r.IntN(9); n > 0 {
 				rules[rule], *p = n, number(int64(n))
 			}
@@ -263,7 +281,10 @@ func TestCoverIsTheLeastNumber(t *testing.T) {
 
 func TestCover(t *testing.T) {
 	now := ends(60)
-	sizes := func(list []*cluster.Snapshot, of func(night int, index string) int64) func(context.Context, []cluster.Need, []cluster.Item) error {
+	sizes := func(
+		list []*cluster.Snapshot,
+		of func(night int, index string) int64,
+	) func(context.Context, []cluster.Need, []cluster.Item) error {
 		return func(_ context.Context, needs []cluster.Need, items []cluster.Item) error {
 			if needs[0].Fact != cluster.FactSizes {
 				return nil
@@ -301,7 +322,9 @@ func TestCover(t *testing.T) {
 		})
 		stay := judge(year(), list, same)
 		require.Contains(t, stay["logs-20260121"], "logs-2026.01.04", "the stub")
-		require.True(t, slices.ContainsFunc(list[3:12], func(s *cluster.Snapshot) bool { return stay[s.Name] != "" && s.Holds("logs-2026.01.04") }), "the day itself")
+		require.True(t, slices.ContainsFunc(list[3:12], func(s *cluster.Snapshot) bool {
+			return stay[s.Name] != "" && s.Holds("logs-2026.01.04")
+		}), "the day itself")
 	})
 	t.Run("a stub that comes in the night of the deletion shows in its size", func(t *testing.T) {
 		stub := func(n int, s *cluster.Snapshot) {
@@ -317,7 +340,9 @@ func TestCover(t *testing.T) {
 			}
 			return 1000
 		})
-		require.True(t, slices.ContainsFunc(list[11:18], func(s *cluster.Snapshot) bool { return stay[s.Name] != "" && s.Holds("logs-2026.01.11") }), "%v", stay)
+		require.True(t, slices.ContainsFunc(list[11:18], func(s *cluster.Snapshot) bool {
+			return stay[s.Name] != "" && s.Holds("logs-2026.01.11")
+		}), "%v", stay)
 	})
 	t.Run("without sizes, the first complete copy stays, too", func(t *testing.T) {
 		stay := judge(year(), nights(60, nil), func(int, string) int64 { return 0 })
@@ -326,7 +351,8 @@ func TestCover(t *testing.T) {
 	t.Run("PARTIAL nights", func(t *testing.T) {
 		list := nights(60, func(n int, s *cluster.Snapshot) {
 			if n >= 20 && n < 50 {
-				s.State, s.Failures, s.Shards = cluster.Partial, []cluster.ShardFailure{{Index: "broken"}}, cluster.ShardCount{Total: 9, Successful: 8, Failed: 1}
+				s.State, s.Failures, s.Shards = cluster.Partial, []cluster.ShardFailure{{Index: "broken"}},
+					cluster.ShardCount{Total: 9, Successful: 8, Failed: 1}
 			}
 		})
 		stay := judge(year(), list, same)
@@ -406,7 +432,8 @@ func TestExpiryOfWhatIsNotGood(t *testing.T) {
 		"s-20261129": "it is not good, and not older than failed_expire_after 7d: state is FAILED",
 		"s-20261130": "it is running",
 	}, retained(t, f, now, []*cluster.Snapshot{failed, fresh, good, newest, running}))
-	require.Equal(t, map[string]string{"s-20261101": "it is not good, but no younger snapshot is: state is FAILED"}, retained(t, f, now, []*cluster.Snapshot{failed}))
+	require.Equal(t, map[string]string{"s-20261101": "it is not good, but no younger snapshot is: state is FAILED"},
+		retained(t, f, now, []*cluster.Snapshot{failed}))
 }
 
 func TestRetainIsChecked(t *testing.T) {

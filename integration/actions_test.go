@@ -55,9 +55,11 @@ func TestIndexActions(t *testing.T) {
 		e.call("PUT", "/"+c, map[string]any{}, nil)
 		on := "filters: [{filtertype: pattern, kind: prefix, value: 'PREFIX'}]"
 
-		e.run(0, ("actions: {1: {action: close, options: {skip_flush: false}, filters: [{filtertype: pattern, kind: regex, value: '^PREFIXc$'}]}}"))
+		e.run(0, ("actions: {1: {action: close, options: {skip_flush: false}, filters: [{filtertype: pattern, kind: regex, " +
+			"value: '^PREFIXc$'}]}}"))
 		require.Equal(e, "close", e.metadata(c).State)
-		e.run(0, ("actions: {1: {action: open, filters: [{filtertype: opened, exclude: true}, {filtertype: pattern, kind: prefix, value: 'PREFIX'}]}}"))
+		e.run(0, ("actions: {1: {action: open, filters: [{filtertype: opened, exclude: true}, " +
+			"{filtertype: pattern, kind: prefix, value: 'PREFIX'}]}}"))
 		require.Equal(e, "open", e.metadata(c).State)
 
 		e.run(0, ("actions: {1: {action: replicas, options: {count: 1}, " + on + "}}"))
@@ -67,9 +69,11 @@ func TestIndexActions(t *testing.T) {
 
 		e.run(0, ("actions: {1: {action: allocation, options: {key: box_type, value: hot, allocation_type: exclude}, " + on + "}}"))
 		require.Equal(e, "hot", e.metadata(b).Settings["index.routing.allocation.exclude.box_type"])
-		r := e.run(0, ("actions: {1: {action: open, filters: [{filtertype: allocated, key: box_type, value: hot, allocation_type: exclude, exclude: false}, {filtertype: pattern, kind: prefix, value: 'PREFIX'}]}}"))
+		r := e.run(0, ("actions: {1: {action: open, filters: [{filtertype: allocated, key: box_type, value: hot, " +
+			"allocation_type: exclude, exclude: false}, {filtertype: pattern, kind: prefix, value: 'PREFIX'}]}}"))
 		require.Equal(e, 3, r.Actions[0].Selected)
-		e.run(0, ("actions: {1: {action: allocation, options: {key: box_type, value: , allocation_type: exclude, wait_for_completion: true}, " + on + "}}"))
+		e.run(0, ("actions: {1: {action: allocation, options: {key: box_type, value: , allocation_type: exclude, wait_for_completion: true}, " +
+			on + "}}"))
 		require.NotContains(e, e.metadata(b).Settings, "index.routing.allocation.exclude.box_type")
 
 		e.run(0, ("actions: {1: {action: index_settings, options: {index_settings: {index: {refresh_interval: 7s}}}, " + on + "}}"))
@@ -80,10 +84,12 @@ func TestIndexActions(t *testing.T) {
 		for i := range 3 { // one segment at each refresh
 			e.call("PUT", fmt.Sprintf("/%s/_doc/x%d?refresh=true", a, i), map[string]any{"n": i}, nil)
 		}
-		r = e.run(0, ("actions: {1: {action: forcemerge, options: {max_num_segments: 1}, filters: [{filtertype: pattern, kind: regex, value: '^PREFIXa$'}]}}"))
+		r = e.run(0, ("actions: {1: {action: forcemerge, options: {max_num_segments: 1}, filters: [{filtertype: pattern, " +
+			"kind: regex, value: '^PREFIXa$'}]}}"))
 		require.Len(e, r.Actions[0].Outcomes, 1)
 		e.call("POST", "/"+a+"/_refresh", nil, nil) // segments are counted as searches see them
-		e.run(1, ("actions: {1: {action: forcemerge, options: {max_num_segments: 1}, filters: [{filtertype: pattern, kind: regex, value: '^PREFIXa$'}]}}"))
+		e.run(1, ("actions: {1: {action: forcemerge, options: {max_num_segments: 1}, filters: [{filtertype: pattern, " +
+			"kind: regex, value: '^PREFIXa$'}]}}"))
 	})
 }
 
@@ -94,7 +100,10 @@ func TestIndexFilters(t *testing.T) {
 		e.fill(2000, map[string]int{full: 60, closed: 5})
 		e.call("PUT", "/"+empty, map[string]any{}, nil)
 		e.call("POST", "/"+closed+"/_close", nil, nil)
-		e.call("POST", "/_aliases", map[string]any{"actions": []any{map[string]any{"add": map[string]any{"index": full, "alias": e.prefix + "al"}}}}, nil)
+		e.call("POST", "/_aliases", map[string]any{"actions": []any{map[string]any{"add": map[string]any{
+			"index": full,
+			"alias": e.prefix + "al",
+		}}}}, nil)
 		for filter, want := range map[string][]string{
 			"{filtertype: empty}":                                                     {empty},
 			"{filtertype: empty, exclude: true}":                                      {full},
@@ -111,7 +120,8 @@ func TestIndexFilters(t *testing.T) {
 			"{filtertype: ilm}":                                                       {empty, full, closed},
 			"{filtertype: age, source: field_stats, field: n, direction: older, unit: days, unit_count: 1}": {full},
 		} {
-			file := e.write("action.yml", "actions: {1: {action: open, options: {ignore_empty_list: true}, filters: [{filtertype: pattern, kind: prefix, value: 'PREFIX'}, "+filter+"]}}")
+			file := e.write("action.yml", "actions: {1: {action: open, options: {ignore_empty_list: true}, "+
+				"filters: [{filtertype: pattern, kind: prefix, value: 'PREFIX'}, "+filter+"]}}")
 			stdout, _ := e.want(0, "run", "-n", "-o", "name", file)
 			var names []string
 			for _, n := range want {
@@ -136,7 +146,10 @@ func TestSnapshotFilters(t *testing.T) {
 			"settings": map[string]any{"number_of_shards": 1, "number_of_replicas": 0, "index.routing.allocation.require._name": "nope"},
 		}, nil)
 		e.later()
-		e.call("PUT", "/_snapshot/"+repository+"/part-"+e.day(0)+"?wait_for_completion=true", map[string]any{"indices": e.prefix + "a," + e.prefix + "lost", "partial": true}, nil)
+		e.call("PUT", "/_snapshot/"+repository+"/part-"+e.day(0)+"?wait_for_completion=true", map[string]any{
+			"indices": e.prefix + "a," + e.prefix + "lost",
+			"partial": true,
+		}, nil)
 		require.Equal(e, "PARTIAL", e.snapshots(repository)["part-"+e.day(0)].State)
 		old, young, part := "old-2020.01.01", "new-"+e.day(0), "part-"+e.day(0)
 		for filter, want := range map[string][]string{
@@ -146,13 +159,23 @@ func TestSnapshotFilters(t *testing.T) {
 			"{filtertype: state, state: PARTIAL}":                      {part},
 			"{filtertype: state}":                                      {old, young},
 			"{filtertype: pattern, kind: suffix, value: '2020.01.01'}": {old},
-			"{filtertype: age, source: creation_date, direction: younger, unit: hours, unit_count: 1}":                                                                          {old, young, part},
-			"{filtertype: age, source: name, timestring: '%Y.%m.%d', direction: older, unit: days, unit_count: 30}":                                                             {old},
-			"{filtertype: count, count: 2, use_age: true, source: creation_date}":                                                                                               {old},
-			"{filtertype: period, source: name, timestring: '%Y.%m.%d', period_type: relative, unit: months, range_from: -1, range_to: 1}":                                      {young, part},
-			"{filtertype: period, source: creation_date, period_type: absolute, unit: years, date_from: '2020', date_to: '2020', date_from_format: '%Y', date_to_format: '%Y'}": {},
+			"{filtertype: age, source: creation_date, direction: younger, unit: hours, unit_count: 1}": {
+				old, young, part,
+			},
+			"{filtertype: age, source: name, timestring: '%Y.%m.%d', direction: older, unit: days, unit_count: 30}": {
+				old,
+			},
+			"{filtertype: count, count: 2, use_age: true, source: creation_date}": {
+				old,
+			},
+			"{filtertype: period, source: name, timestring: '%Y.%m.%d', period_type: relative, unit: months, range_from: -1, range_to: 1}": {
+				young, part,
+			},
+			"{filtertype: period, source: creation_date, period_type: absolute, unit: years, date_from: '2020', date_to: '2020', " +
+				"date_from_format: '%Y', date_to_format: '%Y'}": {},
 		} {
-			file := e.write("action.yml", "actions: {1: {action: delete_snapshots, options: {repository: PREFIXrepo, ignore_empty_list: true, keep_newest_good: false}, filters: ["+filter+"]}}")
+			file := e.write("action.yml", "actions: {1: {action: delete_snapshots, options: {repository: PREFIXrepo, "+
+				"ignore_empty_list: true, keep_newest_good: false}, filters: ["+filter+"]}}")
 			stdout, _ := e.want(0, "run", "-n", "-o", "name", file)
 			names := []string{}
 			for _, n := range want {
@@ -191,7 +214,8 @@ actions:
 		require.Contains(e, e.metadata(e.prefix+"roll-000002").Aliases, e.prefix+"recent")
 		require.NotContains(e, e.metadata(first).Aliases, e.prefix+"recent")
 
-		e.run(0, ("actions: {1: {action: cluster_routing, options: {routing_type: rebalance, setting: enable, value: all, wait_for_completion: true}}}"))
+		e.run(0, ("actions: {1: {action: cluster_routing, options: {routing_type: rebalance, setting: enable, value: all, " +
+			"wait_for_completion: true}}}"))
 		var settings map[string]map[string]any
 		e.call("GET", "/_cluster/settings?flat_settings=true", nil, &settings)
 		require.Equal(e, "all", settings["transient"]["cluster.routing.rebalance.enable"])

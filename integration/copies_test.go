@@ -13,7 +13,10 @@ import (
 // wide makes an index with four primaries and some documents.
 func (e *env) wide(name string, docs int) {
 	e.Helper()
-	e.call("PUT", "/"+name, map[string]any{"settings": map[string]any{"number_of_shards": 4}, "aliases": map[string]any{e.prefix + "all": map[string]any{"routing": "r"}}}, nil)
+	e.call("PUT", "/"+name, map[string]any{
+		"settings": map[string]any{"number_of_shards": 4},
+		"aliases":  map[string]any{e.prefix + "all": map[string]any{"routing": "r"}},
+	}, nil)
 	e.fill(60, map[string]int{name: docs})
 }
 
@@ -69,19 +72,25 @@ func TestReindex(t *testing.T) {
 		}
 		a, b := e.prefix+"a", e.prefix+"b"
 		e.fill(60, map[string]int{a: 7, b: 5})
-		e.run(0, "actions: {1: {action: reindex, options: {request_body: {source: {index: REINDEX_SELECTION}, dest: {index: 'PREFIXall'}}}, filters: [{filtertype: pattern, kind: regex, value: '^PREFIX[ab]$'}]}}")
+		e.run(0, "actions: {1: {action: reindex, options: {request_body: {source: {index: REINDEX_SELECTION}, "+
+			"dest: {index: 'PREFIXall'}}}, filters: [{filtertype: pattern, kind: regex, value: '^PREFIX[ab]$'}]}}")
 		require.Equal(e, 7, e.count(e.prefix+"all"), "equal ids replace each other")
-		e.run(0, "actions: {1: {action: reindex, options: {migration_suffix: -copy, request_body: {source: {index: REINDEX_SELECTION, query: {term: {n: 3}}}, dest: {index: MIGRATION}}}, filters: [{filtertype: pattern, kind: regex, value: '^PREFIX[ab]$'}]}}")
+		e.run(0, "actions: {1: {action: reindex, options: {migration_suffix: -copy, request_body: {source: {index: REINDEX_SELECTION, "+
+			"query: {term: {n: 3}}}, dest: {index: MIGRATION}}}, filters: [{filtertype: pattern, kind: regex, value: '^PREFIX[ab]$'}]}}")
 		require.Equal(e, 1, e.count(a+"-copy"))
 		require.Equal(e, 1, e.count(b+"-copy"))
 		if e.server.Provider != "local" {
 			return // a container cannot reach itself by the address that it has outside
 		}
-		remote := fmt.Sprintf("actions: {1: {action: reindex, options: {migration_prefix: 'PREFIXfar-', request_body: {source: {index: REINDEX_SELECTION, remote: {host: '%s'}}, dest: {index: MIGRATION}}, remote_filters: [{filtertype: pattern, kind: regex, value: '^PREFIXb$'}]}, filters: []}}", e.server.URL)
+		remote := fmt.Sprintf("actions: {1: {action: reindex, options: {migration_prefix: 'PREFIXfar-', "+
+			"request_body: {source: {index: REINDEX_SELECTION, remote: {host: '%s'}}, dest: {index: MIGRATION}}, "+
+			"remote_filters: [{filtertype: pattern, kind: regex, value: '^PREFIXb$'}]}, filters: []}}", e.server.URL)
 		e.run(0, remote)
 		require.Equal(e, 5, e.count(e.prefix+"far-"+b))
-		r := e.run(1, "actions: {1: {action: reindex, options: {request_body: {source: {index: 'PREFIXgone'}, dest: {index: 'PREFIXx'}}}, filters: []}}")
+		r := e.run(1, "actions: {1: {action: reindex, options: {request_body: {source: {index: 'PREFIXgone'}, "+
+			"dest: {index: 'PREFIXx'}}}, filters: []}}")
 		require.NotEmpty(e, r.Actions[0].Outcomes[0].Error)
-		e.run(1, "actions: {1: {action: reindex, options: {request_body: {source: {index: REINDEX_SELECTION, remote: {host: 'http://127.0.0.1:1'}}, dest: {index: 'PREFIXx'}}, remote_filters: [{filtertype: none}]}, filters: []}}")
+		e.run(1, "actions: {1: {action: reindex, options: {request_body: {source: {index: REINDEX_SELECTION, "+
+			"remote: {host: 'http://127.0.0.1:1'}}, dest: {index: 'PREFIXx'}}, remote_filters: [{filtertype: none}]}, filters: []}}")
 	})
 }

@@ -55,12 +55,14 @@ func TestCuratorCLI(t *testing.T) {
 		require.Equal(e, []string{a, c}, e.indices())
 		cli(1, "delete_indices", "--filter_list", on("b"))
 		cli(0, "delete_indices", "--ignore_empty_list", "--filter_list", on("b"))
-		cli(0, "restore", "--repository", repo, "--name", "s-2026.01.01", "--index", b, "--rename_pattern", "(.+)", "--rename_replacement", "$1-back", "--filter_list", `{"filtertype":"none"}`)
+		cli(0, "restore", "--repository", repo, "--name", "s-2026.01.01", "--index", b, "--rename_pattern", "(.+)",
+			"--rename_replacement", "$1-back", "--filter_list", `{"filtertype":"none"}`)
 		require.Equal(e, 7, e.count(b+"-back"))
 
 		// What only the server can rename: sent, and refused where a closed index is in the way.
 		again := func(want int) string {
-			return cli(want, "restore", "--repository", repo, "--name", "s-2026.01.01", "--index", b, "--rename_pattern", "^(?<n>.+)$", "--rename_replacement", "${n}-again", "--filter_list", `{"filtertype":"none"}`)
+			return cli(want, "restore", "--repository", repo, "--name", "s-2026.01.01", "--index", b,
+				"--rename_pattern", "^(?<n>.+)$", "--rename_replacement", "${n}-again", "--filter_list", `{"filtertype":"none"}`)
 		}
 		require.Contains(e, again(0), "cannot be predicted")
 		require.Equal(e, 7, e.count(b+"-again"))
@@ -89,7 +91,8 @@ func TestCuratorCLI(t *testing.T) {
 		require.Equal(e, "open", e.metadata(c).State)
 		wide := e.prefix + "wide"
 		e.wide(wide, 10)
-		cli(0, "shrink", "--node_filters", `{"permit_masters":true}`, "--number_of_replicas", "0", "--max_wait", "300", "--filter_list", on("wide"))
+		cli(0, "shrink", "--node_filters", `{"permit_masters":true}`, "--number_of_replicas", "0", "--max_wait", "300",
+			"--filter_list", on("wide"))
 		require.Equal(e, 10, e.count(wide+"-shrink"))
 
 		e.want(1, "es_repo_mgr", "delete", "--name", repo)

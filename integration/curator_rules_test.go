@@ -112,7 +112,8 @@ func TestK08PartialFailsTheAction(t *testing.T) {
 		}, nil)
 		for n, version := range []string{"5", "8"} {
 			name := "s" + version
-			file := "actions: {1: {action: snapshot, options: {repository: PREFIXrepo, name: " + name + ", partial: true}, filters: [" + ours + "]}, 2: {action: delete_indices, filters: [" + ours + "]}}"
+			file := "actions: {1: {action: snapshot, options: {repository: PREFIXrepo, name: " + name +
+				", partial: true}, filters: [" + ours + "]}, 2: {action: delete_indices, filters: [" + ours + "]}}"
 			require.Contains(e, e.curator(1, version, file), "PARTIAL")
 			require.Equal(e, "PARTIAL", e.snapshots(repository)[name].State)
 			require.Equal(e, []string{good, broken}, e.indices())
@@ -134,7 +135,11 @@ func TestK09RestoreTakesTheNewestAndJudgesItThen(t *testing.T) {
 		e.call("PUT", "/"+broken+"?wait_for_active_shards=0", map[string]any{
 			"settings": map[string]any{"number_of_shards": 1, "number_of_replicas": 0, "index.routing.allocation.require._name": "nope"},
 		}, nil)
-		e.call("PUT", "/_snapshot/"+repository+"/m-partial", map[string]any{"indices": a + "," + broken, "partial": true, "include_global_state": false}, nil)
+		e.call("PUT", "/_snapshot/"+repository+"/m-partial", map[string]any{
+			"indices":              a + "," + broken,
+			"partial":              true,
+			"include_global_state": false,
+		}, nil)
 		e.eventually("it has ended", func() bool { return e.snapshots(repository)["m-partial"].State == "PARTIAL" })
 		e.deleteIndices(a, b, broken)
 		restore := func(options, filters string) string {
@@ -241,10 +246,22 @@ func TestD22ALostReplyIsLookedAfter(t *testing.T) {
 			file, method string
 			seen         func() bool
 		}{
-			{action("snapshot", "repository: PREFIXrepo, name: s-3", ours), "PUT", func() bool { return e.snapshots(repository)["s-3"].State == "SUCCESS" }},
-			{action("delete_snapshots", "repository: PREFIXrepo", "{filtertype: pattern, kind: regex, value: ^s-1$}"), "DELETE", func() bool { return len(e.snapshots(repository)) == 2 }},
+			{
+				action("snapshot", "repository: PREFIXrepo, name: s-3", ours),
+				"PUT",
+				func() bool { return e.snapshots(repository)["s-3"].State == "SUCCESS" },
+			},
+			{
+				action("delete_snapshots", "repository: PREFIXrepo", "{filtertype: pattern, kind: regex, value: ^s-1$}"),
+				"DELETE",
+				func() bool { return len(e.snapshots(repository)) == 2 },
+			},
 			{action("delete_indices", "", ours), "DELETE", func() bool { return len(e.indices()) == 0 }},
-			{action("restore", "repository: PREFIXrepo, name: s-3", "{filtertype: none}"), "POST", func() bool { return slices.Equal(e.indices(), []string{index}) && e.count(index) == 3 }},
+			{
+				action("restore", "repository: PREFIXrepo, name: s-3", "{filtertype: none}"),
+				"POST",
+				func() bool { return slices.Equal(e.indices(), []string{index}) && e.count(index) == 3 },
+			},
 		} {
 			mu.Lock()
 			lost = nil
@@ -271,7 +288,10 @@ func TestD24ARefusedRepositoryIsNotCalledMissing(t *testing.T) {
 			_, _ = w.Write([]byte(`{"error":{"root_cause":[],"type":"security_exception","reason":"no permissions for you"},"status":403}`))
 			return true
 		})
-		for kind, options := range map[string]string{"snapshot": "repository: PREFIXrepo, name: s", "delete_snapshots": "repository: PREFIXrepo"} {
+		for kind, options := range map[string]string{
+			"snapshot":         "repository: PREFIXrepo, name: s",
+			"delete_snapshots": "repository: PREFIXrepo",
+		} {
 			out := e.curator(1, "5", action(kind, options, ours))
 			require.Contains(e, out, "no permissions for you")
 			require.NotContains(e, out, "missing")
@@ -303,7 +323,8 @@ func TestD31TheNewestGoodSnapshotIsSpared(t *testing.T) {
 		for _, day := range []int{3, 2} {
 			e.take(repository, "night-"+e.now.Add(-time.Duration(day)*24*time.Hour).Format("20060102"), index)
 		}
-		expire := action("delete_snapshots", "repository: PREFIXrepo", "{filtertype: age, source: name, timestring: '%Y%m%d', direction: older, unit: days, unit_count: 1}")
+		expire := action("delete_snapshots", "repository: PREFIXrepo",
+			"{filtertype: age, source: name, timestring: '%Y%m%d', direction: older, unit: days, unit_count: 1}")
 		require.Contains(e, e.curator(0, "8", expire), "is the newest good snapshot")
 		require.Len(e, e.snapshots(repository), 1)
 		e.curator(0, "8", expire, "--guards", "off")

@@ -525,7 +525,8 @@ func (c countingBody) Read(p []byte) (int, error) {
 
 func (c *comparison) printTable() {
 	fmt.Printf("\nCurator %s, %s, %s\n\n", c.version, c.flavour.Title(), c.now.Format("2006-01-02"))
-	fmt.Println("| job | with | seconds | Curator's | times faster | processor s | Curator's | MiB | Curator's | requests | Curator's | kB received | Curator's | runs |")
+	fmt.Println("| job | with | seconds | Curator's | times faster | processor s | Curator's | MiB | Curator's | requests | " +
+		"Curator's | kB received | Curator's | runs |")
 	fmt.Println("|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|")
 	for _, r := range *c.rows {
 		fmt.Printf("| %s | `%s` | %s | %s | %.1f | %s | %s | %s | %s | %s | %s | %s | %s | %d |\n", r.job, r.command,

@@ -66,10 +66,24 @@ func TestCuratorForms(t *testing.T) {
 		orders, backups, written := e.prefix+"orders", e.prefix+"backups", e.prefix+"logs-000001"
 		before := time.Date(e.now.Year(), e.now.Month()-1, 15, 0, 0, 0, 0, time.UTC).Format("2006.01.02")
 		before = e.prefix + "logs-" + before // in the month before this one
-		e.fill(100, map[string]int{log(1): 3, log(2): 1, log(3): 1, log(4): 1, log(5): 1, log(10): 3, log(70): 2, before: 2, orders: 7, written: 1000})
+		e.fill(100, map[string]int{
+			log(1):  3,
+			log(2):  1,
+			log(3):  1,
+			log(4):  1,
+			log(5):  1,
+			log(10): 3,
+			log(70): 2,
+			before:  2,
+			orders:  7,
+			written: 1000,
+		})
 		e.register(backups, e.location("backups"), nil)
 		add := func(alias string, names ...string) {
-			e.call("POST", "/_aliases", map[string]any{"actions": []any{map[string]any{"add": map[string]any{"indices": names, "alias": e.prefix + alias}}}}, nil)
+			e.call("POST", "/_aliases", map[string]any{"actions": []any{map[string]any{"add": map[string]any{
+				"indices": names,
+				"alias":   e.prefix + alias,
+			}}}}, nil)
 		}
 		settings := func(index string) map[string]any { return e.metadata(index).Settings }
 

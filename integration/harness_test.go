@@ -88,7 +88,15 @@ func newEnv(t testing.TB, f testserver.Flavour, server *testserver.Server) *env 
 // newBareEnv is an environment that puts nothing into the cluster and leaves
 // everything there.
 func newBareEnv(t testing.TB, f testserver.Flavour, server *testserver.Server) *env {
-	e := &env{TB: t, server: server, flavour: f, prefix: uniquePrefix(), dir: t.TempDir(), now: time.Now().UTC(), client: httpClient(t, server)}
+	e := &env{
+		TB:      t,
+		server:  server,
+		flavour: f,
+		prefix:  uniquePrefix(),
+		dir:     t.TempDir(),
+		now:     time.Now().UTC(),
+		client:  httpClient(t, server),
+	}
 	e.vars = map[string]string{
 		"ESNAP_URL": server.URL, "ESNAP_CONFIG": "", "HOME": t.TempDir(), "ESNAP_USERNAME": server.Username,
 		"ESNAP_PASSWORD": server.Password, "ESNAP_CA_FILE": server.CAFile,

@@ -66,7 +66,8 @@ func TestKubernetes(t *testing.T) {
 			sub := *k
 			sub.T, sub.vars = t, map[string]string{}
 			sub.forget()
-			if c.name != "Volume" && !strings.Contains(sub.kubectl("-n", kubesphere, "get", "configmap", "elasticsearch-logging", "-o", "yaml"), "path.repo") {
+			if c.name != "Volume" && !strings.Contains(sub.kubectl("-n", kubesphere, "get", "configmap", "elasticsearch-logging", "-o", "yaml"),
+				"path.repo") {
 				sub.volume()
 			}
 			c.test(&sub)
@@ -81,14 +82,16 @@ func start(t *testing.T) *kube {
 	if k.image == "" {
 		k.image = "esnap:latest"
 	}
-	label, code := k.try("kubectl get namespace " + kubesphere + " --ignore-not-found -o jsonpath='{.metadata.name} {.metadata.labels.esnap-test}'")
+	label, code := k.try("kubectl get namespace " + kubesphere +
+		" --ignore-not-found -o jsonpath='{.metadata.name} {.metadata.labels.esnap-test}'")
 	require.Zero(t, code, label)
 	switch strings.TrimSpace(label) {
 	case "":
 		k.elasticsearch()
 	case kubesphere + " true":
 	default:
-		t.Fatalf("the namespace %s is there: these tests delete data in it. If that is right: kubectl label namespace %s esnap-test=true", kubesphere, kubesphere)
+		t.Fatalf("the namespace %s is there: these tests delete data in it. If that is right: kubectl label namespace %s esnap-test=true",
+			kubesphere, kubesphere)
 	}
 	k.ready()
 	k.fill()
@@ -106,7 +109,8 @@ func (k *kube) copies() {
 		"cd "+root+" && go build -o "+k.work+"/bin/esnap ./cmd/esnap", time.Minute*5)
 	// As the reader does: the image, in settings.sh and, with the line of step 2, in the manifests.
 	k.sh("cd "+k.work+"/examples/kubesphere && sed -i 's#^IMAGE=.*#IMAGE="+k.image+"#' settings.sh && . ./settings.sh && "+
-		"sed -i \"s#image: .*#image: $IMAGE#\" $SET/cronjob.yaml $SET/check-cronjob.yaml $SET/serve.yaml $SET/job.yaml $SET/restore-job.yaml $SET/audit-cluster/job.yaml", time.Minute)
+		"sed -i \"s#image: .*#image: $IMAGE#\" $SET/cronjob.yaml $SET/check-cronjob.yaml $SET/serve.yaml $SET/job.yaml "+
+		"$SET/restore-job.yaml $SET/audit-cluster/job.yaml", time.Minute)
 }
 
 // elasticsearch makes the namespace, a shared volume and KubeSphere's Elasticsearch.
@@ -145,7 +149,8 @@ func (k *kube) elasticsearch() {
 func (k *kube) ready() {
 	k.Helper()
 	k.until(10*time.Minute, "Elasticsearch is green with three nodes", func() bool {
-		out, _ := k.try("kubectl -n " + kubesphere + " exec elasticsearch-logging-data-0 -c elasticsearch -- curl -s -m 20 localhost:9200/_cluster/health")
+		out, _ := k.try("kubectl -n " + kubesphere + " exec elasticsearch-logging-data-0 -c elasticsearch -- curl -s -m 20 " +
+			"localhost:9200/_cluster/health")
 		return strings.Contains(out, `"status":"green"`) && strings.Contains(out, `"number_of_nodes":3`)
 	})
 }
@@ -195,7 +200,9 @@ func (k *kube) fill() {
 // idle waits until no snapshot is being taken or deleted.
 func (k *kube) idle() {
 	k.Helper()
-	k.until(5*time.Minute, "no snapshot is being taken", func() bool { return strings.Contains(k.es("GET", "/_snapshot/_status", ""), `"snapshots":[]`) })
+	k.until(5*time.Minute, "no snapshot is being taken", func() bool {
+		return strings.Contains(k.es("GET", "/_snapshot/_status", ""), `"snapshots":[]`)
+	})
 }
 
 // forget removes what an earlier test left in Elasticsearch, except the logs.
@@ -209,15 +216,18 @@ func (k *kube) forget() {
 		k.es("DELETE", "/"+index, "")
 	}
 	k.sh("kubectl -n "+kubesphere+" delete job,cronjob -l app=esnap --ignore-not-found --timeout=120s", 3*time.Minute)
-	k.sh("kubectl -n "+kubesphere+" exec elasticsearch-logging-data-0 -c elasticsearch -- sh -c 'test ! -d "+repoPath+" || rm -rf "+repoPath+"/*'", time.Minute)
+	k.sh("kubectl -n "+kubesphere+" exec elasticsearch-logging-data-0 -c elasticsearch -- sh -c 'test ! -d "+repoPath+
+		" || rm -rf "+repoPath+"/*'", time.Minute)
 }
 
 // stockObjects are KubeSphere's CronJob and ConfigMap of release 2.1, suspended: the
 // schedule is not what is tested.
 func (k *kube) stockObjects() {
 	k.Helper()
-	k.sh("kubectl -n "+kubesphere+" create configmap "+stockJob+"-config --from-file=testdata/kubesphere/2.1/ --dry-run=client -o yaml | kubectl apply -f -", time.Minute)
-	k.sh("sed 's#batch/v1beta1#batch/v1#' ../examples/testdata/kubesphere/cronjobs.yaml | kubectl apply -l app=elasticsearch-curator -f -", time.Minute)
+	k.sh("kubectl -n "+kubesphere+" create configmap "+stockJob+
+		"-config --from-file=testdata/kubesphere/2.1/ --dry-run=client -o yaml | kubectl apply -f -", time.Minute)
+	k.sh("sed 's#batch/v1beta1#batch/v1#' ../examples/testdata/kubesphere/cronjobs.yaml | kubectl apply -l app=elasticsearch-curator -f -",
+		time.Minute)
 	k.kubectl("-n", kubesphere, "patch", "cronjob", stockJob, "-p", `{"spec":{"suspend":true}}`)
 }
 
@@ -318,7 +328,8 @@ func (k *kube) ended(namespace, name string, limit time.Duration) job {
 			}
 		}
 	}
-	require.NoError(k, json.Unmarshal([]byte(k.kubectl("-n", namespace, "get", "pods", "-l", "job-name="+name, "--sort-by=.metadata.creationTimestamp", "-o", "json")), &list))
+	require.NoError(k, json.Unmarshal([]byte(k.kubectl("-n", namespace, "get", "pods", "-l", "job-name="+name,
+		"--sort-by=.metadata.creationTimestamp", "-o", "json")), &list))
 	for _, item := range list.Items {
 		p := pod{name: item.Metadata.Name, code: -1}
 		p.log, _ = k.try("kubectl -n " + namespace + " logs " + p.name)
@@ -375,16 +386,19 @@ func (k *kube) helm(values string) {
 func (k *kube) helmCommand(command, values, flags string) string {
 	k.Helper()
 	file := filepath.Join(k.TempDir(), "values.yaml")
-	require.NoError(k, os.WriteFile(file, []byte("image: "+k.image+"\nfullnameOverride: esnap\nclient: {config: {cluster: {url: '"+esURL+"'}}}\n"+values), 0o600))
+	require.NoError(k, os.WriteFile(file,
+		[]byte("image: "+k.image+"\nfullnameOverride: esnap\nclient: {config: {cluster: {url: '"+esURL+"'}}}\n"+values), 0o600))
 	if out, _ := k.try("kubectl get namespace " + chartSpace + " --ignore-not-found -o name"); out == "" {
-		k.apply("", `{apiVersion: v1, kind: Namespace, metadata: {name: `+chartSpace+`, labels: {pod-security.kubernetes.io/enforce: restricted}}}`)
+		k.apply("", `{apiVersion: v1, kind: Namespace, metadata: {name: `+chartSpace+
+			`, labels: {pod-security.kubernetes.io/enforce: restricted}}}`)
 	}
 	return "helm " + command + " esnap ../charts/esnap -n " + chartSpace + " -f " + file + " " + flags
 }
 
 func (k *kube) uninstall() {
 	k.Helper()
-	k.sh("helm uninstall esnap -n "+chartSpace+" --ignore-not-found --wait; kubectl delete namespace "+chartSpace+" --ignore-not-found --timeout=120s", 4*time.Minute)
+	k.sh("helm uninstall esnap -n "+chartSpace+" --ignore-not-found --wait; kubectl delete namespace "+chartSpace+
+		" --ignore-not-found --timeout=120s", 4*time.Minute)
 }
 
 // file is an action file as a value of the chart.
@@ -418,7 +432,8 @@ func (k *kube) chart() {
 	values := "jobs:\n" +
 		"  - {name: nightly, schedule: '0 1 1 1 *', file: " + file(string(night)) + "}\n" +
 		"  - {name: wrong, schedule: '0 1 1 1 *', backoffLimit: 2, args: [run, /etc/esnap/jobs/none.yml]}\n" +
-		"  - {name: away, schedule: '0 1 1 1 *', backoffLimit: 1, args: [repository, list], env: [{name: ESNAP_URL, value: 'http://127.0.0.1:9'}, {name: ESNAP_CONNECT_TIMEOUT, value: 1s}]}\n" +
+		"  - {name: away, schedule: '0 1 1 1 *', backoffLimit: 1, args: [repository, list], " +
+		"env: [{name: ESNAP_URL, value: 'http://127.0.0.1:9'}, {name: ESNAP_CONNECT_TIMEOUT, value: 1s}]}\n" +
 		"check: {enabled: true, schedule: '0 6 1 1 *', extraArgs: [--gaps, ok]}\n" +
 		"networkPolicy: {enabled: true}\ndashboard: {enabled: true}\n"
 	k.helm(values)
@@ -451,7 +466,9 @@ func (k *kube) chart() {
 
 	// One command: as a Job of its own, and not in a release.
 	args := `--set 'oneOff.args={snapshot,list,--holding,ks-logstash-log-2026.11.03}'`
-	name := strings.TrimPrefix(strings.TrimSpace(k.sh(k.helmCommand("template", values, "--show-only templates/one-off-job.yaml "+args)+" | kubectl create -o name -f -", time.Minute)), "job.batch/")
+	name := strings.TrimPrefix(strings.TrimSpace(k.sh(k.helmCommand("template", values,
+		"--show-only templates/one-off-job.yaml "+args)+" | kubectl create -o name -f -", time.Minute)),
+		"job.batch/")
 	j = k.ended(chartSpace, name, 2*time.Minute)
 	require.Equal(k, []int{0}, j.codes(), j)
 	require.Contains(k, j.pods[0].log, "snapshot-")
@@ -461,7 +478,8 @@ func (k *kube) chart() {
 
 	// Values that Kubernetes itself must take: a check, as ever in a new file.
 	k.helm(strings.Replace(values, "schedule: '0 1 1 1 *', file", "schedule: '30 2 * * *', timeZone: Europe/Berlin, suspend: true, file", 1))
-	require.Equal(k, "30 2 * * * Europe/Berlin true", k.kubectl("-n", chartSpace, "get", "cronjob", "esnap-nightly", "-o", "jsonpath={.spec.schedule} {.spec.timeZone} {.spec.suspend}"))
+	require.Equal(k, "30 2 * * * Europe/Berlin true", k.kubectl("-n", chartSpace, "get", "cronjob", "esnap-nightly",
+		"-o", "jsonpath={.spec.schedule} {.spec.timeZone} {.spec.suspend}"))
 }
 
 // stock: the one-field swap on KubeSphere's own CronJob, as README.md says it.
@@ -537,7 +555,8 @@ func (k *kube) running(job string) string {
 	k.Helper()
 	name := ""
 	k.until(2*time.Minute, "a snapshot is being taken", func() bool {
-		pod := strings.Fields(k.kubectl("-n", chartSpace, "get", "pods", "-l", "job-name="+job, "-o", "jsonpath={range .items[*]}{.metadata.name} {.status.phase}{end}"))
+		pod := strings.Fields(k.kubectl("-n", chartSpace, "get", "pods", "-l", "job-name="+job,
+			"-o", "jsonpath={range .items[*]}{.metadata.name} {.status.phase}{end}"))
 		if len(pod) != 2 || pod[1] != "Running" {
 			return false
 		}
@@ -630,10 +649,13 @@ func (k *kube) podDeletedInDeletion() {
 	k.es("PUT", "/_snapshot/"+repoName, `{"type":"fs","settings":{"location":"`+repoPath+`"}}`)
 	const old = 150 // enough to be disturbed in the middle
 	k.sh("kubectl -n "+kubesphere+" exec elasticsearch-logging-data-0 -c elasticsearch -- sh -c '"+
-		"for i in $(seq "+fmt.Sprint(old)+"); do curl -s -X PUT -H \"Content-Type: application/json\" -d \"{\\\"indices\\\":\\\"ks-logstash-log-2026.11.03\\\"}\" "+
-		"\"localhost:9200/_snapshot/"+repoName+"/snapshot-20190101$(printf %02d%02d $((i/60)) $((i%60)))00?wait_for_completion=true\"; done'", 10*time.Minute)
+		"for i in $(seq "+fmt.Sprint(old)+"); do curl -s -X PUT -H \"Content-Type: application/json\" -d "+
+		"\"{\\\"indices\\\":\\\"ks-logstash-log-2026.11.03\\\"}\" "+
+		"\"localhost:9200/_snapshot/"+repoName+"/snapshot-20190101$(printf %02d%02d $((i/60)) $((i%60)))00?wait_for_completion=true\"; done'",
+		10*time.Minute)
 	require.Len(k, k.snapshots(repoName), old)
-	k.es("PUT", "/_snapshot/"+repoName+"/snapshot-"+time.Now().UTC().Format("20060102")+"000000?wait_for_completion=true", `{"indices":"ks-logstash-log-*"}`)
+	k.es("PUT", "/_snapshot/"+repoName+"/snapshot-"+time.Now().UTC().Format("20060102")+"000000?wait_for_completion=true",
+		`{"indices":"ks-logstash-log-*"}`)
 	k.helm("jobs:\n  - {name: clean, schedule: '0 1 1 1 *', file: " + file(`
 lock: required
 actions:
@@ -670,7 +692,8 @@ func (k *kube) threePods() {
 		require.Contains(k, j.pods[0].log, node)
 	}
 	// Verifying must be able to fail: a folder that nobody may write to.
-	k.kubectl("-n", kubesphere, "exec", "elasticsearch-logging-data-0", "-c", "elasticsearch", "--", "sh", "-c", "mkdir -p "+repoPath+"/shut && chmod 555 "+repoPath+"/shut")
+	k.kubectl("-n", kubesphere, "exec", "elasticsearch-logging-data-0", "-c", "elasticsearch", "--", "sh",
+		"-c", "mkdir -p "+repoPath+"/shut && chmod 555 "+repoPath+"/shut")
 	k.es("PUT", "/_snapshot/"+repoName+"?verify=false", `{"type":"fs","settings":{"location":"`+repoPath+`/shut"}}`)
 	k.now(chartSpace, "esnap-verify", "shut")
 	j = k.ended(chartSpace, "shut", 3*time.Minute)
@@ -702,7 +725,8 @@ actions:
 		"kubectl -n "+chartSpace+" create secret generic token --from-literal=token=0123456789abcdef0123456789abcdef", time.Minute)
 	k.sh(install, 3*time.Minute)
 	get := func(flags, path string) string {
-		out, _ := k.try("kubectl -n " + kubesphere + " exec elasticsearch-logging-data-0 -c elasticsearch -- curl -s -m 20 -w ' %{http_code}' " + flags + " http://esnap-serve." + chartSpace + ".svc:18080" + path)
+		out, _ := k.try("kubectl -n " + kubesphere + " exec elasticsearch-logging-data-0 -c elasticsearch -- curl -s -m 20 " +
+			"-w ' %{http_code}' " + flags + " http://esnap-serve." + chartSpace + ".svc:18080" + path)
 		return out
 	}
 	taken := func() int { return len(k.snapshots(repoName)) }
@@ -780,7 +804,8 @@ func (k *kube) audit() {
 	k.document("audit-cluster/README.md", map[string]step{
 		// The block before it is for those whose registration failed: unregister, then as above.
 		"ks-logstash-auditing-2026.10.26": {before: func() {
-			k.sh("cd "+k.work+"/examples/kubesphere && ./esnap.sh -f ./audit-cluster/job.yaml repository register "+repoName+" fs location="+repoPath+" --readonly", 2*time.Minute)
+			k.sh("cd "+k.work+"/examples/kubesphere && ./esnap.sh -f ./audit-cluster/job.yaml repository register "+repoName+
+				" fs location="+repoPath+" --readonly", 2*time.Minute)
 		}},
 		"port-forward": {stop: 10 * time.Second},
 	})
@@ -788,7 +813,9 @@ func (k *kube) audit() {
 
 // wayBack runs the last section of README.md.
 func (k *kube) wayBack() {
-	k.sh("cd "+k.work+"/examples/kubesphere && . ./settings.sh && kubectl apply -f configmap.yaml && kubectl apply -f $SET/cronjob.yaml && ./esnap.sh run /etc/esnap/action_file.yml", 5*time.Minute)
+	k.sh("cd "+k.work+"/examples/kubesphere && . ./settings.sh && kubectl apply -f configmap.yaml && "+
+		"kubectl apply -f $SET/cronjob.yaml && ./esnap.sh run /etc/esnap/action_file.yml",
+		5*time.Minute)
 	k.section("README.md", "The short way: one field", nil)
 	if _, err := os.Stat(filepath.Join(k.work, "examples/kubesphere/before-data.yaml")); err != nil {
 		k.Skip("the objects before path-repo.md were saved by an earlier run")

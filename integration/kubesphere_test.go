@@ -65,7 +65,8 @@ var releases = []release{
 		families: []family{{"ks-logstash-log", ``}}, servers: []testserver.Flavour{testserver.ES670},
 	},
 	{
-		name: "3.1-3.2", folder: "3.1", mount: "/etc/es-curator", command: []string{"curator/curator"}, host: elasticsearchHost, auth: "elastic:changeme",
+		name: "3.1-3.2", folder: "3.1", mount: "/etc/es-curator",
+		command: []string{"curator/curator"}, host: elasticsearchHost, auth: "elastic:changeme",
 		families: []family{{"ks-logstash-log", ``}}, servers: []testserver.Flavour{testserver.ES670},
 	},
 	{
@@ -77,7 +78,8 @@ var releases = []release{
 		servers: []testserver.Flavour{testserver.ES6823, testserver.ES71728},
 	},
 	{
-		name: "3.4", folder: "3.4", mount: "/etc/opensearch-curator", command: []string{"curator/curator"}, host: opensearchHost, tls: true, auth: "admin:admin",
+		name: "3.4", folder: "3.4", mount: "/etc/opensearch-curator",
+		command: []string{"curator/curator"}, host: opensearchHost, tls: true, auth: "admin:admin",
 		families: []family{
 			{"ks-whizard-logging", `^ks-whizard-logging`}, {"ks-whizard-events", `^ks-whizard-events`},
 			{"ks-whizard-auditing", `^ks-whizard-auditing`}, {"whizard", `^whizard`},
@@ -85,7 +87,8 @@ var releases = []release{
 		servers: []testserver.Flavour{testserver.OS1320, testserver.OS2110},
 	},
 	{
-		name: "4.x", folder: "4.x", mount: "/etc/opensearch-curator", command: []string{"curator/curator"}, host: opensearchHost, tls: true, auth: "admin:admin",
+		name: "4.x", folder: "4.x", mount: "/etc/opensearch-curator",
+		command: []string{"curator/curator"}, host: opensearchHost, tls: true, auth: "admin:admin",
 		families: []family{
 			{"whizard-logs", `.-logs`}, {"whizard-events", `.-events`}, {"whizard-auditing", `.-auditing`},
 			{"whizard-notification-history", `.-notification-history`}, {"whizard", `^whizard`},
@@ -193,7 +196,8 @@ func prefixed(t testing.TB, folder string) string {
 // inMemory is the cluster in memory that stands for a server.
 func inMemory(f testserver.Flavour, now time.Time) *memory.Memory {
 	version := map[testserver.Flavour]memory.Option{
-		testserver.ES670: memory.Elasticsearch("6.7.0"), testserver.ES6823: memory.Elasticsearch("6.8.23"), testserver.ES71728: memory.Elasticsearch("7.17.28"),
+		testserver.ES670:  memory.Elasticsearch("6.7.0"),
+		testserver.ES6823: memory.Elasticsearch("6.8.23"), testserver.ES71728: memory.Elasticsearch("7.17.28"),
 		testserver.OS1320: memory.OpenSearch("1.3.20"), testserver.OS2110: memory.OpenSearch("2.11.0"),
 	}[f]
 	return memory.New(version, memory.At(now))

@@ -32,17 +32,22 @@ func TestLifecycle(t *testing.T) {
 		for _, name := range []string{managed, written} {
 			e.call("PUT", "/"+name, map[string]any{"settings": map[string]any{"index.lifecycle.name": policy}}, nil)
 		}
-		e.call("POST", "/_aliases", map[string]any{"actions": []any{map[string]any{"add": map[string]any{"index": written, "alias": e.prefix + "w"}}}}, nil)
+		e.call("POST", "/_aliases", map[string]any{"actions": []any{map[string]any{"add": map[string]any{
+			"index": written,
+			"alias": e.prefix + "w",
+		}}}}, nil)
 		e.fill(50, map[string]int{managed: 2, free: 2, written: 2})
 		names := func(options, filter string) []string {
-			file := e.write("action.yml", "actions: {1: {action: open, options: {"+options+"}, filters: [{filtertype: pattern, kind: prefix, value: 'PREFIX'}"+filter+"]}}")
+			file := e.write("action.yml", "actions: {1: {action: open, options: {"+options+
+				"}, filters: [{filtertype: pattern, kind: prefix, value: 'PREFIX'}"+filter+"]}}")
 			stdout, _ := e.want(0, "run", "-n", "-o", "name", file)
 			return lines(stdout)
 		}
 
 		require.Equal(e, []string{"open/" + free}, names("", ""), "managed ones are left out")
 		require.Equal(e, []string{"open/" + free}, names("allow_ilm_indices: true", ", {filtertype: ilm}"))
-		require.ElementsMatch(e, []string{"open/" + managed, "open/" + written}, names("allow_ilm_indices: true", ", {filtertype: ilm, exclude: false}"))
+		require.ElementsMatch(e, []string{"open/" + managed, "open/" + written},
+			names("allow_ilm_indices: true", ", {filtertype: ilm, exclude: false}"))
 		require.ElementsMatch(e, []string{"open/" + free, "open/" + managed, "open/" + written}, names("allow_ilm_indices: true", ""))
 
 		roll := "actions: {1: {action: rollover, options: {name: 'PREFIXw', conditions: {max_docs: 1}MORE}}}"
@@ -55,7 +60,8 @@ func TestLifecycle(t *testing.T) {
 		e.run(0, replaceMore(roll, ", allow_ilm_indices: true"))
 		require.Equal(e, []string{e.prefix + "w"}, e.metadata(e.prefix+"roll-000002").Aliases)
 
-		remove := "actions: {1: {action: delete_indices, options: {MORE}, filters: [{filtertype: pattern, kind: regex, value: '^PREFIX(managed|free)$'}]}}"
+		remove := "actions: {1: {action: delete_indices, options: {MORE}, filters: [{filtertype: pattern, kind: regex, " +
+			"value: '^PREFIX(managed|free)$'}]}}"
 		e.run(0, replaceMore(remove, ""))
 		require.NotContains(e, e.indices(), free)
 		require.Contains(e, e.indices(), managed)

@@ -180,7 +180,8 @@ func TestS3(t *testing.T) {
 		require.Equal(e, 50, e.count(index))
 		e.want(0, "snapshot", "delete", repository, "one", "--yes", "--guards", "off", "--keep-newest-good=false")
 		require.Empty(e, e.snapshots(repository))
-		stdout, _ := e.want(1, append([]string{"repository", "register", repository + "2", "s3"}, append(settings, "bucket="+e.prefix+"no-such-bucket")...)...)
+		stdout, _ := e.want(1, append([]string{"repository", "register", repository + "2", "s3"},
+			append(settings, "bucket="+e.prefix+"no-such-bucket")...)...)
 		require.Contains(e, stdout, "the bucket does not exist")
 	})
 }

@@ -165,7 +165,8 @@ func TestNightKilled(t *testing.T) {
 			if c.Wait() != nil {
 				killed++
 			}
-			e.Logf("killed after %d ms with %d of %d indices left, log: %d lines", after, len(e.indices(ksFamilies...)), days*4, strings.Count(stderr.String(), "\n"))
+			e.Logf("killed after %d ms with %d of %d indices left, log: %d lines", after, len(e.indices(ksFamilies...)), days*4,
+				strings.Count(stderr.String(), "\n"))
 
 			stdout, _ := e.want(0, "run", kubesphere)
 			require.Equal(e, remaining(e), e.indices(ksFamilies...), stdout)

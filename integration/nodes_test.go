@@ -54,7 +54,8 @@ func TestThreeNodes(t *testing.T) {
 		e.fill(2000, map[string]int{moved: 60})
 		e.eventually("all shards are started", func() bool { return e.health(moved) == "green" })
 		require.Greater(e, len(distinct(e.copies(moved))), 1, "spread over the nodes")
-		e.run(0, "actions: {1: {action: allocation, options: {key: box_type, value: cold, wait_for_completion: true, max_wait: 300}, "+on("moved")+"}}")
+		e.run(0, "actions: {1: {action: allocation, options: {key: box_type, value: cold, wait_for_completion: true, max_wait: 300}, "+
+			on("moved")+"}}")
 		require.Equal(e, []string{cold}, distinct(e.copies(moved)), "waited until all are there")
 		require.Equal(e, 60, e.count(moved))
 
@@ -66,11 +67,15 @@ func TestThreeNodes(t *testing.T) {
 		require.Len(e, distinct(e.copies(doubled)), 3)
 
 		wide := e.prefix + "wide"
-		e.call("PUT", "/"+wide, map[string]any{"settings": map[string]any{"number_of_shards": 6, "number_of_replicas": 1}, "aliases": map[string]any{e.prefix + "al": map[string]any{}}}, nil)
+		e.call("PUT", "/"+wide, map[string]any{
+			"settings": map[string]any{"number_of_shards": 6, "number_of_replicas": 1},
+			"aliases":  map[string]any{e.prefix + "al": map[string]any{}},
+		}, nil)
 		e.fill(2000, map[string]int{wide: 60})
 		e.eventually("all replicas are started", func() bool { return e.health(wide) == "green" })
 		require.Len(e, distinct(e.copies(wide)), 3, "no node has a copy of every shard to begin with")
-		e.run(0, "actions: {1: {action: shrink, options: {shrink_node: DETERMINISTIC, node_filters: {permit_masters: true}, number_of_shards: 2, number_of_replicas: 1, copy_aliases: true, max_wait: 300}, "+on("wide")+"}}")
+		e.run(0, "actions: {1: {action: shrink, options: {shrink_node: DETERMINISTIC, node_filters: {permit_masters: true}, "+
+			"number_of_shards: 2, number_of_replicas: 1, copy_aliases: true, max_wait: 300}, "+on("wide")+"}}")
 		require.NotContains(e, e.indices(), wide)
 		small := wide + "-shrink"
 		require.Equal(e, "green", e.health(small))
@@ -81,7 +86,8 @@ func TestThreeNodes(t *testing.T) {
 		require.Nil(e, e.metadata(small).Settings["index.routing.allocation.require._name"])
 
 		routing := func(value string) {
-			e.run(0, "actions: {1: {action: cluster_routing, options: {routing_type: allocation, setting: enable, value: "+value+", wait_for_completion: true, max_wait: 300}}}")
+			e.run(0, "actions: {1: {action: cluster_routing, options: {routing_type: allocation, setting: enable, value: "+value+
+				", wait_for_completion: true, max_wait: 300}}}")
 		}
 		late := e.prefix + "late"
 		routing("none")

@@ -145,7 +145,8 @@ func (e *env) proveFailed() {
 	good, red := e.prefix+"good", e.prefix+"red"
 	e.fill(10, map[string]int{good: 1})
 	e.later()
-	e.call("PUT", "/"+red+"?wait_for_active_shards=0", map[string]any{"settings": map[string]any{"index.routing.allocation.require._name": "nowhere"}}, nil)
+	e.call("PUT", "/"+red+"?wait_for_active_shards=0",
+		map[string]any{"settings": map[string]any{"index.routing.allocation.require._name": "nowhere"}}, nil)
 	var reply struct{ Snapshot snapshot }
 	e.call("PUT", "/_snapshot/"+e.prefix+"r/"+e.prefix+"s-1?wait_for_completion=true", map[string]any{
 		"indices": []string{good, red}, "partial": true, "include_global_state": false}, &reply)
@@ -210,13 +211,16 @@ func (e *env) proveLimits() {
 	}
 	refused := func(action, options, filter, want string) {
 		e.Helper()
-		r := e.run(4, `actions: {1: {action: `+action+`, options: {`+options+`}, filters: [{filtertype: pattern, kind: prefix, value: `+filter+`}, {filtertype: pattern, kind: suffix, value: '1', exclude: true}]}}`)
+		r := e.run(4, `actions: {1: {action: `+action+`, options: {`+options+
+			`}, filters: [{filtertype: pattern, kind: prefix, value: `+filter+
+			`}, {filtertype: pattern, kind: suffix, value: '1', exclude: true}]}}`)
 		require.Contains(e, r.Actions[0].Error, want)
 		require.Empty(e, e.writes(), "nothing was sent")
 	}
 	refused("delete_indices", "max_items: 11", "PREFIXlogs-", "12 indices are selected, but max_items allows 11; nothing was deleted")
 	refused("delete_indices", "max_percent: 50", "PREFIXlogs-", "max_percent allows 50")
-	refused("delete_snapshots", "repository: PREFIXr, keep_newest_good: false, max_items: 1", "PREFIXs-", "2 snapshots are selected, but max_items allows 1; nothing was deleted")
+	refused("delete_snapshots", "repository: PREFIXr, keep_newest_good: false, max_items: 1", "PREFIXs-",
+		"2 snapshots are selected, but max_items allows 1; nothing was deleted")
 	require.Len(e, e.indices(), 14)
 
 	// No deletion is started once max_duration is over; the next run continues. Newer servers
@@ -229,7 +233,8 @@ func (e *env) proveLimits() {
 	}
 	e.run(0, strings.Replace(file, "DURATION", "max_duration: 1h, ignore_empty_list: true", 1))
 	require.Len(e, e.snapshots(e.prefix+"r"), 1)
-	e.run(0, `actions: {1: {action: delete_indices, options: {max_items: 14, max_percent: 100}, filters: [{filtertype: pattern, kind: prefix, value: PREFIXlogs-}]}}`)
+	e.run(0, `actions: {1: {action: delete_indices, options: {max_items: 14, max_percent: 100},`+
+		` filters: [{filtertype: pattern, kind: prefix, value: PREFIXlogs-}]}}`)
 	require.Empty(e, e.indices())
 }
 
@@ -241,7 +246,8 @@ func (e *env) proveMinCopies() {
 	e.later()
 	e.take(e.prefix+"r", e.prefix+"s", once, twice)
 	e.take(e.prefix+"second", e.prefix+"s", twice)
-	file := `actions: {1: {action: delete_indices, options: {require_snapshot: {repositories: [PREFIXr, PREFIXsecond]MORE}}, filters: [{filtertype: pattern, kind: prefix, value: PREFIXlogs-}]}}`
+	file := `actions: {1: {action: delete_indices, options: {require_snapshot: {repositories: [PREFIXr, PREFIXsecond]MORE}},` +
+		` filters: [{filtertype: pattern, kind: prefix, value: PREFIXlogs-}]}}`
 	r := e.run(0, replaceMore(file, ""))
 	require.Equal(e, 1, r.Spared)
 	require.Equal(e, []string{once}, e.indices(), "not in both")

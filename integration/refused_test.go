@@ -101,12 +101,19 @@ actions:
 		require.Equal(e, before, e.uuids())
 
 		file := filepath.Join(e.dir, "good.yml")
-		writeFile(e, file, e.text("actions:\n  1:\n    action: delete_indices\n    filters: [{filtertype: pattern, kind: prefix, value: PREFIX}]\n"))
+		writeFile(e, file, e.text("actions:\n  1:\n    action: delete_indices\n    filters: [{filtertype: pattern, "+
+			"kind: prefix, value: PREFIX}]\n"))
 		e.vars["ESNAP_URL"] = unreachable(e)
 		stdout, stderr := e.want(3, "run", file, "--connect-timeout", "1s")
 		require.Contains(e, stdout+stderr, "refused")
 		require.Empty(e, e.writes())
-		for _, args := range [][]string{{"snapshot", "list"}, {"index", "delete", e.prefix + "*", "--yes"}, {"restore", "x", "--yes"}, {"repository", "list"}, {"status"}} {
+		for _, args := range [][]string{
+			{"snapshot", "list"},
+			{"index", "delete", e.prefix + "*", "--yes"},
+			{"restore", "x", "--yes"},
+			{"repository", "list"},
+			{"status"},
+		} {
 			e.want(3, append(args, "--connect-timeout", "1s")...)
 			require.Empty(e, e.writes())
 		}
@@ -149,7 +156,12 @@ func secured(e *env) {
 	e.want(0, "restore", index, "--yes")
 	require.Equal(e, 3, e.count(index))
 
-	commands := [][]string{{"snapshot", "list"}, {"snapshot", "create", repository, index, "--name", "two"}, {"index", "delete", index, "--yes", "--guards", "off"}, {"restore", index, "--yes"}}
+	commands := [][]string{
+		{"snapshot", "list"},
+		{"snapshot", "create", repository, index, "--name", "two"},
+		{"index", "delete", index, "--yes", "--guards", "off"},
+		{"restore", index, "--yes"},
+	}
 	refused := func(what string, vars map[string]string, says ...string) {
 		e.Helper()
 		old := map[string]string{}

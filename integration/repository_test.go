@@ -29,7 +29,8 @@ func TestRepositoryCycle(t *testing.T) {
 	forEachServer(t, func(e *env) {
 		name, location := e.prefix+"repo", e.location("repo")
 		file := func(ensure, place, settings string) string {
-			return fmt.Sprintf("repositories:\n  %s:\n    type: fs\n    ensure: %s\n    settings: {location: %s, %s}\n"+idle, name, ensure, place, settings)
+			return fmt.Sprintf("repositories:\n  %s:\n    type: fs\n    ensure: %s\n    settings: {location: %s, %s}\n"+idle,
+				name, ensure, place, settings)
 		}
 
 		stdout, _ := e.want(0, "repository", "register", name, "fs", "location="+location, "compress=true")
@@ -225,7 +226,10 @@ actions:
     options: {repository: PREFIXreader, rename_pattern: '(.+)', rename_replacement: 'PREFIXback-$1'}
     filters: [{filtertype: state, state: SUCCESS}]
 `
-		if _, text := e.try("PUT", "/_snapshot/"+e.prefix+"probe", map[string]any{"type": "url", "settings": map[string]any{"url": "file:" + e.location("shared") + "/"}}); strings.Contains(string(text), "does not exist") {
+		if _, text := e.try("PUT", "/_snapshot/"+e.prefix+"probe", map[string]any{
+			"type":     "url",
+			"settings": map[string]any{"url": "file:" + e.location("shared") + "/"},
+		}); strings.Contains(string(text), "does not exist") {
 			r := e.run(1, file)
 			require.Contains(e, r.Repositories[0].Error+r.Error, "repository type [url] does not exist")
 			require.NotContains(e, e.indices(), e.prefix+"back-"+index)

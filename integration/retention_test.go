@@ -59,7 +59,9 @@ actions:
 			require.Contains(e, reasons[name], "retained by cover 400d")
 		}
 
-		code, out, _ := e.esnap("check", "--days", fmt.Sprint(days), "--index", logs+"%Y.%m.%d", "--repository", repository, "--settle", "0s", "-o", "csv") // the test may run right after midnight
+		// The test may run right after midnight.
+		code, out, _ := e.esnap("check", "--days", fmt.Sprint(days), "--index", logs+"%Y.%m.%d", "--repository", repository,
+			"--settle", "0s", "-o", "csv")
 		require.Equal(e, 0, code, out)
 		require.Equal(e, days, strings.Count(out, ",held,false,"), out)
 

@@ -104,16 +104,37 @@ actions:
 // duties are what each documented role is for.
 var duties = map[string][]string{
 	"esnap-read": {
-		"status", "index list", "index list -o wide", "index show logs-OLD", "snapshot list", "snapshot list backup", "snapshot list --holding logs-OLD",
-		"snapshot show backup first", "repository list", "repository show backup", "lock list", "history", "run -n FILE", "run -n SIZES", "check FILE --state STATE",
+		"status", "index list", "index list -o wide", "index show logs-OLD",
+		"snapshot list", "snapshot list backup", "snapshot list --holding logs-OLD",
+		"snapshot show backup first", "repository list", "repository show backup",
+		"lock list", "history", "run -n FILE", "run -n SIZES", "check FILE --state STATE",
 		"check --max-age 26h --repository backup", "simulate --like-cluster --nights 30 FILE", "restore logs-OLD -n --rename-prefix restored-",
 		"index delete logs-OLD -n", "drill -n --repository backup", "purge logs-OLD -n",
 	},
-	"esnap-night": {"run FILE", "history", "lock list", "snapshot create backup logs-* --name by-hand", "snapshot delete backup by-hand --guards off --yes",
-		"check FILE --verify --state STATE", "lock release left --yes"},
-	"esnap-repository": {"repository list", "repository register other fs location=OTHER", "repository verify other", "repository cleanup other --yes", "repository unregister other --yes"},
-	"esnap-restore": {"restore logs-OLD --rename-prefix restored- --yes", "restore logs-OLD --rename-prefix restored- --on-conflict overwrite --force --yes", "mark restored-logs-OLD --keep-for 30d", "mark restored-logs-OLD --remove", "index delete restored-logs-OLD --yes",
-		"restore logs-OLD --rename-prefix restored- --rollback --yes"},
+	"esnap-night": {
+		"run FILE",
+		"history",
+		"lock list",
+		"snapshot create backup logs-* --name by-hand",
+		"snapshot delete backup by-hand --guards off --yes",
+		"check FILE --verify --state STATE",
+		"lock release left --yes",
+	},
+	"esnap-repository": {
+		"repository list",
+		"repository register other fs location=OTHER",
+		"repository verify other",
+		"repository cleanup other --yes",
+		"repository unregister other --yes",
+	},
+	"esnap-restore": {
+		"restore logs-OLD --rename-prefix restored- --yes",
+		"restore logs-OLD --rename-prefix restored- --on-conflict overwrite --force --yes",
+		"mark restored-logs-OLD --keep-for 30d",
+		"mark restored-logs-OLD --remove",
+		"index delete restored-logs-OLD --yes",
+		"restore logs-OLD --rename-prefix restored- --rollback --yes",
+	},
 	"esnap-drill": {"drill --repository backup"},
 	"esnap-purge": {"purge logs-OLD --confirm logs-OLD --record RECORD"},
 }
@@ -154,7 +175,9 @@ func (e *env) as(user, name string) (codes []int, output string) {
 	e.vars = maps.Clone(admin)
 	defer func() { e.vars = admin }()
 	e.vars["ESNAP_USERNAME"], e.vars["ESNAP_PASSWORD"] = user, testserver.RolePassword
-	filled := strings.NewReplacer("OLD", e.day(5), "FILE", filepath.Join(e.dir, "night.yml"), "SIZES", filepath.Join(e.dir, "sizes.yml"), "OTHER", e.location("other"), "STATE", filepath.Join(e.TempDir(), "state.json"), "RECORD", filepath.Join(e.TempDir(), "record.json"))
+	filled := strings.NewReplacer("OLD", e.day(5), "FILE", filepath.Join(e.dir, "night.yml"),
+		"SIZES", filepath.Join(e.dir, "sizes.yml"), "OTHER", e.location("other"),
+		"STATE", filepath.Join(e.TempDir(), "state.json"), "RECORD", filepath.Join(e.TempDir(), "record.json"))
 	for _, line := range duties[name] {
 		code, out, errs := e.esnap(strings.Fields(filled.Replace(line))...)
 		codes = append(codes, code)
@@ -207,7 +230,8 @@ func TestLeastPrivilege(t *testing.T) {
 				for missing, user := range lacking[name] {
 					_, output := e.as(user, name)
 					p, _, _ := strings.Cut(missing, " ")
-					names := regexp.MustCompile(`action \[` + regexp.QuoteMeta(p) + `\] is unauthorized|is unauthorized .* privileges \[([^\]]*,)?` + regexp.QuoteMeta(p) + `[\],]`)
+					names := regexp.MustCompile(`action \[` + regexp.QuoteMeta(p) +
+						`\] is unauthorized|is unauthorized .* privileges \[([^\]]*,)?` + regexp.QuoteMeta(p) + `[\],]`)
 					require.Regexp(t, names, output, "%s without %s", name, missing)
 				}
 			}
@@ -255,7 +279,8 @@ actions:
 	e.vars = maps.Clone(admin)
 	defer func() { e.vars = admin }()
 	e.vars["ESNAP_PASSWORD"] = testserver.RolePassword
-	filled := strings.NewReplacer("OLD", e.day(5), "FILE", file, "OTHER", e.location("other"), "RECORD", filepath.Join(e.TempDir(), "record.json"))
+	filled := strings.NewReplacer("OLD", e.day(5), "FILE", file, "OTHER", e.location("other"),
+		"RECORD", filepath.Join(e.TempDir(), "record.json"))
 	for _, line := range builtIn {
 		args := strings.Fields(filled.Replace(line))
 		e.vars["ESNAP_USERNAME"] = "built-in"

@@ -45,7 +45,8 @@ func TestDataStreams(t *testing.T) {
 		}
 		all := backing()
 		require.Len(e, all, 3)
-		hidden := e.write("hidden.yml", "actions: {1: {action: delete_indices, options: {include_hidden: True}, filters: [{filtertype: pattern, kind: regex, value: '^\\.ds-PREFIXds-'}]}}")
+		hidden := e.write("hidden.yml", "actions: {1: {action: delete_indices, options: {include_hidden: True}, "+
+			"filters: [{filtertype: pattern, kind: regex, value: '^\\.ds-PREFIXds-'}]}}")
 
 		r := e.run(0, "actions: {1: {action: delete_indices, filters: [{filtertype: pattern, kind: regex, value: '^\\.ds-PREFIXds-'}]}}")
 		require.Equal(e, all[2:], backing())

@@ -13,14 +13,17 @@ import (
 
 // withoutState are roles of users who may not read the state of the cluster.
 var withoutState = map[string]string{
-	"sees-all": `{"cluster":["monitor_snapshot","cluster:monitor/nodes/stats"],"indices":[{"names":["*"],"privileges":["view_index_metadata"]}]}`,
-	"sees-some": `{"cluster":["create_snapshot","cluster:monitor/nodes/stats","cluster:admin/snapshot/delete","cluster:admin/snapshot/restore","cluster:admin/repository/delete"],` +
+	"sees-all": `{"cluster":["monitor_snapshot","cluster:monitor/nodes/stats"],"indices":[{"names":["*"],` +
+		`"privileges":["view_index_metadata"]}]}`,
+	"sees-some": `{"cluster":["create_snapshot","cluster:monitor/nodes/stats","cluster:admin/snapshot/delete",` +
+		`"cluster:admin/snapshot/restore","cluster:admin/repository/delete"],` +
 		`"indices":[{"names":["logs-*"],"privileges":["view_index_metadata","delete_index"]}]}`,
 }
 
 // seesAll are commands for a user who may see all indices, and not the state of the cluster.
 var seesAll = []string{
-	"index list", "index list -o wide", "index show logs-OLD", "snapshot list", "snapshot list --holding logs-OLD", "snapshot show backup first",
+	"index list", "index list -o wide", "index show logs-OLD", "snapshot list",
+	"snapshot list --holding logs-OLD", "snapshot show backup first",
 	"repository list", "index delete logs-OLD -n", "run -n FILE",
 }
 
@@ -66,7 +69,10 @@ actions:
 	require.NotEqual(e, 3, code, text)
 	_, list := as("sees-all", "index list -o name")
 	require.Contains(e, list, "other-index")
-	for _, line := range []string{"restore logs-OLD --rename-prefix restored- --yes", "snapshot delete backup first --guards off --yes", "index delete logs-OLD --yes"} {
+	for _, line := range []string{
+		"restore logs-OLD --rename-prefix restored- --yes", "snapshot delete backup first --guards off --yes",
+		"index delete logs-OLD --yes",
+	} {
 		code, text := as("sees-all", line)
 		require.NotZero(e, code, line)
 		require.Contains(e, text, "unauthorized", line)
@@ -80,7 +86,8 @@ actions:
 	require.Contains(e, list, "missing from the list")
 	require.NotContains(e, list, "other-index")
 	for _, line := range []string{
-		"restore logs-OLD --rename-prefix restored- --yes", "restore logs-OLD --rename-prefix restored- -n", "snapshot delete backup expired --yes",
+		"restore logs-OLD --rename-prefix restored- --yes",
+		"restore logs-OLD --rename-prefix restored- -n", "snapshot delete backup expired --yes",
 		"snapshot delete backup expired -n", "repository unregister backup --yes", "drill --repository backup", "purge logs-OLD -n",
 	} {
 		code, text := as("sees-some", line)

@@ -26,38 +26,85 @@ var diagnoses = sync.OnceValue(func() []diagnosis {
 			"$1 is not below an entry of path.repo: add it to path.repo on every node and restart the nodes, or choose a location below an entry"},
 		{regexp.MustCompile(`doesn't match any of the locations specified by path\.repo or repositories\.url\.allowed_urls`),
 			"add the URL to repositories.url.allowed_urls on every node, and restart the nodes"},
-		{regexp.MustCompile(`repository type \[(hdfs)\] does not exist`), "the plugin repository-$1 is not installed: install it on every node and restart the nodes"},
+		{
+			regexp.MustCompile(`repository type \[(hdfs)\] does not exist`),
+			"the plugin repository-$1 is not installed: install it on every node and restart the nodes",
+		},
 		{regexp.MustCompile(`repository type \[(s3|azure|gcs)\] does not exist`),
 			"the plugin repository-$1 is not installed: install it on every node and restart the nodes (Elasticsearch 8 and later has it built in)"},
 		{regexp.MustCompile(`repository type \[([^\]]*)\] does not exist`), "this server does not support repositories of type $1"},
-		{regexp.MustCompile(`a file written by (?:master|cluster-manager|cluster_manager) to the store \[([^\]]*)\] cannot be accessed on the node \[\{([^}]*)\}`),
+		{regexp.MustCompile(`a file written by (?:master|cluster-manager|cluster_manager) to the store \[([^\]]*)\] cannot ` +
+			`be accessed on the node \[\{([^}]*)\}`),
 			"node $2 does not see $1: the same storage must be mounted there on every master and data node"},
 		{regexp.MustCompile(`\[\{([^}]*)\}[^\]]*\][^\n]*(?:RepositoryMissingException|location \[[^\]]*\] doesn't match)`),
 			"node $1 cannot use the repository: give the node the same path.repo and mount as the others, and restart it"},
-		{regexp.MustCompile(`AccessDeniedException\[([^\]]*)\]`), "the server is not permitted to write to $1: make the user that runs the server the owner of the folder (uid 1000 in the official images)"},
+		{
+			regexp.MustCompile(`AccessDeniedException\[([^\]]*)\]`),
+			"the server is not permitted to write to $1: make the user that runs the server the owner of the folder (uid 1000 " +
+				"in the official images)",
+		},
 		{regexp.MustCompile(`(?i)(?:in|from) a readonly repository|repository is readonly`),
-			"the repository is registered here with readonly: true; write to it only through the cluster that owns it: a second cluster that writes to it damages it"},
-		{regexp.MustCompile(`(?i)read-only file system`), "the storage is mounted read-only: mount it writable, or register the repository with readonly: true"},
+			"the repository is registered here with readonly: true; " +
+				"write to it only through the cluster that owns it: a second cluster that writes to it damages it"},
+		{
+			regexp.MustCompile(`(?i)read-only file system`),
+			"the storage is mounted read-only: mount it writable, or register the repository with readonly: true",
+		},
 		{regexp.MustCompile(`(?i)stale (?:nfs )?file handle`), "the NFS mount is stale: mount the share again on that node"},
 		{regexp.MustCompile(`(?i)no space left on device`), "the storage is full: delete old snapshots or enlarge the storage"},
 		{regexp.MustCompile(`(?i)input/output error`), "the storage reports an input/output error: check its disk, and its mount on every node"},
-		{regexp.MustCompile(`Error Code: NoSuchBucket|The specified bucket does not exist`), "the bucket does not exist: create it, or correct the setting bucket"},
-		{regexp.MustCompile(`InvalidBucketName|The specified bucket is not valid|Bucket cannot be empty`), "the setting bucket is missing or not a valid bucket name"},
-		{regexp.MustCompile(`InvalidAccessKeyId|Access Key Id you provided does not exist`), "the S3 server does not know the access key: set s3.client.NAME.access_key in the keystore of every node, and reload the keystore"},
-		{regexp.MustCompile(`SignatureDoesNotMatch|signature we calculated does not match`), "the secret key is wrong: set s3.client.NAME.secret_key in the keystore of every node, and reload the keystore"},
-		{regexp.MustCompile(`Failed to load credentials|Unable to load (?:AWS )?credentials|Error Code: null; Request ID: null`), "the nodes do not have S3 keys for this client: set s3.client.NAME.access_key and secret_key in the keystore of every node"},
-		{regexp.MustCompile(`Unknown s3 client name \[([^\]]*)\]`), "no s3.client.$1 is configured on the nodes: correct the setting client, or configure the client"},
-		{regexp.MustCompile(`is insecure, but property`), "keys must not be in the repository's settings: put them into the keystore of every node"},
+		{
+			regexp.MustCompile(`Error Code: NoSuchBucket|The specified bucket does not exist`),
+			"the bucket does not exist: create it, or correct the setting bucket",
+		},
+		{
+			regexp.MustCompile(`InvalidBucketName|The specified bucket is not valid|Bucket cannot be empty`),
+			"the setting bucket is missing or not a valid bucket name",
+		},
+		{
+			regexp.MustCompile(`InvalidAccessKeyId|Access Key Id you provided does not exist`),
+			"the S3 server does not know the access key: set s3.client.NAME.access_key in the keystore of every node, and reload the keystore",
+		},
+		{
+			regexp.MustCompile(`SignatureDoesNotMatch|signature we calculated does not match`),
+			"the secret key is wrong: set s3.client.NAME.secret_key in the keystore of every node, and reload the keystore",
+		},
+		{
+			regexp.MustCompile(`Failed to load credentials|Unable to load (?:AWS )?credentials|Error Code: null; Request ID: null`),
+			"the nodes do not have S3 keys for this client: set s3.client.NAME.access_key and secret_key in the keystore of every node",
+		},
+		{
+			regexp.MustCompile(`Unknown s3 client name \[([^\]]*)\]`),
+			"no s3.client.$1 is configured on the nodes: correct the setting client, or configure the client",
+		},
+		{
+			regexp.MustCompile(`is insecure, but property`),
+			"keys must not be in the repository's settings: put them into the keystore of every node",
+		},
 		{regexp.MustCompile(`region is wrong; expecting '([^']*)'`), "set region to $1"},
 		{regexp.MustCompile(`Unable to load region`), "set region: an S3 server of your own also needs one, such as us-east-1"},
 		{regexp.MustCompile(`Unsupported or unrecognized SSL message`), "the S3 server does not speak TLS: set protocol: http"},
-		{regexp.MustCompile(`UnknownHostException[^\n]*?([\w.-]+\.[\w.-]+)|unknown_host_exception`), "the nodes cannot resolve the name of the endpoint; if the bucket name is in front of it, path-style access is off: use an IP address as endpoint, or set s3.client.NAME.path_style_access: true"},
-		{regexp.MustCompile(`Connect to ([^ \]]+)[^\n]*failed: Connection refused|Connection refused`), "the S3 endpoint does not answer: check the setting endpoint, and that every node can reach the endpoint"},
+		{
+			regexp.MustCompile(`UnknownHostException[^\n]*?([\w.-]+\.[\w.-]+)|unknown_host_exception`),
+			"the nodes cannot resolve the name of the endpoint; if the bucket name is in front of it, " +
+				"path-style access is off: use an IP address as endpoint, or set s3.client.NAME.path_style_access: true",
+		},
+		{
+			regexp.MustCompile(`Connect to ([^ \]]+)[^\n]*failed: Connection refused|Connection refused`),
+			"the S3 endpoint does not answer: check the setting endpoint, and that every node can reach the endpoint",
+		},
 		{regexp.MustCompile(`Status Code: 403`), "the S3 server refused the request: check the keys and the policy of the bucket"},
-		{regexp.MustCompile(`NotImplemented|Status Code: 501`), "the S3 server does not support a requested feature: check server_side_encryption and storage_class"},
-		{regexp.MustCompile(`names need to be unique, but the following duplicates were found \[([^ \]]+) \(alias of`), "delete or rename the index $1; or leave out --include-aliases; or leave include_aliases out of the file"},
+		{
+			regexp.MustCompile(`NotImplemented|Status Code: 501`),
+			"the S3 server does not support a requested feature: check server_side_encryption and storage_class",
+		},
+		{
+			regexp.MustCompile(`names need to be unique, but the following duplicates were found \[([^ \]]+) \(alias of`),
+			"delete or rename the index $1; or leave out --include-aliases; or leave include_aliases out of the file",
+		},
 		{regexp.MustCompile(`Can't get text on a FIELD_NAME`),
-			"a newer server wrote to this place, and this version cannot read its list of snapshots: use another location, or the server that wrote there"},
+			"a newer server wrote to this place, and this version cannot read its list of snapshots: use another location, " +
+				"or the server that wrote there"},
 		{regexp.MustCompile(`(?i)storage ?class`), "choose another storage_class; archives such as glacier cannot be read back"},
 		// Elasticsearch 8 and 9 report no more than this; the others report it around the reason.
 		{regexp.MustCompile(`RemoteTransportException(?:: )?\[{1,2}([^\[\]]+)\]\[[^\]]*\]\[internal:admin/repository/verify\]`),
@@ -85,7 +132,10 @@ func Explain(err error) error {
 		if advice := advise(err); advice != "" {
 			err = cluster.WithHint(err, "%s", advice)
 		} else if replaced {
-			err = cluster.WithHint(err, "check that the right storage is mounted on every node; if its contents were replaced on purpose, the same command with --force registers the repository again as declared in the file (if it is not declared in a file: esnap repository register NAME TYPE SETTINGS --force)")
+			err = cluster.WithHint(err, "check that the right storage is mounted on every node; "+
+				"if its contents were replaced on purpose, "+
+				"the same command with --force registers the repository again as declared in the file (if it is not declared in "+
+				"a file: esnap repository register NAME TYPE SETTINGS --force)")
 		}
 	}
 	if replaced {

@@ -113,7 +113,10 @@ var (
 func (s Spec) Validate() error {
 	kind, ok := Kinds[s.Type]
 	if !ok {
-		return &cluster.OptionError{Key: "type", Text: fmt.Sprintf("%q is not one of %s", s.Type, strings.Join(slices.Sorted(maps.Keys(Kinds)), ", "))}
+		return &cluster.OptionError{
+			Key:  "type",
+			Text: fmt.Sprintf("%q is not one of %s", s.Type, strings.Join(slices.Sorted(maps.Keys(Kinds)), ", ")),
+		}
 	}
 	var errs []error
 	for _, r := range kind.Required {
@@ -127,7 +130,10 @@ func (s Spec) Validate() error {
 	for _, name := range slices.Sorted(maps.Keys(s.Settings)) {
 		known, ok := kind.Settings[name]
 		if !ok {
-			e := &cluster.OptionError{Key: name, Text: fmt.Sprintf("unknown setting %[2]s for a repository of type %[1]s; the server would store it without an error", s.Type, name)}
+			e := &cluster.OptionError{
+				Key:  name,
+				Text: fmt.Sprintf("unknown setting %[2]s for a repository of type %[1]s; the server would store it without an error", s.Type, name),
+			}
 			e.Hint = near.DidYouMean(name, slices.Collect(maps.Keys(kind.Settings)))
 			errs = append(errs, e)
 			continue
@@ -169,7 +175,8 @@ func (k Setting) check(v any) string {
 // IsSecret reports whether a setting may be a password or key, also for types whose
 // settings are passed on. Its value is never shown.
 func IsSecret(kind, key string) bool {
-	return Kinds[kind].Settings[key].Secret || strings.Contains(key, "secret") || strings.Contains(key, "password") || strings.HasSuffix(key, "token") || strings.HasSuffix(key, "access_key")
+	return Kinds[kind].Settings[key].Secret || strings.Contains(key, "secret") || strings.Contains(key, "password") ||
+		strings.HasSuffix(key, "token") || strings.HasSuffix(key, "access_key")
 }
 
 // Shown is a setting's value without the user and password that an address in it may
@@ -227,7 +234,8 @@ func Drift(have cluster.Repository, want Spec) []Difference {
 		if IsSecret(want.Type, k) {
 			continue
 		}
-		place := s.Place || settings == nil && (k == "location" || k == "url" || k == "bucket" || k == "container" || k == "base_path" || k == "path" || k == "uri")
+		place := s.Place || settings == nil && (k == "location" || k == "url" || k == "bucket" || k == "container" ||
+			k == "base_path" || k == "path" || k == "uri")
 		path := s.Path || place
 		h, w := normal(have.Settings[k], path), normal(wanted[k], path)
 		if h == w || s.Type == Bool && (h == "" && w == "false" || h == "false" && w == "") {
@@ -278,7 +286,8 @@ func Ensure(ctx context.Context, c cluster.Cluster, s Spec, force bool) (State, 
 	if len(st.Drift) > 0 && (s.Ensure == Update || slices.ContainsFunc(st.Drift, func(d Difference) bool { return d.Place })) {
 		if place := slices.IndexFunc(st.Drift, func(d Difference) bool { return d.Place }); place >= 0 && !force {
 			return st, cluster.WithHint(cluster.Refuse("repository %s points elsewhere: %s", s.Name, st.Drift[place]),
-				"the snapshots in the present place would no longer be visible; register the new place under another name; or replace the repository with --force")
+				"the snapshots in the present place would no longer be visible; register the new place under another name; "+
+					"or replace the repository with --force")
 		}
 		return register(ctx, c, st)
 	}
@@ -342,7 +351,9 @@ func Unregister(ctx context.Context, c cluster.Cluster, name string) error {
 	}
 	for _, i := range list {
 		if i.Mount != nil && i.Mount.Repository == name {
-			return cluster.WithHint(cluster.Refuse("the index %s is mounted from repository %s: without the repository the index would lose its data", i.Name, name), "delete the mounted index first")
+			return cluster.WithHint(cluster.Refuse("the index %s is mounted from repository %s: without the repository the "+
+				"index would lose its data", i.Name, name),
+				"delete the mounted index first")
 		}
 	}
 	err = c.UnregisterRepository(ctx, cluster.UnregisterRepository{Name: name})
@@ -387,8 +398,10 @@ func ours(ctx context.Context, c cluster.Cluster, st State, held []*cluster.Snap
 			return err
 		}
 	}
-	return cluster.WithHint(cluster.Refuse("repository %s contains snapshots of another cluster, %s, such as %s", s.Name, held[at].Cluster, held[at].Name),
-		"two clusters that write to one place destroy it: readonly: true only reads; if the other cluster no longer writes there, owner: %[1]s in the file, or --owner %[1]s, says that this one does", here.UUID)
+	return cluster.WithHint(cluster.Refuse("repository %s contains snapshots of another cluster, %s, such as %s", s.Name,
+		held[at].Cluster, held[at].Name),
+		"two clusters that write to one place destroy it: readonly: true only reads; "+
+			"if the other cluster no longer writes there, owner: %[1]s in the file, or --owner %[1]s, says that this one does", here.UUID)
 }
 
 // register creates or updates a repository, verifies it, and counts the snapshots that
@@ -419,7 +432,8 @@ func register(ctx context.Context, c cluster.Cluster, st State) (State, error) {
 	}
 	if st.Holds = len(held); st.Holds > 0 {
 		st.Newest = held[len(held)-1].Start
-		st.Detail += fmt.Sprintf("; the location already contains %s, the newest from %s", cluster.Count(st.Holds, "snapshot"), cluster.Minutes(st.Newest))
+		st.Detail += fmt.Sprintf("; the location already contains %s, the newest from %s",
+			cluster.Count(st.Holds, "snapshot"), cluster.Minutes(st.Newest))
 	}
 	return st, nil
 }

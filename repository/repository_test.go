@@ -34,17 +34,51 @@ func TestValidate(t *testing.T) {
 		want []string // key: text; hint
 	}{
 		{"fs", fs(settings{}), nil},
-		{"everything in its form", fs(settings{"compress": true, "chunk_size": "1gb", "max_snapshot_bytes_per_sec": "40MB", "max_restore_bytes_per_sec": "0", "max_number_of_snapshots": 500, "readonly": "false", "io_buffer_size": "5%"}), nil},
+		{
+			"everything in its form",
+			fs(settings{
+				"compress":                   true,
+				"chunk_size":                 "1gb",
+				"max_snapshot_bytes_per_sec": "40MB",
+				"max_restore_bytes_per_sec":  "0",
+				"max_number_of_snapshots":    500,
+				"readonly":                   "false",
+				"io_buffer_size":             "5%",
+			}),
+			nil,
+		},
 		{"null is not given", fs(settings{"chunk_size": nil}), nil},
 		{"a size as a bare number", fs(settings{"chunk_size": 1024}), nil},
 		{"unknown type", repository.Spec{Type: "nfs"}, []string{`type: "nfs" is not one of azure, fs, gcs, hdfs, s3, source, url`}},
 		{"no type", repository.Spec{}, []string{`type: "" is not one of azure, fs, gcs, hdfs, s3, source, url`}},
 		{"fs without location", repository.Spec{Type: "fs"}, []string{"location: the setting location is required for type fs"}},
-		{"an empty location", repository.Spec{Type: "fs", Settings: settings{"location": ""}}, []string{"location: the setting location is required for type fs"}},
-		{"a null location", repository.Spec{Type: "fs", Settings: settings{"location": nil}}, []string{"location: the setting location is required for type fs"}},
-		{"s3 without bucket", repository.Spec{Type: "s3", Settings: settings{"endpoint": "minio:9000"}}, []string{"bucket: the setting bucket is required for type s3"}},
-		{"unknown setting", fs(settings{"compres": true}), []string{"compres: unknown setting compres for a repository of type fs; the server would store it without an error; did you mean compress?"}},
-		{"a setting of another type", fs(settings{"bucket": "b"}), []string{"bucket: unknown setting bucket for a repository of type fs; the server would store it without an error"}},
+		{
+			"an empty location",
+			repository.Spec{Type: "fs", Settings: settings{"location": ""}},
+			[]string{"location: the setting location is required for type fs"},
+		},
+		{
+			"a null location",
+			repository.Spec{Type: "fs", Settings: settings{"location": nil}},
+			[]string{"location: the setting location is required for type fs"},
+		},
+		{
+			"s3 without bucket",
+			repository.Spec{Type: "s3", Settings: settings{"endpoint": "minio:9000"}},
+			[]string{"bucket: the setting bucket is required for type s3"},
+		},
+		{
+			"unknown setting",
+			fs(settings{"compres": true}),
+			[]string{
+				"compres: unknown setting compres for a repository of type fs; the server would store it without an error; did you mean compress?",
+			},
+		},
+		{
+			"a setting of another type",
+			fs(settings{"bucket": "b"}),
+			[]string{"bucket: unknown setting bucket for a repository of type fs; the server would store it without an error"},
+		},
 		{"all at once", s3(settings{"regoin": "x", "compress": 1, "protocol": "ftp"}), []string{
 			"compress: expected a boolean",
 			`protocol: "ftp" is not one of http, https`,
@@ -58,12 +92,31 @@ func TestValidate(t *testing.T) {
 		{"a map", s3(settings{"client": settings{"a": 1}}), []string{"client: expected a text"}},
 		{"a number with a fraction", fs(settings{"max_number_of_snapshots": 1.5}), []string{"max_number_of_snapshots: expected a whole number"}},
 		{"a time", s3(settings{"read_timeout": "50s"}), nil},
-		{"a time without a unit that is no number", s3(settings{"read_timeout": "50 seconds"}), []string{"read_timeout: expected a time such as 30s"}},
+		{
+			"a time without a unit that is no number",
+			s3(settings{"read_timeout": "50 seconds"}),
+			[]string{"read_timeout: expected a time such as 30s"},
+		},
 		{"storage_class in capitals", s3(settings{"storage_class": "STANDARD_IA"}), nil},
-		{"glacier", s3(settings{"storage_class": "glacier"}), []string{`storage_class: "glacier" is not one of standard, reduced_redundancy, standard_ia, onezone_ia, intelligent_tiering`}},
-		{"gold", s3(settings{"storage_class": "gold"}), []string{`storage_class: "gold" is not one of standard, reduced_redundancy, standard_ia, onezone_ia, intelligent_tiering`}},
+		{
+			"glacier",
+			s3(settings{"storage_class": "glacier"}),
+			[]string{`storage_class: "glacier" is not one of standard, reduced_redundancy, standard_ia, onezone_ia, intelligent_tiering`},
+		},
+		{
+			"gold",
+			s3(settings{"storage_class": "gold"}),
+			[]string{`storage_class: "gold" is not one of standard, reduced_redundancy, standard_ia, onezone_ia, intelligent_tiering`},
+		},
 		{"canned_acl", s3(settings{"canned_acl": "bucket-owner-full-control"}), nil},
-		{"canned_acl nope", s3(settings{"canned_acl": "nope"}), []string{`canned_acl: "nope" is not one of private, public-read, public-read-write, authenticated-read, log-delivery-write, bucket-owner-read, bucket-owner-full-control`}},
+		{
+			"canned_acl nope",
+			s3(settings{"canned_acl": "nope"}),
+			[]string{
+				`canned_acl: "nope" is not one of private, public-read, public-read-write, authenticated-read, log-delivery-write,` +
+					` bucket-owner-read, bucket-owner-full-control`,
+			},
+		},
 		{"types whose settings are passed on", repository.Spec{Type: "azure", Settings: settings{"anything": []any{1}}}, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -106,28 +159,110 @@ func TestDrift(t *testing.T) {
 		want settings
 		diff []string // place: before the key where it is one
 	}{
-		{"as declared", "fs", have{"location": "/b", "compress": "true", "max_number_of_snapshots": "500"}, settings{"location": "/b", "compress": true, "max_number_of_snapshots": 500}, nil},
+		{
+			"as declared",
+			"fs",
+			have{"location": "/b", "compress": "true", "max_number_of_snapshots": "500"},
+			settings{"location": "/b", "compress": true, "max_number_of_snapshots": 500},
+			nil,
+		},
 		{"a boolean in quotes", "fs", have{"compress": "true"}, settings{"compress": "true"}, nil},
 		{"a trailing slash", "fs", have{"location": "X/"}, settings{"location": "X"}, nil},
 		{"a trailing slash as declared", "s3", have{"base_path": "a/b"}, settings{"base_path": "a/b/"}, nil},
-		{"the root is no trailing slash", "fs", have{"location": "/"}, settings{"location": "/b"}, []string{"place: location is / in the cluster but /b in the file"}},
+		{
+			"the root is no trailing slash",
+			"fs",
+			have{"location": "/"},
+			settings{"location": "/b"},
+			[]string{"place: location is / in the cluster but /b in the file"},
+		},
 		{"letter case of a size", "fs", have{"chunk_size": "40mb"}, settings{"chunk_size": "40MB"}, nil},
-		{"letter case of a place", "fs", have{"location": "/B"}, settings{"location": "/b"}, []string{"place: location is /B in the cluster but /b in the file"}},
+		{
+			"letter case of a place",
+			"fs",
+			have{"location": "/B"},
+			settings{"location": "/b"},
+			[]string{"place: location is /B in the cluster but /b in the file"},
+		},
 		{"false is the same as missing", "fs", have{}, settings{"readonly": false}, nil},
 		{"missing is the same as false", "fs", have{"readonly": "false"}, settings{}, nil},
 		{"true is not", "fs", have{}, settings{"readonly": true}, []string{"readonly is not set in the cluster but true in the file"}},
-		{"nor is compress: false on a server whose default is true", "fs", have{"compress": "true"}, settings{"compress": false}, []string{"compress is true in the cluster but false in the file"}},
+		{
+			"nor is compress: false on a server whose default is true",
+			"fs",
+			have{"compress": "true"},
+			settings{"compress": false},
+			[]string{"compress is true in the cluster but false in the file"},
+		},
 		{"null as declared", "fs", have{}, settings{"chunk_size": nil}, nil},
-		{"set in the cluster only", "fs", have{"chunk_size": "1gb"}, settings{}, []string{"chunk_size is 1gb in the cluster but not set in the file"}},
-		{"a rate", "fs", have{"max_snapshot_bytes_per_sec": "40mb"}, settings{"max_snapshot_bytes_per_sec": "80mb"}, []string{"max_snapshot_bytes_per_sec is 40mb in the cluster but 80mb in the file"}},
-		{"secrets are not returned", "s3", have{"bucket": "b"}, settings{"bucket": "b", "access_key": "AKIA", "secret_key": "s", "session_token": "t"}, nil},
-		{"another bucket", "s3", have{"bucket": "b", "client": "x"}, settings{"bucket": "c", "client": "y"}, []string{"place: bucket is b in the cluster but c in the file", "client is x in the cluster but y in the file"}},
-		{"secrets of a type that is passed on", "source", have{"delegate_type": "fs"}, settings{"delegate_type": "fs", "secret_key": "s", "sas_token": "t", "db_password": "p"}, nil},
-		{"an address with a password", "url", have{"url": "ftp://u:old@host/a"}, settings{"url": "ftp://u:new@host/a"}, []string{"place: url is ftp://***@host/a in the cluster but ftp://***@host/a in the file"}},
+		{
+			"set in the cluster only",
+			"fs",
+			have{"chunk_size": "1gb"},
+			settings{},
+			[]string{"chunk_size is 1gb in the cluster but not set in the file"},
+		},
+		{
+			"a rate",
+			"fs",
+			have{"max_snapshot_bytes_per_sec": "40mb"},
+			settings{"max_snapshot_bytes_per_sec": "80mb"},
+			[]string{"max_snapshot_bytes_per_sec is 40mb in the cluster but 80mb in the file"},
+		},
+		{
+			"secrets are not returned",
+			"s3",
+			have{"bucket": "b"},
+			settings{"bucket": "b", "access_key": "AKIA", "secret_key": "s", "session_token": "t"},
+			nil,
+		},
+		{
+			"another bucket",
+			"s3",
+			have{"bucket": "b", "client": "x"},
+			settings{"bucket": "c", "client": "y"},
+			[]string{"place: bucket is b in the cluster but c in the file", "client is x in the cluster but y in the file"},
+		},
+		{
+			"secrets of a type that is passed on",
+			"source",
+			have{"delegate_type": "fs"},
+			settings{"delegate_type": "fs", "secret_key": "s", "sas_token": "t", "db_password": "p"},
+			nil,
+		},
+		{
+			"an address with a password",
+			"url",
+			have{"url": "ftp://u:old@host/a"},
+			settings{"url": "ftp://u:new@host/a"},
+			[]string{"place: url is ftp://***@host/a in the cluster but ftp://***@host/a in the file"},
+		},
 		{"nested settings", "s3", have{"proxy.host": "h"}, settings{"proxy": settings{"host": "h"}}, nil},
-		{"a place of a type that is passed on", "azure", have{"container": "a", "base_path": "p/"}, settings{"container": "b", "base_path": "p"}, []string{"place: container is a in the cluster but b in the file"}},
-		{"a URL", "url", have{"url": "file:/a"}, settings{"url": "file:/b"}, []string{"place: url is file:/a in the cluster but file:/b in the file"}},
-		{"in order", "fs", have{"readonly": "true", "chunk_size": "1gb"}, settings{"location": "/b"}, []string{"chunk_size is 1gb in the cluster but not set in the file", "place: location is not set in the cluster but /b in the file", "readonly is true in the cluster but not set in the file"}},
+		{
+			"a place of a type that is passed on",
+			"azure",
+			have{"container": "a", "base_path": "p/"},
+			settings{"container": "b", "base_path": "p"},
+			[]string{"place: container is a in the cluster but b in the file"},
+		},
+		{
+			"a URL",
+			"url",
+			have{"url": "file:/a"},
+			settings{"url": "file:/b"},
+			[]string{"place: url is file:/a in the cluster but file:/b in the file"},
+		},
+		{
+			"in order",
+			"fs",
+			have{"readonly": "true", "chunk_size": "1gb"},
+			settings{"location": "/b"},
+			[]string{
+				"chunk_size is 1gb in the cluster but not set in the file",
+				"place: location is not set in the cluster but /b in the file",
+				"readonly is true in the cluster but not set in the file",
+			},
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var got []string
@@ -141,7 +276,8 @@ func TestDrift(t *testing.T) {
 			require.Equal(t, c.diff, got)
 		})
 	}
-	require.Equal(t, []repository.Difference{{Key: "type", Have: "fs", Want: "s3", Place: true}}, repository.Drift(cluster.Repository{Type: "fs"}, repository.Spec{Type: "s3"}))
+	require.Equal(t, []repository.Difference{{Key: "type", Have: "fs", Want: "s3", Place: true}},
+		repository.Drift(cluster.Repository{Type: "fs"}, repository.Spec{Type: "s3"}))
 }
 
 // answer is a server that answers everything with one body.
@@ -170,27 +306,33 @@ func said(t *testing.T, status int, body string) string {
 func TestExplainsFileSystems(t *testing.T) {
 	const empty = "path.repo is not set: add the folder to path.repo in the configuration of every node, and restart the nodes"
 	for file, want := range map[string]string{
-		"path-repo-empty.es670":         empty,
-		"path-repo-empty.es920":         empty,
-		"path-repo-empty.os2110":        empty,
-		"path-repo-outside.es670":       "/outside/x is not below an entry of path.repo: add it to path.repo on every node and restart the nodes, or choose a location below an entry",
-		"access-denied.es670":           "the server is not permitted to write to /backup/locked/tests-",
-		"access-denied.es71728":         "the server is not permitted to write to /backup/locked/tests-",
-		"access-denied.os2110":          "the server is not permitted to write to /backup/locked/tests-",
-		"access-denied-list.es670":      "the server is not permitted to write to /backup/locked: make the user that runs the server the owner of the folder (uid 1000 in the official images)",
-		"node-without-mount.es670":      "node n3 does not see /backup/rel: the same storage must be mounted there on every master and data node",
-		"node-without-mount.os2110":     "node n3 does not see /backup/rel: the same storage must be mounted there on every master and data node",
-		"node-without-repository.es670": "node n3 cannot use the repository: give the node the same path.repo and mount as the others, and restart it",
-		"no-plugin.es670":               "the plugin repository-s3 is not installed: install it on every node and restart the nodes (Elasticsearch 8 and later has it built in)",
-		"no-plugin.es920":               "the plugin repository-s3 is not installed: install it on every node and restart the nodes (Elasticsearch 8 and later has it built in)",
-		"no-type.es71728":               "this server does not support repositories of type url",
-		"url-not-allowed.es670":         "add the URL to repositories.url.allowed_urls on every node, and restart the nodes",
+		"path-repo-empty.es670":  empty,
+		"path-repo-empty.es920":  empty,
+		"path-repo-empty.os2110": empty,
+		"path-repo-outside.es670": "/outside/x is not below an entry of path.repo: add it to path.repo on every node " +
+			"and restart the nodes, or choose a location below an entry",
+		"access-denied.es670":   "the server is not permitted to write to /backup/locked/tests-",
+		"access-denied.es71728": "the server is not permitted to write to /backup/locked/tests-",
+		"access-denied.os2110":  "the server is not permitted to write to /backup/locked/tests-",
+		"access-denied-list.es670": "the server is not permitted to write to /backup/locked: make the user that runs " +
+			"the server the owner of the folder (uid 1000 in the official images)",
+		"node-without-mount.es670":  "node n3 does not see /backup/rel: the same storage must be mounted there on every master and data node",
+		"node-without-mount.os2110": "node n3 does not see /backup/rel: the same storage must be mounted there on every master and data node",
+		"node-without-repository.es670": "node n3 cannot use the repository: give the node the same path.repo and mount as the others, " +
+			"and restart it",
+		"no-plugin.es670": "the plugin repository-s3 is not installed: install it on every node and restart the nodes " +
+			"(Elasticsearch 8 and later has it built in)",
+		"no-plugin.es920": "the plugin repository-s3 is not installed: install it on every node and restart the nodes " +
+			"(Elasticsearch 8 and later has it built in)",
+		"no-type.es71728":       "this server does not support repositories of type url",
+		"url-not-allowed.es670": "add the URL to repositories.url.allowed_urls on every node, and restart the nodes",
 	} {
 		data, err := os.ReadFile("../internal/es/testdata/errors/" + file + ".json")
 		require.NoError(t, err)
 		require.Contains(t, said(t, 500, string(data)), want, file)
 	}
-	require.Contains(t, said(t, 500, `{"error":{"type":"illegal_state_exception","reason":"Can't get text on a FIELD_NAME at 1:177"},"status":500}`),
+	require.Contains(t,
+		said(t, 500, `{"error":{"type":"illegal_state_exception","reason":"Can't get text on a FIELD_NAME at 1:177"},"status":500}`),
 		"a newer server wrote to this place", "6.7.0 in a folder of OpenSearch 2.11.0")
 	for kind, builtIn := range map[string]bool{"s3": true, "azure": true, "gcs": true, "hdfs": false} {
 		hint := said(t, 500, `{"error":{"type":"repository_exception","reason":"[r] repository type [`+kind+`] does not exist"},"status":500}`)
@@ -199,19 +341,23 @@ func TestExplainsFileSystems(t *testing.T) {
 	}
 	for _, reason := range []string{
 		"index and alias names need to be unique, but the following duplicates were found [orders (alias of [ord-1/hNfd__ujSXum7mGTDHjwpg])]",
-		"index, alias, and data stream names need to be unique, but the following duplicates were found [orders (alias of [ord-1]) conflicts with index]",
+		"index, alias, and data stream names need to be unique, " +
+			"but the following duplicates were found [orders (alias of [ord-1]) conflicts with index]",
 	} {
 		hint := said(t, 500, `{"error":{"type":"illegal_state_exception","reason":"`+reason+`"},"status":500}`)
 		require.Contains(t, hint, "delete or rename the index orders;")
 		require.Contains(t, hint, "leave out --include-aliases")
 	}
 	frame := func(cause string) string {
-		return `{"error":{"type":"repository_verification_exception","reason":"[r] path  is not accessible on master node","caused_by":` + cause + `},"status":500}`
+		return `{"error":{"type":"repository_verification_exception","reason":"[r] path  is not accessible on master node","caused_by":` +
+			cause + `},"status":500}`
 	}
 	require.Equal(t, "the storage is mounted read-only: mount it writable, or register the repository with readonly: true",
 		said(t, 500, frame(`{"type":"file_system_exception","reason":"/backup/tests-x: Read-only file system"}`)))
-	require.Equal(t, "the NFS mount is stale: mount the share again on that node", said(t, 500, frame(`{"type":"file_system_exception","reason":"/backup: Stale file handle"}`)))
-	require.Equal(t, "the storage is full: delete old snapshots or enlarge the storage", said(t, 500, frame(`{"type":"i_o_exception","reason":"No space left on device"}`)))
+	require.Equal(t, "the NFS mount is stale: mount the share again on that node",
+		said(t, 500, frame(`{"type":"file_system_exception","reason":"/backup: Stale file handle"}`)))
+	require.Equal(t, "the storage is full: delete old snapshots or enlarge the storage",
+		said(t, 500, frame(`{"type":"i_o_exception","reason":"No space left on device"}`)))
 	for reason, advice := range map[string]string{
 		"/backup/x: Input/output error":                      "input/output error: check its disk",
 		"[r] could not read repository data from index blob": "index file of the repository is damaged",
@@ -225,21 +371,36 @@ func TestExplainsFileSystems(t *testing.T) {
 // Bodies of real servers: the frame of each server around the innermost cause.
 func TestExplainsS3(t *testing.T) {
 	frames := map[string]string{
-		"6.7 verify":  `{"error":{"root_cause":[{"type":"repository_verification_exception","reason":"[wb] path  is not accessible on master node"}],"type":"repository_verification_exception","reason":"[wb] path  is not accessible on master node","caused_by":{"type":"i_o_exception","reason":"Unable to upload object [tests-20s6u4wBT_eKD44AK3Z_oA/master.dat] using a single upload","caused_by":CAUSE}},"status":500}`,
-		"2.11 verify": `{"error":{"root_cause":[{"type":"repository_verification_exception","reason":"[wb] path  is not accessible on cluster-manager node"}],"type":"repository_verification_exception","reason":"[wb] path  is not accessible on cluster-manager node","caused_by":{"type":"i_o_exception","reason":"Unable to upload object [tests-uMzuBe3ORi-ZYzJQewxjUw/master.dat] using a single upload","caused_by":CAUSE}},"status":500}`,
-		"6.7 list":    `{"error":{"root_cause":[{"type":"repository_exception","reason":"[wb] could not read repository data from index blob"}],"type":"repository_exception","reason":"[wb] could not read repository data from index blob","caused_by":{"type":"i_o_exception","reason":"Exception when listing blobs by prefix [index-]","caused_by":CAUSE}},"status":500}`,
-		"2.11 list":   `{"error":{"root_cause":[{"type":"repository_exception","reason":"[wb] Could not determine repository generation from root blobs"}],"type":"repository_exception","reason":"[wb] Could not determine repository generation from root blobs","caused_by":{"type":"i_o_exception","reason":"Exception when listing blobs by prefix [index-]","caused_by":CAUSE}},"status":500}`,
-		"create":      `{"error":{"root_cause":[],"type":"repository_exception","reason":"[s1] failed to create repository","caused_by":CAUSE},"status":500}`,
-		"bare":        `{"error":CAUSE,"status":400}`,
+		"6.7 verify": `{"error":{"root_cause":[{"type":"repository_verification_exception",` +
+			`"reason":"[wb] path  is not accessible on master node"}],"type":"repository_verification_exception",` +
+			`"reason":"[wb] path  is not accessible on master node","caused_by":{"type":"i_o_exception",` +
+			`"reason":"Unable to upload object [tests-20s6u4wBT_eKD44AK3Z_oA/master.dat] using a single upload","caused_by":CAUSE}},"status":500}`,
+		"2.11 verify": `{"error":{"root_cause":[{"type":"repository_verification_exception",` +
+			`"reason":"[wb] path  is not accessible on cluster-manager node"}],"type":"repository_verification_exception",` +
+			`"reason":"[wb] path  is not accessible on cluster-manager node","caused_by":{"type":"i_o_exception",` +
+			`"reason":"Unable to upload object [tests-uMzuBe3ORi-ZYzJQewxjUw/master.dat] using a single upload","caused_by":CAUSE}},"status":500}`,
+		"6.7 list": `{"error":{"root_cause":[{"type":"repository_exception",` +
+			`"reason":"[wb] could not read repository data from index blob"}],` +
+			`"type":"repository_exception","reason":"[wb] could not read repository data from index blob",` +
+			`"caused_by":{"type":"i_o_exception","reason":"Exception when listing blobs by prefix [index-]","caused_by":CAUSE}},"status":500}`,
+		"2.11 list": `{"error":{"root_cause":[{"type":"repository_exception",` +
+			`"reason":"[wb] Could not determine repository generation from root blobs"}],` +
+			`"type":"repository_exception","reason":"[wb] Could not determine repository generation from root blobs",` +
+			`"caused_by":{"type":"i_o_exception","reason":"Exception when listing blobs by prefix [index-]","caused_by":CAUSE}},"status":500}`,
+		"create": `{"error":{"root_cause":[],"type":"repository_exception","reason":"[s1] failed to create repository",` +
+			`"caused_by":CAUSE},"status":500}`,
+		"bare": `{"error":CAUSE,"status":400}`,
 	}
 	const (
 		noBucket = "the bucket does not exist: create it, or correct the setting bucket"
 		badName  = "the setting bucket is missing or not a valid bucket name"
-		noKey    = "the S3 server does not know the access key: set s3.client.NAME.access_key in the keystore of every node, and reload the keystore"
-		badKey   = "the secret key is wrong: set s3.client.NAME.secret_key in the keystore of every node, and reload the keystore"
-		keyless  = "the nodes do not have S3 keys for this client: set s3.client.NAME.access_key and secret_key in the keystore of every node"
-		down     = "the S3 endpoint does not answer: check the setting endpoint, and that every node can reach the endpoint"
-		unknown  = "the nodes cannot resolve the name of the endpoint; if the bucket name is in front of it, path-style access is off: use an IP address as endpoint, or set s3.client.NAME.path_style_access: true"
+		noKey    = "the S3 server does not know the access key: set s3.client.NAME.access_key in the keystore of every node, " +
+			"and reload the keystore"
+		badKey  = "the secret key is wrong: set s3.client.NAME.secret_key in the keystore of every node, and reload the keystore"
+		keyless = "the nodes do not have S3 keys for this client: set s3.client.NAME.access_key and secret_key in the keystore of every node"
+		down    = "the S3 endpoint does not answer: check the setting endpoint, and that every node can reach the endpoint"
+		unknown = "the nodes cannot resolve the name of the endpoint; if the bucket name is in front of it, " +
+			"path-style access is off: use an IP address as endpoint, or set s3.client.NAME.path_style_access: true"
 		noTLS    = "the S3 server does not speak TLS: set protocol: http"
 		noClient = "no s3.client.nope is configured on the nodes: correct the setting client, or configure the client"
 		insecure = "keys must not be in the repository's settings: put them into the keystore of every node"
@@ -247,7 +408,8 @@ func TestExplainsS3(t *testing.T) {
 		feature  = "the S3 server does not support a requested feature: check server_side_encryption and storage_class"
 		refuses  = "the S3 server refused the request: check the keys and the policy of the bucket"
 	)
-	const v1, v2 = "(Service: Amazon S3; Status Code: %; Request ID: ...; S3 Extended Request ID: ...)", "(Service: S3, Status Code: %, Request ID: ...)"
+	const v1, v2 = "(Service: Amazon S3; Status Code: %; Request ID: ...; S3 Extended Request ID: ...)",
+		"(Service: S3, Status Code: %, Request ID: ...)"
 	old := func(status, code string) string { return strings.Replace(v1, "%", status+"; Error Code: "+code, 1) }
 	new := func(status string) string { return strings.Replace(v2, "%", status, 1) }
 	for _, c := range []struct {
@@ -257,41 +419,100 @@ func TestExplainsS3(t *testing.T) {
 		{"2.11 verify", "no_such_bucket_exception", "The specified bucket does not exist " + new("404"), noBucket},
 		{"6.7 list", "amazon_s3_exception", "The specified bucket does not exist " + old("404", "NoSuchBucket"), noBucket},
 		{"2.11 list", "no_such_bucket_exception", "The specified bucket does not exist " + new("404"), noBucket},
-		{"6.7 verify", "amazon_s3_exception", "The Access Key Id you provided does not exist in our records. " + old("403", "InvalidAccessKeyId"), noKey},
+		{
+			"6.7 verify",
+			"amazon_s3_exception",
+			"The Access Key Id you provided does not exist in our records. " + old("403", "InvalidAccessKeyId"),
+			noKey,
+		},
 		{"2.11 verify", "s3_exception", "The Access Key Id you provided does not exist in our records. " + new("403"), noKey},
-		{"6.7 verify", "amazon_s3_exception", "The request signature we calculated does not match the signature you provided. Check your key and signing method. " + old("403", "SignatureDoesNotMatch"), badKey},
-		{"2.11 verify", "s3_exception", "The request signature we calculated does not match the signature you provided. Check your key and signing method. " + new("403"), badKey},
+		{
+			"6.7 verify",
+			"amazon_s3_exception",
+			"The request signature we calculated does not match the signature you provided. Check your key and signing method. " +
+				old("403", "SignatureDoesNotMatch"),
+			badKey,
+		},
+		{
+			"2.11 verify",
+			"s3_exception",
+			"The request signature we calculated does not match the signature you provided. Check your key and signing method. " + new("403"),
+			badKey,
+		},
 		{"6.7 verify", "amazon_service_exception", "Forbidden (Service: null; Status Code: 403; Error Code: null; Request ID: null)", keyless},
 		{"2.11 verify", "sdk_client_exception", "Failed to load credentials from IMDS.", keyless},
-		{"6.7 verify", "sdk_client_exception", "Unable to execute HTTP request: Connect to 127.0.0.1:9399 [/127.0.0.1] failed: Connection refused", down},
-		{"2.11 list", "sdk_client_exception", "Unable to execute HTTP request: Connect to 127.0.0.1:9399 [/127.0.0.1] failed: Connection refused", down},
+		{
+			"6.7 verify",
+			"sdk_client_exception",
+			"Unable to execute HTTP request: Connect to 127.0.0.1:9399 [/127.0.0.1] failed: Connection refused",
+			down,
+		},
+		{
+			"2.11 list",
+			"sdk_client_exception",
+			"Unable to execute HTTP request: Connect to 127.0.0.1:9399 [/127.0.0.1] failed: Connection refused",
+			down,
+		},
 		{"6.7 verify", "unknown_host_exception", "es-snap.s3.no-such-host.invalid", unknown},
 		{"6.7 verify", "unknown_host_exception", "es-snap.localhost", unknown},
 		{"2.11 verify", "unknown_host_exception", "s3.no-such-host.invalid", unknown},
 		{"6.7 verify", "s_s_l_exception", "Unsupported or unrecognized SSL message", noTLS},
 		{"bare", "illegal_argument_exception", "Unknown s3 client name [nope]. Existing client configs: default,badkey,badsecret", noClient},
-		{"2.11 verify", "illegal_argument_exception", "Unknown s3 client name [nope]. Existing client configs: default,badkey,badsecret", noClient},
+		{
+			"2.11 verify",
+			"illegal_argument_exception",
+			"Unknown s3 client name [nope]. Existing client configs: default,badkey,badsecret",
+			noClient,
+		},
 		{"bare", "illegal_argument_exception", "Setting [access_key] is insecure, but property [allow_insecure_settings] is not set", insecure},
-		{"2.11 verify", "illegal_argument_exception", "Setting [access_key] is insecure, but property [allow_insecure_settings] is not set", insecure},
+		{
+			"2.11 verify",
+			"illegal_argument_exception",
+			"Setting [access_key] is insecure, but property [allow_insecure_settings] is not set",
+			insecure,
+		},
 		{"6.7 verify", "amazon_s3_exception", "The specified bucket is not valid. " + old("400", "InvalidBucketName"), badName},
 		{"2.11 verify", "s3_exception", "The specified bucket is not valid. " + new("400"), badName},
 		{"2.11 verify", "sdk_client_exception", "Unable to marshall request to JSON: Bucket cannot be empty.", badName},
 		{"create", "blob_store_exception", "`gold` is not a valid S3 Storage Class.", class},
 		{"create", "blob_store_exception", "Glacier storage class is not supported", class},
-		{"2.11 verify", "s3_exception", "The authorization header is malformed; the region is wrong; expecting 'us-east-1'. " + new("400"), "set region to us-east-1"},
-		{"2.11 verify", "sdk_client_exception", "Unable to load region from any of the providers in the chain software.amazon.awssdk", "set region: an S3 server of your own also needs one, such as us-east-1"},
-		{"6.7 verify", "amazon_s3_exception", "Server side encryption specified but KMS is not configured " + old("501", "NotImplemented"), feature},
+		{
+			"2.11 verify",
+			"s3_exception",
+			"The authorization header is malformed; the region is wrong; expecting 'us-east-1'. " + new("400"),
+			"set region to us-east-1",
+		},
+		{
+			"2.11 verify",
+			"sdk_client_exception",
+			"Unable to load region from any of the providers in the chain software.amazon.awssdk",
+			"set region: an S3 server of your own also needs one, such as us-east-1",
+		},
+		{
+			"6.7 verify",
+			"amazon_s3_exception",
+			"Server side encryption specified but KMS is not configured " + old("501", "NotImplemented"),
+			feature,
+		},
 		{"6.7 verify", "amazon_s3_exception", "Access Denied " + old("403", "AccessDenied"), refuses},
 		{"2.11 verify", "s3_exception", "Access Denied " + new("403"), refuses},
-		{"create", "illegal_argument_exception", "failed to parse value [1mb] for setting [buffer_size], must be >= [5mb]", ""}, // says itself what is wrong
+		// Says itself what is wrong.
+		{"create", "illegal_argument_exception", "failed to parse value [1mb] for setting [buffer_size], must be >= [5mb]", ""},
 		{"create", "illegal_argument_exception", "[s2] chunk_size (10mb) can't be lower than buffer_size (50mb).", ""},
 	} {
 		body := strings.Replace(frames[c.frame], "CAUSE", `{"type":"`+c.typ+`","reason":"`+c.reason+`"}`, 1)
 		require.Equal(t, c.want, said(t, 500, body), "%s: %s", c.frame, c.reason)
 	}
-	nested := strings.Replace(frames["2.11 verify"], "CAUSE", `{"type":"sdk_client_exception","reason":"Received an UnknownHostException when attempting to interact with a service. See cause for the exact endpoint that is failing to resolve.","caused_by":{"type":"unknown_host_exception","reason":"s3.no-such-host.invalid"}}`, 1)
+	nested := strings.Replace(frames["2.11 verify"], "CAUSE",
+		`{"type":"sdk_client_exception",`+
+			`"reason":"Received an UnknownHostException when attempting to interact with a service. See cause for the exact `+
+			`endpoint that is failing to resolve.","caused_by":{"type":"unknown_host_exception","reason":"s3.no-such-host.invalid"}}`,
+		1)
 	require.Equal(t, unknown, said(t, 500, nested))
-	vanished := `{"error":{"type":"snapshot_missing_exception","reason":"[va:s0/Fe1fOZQ7RquzjDpSuj4lTw] is missing","caused_by":{"type":"no_such_file_exception","reason":"Blob object [v/snap-Fe1f.dat] not found: The specified bucket does not exist (Service: S3, Status Code: 404, Request ID: ...)"}},"status":404}`
+	vanished := `{"error":{"type":"snapshot_missing_exception","reason":"[va:s0/Fe1fOZQ7RquzjDpSuj4lTw] is missing",` +
+		`"caused_by":{"type":"no_such_file_exception",` +
+		`"reason":"Blob object [v/snap-Fe1f.dat] not found: The specified bucket does not exist (Service: S3, Status Code: 404,` +
+		` Request ID: ...)"}},"status":404}`
 	require.Equal(t, noBucket, said(t, 404, vanished))
 }
 
@@ -299,7 +520,12 @@ func TestExplainLeavesOthersAlone(t *testing.T) {
 	plain := errors.New("Connection refused")
 	require.Equal(t, plain, repository.Explain(plain))
 	require.NoError(t, repository.Explain(nil))
-	hinted := &cluster.Error{Op: "x", Kind: cluster.ErrForbidden, Hint: "own advice", Causes: []cluster.Cause{{Reason: "The specified bucket does not exist"}}}
+	hinted := &cluster.Error{
+		Op:     "x",
+		Kind:   cluster.ErrForbidden,
+		Hint:   "own advice",
+		Causes: []cluster.Cause{{Reason: "The specified bucket does not exist"}},
+	}
 	require.Equal(t, "own advice", cluster.Hint(repository.Explain(hinted)))
 }
 
@@ -322,7 +548,11 @@ func TestRegisterWhoseReplyIsLost(t *testing.T) {
 			m := memory.New()
 			register := func(location string) {
 				if location != "" {
-					require.NoError(t, m.RegisterRepository(ctx, cluster.RegisterRepository{Name: "r", Type: "fs", Settings: settings{"location": location}}))
+					require.NoError(t, m.RegisterRepository(ctx, cluster.RegisterRepository{
+						Name:     "r",
+						Type:     "fs",
+						Settings: settings{"location": location},
+					}))
 				}
 			}
 			register(c.before)

@@ -41,7 +41,10 @@ var s3Settings = withBase(map[string]Setting{
 		Doc: "class of stored objects; archives such as glacier cannot be read back",
 	},
 	"canned_acl": {
-		Type: Text, OneOf: []string{"private", "public-read", "public-read-write", "authenticated-read", "log-delivery-write", "bucket-owner-read", "bucket-owner-full-control"},
+		Type: Text, OneOf: []string{
+			"private", "public-read", "public-read-write", "authenticated-read", "log-delivery-write", "bucket-owner-read",
+			"bucket-owner-full-control",
+		},
 		Doc: "access list of stored objects",
 	},
 	"bulk_delete_size":                                 {Type: Int, Doc: "OpenSearch: objects deleted in one request"},

@@ -100,7 +100,8 @@ func Attest(r *Report, version, file string, key ed25519.PrivateKey) (number int
 		return 0, "", err
 	}
 	public, _ := key.Public().(ed25519.PublicKey)
-	data, err := json.MarshalIndent(envelope{document, base64.StdEncoding.EncodeToString(ed25519.Sign(key, document)), fingerprint(public)}, "", " ")
+	data, err := json.MarshalIndent(envelope{document, base64.StdEncoding.EncodeToString(ed25519.Sign(key, document)), fingerprint(public)},
+		"", " ")
 	if err != nil {
 		return 0, "", err
 	}
@@ -109,7 +110,9 @@ func Attest(r *Report, version, file string, key ed25519.PrivateKey) (number int
 
 // drilled reports whether an index passed in the last drill.
 func (r *Report) drilled(index string) bool {
-	return r.Drill != nil && slices.ContainsFunc(r.Drill.Copies, func(c drill.Copy) bool { return c.Index == index && c.State == drill.Passed })
+	return r.Drill != nil && slices.ContainsFunc(r.Drill.Copies, func(c drill.Copy) bool {
+		return c.Index == index && c.State == drill.Passed
+	})
 }
 
 // keep copies an attestation beside the place where the next one will be. The original
@@ -200,7 +203,8 @@ func VerifyAttestations(files []string, key ed25519.PublicKey) (verified []strin
 	// A run that was killed leaves a copy of the last one.
 	list = slices.CompactFunc(list, func(a, b document) bool { return a.Number == b.Number && a.hash == b.hash })
 	for n, d := range list {
-		verified = append(verified, fmt.Sprintf("%s: number %d of %s, %s, sha256 %s", d.file, d.Number, d.Created.Format(time.RFC3339), d.Level, d.hash))
+		verified = append(verified, fmt.Sprintf("%s: number %d of %s, %s, sha256 %s", d.file, d.Number,
+			d.Created.Format(time.RFC3339), d.Level, d.hash))
 		switch {
 		case n == 0 && d.Number == 1 && d.Previous == "":
 		case n == 0:

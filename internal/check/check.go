@@ -140,7 +140,13 @@ type checker struct {
 
 // Run checks a cluster. An error means that it could not be read at all.
 func Run(ctx context.Context, c cluster.Cluster, o Options) (*Report, error) {
-	k := &checker{Options: o, c: c, live: map[string]*cluster.Index{}, aged: map[string]bool{}, report: &Report{Now: o.Now, Drill: o.Drill, Seen: map[string]bool{}, Moved: map[string]Moved{}}}
+	k := &checker{
+		Options: o,
+		c:       c,
+		live:    map[string]*cluster.Index{},
+		aged:    map[string]bool{},
+		report:  &Report{Now: o.Now, Drill: o.Drill, Seen: map[string]bool{}, Moved: map[string]Moved{}},
+	}
 	var err error
 	if k.report.Server, err = c.Server(ctx); err != nil {
 		return nil, err
@@ -273,16 +279,19 @@ func (k *checker) age(name string, list []*cluster.Snapshot, most time.Duration)
 	case newest == nil:
 		k.add(Critical, "series", name, fmt.Sprintf("contains no good snapshot; the last one, %s: %s", last.Name, last.WhyNotGood()), "")
 	case most == 0:
-		k.add(Unknown, "series", name, fmt.Sprintf("the newest good snapshot, %s, is %s old; nothing says how old it may be", newest.Name, cluster.Age(k.Now, newest.Start)),
+		k.add(Unknown, "series", name, fmt.Sprintf("the newest good snapshot, %s, is %s old; nothing says how old it may be",
+			newest.Name, cluster.Age(k.Now, newest.Start)),
 			"set once_per in the snapshot action, or give --max-age")
 	case k.Now.Sub(newest.Start) > most+k.Grace:
-		text := fmt.Sprintf("the newest good snapshot, %s, is %s old; it may be %s old", newest.Name, cluster.Age(k.Now, newest.Start), cluster.FormatDuration(most+k.Grace))
+		text := fmt.Sprintf("the newest good snapshot, %s, is %s old; it may be %s old", newest.Name,
+			cluster.Age(k.Now, newest.Start), cluster.FormatDuration(most+k.Grace))
 		if failing > 0 {
 			text += fmt.Sprintf("; the %s after it: %s", cluster.Count(failing, "snapshot"), last.WhyNotGood())
 		}
 		k.add(Critical, "series", name, text, "")
 	case failing > 1:
-		k.add(Warning, "series", name, fmt.Sprintf("the last %d snapshots are not good; the last one, %s: %s", failing, last.Name, last.WhyNotGood()), "")
+		k.add(Warning, "series", name, fmt.Sprintf("the last %d snapshots are not good; the last one, %s: %s", failing,
+			last.Name, last.WhyNotGood()), "")
 	default:
 		k.add(OK, "series", name, fmt.Sprintf("the newest good snapshot, %s, is %s old", newest.Name, cluster.Age(k.Now, newest.Start)), "")
 	}
@@ -344,7 +353,8 @@ func (k *checker) locks(ctx context.Context) {
 	}
 	for _, h := range list {
 		if h.Stale(now) {
-			k.add(Warning, "lock", h.Name, "was left behind by a run that was killed: "+h.String(), "esnap lock release "+h.Name+" frees it; the next run takes it over by itself")
+			k.add(Warning, "lock", h.Name, "was left behind by a run that was killed: "+h.String(),
+				"esnap lock release "+h.Name+" frees it; the next run takes it over by itself")
 		}
 	}
 }

@@ -54,7 +54,8 @@ func (k *checker) everyFamily() {
 		case len(lacking) > 0 && !known:
 			k.add(Warning, "family", f, "no snapshot contains any of its "+cluster.Count(len(groups[f]), "index"), "")
 		case len(lacking) > 0:
-			k.add(Critical, "family", f, fmt.Sprintf("no snapshot contains a complete copy of %d of %s that should be in one: %s", len(lacking), cluster.Count(due, "index"), few(lacking)), "")
+			k.add(Critical, "family", f, fmt.Sprintf("no snapshot contains a complete copy of %d of %s that should be in one: %s",
+				len(lacking), cluster.Count(due, "index"), few(lacking)), "")
 		case due > 0:
 			k.add(OK, "family", f, "snapshots contain all that should be in one: "+cluster.Count(due, "index"), "")
 		}
@@ -125,7 +126,8 @@ func (k *checker) old(family, newest string, p dates.Span) {
 		return
 	}
 	k.aged[series.Family(newest)] = true
-	k.add(Warning, "family", family, fmt.Sprintf("the newest index, %s, is of %s: no new one came for two %ss", newest, p.Start.Format("2006-01-02"), unit(p)), "")
+	k.add(Warning, "family", family, fmt.Sprintf("the newest index, %s, is of %s: no new one came for two %ss", newest,
+		p.Start.Format("2006-01-02"), unit(p)), "")
 }
 
 // unit is what a period is called.

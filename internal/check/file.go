@@ -138,15 +138,19 @@ func (k *checker) deletions(ctx context.Context) error {
 		}
 		switch {
 		case len(lacking) > 0:
-			k.add(Critical, "action", s.ID, fmt.Sprintf("%s would delete %s of which no snapshot contains a complete copy: %s", s.Kind, cluster.Count(len(lacking), "index"), few(lacking)),
+			k.add(Critical, "action", s.ID, fmt.Sprintf("%s would delete %s of which no snapshot contains a complete copy: %s",
+				s.Kind, cluster.Count(len(lacking), "index"), few(lacking)),
 				"require_snapshot in the action keeps them")
 		case len(unsure) > 0:
-			k.add(Warning, "action", s.ID, fmt.Sprintf("%s would delete %s of which snapshots contain a copy, but cannot tell whether it is complete: %s", s.Kind,
+			k.add(Warning, "action", s.ID, fmt.Sprintf("%s would delete %s of which snapshots contain a copy, "+
+				"but cannot tell whether it is complete: %s", s.Kind,
 				cluster.Count(len(unsure), "index"), few(unsure)), "require_snapshot in the action keeps them")
 		case len(kept) > 0:
-			k.add(Warning, "action", s.ID, fmt.Sprintf("%s is waiting for copies of %s: %s", s.Kind, cluster.Count(len(kept), "index"), few(kept)), "")
+			k.add(Warning, "action", s.ID, fmt.Sprintf("%s is waiting for copies of %s: %s", s.Kind,
+				cluster.Count(len(kept), "index"), few(kept)), "")
 		case len(sel.Selected) > 0:
-			k.add(OK, "action", s.ID, fmt.Sprintf("snapshots contain a complete copy of all that %s would delete: %s", s.Kind, cluster.Count(len(sel.Selected), "index")), "")
+			k.add(OK, "action", s.ID, fmt.Sprintf("snapshots contain a complete copy of all that %s would delete: %s", s.Kind,
+				cluster.Count(len(sel.Selected), "index")), "")
 		}
 	}
 	return nil

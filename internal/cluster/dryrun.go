@@ -29,7 +29,8 @@ type Overlay struct {
 func DryRun(r Reader, now time.Time, fixedNow bool, record func(Op)) Cluster {
 	o := &Overlay{
 		now: now, indices: map[string]*Index{}, snapshots: map[string][]*Snapshot{},
-		deleted: map[[2]string]bool{}, repositories: map[string]*Repository{}, closed: map[string]bool{}, settings: map[string]map[string]string{},
+		deleted: map[[2]string]bool{}, repositories: map[string]*Repository{},
+		closed: map[string]bool{}, settings: map[string]map[string]string{},
 		copies: map[string]string{}, documents: map[string]map[string]*Document{},
 	}
 	as := assumed{r, o}
@@ -323,7 +324,12 @@ func (i *Index) withAlias(act AliasAction) *Index {
 }
 
 // askReal asks only about the indices that are not assumed.
-func askReal[T any](ctx context.Context, a assumed, names []string, ask func(context.Context, []string) (map[string]T, error)) (map[string]T, error) {
+func askReal[T any](
+	ctx context.Context,
+	a assumed,
+	names []string,
+	ask func(context.Context, []string) (map[string]T, error),
+) (map[string]T, error) {
 	names = slices.DeleteFunc(slices.Clone(names), func(n string) bool { _, known := a.o.indices[n]; return known })
 	if len(names) == 0 {
 		return map[string]T{}, nil

@@ -102,9 +102,17 @@ func (i *Index) ReadSettings(s map[string]string) {
 	i.KeepMark, i.RestoredFrom, i.Drill = s[SettingKeepUntil], s[SettingRestoredFrom], s[SettingDrill]
 	switch s["index.store.type"] {
 	case "snapshot":
-		i.Mount = &Mount{s["index.store.snapshot.repository_name"], s["index.store.snapshot.snapshot_name"], s["index.store.snapshot.snapshot_uuid"]}
+		i.Mount = &Mount{
+			s["index.store.snapshot.repository_name"],
+			s["index.store.snapshot.snapshot_name"],
+			s["index.store.snapshot.snapshot_uuid"],
+		}
 	case "remote_snapshot":
-		i.Mount = &Mount{s["index.searchable_snapshot.repository"], s["index.searchable_snapshot.snapshot_id.name"], s["index.searchable_snapshot.snapshot_id.uuid"]}
+		i.Mount = &Mount{
+			s["index.searchable_snapshot.repository"],
+			s["index.searchable_snapshot.snapshot_id.name"],
+			s["index.searchable_snapshot.snapshot_id.uuid"],
+		}
 	}
 	i.Blocks = nil
 	for k, v := range s {

@@ -56,7 +56,8 @@ func notAllowed(action string, i Intent) error {
 		what += " " + i.Names[0]
 	}
 	return &Error{
-		Op: fmt.Sprintf("%s %s", i.Verb, what), Kind: ErrForbidden, Text: "the action " + action + " must not send this request, and esnap did not send it",
+		Op: fmt.Sprintf("%s %s", i.Verb, what), Kind: ErrForbidden,
+		Text: "the action " + action + " must not send this request, and esnap did not send it",
 		Hint: "this is a fault of esnap: please report it",
 	}
 }

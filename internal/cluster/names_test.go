@@ -89,7 +89,8 @@ func TestExpandNames(t *testing.T) {
 
 func TestParseVersion(t *testing.T) {
 	for in, want := range map[string]Version{
-		"6.7.0": {6, 7, 0}, "8.0.0-rc1": {8, 0, 0}, "7.17.28-SNAPSHOT": {7, 17, 28}, "8": {8, 0, 0}, "8.1": {8, 1, 0}, "": {}, "x.y": {}, "7.10.2.3": {7, 10, 0},
+		"6.7.0": {6, 7, 0}, "8.0.0-rc1": {8, 0, 0}, "7.17.28-SNAPSHOT": {7, 17, 28},
+		"8": {8, 0, 0}, "8.1": {8, 1, 0}, "": {}, "x.y": {}, "7.10.2.3": {7, 10, 0},
 	} {
 		require.Equal(t, want, ParseVersion(in), in)
 	}
@@ -167,7 +168,8 @@ func TestCanRead(t *testing.T) {
 func TestAgeForPeople(t *testing.T) {
 	now := time.Date(2026, 11, 21, 3, 0, 0, 0, time.UTC)
 	for d, want := range map[time.Duration]string{
-		-time.Minute: "0s", 0: "0s", 59 * time.Second: "59s", time.Minute: "1m", 59*time.Minute + 59*time.Second: "59m", time.Hour: "1h", 48*time.Hour - time.Second: "47h", 48 * time.Hour: "2d", 45 * 24 * time.Hour: "45d",
+		-time.Minute: "0s", 0: "0s", 59 * time.Second: "59s", time.Minute: "1m", 59*time.Minute + 59*time.Second: "59m",
+		time.Hour: "1h", 48*time.Hour - time.Second: "47h", 48 * time.Hour: "2d", 45 * 24 * time.Hour: "45d",
 	} {
 		require.Equal(t, want, Age(now, now.Add(-d)), d)
 	}
@@ -177,8 +179,10 @@ func TestAgeForPeople(t *testing.T) {
 func TestInvalidName(t *testing.T) {
 	for name, refused := range map[string]string{ // i, a and s: as the name of an index, an alias, a snapshot
 		"a-2026.11.03": "", "a": "", strings.Repeat("a", 255): "", "grüße": "", "a_b+c-": "", ".a": "", "a{b}$": "",
-		"": "ias", strings.Repeat("a", 256): "ias", strings.Repeat("ü", 128): "ias", "A": "is", "nightly-Ü": "is", "_a": "ias", "-a": "ia", "+a": "ia",
-		".": "ia", "..": "ia", "a:b": "ia", "a b": "ias", "a,b": "ias", "a/b": "ias", `a\b`: "ias", `a"b`: "ias", "a*": "ias", "a?": "ias", "<a>": "ias", "a|b": "ias", "a#": "ias",
+		"": "ias", strings.Repeat("a", 256): "ias", strings.Repeat("ü", 128): "ias",
+		"A": "is", "nightly-Ü": "is", "_a": "ias", "-a": "ia", "+a": "ia",
+		".": "ia", "..": "ia", "a:b": "ia", "a b": "ias", "a,b": "ias", "a/b": "ias",
+		`a\b`: "ias", `a"b`: "ias", "a*": "ias", "a?": "ias", "<a>": "ias", "a|b": "ias", "a#": "ias",
 	} {
 		for _, what := range []string{"index", "alias", "snapshot"} {
 			require.Equal(t, strings.Contains(refused, what[:1]), InvalidName(what, name) != "", "%s %q: %s", what, name, InvalidName(what, name))

@@ -34,7 +34,12 @@ func refusedByBlock(ctx context.Context, c Reader, verb Verb, names []string, bl
 	for _, i := range list {
 		for _, b := range i.Blocks {
 			if slices.Contains(blocks, b) {
-				return &Error{Op: verb.String() + " index " + i.Name, Kind: ErrForbidden, Text: "the index is blocked by its setting index.blocks." + b, Hint: "set index.blocks." + b + " to false first"}
+				return &Error{
+					Op:   verb.String() + " index " + i.Name,
+					Kind: ErrForbidden,
+					Text: "the index is blocked by its setting index.blocks." + b,
+					Hint: "set index.blocks." + b + " to false first",
+				}
 			}
 		}
 	}

@@ -46,7 +46,11 @@ func (r UpdateAliases) refused(ctx context.Context, c Reader) error {
 			continue
 		}
 		if what := taken[a.Alias]; what != "" {
-			return &Error{Op: "update aliases", Kind: ErrInvalid, Text: fmt.Sprintf("%q cannot be the name of an alias: %s of that name is there", a.Alias, article(what))}
+			return &Error{
+				Op:   "update aliases",
+				Kind: ErrInvalid,
+				Text: fmt.Sprintf("%q cannot be the name of an alias: %s of that name is there", a.Alias, article(what)),
+			}
 		}
 		if err := invalid("update aliases", "alias", a.Alias); err != nil {
 			return err

@@ -66,7 +66,13 @@ type MountSnapshot struct {
 
 // Intent implements Op.
 func (r MountSnapshot) Intent() Intent {
-	return Intent{Verb: VerbMount, What: "snapshot", Repository: r.Repository, Names: []string{r.Snapshot, r.Index, r.Target}, Detail: "with settings " + text(r.Settings)}
+	return Intent{
+		Verb:       VerbMount,
+		What:       "snapshot",
+		Repository: r.Repository,
+		Names:      []string{r.Snapshot, r.Index, r.Target},
+		Detail:     "with settings " + text(r.Settings),
+	}
 }
 
 // Assume implements Op.

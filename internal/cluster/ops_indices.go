@@ -150,7 +150,11 @@ func (r FreezeIndices) refused(ctx context.Context, c Reader) error {
 	}
 	if v := server.Version; v != (Version{}) && (server.OpenSearch || v.Less(since) || !v.Less(until)) {
 		in := r.Intent()
-		return &Error{Op: in.Verb.String() + " " + Count(len(r.Names), "index"), Kind: ErrUnsupported, Text: server.String() + " cannot " + in.Verb.String() + " indices"}
+		return &Error{
+			Op:   in.Verb.String() + " " + Count(len(r.Names), "index"),
+			Kind: ErrUnsupported,
+			Text: server.String() + " cannot " + in.Verb.String() + " indices",
+		}
 	}
 	return nil
 }
@@ -191,7 +195,9 @@ func (r CreateIndex) refused(ctx context.Context, c Reader) error {
 		return err
 	}
 	list, err := c.Indices(ctx)
-	if err == nil && slices.ContainsFunc(list, func(i *Index) bool { return i.Name == r.Name || i.HasAlias(r.Name) || i.DataStream == r.Name }) {
+	if err == nil && slices.ContainsFunc(list, func(i *Index) bool {
+		return i.Name == r.Name || i.HasAlias(r.Name) || i.DataStream == r.Name
+	}) {
 		err = &Error{Op: "create index " + r.Name, Kind: ErrExists, Text: "it already exists"}
 	}
 	return err

@@ -39,7 +39,11 @@ func (r CreateSnapshot) foresee(ctx context.Context, c Reader) (Op, error) {
 	problems, _ := c.ShardProblems(ctx, red) // unreadable: the run will tell
 	for _, p := range problems {
 		if p.Primary {
-			r.failures = append(r.failures, ShardFailure{Index: p.Index, Shard: p.Shard, Reason: "the primary shard is on no node (" + p.Reason + ")"})
+			r.failures = append(r.failures, ShardFailure{
+				Index:  p.Index,
+				Shard:  p.Shard,
+				Reason: "the primary shard is on no node (" + p.Reason + ")",
+			})
 		}
 	}
 	return r, nil
@@ -71,7 +75,12 @@ func (r CreateSnapshot) refused(ctx context.Context, c Reader) error {
 		}
 		for _, i := range list {
 			if i.Closed {
-				return &Error{Op: op, Kind: ErrInvalid, Text: "index " + i.Name + " is closed, and " + server.String() + " cannot take closed indices", Hint: "exclude them with a filter {filtertype: closed}"}
+				return &Error{
+					Op:   op,
+					Kind: ErrInvalid,
+					Text: "index " + i.Name + " is closed, and " + server.String() + " cannot take closed indices",
+					Hint: "exclude them with a filter {filtertype: closed}",
+				}
 			}
 		}
 	}
@@ -118,7 +127,9 @@ func (r DeleteSnapshots) Assume(o *Overlay) {
 	for _, n := range r.Names {
 		o.deleted[[2]string{r.Repository, n}] = true
 	}
-	o.snapshots[r.Repository] = slices.DeleteFunc(o.snapshots[r.Repository], func(s *Snapshot) bool { return slices.Contains(r.Names, s.Name) })
+	o.snapshots[r.Repository] = slices.DeleteFunc(o.snapshots[r.Repository], func(s *Snapshot) bool {
+		return slices.Contains(r.Names, s.Name)
+	})
 }
 
 // RestoreSnapshot asks for a restore of the named indices.
@@ -158,7 +169,11 @@ func (r RestoreSnapshot) refused(context.Context, Reader) error {
 		}
 	}
 	if bad != "" {
-		return &Error{Op: "restore " + Count(len(r.Targets), "index") + " from snapshot " + r.Repository + "/" + r.Name, Kind: ErrInvalid, Text: bad}
+		return &Error{
+			Op:   "restore " + Count(len(r.Targets), "index") + " from snapshot " + r.Repository + "/" + r.Name,
+			Kind: ErrInvalid,
+			Text: bad,
+		}
 	}
 	return nil
 }

@@ -44,7 +44,10 @@ func (*stub) Snapshots(_ context.Context, repository string, _ bool) ([]*Snapsho
 	if repository != "r" {
 		return nil, &Error{Op: "list", Kind: ErrNoRepository}
 	}
-	return []*Snapshot{{Repository: "r", Name: "old", State: Success, Start: stubStart}, {Repository: "r", Name: "older", State: Partial, Start: stubStart}}, nil
+	return []*Snapshot{
+		{Repository: "r", Name: "old", State: Success, Start: stubStart},
+		{Repository: "r", Name: "older", State: Partial, Start: stubStart},
+	}, nil
 }
 
 func (s *stub) Snapshot(ctx context.Context, repository, name string) (*Snapshot, error) {
@@ -89,10 +92,16 @@ func TestDryRunRecordsEveryWrite(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, nodes)
 	require.NoError(t, c.CreateSnapshot(ctx, CreateSnapshot{Repository: "n", Name: "s"}))
-	require.NoError(t, c.RestoreSnapshot(ctx, RestoreSnapshot{Repository: "n", Name: "s", Indices: []string{"a"}, Targets: []string{"restored-a"}}))
+	require.NoError(t, c.RestoreSnapshot(ctx, RestoreSnapshot{
+		Repository: "n",
+		Name:       "s",
+		Indices:    []string{"a"},
+		Targets:    []string{"restored-a"},
+	}))
 	require.NoError(t, c.DeleteSnapshots(ctx, DeleteSnapshots{Repository: "n", Names: []string{"s", "t"}}))
 	require.NoError(t, c.DeleteIndices(ctx, DeleteIndices{Names: []string{"a", "b"}}))
-	require.NoError(t, c.UpdateAliases(ctx, UpdateAliases{Actions: []AliasAction{{Index: "a", Alias: "x"}, {Remove: true, Index: "a", Alias: "y"}}}))
+	require.NoError(t, c.UpdateAliases(ctx,
+		UpdateAliases{Actions: []AliasAction{{Index: "a", Alias: "x"}, {Remove: true, Index: "a", Alias: "y"}}}))
 	require.NoError(t, c.UnregisterRepository(ctx, UnregisterRepository{Name: "n"}))
 	require.Equal(t, []Intent{
 		{Verb: VerbRegister, What: "repository", Repository: "n", Names: []string{"n"}},
@@ -163,7 +172,11 @@ func TestDryRunTakesOutDeletedSnapshots(t *testing.T) {
 func TestDryRunRepositories(t *testing.T) {
 	ctx := context.Background()
 	c, _, _ := dry()
-	require.NoError(t, c.RegisterRepository(ctx, RegisterRepository{Name: "n", Type: "fs", Settings: map[string]any{"location": "/x", "compress": true}}))
+	require.NoError(t, c.RegisterRepository(ctx, RegisterRepository{
+		Name:     "n",
+		Type:     "fs",
+		Settings: map[string]any{"location": "/x", "compress": true},
+	}))
 	got, err := c.Repository(ctx, "n")
 	require.NoError(t, err)
 	require.Equal(t, Repository{Name: "n", Type: "fs", Settings: map[string]string{"location": "/x", "compress": "true"}, Assumed: true}, got)
@@ -237,7 +250,8 @@ func TestDryRunAliases(t *testing.T) {
 	c, _, _ := dry()
 	require.NoError(t, c.RestoreSnapshot(ctx, RestoreSnapshot{Targets: []string{"r"}}))
 	require.NoError(t, c.UpdateAliases(ctx, UpdateAliases{Actions: []AliasAction{
-		{Index: "a", Alias: "zz"}, {Index: "a", Alias: "all", Remove: true}, {Index: "a", Alias: "all"}, {Index: "b", Alias: "x"}, {Index: "b", Alias: "x", Remove: true}, {Index: "r", Alias: "esnap-keep-until-2026.11.28"},
+		{Index: "a", Alias: "zz"}, {Index: "a", Alias: "all", Remove: true}, {Index: "a", Alias: "all"},
+		{Index: "b", Alias: "x"}, {Index: "b", Alias: "x", Remove: true}, {Index: "r", Alias: "esnap-keep-until-2026.11.28"},
 	}}))
 	list, err := c.Indices(ctx)
 	require.NoError(t, err)
@@ -312,7 +326,12 @@ func TestDryRunRefusesNames(t *testing.T) {
 // settings, or its version, a dry run refuses.
 func TestDryRunKnowsBlocks(t *testing.T) {
 	defer func(was []*Index) { stubIndices = was }(stubIndices)
-	stubIndices = []*Index{{Name: "full", Blocks: []string{"read_only_allow_delete"}}, {Name: "ro", Blocks: []string{"read_only"}}, {Name: "shut", Closed: true}, {Name: "w", Blocks: []string{"write"}}}
+	stubIndices = []*Index{
+		{Name: "full", Blocks: []string{"read_only_allow_delete"}},
+		{Name: "ro", Blocks: []string{"read_only"}},
+		{Name: "shut", Closed: true},
+		{Name: "w", Blocks: []string{"write"}},
+	}
 	ctx := context.Background()
 	set := map[string]any{"number_of_replicas": 0}
 	for name, want := range map[string][]bool{ // delete, settings, close, snapshot on 6.7
@@ -337,7 +356,10 @@ func TestDryRunKnowsBlocks(t *testing.T) {
 		}
 	}
 	c, _, _ := dry()
-	require.NoError(t, c.PutIndexSettings(ctx, PutIndexSettings{Names: []string{"ro"}, Settings: map[string]any{"index.blocks.read_only": false}}), "a block may be lifted")
+	require.NoError(t, c.PutIndexSettings(ctx, PutIndexSettings{
+		Names:    []string{"ro"},
+		Settings: map[string]any{"index.blocks.read_only": false},
+	}), "a block may be lifted")
 	require.NoError(t, c.DeleteIndices(ctx, DeleteIndices{Names: []string{"ro"}}), "and then it is")
 }
 
@@ -385,7 +407,8 @@ func TestDocumentsOfADryRun(t *testing.T) {
 // What an action's kind does not name is refused before it is sent.
 func TestOnly(t *testing.T) {
 	w := &writer{}
-	c := Only(Intercept(&stub{}, w, func(_ context.Context, _ Op, do func() error) error { return do() }), "snapshot", CreateSnapshot{}, VerifyRepository{})
+	c := Only(Intercept(&stub{}, w, func(_ context.Context, _ Op, do func() error) error { return do() }), "snapshot",
+		CreateSnapshot{}, VerifyRepository{})
 	ctx := context.Background()
 	_, err := c.VerifyRepository(ctx, VerifyRepository{Name: "r"})
 	require.NoError(t, err)

@@ -15,7 +15,11 @@ func TestGood(t *testing.T) {
 	}{
 		{"success", Snapshot{State: Success, Shards: ShardCount{Total: 2, Successful: 2}}, ""},
 		{"success, and empty", Snapshot{State: Success}, "contains no shard"},
-		{"success without an index", Snapshot{State: Success, HasContents: true, Shards: ShardCount{Total: 1, Successful: 1}}, "contains no index"},
+		{
+			"success without an index",
+			Snapshot{State: Success, HasContents: true, Shards: ShardCount{Total: 1, Successful: 1}},
+			"contains no index",
+		},
 		{"success in which no shard succeeded", Snapshot{State: Success, Shards: ShardCount{Total: 5}}, "only 0 of 5 shards succeeded"},
 		{"success of a dry run", Snapshot{State: Success, Assumed: true}, ""},
 		{"partial", Snapshot{State: Partial}, "state is PARTIAL"},
@@ -24,7 +28,11 @@ func TestGood(t *testing.T) {
 		{"unknown state", Snapshot{State: "INCOMPATIBLE"}, "state is INCOMPATIBLE"},
 		{"no state", Snapshot{}, "state is "},
 		{"success with failed shards", Snapshot{State: Success, Shards: ShardCount{Total: 5, Failed: 2}}, "2 of 5 shards failed"},
-		{"success with failures", Snapshot{State: Success, Shards: ShardCount{Total: 2, Successful: 2}, Failures: []ShardFailure{{Index: "a"}}}, "lists 1 failures"},
+		{
+			"success with failures",
+			Snapshot{State: Success, Shards: ShardCount{Total: 2, Successful: 2}, Failures: []ShardFailure{{Index: "a"}}},
+			"lists 1 failures",
+		},
 	} {
 		require.Equal(t, c.why == "", c.s.Good(), c.name)
 		require.Contains(t, c.s.WhyNotGood(), c.why, c.name)
@@ -44,11 +52,26 @@ func TestHolds(t *testing.T) {
 		missing []string // of a, b and z
 	}{
 		{"success", Snapshot{State: Success, Indices: held, Shards: three}, held, []string{"z"}},
-		{"partial: the others are complete", Snapshot{State: Partial, Indices: held, Shards: two, Failures: failure}, []string{"a", "c"}, []string{"b", "z"}},
-		{"success with failures", Snapshot{State: Success, Indices: held, Shards: two, Failures: failure}, []string{"a", "c"}, []string{"b", "z"}},
+		{
+			"partial: the others are complete",
+			Snapshot{State: Partial, Indices: held, Shards: two, Failures: failure},
+			[]string{"a", "c"},
+			[]string{"b", "z"},
+		},
+		{
+			"success with failures",
+			Snapshot{State: Success, Indices: held, Shards: two, Failures: failure},
+			[]string{"a", "c"},
+			[]string{"b", "z"},
+		},
 		{"failed shards that are not named", Snapshot{State: Partial, Indices: held, Shards: two}, nil, []string{"a", "b", "z"}},
 		{"success, failed shards that are not named", Snapshot{State: Success, Indices: held, Shards: two}, nil, []string{"a", "b", "z"}},
-		{"success, but only 0 of 5 shards succeeded", Snapshot{State: Success, Indices: held, Shards: ShardCount{Total: 5}}, nil, []string{"a", "b", "z"}},
+		{
+			"success, but only 0 of 5 shards succeeded",
+			Snapshot{State: Success, Indices: held, Shards: ShardCount{Total: 5}},
+			nil,
+			[]string{"a", "b", "z"},
+		},
 		{"success without shards", Snapshot{State: Success, Indices: held}, nil, []string{"a", "b", "z"}},
 		{"failed", Snapshot{State: Failed, Indices: held}, nil, []string{"a", "b", "z"}},
 		{"running: it will hold what it lists", Snapshot{State: InProgress, Indices: held}, nil, []string{"z"}},
@@ -71,7 +94,8 @@ func TestHolds(t *testing.T) {
 	require.False(t, full.HoldsGoodOf(&Index{Name: "a", Created: taken.Add(time.Second)}), "created after the snapshot")
 	require.False(t, full.HoldsGoodOf(&Index{Name: "a", Mount: &Mount{}}))
 	running := Snapshot{State: InProgress, Indices: held, Start: taken}
-	require.Equal(t, []string{"b", "c"}, running.Missing([]*Index{{Name: "a"}, {Name: "b", Created: taken.Add(time.Hour)}, {Name: "c", Mount: &Mount{}}}))
+	require.Equal(t, []string{"b", "c"},
+		running.Missing([]*Index{{Name: "a"}, {Name: "b", Created: taken.Add(time.Hour)}, {Name: "c", Mount: &Mount{}}}))
 }
 
 func TestReadOnly(t *testing.T) {
@@ -83,7 +107,8 @@ func TestReadOnly(t *testing.T) {
 
 func TestOperationDescribe(t *testing.T) {
 	now := time.Date(2026, 11, 21, 3, 0, 0, 0, time.UTC)
-	require.Equal(t, "snapshot r/s, running for 1m30s", Operation{Kind: OpSnapshot, Repository: "r", Snapshot: "s", Started: now.Add(-90 * time.Second)}.Describe(now))
+	require.Equal(t, "snapshot r/s, running for 1m30s",
+		Operation{Kind: OpSnapshot, Repository: "r", Snapshot: "s", Started: now.Add(-90 * time.Second)}.Describe(now))
 	require.Equal(t, "restore r/s", Operation{Kind: OpRestore, Repository: "r", Snapshot: "s"}.Describe(now))
 	require.Equal(t, "snapshot deletion", Operation{Kind: OpDelete}.Describe(now))
 }

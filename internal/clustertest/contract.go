@@ -312,7 +312,11 @@ func (c contract) testEndedContext() {
 	_, err = c.Cluster.Snapshots(ctx, repository, false)
 	require.ErrorIs(c, err, context.Canceled)
 	require.ErrorIs(c, c.Cluster.DeleteIndices(ctx, cluster.DeleteIndices{Names: []string{name}}), context.Canceled)
-	require.ErrorIs(c, c.Cluster.CreateSnapshot(ctx, cluster.CreateSnapshot{Repository: repository, Name: c.name("s"), Indices: []string{name}}), context.Canceled)
+	require.ErrorIs(c, c.Cluster.CreateSnapshot(ctx, cluster.CreateSnapshot{
+		Repository: repository,
+		Name:       c.name("s"),
+		Indices:    []string{name},
+	}), context.Canceled)
 	require.Equal(c, []string{name}, c.indices())
 	require.Empty(c, c.names(repository))
 }
@@ -328,11 +332,23 @@ func (c contract) testMissing() {
 		call func() error
 	}{
 		{"Snapshots, repository", cluster.ErrNoRepository, func() error { _, err := c.Cluster.Snapshots(c.ctx, no, true); return err }},
-		{"Snapshots without contents, repository", cluster.ErrNoRepository, func() error { _, err := c.Cluster.Snapshots(c.ctx, no, false); return err }},
-		{"SnapshotUUIDs, repository", cluster.ErrNoRepository, func() error { _, err := cluster.SnapshotNames(c.ctx, c.Cluster, no); return err }},
+		{
+			"Snapshots without contents, repository",
+			cluster.ErrNoRepository,
+			func() error { _, err := c.Cluster.Snapshots(c.ctx, no, false); return err },
+		},
+		{
+			"SnapshotUUIDs, repository",
+			cluster.ErrNoRepository,
+			func() error { _, err := cluster.SnapshotNames(c.ctx, c.Cluster, no); return err },
+		},
 		{"Snapshot, repository", cluster.ErrNoRepository, func() error { _, err := c.Cluster.Snapshot(c.ctx, no, gone); return err }},
 		{"Snapshot", cluster.ErrNoSnapshot, func() error { _, err := c.Cluster.Snapshot(c.ctx, repository, gone); return err }},
-		{"SnapshotProgress, repository", cluster.ErrNoRepository, func() error { _, err := c.Cluster.SnapshotProgress(c.ctx, no, gone); return err }},
+		{
+			"SnapshotProgress, repository",
+			cluster.ErrNoRepository,
+			func() error { _, err := c.Cluster.SnapshotProgress(c.ctx, no, gone); return err },
+		},
 		{"SnapshotProgress", cluster.ErrNoSnapshot, func() error { _, err := c.Cluster.SnapshotProgress(c.ctx, repository, gone); return err }},
 		{"SnapshotSizes, repository", cluster.ErrNoRepository, func() error { _, err := c.Cluster.SnapshotSizes(c.ctx, no, gone); return err }},
 		{"SnapshotSizes", cluster.ErrNoSnapshot, func() error { _, err := c.Cluster.SnapshotSizes(c.ctx, repository, gone); return err }},

@@ -47,7 +47,8 @@ func (c contract) testAliasBodies() {
 	require.Equal(c, map[string]map[string]any{c.name("plain"): {}, c.name("write"): {"is_write_index": true}}, bodies)
 	var move cluster.UpdateAliases
 	for name, body := range bodies { // what was read can be written again
-		move.Actions = append(move.Actions, cluster.AliasAction{Remove: true, Index: a, Alias: name}, cluster.AliasAction{Index: b, Alias: name, Extra: body})
+		move.Actions = append(move.Actions, cluster.AliasAction{Remove: true, Index: a, Alias: name},
+			cluster.AliasAction{Index: b, Alias: name, Extra: body})
 	}
 	require.NoError(c, c.Cluster.UpdateAliases(c.ctx, move))
 	moved, err := c.Cluster.AliasBodies(c.ctx, b)

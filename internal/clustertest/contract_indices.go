@@ -200,7 +200,8 @@ func (c contract) testRollover() {
 	write, read := c.name("write"), c.name("read")
 	old := c.create("roll-000001", Setup{Documents: 2, WriteAliases: []string{write}})
 	req := cluster.Rollover{
-		Alias: write, Conditions: map[string]any{"max_docs": int64(3)}, Settings: map[string]any{"index.refresh_interval": "9s"}, Aliases: map[string]any{read: map[string]any{}},
+		Alias: write, Conditions: map[string]any{"max_docs": int64(3)},
+		Settings: map[string]any{"index.refresh_interval": "9s"}, Aliases: map[string]any{read: map[string]any{}},
 	}
 	for _, ask := range []func(cluster.Rollover) (cluster.RolloverResult, error){
 		func(r cluster.Rollover) (cluster.RolloverResult, error) { return c.Cluster.RolloverDue(c.ctx, r) },

@@ -360,7 +360,8 @@ func (c contract) testRenames() {
 	prefix, replacement := rename.Prefix(c.name("$1$"))
 	exact, target := rename.Exactly(index, c.name("a$b"))
 	for _, rule := range [][2]string{
-		{prefix, replacement}, {exact, target}, {`(\d)-(b)\d+$`, `$12$2_\$$0`}, {`$`, `-x`}, {`x*$`, `-$0e`}, {`(.)$|[|]`, `$1$01`}, {`[^\w.-]|[2&]{1,2}?$`, `\$`}, {`(?:(c)|2)+?$`, `_$0`},
+		{prefix, replacement}, {exact, target}, {`(\d)-(b)\d+$`, `$12$2_\$$0`}, {`$`, `-x`},
+		{`x*$`, `-$0e`}, {`(.)$|[|]`, `$1$01`}, {`[^\w.-]|[2&]{1,2}?$`, `\$`}, {`(?:(c)|2)+?$`, `_$0`},
 	} {
 		r, err := rename.Compile(rule[0], rule[1])
 		require.NoError(c, err)

@@ -48,7 +48,11 @@ func TestRunEnds(t *testing.T) {
 	var out Tail
 	done := make(chan int)
 	go func() {
-		code, _ := Run(ctx, Spec{Args: []string{"sh", "-c", "trap 'echo ending; exit 3' TERM; echo up; sleep 600 & wait"}, Env: os.Environ(), Out: &out})
+		code, _ := Run(ctx, Spec{
+			Args: []string{"sh", "-c", "trap 'echo ending; exit 3' TERM; echo up; sleep 600 & wait"},
+			Env:  os.Environ(),
+			Out:  &out,
+		})
 		done <- code
 	}()
 	require.Eventually(t, func() bool { return out.String() == "up\n" }, 10*time.Second, time.Millisecond)

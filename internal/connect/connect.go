@@ -31,7 +31,8 @@ func Options(s *settings.Settings, version string, purpose Purpose) es.Options {
 	}
 	o.URLSource = s.Source("url")
 	if s.IsDefaultURL() {
-		o.UnreachableHint = "nothing says where the cluster is, so " + settings.DefaultURL + " was tried; set --url or ESNAP_URL (in KubeSphere http://elasticsearch-logging-data.kubesphere-logging-system.svc:9200)"
+		o.UnreachableHint = "nothing says where the cluster is, so " + settings.DefaultURL +
+			" was tried; set --url or ESNAP_URL (in KubeSphere http://elasticsearch-logging-data.kubesphere-logging-system.svc:9200)"
 	}
 	if s.UnreadKey() {
 		o.RefusedHint = settings.UnreadKeyAdvice
@@ -131,7 +132,8 @@ func Remote(version string) func(cluster.Remote) (cluster.IndexReader, error) {
 			header.Set(k, v)
 		}
 		o := es.Options{
-			URLs: []string{r.URL}, Username: r.Username, Password: r.Password, Header: header, CAFile: r.CAFile, ClientCert: r.ClientCert, ClientKey: r.ClientKey,
+			URLs: []string{r.URL}, Username: r.Username, Password: r.Password,
+			Header: header, CAFile: r.CAFile, ClientCert: r.ClientCert, ClientKey: r.ClientKey,
 			InsecureSkipVerify: r.Insecure, Timeout: remoteTimeout, UserAgent: userAgent(version),
 		}
 		if r.AWSKey != "" {

@@ -60,28 +60,100 @@ var waits = []flagOf{{name: "wait_for_completion", as: pair}, {name: "wait_inter
 
 // singletons is the list of all of them.
 var singletons = []singleton{
-	{name: "alias", flags: []flagOf{{name: "name", required: true}, {name: "add", as: block}, {name: "remove", as: block}, {name: "warn_if_no_indices", as: toggle}, {name: "extra_settings", as: object}}},
+	{
+		name: "alias",
+		flags: []flagOf{
+			{name: "name", required: true},
+			{name: "add", as: block},
+			{name: "remove", as: block},
+			{name: "warn_if_no_indices", as: toggle},
+			{name: "extra_settings", as: object},
+		},
+	},
 	{name: "allocation", list: cluster.Indices, flags: []flagOf{{name: "key", required: true}, {name: "value"}, {name: "allocation_type"},
 		{name: "wait_for_completion", as: pair}, {name: "wait_interval", as: number, def: "9"}, {name: "max_wait", as: number}}},
 	{name: "close", list: cluster.Indices, flags: []flagOf{{name: "delete_aliases", as: toggle}, {name: "skip_flush", as: toggle}}},
 	{name: "delete_indices", list: cluster.Indices},
-	{name: "delete_snapshots", list: cluster.Snapshots, flags: []flagOf{{name: "repository", required: true}, {name: "retry_count", as: number}, {name: "retry_interval", as: number}}},
-	{name: "forcemerge", list: cluster.Indices, flags: []flagOf{{name: "max_num_segments", as: number, required: true}, {name: "delay", as: real}}},
+	{
+		name:  "delete_snapshots",
+		list:  cluster.Snapshots,
+		flags: []flagOf{{name: "repository", required: true}, {name: "retry_count", as: number}, {name: "retry_interval", as: number}},
+	},
+	{
+		name:  "forcemerge",
+		list:  cluster.Indices,
+		flags: []flagOf{{name: "max_num_segments", as: number, required: true}, {name: "delay", as: real}},
+	},
 	{name: "freeze", list: cluster.Indices},
 	{name: "open", list: cluster.Indices},
-	{name: "replicas", list: cluster.Indices, flags: []flagOf{{name: "count", as: number, required: true}, {name: "wait_for_completion", as: pair}}},
-	{name: "restore", list: cluster.Snapshots, flags: append([]flagOf{{name: "repository", required: true}, {name: "name"}, {name: "index", as: texts}, {name: "rename_pattern"}, {name: "rename_replacement"},
-		{name: "extra_settings", as: object}, {name: "include_aliases", as: toggle}, {name: "ignore_unavailable", as: toggle}, {name: "include_global_state", as: off}, {name: "partial", as: toggle},
-		{name: "skip_repo_fs_check", as: off}}, waits...)},
-	{name: "rollover", flags: []flagOf{{name: "name", required: true}, {name: "max_age", as: condition}, {name: "max_docs", as: whole}, {name: "max_size", as: condition}, {name: "extra_settings", as: object},
-		{name: "new_index"}, {name: "wait_for_active_shards", def: "1"}}},
-	{name: "show_indices", list: cluster.Indices, flags: []flagOf{{name: "verbose", as: toggle}, {name: "header", as: toggle}, {name: "epoch", as: toggle}}, show: showIndices},
+	{
+		name:  "replicas",
+		list:  cluster.Indices,
+		flags: []flagOf{{name: "count", as: number, required: true}, {name: "wait_for_completion", as: pair}},
+	},
+	{
+		name: "restore",
+		list: cluster.Snapshots,
+		flags: append([]flagOf{
+			{name: "repository", required: true},
+			{name: "name"},
+			{name: "index", as: texts},
+			{name: "rename_pattern"},
+			{name: "rename_replacement"},
+			{name: "extra_settings", as: object},
+			{name: "include_aliases", as: toggle},
+			{name: "ignore_unavailable", as: toggle},
+			{name: "include_global_state", as: off},
+			{name: "partial", as: toggle},
+			{name: "skip_repo_fs_check", as: off},
+		}, waits...),
+	},
+	{name: "rollover", flags: []flagOf{
+		{name: "name", required: true},
+		{name: "max_age", as: condition},
+		{name: "max_docs", as: whole},
+		{name: "max_size", as: condition},
+		{name: "extra_settings", as: object},
+		{name: "new_index"},
+		{name: "wait_for_active_shards", def: "1"},
+	}},
+	{
+		name:  "show_indices",
+		list:  cluster.Indices,
+		flags: []flagOf{{name: "verbose", as: toggle}, {name: "header", as: toggle}, {name: "epoch", as: toggle}},
+		show:  showIndices,
+	},
 	{name: "show_snapshots", list: cluster.Snapshots, flags: []flagOf{{name: "repository", required: true}}, show: showSnapshots},
-	{name: "shrink", list: cluster.Indices, flags: append([]flagOf{{name: "shrink_node", def: "DETERMINISTIC"}, {name: "node_filters", as: object}, {name: "number_of_shards", as: number}, {name: "number_of_replicas", as: number},
-		{name: "shrink_prefix"}, {name: "shrink_suffix"}, {name: "copy_aliases", as: toggle}, {name: "delete_after", as: pair}, {name: "post_allocation", as: object}, {name: "extra_settings", as: object},
-		{name: "wait_for_active_shards"}, {name: "wait_for_rebalance", as: pair}}, waits...)},
-	{name: "snapshot", list: cluster.Indices, flags: append([]flagOf{{name: "repository", required: true}, {name: "name"}, {name: "ignore_unavailable", as: toggle}, {name: "include_global_state", as: off},
-		{name: "partial", as: toggle}, {name: "skip_repo_fs_check", as: off}}, waits...)},
+	{
+		name: "shrink",
+		list: cluster.Indices,
+		flags: append([]flagOf{
+			{name: "shrink_node", def: "DETERMINISTIC"},
+			{name: "node_filters", as: object},
+			{name: "number_of_shards", as: number},
+			{name: "number_of_replicas", as: number},
+			{name: "shrink_prefix"},
+			{name: "shrink_suffix"},
+			{name: "copy_aliases", as: toggle},
+			{name: "delete_after", as: pair},
+			{name: "post_allocation", as: object},
+			{name: "extra_settings", as: object},
+			{name: "wait_for_active_shards"},
+			{name: "wait_for_rebalance", as: pair},
+		}, waits...),
+	},
+	{
+		name: "snapshot",
+		list: cluster.Indices,
+		flags: append([]flagOf{
+			{name: "repository", required: true},
+			{name: "name"},
+			{name: "ignore_unavailable", as: toggle},
+			{name: "include_global_state", as: off},
+			{name: "partial", as: toggle},
+			{name: "skip_repo_fs_check", as: off},
+		}, waits...),
+	},
 	{name: "unfreeze", list: cluster.Indices},
 }
 
@@ -150,7 +222,8 @@ func (s singleton) docs() map[string]string {
 	out := map[string]string{
 		"add": "filters on the indices to add", "remove": "filters on the indices to take out", "index": "an index to restore; may be repeated",
 		"max_age": "age of the index, such as 7d", "max_docs": "documents in it", "max_size": "size of its primaries, such as 50gb",
-		"verbose": "show state, size, documents, shards and age, too", "header": "with --verbose: a line of titles", "epoch": "with --verbose: the time of creation in seconds",
+		"verbose": "show state, size, documents, shards and age, too",
+		"header":  "with --verbose: a line of titles", "epoch": "with --verbose: the time of creation in seconds",
 	}
 	holders := []reflect.Value{reflect.ValueOf(actions.Common{})}
 	if kind, ok := actions.Kinds[s.name]; ok {
@@ -334,7 +407,8 @@ func notJSON(text string, err error) error {
 	}
 	at := max(0, int(wrong.Offset)-1)
 	near := text[max(0, at-10):min(len(text), at+20)]
-	return fmt.Errorf("the value is not valid JSON near character %d, %q; write names and texts in double quotes", utf8.RuneCountInString(text[:at])+1, strings.ToValidUTF8(near, ""))
+	return fmt.Errorf("the value is not valid JSON near character %d, %q; write names and texts in double quotes",
+		utf8.RuneCountInString(text[:at])+1, strings.ToValidUTF8(near, ""))
 }
 
 // showSnapshots prints the names of the selected snapshots.

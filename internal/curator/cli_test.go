@@ -40,36 +40,72 @@ func TestSingletons(t *testing.T) {
 			require.Equal(t, []string{"al"}, list[0].Aliases)
 			require.Empty(t, list[2].Aliases)
 		}},
-		"allocation": {[]string{"--key", "box", "--value", "2017", "--allocation_type", "include", "--filter_list", onA}, func(t *testing.T, s *shell) {
-			require.Equal(t, "2017", s.setting("a-1", "index.routing.allocation.include.box"))
-		}},
+		"allocation": {
+			[]string{"--key", "box", "--value", "2017", "--allocation_type", "include", "--filter_list", onA},
+			func(t *testing.T, s *shell) {
+				require.Equal(t, "2017", s.setting("a-1", "index.routing.allocation.include.box"))
+			},
+		},
 		"close": {[]string{"--filter_list", "[" + onA + "]"}, func(t *testing.T, s *shell) { require.True(t, s.index("a-1").Closed) }},
 		"delete_indices": {[]string{"--filter_list", onA}, func(t *testing.T, s *shell) {
 			require.Equal(t, []string{"b-1"}, s.indices())
 		}},
-		"delete_snapshots": {[]string{"--repository", "r", "--filter_list", `{"filtertype":"age","source":"creation_date","direction":"older","unit":"days","unit_count":5}`}, func(t *testing.T, s *shell) {
-			require.Len(t, s.c.CallsOf("DeleteSnapshots"), 1)
-		}},
-		"forcemerge": {[]string{"--max_num_segments", "1", "--delay", "0.5", "--filter_list", `{"filtertype":"pattern","kind":"suffix","value":"many"}`}, func(t *testing.T, s *shell) {
-			require.Len(t, s.c.CallsOf("ForcemergeIndex"), 1)
-		}},
-		"open":     {[]string{"--filter_list", onA}, func(t *testing.T, s *shell) { require.Len(t, s.c.CallsOf("OpenIndices"), 1) }},
-		"replicas": {[]string{"--count", "2", "--filter_list", onA}, func(t *testing.T, s *shell) { require.Equal(t, "2", s.setting("a-1", "index.number_of_replicas")) }},
-		"restore": {[]string{"--repository", "r", "--name", "snap-1", "--index", "a-1", "--index", "a-2", "--rename_pattern", "(.+)", "--rename_replacement", "back-$1",
-			"--extra_settings", `{"number_of_replicas":0}`, "--no-wait_for_completion", "--filter_list", `{"filtertype":"none"}`}, func(t *testing.T, s *shell) {
-			op := s.c.CallsOf("RestoreSnapshot")[0].Request.(cluster.RestoreSnapshot)
-			require.Equal(t, []string{"a-1", "a-2"}, op.Indices)
-			require.NotEmpty(t, op.IndexSettings, "they reach the request (D10)")
-			require.False(t, op.GlobalState)
-		}},
-		"rollover": {[]string{"--name", "roll", "--max_docs", "5", "--new_index", "roll-next", "--extra_settings", `{"index.number_of_shards":1}`}, func(t *testing.T, s *shell) {
-			op := s.c.CallsOf("Rollover")[0].Request.(cluster.Rollover)
-			require.Equal(t, cluster.Rollover{Alias: "roll", NewIndex: "roll-next", Conditions: map[string]any{"max_docs": int64(5)}, Settings: map[string]any{"index.number_of_shards": int64(1)}, WaitForActiveShards: "1"}, op)
-		}},
-		"shrink": {[]string{"--node_filters", `{"permit_masters":true}`, "--number_of_replicas", "0", "--no-delete_after", "--filter_list", `{"filtertype":"none"}`}, func(t *testing.T, s *shell) {
-			require.Contains(t, s.indices(), "wide-shrink")
-			require.Contains(t, s.indices(), "wide")
-		}},
+		"delete_snapshots": {
+			[]string{
+				"--repository", "r",
+				"--filter_list", `{"filtertype":"age","source":"creation_date","direction":"older","unit":"days","unit_count":5}`,
+			},
+			func(t *testing.T, s *shell) {
+				require.Len(t, s.c.CallsOf("DeleteSnapshots"), 1)
+			},
+		},
+		"forcemerge": {
+			[]string{"--max_num_segments", "1", "--delay", "0.5", "--filter_list", `{"filtertype":"pattern","kind":"suffix","value":"many"}`},
+			func(t *testing.T, s *shell) {
+				require.Len(t, s.c.CallsOf("ForcemergeIndex"), 1)
+			},
+		},
+		"open": {[]string{"--filter_list", onA}, func(t *testing.T, s *shell) { require.Len(t, s.c.CallsOf("OpenIndices"), 1) }},
+		"replicas": {
+			[]string{"--count", "2", "--filter_list", onA},
+			func(t *testing.T, s *shell) { require.Equal(t, "2", s.setting("a-1", "index.number_of_replicas")) },
+		},
+		"restore": {
+			[]string{
+				"--repository", "r", "--name", "snap-1", "--index", "a-1", "--index", "a-2", "--rename_pattern", "(.+)",
+				"--rename_replacement", "back-$1",
+				"--extra_settings", `{"number_of_replicas":0}`, "--no-wait_for_completion", "--filter_list", `{"filtertype":"none"}`,
+			},
+			func(t *testing.T, s *shell) {
+				op := s.c.CallsOf("RestoreSnapshot")[0].Request.(cluster.RestoreSnapshot)
+				require.Equal(t, []string{"a-1", "a-2"}, op.Indices)
+				require.NotEmpty(t, op.IndexSettings, "they reach the request (D10)")
+				require.False(t, op.GlobalState)
+			},
+		},
+		"rollover": {
+			[]string{"--name", "roll", "--max_docs", "5", "--new_index", "roll-next", "--extra_settings", `{"index.number_of_shards":1}`},
+			func(t *testing.T, s *shell) {
+				op := s.c.CallsOf("Rollover")[0].Request.(cluster.Rollover)
+				require.Equal(t, cluster.Rollover{
+					Alias:               "roll",
+					NewIndex:            "roll-next",
+					Conditions:          map[string]any{"max_docs": int64(5)},
+					Settings:            map[string]any{"index.number_of_shards": int64(1)},
+					WaitForActiveShards: "1",
+				}, op)
+			},
+		},
+		"shrink": {
+			[]string{
+				"--node_filters", `{"permit_masters":true}`, "--number_of_replicas", "0", "--no-delete_after",
+				"--filter_list", `{"filtertype":"none"}`,
+			},
+			func(t *testing.T, s *shell) {
+				require.Contains(t, s.indices(), "wide-shrink")
+				require.Contains(t, s.indices(), "wide")
+			},
+		},
 		"snapshot": {[]string{"--repository", "r", "--name", "new-%Y", "--filter_list", onA}, func(t *testing.T, s *shell) {
 			op := s.c.CallsOf("CreateSnapshot")[0].Request.(cluster.CreateSnapshot)
 			require.Equal(t, "new-"+time.Now().UTC().Format("2006"), op.Name)
@@ -134,10 +170,14 @@ func TestSingletonsThatAreWrong(t *testing.T) {
 		args []string
 		says string
 	}{
-		"no command":            {2, []string{"nonsense"}, "nonsense"},
-		"no filters":            {2, []string{"close"}, "--filter_list"},
-		"no JSON":               {2, []string{"close", "--filter_list", "{"}, "JSON"},
-		"half JSON":             {2, []string{"close", "--filter_list", "{'filtertype': 'none'}"}, `the value is not valid JSON near character 2, "{'filtertype': 'none'"; write names and texts in double quotes`},
+		"no command": {2, []string{"nonsense"}, "nonsense"},
+		"no filters": {2, []string{"close"}, "--filter_list"},
+		"no JSON":    {2, []string{"close", "--filter_list", "{"}, "JSON"},
+		"half JSON": {
+			2,
+			[]string{"close", "--filter_list", "{'filtertype': 'none'}"},
+			`the value is not valid JSON near character 2, "{'filtertype': 'none'"; write names and texts in double quotes`,
+		},
 		"empty JSON":            {2, []string{"close", "--filter_list", ""}, "the value is empty"},
 		"an unknown option":     {2, []string{"close", "--filterlist", "{}"}, "filterlist"},
 		"a missing option":      {2, []string{"replicas", "--filter_list", onA}, "--count"},
@@ -146,12 +186,24 @@ func TestSingletonsThatAreWrong(t *testing.T) {
 		"a number out of range": {1, []string{"replicas", "--count", "11", "--filter_list", onA}, "count"},
 		"no such filter":        {1, []string{"close", "--filter_list", `{"filtertype":"patern"}`}, "pattern"},
 		"a wrong filter":        {1, []string{"close", "--filter_list", `{"filtertype":"none","exclude":true}`}, "exclude"},
-		"nothing left":          {1, []string{"close", "--filter_list", `{"filtertype":"pattern","kind":"prefix","value":"x"}`}, "Nothing in the list"},
-		"nothing left, dry run": {1, []string{"--dry-run", "close", "--filter_list", `{"filtertype":"pattern","kind":"prefix","value":"x"}`}, "Nothing in the list"},
-		"nothing left, ignored": {0, []string{"close", "--ignore_empty_list", "--filter_list", `{"filtertype":"pattern","kind":"prefix","value":"x"}`}, "Skipping action."},
-		"no such repository":    {1, []string{"show_snapshots", "--repository", "nowhere"}, "nowhere"},
-		"conditions that lack":  {1, []string{"rollover", "--name", "a"}, "conditions"},
-		"no such client file":   {2, []string{"--config", "/nowhere.yml", "show_indices"}, "does not exist"},
+		"nothing left": {
+			1,
+			[]string{"close", "--filter_list", `{"filtertype":"pattern","kind":"prefix","value":"x"}`},
+			"Nothing in the list",
+		},
+		"nothing left, dry run": {
+			1,
+			[]string{"--dry-run", "close", "--filter_list", `{"filtertype":"pattern","kind":"prefix","value":"x"}`},
+			"Nothing in the list",
+		},
+		"nothing left, ignored": {
+			0,
+			[]string{"close", "--ignore_empty_list", "--filter_list", `{"filtertype":"pattern","kind":"prefix","value":"x"}`},
+			"Skipping action.",
+		},
+		"no such repository":   {1, []string{"show_snapshots", "--repository", "nowhere"}, "nowhere"},
+		"conditions that lack": {1, []string{"rollover", "--name", "a"}, "conditions"},
+		"no such client file":  {2, []string{"--config", "/nowhere.yml", "show_indices"}, "does not exist"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := abc(t)
@@ -169,7 +221,13 @@ func TestC01SingletonEmptiedByTheAction(t *testing.T) {
 	s := abc(t)
 	s.c.CloseIndex("a-1")
 	s.c.CloseIndex("a-2")
-	for _, command := range [][]string{{"close"}, {"replicas", "--count", "1"}, {"allocation", "--key", "k"}, {"forcemerge", "--max_num_segments", "1"}, {"shrink"}} {
+	for _, command := range [][]string{
+		{"close"},
+		{"replicas", "--count", "1"},
+		{"allocation", "--key", "k"},
+		{"forcemerge", "--max_num_segments", "1"},
+		{"shrink"},
+	} {
 		code, out, errs := s.cli(append(command, "--filter_list", onA)...)
 		require.Equal(t, 1, code, out+errs)
 		code, out, errs = s.cli(append(command, "--ignore_empty_list", "--filter_list", onA)...)
@@ -198,7 +256,13 @@ func TestD09ManagedIndices(t *testing.T) {
 func TestShow(t *testing.T) {
 	s := newShell(t)
 	made := time.Date(2026, 11, 3, 4, 5, 6, 0, time.UTC)
-	s.c.AddIndex(cluster.Index{Name: "long-name", Created: made, Primaries: 3, Replicas: 1, Stats: &cluster.IndexStats{Docs: 1234, Bytes: 1536}})
+	s.c.AddIndex(cluster.Index{
+		Name:      "long-name",
+		Created:   made,
+		Primaries: 3,
+		Replicas:  1,
+		Stats:     &cluster.IndexStats{Docs: 1234, Bytes: 1536},
+	})
 	s.c.AddIndex(cluster.Index{Name: "shut", Created: made, Closed: true})
 	_, out, _ := s.cli("show-indices")
 	require.Equal(t, "long-name\nshut\n", out)
@@ -220,7 +284,14 @@ func TestShow(t *testing.T) {
 }
 
 func TestSizes(t *testing.T) {
-	for bytes, want := range map[int64]string{0: "0.0B", 1023: "1023.0B", 1024: "1.0KB", 1536: "1.5KB", 1 << 30: "1.0GB", 1_000_000_000_000_000_000: "888.2PB"} {
+	for bytes, want := range map[int64]string{
+		0:                         "0.0B",
+		1023:                      "1023.0B",
+		1024:                      "1.0KB",
+		1536:                      "1.5KB",
+		1 << 30:                   "1.0GB",
+		1_000_000_000_000_000_000: "888.2PB",
+	} {
 		require.Equal(t, want, size(bytes))
 	}
 }
@@ -228,7 +299,8 @@ func TestSizes(t *testing.T) {
 // TestCurator5Options: what the command line gives replaces the same key of the file.
 func TestCurator5Options(t *testing.T) {
 	s := abc(t)
-	five := s.file("curator.yml", "client: {hosts: [one, two], port: 9201, use_ssl: true, certificate: /ca.pem, http_auth: 'u:p', timeout: 50}\n")
+	five := s.file("curator.yml", "client: {hosts: [one, two], port: 9201, use_ssl: true, certificate: /ca.pem, http_auth: 'u:p', "+
+		"timeout: 50}\n")
 	run := func(args ...string) {
 		t.Helper()
 		code, out, errs := s.cli(append(args, "show_indices")...)
@@ -321,7 +393,8 @@ func TestTruthOfVariables(t *testing.T) {
 
 func TestHiddenOptions(t *testing.T) {
 	s := abc(t)
-	code, out, errs := s.cli("--opaque_id", "me", "--ssl_assert_fingerprint", "AA:BB", "--http_compress", "--skip_version_test", "--blacklist", "x", "--loglevel", "DEBUG", "show_indices")
+	code, out, errs := s.cli("--opaque_id", "me", "--ssl_assert_fingerprint", "AA:BB", "--http_compress",
+		"--skip_version_test", "--blacklist", "x", "--loglevel", "DEBUG", "show_indices")
 	require.Equal(t, 0, code, out+errs)
 	require.Equal(t, "me", s.opts.Header.Get("X-Opaque-Id"))
 	require.Equal(t, "AA:BB", s.opts.Fingerprint)
@@ -359,11 +432,16 @@ func TestRepoMgr(t *testing.T) {
 	require.Contains(t, out, "DRY-RUN: unregister repository r")
 	require.NotContains(t, out+errs, "sure", "nothing to ask")
 	require.NotContains(t, out, "deleted")
-	code, out, errs = s.repos("create", "fs", "--name", "new", "--location", "/backup", "--max_snapshots", "7", "--no-compress", "--chunk_size", "1gb")
+	code, out, errs = s.repos("create", "fs", "--name", "new", "--location", "/backup", "--max_snapshots", "7",
+		"--no-compress", "--chunk_size", "1gb")
 	require.Equal(t, 0, code, out+errs)
 	op := s.c.CallsOf("RegisterRepository")[0].Request.(cluster.RegisterRepository)
-	require.Equal(t, cluster.RegisterRepository{Name: "new", Type: "fs", Settings: map[string]any{"location": "/backup", "compress": false, "chunk_size": "1gb",
-		"max_number_of_snapshots": int64(7), "max_restore_bytes_per_sec": "20mb", "max_snapshot_bytes_per_sec": "20mb"}}, op)
+	require.Equal(t, cluster.RegisterRepository{
+		Name: "new",
+		Type: "fs",
+		Settings: map[string]any{"location": "/backup", "compress": false, "chunk_size": "1gb",
+			"max_number_of_snapshots": int64(7), "max_restore_bytes_per_sec": "20mb", "max_snapshot_bytes_per_sec": "20mb"},
+	}, op)
 	code, _, errs = s.repos("create", "fs", "--name", "new", "--location", "/elsewhere")
 	require.Equal(t, 1, code, "one that is there is not replaced (D10)")
 	require.Contains(t, errs, "already exists")
@@ -371,10 +449,16 @@ func TestRepoMgr(t *testing.T) {
 	require.Equal(t, 0, code)
 
 	s.c.ForgetCalls()
-	code, out, errs = s.repos(append(five, "create", "fs", "--repository", "old", "--location", "/b", "--compression", "False", "--skip_repo_fs_check", "True", "--max_restore_bytes_per_sec", "5mb")...)
+	code, out, errs = s.repos(append(five, "create", "fs", "--repository", "old", "--location", "/b",
+		"--compression", "False", "--skip_repo_fs_check", "True", "--max_restore_bytes_per_sec", "5mb")...)
 	require.Equal(t, 0, code, out+errs)
 	op = s.c.CallsOf("RegisterRepository")[0].Request.(cluster.RegisterRepository)
-	require.Equal(t, map[string]any{"location": "/b", "compress": false, "max_restore_bytes_per_sec": "5mb", "max_snapshot_bytes_per_sec": "20mb"}, op.Settings)
+	require.Equal(t, map[string]any{
+		"location":                   "/b",
+		"compress":                   false,
+		"max_restore_bytes_per_sec":  "5mb",
+		"max_snapshot_bytes_per_sec": "20mb",
+	}, op.Settings)
 	require.False(t, op.Verify)
 	_, _, _ = s.repos(append(five, "create", "s3", "--repository", "s", "--bucket", "b", "--region", "eu-west-1")...)
 	op = s.c.CallsOf("RegisterRepository")[1].Request.(cluster.RegisterRepository)
@@ -398,7 +482,14 @@ func TestRepoMgr(t *testing.T) {
 	code, out, _ = s.repos("show-all-options")
 	require.Equal(t, 0, code)
 	require.Contains(t, out, "--opaque_id")
-	for _, args := range [][]string{{"create", "fs", "--name", "x"}, {"create", "fs", "--location", "/x"}, {"create", "nfs"}, {"delete"}, {"nonsense"}, {"create", "fs", "--name", "x", "--location", "/x", "--max_snapshots", "two"}} {
+	for _, args := range [][]string{
+		{"create", "fs", "--name", "x"},
+		{"create", "fs", "--location", "/x"},
+		{"create", "nfs"},
+		{"delete"},
+		{"nonsense"},
+		{"create", "fs", "--name", "x", "--location", "/x", "--max_snapshots", "two"},
+	} {
 		code, out, errs := s.repos(args...)
 		require.Equal(t, 2, code, "%v: %s", args, out+errs)
 	}
@@ -407,7 +498,13 @@ func TestRepoMgr(t *testing.T) {
 // TestRepoMgrVariables: each option has a variable, named after all words of its command.
 func TestRepoMgrVariables(t *testing.T) {
 	s := abc(t)
-	s.env = map[string]string{"ESCLIENT_CREATE_FS_NAME": "r", "ESCLIENT_CREATE_FS_LOCATION": "/b", "ESCLIENT_CREATE_FS_VERIFY": "yes", "ESCLIENT_FS_LOCATION": "/no", "ESCLIENT_CREATE_FS_COMPRESS": "0"}
+	s.env = map[string]string{
+		"ESCLIENT_CREATE_FS_NAME":     "r",
+		"ESCLIENT_CREATE_FS_LOCATION": "/b",
+		"ESCLIENT_CREATE_FS_VERIFY":   "yes",
+		"ESCLIENT_FS_LOCATION":        "/no",
+		"ESCLIENT_CREATE_FS_COMPRESS": "0",
+	}
 	code, _, errs := s.repos("create", "fs")
 	require.Equal(t, 1, code)
 	require.Contains(t, errs, "already exists")
@@ -418,7 +515,11 @@ func TestRepoMgrVariables(t *testing.T) {
 	require.True(t, op.Verify)
 	require.Equal(t, "/b", op.Settings["location"])
 	require.Equal(t, false, op.Settings["compress"])
-	for variable, value := range map[string]string{"ESCLIENT_CREATE_FS_VERIFY": "ja", "ESCLIENT_CREATE_FS_FORCE": "ja", "ESCLIENT_CREATE_FS_SKIP_REPO_FS_CHECK": "ja"} {
+	for variable, value := range map[string]string{
+		"ESCLIENT_CREATE_FS_VERIFY":             "ja",
+		"ESCLIENT_CREATE_FS_FORCE":              "ja",
+		"ESCLIENT_CREATE_FS_SKIP_REPO_FS_CHECK": "ja",
+	} {
 		s := abc(t)
 		s.env = map[string]string{variable: value}
 		code, _, errs := s.repos("create", "fs", "--name", "new", "--location", "/b")
@@ -438,9 +539,12 @@ func TestRepoMgrTypes(t *testing.T) {
 		args []string
 		want map[string]any
 	}{
-		"azure":  {nil, map[string]any{"container": "elasticsearch-snapshots"}},
-		"gcs":    {[]string{"--bucket", "b", "--base_path", "p"}, map[string]any{"bucket": "b", "base_path": "p"}},
-		"s3":     {[]string{"--bucket", "b", "--client", "c", "--storage_class", "standard_ia"}, map[string]any{"bucket": "b", "client": "c", "storage_class": "standard_ia"}},
+		"azure": {nil, map[string]any{"container": "elasticsearch-snapshots"}},
+		"gcs":   {[]string{"--bucket", "b", "--base_path", "p"}, map[string]any{"bucket": "b", "base_path": "p"}},
+		"s3": {
+			[]string{"--bucket", "b", "--client", "c", "--storage_class", "standard_ia"},
+			map[string]any{"bucket": "b", "client": "c", "storage_class": "standard_ia"},
+		},
 		"url":    {[]string{"--shared_filesystem_url", "file:///b"}, map[string]any{"url": "file:///b"}},
 		"source": {[]string{"--delegate_type", "fs", "--location", "/b"}, map[string]any{"delegate_type": "fs", "location": "/b"}},
 	} {
@@ -461,7 +565,12 @@ func TestC10S3WithoutThePlugin(t *testing.T) {
 	s := newShell(t)
 	s.c.Fault = func(m string, _ []string) error {
 		if m == "RegisterRepository" {
-			return &cluster.Error{Op: "register repository n", Kind: cluster.ErrRepository, Status: 500, Causes: []cluster.Cause{{Type: "repository_exception", Reason: "[n] repository type [s3] does not exist"}}}
+			return &cluster.Error{
+				Op:     "register repository n",
+				Kind:   cluster.ErrRepository,
+				Status: 500,
+				Causes: []cluster.Cause{{Type: "repository_exception", Reason: "[n] repository type [s3] does not exist"}},
+			}
 		}
 		return nil
 	}
@@ -494,27 +603,46 @@ func TestD10AsDocumented(t *testing.T) {
 		"alias with remove alone": {cli, []string{"alias", "--name", "old", "--remove", `{"filtertype":"none"}`}, func(t *testing.T, s *shell) {
 			require.Empty(t, s.index("b-1").Aliases)
 		}},
-		"rollover to a new index": {cli, []string{"rollover", "--name", "old", "--max_docs", "1", "--new_index", "b-next", "--wait_for_active_shards", "all"}, func(t *testing.T, s *shell) {
-			require.Contains(t, s.indices(), "b-next")
-			require.Equal(t, "all", s.c.CallsOf("Rollover")[0].Request.(cluster.Rollover).WaitForActiveShards)
-		}},
-		"extra_settings of restore": {cli, []string{"--compat", "5", "restore", "--repository", "r", "--rename_pattern", "a", "--rename_replacement", "x", "--extra_settings", `{"index_settings":{"index.number_of_replicas":0}}`, "--filter_list", `{"filtertype":"none"}`}, func(t *testing.T, s *shell) {
+		"rollover to a new index": {
+			cli,
+			[]string{"rollover", "--name", "old", "--max_docs", "1", "--new_index", "b-next", "--wait_for_active_shards", "all"},
+			func(t *testing.T, s *shell) {
+				require.Contains(t, s.indices(), "b-next")
+				require.Equal(t, "all", s.c.CallsOf("Rollover")[0].Request.(cluster.Rollover).WaitForActiveShards)
+			},
+		},
+		"extra_settings of restore": {cli, []string{
+			"--compat", "5", "restore", "--repository", "r", "--rename_pattern", "a", "--rename_replacement", "x",
+			"--extra_settings", `{"index_settings":{"index.number_of_replicas":0}}`, "--filter_list", `{"filtertype":"none"}`,
+		}, func(t *testing.T, s *shell) {
 			op := s.c.CallsOf("RestoreSnapshot")[0].Request.(cluster.RestoreSnapshot)
 			require.Contains(t, op.Extra, "index_settings")
 		}},
-		"alias with the options of index commands": {cli, []string{"alias", "--name", "al", "--add", onA, "--allow_ilm_indices", "--include_hidden"}, func(t *testing.T, s *shell) {
-			require.Equal(t, []string{"al"}, s.index("a-1").Aliases)
-		}},
-		"compress of a url": {repoMgr, []string{"create", "url", "--name", "n", "--shared_filesystem_url", "file:///b", "--no-compress"}, func(t *testing.T, s *shell) {
-			require.Equal(t, false, s.c.CallsOf("RegisterRepository")[0].Request.(cluster.RegisterRepository).Settings["compress"])
-		}},
+		"alias with the options of index commands": {
+			cli,
+			[]string{"alias", "--name", "al", "--add", onA, "--allow_ilm_indices", "--include_hidden"},
+			func(t *testing.T, s *shell) {
+				require.Equal(t, []string{"al"}, s.index("a-1").Aliases)
+			},
+		},
+		"compress of a url": {
+			repoMgr,
+			[]string{"create", "url", "--name", "n", "--shared_filesystem_url", "file:///b", "--no-compress"},
+			func(t *testing.T, s *shell) {
+				require.Equal(t, false, s.c.CallsOf("RegisterRepository")[0].Request.(cluster.RegisterRepository).Settings["compress"])
+			},
+		},
 		"show_indices": {cli, []string{"show_indices", "--verbose"}, func(*testing.T, *shell) {}},
 		"a dry run of create": {repoMgr, []string{"--dry-run", "create", "fs", "--name", "n", "--location", "/n"}, func(t *testing.T, s *shell) {
 			require.Empty(t, s.c.Writes())
 		}},
-		"compression": {repoMgr, []string{"--compat", "5", "create", "fs", "--repository", "n", "--location", "/n", "--compression", "false"}, func(t *testing.T, s *shell) {
-			require.Equal(t, false, s.c.CallsOf("RegisterRepository")[0].Request.(cluster.RegisterRepository).Settings["compress"])
-		}},
+		"compression": {
+			repoMgr,
+			[]string{"--compat", "5", "create", "fs", "--repository", "n", "--location", "/n", "--compression", "false"},
+			func(t *testing.T, s *shell) {
+				require.Equal(t, false, s.c.CallsOf("RegisterRepository")[0].Request.(cluster.RegisterRepository).Settings["compress"])
+			},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := abc(t)
@@ -586,7 +714,8 @@ func TestC11ABlockStays(t *testing.T) {
 	s := newShell(t)
 	s.c.AddIndex(cluster.Index{Name: "wide", Primaries: 4, Settings: map[string]string{"index.blocks.write": "true"}})
 	s.c.AddIndices("wide-shrink")
-	code, _, _ := s.cli("shrink", "--number_of_replicas", "0", "--node_filters", `{"permit_masters":true}`, "--filter_list", `{"filtertype":"pattern","kind":"regex","value":"^wide$"}`)
+	code, _, _ := s.cli("shrink", "--number_of_replicas", "0", "--node_filters", `{"permit_masters":true}`,
+		"--filter_list", `{"filtertype":"pattern","kind":"regex","value":"^wide$"}`)
 	require.Equal(t, 1, code)
 	require.Equal(t, "true", s.setting("wide", "index.blocks.write"))
 	require.Empty(t, s.c.Writes())

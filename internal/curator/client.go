@@ -72,7 +72,13 @@ var options = []option{
 	{name: "certificate", client5: "certificate", only: cli, usage: "PEM file of the certificate authority (Curator 5)"},
 	{name: "client-cert", client5: "client_cert", only: cli, usage: "PEM file of a client certificate (Curator 5)"},
 	{name: "client-key", client5: "client_key", only: cli, usage: "PEM file of its key (Curator 5)"},
-	{name: "ssl-no-validate", client5: "ssl_no_validate", only: cli, usage: "do not verify the server's certificate (Curator 5)", boolean: true},
+	{
+		name:    "ssl-no-validate",
+		client5: "ssl_no_validate",
+		only:    cli,
+		usage:   "do not verify the server's certificate (Curator 5)",
+		boolean: true,
+	},
 	{name: "http_auth", client5: "http_auth", only: cli, usage: "user:password (Curator 5)"},
 	{name: "timeout", client5: "timeout", only: cli, usage: "time-out of a request, in seconds (Curator 5)"},
 }
@@ -171,7 +177,14 @@ func open(c *cobra.Command, h Host, program string) (*session, error) {
 	if s == nil {
 		return nil, err
 	}
-	x := &session{h: h, words: words{c.Flags(), program}, program: program, s: s, flavour: flavour.Curator8, log: slog.New(slog.DiscardHandler)}
+	x := &session{
+		h:       h,
+		words:   words{c.Flags(), program},
+		program: program,
+		s:       s,
+		flavour: flavour.Curator8,
+		log:     slog.New(slog.DiscardHandler),
+	}
 	if err != nil {
 		return x, err
 	}

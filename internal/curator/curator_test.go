@@ -161,7 +161,12 @@ func TestCuratorsExitCodes(t *testing.T) {
 	}{
 		{"done", stockAction, false, 0},
 		{"empty", strings.Replace(empty, "ks-logstash-log", "none", 1), false, 1},
-		{"empty, continue_if_exception does not help", strings.Replace(strings.Replace(empty, "ks-logstash-log", "none", 1), "continue_if_exception: False", "continue_if_exception: True", 1), false, 1},
+		{
+			"empty, continue_if_exception does not help",
+			strings.Replace(strings.Replace(empty, "ks-logstash-log", "none", 1), "continue_if_exception: False", "continue_if_exception: True", 1),
+			false,
+			1,
+		},
 		{"failure", stockAction, true, 1},
 		{"failure passed over", strings.Replace(stockAction, "continue_if_exception: False", "continue_if_exception: True", 1), true, 0},
 		{"not YAML", "a: [", false, 1},
@@ -195,7 +200,13 @@ func TestCuratorsExitCodes(t *testing.T) {
 
 func TestWrongCommandLines(t *testing.T) {
 	s := newShell(t)
-	for _, args := range [][]string{{}, {"/nowhere.yml"}, {"a", "b"}, {"--config", "/nowhere.yml", s.file("a.yml", stockAction)}, {"--dryrun", s.file("a.yml", stockAction)}} {
+	for _, args := range [][]string{
+		{},
+		{"/nowhere.yml"},
+		{"a", "b"},
+		{"--config", "/nowhere.yml", s.file("a.yml", stockAction)},
+		{"--dryrun", s.file("a.yml", stockAction)},
+	} {
 		code, out, errs := s.run(args...)
 		require.Equal(t, 2, code, "%v", args)
 		require.Empty(t, out)
@@ -233,7 +244,8 @@ func TestOptionsWinOverEnvironmentAndFile(t *testing.T) {
 	s := newShell(t)
 	s.c.AddIndices(day("ks-logstash-log-", 1))
 	file := s.file("a.yml", stockAction)
-	eight := s.file("c.yml", "elasticsearch: {client: {hosts: 'http://file:9200', request_timeout: 7}, other_settings: {username: u, password: p}}\nlogging: {loglevel: ERROR}\n")
+	eight := s.file("c.yml", "elasticsearch: {client: {hosts: 'http://file:9200', request_timeout: 7}, "+
+		"other_settings: {username: u, password: p}}\nlogging: {loglevel: ERROR}\n")
 	_, _, _ = s.run("--config", eight, file)
 	require.Equal(t, []string{"http://file:9200"}, s.opts.URLs)
 	require.Equal(t, 7*time.Second, s.opts.Timeout)
@@ -298,7 +310,8 @@ func TestMasterOnly(t *testing.T) {
 	code, _, errs := s.run("--config", two, s.file("a.yml", stockAction))
 	require.Equal(t, 1, code)
 	require.Contains(t, errs, "master_only requires a single host")
-	code, _, _ = s.run("--config", two, s.file("disabled.yml", "actions: {1: {action: delete_indices, options: {disable_action: true}, filters: []}}"))
+	code, _, _ = s.run("--config", two, s.file("disabled.yml",
+		"actions: {1: {action: delete_indices, options: {disable_action: true}, filters: []}}"))
 	require.Equal(t, 0, code, "for disabled actions nobody is asked")
 	one := s.file("c.yml", "client: {hosts: [a], master_only: true}\n")
 	code, _, _ = s.run("--config", one, s.file("a.yml", stockAction))
@@ -333,7 +346,8 @@ actions:
 	require.Contains(t, out, `DRY-RUN: Moving shards to shrink node: "n1"`)
 	require.Contains(t, out, `DRY-RUN: Shrinking index "a" to "a-shrink" with settings {`)
 	require.Contains(t, out, `DRY-RUN: Deleting source index "a"`)
-	require.Contains(t, out, "the remote cluster: list indices: cannot reach http://127.0.0.1:1/: connection refused", "it cannot be reached, and nothing else is at fault")
+	require.Contains(t, out, "the remote cluster: list indices: cannot reach http://127.0.0.1:1/: connection refused",
+		"it cannot be reached, and nothing else is at fault")
 	code, out, errs = s.run("--dry-run", "--config", s.file("config.yml", stockClient), s.file("three.yml", `
 actions:
   1:
@@ -342,7 +356,8 @@ actions:
     filters: [{filtertype: none}]
 `))
 	require.Equal(t, 0, code, errs)
-	require.Contains(t, out, `DRY-RUN: REINDEX: request body: {"dest":{"index":"b"},"source":{"index":["a"]}} with arguments: refresh=true requests_per_second=-1 slices=3`)
+	require.Contains(t, out, `DRY-RUN: REINDEX: request body: {"dest":{"index":"b"},`+
+		`"source":{"index":["a"]}} with arguments: refresh=true requests_per_second=-1 slices=3`)
 	require.Empty(t, s.c.Writes())
 	time.Sleep(24 * time.Hour) // the transport's goroutine for the dead host ends
 }
@@ -371,6 +386,7 @@ func TestLogLinesOfBothGenerations(t *testing.T) {
 	require.Equal(t, []string{"@timestamp", "function", "linenum", "loglevel", "message", "name"}, keys("--logformat", "json"))
 	require.Equal(t, []string{"@timestamp", "log", "message"}, keys("--logformat", "ecs", "--compat", "5"))
 	require.Equal(t, []string{"@timestamp", "ecs.version", "log", "log.level", "message", "process"}, keys("--logformat", "ecs"))
-	require.Regexp(t, `^\{"@timestamp": "\S+Z", "function": "Observe", "linenum": \d+, "loglevel": "INFO", "message": "Preparing `, first("--logformat", "json"))
+	require.Regexp(t, `^\{"@timestamp": "\S+Z", "function": "Observe", "linenum": \d+, "loglevel": "INFO",`+
+		` "message": "Preparing `, first("--logformat", "json"))
 	require.Regexp(t, `^\{"@timestamp":"\S+Z","ecs.version":"1.6.0","log":\{`, first("--logformat", "ecs"))
 }

@@ -23,7 +23,12 @@ import (
 // before.
 func (s *shell) aged(states map[string]cluster.State, names ...string) {
 	for n, name := range names {
-		s.c.AddSnapshot("r", cluster.Snapshot{Name: name, Indices: []string{"i"}, State: states[name], Start: time.Now().Add(time.Duration(n-len(names)) * time.Hour)})
+		s.c.AddSnapshot("r", cluster.Snapshot{
+			Name:    name,
+			Indices: []string{"i"},
+			State:   states[name],
+			Start:   time.Now().Add(time.Duration(n-len(names)) * time.Hour),
+		})
 	}
 }
 
@@ -74,10 +79,14 @@ func TestD01RunningSnapshotsAreNeverAborted(t *testing.T) {
 
 func TestD02ExtraSettingsOfRestore(t *testing.T) {
 	for options, want := range map[string]cluster.RestoreSnapshot{
-		"{index_settings: {index.number_of_replicas: 0}}":                                     {Extra: map[string]any{"index_settings": map[string]any{"index.number_of_replicas": int64(0)}}},
-		"{ignore_index_settings: [index.refresh_interval], index_settings: {index.codec: x}}": {Extra: map[string]any{"ignore_index_settings": []any{"index.refresh_interval"}, "index_settings": map[string]any{"index.codec": "x"}}},
-		"{feature_states: [none]}":                                                            {Extra: map[string]any{"feature_states": []any{"none"}}},
-		"{index.number_of_replicas: 0}":                                                       {IndexSettings: map[string]any{"index.number_of_replicas": int64(0)}},
+		"{index_settings: {index.number_of_replicas: 0}}": {
+			Extra: map[string]any{"index_settings": map[string]any{"index.number_of_replicas": int64(0)}},
+		},
+		"{ignore_index_settings: [index.refresh_interval], index_settings: {index.codec: x}}": {
+			Extra: map[string]any{"ignore_index_settings": []any{"index.refresh_interval"}, "index_settings": map[string]any{"index.codec": "x"}},
+		},
+		"{feature_states: [none]}":      {Extra: map[string]any{"feature_states": []any{"none"}}},
+		"{index.number_of_replicas: 0}": {IndexSettings: map[string]any{"index.number_of_replicas": int64(0)}},
 	} {
 		manners(t, func(t *testing.T, s *shell) {
 			s.c.AddSnapshot("r", cluster.Snapshot{Name: "s", Indices: []string{"x-1"}})
@@ -97,7 +106,9 @@ func TestD03RestoreLooksForExactlyWhatItAskedFor(t *testing.T) {
 		"['x*', '-x1']": {"x"}, "[hidden]": {"hidden"},
 	} {
 		manners(t, func(t *testing.T, s *shell) {
-			s.c.AddSnapshot("r", cluster.Snapshot{Name: "s", Indices: []string{"x", "x1", "my_a", "my_b", ".kibana_1", "hidden"}}, cluster.Index{Name: "hidden", Hidden: true})
+			s.c.AddSnapshot("r", cluster.Snapshot{Name: "s", Indices: []string{
+				"x", "x1", "my_a", "my_b", ".kibana_1", "hidden",
+			}}, cluster.Index{Name: "hidden", Hidden: true})
 			s.does(0, one("restore", "repository: r, indices: "+indices, all))
 			require.Equal(t, want, s.indices(), indices)
 		})
@@ -132,7 +143,8 @@ func TestD05TimeoutsAreThoseOfTheirAction(t *testing.T) {
 	manners(t, func(t *testing.T, s *shell) {
 		s.c.AddIndices("x-1", "y-1", "z-1")
 		remove := func(id int, options, prefix string) string {
-			return fmt.Sprintf("%d: {action: delete_indices, options: {%s}, filters: [{filtertype: pattern, kind: prefix, value: %s}]}", id, options, prefix)
+			return fmt.Sprintf("%d: {action: delete_indices, options: {%s}, filters: [{filtertype: pattern, kind: prefix, value: %s}]}",
+				id, options, prefix)
 		}
 		s.does(0, "actions: {"+remove(1, "timeout_override: 7", "x-")+", "+remove(2, "", "y-")+", "+remove(3, "timeout_override: 0", "z-")+"}")
 		var got []time.Duration
@@ -167,7 +179,10 @@ type elsewhere struct{ *memory.Memory }
 func (elsewhere) OnMaster(context.Context) (bool, error) { return false, nil }
 
 func TestD07NotOnTheMasterIsNoFailure(t *testing.T) {
-	for _, config := range []string{"client: {hosts: [a], master_only: true}\n", "elsewhere: \nelasticsearch: {client: {hosts: ['http://a:9200']}, other_settings: {master_only: true}}\n"} {
+	for _, config := range []string{
+		"client: {hosts: [a], master_only: true}\n",
+		"elsewhere: \nelasticsearch: {client: {hosts: ['http://a:9200']}, other_settings: {master_only: true}}\n",
+	} {
 		config = strings.TrimPrefix(config, "elsewhere: \n")
 		s := newShell(t)
 		s.c.AddIndices("x-1")
@@ -215,12 +230,30 @@ func TestD11FiltersMustBeSaid(t *testing.T) {
 func TestD12CountLeavesOutWhatItCannotOrder(t *testing.T) {
 	for filter, left := range map[string][]string{
 		// the closed one and the undated one stay, and count for nothing
-		"{filtertype: count, count: 1, use_age: true, source: creation_date}":                                 {"x-2024.01.03", "x-2024.01.04"},
-		"{filtertype: count, count: 1, use_age: true, source: name, timestring: '%Y.%m.%d'}":                  {"x-2024.01.04", "x-nodate"},
-		"{filtertype: count, count: 1, use_age: true, source: name, timestring: '%Y.%m.%d', exclude: false}":  {"x-2024.01.01", "x-2024.01.02", "x-2024.01.03", "x-nodate"},
-		`{filtertype: count, count: 2, pattern: '(x)-2024', exclude: false}`:                                  {"x-2024.01.01", "x-2024.01.02", "x-nodate"},
-		`{filtertype: count, count: 2, pattern: '(x)-2024'}`:                                                  {"x-2024.01.03", "x-2024.01.04", "x-nodate"},
-		"{filtertype: count, count: 1, use_age: true, source: creation_date, exclude: false, reverse: false}": {"x-2024.01.01", "x-2024.01.02", "x-2024.01.03", "x-2024.01.04"},
+		"{filtertype: count, count: 1, use_age: true, source: creation_date}":                {"x-2024.01.03", "x-2024.01.04"},
+		"{filtertype: count, count: 1, use_age: true, source: name, timestring: '%Y.%m.%d'}": {"x-2024.01.04", "x-nodate"},
+		"{filtertype: count, count: 1, use_age: true, source: name, timestring: '%Y.%m.%d', exclude: false}": {
+			"x-2024.01.01",
+			"x-2024.01.02",
+			"x-2024.01.03",
+			"x-nodate",
+		},
+		`{filtertype: count, count: 2, pattern: '(x)-2024', exclude: false}`: {
+			"x-2024.01.01",
+			"x-2024.01.02",
+			"x-nodate",
+		},
+		`{filtertype: count, count: 2, pattern: '(x)-2024'}`: {
+			"x-2024.01.03",
+			"x-2024.01.04",
+			"x-nodate",
+		},
+		"{filtertype: count, count: 1, use_age: true, source: creation_date, exclude: false, reverse: false}": {
+			"x-2024.01.01",
+			"x-2024.01.02",
+			"x-2024.01.03",
+			"x-2024.01.04",
+		},
 	} {
 		s := newShell(t)
 		for n, name := range days(1, 2, 3, 4) {
@@ -233,7 +266,9 @@ func TestD12CountLeavesOutWhatItCannotOrder(t *testing.T) {
 }
 
 func TestD13OnASundayTheWeekBeginsThatDay(t *testing.T) {
-	week := "{filtertype: period, source: name, timestring: '%Y.%m.%d', unit: weeks, range_from: 0, range_to: 0, week_starts_on: sunday, epoch: 1491170400}" // Sunday 2017-04-02, 22:00
+	// Sunday 2017-04-02, 22:00.
+	week := "{filtertype: period, source: name, timestring: '%Y.%m.%d', unit: weeks, range_from: 0, range_to: 0, " +
+		"week_starts_on: sunday, epoch: 1491170400}"
 	s := newShell(t)
 	s.c.AddIndices("x-2017.04.01", "x-2017.04.02", "x-2017.04.08", "x-2017.04.09")
 	require.Equal(t, []string{"x-2017.04.01", "x-2017.04.09"}, s.left(onX, week))
@@ -252,7 +287,8 @@ func TestD14WhatIsNoDateIsLeftOutWithAWarning(t *testing.T) {
 			for _, exclude := range []string{"true", "false"} {
 				s := newShell(t)
 				s.c.AddIndices(name)
-				out := s.does(0, one("delete_indices", "ignore_empty_list: true", onX, "{"+filter+", source: name, timestring: '"+timestring+"', exclude: "+exclude+"}"))
+				out := s.does(0, one("delete_indices", "ignore_empty_list: true", onX,
+					"{"+filter+", source: name, timestring: '"+timestring+"', exclude: "+exclude+"}"))
 				require.Equal(t, []string{name}, s.indices(), "%s, exclude: %s", filter, exclude)
 				require.Regexp(t, "WARNING +"+name+" is skipped: the date in its name cannot be read", out)
 			}
@@ -260,7 +296,9 @@ func TestD14WhatIsNoDateIsLeftOutWithAWarning(t *testing.T) {
 	}
 	s := newShell(t)
 	s.c.AddIndices("x-2024.02.30", "x-2024.02.28")
-	require.Equal(t, []string{"x-2024.02.30"}, s.left(onX, "{filtertype: age, direction: older, unit_count: 1, source: name, timestring: '%Y.%m.%d', unit: days}"), "the others are judged all the same")
+	require.Equal(t, []string{"x-2024.02.30"},
+		s.left(onX, "{filtertype: age, direction: older, unit_count: 1, source: name, timestring: '%Y.%m.%d', unit: days}"),
+		"the others are judged all the same")
 }
 
 func TestD15NamesMayBeOneLetter(t *testing.T) {
@@ -292,7 +330,8 @@ func TestD16AnAliasWithNothingToDoSendsNothing(t *testing.T) {
 func TestD18ADefaultMayHaveColons(t *testing.T) {
 	manners(t, func(t *testing.T, s *shell) {
 		s.c.AddIndices("a:b:c-1", "x-1")
-		s.does(0, "actions:\n  1:\n    action: delete_indices\n    filters:\n    - filtertype: pattern\n      kind: prefix\n      value: ${NOPE:a:b:c}\n")
+		s.does(0, "actions:\n  1:\n    action: delete_indices\n    filters:\n    - filtertype: pattern\n      kind: prefix\n"+
+			"      value: ${NOPE:a:b:c}\n")
 		require.Equal(t, []string{"x-1"}, s.indices())
 		s.does(0, one("open", "", all), "--config", s.file("c.yml", "client:\n  hosts: ${NOPE:http://host:9201/Path}\n"))
 		require.Equal(t, []string{"http://host:9201/Path"}, s.opts.URLs)
@@ -301,7 +340,8 @@ func TestD18ADefaultMayHaveColons(t *testing.T) {
 
 func TestD19AddressesAreURLs(t *testing.T) {
 	for host, want := range map[string]string{
-		"http://host:9200/Path/To": "http://host:9200/Path/To", "http://User:Word@host:9200": "http://User:Word@host:9200", "https://[2001:db8::1]:9200": "https://[2001:db8::1]:9200",
+		"http://host:9200/Path/To":   "http://host:9200/Path/To",
+		"http://User:Word@host:9200": "http://User:Word@host:9200", "https://[2001:db8::1]:9200": "https://[2001:db8::1]:9200",
 	} {
 		for _, config := range []string{"client: {hosts: ['" + host + "']}\n", "elasticsearch: {client: {hosts: ['" + host + "']}}\n"} {
 			s := newShell(t)
@@ -317,7 +357,12 @@ func TestD19AddressesAreURLs(t *testing.T) {
 func TestD20LogSettings(t *testing.T) {
 	var out strings.Builder
 	at := time.Date(2026, 11, 21, 1, 2, 3, 7e6, time.UTC)
-	for format, want := range map[string]string{"json": `"@timestamp": "2026-11-21T01:02:03.007Z"`, "logstash": "03.007Z", "ecs": "03.007Z", "default": "01:02:03,007 "} {
+	for format, want := range map[string]string{
+		"json":     `"@timestamp": "2026-11-21T01:02:03.007Z"`,
+		"logstash": "03.007Z",
+		"ecs":      "03.007Z",
+		"default":  "01:02:03,007 ",
+	} {
 		out.Reset()
 		h := &handler{out: &out, err: &out, format: format, local: time.UTC}
 		require.NoError(t, h.Handle(t.Context(), slog.NewRecord(at, slog.LevelInfo, "text", 0)))
@@ -409,9 +454,17 @@ func TestD24ARefusedRepositoryIsNotCalledMissing(t *testing.T) {
 	manners(t, func(t *testing.T, s *shell) {
 		s.c.AddIndices("x-1")
 		s.aged(nil, "x-1", "x-2")
-		for method, action := range map[string]string{"Repository": one("snapshot", "repository: r, name: s", onX), "Snapshots": one("delete_snapshots", "repository: r", onX)} {
+		for method, action := range map[string]string{
+			"Repository": one("snapshot", "repository: r, name: s", onX),
+			"Snapshots":  one("delete_snapshots", "repository: r", onX),
+		} {
 			for _, kind := range []error{cluster.ErrForbidden, cluster.ErrServer} {
-				s.fail(method, &cluster.Error{Op: "read repository r", Kind: kind, Status: 403, Causes: []cluster.Cause{{Type: "security_exception", Reason: "not for you"}}}, -1)
+				s.fail(method, &cluster.Error{
+					Op:     "read repository r",
+					Kind:   kind,
+					Status: 403,
+					Causes: []cluster.Cause{{Type: "security_exception", Reason: "not for you"}},
+				}, -1)
 				out := s.does(1, action)
 				require.Contains(t, out, "not for you")
 				require.NotContains(t, out, "missing")
@@ -434,7 +487,8 @@ func TestD25IDsAreAllNumbersOrAllText(t *testing.T) {
 func TestD26WhatTheDocumentationShowsIsTaken(t *testing.T) {
 	manners(t, func(t *testing.T, s *shell) {
 		s.c.AddIndices("x-2017.01", "x-2017.02", "x-2017.03")
-		period := "{filtertype: period, period_type: absolute, source: name, timestring: '%Y.%m', unit: months, date_from: 2017.01, date_from_format: '%Y.%m', date_to: 2017.02, date_to_format: '%Y.%m'}"
+		period := "{filtertype: period, period_type: absolute, source: name, timestring: '%Y.%m', " +
+			"unit: months, date_from: 2017.01, date_from_format: '%Y.%m', date_to: 2017.02, date_to_format: '%Y.%m'}"
 		require.Equal(t, []string{"x-2017.03"}, s.left(onX, period))
 		s.c.AddSnapshot("r", cluster.Snapshot{Name: "s", Indices: []string{"a", "b"}})
 		s.does(0, one("restore", "repository: r, indices: a", all))
@@ -475,7 +529,8 @@ func TestD30WhatDoesNotCompileIsFoundBeforeAnythingIsSent(t *testing.T) {
 		one("open", "", "{filtertype: count, count: 1, pattern: 'a'}"),
 		one("open", "", "{filtertype: age, source: name, direction: older, unit: days, unit_count: 1, timestring: '%Y.%V'}"),
 		one("open", "", "{filtertype: age, source: name, direction: older, unit: days, unit_count: 1, timestring: 'logs'}"),
-		one("open", "", "{filtertype: period, period_type: absolute, source: creation_date, unit: months, date_from: 'x', date_from_format: '%Y.%m', date_to: '2017.02', date_to_format: '%Y.%m'}"),
+		one("open", "", "{filtertype: period, period_type: absolute, source: creation_date, unit: months, date_from: 'x', "+
+			"date_from_format: '%Y.%m', date_to: '2017.02', date_to_format: '%Y.%m'}"),
 		one("open", "", "{filtertype: period, source: creation_date, unit: minutes, range_from: 0, range_to: 0}"),
 		one("snapshot", "repository: r, name: '<x-{now/q}>'", all),
 		one("snapshot", "repository: r, name: '<x'", all),
@@ -493,7 +548,8 @@ func TestD30WhatDoesNotCompileIsFoundBeforeAnythingIsSent(t *testing.T) {
 func TestD31TheNewestGoodSnapshotOfASeriesIsSpared(t *testing.T) {
 	manners(t, func(t *testing.T, s *shell) {
 		names := []string{"a-20260101", "a-20260102", "a-20260103", "b-20260101"}
-		file := one("delete_snapshots", "repository: r", "{filtertype: age, source: creation_date, direction: older, unit: seconds, unit_count: 1}")
+		file := one("delete_snapshots", "repository: r",
+			"{filtertype: age, source: creation_date, direction: older, unit: seconds, unit_count: 1}")
 		s.aged(map[string]cluster.State{"a-20260103": cluster.Failed}, names...)
 		out := s.does(0, file)
 		require.Equal(t, []string{"a-20260102", "b-20260101"}, s.snapshots("r"))
@@ -542,7 +598,12 @@ func TestC02NullAmongConditionsIsRefused(t *testing.T) {
 
 func TestC03CreateIndexShowsTheErrorsType(t *testing.T) {
 	s := newShell(t)
-	s.fail("CreateIndex", &cluster.Error{Op: "create index testing", Kind: cluster.ErrInvalid, Status: 400, Causes: []cluster.Cause{{Type: "mapper_parsing_exception", Reason: "no handler for type [x]"}}}, -1)
+	s.fail("CreateIndex", &cluster.Error{
+		Op:     "create index testing",
+		Kind:   cluster.ErrInvalid,
+		Status: 400,
+		Causes: []cluster.Cause{{Type: "mapper_parsing_exception", Reason: "no handler for type [x]"}},
+	}, -1)
 	out := s.does(1, "actions: {1: {action: create_index, options: {name: testing}}}")
 	require.Regexp(t, `ERROR .*testing.*mapper_parsing_exception`, out)
 }
@@ -553,7 +614,8 @@ func TestC04EmptyInOtherWaysIsAFailureToo(t *testing.T) {
 		s.c.AddIndex(cluster.Index{Name: "y-1", Closed: true})
 		s.does(1, one("delete_indices", "", onX))
 		s.does(1, one("close", "", "{filtertype: pattern, kind: prefix, value: y-}"))
-		s.does(1, one("delete_indices", "", `{filtertype: age, source: creation_date, direction: older, unit: days, unit_count: -1, unit_count_pattern: 'none-(\d+)'}`))
+		s.does(1, one("delete_indices", "",
+			`{filtertype: age, source: creation_date, direction: older, unit: days, unit_count: -1, unit_count_pattern: 'none-(\d+)'}`))
 		require.Len(t, s.indices(), 2)
 	})
 }

@@ -118,7 +118,8 @@ func TestK01WholeFileIsCheckedThenActionsRunInOrder(t *testing.T) {
 		require.Equal(t, []string{"2", "3", "10"}, tried("10 2 3"))
 		require.Equal(t, []string{"a10", "a9", "b"}, tried("b a9 a10"))
 		s.c.ForgetCalls()
-		out := s.does(1, "actions: {1: {action: delete_indices, filters: ["+all+"]}, 2: {action: open, options: {max_wait: 1}, filters: ["+all+"]}}")
+		out := s.does(1, "actions: {1: {action: delete_indices, filters: ["+all+
+			"]}, 2: {action: open, options: {max_wait: 1}, filters: ["+all+"]}}")
 		require.Contains(t, out, "max_wait")
 		require.Empty(t, s.c.Calls(), "a mistake in the last action keeps the first one from running")
 	})
@@ -147,13 +148,15 @@ func TestK02Defaults(t *testing.T) {
 			require.Equal(t, text, have[key], "%s: %s", what, key)
 		}
 	}
-	requireDefaults("every action", &actions.Common{}, "disable_action=false ignore_empty_list=false continue_if_exception=false timeout_override= allow_ilm_indices=false include_hidden= search_pattern=")
+	requireDefaults("every action", &actions.Common{}, "disable_action=false ignore_empty_list=false continue_if_exception=false "+
+		"timeout_override= allow_ilm_indices=false include_hidden= search_pattern=")
 	for n, f := range []flavour.Flavour{flavour.Curator5, flavour.Curator8} {
 		check := fmt.Sprintf(" skip_repo_fs_check=%t", n == 1)
 		for kind, want := range map[string]string{
 			"snapshot":         "name=curator-%Y%m%d%H%M%S ignore_unavailable=false include_global_state=true partial=false " + waits + check,
 			"delete_snapshots": "retry_interval=120 retry_count=3",
-			"restore": "name= indices= include_aliases=false ignore_unavailable=false include_global_state=false partial=false rename_pattern= rename_replacement= extra_settings= " +
+			"restore": "name= indices= include_aliases=false ignore_unavailable=false include_global_state=false partial=false " +
+				"rename_pattern= rename_replacement= extra_settings= " +
 				waits + check,
 			"alias":           "extra_settings= warn_if_no_indices=false",
 			"allocation":      "value= allocation_type=require " + starts,
@@ -184,7 +187,8 @@ func TestK02Defaults(t *testing.T) {
 		require.Equal(t, want, filters.Kinds[kind].Exclude, "exclude of %s", kind)
 	}
 	for kind, want := range map[string]time.Duration{
-		"forcemerge": 6 * time.Hour, "restore": 6 * time.Hour, "snapshot": 6 * time.Hour, "close": 3 * time.Minute, "delete_snapshots": 5 * time.Minute,
+		"forcemerge": 6 * time.Hour, "restore": 6 * time.Hour, "snapshot": 6 * time.Hour,
+		"close": 3 * time.Minute, "delete_snapshots": 5 * time.Minute,
 		"alias": 0, "delete_indices": 0, "open": 0, "replicas": 0, "rollover": 0,
 	} {
 		require.Equal(t, want, actions.Kinds[kind].Timeout, "timeout_override of %s", kind)
@@ -212,7 +216,8 @@ func TestK03AgeIsStrictAndPeriodInclusive(t *testing.T) {
 		for name, more := range map[string]time.Duration{"before": -time.Second, "at": 0, "after": time.Second} {
 			s.c.AddIndex(cluster.Index{Name: name, Created: time.Unix(1500000000, 0).AddDate(0, 0, -days).Add(more)})
 		}
-		require.Equal(t, []string{"after", "at"}, s.left("{filtertype: age, source: creation_date, direction: older, unit: "+unit+", unit_count: 1, epoch: 1500000000}"), unit)
+		require.Equal(t, []string{"after", "at"},
+			s.left("{filtertype: age, source: creation_date, direction: older, unit: "+unit+", unit_count: 1, epoch: 1500000000}"), unit)
 	}
 }
 
@@ -348,11 +353,13 @@ func TestK08SnapshotsAreWholeAndDoNotWait(t *testing.T) {
 				s.c.SnapshotEnds = ends
 				passed := strings.Contains(options, "continue")
 				code := map[bool]int{true: 0, false: 1}[passed]
-				out := s.does(code, "actions: {1: {action: snapshot, options: {repository: r, name: s"+options+"}, filters: ["+onX+"]}, 2: {action: delete_indices, filters: ["+onX+"]}}")
+				out := s.does(code, "actions: {1: {action: snapshot, options: {repository: r, name: s"+options+"}, filters: ["+onX+
+					"]}, 2: {action: delete_indices, filters: ["+onX+"]}}")
 				require.Contains(t, out, name)
 				require.Equal(t, []string{"s"}, s.snapshots("r"), "it is left in place")
 				require.Equal(t, []string{"x-1"}, s.indices(), "what is in no good snapshot is not deleted: %s%s", name, options)
-				require.Equal(t, passed, strings.Contains(out, "unsaved") || strings.Contains(out, "contains no complete copy"), "a guard keeps it where the next action runs: %s", out)
+				require.Equal(t, passed, strings.Contains(out, "unsaved") || strings.Contains(out, "contains no complete copy"),
+					"a guard keeps it where the next action runs: %s", out)
 			})
 		}
 	}
@@ -366,7 +373,12 @@ func TestK09WhatRestoreTakes(t *testing.T) {
 		for n, state := range []cluster.State{cluster.Success, cluster.Success, cluster.Partial, cluster.Success} {
 			name := fmt.Sprintf("s-%d", n+1)
 			index := fmt.Sprintf("x-%d", n+1)
-			s.c.AddSnapshot("r", cluster.Snapshot{Name: name, State: state, Start: now.Add(time.Duration(n-9) * time.Hour), Indices: []string{index}})
+			s.c.AddSnapshot("r", cluster.Snapshot{
+				Name:    name,
+				State:   state,
+				Start:   now.Add(time.Duration(n-9) * time.Hour),
+				Indices: []string{index},
+			})
 		}
 		upTo := func(last string) string { return "{filtertype: pattern, kind: regex, value: '^s-[1-" + last + "]$'}" }
 		s.does(0, one("restore", "repository: r", upTo("2")))
@@ -412,7 +424,8 @@ func TestK11AliasRemovesBeforeItAddsInOneRequest(t *testing.T) {
 		s.c.SetAlias("x-1", "al", false)
 		y := "{filtertype: pattern, kind: prefix, value: y-}"
 		alias := func(options, add, remove string) string {
-			return "actions: {1: {action: alias, options: {name: al" + options + "}, add: {filters: [" + add + "]}, remove: {filters: [" + remove + "]}}}"
+			return "actions: {1: {action: alias, options: {name: al" + options + "}, add: {filters: [" + add +
+				"]}, remove: {filters: [" + remove + "]}}}"
 		}
 		s.does(0, alias(", extra_settings: {routing: '1'}", y, onX))
 		calls := s.c.CallsOf("UpdateAliases")
@@ -486,7 +499,9 @@ actions:
 		s.c.AddIndices(day("x-", 5), day("x-", 15), "y-1")
 		s.does(0, file)
 		require.Equal(t, []string{day("x-", 15), "y-1"}, s.indices(), "exclude: enable is true, the epoch is now, ten days are ten")
-		require.Equal(t, "1", s.c.CallsOf("PutIndexSettings")[0].Request.(cluster.PutIndexSettings).Flat()["index.number_of_replicas"], "cut off, not rounded")
+		require.Equal(t, "1",
+			s.c.CallsOf("PutIndexSettings")[0].Request.(cluster.PutIndexSettings).Flat()["index.number_of_replicas"],
+			"cut off, not rounded")
 		for _, literal := range []string{`"${PREFIX}"`, `'${PREFIX}'`, `a${PREFIX}`} {
 			s.c.ForgetCalls()
 			file := strings.Replace(file, "${PREFIX}", literal, 1)
@@ -544,7 +559,9 @@ func TestK14ActionsThatNeedOpenIndicesLeaveClosedOnesOut(t *testing.T) {
 func TestK15TimesAndWaits(t *testing.T) {
 	manners(t, func(t *testing.T, s *shell) {
 		s.c.AddIndices(day("x-", 3), day("x-", 1))
-		require.Equal(t, []string{day("x-", 1)}, s.left(onX, "{filtertype: age, source: name, timestring: '%Y.%m.%d', direction: older, unit: days, unit_count: 2, epoch: 0}"), "epoch 0 is now")
+		require.Equal(t, []string{day("x-", 1)},
+			s.left(onX, "{filtertype: age, source: name, timestring: '%Y.%m.%d', direction: older, unit: days, unit_count: 2, epoch: 0}"),
+			"epoch 0 is now")
 
 		request := func(action, options, method string) time.Duration {
 			many := 9
@@ -560,7 +577,8 @@ func TestK15TimesAndWaits(t *testing.T) {
 		require.Equal(t, 5*time.Minute, request("delete_snapshots", "repository: r", "DeleteSnapshots"))
 		require.Equal(t, 7*time.Second, request("delete_snapshots", "repository: r, timeout_override: 7", "DeleteSnapshots"))
 		require.Zero(t, request("delete_indices", "", "DeleteIndices"), "the client's")
-		require.Equal(t, 5*time.Minute, request("delete_snapshots", "repository: r, timeout_override: 0", "DeleteSnapshots"), "0 counts as not given")
+		require.Equal(t, 5*time.Minute, request("delete_snapshots", "repository: r, timeout_override: 0", "DeleteSnapshots"),
+			"0 counts as not given")
 	})
 	s := newShell(t)
 	s.c.AddIndices("x-1")

@@ -105,7 +105,8 @@ func (h *handler) text(r slog.Record) string {
 func (h *handler) json(r slog.Record) string {
 	function, _, line := origin(r)
 	return spaced(map[string]any{
-		"@timestamp": r.Time.UTC().Format(stamp), "function": function, "linenum": line, "loglevel": levelName(r.Level), "message": r.Message, "name": loggerName,
+		"@timestamp": r.Time.UTC().Format(stamp), "function": function, "linenum": line,
+		"loglevel": levelName(r.Level), "message": r.Message, "name": loggerName,
 	})
 }
 
@@ -116,11 +117,20 @@ func (h *handler) ecs(r slog.Record) string {
 	level := strings.ToLower(levelName(r.Level))
 	out := map[string]any{"@timestamp": r.Time.UTC().Format(stamp), "message": r.Message}
 	if h.flavour == flavour.Curator5 {
-		out["log"] = map[string]any{"level": level, "logger": loggerName, "original": r.Message, "origin": map[string]any{"function": function, "file": map[string]any{"line": line}}}
+		out["log"] = map[string]any{
+			"level":    level,
+			"logger":   loggerName,
+			"original": r.Message,
+			"origin":   map[string]any{"function": function, "file": map[string]any{"line": line}},
+		}
 		return spaced(out)
 	}
 	out["log.level"], out["ecs.version"] = level, "1.6.0"
-	out["log"] = map[string]any{"logger": loggerName, "original": r.Message, "origin": map[string]any{"function": function, "file": map[string]any{"line": line, "name": file}}}
+	out["log"] = map[string]any{
+		"logger":   loggerName,
+		"original": r.Message,
+		"origin":   map[string]any{"function": function, "file": map[string]any{"line": line, "name": file}},
+	}
 	out["process"] = map[string]any{"name": "esnap", "pid": os.Getpid(), "thread": map[string]any{"id": 0, "name": "MainThread"}}
 	b, err := json.Marshal(out)
 	if err != nil {

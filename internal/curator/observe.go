@@ -173,7 +173,8 @@ func (o *observer) intended(e run.Intended) {
 	in := e.Op.Intent()
 	switch op := e.Op.(type) {
 	case cluster.Reindex:
-		o.log.Info(fmt.Sprintf("DRY-RUN: REINDEX: request body: %s with arguments: refresh=%t requests_per_second=%d slices=%d timeout=%s wait_for_active_shards=%s wait_for_completion=false",
+		o.log.Info(fmt.Sprintf("DRY-RUN: REINDEX: request body: %s with arguments: refresh=%t requests_per_second=%d "+
+			"slices=%d timeout=%s wait_for_active_shards=%s wait_for_completion=false",
 			op.BodyText(), op.Refresh, op.RequestsPerSecond, op.Slices, op.Timeout, op.WaitForActiveShards))
 		return
 	case cluster.ShrinkIndex:
@@ -191,7 +192,8 @@ func (o *observer) intended(e run.Intended) {
 		}
 	}
 	if hasSteps(e.Step.Kind) {
-		o.log.Info(strings.TrimSpace(fmt.Sprintf("DRY-RUN: %s: %s %s %s %s", e.Step.Kind, in.Verb, in.What, strings.Join(in.Names, ", "), in.Detail)))
+		o.log.Info(strings.TrimSpace(fmt.Sprintf("DRY-RUN: %s: %s %s %s %s", e.Step.Kind, in.Verb, in.What,
+			strings.Join(in.Names, ", "), in.Detail)))
 	}
 }
 
@@ -228,7 +230,8 @@ func (o *observer) outcome(e run.Outcome) {
 	case x.Assumed && arguments(e.Step, o.flavour) == "" && !hasSteps(e.Step.Kind):
 		o.log.Info(fmt.Sprintf("DRY-RUN: %s: %s %s", e.Step.Kind, where, x.Detail))
 	case x.Assumed:
-	case x.Result == cluster.NotStarted, x.Result == cluster.Requested, x.Result == cluster.Unclear, x.Result == cluster.Unchanged && x.Detail != "" && x.Verb == cluster.VerbDelete:
+	case x.Result == cluster.NotStarted, x.Result == cluster.Requested, x.Result == cluster.Unclear,
+		x.Result == cluster.Unchanged && x.Detail != "" && x.Verb == cluster.VerbDelete:
 		o.log.Warn(fmt.Sprintf("%s %s %s: %s: %s", x.Verb, x.What, where, strings.ReplaceAll(string(x.Result), "_", " "), x.Detail))
 	default:
 		o.log.Info(strings.TrimSpace(fmt.Sprintf("%s %s %s: %s %s", x.Verb, x.What, where, x.Result, x.Detail)))
@@ -274,7 +277,8 @@ func (o *observer) done(e run.ActionDone) {
 			return
 		}
 		o.failed = append(o.failed, fmt.Sprintf("%s (%s)", e.Step.ID, e.Step.Kind))
-		o.log.Info(fmt.Sprintf("Continuing execution with next action because \"continue_if_exception\" is set to True for action %s", e.Step.Kind))
+		o.log.Info(fmt.Sprintf("Continuing execution with next action because \"continue_if_exception\" is set to True for action %s",
+			e.Step.Kind))
 	}
 	o.log.Info(fmt.Sprintf("Action ID: %s, %q completed.", e.Step.ID, e.Step.Kind))
 }

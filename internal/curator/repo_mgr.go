@@ -49,57 +49,80 @@ var (
 var repoTypes = map[string][]repoFlag{
 	"fs": append([]repoFlag{location, maxSnapshots}, rates...),
 	"s3": append([]repoFlag{
-		{names: []string{"bucket"}, setting: "bucket", required: true}, client, basePath, {names: []string{"server_side_encryption"}, setting: "server_side_encryption", boolean: true},
-		{names: []string{"buffer_size"}, setting: "buffer_size"}, {names: []string{"canned_acl"}, setting: "canned_acl"}, {names: []string{"storage_class"}, setting: "storage_class"},
-		{names: []string{"region"}, setting: "region"}, {names: []string{"access_key"}, setting: "access_key"}, {names: []string{"secret_key"}, setting: "secret_key"},
+		{names: []string{"bucket"}, setting: "bucket", required: true}, client, basePath,
+		{names: []string{"server_side_encryption"}, setting: "server_side_encryption", boolean: true},
+		{names: []string{"buffer_size"}, setting: "buffer_size"},
+		{names: []string{"canned_acl"}, setting: "canned_acl"}, {names: []string{"storage_class"}, setting: "storage_class"},
+		{names: []string{"region"}, setting: "region"},
+		{names: []string{"access_key"}, setting: "access_key"}, {names: []string{"secret_key"}, setting: "secret_key"},
 	}, rates...),
-	"azure": append([]repoFlag{client, {names: []string{"container"}, setting: "container", def: "elasticsearch-snapshots"}, basePath, {names: []string{"location_mode"}, setting: "location_mode"}}, rates...),
-	"gcs":   append([]repoFlag{{names: []string{"bucket"}, setting: "bucket", required: true}, client, basePath}, rates...),
+	"azure": append([]repoFlag{client, {names: []string{"container"}, setting: "container", def: "elasticsearch-snapshots"}, basePath, {
+		names:   []string{"location_mode"},
+		setting: "location_mode",
+	}}, rates...),
+	"gcs": append([]repoFlag{{names: []string{"bucket"}, setting: "bucket", required: true}, client, basePath}, rates...),
 	"url": {
-		{names: []string{"shared_filesystem_url"}, setting: "url", required: true}, {names: []string{"http_max_retries"}, setting: "http_max_retries", number: true},
-		{names: []string{"http_socket_timeout"}, setting: "http_socket_timeout"}, maxSnapshots, {names: []string{"chunk_size"}, setting: "chunk_size"}, compress,
+		{names: []string{"shared_filesystem_url"}, setting: "url", required: true},
+		{names: []string{"http_max_retries"}, setting: "http_max_retries", number: true},
+		{names: []string{"http_socket_timeout"}, setting: "http_socket_timeout"},
+		maxSnapshots, {names: []string{"chunk_size"}, setting: "chunk_size"}, compress,
 		{names: []string{"max_restore_rate"}, setting: "max_restore_bytes_per_sec", def: "20mb"},
 	},
-	"source": append([]repoFlag{{names: []string{"delegate_type"}, setting: "delegate_type", required: true}, location, maxSnapshots}, rates...),
+	"source": append([]repoFlag{{names: []string{"delegate_type"}, setting: "delegate_type", required: true}, location, maxSnapshots},
+		rates...),
 }
 
 func newRepoMgr(h Host) *cobra.Command {
 	root := newRoot(h, repoMgr, "es_repo_mgr [OPTIONS] COMMAND [ARGS]...", "Manage repositories the way Elasticsearch Curator does")
 	root.RunE = noCommand
 	command := func(name, short string, run func(x *session, c *cobra.Command, cl cluster.Cluster) error) *cobra.Command {
-		return &cobra.Command{Use: name + " [OPTIONS]", Short: short, DisableFlagsInUseLine: true, Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
-			x, err := open(c, h, repoMgr)
-			if err != nil {
-				return err
-			}
-			defer x.close()
-			cl, err := x.reach(c.Context())
-			if err != nil || cl == nil {
-				return err
-			}
-			if x.s.DryRun {
-				cl = cluster.DryRun(cl, h.Now(), false, func(op cluster.Op) {
-					in := op.Intent()
-					x.log.Info(strings.TrimSpace(fmt.Sprintf("DRY-RUN: %s %s %s %s", in.Verb, in.What, strings.Join(in.Names, ", "), in.Detail)))
-				})
-			}
-			return x.trouble(run(x, c, cl))
-		}}
+		return &cobra.Command{
+			Use:                   name + " [OPTIONS]",
+			Short:                 short,
+			DisableFlagsInUseLine: true,
+			Args:                  cobra.NoArgs,
+			RunE: func(c *cobra.Command, _ []string) error {
+				x, err := open(c, h, repoMgr)
+				if err != nil {
+					return err
+				}
+				defer x.close()
+				cl, err := x.reach(c.Context())
+				if err != nil || cl == nil {
+					return err
+				}
+				if x.s.DryRun {
+					cl = cluster.DryRun(cl, h.Now(), false, func(op cluster.Op) {
+						in := op.Intent()
+						x.log.Info(strings.TrimSpace(fmt.Sprintf("DRY-RUN: %s %s %s %s", in.Verb, in.What, strings.Join(in.Names, ", "), in.Detail)))
+					})
+				}
+				return x.trouble(run(x, c, cl))
+			},
+		}
 	}
 	create := &cobra.Command{Use: "create TYPE [OPTIONS]", Short: "Create a repository", RunE: noCommand}
 	for _, kind := range slices.Sorted(maps.Keys(repoTypes)) {
-		c := command(kind, "Create a repository of type "+kind, func(x *session, c *cobra.Command, cl cluster.Cluster) error { return x.create(c, cl, kind) })
+		c := command(kind, "Create a repository of type "+kind, func(x *session, c *cobra.Command, cl cluster.Cluster) error {
+			return x.create(c, cl, kind)
+		})
 		addRepoFlags(c.Flags(), kind)
 		create.AddCommand(c)
 	}
 	remove := command("delete", "Unregister a repository; its snapshots are kept", (*session).unregister)
 	repoName(remove.Flags())
 	remove.Flags().Bool("yes", false, "do not ask")
-	all := &cobra.Command{Use: "show-all-options", Short: "Show all options, the hidden ones too", Args: cobra.NoArgs, RunE: func(*cobra.Command, []string) error {
-		root.PersistentFlags().VisitAll(func(f *pflag.Flag) { f.Hidden = false })
-		return root.Help()
-	}}
-	root.AddCommand(create, remove, all, command("show", "Show the names of all repositories", showRepositories), command("info", "Show the information about the cluster", info))
+	all := &cobra.Command{
+		Use:   "show-all-options",
+		Short: "Show all options, the hidden ones too",
+		Args:  cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			root.PersistentFlags().VisitAll(func(f *pflag.Flag) { f.Hidden = false })
+			return root.Help()
+		},
+	}
+	root.AddCommand(create, remove, all, command("show", "Show the names of all repositories", showRepositories),
+		command("info", "Show the information about the cluster", info))
 	return root
 }
 
@@ -217,7 +240,8 @@ func (x *session) create(c *cobra.Command, cl cluster.Cluster, kind string) erro
 	}
 	if !force {
 		if _, err := cl.Repository(c.Context(), name); err == nil {
-			return cluster.WithHint(fmt.Errorf("unable to create repository %s: a repository with that name already exists", name), "--force replaces it")
+			return cluster.WithHint(fmt.Errorf("unable to create repository %s: a repository with that name already exists", name),
+				"--force replaces it")
 		} else if !errors.Is(err, cluster.ErrNoRepository) {
 			return err
 		}
@@ -234,7 +258,12 @@ func (x *session) create(c *cobra.Command, cl cluster.Cluster, kind string) erro
 	if told {
 		verify = !skip
 	}
-	if err := repository.Register(c.Context(), cl, cluster.RegisterRepository{Name: name, Type: kind, Settings: settings, Verify: verify}); err != nil {
+	if err := repository.Register(c.Context(), cl, cluster.RegisterRepository{
+		Name:     name,
+		Type:     kind,
+		Settings: settings,
+		Verify:   verify,
+	}); err != nil {
 		return repository.Explain(err)
 	}
 	if !x.s.DryRun {

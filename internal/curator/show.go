@@ -58,7 +58,10 @@ func showIndices(x *session, c *cobra.Command, step plan.Step) error {
 			stamp = strconv.FormatInt(i.Created.Unix(), 10)
 		}
 		s := stats[i.Name]
-		rows = append(rows, []string{terminal.Line(i.Name), state, size(s.Bytes), strconv.FormatInt(s.Docs, 10), strconv.Itoa(primaries), strconv.Itoa(replicas), stamp})
+		rows = append(rows, []string{
+			terminal.Line(i.Name), state, size(s.Bytes), strconv.FormatInt(s.Docs, 10), strconv.Itoa(primaries),
+			strconv.Itoa(replicas), stamp,
+		})
 	}
 	width := func(column int) int { // of the rows below the titles, as in Curator
 		w := 0

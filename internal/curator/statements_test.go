@@ -39,7 +39,11 @@ func TestSearchPatternListsOnlyWhatItNames(t *testing.T) {
 }
 
 func TestARenamePatternAloneDoesNothing(t *testing.T) {
-	for options, want := range map[string]string{"rename_pattern: x": "x-1", "rename_pattern: x, rename_replacement: y": "y-1", "rename_pattern: '(.)-', rename_replacement: '$1$1-'": "xx-1"} {
+	for options, want := range map[string]string{
+		"rename_pattern: x":                                   "x-1",
+		"rename_pattern: x, rename_replacement: y":            "y-1",
+		"rename_pattern: '(.)-', rename_replacement: '$1$1-'": "xx-1",
+	} {
 		manners(t, func(t *testing.T, s *shell) {
 			s.c.AddSnapshot("r", cluster.Snapshot{Name: "s", Indices: []string{"x-1"}})
 			s.does(0, one("restore", "repository: r, "+options, all))
@@ -77,7 +81,13 @@ func TestARenamePatternThatCannotBePredicted(t *testing.T) {
 }
 
 func TestRestoreTakesAllUnlessIndicesAreNamed(t *testing.T) {
-	for options, want := range map[string][]string{"": {"a", "b"}, ", indices: ": {"a", "b"}, ", indices: []": {"a", "b"}, ", indices: [b]": {"b"}, ", indices: ['*', '-b']": {"a"}} {
+	for options, want := range map[string][]string{
+		"":                       {"a", "b"},
+		", indices: ":            {"a", "b"},
+		", indices: []":          {"a", "b"},
+		", indices: [b]":         {"b"},
+		", indices: ['*', '-b']": {"a"},
+	} {
 		manners(t, func(t *testing.T, s *shell) {
 			s.c.AddSnapshot("r", cluster.Snapshot{Name: "s", Indices: []string{"a", "b"}})
 			s.does(0, one("restore", "repository: r"+options, all))
@@ -113,12 +123,19 @@ func TestARepositoryIsVerifiedFirst(t *testing.T) {
 			s.c.AddSnapshot("r", cluster.Snapshot{Name: "s", Indices: []string{"y-1"}})
 			s.c.Fault = func(method string, _ []string) error {
 				if method == "VerifyRepository" {
-					return &cluster.Error{Op: "verify repository r", Kind: cluster.ErrRepository, Causes: []cluster.Cause{{Type: "repository_verification_exception", Reason: "not the same on every node"}}}
+					return &cluster.Error{
+						Op:     "verify repository r",
+						Kind:   cluster.ErrRepository,
+						Causes: []cluster.Cause{{Type: "repository_verification_exception", Reason: "not the same on every node"}},
+					}
 				}
 				return nil
 			}
 			code := map[bool]int{true: 0, false: 1}[skipped]
-			for _, file := range []string{one("snapshot", "repository: r, name: new"+options, onX), one("restore", "repository: r, name: s"+options, all)} {
+			for _, file := range []string{
+				one("snapshot", "repository: r, name: new"+options, onX),
+				one("restore", "repository: r, name: s"+options, all),
+			} {
 				out := s.does(code, file)
 				require.Equal(t, !skipped, strings.Contains(out, "not the same on every node"), compat+options)
 			}
@@ -145,7 +162,10 @@ func TestDeletingSnapshotsOldestFirst(t *testing.T) {
 }
 
 func TestMasterTimeoutOfDeletions(t *testing.T) {
-	for compat, want := range map[string][]time.Duration{"5": {30 * time.Second, 60 * time.Second, 300 * time.Second}, "8": {30 * time.Second, 30 * time.Second, 30 * time.Second}} {
+	for compat, want := range map[string][]time.Duration{
+		"5": {30 * time.Second, 60 * time.Second, 300 * time.Second},
+		"8": {30 * time.Second, 30 * time.Second, 30 * time.Second},
+	} {
 		s := newShell(t)
 		s.env["ESNAP_COMPAT"] = compat
 		var got []time.Duration
@@ -177,7 +197,10 @@ func TestDryRunsOfNothing(t *testing.T) {
 		s.c.AddIndices("x-1")
 		s.c.AddRepository(cluster.Repository{Name: "r"})
 		none := "{filtertype: pattern, kind: prefix, value: none-}"
-		for _, file := range []string{one("delete_indices", "", none), one("delete_indices", "", none, all), one("snapshot", "repository: r", none), one("delete_snapshots", "repository: r", all)} {
+		for _, file := range []string{
+			one("delete_indices", "", none), one("delete_indices", "", none, all), one("snapshot", "repository: r", none),
+			one("delete_snapshots", "repository: r", all),
+		} {
 			s.does(1, file, "--dry-run")
 			s.does(0, strings.Replace(file, "options: {", "options: {ignore_empty_list: true, ", 1), "--dry-run")
 		}
@@ -206,8 +229,10 @@ func TestOptionsWithoutEffect(t *testing.T) {
 	for _, file := range []string{
 		one("delete_snapshots", "repository: r, include_hidden: false, ignore_empty_list: true", "{filtertype: none}"),
 		"actions: {1: {action: create_index, options: {name: new, include_hidden: true}}}",
-		one("open", "ignore_empty_list: true", "{filtertype: period, unit: days, source: creation_date, range_from: -1, range_to: 0, intersect: true}"),
-		one("shrink", "shrink_node: DETERMINISTIC, node_filters: {permit_masters: true, exclude_nodes: }, ignore_empty_list: true", "{filtertype: pattern, kind: prefix, value: none}"),
+		one("open", "ignore_empty_list: true",
+			"{filtertype: period, unit: days, source: creation_date, range_from: -1, range_to: 0, intersect: true}"),
+		one("shrink", "shrink_node: DETERMINISTIC, node_filters: {permit_masters: true, exclude_nodes: }, "+
+			"ignore_empty_list: true", "{filtertype: pattern, kind: prefix, value: none}"),
 		one("reindex", "request_body: {source: {index: a}, dest: {index: b}}, remote_filters: []", "{filtertype: none}"),
 	} {
 		s := newShell(t)
@@ -218,7 +243,8 @@ func TestOptionsWithoutEffect(t *testing.T) {
 	}
 	s := newShell(t)
 	s.c.AddIndex(cluster.Index{Name: "a", Hidden: true})
-	s.does(0, "actions: {1: {action: alias, options: {name: al, include_hidden: true}, add: {filters: [{filtertype: pattern, kind: prefix, value: a}]}}}")
+	s.does(0, "actions: {1: {action: alias, options: {name: al, include_hidden: true}, "+
+		"add: {filters: [{filtertype: pattern, kind: prefix, value: a}]}}}")
 	require.Equal(t, []string{"al"}, s.index("a").Aliases, "alias lists, too")
 }
 
@@ -229,7 +255,8 @@ func TestIntersectCountsWithFieldStatsOnly(t *testing.T) {
 		for _, intersect := range []string{"", ", intersect: true"} {
 			s := newShell(t)
 			s.c.AddIndices(day("x-", 1), day("x-", 9))
-			s.does(0, one("delete_indices", "", onX, "{filtertype: period, unit: days, source: name, timestring: '%Y.%m.%d', range_from: -2, range_to: 0"+intersect+exclude+"}"))
+			s.does(0, one("delete_indices", "", onX,
+				"{filtertype: period, unit: days, source: name, timestring: '%Y.%m.%d', range_from: -2, range_to: 0"+intersect+exclude+"}"))
 			left = append(left, s.indices())
 		}
 		require.Len(t, left[0], 1)
@@ -245,7 +272,8 @@ func TestADryRunOfAnAliasSaysWhichWay(t *testing.T) {
 	pattern := func(name string) string {
 		return "{filters: [{filtertype: pattern, kind: prefix, value: " + name + "}]}"
 	}
-	code, out, errs := s.run("--dry-run", s.file("a.yml", "actions: {1: {action: alias, options: {name: now}, remove: "+pattern("x-1")+", add: "+pattern("x-2")+"}}"))
+	code, out, errs := s.run("--dry-run",
+		s.file("a.yml", "actions: {1: {action: alias, options: {name: now}, remove: "+pattern("x-1")+", add: "+pattern("x-2")+"}}"))
 	require.Equal(t, 0, code, out+errs)
 	require.Contains(t, out+errs, `DRY-RUN: alias: removing index "x-1" from alias "now"`)
 	require.Contains(t, out+errs, `DRY-RUN: alias: adding index "x-2" to alias "now"`)
@@ -302,7 +330,8 @@ func TestWhatCuratorGoesOnWithIsAWarning(t *testing.T) {
 	manners(t, func(t *testing.T, s *shell) {
 		s.c.AddIndex(cluster.Index{Name: "x-1", Created: time.Now().Add(-time.Hour)})
 		require.Regexp(t, "WARNING .*unit_count: -7 is negative", s.does(0, one("open", "", fmt.Sprintf(age, "-7"))))
-		out := s.does(0, "actions:\n  1:\n    action: open\n    filters:\n    - filtertype: age\n      source: creation_date\n      direction: younger\n      unit: days\n      unit_count: ${DAYS:-7}\n    options: {ignore_empty_list: true}\n")
+		out := s.does(0, "actions:\n  1:\n    action: open\n    filters:\n    - filtertype: age\n      source: creation_date\n"+
+			"      direction: younger\n      unit: days\n      unit_count: ${DAYS:-7}\n    options: {ignore_empty_list: true}\n")
 		require.Regexp(t, `WARNING +\S+actions\.yml:9:19: .*write \$\{DAYS:7\}`, out)
 		require.NotContains(t, s.does(0, one("open", "", fmt.Sprintf(age, "0"))), "WARNING")
 	})
@@ -314,7 +343,8 @@ func TestReindexSelectedIsAName(t *testing.T) {
 	manners(t, func(t *testing.T, s *shell) {
 		s.c.AddIndices("x-1")
 		out := s.does(1, file)
-		require.Regexp(t, "WARNING .*REINDEX_SELECTED is read as the name of an index; write REINDEX_SELECTION for the indices that the filters select", out)
+		require.Regexp(t, "WARNING .*REINDEX_SELECTED is read as the name of an index; "+
+			"write REINDEX_SELECTION for the indices that the filters select", out)
 		require.Equal(t, []string{"REINDEX_SELECTED"}, s.c.CallsOf("Reindex")[0].Request.(cluster.Reindex).Sources)
 	})
 }

@@ -86,7 +86,9 @@ func TestRequestsOneByOne(t *testing.T) {
 	closed := strings.Replace(index("a-2", ""), "open", "close", 1)
 	indices := func(list ...string) string { return `{"metadata":{"indices":{` + strings.Join(list, ",") + `}}}` }
 	snapshot := func(name string, at int, state string) string {
-		return fmt.Sprintf(`{"snapshot":%q,"uuid":"u-%s","state":%q,"indices":["a","b"],"start_time_in_millis":%d,"shards":{"total":2,"failed":0,"successful":2}}`, name, name, state, at)
+		return fmt.Sprintf(`{"snapshot":%q,"uuid":"u-%s","state":%q,"indices":["a","b"],`+
+			`"start_time_in_millis":%d,"shards":{"total":2,"failed":0,"successful":2}}`,
+			name, name, state, at)
 	}
 	snapshots := func(list ...string) string { return `{"snapshots":[` + strings.Join(list, ",") + `]}` }
 	health := func(name string, primaries int) string {
@@ -100,7 +102,10 @@ func TestRequestsOneByOne(t *testing.T) {
 		"GET /_snapshot/r":                    {`{"r":{"type":"fs","settings":{"location":"/r"}}}`},
 		"POST /_snapshot/r/_verify":           {`{"nodes":{"n":{"name":"n1"}}}`},
 		"PUT /_snapshot/r/new":                {`{"accepted":true}`},
-		"GET /_snapshot/r/new":                {snapshots(snapshot("new", second, "IN_PROGRESS")), strings.Replace(snapshots(snapshot("new", second, "SUCCESS")), `"a","b"`, `"a-1","a-2"`, 1)},
+		"GET /_snapshot/r/new": {
+			snapshots(snapshot("new", second, "IN_PROGRESS")),
+			strings.Replace(snapshots(snapshot("new", second, "SUCCESS")), `"a","b"`, `"a-1","a-2"`, 1),
+		},
 	}
 	expires := map[string][]string{
 		"GET /_snapshot/r/_all":               {all3, all3, snapshots(`{"snapshot":"s-3"}`)},
@@ -117,12 +122,18 @@ func TestRequestsOneByOne(t *testing.T) {
 		"GET /_snapshot/r/s-3":                        {snapshots(snapshot("s-3", second+2000, "SUCCESS"))},
 		"GET /_cluster/state/metadata,blocks":         {indices(index("other", ""))},
 		"GET /_cluster/state/metadata,blocks/r_a,r_b": {indices()},
-		"GET /_cluster/state/customs":                 {`{}`, `{"restore":{"snapshots":[{"repository":"r","snapshot":"s-3","indices":["r_a","r_b"]}]}}`},
-		"POST /_snapshot/r/_verify":                   {`{"nodes":{"n":{"name":"n1"}}}`},
-		"POST /_snapshot/r/s-3/_restore":              {`{"accepted":true}`},
-		"GET /_cluster/health":                        {`{"indices":{` + health("r_a", 1) + "," + health("r_b", 0) + `}}`, `{"indices":{` + health("r_a", 1) + "," + health("r_b", 1) + `}}`},
-		"GET /_cat/shards/r_a,r_b":                    {`[]`},
-		"GET /r_a,r_b/_stats/docs,store":              {`{"indices":{}}`},
+		"GET /_cluster/state/customs": {
+			`{}`,
+			`{"restore":{"snapshots":[{"repository":"r","snapshot":"s-3","indices":["r_a","r_b"]}]}}`,
+		},
+		"POST /_snapshot/r/_verify":      {`{"nodes":{"n":{"name":"n1"}}}`},
+		"POST /_snapshot/r/s-3/_restore": {`{"accepted":true}`},
+		"GET /_cluster/health": {
+			`{"indices":{` + health("r_a", 1) + "," + health("r_b", 0) + `}}`,
+			`{"indices":{` + health("r_a", 1) + "," + health("r_b", 1) + `}}`,
+		},
+		"GET /_cat/shards/r_a,r_b":       {`[]`},
+		"GET /r_a,r_b/_stats/docs,store": {`{"indices":{}}`},
 	}
 	removes := map[string][]string{
 		"GET /_cluster/state/metadata,blocks":         {indices(index("a-1", ""), closed, managed)},
@@ -131,8 +142,10 @@ func TestRequestsOneByOne(t *testing.T) {
 	}
 	const (
 		createBody  = ` {"ignore_unavailable":false,"include_global_state":true,"indices":"a-1,a-2","partial":false}`
-		restoreBody = ` {"ignore_index_settings":["index.refresh_interval"],"ignore_unavailable":false,"include_aliases":false,"include_global_state":false,"indices":"a,b","partial":false,"rename_pattern":"(.+)","rename_replacement":"r_$1"}`
-		renames     = "repository: r, rename_pattern: (.+), rename_replacement: r_$1, extra_settings: {ignore_index_settings: [index.refresh_interval]}"
+		restoreBody = ` {"ignore_index_settings":["index.refresh_interval"],"ignore_unavailable":false,"include_aliases":false,` +
+			`"include_global_state":false,"indices":"a,b","partial":false,"rename_pattern":"(.+)","rename_replacement":"r_$1"}`
+		renames = "repository: r, rename_pattern: (.+), " +
+			"rename_replacement: r_$1, extra_settings: {ignore_index_settings: [index.refresh_interval]}"
 	)
 	for _, c := range []struct {
 		name, client, version string
@@ -143,7 +156,9 @@ func TestRequestsOneByOne(t *testing.T) {
 	}{
 		{"snapshot, 5", five, "6.7.0", "snapshot", "repository: r, name: new", takes, 0, []string{
 			"GET /", // once; Curator asks four times
-			"GET /_cluster/state/metadata,blocks?flat_settings=true", // instead of the settings of _all, then state, statistics and settings of all that is listed: only what a filter needs is asked for
+			// Instead of the settings of _all, then state, statistics and settings of all that is listed:
+			// only what a filter needs is asked for.
+			"GET /_cluster/state/metadata,blocks?flat_settings=true",
 			"GET /_snapshot/r",
 			"POST /_snapshot/r/_verify",
 			// no GET /_snapshot/_status: a server that takes one snapshot at a time refuses by itself (K8)
@@ -188,7 +203,8 @@ func TestRequestsOneByOne(t *testing.T) {
 			"GET /_cluster/state/metadata,blocks?flat_settings=true",
 			"GET /_cluster/state/customs", // what is running, instead of GET /_snapshot/_status
 			"POST /_snapshot/r/_verify",
-			"GET /_cluster/state/metadata,blocks/r_a,r_b?expand_wildcards=none&flat_settings=true&ignore_unavailable=true", // what is there of the targets, in case the reply is lost
+			// What is there of the targets, in case the reply is lost.
+			"GET /_cluster/state/metadata,blocks/r_a,r_b?expand_wildcards=none&flat_settings=true&ignore_unavailable=true",
 			"POST /_snapshot/r/s-3/_restore?wait_for_completion=false" + restoreBody,
 			"GET /_cluster/health?level=indices", // instead of _recovery: a shard is well when it is started
 			"GET /_cluster/state/customs",        // the restore is still going on
@@ -215,8 +231,11 @@ func TestRequestsOneByOne(t *testing.T) {
 			"GET /",
 			"GET /_cluster/state/metadata,blocks?flat_settings=true",
 			"GET /_cluster/state/metadata,blocks/a-1,a-2?expand_wildcards=none&flat_settings=true&ignore_unavailable=true", // right before: by name
-			"DELETE /a-1,a-2?expand_wildcards=none&ignore_unavailable=true&master_timeout=60000ms",                         // the time-out of the request; one that has gone meanwhile is no failure, and no name is a pattern
-			"GET /_cluster/state/metadata,blocks/a-1,a-2?expand_wildcards=none&flat_settings=true&ignore_unavailable=true", // once, not once for each name
+			// The time-out of the request; one that has gone meanwhile is no failure, and no name is a
+			// pattern.
+			"DELETE /a-1,a-2?expand_wildcards=none&ignore_unavailable=true&master_timeout=60000ms",
+			// once, not once for each name.
+			"GET /_cluster/state/metadata,blocks/a-1,a-2?expand_wildcards=none&flat_settings=true&ignore_unavailable=true",
 		}},
 		{"delete_indices, 8", eight, "8.19.7", "delete_indices", "timeout_override: 60", removes, 1, []string{
 			"GET /",
@@ -253,10 +272,12 @@ func (w *wire) curator(s *shell, client, file string) (code int, out string) {
 // 8's client sends is unknown to all but Elasticsearch from 7.17 on.
 func TestC05BodiesHaveThePlainType(t *testing.T) {
 	w := &wire{t: t, replies: map[string][]string{
-		"GET /": {`{"cluster_uuid":"u","version":{"number":"7.17.28"}}`}, "GET /_cluster/state/metadata,blocks": {`{"metadata":{"indices":{"a":{"state":"open"}}}}`},
-		"GET /_snapshot/r": {`{"r":{"type":"fs"}}`}, "PUT /_snapshot/r/new": {`{"accepted":true}`},
+		"GET /":                               {`{"cluster_uuid":"u","version":{"number":"7.17.28"}}`},
+		"GET /_cluster/state/metadata,blocks": {`{"metadata":{"indices":{"a":{"state":"open"}}}}`},
+		"GET /_snapshot/r":                    {`{"r":{"type":"fs"}}`}, "PUT /_snapshot/r/new": {`{"accepted":true}`},
 	}}
-	code, out := w.curator(newShell(t), "elasticsearch: {client: {hosts: ['%s']}}\n", one("snapshot", "repository: r, name: new, wait_for_completion: false", all))
+	code, out := w.curator(newShell(t), "elasticsearch: {client: {hosts: ['%s']}}\n",
+		one("snapshot", "repository: r, name: new, wait_for_completion: false", all))
 	require.Zero(t, code, out)
 	require.Equal(t, []string{"application/json"}, w.types)
 }
@@ -264,7 +285,8 @@ func TestC05BodiesHaveThePlainType(t *testing.T) {
 // A repository that may not be read is not called missing, in the server's own
 // words (D24).
 func TestD24TheServersOwnWords(t *testing.T) {
-	refused := `403 {"error":{"root_cause":[],"type":"security_exception","reason":"action [cluster:admin/repository/get] is unauthorized for user [u]"},"status":403}`
+	refused := `403 {"error":{"root_cause":[],` +
+		`"type":"security_exception","reason":"action [cluster:admin/repository/get] is unauthorized for user [u]"},"status":403}`
 	for line, file := range map[string]string{
 		"GET /_snapshot/r":      one("snapshot", "repository: r, name: new", all),
 		"GET /_snapshot/r/_all": one("delete_snapshots", "repository: r", all),

@@ -198,7 +198,10 @@ func (d NameDate) MayBeNumber(name string) bool {
 // countedUp reports whether a date is followed by four or six digits: a time, or the
 // number of a rollover.
 func countedUp(text string) bool {
-	for _, shape := range []string{"9999-99-99_9999", "9999-99-99_999999", "9999-99-99.9999", "9999-99-99.999999", "99999999_9999", "99999999_999999", "99999999.9999", "99999999.999999"} {
+	for _, shape := range []string{
+		"9999-99-99_9999", "9999-99-99_999999", "9999-99-99.9999", "9999-99-99.999999", "99999999_9999", "99999999_999999",
+		"99999999.9999", "99999999.999999",
+	} {
 		if len(text) == len(shape) && fits(text, shape) > 0 {
 			return true
 		}

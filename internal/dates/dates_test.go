@@ -103,7 +103,10 @@ func TestPeriod(t *testing.T) {
 }
 
 func FuzzFind(f *testing.F) {
-	for _, s := range []string{"prod1-2026.11.03", "a-20261103t040506z", "1700000000123", "2026.11", "a-1hzvdk7orgcxvuqwxgktmw", "x-2026-11-03t04:05:06-ab12cd34", "\xff2026.11.03"} {
+	for _, s := range []string{
+		"prod1-2026.11.03", "a-20261103t040506z", "1700000000123", "2026.11", "a-1hzvdk7orgcxvuqwxgktmw",
+		"x-2026-11-03t04:05:06-ab12cd34", "\xff2026.11.03",
+	} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, name string) {

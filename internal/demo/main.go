@@ -58,7 +58,8 @@ func demo() error {
 		}
 	}()
 	s := &stage{esnap: os.Args[1], server: server, now: time.Now().UTC()}
-	s.env = append(os.Environ(), "ESNAP_URL="+server.URL, "ESNAP_BACKUP_LOCATION="+server.Repo+"/demo", "ESNAP_LOG_LEVEL=warning", "ESNAP_CONFIG=")
+	s.env = append(os.Environ(), "ESNAP_URL="+server.URL, "ESNAP_BACKUP_LOCATION="+server.Repo+"/demo",
+		"ESNAP_LOG_LEVEL=warning", "ESNAP_CONFIG=")
 	if err := s.fill(); err != nil {
 		return fmt.Errorf("fill the cluster: %w", err)
 	}
@@ -100,7 +101,8 @@ func (s *stage) fill() error {
 		var bulk bytes.Buffer
 		for ago := range days {
 			for n := range 5 {
-				fmt.Fprintf(&bulk, "{\"index\":{\"_index\":%q,\"_type\":\"_doc\"}}\n{\"n\":%d,\"log\":\"line of day %s\"}\n", f+s.date(ago), n, s.date(ago))
+				fmt.Fprintf(&bulk, "{\"index\":{\"_index\":%q,\"_type\":\"_doc\"}}\n{\"n\":%d,\"log\":\"line of day %s\"}\n",
+					f+s.date(ago), n, s.date(ago))
 			}
 		}
 		req, err := http.NewRequest(http.MethodPost, s.server.URL+"/_bulk?refresh=true", &bulk)

@@ -131,7 +131,8 @@ func Run(ctx context.Context, c cluster.Cluster, o Options) (*Result, error) {
 			return nil, err
 		}
 		if len(running) > 0 {
-			return nil, cluster.WithHint(cluster.Refuse("%s; %s cannot do both", running[0].Describe(o.Now), server), "run the drill again when it has ended")
+			return nil, cluster.WithHint(cluster.Refuse("%s; %s cannot do both", running[0].Describe(o.Now), server),
+				"run the drill again when it has ended")
 		}
 	}
 	indices, err := c.Indices(ctx)
@@ -309,7 +310,13 @@ func (d *driller) copy(ctx context.Context, c *Copy) {
 		c.State, c.Reason = Failed, fmt.Sprintf(format, args...)
 	}
 	pattern, replacement := rename.Exactly(c.Index, c.target)
-	settings := map[string]any{cluster.SettingDrill: d.Run, cluster.SettingRenamePattern: pattern, cluster.SettingRenameReplacement: replacement, "index.number_of_replicas": 0, "index.auto_expand_replicas": "false"}
+	settings := map[string]any{
+		cluster.SettingDrill:             d.Run,
+		cluster.SettingRenamePattern:     pattern,
+		cluster.SettingRenameReplacement: replacement,
+		"index.number_of_replicas":       0,
+		"index.auto_expand_replicas":     "false",
+	}
 	err := d.c.RestoreSnapshot(ctx, cluster.RestoreSnapshot{
 		Repository: c.Repository, Name: c.Snapshot, Indices: []string{c.Index}, RenamePattern: pattern, RenameReplacement: replacement,
 		IndexSettings: settings, IgnoreIndexSettings: []string{"index.lifecycle.name", "index.lifecycle.rollover_alias"},

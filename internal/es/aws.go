@@ -52,7 +52,12 @@ func newSigner(a AWS, next http.RoundTripper) (*signer, error) {
 	}
 	found, err := newFinder(a.Region).find()
 	if err != nil {
-		return nil, &cluster.Error{Op: "connect", Kind: cluster.ErrUnauthorized, Text: fmt.Sprintf("%s: %s", errNoCredentials, err), Hint: hintCredentials}
+		return nil, &cluster.Error{
+			Op:   "connect",
+			Kind: cluster.ErrUnauthorized,
+			Text: fmt.Sprintf("%s: %s", errNoCredentials, err),
+			Hint: hintCredentials,
+		}
 	}
 	s.credentials = aws.NewCredentialsCache(found, func(o *aws.CredentialsCacheOptions) { o.ExpiryWindow = expiryWindow })
 	return s, nil

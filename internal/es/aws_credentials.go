@@ -47,7 +47,8 @@ func newFinder(region string) finder {
 // find chooses the source of the credentials, in the order of Amazon's own tools. It does
 // not send a request yet. An error means that what is set can never be used.
 func (f finder) find() (aws.CredentialsProvider, error) {
-	fromEnv, err := pair("the environment", cmp.Or(f.env("AWS_ACCESS_KEY_ID"), f.env("AWS_ACCESS_KEY")), cmp.Or(f.env("AWS_SECRET_ACCESS_KEY"), f.env("AWS_SECRET_KEY")), f.env("AWS_SESSION_TOKEN"))
+	fromEnv, err := pair("the environment", cmp.Or(f.env("AWS_ACCESS_KEY_ID"), f.env("AWS_ACCESS_KEY")),
+		cmp.Or(f.env("AWS_SECRET_ACCESS_KEY"), f.env("AWS_SECRET_KEY")), f.env("AWS_SESSION_TOKEN"))
 	if fromEnv != nil || err != nil {
 		return fromEnv, err
 	}
@@ -56,14 +57,23 @@ func (f finder) find() (aws.CredentialsProvider, error) {
 		if role == "" {
 			return nil, errors.New("AWS_WEB_IDENTITY_TOKEN_FILE is set, but AWS_ROLE_ARN is not")
 		}
-		return source{"the web identity of AWS_WEB_IDENTITY_TOKEN_FILE", func(ctx context.Context) (aws.Credentials, error) { return f.webIdentity(ctx, file, role) }}, nil
+		return source{
+			"the web identity of AWS_WEB_IDENTITY_TOKEN_FILE",
+			func(ctx context.Context) (aws.Credentials, error) { return f.webIdentity(ctx, file, role) },
+		}, nil
 	}
 	if fromProfile, err := f.profile(); fromProfile != nil || err != nil {
 		return fromProfile, err
 	}
-	for _, v := range []struct{ name, base string }{{"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "http://169.254.170.2"}, {"AWS_CONTAINER_CREDENTIALS_FULL_URI", ""}} {
+	for _, v := range []struct{ name, base string }{
+		{"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "http://169.254.170.2"},
+		{"AWS_CONTAINER_CREDENTIALS_FULL_URI", ""},
+	} {
 		if uri := f.env(v.name); uri != "" {
-			return source{"the container's role of " + v.name, func(ctx context.Context) (aws.Credentials, error) { return f.container(ctx, v.base+uri) }}, nil
+			return source{
+				"the container's role of " + v.name,
+				func(ctx context.Context) (aws.Credentials, error) { return f.container(ctx, v.base+uri) },
+			}, nil
 		}
 	}
 	if strings.EqualFold(f.env("AWS_EC2_METADATA_DISABLED"), "true") {
@@ -139,7 +149,8 @@ func refusal(status int, code, message string) error {
 		}
 	}
 	err := errors.New(text.String())
-	if status >= 500 || status == http.StatusTooManyRequests || slices.Contains([]string{"Throttling", "ThrottlingException", "IDPCommunicationError", "InvalidIdentityToken"}, code) {
+	if status >= 500 || status == http.StatusTooManyRequests ||
+		slices.Contains([]string{"Throttling", "ThrottlingException", "IDPCommunicationError", "InvalidIdentityToken"}, code) {
 		return passing{err} // Amazon accepts a new identity only after some time
 	}
 	return err
@@ -169,7 +180,8 @@ func (f finder) webIdentity(ctx context.Context, file, role string) (aws.Credent
 	reply := elements(body)
 	if status != http.StatusOK {
 		message := strings.ReplaceAll(reply["Message"], form.Get("WebIdentityToken"), "…")
-		return aws.Credentials{}, fmt.Errorf("%s did not return credentials for %s: %w", r.URL.Host, role, refusal(status, reply["Code"], message))
+		return aws.Credentials{}, fmt.Errorf("%s did not return credentials for %s: %w", r.URL.Host, role,
+			refusal(status, reply["Code"], message))
 	}
 	c := aws.Credentials{AccessKeyID: reply["AccessKeyId"], SecretAccessKey: reply["SecretAccessKey"], SessionToken: reply["SessionToken"]}
 	if c.Expires, err = time.Parse(time.RFC3339, reply["Expiration"]); err != nil {
@@ -181,7 +193,14 @@ func (f finder) webIdentity(ctx context.Context, file, role string) (aws.Credent
 // sts is the address of Amazon's Security Token Service.
 func (f finder) sts() string {
 	domain := "amazonaws.com"
-	for _, p := range [][2]string{{"cn-", "amazonaws.com.cn"}, {"eusc-", "amazonaws.eu"}, {"us-iso-", "c2s.ic.gov"}, {"us-isob-", "sc2s.sgov.gov"}, {"us-isof-", "csp.hci.ic.gov"}, {"eu-isoe-", "cloud.adc-e.uk"}} {
+	for _, p := range [][2]string{
+		{"cn-", "amazonaws.com.cn"},
+		{"eusc-", "amazonaws.eu"},
+		{"us-iso-", "c2s.ic.gov"},
+		{"us-isob-", "sc2s.sgov.gov"},
+		{"us-isof-", "csp.hci.ic.gov"},
+		{"eu-isoe-", "cloud.adc-e.uk"},
+	} {
 		if strings.HasPrefix(f.region, p[0]) {
 			domain = p[1]
 		}
@@ -216,7 +235,8 @@ func (f finder) container(ctx context.Context, uri string) (aws.Credentials, err
 		return aws.Credentials{}, errors.New("the variable is not a valid URL")
 	}
 	if r.URL.Scheme != "https" && !nearby(r.URL.Hostname()) {
-		return aws.Credentials{}, fmt.Errorf("http is allowed to this machine and to the addresses of ECS and EKS only, not to %s", r.URL.Hostname())
+		return aws.Credentials{}, fmt.Errorf("http is allowed to this machine and to the addresses of ECS and EKS only, not to %s",
+			r.URL.Hostname())
 	}
 	token := f.env("AWS_CONTAINER_AUTHORIZATION_TOKEN")
 	if file := f.env("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"); file != "" {
@@ -238,7 +258,8 @@ func nearby(host string) bool {
 		return true
 	}
 	ip := net.ParseIP(host)
-	return ip.IsLoopback() || slices.ContainsFunc([]string{"169.254.170.2", "169.254.170.23", "fd00:ec2::23"}, func(a string) bool { return ip.Equal(net.ParseIP(a)) })
+	return ip.IsLoopback() || slices.ContainsFunc([]string{"169.254.170.2", "169.254.170.23", "fd00:ec2::23"},
+		func(a string) bool { return ip.Equal(net.ParseIP(a)) })
 }
 
 // role reads a role's credentials in the form for containers and machines.
@@ -261,7 +282,12 @@ func (f finder) role(r *http.Request) (aws.Credentials, error) {
 	case reply.AccessKeyID == "" && reply.Code != "":
 		return aws.Credentials{}, refusal(status, reply.Code, reply.Message)
 	}
-	return aws.Credentials{AccessKeyID: reply.AccessKeyID, SecretAccessKey: reply.SecretAccessKey, SessionToken: reply.Token, Expires: reply.Expiration}, nil
+	return aws.Credentials{
+		AccessKeyID:     reply.AccessKeyID,
+		SecretAccessKey: reply.SecretAccessKey,
+		SessionToken:    reply.Token,
+		Expires:         reply.Expiration,
+	}, nil
 }
 
 // instance asks the metadata service of an EC2 machine, in its second version.
@@ -315,7 +341,10 @@ func (f finder) instance(ctx context.Context) (aws.Credentials, error) {
 }
 
 // foreign are the keys of a profile that use something other than its own key.
-var foreign = []string{"role_arn", "source_profile", "credential_source", "web_identity_token_file", "sso_session", "sso_start_url", "sso_account_id", "credential_process", "login_session"}
+var foreign = []string{
+	"role_arn", "source_profile", "credential_source", "web_identity_token_file", "sso_session", "sso_start_url",
+	"sso_account_id", "credential_process", "login_session",
+}
 
 // profile reads the key of a profile; nil if there is none.
 func (f finder) profile() (aws.CredentialsProvider, error) {
@@ -342,12 +371,14 @@ func (f finder) profile() (aws.CredentialsProvider, error) {
 	}
 	where := fmt.Sprintf("the profile %q", section)
 	if name != "" && !config && !shared {
-		return nil, fmt.Errorf("AWS_PROFILE or AWS_DEFAULT_PROFILE names %s, which is neither in Amazon's credentials file nor in its configuration file", where)
+		return nil, fmt.Errorf("AWS_PROFILE or AWS_DEFAULT_PROFILE names %s, "+
+			"which is neither in Amazon's credentials file nor in its configuration file", where)
 	}
 	key, secret := p["aws_access_key_id"], p["aws_secret_access_key"]
 	for _, k := range foreign {
 		if p[k] != "" && (p["role_arn"] != "" || key+secret == "") {
-			return nil, fmt.Errorf("%s has %s, which esnap does not support: from a profile it reads only aws_access_key_id, aws_secret_access_key and aws_session_token", where, k)
+			return nil, fmt.Errorf("%s has %s, which esnap does not support: from a profile it reads only aws_access_key_id, "+
+				"aws_secret_access_key and aws_session_token", where, k)
 		}
 	}
 	return pair(where, key, secret, p["aws_session_token"])

@@ -107,7 +107,8 @@ func TestAWSPrecedence(t *testing.T) {
 	as := func(key string) string { return strings.Replace(roleReply, "AKROLE", key, 1) }
 	a.replies = map[string]string{
 		"POST /": stsReply, "GET /relative": as("AKRELATIVE"), "GET /full": as("AKFULL"),
-		"PUT /latest/api/token": "tok", "GET /latest/meta-data/iam/security-credentials/": "r", "GET /latest/meta-data/iam/security-credentials/r": as("AKINSTANCE"),
+		"PUT /latest/api/token": "tok", "GET /latest/meta-data/iam/security-credentials/": "r",
+		"GET /latest/meta-data/iam/security-credentials/r": as("AKINSTANCE"),
 	}
 	for _, step := range []struct {
 		key   string
@@ -145,9 +146,16 @@ func TestAWSWebIdentity(t *testing.T) {
 	a.replies["POST /"] = stsReply
 	c, err := a.credentials()
 	require.NoError(t, err)
-	require.Equal(t, aws.Credentials{AccessKeyID: "AKWEB", SecretAccessKey: "s", SessionToken: "a+b/c&=", CanExpire: true, Expires: expires}, c)
+	require.Equal(t, aws.Credentials{
+		AccessKeyID:     "AKWEB",
+		SecretAccessKey: "s",
+		SessionToken:    "a+b/c&=",
+		CanExpire:       true,
+		Expires:         expires,
+	}, c)
 	require.Equal(t, url.Values{
-		"Action": {"AssumeRoleWithWebIdentity"}, "Version": {"2011-06-15"}, "RoleArn": {role}, "RoleSessionName": {"esnap"}, "WebIdentityToken": {canarySecret},
+		"Action": {"AssumeRoleWithWebIdentity"}, "Version": {"2011-06-15"},
+		"RoleArn": {role}, "RoleSessionName": {"esnap"}, "WebIdentityToken": {canarySecret},
 	}, a.forms[0])
 	require.Equal(t, "sts.test", a.requests[0].Host)
 
@@ -164,7 +172,11 @@ func TestAWSWebIdentity(t *testing.T) {
 		reply, text string
 		again       bool
 	}{
-		{"403 " + fmt.Sprintf(stsRefusal, "AccessDenied", "Not authorized with "+canarySecret), "sts.test did not return credentials for " + role + ": HTTP 403: AccessDenied: Not authorized with …", false},
+		{
+			"403 " + fmt.Sprintf(stsRefusal, "AccessDenied", "Not authorized with "+canarySecret),
+			"sts.test did not return credentials for " + role + ": HTTP 403: AccessDenied: Not authorized with …",
+			false,
+		},
 		{"400 " + fmt.Sprintf(stsRefusal, "IDPCommunicationError", "try later"), "HTTP 400: IDPCommunicationError: try later", true},
 		{"400 " + fmt.Sprintf(stsRefusal, "InvalidIdentityToken", "no provider"), "HTTP 400: InvalidIdentityToken: no provider", true},
 		{"503 <html>" + canarySecret, "HTTP 503", true},
@@ -192,7 +204,8 @@ func TestAWSWebIdentity(t *testing.T) {
 func TestAWSTokenServiceOfARegion(t *testing.T) {
 	for region, want := range map[string]string{
 		"eu-central-1": "https://sts.eu-central-1.amazonaws.com", "us-gov-west-1": "https://sts.us-gov-west-1.amazonaws.com",
-		"cn-north-1": "https://sts.cn-north-1.amazonaws.com.cn", "us-iso-east-1": "https://sts.us-iso-east-1.c2s.ic.gov", "us-isob-east-1": "https://sts.us-isob-east-1.sc2s.sgov.gov",
+		"cn-north-1":    "https://sts.cn-north-1.amazonaws.com.cn",
+		"us-iso-east-1": "https://sts.us-iso-east-1.c2s.ic.gov", "us-isob-east-1": "https://sts.us-isob-east-1.sc2s.sgov.gov",
 	} {
 		require.Equal(t, want, finder{env: func(string) string { return "" }, region: region}.sts())
 	}
@@ -212,11 +225,24 @@ func TestAWSContainer(t *testing.T) {
 		host, path, token string
 	}{
 		{"ECS", map[string]string{"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": "/v2/credentials/x"}, "169.254.170.2", "/v2/credentials/x", ""},
-		{"a token", map[string]string{"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://127.0.0.1/x", "AWS_CONTAINER_AUTHORIZATION_TOKEN": "direct"}, "127.0.0.1", "/x", "direct"},
+		{
+			"a token",
+			map[string]string{"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://127.0.0.1/x", "AWS_CONTAINER_AUTHORIZATION_TOKEN": "direct"},
+			"127.0.0.1",
+			"/x",
+			"direct",
+		},
 		{"EKS", map[string]string{
-			"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://169.254.170.23/v1/credentials", "AWS_CONTAINER_AUTHORIZATION_TOKEN": "direct", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": tokenFile,
+			"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://169.254.170.23/v1/credentials",
+			"AWS_CONTAINER_AUTHORIZATION_TOKEN":  "direct", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": tokenFile,
 		}, "169.254.170.23", "/v1/credentials", "from-file"},
-		{"EKS with IPv6", map[string]string{"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://[fd00:ec2::23]/v1/credentials"}, "[fd00:ec2::23]", "/v1/credentials", ""},
+		{
+			"EKS with IPv6",
+			map[string]string{"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://[fd00:ec2::23]/v1/credentials"},
+			"[fd00:ec2::23]",
+			"/v1/credentials",
+			"",
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			a := newAmazon(t, c.env)
@@ -278,11 +304,23 @@ func TestAWSInstance(t *testing.T) {
 	}{
 		{name: "the usual address", host: "169.254.169.254"},
 		{name: "IPv6", env: map[string]string{"AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE": "ipv6"}, host: "[fd00:ec2::254]"},
-		{name: "an address of one's own", env: map[string]string{"AWS_EC2_METADATA_SERVICE_ENDPOINT": "http://imds.test/", "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE": "IPv6"}, host: "imds.test"},
+		{
+			name: "an address of one's own",
+			env:  map[string]string{"AWS_EC2_METADATA_SERVICE_ENDPOINT": "http://imds.test/", "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE": "IPv6"},
+			host: "imds.test",
+		},
 		{name: "no role", change: map[string]string{roles: ""}, text: "this machine does not have a role"},
 		{name: "no role, said otherwise", change: map[string]string{roles: "404 not found"}, text: "this machine does not have a role"},
-		{name: "a role without credentials", change: map[string]string{roles + "my-role": `{"Code":"AssumeRoleUnauthorizedAccess","Message":"EC2 cannot assume the role"}`}, text: "AssumeRoleUnauthorizedAccess: EC2 cannot assume the role"},
-		{name: "no token", change: map[string]string{"PUT /latest/api/token": "403 no"}, text: "the metadata service did not return a token: HTTP 403"},
+		{
+			name:   "a role without credentials",
+			change: map[string]string{roles + "my-role": `{"Code":"AssumeRoleUnauthorizedAccess","Message":"EC2 cannot assume the role"}`},
+			text:   "AssumeRoleUnauthorizedAccess: EC2 cannot assume the role",
+		},
+		{
+			name:   "no token",
+			change: map[string]string{"PUT /latest/api/token": "403 no"},
+			text:   "the metadata service did not return a token: HTTP 403",
+		},
 		{name: "overloaded", change: map[string]string{roles + "my-role": "503 later"}, text: "HTTP 503", passing: true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -313,8 +351,11 @@ func TestAWSInstance(t *testing.T) {
 
 func TestAWSProfiles(t *testing.T) {
 	const (
-		plain  = "# comment\n[default]\naws_access_key_id = AKDEFAULT\naws_secret_access_key=s=/+ # the one of 2026\n\n[ other ]\nAWS_ACCESS_KEY_ID = AKOTHER\naws_secret_access_key = o\naws_session_token = t\n"
-		config = "[default]\nregion = eu-west-1\ns3 =\n  aws_access_key_id = AKNESTED\n[profile other]\naws_access_key_id = AKCONFIG\naws_secret_access_key = c\n[profile sso]\nsso_session = x\n[profile default]\noutput = json\n[profile chained]\nsource_profile = other\nrole_arn = r\n[profile process]\ncredential_process = /bin/x\n"
+		plain = "# comment\n[default]\naws_access_key_id = AKDEFAULT\naws_secret_access_key=s=/+ # the one of 2026\n\n" +
+			"[ other ]\nAWS_ACCESS_KEY_ID = AKOTHER\naws_secret_access_key = o\naws_session_token = t\n"
+		config = "[default]\nregion = eu-west-1\ns3 =\n  aws_access_key_id = AKNESTED\n[profile other]\naws_access_key_id = AKCONFIG\n" +
+			"aws_secret_access_key = c\n[profile sso]\nsso_session = x\n[profile default]\noutput = json\n[profile chained]\n" +
+			"source_profile = other\nrole_arn = r\n[profile process]\ncredential_process = /bin/x\n"
 	)
 	for _, c := range []struct {
 		name                string
@@ -327,13 +368,32 @@ func TestAWSProfiles(t *testing.T) {
 		{name: "named", profile: "other", credentials: plain, config: config, key: "AKOTHER", secret: "o", token: "t"},
 		{name: "in the configuration file", profile: "other", config: config, key: "AKCONFIG", secret: "c"},
 		{name: "none, and nobody asked for one", config: config, text: "there is no metadata service of EC2"},
-		{name: "missing", profile: "gone", credentials: plain, config: config, text: `names the profile "gone", which is neither in Amazon's credentials file nor in its configuration file`},
+		{
+			name:        "missing",
+			profile:     "gone",
+			credentials: plain,
+			config:      config,
+			text:        `names the profile "gone", which is neither in Amazon's credentials file nor in its configuration file`,
+		},
 		{name: "no files", profile: "gone", text: `names the profile "gone"`},
-		{name: "sso", profile: "sso", credentials: plain, config: config, text: `the profile "sso" has sso_session, which esnap does not support`},
+		{
+			name:        "sso",
+			profile:     "sso",
+			credentials: plain,
+			config:      config,
+			text:        `the profile "sso" has sso_session, which esnap does not support`,
+		},
 		{name: "source_profile", profile: "chained", config: config, text: `the profile "chained" has role_arn, which esnap does not support`},
 		{name: "a role beside a key", credentials: plain + "[default]\nrole_arn = r\ncredential_source = Environment\n", text: `has role_arn`},
 		{name: "a process", profile: "process", config: config, text: `has credential_process`},
-		{name: "a key wins over a process", profile: "process", config: config, credentials: "[process]\naws_access_key_id=AK\naws_secret_access_key=s", key: "AK", secret: "s"},
+		{
+			name:        "a key wins over a process",
+			profile:     "process",
+			config:      config,
+			credentials: "[process]\naws_access_key_id=AK\naws_secret_access_key=s",
+			key:         "AK",
+			secret:      "s",
+		},
 		{name: "half a key", credentials: "[default]\naws_access_key_id = AK\n", text: `the profile "default" has only one of them`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -411,7 +471,10 @@ func TestAWSHiccup(t *testing.T) {
 		err   error
 		again bool
 	}{{refusal(503, "", ""), true}, {refusal(403, "AccessDenied", ""), false}} {
-		s := &signer{sign: v4.NewSigner(), now: time.Now, credentials: aws.NewCredentialsCache(source{"web identity", func(context.Context) (aws.Credentials, error) { return aws.Credentials{}, c.err }})}
+		s := &signer{sign: v4.NewSigner(), now: time.Now, credentials: aws.NewCredentialsCache(source{
+			"web identity",
+			func(context.Context) (aws.Credentials, error) { return aws.Credentials{}, c.err },
+		})}
 		r, err := http.NewRequestWithContext(t.Context(), http.MethodDelete, "http://es:9200/a", nil)
 		require.NoError(t, err)
 		_, err = s.RoundTrip(r)
@@ -431,6 +494,7 @@ func TestAWSUnusable(t *testing.T) {
 	t.Setenv("AWS_SECRET_KEY", "")
 	_, err := New(Options{URLs: []string{"http://es:9200"}, AWS: &AWS{Region: "eu-west-1"}})
 	require.ErrorIs(t, err, cluster.ErrUnauthorized)
-	require.EqualError(t, err, "connect: no AWS credentials found: aws_access_key_id and aws_secret_access_key must be set together, but the environment has only one of them")
+	require.EqualError(t, err, "connect: no AWS credentials found: aws_access_key_id and aws_secret_access_key must be "+
+		"set together, but the environment has only one of them")
 	require.Contains(t, cluster.Hint(err), "aws_key")
 }

@@ -239,7 +239,8 @@ func again(k call, err error) bool {
 	case k.write && k.resend != harmless:
 		return false
 	}
-	return errors.Is(err, cluster.ErrUnavailable) || errors.Is(err, errNoReply) || errors.Is(err, cluster.ErrLost) && !errors.Is(err, errTimedOut)
+	return errors.Is(err, cluster.ErrUnavailable) || errors.Is(err, errNoReply) ||
+		errors.Is(err, cluster.ErrLost) && !errors.Is(err, errTimedOut)
 }
 
 var (
@@ -323,7 +324,13 @@ func (c *Client) once(ctx context.Context, k call, host int) (retryAfter time.Du
 		return 0, said
 	}
 	if err != nil {
-		e := &cluster.Error{Op: k.op, Kind: cluster.ErrUnreachable, Status: resp.StatusCode, Err: errors.Join(errNoReply, err), Text: "the reply is incomplete or not valid for this request: " + err.Error()}
+		e := &cluster.Error{
+			Op:     k.op,
+			Kind:   cluster.ErrUnreachable,
+			Status: resp.StatusCode,
+			Err:    errors.Join(errNoReply, err),
+			Text:   "the reply is incomplete or not valid for this request: " + err.Error(),
+		}
 		switch {
 		case k.write:
 			e.Kind = cluster.ErrLost

@@ -25,7 +25,11 @@ const local = "GET /_nodes/_local?filter_path=cluster_name,nodes.*.version,nodes
 // What answers, by what it says of itself: no header is needed (Elasticsearch
 // before 7.14 and OpenSearch send none).
 func TestServer(t *testing.T) {
-	forbidden := exchange{line: "GET /", status: 403, reply: `{"error":{"type":"security_exception","reason":"action [cluster:monitor/main] is unauthorized"},"status":403}`}
+	forbidden := exchange{
+		line:   "GET /",
+		status: 403,
+		reply:  `{"error":{"type":"security_exception","reason":"action [cluster:monitor/main] is unauthorized"},"status":403}`,
+	}
 	method := exchange{line: "GET /", status: 405, reply: read(t, "errors/method.es8197.json")}
 	for _, c := range []struct {
 		name string
@@ -33,18 +37,68 @@ func TestServer(t *testing.T) {
 		want cluster.Server
 		err  error
 	}{
-		{"6.7", []exchange{{line: "GET /", reply: root670}}, cluster.Server{Version: cluster.Version{6, 7, 0}, Text: "6.7.0", Name: "logs", UUID: "I1fp"}, nil},
-		{"OpenSearch", []exchange{{line: "GET /", reply: root2110}}, cluster.Server{OpenSearch: true, Version: cluster.Version{2, 11, 0}, Text: "2.11.0", Name: "logs", UUID: "mZlD"}, nil},
-		{"OpenSearch that says it is 7.10.2", []exchange{{line: "GET /", reply: `{"version":{"number":"7.10.2"},"tagline":"The OpenSearch Project: https://opensearch.org/"}`}},
-			cluster.Server{OpenSearch: true, Version: cluster.Version{7, 10, 2}, Text: "7.10.2"}, nil},
-		{"a user without monitor", []exchange{forbidden, {line: local, reply: `{"cluster_name":"logs","nodes":{"kuh1":{"version":"6.7.0","build_flavor":"oss"}}}`}}, cluster.Server{Version: cluster.Version{6, 7, 0}, Text: "6.7.0", Name: "logs"}, nil},
-		{"a trimmed distribution", []exchange{method, {line: local, reply: `{"nodes":{"kuh1":{"version":"8.19.7","build_flavor":"default"}}}`}}, cluster.Server{Version: cluster.Version{8, 19, 7}, Text: "8.19.7"}, nil},
-		{"OpenSearch nodes have no flavour", []exchange{method, {line: local, reply: `{"nodes":{"kuh1":{"version":"1.3.20"}}}`}}, cluster.Server{OpenSearch: true, Version: cluster.Version{1, 3, 20}, Text: "1.3.20"}, nil},
-		{"a proxy's page at /", []exchange{{line: "GET /", status: 404, reply: "<h1>Not Found</h1>"}, {line: local, reply: `{"nodes":{"a":{"version":"6.8.23","build_flavor":"oss"}}}`}}, cluster.Server{Version: cluster.Version{6, 8, 23}, Text: "6.8.23"}, nil},
-		{"a page of a proxy with 200", []exchange{{line: "GET /", reply: "<h1>Welcome</h1>"}, {line: local, reply: `{"nodes":{"a":{"version":"6.8.23","build_flavor":"oss"}}}`}}, cluster.Server{Version: cluster.Version{6, 8, 23}, Text: "6.8.23"}, nil},
+		{
+			"6.7",
+			[]exchange{{line: "GET /", reply: root670}},
+			cluster.Server{Version: cluster.Version{6, 7, 0}, Text: "6.7.0", Name: "logs", UUID: "I1fp"},
+			nil,
+		},
+		{
+			"OpenSearch",
+			[]exchange{{line: "GET /", reply: root2110}},
+			cluster.Server{OpenSearch: true, Version: cluster.Version{2, 11, 0}, Text: "2.11.0", Name: "logs", UUID: "mZlD"},
+			nil,
+		},
+		{
+			"OpenSearch that says it is 7.10.2",
+			[]exchange{{line: "GET /", reply: `{"version":{"number":"7.10.2"},"tagline":"The OpenSearch Project: https://opensearch.org/"}`}},
+			cluster.Server{OpenSearch: true, Version: cluster.Version{7, 10, 2}, Text: "7.10.2"},
+			nil,
+		},
+		{
+			"a user without monitor",
+			[]exchange{forbidden, {line: local, reply: `{"cluster_name":"logs","nodes":{"kuh1":{"version":"6.7.0","build_flavor":"oss"}}}`}},
+			cluster.Server{Version: cluster.Version{6, 7, 0}, Text: "6.7.0", Name: "logs"},
+			nil,
+		},
+		{
+			"a trimmed distribution",
+			[]exchange{method, {line: local, reply: `{"nodes":{"kuh1":{"version":"8.19.7","build_flavor":"default"}}}`}},
+			cluster.Server{Version: cluster.Version{8, 19, 7}, Text: "8.19.7"},
+			nil,
+		},
+		{
+			"OpenSearch nodes have no flavour",
+			[]exchange{method, {line: local, reply: `{"nodes":{"kuh1":{"version":"1.3.20"}}}`}},
+			cluster.Server{OpenSearch: true, Version: cluster.Version{1, 3, 20}, Text: "1.3.20"},
+			nil,
+		},
+		{
+			"a proxy's page at /",
+			[]exchange{
+				{line: "GET /", status: 404, reply: "<h1>Not Found</h1>"},
+				{line: local, reply: `{"nodes":{"a":{"version":"6.8.23","build_flavor":"oss"}}}`},
+			},
+			cluster.Server{Version: cluster.Version{6, 8, 23}, Text: "6.8.23"},
+			nil,
+		},
+		{
+			"a page of a proxy with 200",
+			[]exchange{
+				{line: "GET /", reply: "<h1>Welcome</h1>"},
+				{line: local, reply: `{"nodes":{"a":{"version":"6.8.23","build_flavor":"oss"}}}`},
+			},
+			cluster.Server{Version: cluster.Version{6, 8, 23}, Text: "6.8.23"},
+			nil,
+		},
 		{"neither may be asked", []exchange{forbidden, {line: local, status: 403, reply: "no"}}, cluster.Server{}, nil},
 		{"credentials refused", []exchange{{line: "GET /", status: 401, reply: "Unauthorized"}}, cluster.Server{}, cluster.ErrUnauthorized},
-		{"credentials refused behind /", []exchange{method, {line: local, status: 401, reply: "Unauthorized"}}, cluster.Server{}, cluster.ErrUnauthorized},
+		{
+			"credentials refused behind /",
+			[]exchange{method, {line: local, status: 401, reply: "Unauthorized"}},
+			cluster.Server{},
+			cluster.ErrUnauthorized,
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			client, s := play(t, Options{}, c.sent...)
@@ -76,7 +130,13 @@ func TestWaitsForTheCluster(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		fault exchange
-	}{{"refused", refused}, {"no such host", noHost}, {"503", absent}, {"starting", starting}, {"no master", exchange{status: 503, reply: `{"error":{"type":"master_not_discovered_exception","reason":null},"status":503}`}}} {
+	}{
+		{"refused", refused},
+		{"no such host", noHost},
+		{"503", absent},
+		{"starting", starting},
+		{"no master", exchange{status: 503, reply: `{"error":{"type":"master_not_discovered_exception","reason":null},"status":503}`}},
+	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var told []error
@@ -135,7 +195,8 @@ func TestFailsOver(t *testing.T) {
 	o := Options{URLs: []string{"http://a:9200", "http://b:9200"}}
 	which := exchange{reply: `{"cluster_uuid":"u"}`}
 	synctest.Test(t, func(t *testing.T) {
-		client, s := play(t, o, refused.on("DELETE /_snapshot/r"), which.on("GET /_cluster/state/master_node?filter_path=cluster_uuid"), exchange{line: "DELETE /_snapshot/r"})
+		client, s := play(t, o, refused.on("DELETE /_snapshot/r"),
+			which.on("GET /_cluster/state/master_node?filter_path=cluster_uuid"), exchange{line: "DELETE /_snapshot/r"})
 		sameCluster(t, client)
 		start := time.Now()
 		require.NoError(t, client.UnregisterRepository(t.Context(), cluster.UnregisterRepository{Name: "r"}))
@@ -226,13 +287,15 @@ func TestHostsOfDifferentClusters(t *testing.T) {
 func TestAnAddressThatIsSwitched(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		which := "GET /_cluster/state/master_node?filter_path=cluster_uuid"
-		client, _ := play(t, Options{}, exchange{line: which, reply: `{"cluster_uuid":"u"}`}, exchange{line: "DELETE /i?expand_wildcards=none&ignore_unavailable=true", reply: `{"acknowledged":true}`},
+		client, _ := play(t, Options{}, exchange{line: which, reply: `{"cluster_uuid":"u"}`},
+			exchange{line: "DELETE /i?expand_wildcards=none&ignore_unavailable=true", reply: `{"acknowledged":true}`},
 			exchange{line: which, reply: `{"cluster_uuid":"another"}`})
 		time.Sleep(time.Minute) // since the listing
 		require.NoError(t, client.DeleteIndices(t.Context(), cluster.DeleteIndices{Names: []string{"i"}}))
 		time.Sleep(time.Minute)
 		requireKind(t, cluster.ErrOtherCluster, client.DeleteIndices(t.Context(), cluster.DeleteIndices{Names: []string{"i"}}), "another cluster")
-		requireKind(t, cluster.ErrOtherCluster, client.UnregisterRepository(t.Context(), cluster.UnregisterRepository{Name: "r"}), "and nothing is sent any more")
+		requireKind(t, cluster.ErrOtherCluster,
+			client.UnregisterRepository(t.Context(), cluster.UnregisterRepository{Name: "r"}), "and nothing is sent any more")
 	})
 }
 
@@ -255,7 +318,10 @@ func TestAddresses(t *testing.T) {
 			require.Equal(t, c.host, s.requests[0].URL.Host)
 		})
 	}
-	for _, url := range []string{"", "es", "es:9200", "//es:9200", "ftp://es", "http://", "http://es:port", "http://[::1", "https:///path", "1.2.3.4:9200", "http://e s"} {
+	for _, url := range []string{
+		"", "es", "es:9200", "//es:9200", "ftp://es", "http://", "http://es:port", "http://[::1", "https:///path",
+		"1.2.3.4:9200", "http://e s",
+	} {
 		_, err := New(Options{URLs: []string{url}})
 		require.Error(t, err, "%q", url)
 		require.Contains(t, err.Error(), "http://", "%q: says how it is written", url)
@@ -351,7 +417,8 @@ func TestUsesTheProxyOfTheEnvironment(t *testing.T) {
 // no empty list (the reply of Elasticsearch 6.7.0 with gateway.recover_after_nodes).
 func TestWaitsForTheState(t *testing.T) {
 	line := "GET /_cluster/state/metadata,blocks?filter_path="
-	const block = `{"blocks":{"global":{"1":{"description":"state not recovered / initialized","retryable":true,"disable_state_persistence":true,"levels":["read","write","metadata_read","metadata_write"]}}}}`
+	const block = `{"blocks":{"global":{"1":{"description":"state not recovered / initialized","retryable":true,` +
+		`"disable_state_persistence":true,"levels":["read","write","metadata_read","metadata_write"]}}}}`
 	const settings = "cluster_uuid,metadata.cluster_uuid,blocks.global,metadata.indices.*.settings&flat_settings=true"
 	calls := map[string]func(*testing.T, *Client) (int, error){
 		listing: func(t *testing.T, c *Client) (int, error) { l, err := c.Indices(t.Context()); return len(l), err },
@@ -370,7 +437,11 @@ func TestWaitsForTheState(t *testing.T) {
 			client, _ := play(t, Options{ConnectTimeout: time.Minute, Wait: func(err error, _ time.Duration) {
 				told++
 				require.ErrorContains(t, err, "state not recovered")
-			}}, append(list, exchange{line: line + query, reply: `{"metadata":{"indices":{"a":{"state":"open","settings":{"x":"1"}}}},"blocks":{"global":{"6":{"description":"cluster read-only"}}}}`})...)
+			}}, append(list, exchange{
+				line: line + query,
+				reply: `{"metadata":{"indices":{"a":{"state":"open","settings":{"x":"1"}}}},` +
+					`"blocks":{"global":{"6":{"description":"cluster read-only"}}}}`,
+			})...)
 			n, err := call(t, client)
 			require.NoError(t, err)
 			require.Equal(t, 1, n)
@@ -389,20 +460,42 @@ func TestWhatIsNoCluster(t *testing.T) {
 	const url, html = "http://es:9200/wrong", "<html><head><title>404 Not Found</title></head><body>nginx</body></html>"
 	below := strings.Replace(local, "GET /", "GET /wrong/", 1)
 	for name, replies := range map[string][2]exchange{
-		"an index that does not exist":  {{status: 404, reply: read(t, "errors/no-index.es8197.json")}, {status: 400, reply: `{"error":"no handler found for uri [/wrong/_nodes/_local] and method [GET]"}`}},
-		"a document on 6.7":             {{status: 404, reply: read(t, "errors/no-index.es670.json")}, {status: 404, reply: `{"_index":"wrong","_type":"_nodes","_id":"_local","found":false}`}},
-		"an index that exists":          {{reply: `{"wrong":{"aliases":{},"mappings":{},"settings":{}}}`}, {status: 400, reply: `{"error":"no handler found for uri"}`}},
-		"no handler":                    {{status: 400, reply: `{"error":"no handler found for uri [/a/b] and method [GET]"}`}, {status: 400, reply: `{"error":"no handler found for uri"}`}},
-		"the method below a path":       {{status: 405, reply: read(t, "errors/method.es8197.json")}, {status: 405, reply: read(t, "errors/method.es8197.json")}},
+		"an index that does not exist": {
+			{status: 404, reply: read(t, "errors/no-index.es8197.json")},
+			{status: 400, reply: `{"error":"no handler found for uri [/wrong/_nodes/_local] and method [GET]"}`},
+		},
+		"a document on 6.7": {
+			{status: 404, reply: read(t, "errors/no-index.es670.json")},
+			{status: 404, reply: `{"_index":"wrong","_type":"_nodes","_id":"_local","found":false}`},
+		},
+		"an index that exists": {
+			{reply: `{"wrong":{"aliases":{},"mappings":{},"settings":{}}}`},
+			{status: 400, reply: `{"error":"no handler found for uri"}`},
+		},
+		"no handler": {
+			{status: 400, reply: `{"error":"no handler found for uri [/a/b] and method [GET]"}`},
+			{status: 400, reply: `{"error":"no handler found for uri"}`},
+		},
+		"the method below a path": {
+			{status: 405, reply: read(t, "errors/method.es8197.json")},
+			{status: 405, reply: read(t, "errors/method.es8197.json")},
+		},
 		"a page that is not found":      {{status: 404, reply: html}, {status: 404, reply: html}},
 		"a page":                        {{reply: html}, {reply: html}},
 		"a page at its root":            {{reply: html}, {status: 404, reply: html}},
 		"another service":               {{reply: `{"status":"ok"}`}, {reply: `{}`}},
 		"a service that answers a list": {{reply: `[]`}, {reply: `"x"`}},
-		"plain http on a TLS port":      {{status: 400, reply: "<html>The plain HTTP request was sent to HTTPS port</html>"}, {status: 400, reply: "<html>The plain HTTP request was sent to HTTPS port</html>"}},
+		"plain http on a TLS port": {
+			{status: 400, reply: "<html>The plain HTTP request was sent to HTTPS port</html>"},
+			{status: 400, reply: "<html>The plain HTTP request was sent to HTTPS port</html>"},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			client, _ := play(t, Options{URLs: []string{url}, ConnectTimeout: 10 * time.Minute, Wait: func(err error, _ time.Duration) { t.Error("waits: ", err) }},
+			client, _ := play(t, Options{
+				URLs:           []string{url},
+				ConnectTimeout: 10 * time.Minute,
+				Wait:           func(err error, _ time.Duration) { t.Error("waits: ", err) },
+			},
 				replies[0].on("GET /wrong/"), replies[1].on(below))
 			_, err := client.Server(t.Context())
 			requireKind(t, cluster.ErrUnreachable, err, "is not Elasticsearch or OpenSearch")

@@ -22,20 +22,32 @@ func (c *Client) ShrinkIndex(ctx context.Context, r cluster.ShrinkIndex) error {
 		body["aliases"] = r.Aliases
 	}
 	return c.do(ctx, call{op: op, write: true, resend: never, least: sizesTimeout, request: func() esapi.Request {
-		return esapi.IndicesShrinkRequest{Index: esc(r.Source), Target: esc(r.Target), Body: jsonBody(body), WaitForActiveShards: r.WaitForActiveShards}
+		return esapi.IndicesShrinkRequest{
+			Index:               esc(r.Source),
+			Target:              esc(r.Target),
+			Body:                jsonBody(body),
+			WaitForActiveShards: r.WaitForActiveShards,
+		}
 	}})
 }
 
 // Reindex implements cluster.Writer. Its body may contain the password of a remote
 // cluster.
 func (c *Client) Reindex(ctx context.Context, r cluster.Reindex) (task string, err error) {
-	err = c.do(ctx, call{op: "reindex into " + r.Dest, write: true, resend: never, private: true, decode: fields(field{"task", &task}), request: func() esapi.Request {
-		perSecond := int(r.RequestsPerSecond)
-		return esapi.ReindexRequest{
-			Body: jsonBody(r.Body), Refresh: flag(r.Refresh), RequestsPerSecond: &perSecond, Slices: int(max(r.Slices, 1)),
-			Timeout: r.Timeout, WaitForActiveShards: r.WaitForActiveShards, WaitForCompletion: flag(false),
-		}
-	}})
+	err = c.do(ctx, call{
+		op:      "reindex into " + r.Dest,
+		write:   true,
+		resend:  never,
+		private: true,
+		decode:  fields(field{"task", &task}),
+		request: func() esapi.Request {
+			perSecond := int(r.RequestsPerSecond)
+			return esapi.ReindexRequest{
+				Body: jsonBody(r.Body), Refresh: flag(r.Refresh), RequestsPerSecond: &perSecond, Slices: int(max(r.Slices, 1)),
+				Timeout: r.Timeout, WaitForActiveShards: r.WaitForActiveShards, WaitForCompletion: flag(false),
+			}
+		},
+	})
 	return task, err
 }
 
@@ -60,7 +72,8 @@ func (c *Client) Task(ctx context.Context, id string) (cluster.Task, error) {
 		Response counts
 		Error    json.RawMessage
 	}
-	decode := fields(field{"completed", &reply.Completed}, field{"task", &reply.Task}, field{"response", &reply.Response}, field{"error", &reply.Error})
+	decode := fields(field{"completed", &reply.Completed}, field{"task", &reply.Task}, field{"response", &reply.Response},
+		field{"error", &reply.Error})
 	err := c.do(ctx, call{op: "ask for task " + id, decode: decode, request: func() esapi.Request {
 		return plain{path: "/_tasks/" + esc(id)}
 	}})
@@ -138,11 +151,24 @@ func (c *Client) MountSnapshot(ctx context.Context, r cluster.MountSnapshot) err
 	if err := concrete(op, r.Index, r.Target); err != nil {
 		return err
 	}
-	body := map[string]any{"index": r.Index, "renamed_index": r.Target, "index_settings": r.Settings, "ignore_index_settings": r.IgnoreSettings}
-	return c.do(ctx, call{op: op, write: true, resend: never, least: sizesTimeout, decode: whole(&json.RawMessage{}), request: func() esapi.Request {
-		return bare{
-			method: http.MethodPost, body: jsonBody(body),
-			path: "/_snapshot/" + esc(r.Repository) + "/" + esc(r.Snapshot) + "/_mount?storage=shared_cache&wait_for_completion=" + strconv.FormatBool(r.Wait),
-		}
-	}})
+	body := map[string]any{
+		"index":                 r.Index,
+		"renamed_index":         r.Target,
+		"index_settings":        r.Settings,
+		"ignore_index_settings": r.IgnoreSettings,
+	}
+	return c.do(ctx, call{
+		op:     op,
+		write:  true,
+		resend: never,
+		least:  sizesTimeout,
+		decode: whole(&json.RawMessage{}),
+		request: func() esapi.Request {
+			return bare{
+				method: http.MethodPost, body: jsonBody(body),
+				path: "/_snapshot/" + esc(r.Repository) + "/" + esc(r.Snapshot) +
+					"/_mount?storage=shared_cache&wait_for_completion=" + strconv.FormatBool(r.Wait),
+			}
+		},
+	})
 }

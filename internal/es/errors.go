@@ -114,7 +114,8 @@ func kindOf(e *cluster.Error, write bool) error {
 		return cluster.ErrUnauthorized
 	case e.Has("security_exception"), e.Status == http.StatusForbidden && has("no permissions for"):
 		return cluster.ErrForbidden
-	case has("with the same name already exists"), has("is already in-progress"), has("an open index with same name already exists"), has("already exists as alias"):
+	case has("with the same name already exists"), has("is already in-progress"),
+		has("an open index with same name already exists"), has("already exists as alias"):
 		return cluster.ErrExists
 	case e.Has("snapshot_missing_exception") && len(e.Causes) == 1, has("snapshot does not exist"):
 		return cluster.ErrNoSnapshot
@@ -157,10 +158,12 @@ func kindOfStatus(e *cluster.Error, write bool) error {
 		return cluster.ErrForbidden
 	case e.Status == http.StatusMethodNotAllowed:
 		return cluster.ErrUnsupported
-	case e.Has("process_cluster_event_timeout_exception") && write, e.Status == http.StatusBadGateway && write, e.Status == http.StatusGatewayTimeout && write,
+	case e.Has("process_cluster_event_timeout_exception") && write, e.Status == http.StatusBadGateway && write,
+		e.Status == http.StatusGatewayTimeout && write,
 		e.Status == http.StatusServiceUnavailable && write:
 		return cluster.ErrLost // it may have been carried out behind the gateway
-	case e.Status == http.StatusBadGateway, e.Status == http.StatusServiceUnavailable, e.Status == http.StatusGatewayTimeout, e.Has("process_cluster_event_timeout_exception"):
+	case e.Status == http.StatusBadGateway, e.Status == http.StatusServiceUnavailable,
+		e.Status == http.StatusGatewayTimeout, e.Has("process_cluster_event_timeout_exception"):
 		return cluster.ErrUnavailable
 	case e.Status == http.StatusBadRequest:
 		return cluster.ErrInvalid

@@ -49,10 +49,12 @@ func (h *hosts) learn(host int, uuid string) error {
 	case h.uuid == "" || h.uuid == uuid:
 		h.uuid, h.known[host] = uuid, time.Now()
 	case len(h.list) > 1:
-		h.other = otherCluster(fmt.Sprintf("address number %d belongs to another cluster than the one that was read; nothing is written", host+1), "set only addresses of one cluster")
+		h.other = otherCluster(fmt.Sprintf("address number %d belongs to another cluster than the one that was read; nothing is written", host+1),
+			"set only addresses of one cluster")
 		return h.other
 	default:
-		h.other = otherCluster("the address now leads to another cluster than the one that was read; nothing more is written", "set the address of one cluster, not of a proxy for several clusters")
+		h.other = otherCluster("the address now leads to another cluster than the one that was read; nothing more is written",
+			"set the address of one cluster, not of a proxy for several clusters")
 		return h.other
 	}
 	return nil
@@ -87,7 +89,8 @@ func (c *Client) ready(ctx context.Context, k call) (host int, err error) {
 	h.mu.Lock()
 	host, err = h.at, h.other
 	said, known := h.known[host]
-	settled := k.which || known && (!k.deletes || time.Since(said) < justNow) || !k.write && (h.uuid == "" || len(h.list) < 2 || h.hidden[host])
+	settled := k.which || known && (!k.deletes || time.Since(said) < justNow) ||
+		!k.write && (h.uuid == "" || len(h.list) < 2 || h.hidden[host])
 	settled = settled || len(h.list) == 1 && h.hidden[host]
 	check := k.write && len(h.list) > 1 && !h.checked
 	h.mu.Unlock()
@@ -161,7 +164,8 @@ func silent(err error) bool {
 		return false
 	}
 	var e *cluster.Error
-	return errors.As(err, &e) && (e.Status >= http.StatusBadRequest && !cluster.Transient(err) && !errors.Is(err, cluster.ErrUnauthorized) || e.Status == http.StatusOK)
+	return errors.As(err, &e) && (e.Status >= http.StatusBadRequest && !cluster.Transient(err) && !errors.Is(err, cluster.ErrUnauthorized) ||
+		e.Status == http.StatusOK)
 }
 
 // identity decodes a reply that names its cluster, and further fields.

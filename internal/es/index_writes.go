@@ -23,11 +23,16 @@ func (c *Client) ClusterHealth(ctx context.Context) (cluster.Health, error) {
 	var h cluster.Health
 	timedOut := false
 	const op = "read the cluster's health"
-	err := c.do(ctx, call{op: op, decode: fields(field{"status", &h.Status}, field{"relocating_shards", &h.Relocating}, field{"timed_out", &timedOut}), accept: []int{http.StatusRequestTimeout}, request: func() esapi.Request {
-		return esapi.ClusterHealthRequest{
-			FilterPath: []string{"status", "relocating_shards", "timed_out"}, WaitForEvents: "languid", Timeout: min(c.o.Timeout/2, healthWait),
-		}
-	}})
+	err := c.do(ctx, call{
+		op:     op,
+		decode: fields(field{"status", &h.Status}, field{"relocating_shards", &h.Relocating}, field{"timed_out", &timedOut}),
+		accept: []int{http.StatusRequestTimeout},
+		request: func() esapi.Request {
+			return esapi.ClusterHealthRequest{
+				FilterPath: []string{"status", "relocating_shards", "timed_out"}, WaitForEvents: "languid", Timeout: min(c.o.Timeout/2, healthWait),
+			}
+		},
+	})
 	if err == nil && timedOut {
 		err = &cluster.Error{Op: op, Kind: cluster.ErrUnavailable, Text: "the master has not completed its pending tasks"}
 	}
@@ -76,9 +81,16 @@ func (c *Client) FlushIndices(ctx context.Context, r cluster.FlushIndices) error
 	if err := concrete(op, r.Names...); err != nil {
 		return err
 	}
-	return c.do(ctx, call{op: op, write: true, resend: harmless, least: sizesTimeout, decode: shardsDone(op, cluster.ErrShards, "not flushed"), request: func() esapi.Request {
-		return esapi.IndicesFlushRequest{Index: escAll(r.Names), Force: flag(true), IgnoreUnavailable: flag(true)}
-	}})
+	return c.do(ctx, call{
+		op:     op,
+		write:  true,
+		resend: harmless,
+		least:  sizesTimeout,
+		decode: shardsDone(op, cluster.ErrShards, "not flushed"),
+		request: func() esapi.Request {
+			return esapi.IndicesFlushRequest{Index: escAll(r.Names), Force: flag(true), IgnoreUnavailable: flag(true)}
+		},
+	})
 }
 
 // FreezeIndices implements cluster.Writer. Elasticsearch 6.6 to 7 supports it with x-pack;
@@ -145,7 +157,11 @@ func shardsDone(op string, kind error, not string) func(*stream) error {
 		if err := fields(field{"_shards", &shards})(s); err != nil || shards.Failed == 0 {
 			return err
 		}
-		e := &cluster.Error{Op: op, Kind: kind, Causes: []cluster.Cause{{Reason: fmt.Sprintf("%d shard copies of the index were %s", shards.Failed, not)}}}
+		e := &cluster.Error{
+			Op:     op,
+			Kind:   kind,
+			Causes: []cluster.Cause{{Reason: fmt.Sprintf("%d shard copies of the index were %s", shards.Failed, not)}},
+		}
 		for _, f := range shards.Failures {
 			e.Causes = append(e.Causes, cluster.Cause{Type: f.Reason.Type, Reason: fmt.Sprintf("shard %d: %s", f.Shard, oneLine(f.Reason.Reason))})
 		}
@@ -197,9 +213,15 @@ func (c *Client) rollover(ctx context.Context, r cluster.Rollover, dryRun bool) 
 	if k.write {
 		k.resend = never
 	}
-	k.decode = fields(field{"rolled_over", &reply.RolledOver}, field{"old_index", &reply.Old}, field{"new_index", &reply.New}, field{"conditions", &reply.Conditions})
+	k.decode = fields(field{"rolled_over", &reply.RolledOver}, field{"old_index", &reply.Old},
+		field{"new_index", &reply.New}, field{"conditions", &reply.Conditions})
 	k.request = func() esapi.Request {
-		q := esapi.IndicesRolloverRequest{Alias: esc(r.Alias), NewIndex: esc(r.NewIndex), Body: jsonBody(body), WaitForActiveShards: r.WaitForActiveShards}
+		q := esapi.IndicesRolloverRequest{
+			Alias:               esc(r.Alias),
+			NewIndex:            esc(r.NewIndex),
+			Body:                jsonBody(body),
+			WaitForActiveShards: r.WaitForActiveShards,
+		}
 		if dryRun {
 			q.DryRun = flag(true)
 		}

@@ -34,7 +34,13 @@ var indexFields = []string{
 // metadata: metadata waits as for a cluster that does not answer, and never returns an
 // empty list. A reply that does not name its cluster is not an empty list either; nor is
 // one without metadata, which may be the reply to another request.
-func (c *Client) metadata(ctx context.Context, op string, names, filterPath []string, reset func(), read func(s *stream, key string) error) error {
+func (c *Client) metadata(
+	ctx context.Context,
+	op string,
+	names, filterPath []string,
+	reset func(),
+	read func(s *stream, key string) error,
+) error {
 	return c.patiently(ctx, func(err error) bool { return errors.Is(err, errNotRecovered) }, func() error {
 		return c.do(ctx, call{op: op, request: func() esapi.Request {
 			reset()
@@ -231,13 +237,18 @@ func (c *Client) Stats(ctx context.Context, names []string) (map[string]cluster.
 				} `json:"store"`
 			}
 		}
-		err := c.do(ctx, call{op: "read index statistics", decode: fields(field{"_shards", &json.RawMessage{}}, field{"indices", &reply}), absent: []int{http.StatusNotFound}, request: func() esapi.Request {
-			return plain{path: pathOf("", batch, "/_stats/docs,store"), query: params{
-				"ignore_unavailable": "true",
-				"filter_path": "_shards.total,indices.*.primaries.docs.count,indices.*.primaries.store.size_in_bytes," +
-					"indices.*.total.store.size_in_bytes",
-			}}
-		}})
+		err := c.do(ctx, call{
+			op:     "read index statistics",
+			decode: fields(field{"_shards", &json.RawMessage{}}, field{"indices", &reply}),
+			absent: []int{http.StatusNotFound},
+			request: func() esapi.Request {
+				return plain{path: pathOf("", batch, "/_stats/docs,store"), query: params{
+					"ignore_unavailable": "true",
+					"filter_path": "_shards.total,indices.*.primaries.docs.count,indices.*.primaries.store.size_in_bytes," +
+						"indices.*.total.store.size_in_bytes",
+				}}
+			},
+		})
 		if err != nil {
 			return nil, err
 		}
@@ -294,11 +305,16 @@ func (c *Client) Segments(ctx context.Context, names []string) (map[string]int, 
 				Segments int `json:"num_search_segments"`
 			} `json:"shards"`
 		}
-		err := c.do(ctx, call{op: "read index segments", decode: fields(field{"_shards", &json.RawMessage{}}, field{"indices", &reply}), absent: []int{http.StatusNotFound}, request: func() esapi.Request {
-			return plain{path: pathOf("", batch, "/_segments"), query: params{
-				"ignore_unavailable": "true", "filter_path": "_shards.total,indices.*.shards.*.num_search_segments",
-			}}
-		}})
+		err := c.do(ctx, call{
+			op:     "read index segments",
+			decode: fields(field{"_shards", &json.RawMessage{}}, field{"indices", &reply}),
+			absent: []int{http.StatusNotFound},
+			request: func() esapi.Request {
+				return plain{path: pathOf("", batch, "/_segments"), query: params{
+					"ignore_unavailable": "true", "filter_path": "_shards.total,indices.*.shards.*.num_search_segments",
+				}}
+			},
+		})
 		if err != nil {
 			return nil, err
 		}
@@ -322,11 +338,15 @@ func (c *Client) FieldRange(ctx context.Context, index, name string) (cluster.Fi
 		"min": map[string]any{"min": map[string]any{"field": name}},
 		"max": map[string]any{"max": map[string]any{"field": name}},
 	}}
-	err := c.do(ctx, call{op: "read the range of " + name + " in " + index, decode: fields(field{"timed_out", &json.RawMessage{}}, field{"aggregations", &found}), request: func() esapi.Request {
-		return plain{method: http.MethodPost, path: "/" + esc(index) + "/_search", body: body, query: params{
-			"size": "0", "filter_path": "aggregations,timed_out",
-		}}
-	}})
+	err := c.do(ctx, call{
+		op:     "read the range of " + name + " in " + index,
+		decode: fields(field{"timed_out", &json.RawMessage{}}, field{"aggregations", &found}),
+		request: func() esapi.Request {
+			return plain{method: http.MethodPost, path: "/" + esc(index) + "/_search", body: body, query: params{
+				"size": "0", "filter_path": "aggregations,timed_out",
+			}}
+		},
+	})
 	if err != nil {
 		return cluster.FieldRange{}, err
 	}
@@ -360,7 +380,11 @@ func (c *Client) WriteAliases(ctx context.Context, names []string) (map[string][
 		}
 		for index, r := range reply {
 			if !slices.Contains(batch, index) {
-				return nil, &cluster.Error{Op: op, Kind: cluster.ErrServer, Text: "the reply names " + strconv.Quote(index) + ", which was not requested"}
+				return nil, &cluster.Error{
+					Op:   op,
+					Kind: cluster.ErrServer,
+					Text: "the reply names " + strconv.Quote(index) + ", which was not requested",
+				}
 			}
 			for alias, a := range r.Aliases {
 				if a.Write {
@@ -384,19 +408,31 @@ func (c *Client) Health(ctx context.Context, names []string) (map[string]cluster
 		Relocating   int    `json:"relocating_shards"`
 		Unassigned   int    `json:"unassigned_shards"`
 	}
-	err := c.do(ctx, call{op: "read index health", decode: fields(field{"status", &json.RawMessage{}}, field{"indices", &reply}), accept: []int{http.StatusRequestTimeout}, request: func() esapi.Request {
-		return esapi.ClusterHealthRequest{Level: "indices", FilterPath: []string{
-			"status", "indices.*.status", "indices.*.number_of_shards", "indices.*.active_primary_shards",
-			"indices.*.initializing_shards", "indices.*.relocating_shards", "indices.*.unassigned_shards",
-		}}
-	}})
+	err := c.do(ctx, call{
+		op:     "read index health",
+		decode: fields(field{"status", &json.RawMessage{}}, field{"indices", &reply}),
+		accept: []int{http.StatusRequestTimeout},
+		request: func() esapi.Request {
+			return esapi.ClusterHealthRequest{Level: "indices", FilterPath: []string{
+				"status", "indices.*.status", "indices.*.number_of_shards", "indices.*.active_primary_shards",
+				"indices.*.initializing_shards", "indices.*.relocating_shards", "indices.*.unassigned_shards",
+			}}
+		},
+	})
 	if err != nil {
 		return nil, err
 	}
 	out := make(map[string]cluster.IndexHealth, len(names))
 	for _, n := range names {
 		if h, ok := reply[n]; ok {
-			out[n] = cluster.IndexHealth{Status: h.Status, Shards: h.Shards, ActivePrimary: h.Primary, Initializing: h.Initializing, Relocating: h.Relocating, Unassigned: h.Unassigned}
+			out[n] = cluster.IndexHealth{
+				Status:        h.Status,
+				Shards:        h.Shards,
+				ActivePrimary: h.Primary,
+				Initializing:  h.Initializing,
+				Relocating:    h.Relocating,
+				Unassigned:    h.Unassigned,
+			}
 		}
 	}
 	return out, nil
@@ -408,7 +444,14 @@ func (c *Client) ShardProblems(ctx context.Context, names []string) ([]cluster.S
 	rows, err := c.shards(ctx, names, "unassigned.reason", "unassigned.details")
 	for _, r := range rows {
 		if r.State != "STARTED" && r.State != "RELOCATING" {
-			out = append(out, cluster.ShardProblem{Index: r.Index, Shard: r.number(), Primary: r.Copy == "p", State: r.State, Reason: r.Reason, Details: r.Details})
+			out = append(out, cluster.ShardProblem{
+				Index:   r.Index,
+				Shard:   r.number(),
+				Primary: r.Copy == "p",
+				State:   r.State,
+				Reason:  r.Reason,
+				Details: r.Details,
+			})
 		}
 	}
 	return out, err
@@ -517,7 +560,12 @@ func (c *Client) DeleteIndices(ctx context.Context, r cluster.DeleteIndices) err
 		return err
 	}
 	return c.do(ctx, call{op: op, write: true, deletes: true, resend: never, least: r.MasterTimeout, request: func() esapi.Request {
-		return esapi.IndicesDeleteRequest{Index: escAll(r.Names), MasterTimeout: r.MasterTimeout, ExpandWildcards: "none", IgnoreUnavailable: flag(true)}
+		return esapi.IndicesDeleteRequest{
+			Index:             escAll(r.Names),
+			MasterTimeout:     r.MasterTimeout,
+			ExpandWildcards:   "none",
+			IgnoreUnavailable: flag(true),
+		}
 	}})
 }
 
@@ -556,7 +604,11 @@ func concrete(op string, names ...string) error {
 		bad = bad || n == "" || n == "_all" || strings.ContainsAny(n, "*,")
 	}
 	if bad {
-		return &cluster.Error{Op: op, Kind: cluster.ErrInvalid, Text: strconv.Quote(strings.Join(names, " ")) + " is not the name of one item to delete"}
+		return &cluster.Error{
+			Op:   op,
+			Kind: cluster.ErrInvalid,
+			Text: strconv.Quote(strings.Join(names, " ")) + " is not the name of one item to delete",
+		}
 	}
 	return nil
 }

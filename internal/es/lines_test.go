@@ -93,7 +93,13 @@ func TestSnapshotBatches(t *testing.T) {
 	for _, c := range []struct {
 		root string
 		want [][]string
-	}{{root670, [][]string{{"a"}, {"b"}}}, {root2110, [][]string{{"a", "b"}}}, {root8197, [][]string{{"a", "b"}}}, {`{"version":{"number":"7.7.1"}}`, [][]string{{"a"}, {"b"}}}, {`{"version":{"number":"7.8.0"}}`, [][]string{{"a", "b"}}}} {
+	}{
+		{root670, [][]string{{"a"}, {"b"}}},
+		{root2110, [][]string{{"a", "b"}}},
+		{root8197, [][]string{{"a", "b"}}},
+		{`{"version":{"number":"7.7.1"}}`, [][]string{{"a"}, {"b"}}},
+		{`{"version":{"number":"7.8.0"}}`, [][]string{{"a", "b"}}},
+	} {
 		client, _ := play(t, Options{}, exchange{line: "GET /", reply: c.root})
 		got, err := client.SnapshotBatches(context.Background(), "r", []string{"a", "b"})
 		require.NoError(t, err)

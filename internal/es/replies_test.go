@@ -74,13 +74,22 @@ var listings = []func(context.Context, *Client) error{
 func FuzzReplies(f *testing.F) {
 	for which := range listings {
 		for _, reply := range []string{
-			`{"cluster_uuid":"u","metadata":{"cluster_uuid":"u","indices":{"a":{"state":"open","aliases":["x"],"settings":{"index.uuid":"1","index.creation_date":"1700000000000"},"rollover_info":{"x":{"time":1}}}}},"blocks":{"global":{"1":{"description":"d"}}}}`,
-			`{"snapshots":[{"snapshot":"s","uuid":"1","state":"SUCCESS","indices":["b","a"],"start_time_in_millis":1,"shards":{"total":2,"failed":1,"successful":1},"failures":[{"index":"a","shard_id":-1}],"metadata":{"esnap":{"cluster_uuid":"u"}},"feature_states":[{"feature_name":"f","indices":["x"]}]}]}`,
-			`{"snapshots":[{"snapshot":"s","state":"STARTED","stats":{"total":{"size_in_bytes":9}},"indices":{"a":{"shards_stats":{"total":1},"stats":{"total":{"size_in_bytes":1}},"shards":{"0":{"stage":"DONE"}}}}}]}`,
+			`{"cluster_uuid":"u","metadata":{"cluster_uuid":"u","indices":{"a":{"state":"open","aliases":["x"],` +
+				`"settings":{"index.uuid":"1","index.creation_date":"1700000000000"},"rollover_info":{"x":{"time":1}}}}},` +
+				`"blocks":{"global":{"1":{"description":"d"}}}}`,
+			`{"snapshots":[{"snapshot":"s","uuid":"1","state":"SUCCESS","indices":["b","a"],` +
+				`"start_time_in_millis":1,"shards":{"total":2,"failed":1,"successful":1},"failures":[{"index":"a","shard_id":-1}],` +
+				`"metadata":{"esnap":{"cluster_uuid":"u"}},"feature_states":[{"feature_name":"f","indices":["x"]}]}]}`,
+			`{"snapshots":[{"snapshot":"s","state":"STARTED","stats":{"total":{"size_in_bytes":9}},` +
+				`"indices":{"a":{"shards_stats":{"total":1},"stats":{"total":{"size_in_bytes":1}},"shards":{"0":{"stage":"DONE"}}}}}]}`,
 			`{"failures":{"s":{"type":"snapshot_missing_exception","reason":"no"}},"snapshots":[]}`,
-			`{"a":{"shards":[{"id":0,"type":"SNAPSHOT","stage":"INDEX","primary":true,"index":{"size":{"total_in_bytes":1,"recovered_in_bytes":0}}}],"settings":{"index.uuid":"1"},"aliases":{"w":{"is_write_index":true}}}}`,
-			`{"_shards":{"total":1},"indices":{"a":{"uuid":"1","status":"red","primaries":{"store":{"size_in_bytes":1},"docs":{"count":2}},"total":{"docs":{"count":2}},"shards":{"0":[{"segments":{}}]}}},"status":"green","timed_out":false}`,
-			`{"snapshots":{"snapshots":[{"repository":"r","snapshot":"s","state":"STARTED","start_time_millis":1}]},"restore":{"snapshots":[{}]},"snapshot_deletions":{"snapshot_deletions":[{"repository":"r","snapshots":["s"]}]},"nodes":{"n":{"version":"6.7.0","timestamp":1,"fs":{"total":{"available_in_bytes":-1}}}}}`,
+			`{"a":{"shards":[{"id":0,"type":"SNAPSHOT","stage":"INDEX","primary":true,"index":{"size":{"total_in_bytes":1,` +
+				`"recovered_in_bytes":0}}}],"settings":{"index.uuid":"1"},"aliases":{"w":{"is_write_index":true}}}}`,
+			`{"_shards":{"total":1},"indices":{"a":{"uuid":"1","status":"red","primaries":{"store":{"size_in_bytes":1},` +
+				`"docs":{"count":2}},"total":{"docs":{"count":2}},"shards":{"0":[{"segments":{}}]}}},"status":"green","timed_out":false}`,
+			`{"snapshots":{"snapshots":[{"repository":"r","snapshot":"s","state":"STARTED","start_time_millis":1}]},` +
+				`"restore":{"snapshots":[{}]},"snapshot_deletions":{"snapshot_deletions":[{"repository":"r","snapshots":["s"]}]},` +
+				`"nodes":{"n":{"version":"6.7.0","timestamp":1,"fs":{"total":{"available_in_bytes":-1}}}}}`,
 			`[{"index":"a","shard":"0","prirep":"p","state":"STARTED","node":null}]`, `[]`, `{`, `null`, `[[[[[[`, `{"a":{"a":{"a":`,
 		} {
 			f.Add(uint8(which), reply)

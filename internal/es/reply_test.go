@@ -61,7 +61,9 @@ func TestWhatIsNoReply(t *testing.T) {
 		},
 		"aliases": func(ctx context.Context, c *Client) error { return c.UpdateAliases(ctx, cluster.UpdateAliases{}) },
 	}
-	for _, reply := range []string{`{}`, `{"error":{"type":"x","reason":"no"}}`, `<html><title>Log in</title></html>`, ``, `null`, `{"cluster_uuid":""}`} {
+	for _, reply := range []string{
+		`{}`, `{"error":{"type":"x","reason":"no"}}`, `<html><title>Log in</title></html>`, ``, `null`, `{"cluster_uuid":""}`,
+	} {
 		client := func(t *testing.T) *Client {
 			c, err := New(Options{URLs: []string{"http://es:9200"}, Transport: anything{func() io.Reader { return strings.NewReader(reply) }}})
 			require.NoError(t, err)
@@ -79,7 +81,10 @@ func TestWhatIsNoReply(t *testing.T) {
 		}
 	}
 	// Acknowledged is not the same as carried out.
-	c, err := New(Options{URLs: []string{"http://es:9200"}, Transport: anything{func() io.Reader { return strings.NewReader(`{"acknowledged":false}`) }}})
+	c, err := New(Options{
+		URLs:      []string{"http://es:9200"},
+		Transport: anything{func() io.Reader { return strings.NewReader(`{"acknowledged":false}`) }},
+	})
 	require.NoError(t, err)
 	requireKind(t, cluster.ErrLost, c.DeleteIndices(context.Background(), cluster.DeleteIndices{Names: []string{"a"}}), "not seen in time")
 }
@@ -135,8 +140,11 @@ func TestAReplyAboutOthers(t *testing.T) {
 		reply string
 		call  func(context.Context, *Client) error
 	}{
-		"indices": {`{"cluster_uuid":"u","metadata":{"cluster_uuid":"u","indices":{"a":{"state":"open","settings":{"index.uuid":"1"}},"b":{"state":"open","settings":{"index.uuid":"2"}}}}}`,
-			func(ctx context.Context, c *Client) error { _, err := c.IndicesNamed(ctx, []string{"a"}); return err }},
+		"indices": {
+			`{"cluster_uuid":"u","metadata":{"cluster_uuid":"u","indices":{"a":{"state":"open","settings":{"index.uuid":"1"}},` +
+				`"b":{"state":"open","settings":{"index.uuid":"2"}}}}}`,
+			func(ctx context.Context, c *Client) error { _, err := c.IndicesNamed(ctx, []string{"a"}); return err },
+		},
 		"snapshots": {`{"snapshots":[{"snapshot":"s","uuid":"1","state":"SUCCESS"},{"snapshot":"t","uuid":"2","state":"SUCCESS"}]}`,
 			func(ctx context.Context, c *Client) error {
 				_, err := c.SnapshotsNamed(ctx, "r", []string{"s"})
@@ -144,7 +152,10 @@ func TestAReplyAboutOthers(t *testing.T) {
 			}},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			client, err := New(Options{URLs: []string{"http://es:9200"}, Transport: anything{func() io.Reader { return strings.NewReader(c.reply) }}})
+			client, err := New(Options{
+				URLs:      []string{"http://es:9200"},
+				Transport: anything{func() io.Reader { return strings.NewReader(c.reply) }},
+			})
 			require.NoError(t, err)
 			require.ErrorContains(t, c.call(t.Context(), client), "not valid for this request", name)
 		})

@@ -84,9 +84,20 @@ func (c *Client) RegisterRepository(ctx context.Context, r cluster.RegisterRepos
 	if settings == nil {
 		settings = map[string]any{}
 	}
-	return c.do(ctx, call{op: "register repository " + r.Name, write: true, resend: harmless, private: true, least: sizesTimeout, request: func() esapi.Request {
-		return esapi.SnapshotCreateRepositoryRequest{Repository: esc(r.Name), Verify: flag(r.Verify), Body: jsonBody(map[string]any{"type": r.Type, "settings": settings})}
-	}})
+	return c.do(ctx, call{
+		op:      "register repository " + r.Name,
+		write:   true,
+		resend:  harmless,
+		private: true,
+		least:   sizesTimeout,
+		request: func() esapi.Request {
+			return esapi.SnapshotCreateRepositoryRequest{
+				Repository: esc(r.Name),
+				Verify:     flag(r.Verify),
+				Body:       jsonBody(map[string]any{"type": r.Type, "settings": settings}),
+			}
+		},
+	})
 }
 
 // VerifyRepository implements cluster.Writer.
@@ -94,9 +105,16 @@ func (c *Client) VerifyRepository(ctx context.Context, r cluster.VerifyRepositor
 	var reply map[string]struct {
 		Name string `json:"name"`
 	}
-	err := c.do(ctx, call{op: "verify repository " + r.Name, write: true, resend: harmless, least: sizesTimeout, decode: fields(field{"nodes", &reply}), request: func() esapi.Request {
-		return esapi.SnapshotVerifyRepositoryRequest{Repository: esc(r.Name)}
-	}})
+	err := c.do(ctx, call{
+		op:     "verify repository " + r.Name,
+		write:  true,
+		resend: harmless,
+		least:  sizesTimeout,
+		decode: fields(field{"nodes", &reply}),
+		request: func() esapi.Request {
+			return esapi.SnapshotVerifyRepositoryRequest{Repository: esc(r.Name)}
+		},
+	})
 	var nodes []string
 	for _, n := range reply {
 		nodes = append(nodes, n.Name)

@@ -211,10 +211,13 @@ func TestTimeoutsOfSlowRequests(t *testing.T) {
 	}{
 		{"create snapshot", func(ctx context.Context, c *Client) error {
 			return c.CreateSnapshot(cluster.WithRequestTimeout(ctx, time.Second), cluster.CreateSnapshot{Repository: "r", Name: "s"})
-		}, "PUT /_snapshot/r/s?wait_for_completion=false", `{"indices":"","ignore_unavailable":false,"include_global_state":false,"partial":false}`, masterWait},
+		}, "PUT /_snapshot/r/s?wait_for_completion=false",
+			`{"indices":"","ignore_unavailable":false,"include_global_state":false,"partial":false}`, masterWait},
 		{"restore", func(ctx context.Context, c *Client) error {
 			return c.RestoreSnapshot(cluster.WithRequestTimeout(ctx, 6*time.Hour), cluster.RestoreSnapshot{Repository: "r", Name: "s"})
-		}, "POST /_snapshot/r/s/_restore?wait_for_completion=false", `{"indices":"","ignore_unavailable":false,"include_global_state":false,"partial":false,"include_aliases":false}`, 6 * time.Hour},
+		}, "POST /_snapshot/r/s/_restore?wait_for_completion=false",
+			`{"indices":"","ignore_unavailable":false,"include_global_state":false,"partial":false,"include_aliases":false}`,
+			6 * time.Hour},
 		{"register", func(ctx context.Context, c *Client) error {
 			return c.RegisterRepository(ctx, cluster.RegisterRepository{Name: "r", Type: "fs"})
 		}, "PUT /_snapshot/r?verify=false", `{"type":"fs","settings":{}}`, sizesTimeout},
@@ -223,7 +226,10 @@ func TestTimeoutsOfSlowRequests(t *testing.T) {
 			return err
 		}, "POST /_snapshot/r/_verify", "", sizesTimeout},
 		{"delete indices", func(ctx context.Context, c *Client) error {
-			return c.DeleteIndices(cluster.WithRequestTimeout(ctx, 10*time.Second), cluster.DeleteIndices{Names: []string{"a"}, MasterTimeout: 45 * time.Second})
+			return c.DeleteIndices(cluster.WithRequestTimeout(ctx, 10*time.Second), cluster.DeleteIndices{
+				Names:         []string{"a"},
+				MasterTimeout: 45 * time.Second,
+			})
 		}, "DELETE /a?expand_wildcards=none&ignore_unavailable=true&master_timeout=45000ms", "", 45 * time.Second},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -240,7 +246,10 @@ func TestTimeoutsOfSlowRequests(t *testing.T) {
 // A reply that is not what the server should send is one readable line, and
 // nothing of it is taken.
 func TestRepliesThatAreNone(t *testing.T) {
-	for _, reply := range []string{"<html>Sign in</html>", `[1,2]`, `"x"`, `{"metadata":{"indices":{"a":{"state":"open"},"b":{"sta`, `{"metadata":{"indices":[]}}`, ``} {
+	for _, reply := range []string{
+		"<html>Sign in</html>", `[1,2]`, `"x"`, `{"metadata":{"indices":{"a":{"state":"open"},"b":{"sta`,
+		`{"metadata":{"indices":[]}}`, ``,
+	} {
 		t.Run(reply, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var sent []exchange
@@ -262,14 +271,17 @@ func TestATryThatBrokeOffLeavesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		line := "GET /_cluster/state/metadata,blocks?filter_path=" + listing
 		client, _ := play(t, Options{},
-			exchange{line: line, reply: `{"metadata":{"data_stream":{"data_stream":{"d":{"indices":[{"index_name":"a"},{"index_name":"b"}]}}},"indices":{"a":{"state":"open"},`, broken: true},
-			exchange{line: line, reply: `{"metadata":{"data_stream":{"data_stream":{"d":{"indices":[{"index_name":"a"},{"index_name":"b"}]}}},"indices":{"a":{"state":"open"},"b":{"state":"open"}}}}`})
+			exchange{line: line, reply: `{"metadata":{"data_stream":{"data_stream":{"d":{"indices":[{"index_name":"a"},` +
+				`{"index_name":"b"}]}}},"indices":{"a":{"state":"open"},`, broken: true},
+			exchange{line: line, reply: `{"metadata":{"data_stream":{"data_stream":{"d":{"indices":[{"index_name":"a"},` +
+				`{"index_name":"b"}]}}},"indices":{"a":{"state":"open"},"b":{"state":"open"}}}}`})
 		list, err := client.Indices(t.Context())
 		require.NoError(t, err)
 		require.Equal(t, []*cluster.Index{{Name: "a", DataStream: "d"}, {Name: "b", DataStream: "d", DataStreamWriteIndex: true}}, list)
 
 		line = "GET /_snapshot/r/_all?filter_path=snapshots.snapshot,snapshots.uuid,failures&verbose=false"
-		client, _ = play(t, Options{}, exchange{line: line, reply: `{"snapshots":[{"snapshot":"a"},`, broken: true}, exchange{line: line, reply: `{"snapshots":[{"snapshot":"a"}]}`})
+		client, _ = play(t, Options{}, exchange{line: line, reply: `{"snapshots":[{"snapshot":"a"},`, broken: true},
+			exchange{line: line, reply: `{"snapshots":[{"snapshot":"a"}]}`})
 		names, err := cluster.SnapshotNames(t.Context(), client, "r")
 		require.NoError(t, err)
 		require.Equal(t, []string{"a"}, names)
@@ -329,7 +341,8 @@ func TestALineTooLongIsNotSent(t *testing.T) {
 	client, _ := play(t, Options{})
 	_, err := client.Repository(context.Background(), strings.Repeat("ü", 1000))
 	requireKind(t, cluster.ErrInvalid, err, "read")
-	requireKind(t, cluster.ErrInvalid, client.UnregisterRepository(context.Background(), cluster.UnregisterRepository{Name: strings.Repeat("x", 5000)}), "write")
+	requireKind(t, cluster.ErrInvalid, client.UnregisterRepository(context.Background(),
+		cluster.UnregisterRepository{Name: strings.Repeat("x", 5000)}), "write")
 }
 
 func TestPersistentRefusalSaysSo(t *testing.T) {

@@ -25,7 +25,8 @@ func generated(snapshots, indices int) *httptest.Server {
 			if n > 0 {
 				_, _ = fmt.Fprint(out, ",")
 			}
-			_, _ = fmt.Fprintf(out, `{"snapshot":"snapshot-%s","uuid":"uuid-%d","version":"6.7.0","state":"SUCCESS","start_time_in_millis":%d,"end_time_in_millis":%d,"shards":{"total":%d,"failed":0,"successful":%[5]d},"failures":[],"indices":[`,
+			_, _ = fmt.Fprintf(out, `{"snapshot":"snapshot-%s","uuid":"uuid-%d","version":"6.7.0","state":"SUCCESS",`+
+				`"start_time_in_millis":%d,"end_time_in_millis":%d,"shards":{"total":%d,"failed":0,"successful":%[5]d},"failures":[],"indices":[`,
 				at.Format("20060102150405"), n, at.UnixMilli(), at.UnixMilli()+1000, indices)
 			for i := range indices {
 				if i > 0 {

@@ -143,7 +143,9 @@ func read(t *testing.T, name string) string {
 }
 
 const (
-	root670  = `{"name":"n1","cluster_name":"logs","cluster_uuid":"I1fp","version":{"number":"6.7.0","build_flavor":"oss"},"tagline":"You Know, for Search"}`
+	root670 = `{"name":"n1","cluster_name":"logs","cluster_uuid":"I1fp","version":{"number":"6.7.0","build_flavor":"oss"},` +
+		`"tagline":"You Know, for Search"}`
 	root8197 = `{"cluster_name":"logs","version":{"number":"8.19.7"}}`
-	root2110 = `{"cluster_name":"logs","cluster_uuid":"mZlD","version":{"distribution":"opensearch","number":"2.11.0"},"tagline":"The OpenSearch Project: https://opensearch.org/"}`
+	root2110 = `{"cluster_name":"logs","cluster_uuid":"mZlD","version":{"distribution":"opensearch","number":"2.11.0"},` +
+		`"tagline":"The OpenSearch Project: https://opensearch.org/"}`
 )

@@ -54,8 +54,10 @@ func credentialed() map[string]Options {
 // Neither errors nor Trace ever hold what credentials are made of.
 func TestCredentialsAreNeverShown(t *testing.T) {
 	faults := map[string]exchange{
-		"refused": refused, "no host": noHost, "reset": reset, "ended": ended, "cut short": cutShort, "429": tooMany, "502": gateway, "503": absent, "504": late,
-		"500": broken, "404": missing, "hangs": hangs, "401": {status: 401, reply: "Unauthorized"}, "403": {status: 403, reply: "Forbidden"}, "page": {reply: "<html>"}, "ok": {reply: `{"r":{}}`},
+		"refused": refused, "no host": noHost, "reset": reset, "ended": ended,
+		"cut short": cutShort, "429": tooMany, "502": gateway, "503": absent, "504": late,
+		"500": broken, "404": missing, "hangs": hangs, "401": {status: 401, reply: "Unauthorized"},
+		"403": {status: 403, reply: "Forbidden"}, "page": {reply: "<html>"}, "ok": {reply: `{"r":{}}`},
 	}
 	for how, o := range credentialed() {
 		for what, fault := range faults {
@@ -92,8 +94,10 @@ func TestCredentialsAreNeverShown(t *testing.T) {
 func TestBadAddressesAreNotShown(t *testing.T) {
 	who := canaryUser + ":" + canaryWord
 	for _, url := range []string{
-		who + "@es:9200", "//" + who + "@es", "ftp://" + who + "@es", "http://" + who + "@", "http://" + who + "@es:port", "http://" + canaryUser + ":" + canaryWord + "%zz@es",
-		"ftp://" + canaryWord + "@es", "https://" + who + "@[::1", "es@" + canaryWord, "http://" + canaryUser + ":" + canaryWord + "/es", " " + who + "@es", "http//" + who + "@es", who,
+		who + "@es:9200", "//" + who + "@es", "ftp://" + who + "@es", "http://" + who + "@",
+		"http://" + who + "@es:port", "http://" + canaryUser + ":" + canaryWord + "%zz@es",
+		"ftp://" + canaryWord + "@es", "https://" + who + "@[::1", "es@" + canaryWord,
+		"http://" + canaryUser + ":" + canaryWord + "/es", " " + who + "@es", "http//" + who + "@es", who,
 	} {
 		_, err := New(Options{URLs: []string{url}})
 		if err != nil { // the last but one forms are addresses of their own
@@ -133,11 +137,16 @@ func TestTrace(t *testing.T) {
 	o := Options{Trace: func(x Exchange) { x.Took = 0; got = append(got, x) }}
 	client, _ := play(t, o,
 		exchange{line: "POST /_aliases", body: `{"actions":null}`, reply: `{"acknowledged":true}`},
-		exchange{line: "PUT /_snapshot/r?verify=false", body: `{"type":"s3","settings":{"secret_key":"` + canaryWord + `"}}`, reply: `{"acknowledged":true}`},
+		exchange{line: "PUT /_snapshot/r?verify=false", body: `{"type":"s3","settings":{"secret_key":"` + canaryWord +
+			`"}}`, reply: `{"acknowledged":true}`},
 		exchange{line: "GET /_snapshot/r", status: 404, reply: read(t, "errors/no-repository.es670.json")})
 	ctx := context.Background()
 	require.NoError(t, client.UpdateAliases(ctx, cluster.UpdateAliases{}))
-	require.NoError(t, client.RegisterRepository(ctx, cluster.RegisterRepository{Name: "r", Type: "s3", Settings: map[string]any{"secret_key": canaryWord}}))
+	require.NoError(t, client.RegisterRepository(ctx, cluster.RegisterRepository{
+		Name:     "r",
+		Type:     "s3",
+		Settings: map[string]any{"secret_key": canaryWord},
+	}))
 	_, err := client.Repository(ctx, "r")
 	require.Error(t, err)
 	require.Equal(t, []Exchange{

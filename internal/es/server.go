@@ -91,13 +91,20 @@ func (c *Client) probe(ctx context.Context) (cluster.Server, error) {
 		}
 	}
 	decode := func(s *stream) error {
-		err := fields(field{"version", &root.Version}, field{"cluster_name", &root.ClusterName}, field{"cluster_uuid", &root.ClusterUUID}, field{"tagline", &root.Tagline})(s)
+		err := fields(field{"version", &root.Version}, field{"cluster_name", &root.ClusterName},
+			field{"cluster_uuid", &root.ClusterUUID}, field{"tagline", &root.Tagline})(s)
 		if err != nil {
 			return err
 		}
 		return s.learn(root.ClusterUUID)
 	}
-	err := c.do(ctx, call{op: askVersion, which: true, resend: never, request: func() esapi.Request { return esapi.InfoRequest{} }, decode: page(decode)})
+	err := c.do(ctx, call{
+		op:      askVersion,
+		which:   true,
+		resend:  never,
+		request: func() esapi.Request { return esapi.InfoRequest{} },
+		decode:  page(decode),
+	})
 	switch {
 	case err == nil && root.Version.Number != "":
 		return cluster.Server{
@@ -105,7 +112,8 @@ func (c *Client) probe(ctx context.Context) (cluster.Server, error) {
 			Version:    cluster.ParseVersion(root.Version.Number), Text: root.Version.Number,
 			Name: root.ClusterName, UUID: root.ClusterUUID,
 		}, nil
-	case err != nil && !errors.Is(err, cluster.ErrForbidden) && !errors.Is(err, cluster.ErrUnsupported) && !errors.Is(err, cluster.ErrServer) && !notACluster(err):
+	case err != nil && !errors.Is(err, cluster.ErrForbidden) && !errors.Is(err, cluster.ErrUnsupported) &&
+		!errors.Is(err, cluster.ErrServer) && !notACluster(err):
 		return cluster.Server{}, err
 	}
 	var local struct {
@@ -115,9 +123,15 @@ func (c *Client) probe(ctx context.Context) (cluster.Server, error) {
 			BuildFlavor string `json:"build_flavor"`
 		}
 	}
-	err = c.do(ctx, call{op: "ask the node for its version", which: true, resend: never, decode: page(fields(field{"nodes", &local.Nodes}, field{"cluster_name", &local.ClusterName})), request: func() esapi.Request {
-		return plain{path: "/_nodes/_local", query: params{"filter_path": "cluster_name,nodes.*.version,nodes.*.build_flavor"}}
-	}})
+	err = c.do(ctx, call{
+		op:     "ask the node for its version",
+		which:  true,
+		resend: never,
+		decode: page(fields(field{"nodes", &local.Nodes}, field{"cluster_name", &local.ClusterName})),
+		request: func() esapi.Request {
+			return plain{path: "/_nodes/_local", query: params{"filter_path": "cluster_name,nodes.*.version,nodes.*.build_flavor"}}
+		},
+	})
 	switch {
 	case errors.Is(err, cluster.ErrForbidden), c.prefix == 0 && status(err) == http.StatusMethodNotAllowed:
 		return cluster.Server{}, nil // unknown: the oldest supported behaviour
@@ -247,7 +261,8 @@ type customs struct {
 
 // fields decodes them from the cluster's state.
 func (c *customs) fields(others ...field) func(*stream) error {
-	return identity(append(others, field{"snapshots", &c.Snapshots}, field{"snapshot_deletions", &c.Deletions}, field{"restore", &c.Restore})...)
+	return identity(append(others, field{"snapshots", &c.Snapshots}, field{"snapshot_deletions", &c.Deletions},
+		field{"restore", &c.Restore})...)
 }
 
 // Running implements cluster.ServerReader.
@@ -267,7 +282,8 @@ func (c *Client) running(ctx context.Context, op string) ([]cluster.Operation, e
 	var state customs
 	err := c.do(ctx, call{op: op, decode: state.fields(), request: func() esapi.Request {
 		return esapi.ClusterStateRequest{Metric: []string{"customs"}, FilterPath: []string{
-			"cluster_uuid", "snapshots.snapshots.repository", "snapshots.snapshots.snapshot", "snapshots.snapshots.start_time_millis", "snapshots.snapshots.indices",
+			"cluster_uuid", "snapshots.snapshots.repository", "snapshots.snapshots.snapshot",
+			"snapshots.snapshots.start_time_millis", "snapshots.snapshots.indices",
 			"snapshot_deletions", "restore.snapshots.repository", "restore.snapshots.snapshot", "restore.snapshots.indices",
 		}}
 	}})
@@ -328,9 +344,14 @@ func (c *Client) Capacity(ctx context.Context) (cluster.Capacity, error) {
 	}
 	var active, unassigned, starting int
 	count := fields(field{"active_shards", &active}, field{"unassigned_shards", &unassigned}, field{"initializing_shards", &starting})
-	err = c.do(ctx, call{op: "count the cluster's shards", decode: count, accept: []int{http.StatusRequestTimeout}, request: func() esapi.Request {
-		return esapi.ClusterHealthRequest{FilterPath: []string{"active_shards", "unassigned_shards", "initializing_shards"}}
-	}})
+	err = c.do(ctx, call{
+		op:     "count the cluster's shards",
+		decode: count,
+		accept: []int{http.StatusRequestTimeout},
+		request: func() esapi.Request {
+			return esapi.ClusterHealthRequest{FilterPath: []string{"active_shards", "unassigned_shards", "initializing_shards"}}
+		},
+	})
 	out.Shards = active + unassigned + starting
 	return out, err
 }

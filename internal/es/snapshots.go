@@ -129,7 +129,15 @@ func (s snapshotReply) snapshot(repository string, contents bool) *cluster.Snaps
 // listSnapshots reads some or all snapshots of a repository. The filter path turns an empty
 // list, and also a reply without a list, into {}: if the reply is empty, the list is read
 // again without a filter path. If it is not empty then, the first reply was not the list.
-func (c *Client) listSnapshots(ctx context.Context, op, repository string, names []string, verbose bool, filterPath []string, reset func(), take func(snapshotReply)) error {
+func (c *Client) listSnapshots(
+	ctx context.Context,
+	op, repository string,
+	names []string,
+	verbose bool,
+	filterPath []string,
+	reset func(),
+	take func(snapshotReply),
+) error {
 	count := 0
 	ask := func(filterPath []string, decode func(*stream) error) error {
 		return c.do(ctx, call{op: op, decode: decode, request: func() esapi.Request {
@@ -178,7 +186,8 @@ func (c *Client) SnapshotsNamed(ctx context.Context, repository string, names []
 			batch = slices.Repeat(batch, 2)
 		}
 		var some []*cluster.Snapshot
-		err := c.listSnapshots(ctx, describe("read", "snapshot "+repository+"/", "snapshots of repository "+repository, batch), repository, batch, true, snapshotFields,
+		err := c.listSnapshots(ctx, describe("read", "snapshot "+repository+"/", "snapshots of repository "+repository,
+			batch), repository, batch, true, snapshotFields,
 			func() { some = nil }, func(s snapshotReply) { some = append(some, s.snapshot(repository, false)) })
 		if err != nil {
 			return nil, err
@@ -240,9 +249,17 @@ func (c *Client) SnapshotProgress(ctx context.Context, repository, name string) 
 			Processed   bytesOf `json:"processed"`
 		} `json:"stats"`
 	}
-	err := c.do(ctx, call{op: "read the progress of snapshot " + repository + "/" + name, decode: fields(field{"snapshots", &reply}), request: func() esapi.Request {
-		return esapi.SnapshotStatusRequest{Repository: esc(repository), Snapshot: []string{esc(name)}, FilterPath: []string{"snapshots.state", "snapshots.shards_stats", "snapshots.stats"}}
-	}})
+	err := c.do(ctx, call{
+		op:     "read the progress of snapshot " + repository + "/" + name,
+		decode: fields(field{"snapshots", &reply}),
+		request: func() esapi.Request {
+			return esapi.SnapshotStatusRequest{
+				Repository: esc(repository),
+				Snapshot:   []string{esc(name)},
+				FilterPath: []string{"snapshots.state", "snapshots.shards_stats", "snapshots.stats"},
+			}
+		},
+	})
 	if err != nil || len(reply) == 0 {
 		return cluster.Progress{}, err
 	}
@@ -266,11 +283,16 @@ func (c *Client) unfinished(ctx context.Context, repository, name string) string
 	var nodes map[string]struct {
 		Name string `json:"name"`
 	}
-	err := c.do(ctx, call{op: "find the node that a snapshot waits for", decode: state.fields(field{"nodes", &nodes}), request: func() esapi.Request {
-		return esapi.ClusterStateRequest{Metric: []string{"customs", "nodes"}, FilterPath: []string{
-			"cluster_uuid", "snapshots.snapshots.repository", "snapshots.snapshots.snapshot", "snapshots.snapshots.shards.state", "snapshots.snapshots.shards.node", "nodes.*.name",
-		}}
-	}})
+	err := c.do(ctx, call{
+		op:     "find the node that a snapshot waits for",
+		decode: state.fields(field{"nodes", &nodes}),
+		request: func() esapi.Request {
+			return esapi.ClusterStateRequest{Metric: []string{"customs", "nodes"}, FilterPath: []string{
+				"cluster_uuid", "snapshots.snapshots.repository", "snapshots.snapshots.snapshot",
+				"snapshots.snapshots.shards.state", "snapshots.snapshots.shards.node", "nodes.*.name",
+			}}
+		},
+	})
 	if err != nil {
 		return ""
 	}
@@ -301,7 +323,12 @@ func (c *Client) SnapshotSizes(ctx context.Context, repository, name string) (ma
 	sizes := map[string]int64{}
 	if !server.OpenSearch && !server.Version.Less(detailsSince) {
 		err := c.do(ctx, call{op: op, request: func() esapi.Request {
-			return esapi.SnapshotGetRequest{Repository: esc(repository), Snapshot: []string{esc(name)}, IndexDetails: flag(true), FilterPath: []string{"snapshots.snapshot", "snapshots.index_details.*.size_in_bytes", "failures"}}
+			return esapi.SnapshotGetRequest{
+				Repository:   esc(repository),
+				Snapshot:     []string{esc(name)},
+				IndexDetails: flag(true),
+				FilterPath:   []string{"snapshots.snapshot", "snapshots.index_details.*.size_in_bytes", "failures"},
+			}
 		}, decode: eachSnapshot(op, []string{name}, func(s snapshotReply) {
 			for index, d := range s.Details {
 				sizes[index] = d.Bytes
@@ -319,7 +346,11 @@ func (c *Client) SnapshotSizes(ctx context.Context, repository, name string) (ma
 		} `json:"indices"`
 	}
 	err = c.do(ctx, call{op: op, least: sizesTimeout, decode: fields(field{"snapshots", &reply}), request: func() esapi.Request {
-		return esapi.SnapshotStatusRequest{Repository: esc(repository), Snapshot: []string{esc(name)}, FilterPath: []string{"snapshots.indices.*.stats.total"}}
+		return esapi.SnapshotStatusRequest{
+			Repository: esc(repository),
+			Snapshot:   []string{esc(name)},
+			FilterPath: []string{"snapshots.indices.*.stats.total"},
+		}
 	}})
 	for _, s := range reply {
 		for index, d := range s.Indices {
@@ -343,7 +374,10 @@ func (c *Client) RestoreProgress(ctx context.Context, names []string) (cluster.P
 	}
 	var p cluster.Progress
 	err := c.do(ctx, call{op: "read the progress of a restore", decode: whole(&reply), request: func() esapi.Request {
-		return esapi.IndicesRecoveryRequest{ActiveOnly: flag(true), FilterPath: []string{"*.shards.index.size.total_in_bytes", "*.shards.index.size.recovered_in_bytes"}}
+		return esapi.IndicesRecoveryRequest{
+			ActiveOnly: flag(true),
+			FilterPath: []string{"*.shards.index.size.total_in_bytes", "*.shards.index.size.recovered_in_bytes"},
+		}
 	}})
 	if err != nil {
 		return p, err
@@ -395,7 +429,12 @@ func (c *Client) CreateSnapshot(ctx context.Context, r cluster.CreateSnapshot) e
 		body["metadata"] = r.Metadata
 	}
 	return c.do(ctx, call{op: "create snapshot " + r.Repository + "/" + r.Name, write: true, least: masterWait, request: func() esapi.Request {
-		return esapi.SnapshotCreateRequest{Repository: esc(r.Repository), Snapshot: esc(r.Name), Body: jsonBody(body), WaitForCompletion: flag(false)}
+		return esapi.SnapshotCreateRequest{
+			Repository:        esc(r.Repository),
+			Snapshot:          esc(r.Name),
+			Body:              jsonBody(body),
+			WaitForCompletion: flag(false),
+		}
 	}})
 }
 
@@ -431,7 +470,17 @@ func (c *Client) RestoreSnapshot(ctx context.Context, r cluster.RestoreSnapshot)
 	for k, v := range r.Extra {
 		body[k] = v
 	}
-	return c.do(ctx, call{op: "restore from snapshot " + r.Repository + "/" + r.Name, write: true, least: masterWait, request: func() esapi.Request {
-		return esapi.SnapshotRestoreRequest{Repository: esc(r.Repository), Snapshot: esc(r.Name), Body: jsonBody(body), WaitForCompletion: flag(false)}
-	}})
+	return c.do(ctx, call{
+		op:    "restore from snapshot " + r.Repository + "/" + r.Name,
+		write: true,
+		least: masterWait,
+		request: func() esapi.Request {
+			return esapi.SnapshotRestoreRequest{
+				Repository:        esc(r.Repository),
+				Snapshot:          esc(r.Name),
+				Body:              jsonBody(body),
+				WaitForCompletion: flag(false),
+			}
+		},
+	})
 }

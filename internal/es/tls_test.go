@@ -38,7 +38,13 @@ type authority struct {
 
 func newAuthority(t *testing.T) *authority {
 	a := &authority{t: t, dir: t.TempDir()}
-	a.cert, a.key, a.pem, _ = a.sign(&x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test CA"}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign})
+	a.cert, a.key, a.pem, _ = a.sign(&x509.Certificate{
+		SerialNumber:          big.NewInt(1),
+		Subject:               pkix.Name{CommonName: "test CA"},
+		IsCA:                  true,
+		BasicConstraintsValid: true,
+		KeyUsage:              x509.KeyUsageCertSign,
+	})
 	return a
 }
 
@@ -56,7 +62,8 @@ func (a *authority) sign(c *x509.Certificate) (*x509.Certificate, *ecdsa.Private
 	require.NoError(a.t, err)
 	secret, err := x509.MarshalPKCS8PrivateKey(key)
 	require.NoError(a.t, err)
-	return cert, key, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret})
+	return cert, key, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}),
+		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret})
 }
 
 func (a *authority) file(name string, data []byte) string {
@@ -163,7 +170,10 @@ func TestCertificateFiles(t *testing.T) {
 	}{
 		{Options{CAFile: "/nowhere/ca.pem"}, "cannot read the CA file: open /nowhere/ca.pem: no such file or directory"},
 		{Options{CAFile: junk}, "the CA file " + junk + " does not contain a PEM certificate"},
-		{Options{CAFile: ca, ClientCert: "/nowhere/c.pem"}, "cannot read the client certificate /nowhere/c.pem and its key: open /nowhere/c.pem: no such file or directory"},
+		{
+			Options{CAFile: ca, ClientCert: "/nowhere/c.pem"},
+			"cannot read the client certificate /nowhere/c.pem and its key: open /nowhere/c.pem: no such file or directory",
+		},
 		{Options{ClientCert: ca, ClientKey: junk}, "cannot read the client certificate " + ca + " and its key: "},
 		{Options{ClientKey: ca}, "cannot read the client certificate"},
 	} {

@@ -40,7 +40,11 @@ func httpTransport(o Options) (*http.Transport, error) {
 	if !slices.ContainsFunc(o.URLs, func(u string) bool { return strings.HasPrefix(strings.ToLower(strings.TrimSpace(u)), "https:") }) {
 		return t, nil // the certificate files need not exist
 	}
-	cfg := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: o.ServerName, InsecureSkipVerify: o.InsecureSkipVerify} //nolint:gosec // the user's own --insecure, warned about
+	cfg := &tls.Config{
+		MinVersion:         tls.VersionTLS12,
+		ServerName:         o.ServerName,
+		InsecureSkipVerify: o.InsecureSkipVerify,
+	} //nolint:gosec // the user's own --insecure, warned about
 	if o.CAFile != "" {
 		pem, err := os.ReadFile(o.CAFile)
 		if err != nil {

@@ -38,7 +38,8 @@ func (c *Client) Sight() (s cluster.Sight) {
 			Text: "the user may not read the state of the cluster (" + stateAction + "): " + text,
 		}
 	}
-	s.Operations = lacks("list running operations", "deletions of snapshots and restores are missing from the list", "give the user the privilege monitor")
+	s.Operations = lacks("list running operations", "deletions of snapshots and restores are missing from the list",
+		"give the user the privilege monitor")
 	if !c.sight.all {
 		s.Indices = lacks("list all indices", "indices that it may not see are missing from the list",
 			"give the user the privilege monitor, or view_index_metadata on all indices")
@@ -93,7 +94,10 @@ func (c *Client) visible(ctx context.Context, op string) ([]*cluster.Index, erro
 	streams, open := map[string]bool{}, map[string]bool{}
 	err := c.do(ctx, call{op: op, request: func() esapi.Request {
 		list = nil
-		return plain{path: "/*", query: params{"expand_wildcards": "all", "flat_settings": "true", "filter_path": strings.Join(visibleFields, ",")}}
+		return plain{
+			path:  "/*",
+			query: params{"expand_wildcards": "all", "flat_settings": "true", "filter_path": strings.Join(visibleFields, ",")},
+		}
 	}, decode: func(s *stream) error {
 		return s.object(func(name string) error {
 			var reply struct {
@@ -124,7 +128,12 @@ func (c *Client) visible(ctx context.Context, op string) ([]*cluster.Index, erro
 		return nil, err
 	}
 	if len(list) == 0 {
-		return nil, &cluster.Error{Op: op, Kind: cluster.ErrForbidden, Text: "the user sees no index", Hint: "give the user the privilege monitor, or view_index_metadata on the indices"}
+		return nil, &cluster.Error{
+			Op:   op,
+			Kind: cluster.ErrForbidden,
+			Text: "the user sees no index",
+			Hint: "give the user the privilege monitor, or view_index_metadata on the indices",
+		}
 	}
 	// Before 7.2 no setting tells that an index is closed. Hidden indices are of 7.7.
 	err = c.do(ctx, call{op: op, request: func() esapi.Request {

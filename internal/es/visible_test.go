@@ -11,7 +11,8 @@ import (
 )
 
 const (
-	deniedState = `{"error":{"root_cause":[],"type":"security_exception","reason":"action [cluster:monitor/state] is unauthorized for user [ci]"},"status":403}`
+	deniedState = `{"error":{"root_cause":[],` +
+		`"type":"security_exception","reason":"action [cluster:monitor/state] is unauthorized for user [ci]"},"status":403}`
 	visibleLine = "GET /*?expand_wildcards=all&filter_path=*.aliases,*.data_stream," +
 		`*.settings.index\.uuid,*.settings.index\.creation_date,*.settings.index\.hidden,*.settings.index\.lifecycle\.name,` +
 		`*.settings.index\.verified_before_close,*.settings.index\.routing\.allocation\.exclude\.esnap_*,*.settings.index\.blocks\.*,` +
@@ -66,7 +67,13 @@ func TestVisibleIndices(t *testing.T) {
 	require.Equal(t, map[string]map[string]string{"a": {"index.number_of_replicas": "1"}}, settings)
 	ops, err := c.Running(ctx)
 	require.NoError(t, err)
-	require.Equal(t, []cluster.Operation{{Kind: cluster.OpSnapshot, Repository: "r", Snapshot: "s", Indices: []string{"a", "b"}, Started: at(1795232938837)}}, ops)
+	require.Equal(t, []cluster.Operation{{
+		Kind:       cluster.OpSnapshot,
+		Repository: "r",
+		Snapshot:   "s",
+		Indices:    []string{"a", "b"},
+		Started:    at(1795232938837),
+	}}, ops)
 }
 
 func TestAllIndicesVisible(t *testing.T) {
@@ -87,10 +94,15 @@ func TestVisibleDataStreams(t *testing.T) {
 		streams exchange
 		write   []bool
 	}{
-		"known": {exchange{line: streamsLine, reply: `{"data_streams":[{"name":"s","indices":[{"index_name":".ds-s-1"},{"index_name":".ds-s-2"}]}]}`},
-			[]bool{false, true}},
+		"known": {
+			exchange{line: streamsLine, reply: `{"data_streams":[{"name":"s","indices":[{"index_name":".ds-s-1"},{"index_name":".ds-s-2"}]}]}`},
+			[]bool{false, true},
+		},
 		"another stream": {exchange{line: streamsLine, reply: `{"data_streams":[]}`}, []bool{true, true}},
-		"refused":        {exchange{line: streamsLine, status: 403, reply: `{"error":{"type":"security_exception","reason":"no"}}`}, []bool{true, true}},
+		"refused": {
+			exchange{line: streamsLine, status: 403, reply: `{"error":{"type":"security_exception","reason":"no"}}`},
+			[]bool{true, true},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cl, _ := play(t, Options{}, denied("GET /_cluster/state/metadata,blocks?filter_path="+listing), sees("true"),

@@ -33,14 +33,39 @@ func TestFor(t *testing.T) {
 		want []string
 	}{
 		{"snapshots", cluster.Snapshots, keep, []string{"in_progress", "foreign", "mounted", "keep_newest_good"}},
-		{"snapshots, Curator", cluster.Snapshots, with(keep, func(o *Options) { o.Lenient = true }), []string{"in_progress", "foreign", "mounted", "keep_newest_good"}},
+		{
+			"snapshots, Curator",
+			cluster.Snapshots,
+			with(keep, func(o *Options) { o.Lenient = true }),
+			[]string{"in_progress", "foreign", "mounted", "keep_newest_good"},
+		},
 		{"snapshots, off", cluster.Snapshots, with(keep, func(o *Options) { o.Off = true }), []string{}},
 		{"snapshots, keep_newest_good: false", cluster.Snapshots, Options{}, []string{"in_progress", "foreign", "mounted"}},
-		{"snapshots, a state filter names running ones", cluster.Snapshots, with(keep, func(o *Options) { o.InProgressNamed = true }), []string{"foreign", "mounted", "keep_newest_good"}},
+		{
+			"snapshots, a state filter names running ones",
+			cluster.Snapshots,
+			with(keep, func(o *Options) { o.InProgressNamed = true }),
+			[]string{"foreign", "mounted", "keep_newest_good"},
+		},
 		{"indices", cluster.Indices, Options{}, []string{"data_stream_write_index", "restore_mark", "unsaved", "write_index", "system_index"}},
-		{"indices, Curator", cluster.Indices, Options{Lenient: true}, []string{"data_stream_write_index", "restore_mark", "unsaved", "system_index"}},
-		{"indices, system ones named", cluster.Indices, Options{SystemNamed: true}, []string{"data_stream_write_index", "restore_mark", "unsaved", "write_index"}},
-		{"indices, older ones", cluster.Indices, Options{Lenient: true, Periods: &Periods{Zone: time.UTC}}, []string{"data_stream_write_index", "restore_mark", "unsaved", "live", "system_index"}},
+		{
+			"indices, Curator",
+			cluster.Indices,
+			Options{Lenient: true},
+			[]string{"data_stream_write_index", "restore_mark", "unsaved", "system_index"},
+		},
+		{
+			"indices, system ones named",
+			cluster.Indices,
+			Options{SystemNamed: true},
+			[]string{"data_stream_write_index", "restore_mark", "unsaved", "write_index"},
+		},
+		{
+			"indices, older ones",
+			cluster.Indices,
+			Options{Lenient: true, Periods: &Periods{Zone: time.UTC}},
+			[]string{"data_stream_write_index", "restore_mark", "unsaved", "live", "system_index"},
+		},
 		{"indices, off", cluster.Indices, Options{Off: true}, []string{}},
 		{"indices, off, protect is no guess", cluster.Indices, Options{Off: true, Protect: []string{"a"}}, []string{"protect"}},
 	} {
@@ -50,7 +75,13 @@ func TestFor(t *testing.T) {
 
 // guarded says which items the guards of the options spare, by name, and which
 // they let go with a warning.
-func guarded(t *testing.T, list cluster.ListKind, o Options, at time.Time, selected, all []cluster.Item) (spared, warned map[string]string) {
+func guarded(
+	t *testing.T,
+	list cluster.ListKind,
+	o Options,
+	at time.Time,
+	selected, all []cluster.Item,
+) (spared, warned map[string]string) {
 	t.Helper()
 	spared, warned = map[string]string{}, map[string]string{}
 	for _, g := range For(list, o) {
@@ -72,7 +103,12 @@ func guarded(t *testing.T, list cluster.ListKind, o Options, at time.Time, selec
 
 func TestNewestGood(t *testing.T) {
 	snap := func(name string, hour int, state cluster.State) *cluster.Snapshot {
-		return &cluster.Snapshot{Name: name, State: state, Start: now.Add(time.Duration(hour) * time.Hour), Shards: cluster.ShardCount{Total: 1, Successful: 1}}
+		return &cluster.Snapshot{
+			Name:   name,
+			State:  state,
+			Start:  now.Add(time.Duration(hour) * time.Hour),
+			Shards: cluster.ShardCount{Total: 1, Successful: 1},
+		}
 	}
 	lame := snap("d-2026.11.03", 3, cluster.Success)
 	lame.Shards = cluster.ShardCount{Total: 4, Failed: 1}
@@ -83,32 +119,96 @@ func TestNewestGood(t *testing.T) {
 		want     []string
 		patterns []string
 	}{
-		{"one series", []*cluster.Snapshot{snap("d-2026.11.01", 1, cluster.Success), snap("d-2026.11.02", 2, cluster.Success)}, nil, []string{"d-2026.11.02"}, nil},
+		{
+			"one series",
+			[]*cluster.Snapshot{snap("d-2026.11.01", 1, cluster.Success), snap("d-2026.11.02", 2, cluster.Success)},
+			nil,
+			[]string{"d-2026.11.02"},
+			nil,
+		},
 		{"each series has its own", []*cluster.Snapshot{
-			snap("prod1-2026.11.01", 1, cluster.Success), snap("prod1-2026.11.02", 2, cluster.Success), snap("prod2-2026.11.01", 1, cluster.Success), snap("prod2-2026.10.31", 0, cluster.Success),
+			snap("prod1-2026.11.01", 1, cluster.Success), snap("prod1-2026.11.02", 2, cluster.Success),
+			snap("prod2-2026.11.01", 1, cluster.Success), snap("prod2-2026.10.31", 0, cluster.Success),
 		}, nil, []string{"prod1-2026.11.02", "prod2-2026.11.01"}, nil},
-		{"names that only words tell apart are each a series", []*cluster.Snapshot{snap("zebra", 1, cluster.Success), snap("before-upgrade", 2, cluster.Success)}, nil, []string{"zebra", "before-upgrade"}, nil},
-		{"a date in another form", []*cluster.Snapshot{snap("prod-01.11.2026", 1, cluster.Success), snap("prod-02.11.2026", 2, cluster.Success), snap("dev-03.11.2026", 3, cluster.Success)},
+		{
+			"names that only words tell apart are each a series",
+			[]*cluster.Snapshot{snap("zebra", 1, cluster.Success), snap("before-upgrade", 2, cluster.Success)},
+			nil,
+			[]string{"zebra", "before-upgrade"},
+			nil,
+		},
+		{"a date in another form", []*cluster.Snapshot{
+			snap("prod-01.11.2026", 1, cluster.Success), snap("prod-02.11.2026", 2, cluster.Success),
+			snap("dev-03.11.2026", 3, cluster.Success),
+		},
 			nil, []string{"prod-02.11.2026", "dev-03.11.2026"}, nil},
-		{"an empty SUCCESS does not count", []*cluster.Snapshot{snap("d-2026.11.01", 1, cluster.Success), {Name: "d-2026.11.02", State: cluster.Success, Start: now.Add(2 * time.Hour)}},
-			nil, []string{"d-2026.11.01"}, nil},
+		{
+			"an empty SUCCESS does not count",
+			[]*cluster.Snapshot{
+				snap("d-2026.11.01", 1, cluster.Success),
+				{Name: "d-2026.11.02", State: cluster.Success, Start: now.Add(2 * time.Hour)},
+			},
+			nil,
+			[]string{"d-2026.11.01"},
+			nil,
+		},
 		{"a guess: the newest of each family of indices, too", []*cluster.Snapshot{
-			holding(snap("cust-230415", 1, cluster.Success), "alpha-2026.11.01"), holding(snap("cust-230512", 2, cluster.Success), "beta-2026.11.01"), holding(snap("cust-230513", 3, cluster.Success), "beta-2026.11.02"),
+			holding(snap("cust-230415", 1, cluster.Success), "alpha-2026.11.01"),
+			holding(snap("cust-230512", 2, cluster.Success), "beta-2026.11.01"),
+			holding(snap("cust-230513", 3, cluster.Success), "beta-2026.11.02"),
 		}, nil, []string{"cust-230415", "cust-230513"}, nil},
 		{"not where series says what belongs together", []*cluster.Snapshot{
-			holding(snap("cust-230415", 1, cluster.Success), "alpha-2026.11.01"), holding(snap("cust-230512", 2, cluster.Success), "beta-2026.11.01"),
+			holding(snap("cust-230415", 1, cluster.Success), "alpha-2026.11.01"),
+			holding(snap("cust-230512", 2, cluster.Success), "beta-2026.11.01"),
 		}, nil, []string{"cust-230512"}, []string{"cust-*"}},
 		{"newer ones that are not good do not count", []*cluster.Snapshot{
 			snap("d-2026.11.01", 1, cluster.Success), snap("d-2026.11.02", 2, cluster.Success), lame,
 			snap("d-2026.11.04", 4, cluster.Partial), snap("d-2026.11.05", 5, cluster.Failed), snap("d-2026.11.06", 6, "INCOMPATIBLE"),
 		}, nil, []string{"d-2026.11.02"}, nil},
-		{"a good one that is not selected counts", []*cluster.Snapshot{snap("d-2026.11.01", 1, cluster.Success), snap("d-2026.11.02", 2, cluster.Success)}, []string{"d-2026.11.01"}, nil, nil},
-		{"nothing good: nothing is kept", []*cluster.Snapshot{snap("d-2026.11.04", 4, cluster.Partial), snap("d-2026.11.05", 5, cluster.Failed)}, nil, nil, nil},
-		{"by start, not by name", []*cluster.Snapshot{snap("d-2026.11.09", 1, cluster.Success), snap("d-2026.11.02", 2, cluster.Success)}, nil, []string{"d-2026.11.02"}, nil},
-		{"ties go to the last name", []*cluster.Snapshot{snap("d-2026.11.02", 1, cluster.Success), snap("d-2026.11.03", 1, cluster.Success), snap("d-2026.11.01", 1, cluster.Success)}, nil, []string{"d-2026.11.03"}, nil},
-		{"patterns make series", []*cluster.Snapshot{snap("prod1-2026.11.01", 1, cluster.Success), snap("prod2-2026.11.02", 2, cluster.Success), snap("x", 0, cluster.Success)}, nil, []string{"prod2-2026.11.02", "x"}, []string{"prod*"}},
+		{
+			"a good one that is not selected counts",
+			[]*cluster.Snapshot{snap("d-2026.11.01", 1, cluster.Success), snap("d-2026.11.02", 2, cluster.Success)},
+			[]string{"d-2026.11.01"},
+			nil,
+			nil,
+		},
+		{
+			"nothing good: nothing is kept",
+			[]*cluster.Snapshot{snap("d-2026.11.04", 4, cluster.Partial), snap("d-2026.11.05", 5, cluster.Failed)},
+			nil,
+			nil,
+			nil,
+		},
+		{
+			"by start, not by name",
+			[]*cluster.Snapshot{snap("d-2026.11.09", 1, cluster.Success), snap("d-2026.11.02", 2, cluster.Success)},
+			nil,
+			[]string{"d-2026.11.02"},
+			nil,
+		},
+		{
+			"ties go to the last name",
+			[]*cluster.Snapshot{
+				snap("d-2026.11.02", 1, cluster.Success), snap("d-2026.11.03", 1, cluster.Success),
+				snap("d-2026.11.01", 1, cluster.Success),
+			},
+			nil,
+			[]string{"d-2026.11.03"},
+			nil,
+		},
+		{
+			"patterns make series",
+			[]*cluster.Snapshot{
+				snap("prod1-2026.11.01", 1, cluster.Success), snap("prod2-2026.11.02", 2, cluster.Success),
+				snap("x", 0, cluster.Success),
+			},
+			nil,
+			[]string{"prod2-2026.11.02", "x"},
+			[]string{"prod*"},
+		},
 		{"a lifecycle policy is a series", []*cluster.Snapshot{
-			by("p", snap("nightly-2026.11.01-0hzvdk7orgcxvuqwxgktmw", 1, cluster.Success)), by("p", snap("nightly-2026.11.02-7kx9vdkvorgcxvuqwxgk1m", 2, cluster.Success))}, nil, []string{"nightly-2026.11.02-7kx9vdkvorgcxvuqwxgk1m"}, nil},
+			by("p", snap("nightly-2026.11.01-0hzvdk7orgcxvuqwxgktmw", 1, cluster.Success)), by("p", snap("nightly-2026.11.02-7kx9vdkvorgcxvuqwxgk1m",
+				2, cluster.Success))}, nil, []string{"nightly-2026.11.02-7kx9vdkvorgcxvuqwxgk1m"}, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var selected []cluster.Item
@@ -117,7 +217,8 @@ func TestNewestGood(t *testing.T) {
 					selected = append(selected, s)
 				}
 			}
-			spared, _ := guarded(t, cluster.Snapshots, Options{KeepNewestGood: true, Series: series.Of(c.patterns)}, now, selected, cluster.Items(c.all))
+			spared, _ := guarded(t, cluster.Snapshots, Options{KeepNewestGood: true, Series: series.Of(c.patterns)}, now,
+				selected, cluster.Items(c.all))
 			want := map[string]string{}
 			for _, n := range c.want {
 				want[n] = "keep_newest_good"
@@ -138,7 +239,11 @@ func by(policy string, s *cluster.Snapshot) *cluster.Snapshot {
 }
 
 func TestMounted(t *testing.T) {
-	list := cluster.Items([]*cluster.Snapshot{{Name: "one", Mounted: []string{"m"}}, {Name: "many", Mounted: []string{"m", "n"}}, {Name: "none"}})
+	list := cluster.Items([]*cluster.Snapshot{
+		{Name: "one", Mounted: []string{"m"}},
+		{Name: "many", Mounted: []string{"m", "n"}},
+		{Name: "none"},
+	})
 	for _, lenient := range []bool{false, true} {
 		spared, _ := guarded(t, cluster.Snapshots, Options{Lenient: lenient}, now, list, list)
 		require.Equal(t, map[string]string{"one": "mounted", "many": "mounted"}, spared)
@@ -188,12 +293,17 @@ func TestLive(t *testing.T) {
 	read := func(name string, loc *time.Location) (dates.Span, bool) {
 		return dates.Span{Start: now.In(loc).AddDate(0, -1, 0), End: now.In(loc).AddDate(0, 0, 1)}, name == "odd"
 	}
-	v = live{Periods{Zone: time.UTC, Read: []func(string, *time.Location) (dates.Span, bool){read}}, false, nil}.Judge(now, cluster.Items([]*cluster.Index{{Name: "odd"}}), nil)[0]
+	v = live{Periods{Zone: time.UTC, Read: []func(string, *time.Location) (dates.Span, bool){read}}, false, nil}.Judge(now,
+		cluster.Items([]*cluster.Index{{Name: "odd"}}), nil)[0]
 	require.Equal(t, cluster.Yes, v.Match)
 }
 
 func TestInProgress(t *testing.T) {
-	list := cluster.Items([]*cluster.Snapshot{{Name: "running", State: cluster.InProgress}, {Name: "failed", State: cluster.Failed}, {Name: "done", State: cluster.Success}})
+	list := cluster.Items([]*cluster.Snapshot{
+		{Name: "running", State: cluster.InProgress},
+		{Name: "failed", State: cluster.Failed},
+		{Name: "done", State: cluster.Success},
+	})
 	spared, _ := guarded(t, cluster.Snapshots, Options{}, now, list, list)
 	require.Equal(t, map[string]string{"running": "in_progress"}, spared)
 	spared, _ = guarded(t, cluster.Snapshots, Options{InProgressNamed: true}, now, list, list)
@@ -220,14 +330,31 @@ func TestIndices(t *testing.T) {
 		spared, warned map[string]string
 	}{
 		{"on", Options{Protect: []string{"x", "prot*"}}, map[string]string{
-			"ds-000002": "data_stream_write_index", "written": "write_index", ".kibana_1": "system_index", "system": "system_index", "restored": "restore_mark", "protected-1": "protect", "unsaved": "unsaved",
+			"ds-000002": "data_stream_write_index", "written": "write_index", ".kibana_1": "system_index",
+			"system": "system_index", "restored": "restore_mark", "protected-1": "protect", "unsaved": "unsaved",
 		}, map[string]string{}},
-		{"system indices named by a filter", Options{SystemNamed: true}, map[string]string{"ds-000002": "data_stream_write_index", "written": "write_index", "restored": "restore_mark", "unsaved": "unsaved"}, map[string]string{}},
+		{
+			"system indices named by a filter",
+			Options{SystemNamed: true},
+			map[string]string{"ds-000002": "data_stream_write_index", "written": "write_index", "restored": "restore_mark", "unsaved": "unsaved"},
+			map[string]string{},
+		},
 		{"a system index named exactly", Options{NamedExactly: []string{".kibana_1", "plain"}}, map[string]string{
-			"ds-000002": "data_stream_write_index", "written": "write_index", "system": "system_index", "restored": "restore_mark", "unsaved": "unsaved",
+			"ds-000002": "data_stream_write_index", "written": "write_index",
+			"system": "system_index", "restored": "restore_mark", "unsaved": "unsaved",
 		}, map[string]string{}},
-		{"Curator", Options{Lenient: true}, map[string]string{"ds-000002": "data_stream_write_index", "restored": "restore_mark", "unsaved": "unsaved"}, map[string]string{".kibana_1": "system_index", "system": "system_index"}},
-		{"Curator, named", Options{Lenient: true, SystemNamed: true}, map[string]string{"ds-000002": "data_stream_write_index", "restored": "restore_mark", "unsaved": "unsaved"}, map[string]string{}},
+		{
+			"Curator",
+			Options{Lenient: true},
+			map[string]string{"ds-000002": "data_stream_write_index", "restored": "restore_mark", "unsaved": "unsaved"},
+			map[string]string{".kibana_1": "system_index", "system": "system_index"},
+		},
+		{
+			"Curator, named",
+			Options{Lenient: true, SystemNamed: true},
+			map[string]string{"ds-000002": "data_stream_write_index", "restored": "restore_mark", "unsaved": "unsaved"},
+			map[string]string{},
+		},
 		{"off", Options{Off: true, Protect: []string{"prot*"}}, map[string]string{"protected-1": "protect"}, map[string]string{}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -269,17 +396,20 @@ func TestReasons(t *testing.T) {
 	}{
 		"data_stream_write_index": {&cluster.Index{DataStreamWriteIndex: true, DataStream: "ds"}, "it is the write index of the data stream ds"},
 		"write_index":             {&cluster.Index{WriteAliases: []string{"a", "b"}}, "it is the write index of the alias a, b"},
-		"restore_mark":            {&cluster.Index{Aliases: []string{"esnap-keep-until-2026.11.30"}}, "restored; protected until the end of 2026-11-30 (UTC)"},
-		"protect":                 {&cluster.Index{Name: "xy"}, "it matches the protected pattern x*"},
-		"system_index":            {&cluster.Index{Name: ".kibana_1", System: true}, "it is a system index, and no filter names it"},
-		"unsaved":                 {&cluster.Index{Unsaved: "the snapshot s does not contain it"}, "the snapshot s does not contain it"},
-		"live":                    {&cluster.Index{Name: "x-2026.11.30"}, "its own period has not ended: it ends 2026-12-01 00:00 UTC"},
-		"require_snapshot":        {&cluster.Index{Name: "x"}, "no snapshot in r contains it"},
-		"hold":                    {&cluster.Snapshot{Name: "held"}, "it is held by the client file (held)"},
-		"in_progress":             {&cluster.Snapshot{State: cluster.InProgress}, "it is still running; deleting it would abort it"},
-		"foreign":                 {&cluster.Snapshot{Elsewhere: true, Cluster: "other"}, "another cluster took it: other"},
-		"mounted":                 {&cluster.Snapshot{Mounted: []string{"m"}}, "the index m is mounted from this snapshot"},
-		"keep_newest_good":        {good, "it is the only snapshot of the series p-*"},
+		"restore_mark": {
+			&cluster.Index{Aliases: []string{"esnap-keep-until-2026.11.30"}},
+			"restored; protected until the end of 2026-11-30 (UTC)",
+		},
+		"protect":          {&cluster.Index{Name: "xy"}, "it matches the protected pattern x*"},
+		"system_index":     {&cluster.Index{Name: ".kibana_1", System: true}, "it is a system index, and no filter names it"},
+		"unsaved":          {&cluster.Index{Unsaved: "the snapshot s does not contain it"}, "the snapshot s does not contain it"},
+		"live":             {&cluster.Index{Name: "x-2026.11.30"}, "its own period has not ended: it ends 2026-12-01 00:00 UTC"},
+		"require_snapshot": {&cluster.Index{Name: "x"}, "no snapshot in r contains it"},
+		"hold":             {&cluster.Snapshot{Name: "held"}, "it is held by the client file (held)"},
+		"in_progress":      {&cluster.Snapshot{State: cluster.InProgress}, "it is still running; deleting it would abort it"},
+		"foreign":          {&cluster.Snapshot{Elsewhere: true, Cluster: "other"}, "another cluster took it: other"},
+		"mounted":          {&cluster.Snapshot{Mounted: []string{"m"}}, "the index m is mounted from this snapshot"},
+		"keep_newest_good": {good, "it is the only snapshot of the series p-*"},
 	}
 	all := Options{
 		KeepNewestGood: true, Series: series.Of(nil), Periods: &Periods{Zone: time.UTC}, Copies: &Copies{Repositories: []string{"r"}, Min: 1},
@@ -309,7 +439,8 @@ func TestNeeds(t *testing.T) {
 	for _, g := range append(For(cluster.Snapshots, Options{KeepNewestGood: true}), For(cluster.Indices, Options{Lenient: true})...) {
 		facts = append(facts, Needs(g)...)
 	}
-	require.Equal(t, []cluster.Need{{Fact: cluster.FactOrigin}, {Fact: cluster.FactMounts}, {Fact: cluster.FactSaved}}, facts, "nothing that asks the cluster on Curator's command line, but for snapshots")
+	require.Equal(t, []cluster.Need{{Fact: cluster.FactOrigin}, {Fact: cluster.FactMounts}, {Fact: cluster.FactSaved}},
+		facts, "nothing that asks the cluster on Curator's command line, but for snapshots")
 	dated, guess := cluster.Items([]*cluster.Snapshot{{Name: "a-2026.11.01"}}), cluster.Items([]*cluster.Snapshot{{Name: "b-1"}})
 	g := newestGood{series: series.Of(nil)}
 	require.Empty(t, g.NeedsOf(dated, append(dated, guess...)), "contents only where a series is a guess")
@@ -327,7 +458,13 @@ func TestNewestGoodWhereNumbersMayBeCustomers(t *testing.T) {
 		"site-2026-11-27-10.20": "site-2026-11-28-10.21",
 	} {
 		good := func(name, index string, start time.Time) *cluster.Snapshot {
-			return &cluster.Snapshot{Name: name, State: cluster.Success, Shards: cluster.ShardCount{Total: 1, Successful: 1}, Indices: []string{index}, Start: start}
+			return &cluster.Snapshot{
+				Name:    name,
+				State:   cluster.Success,
+				Shards:  cluster.ShardCount{Total: 1, Successful: 1},
+				Indices: []string{index},
+				Start:   start,
+			}
 		}
 		start := time.Date(2026, 11, 27, 0, 0, 0, 0, time.UTC)
 		items := cluster.Items([]*cluster.Snapshot{good(prod, "prod", start), good(dev, "dev", start.AddDate(0, 0, 1))})

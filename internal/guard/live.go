@@ -72,7 +72,11 @@ func (g live) Judge(now time.Time, selected, all []cluster.Item) []cluster.Verdi
 		case p.End.After(now):
 			out[n] = cluster.Verdict{Match: cluster.Yes, Why: "its own period has not ended: it ends " + cluster.Minutes(p.End)}
 		case p.Disagree && g.warnOnly:
-			out[n] = cluster.Verdict{Match: cluster.No, Warn: true, Why: "its name has dates that disagree; it will be deleted by the first one, as Curator does"}
+			out[n] = cluster.Verdict{
+				Match: cluster.No,
+				Warn:  true,
+				Why:   "its name has dates that disagree; it will be deleted by the first one, as Curator does",
+			}
 		case p.Disagree:
 			out[n] = cluster.Verdict{Match: cluster.Yes, Why: "its name has dates that disagree"}
 		}

@@ -87,7 +87,8 @@ func (g newestGood) newest(all []cluster.Item) map[string]cluster.Verdict {
 		case k.family == "":
 			v.Why = "it is the newest good snapshot of the series " + k.series
 		case kept[s.Name].Why == "":
-			v.Why = "it is the newest good snapshot with indices " + k.family + " in what may be several series (" + k.series + "); the option series separates them"
+			v.Why = "it is the newest good snapshot with indices " + k.family + " in what may be several series (" + k.series +
+				"); the option series separates them"
 		default:
 			continue
 		}

@@ -84,7 +84,8 @@ func (g requireSnapshot) lacks(i *cluster.Index, repository string, live map[str
 		last := copies[len(copies)-1].Snapshot
 		return fmt.Sprintf("shards are missing from every copy in %s, such as that in %s (%s)", repository, last.Name, last.State)
 	case known:
-		return fmt.Sprintf("no snapshot in %s that contains it was started after %s, when it was written to for the last time", repository, cluster.Minutes(at))
+		return fmt.Sprintf("no snapshot in %s that contains it was started after %s, when it was written to for the last time",
+			repository, cluster.Minutes(at))
 	}
 	return "cannot tell when it was written to for the last time, so that no copy in " + repository + " counts as complete"
 }

@@ -31,7 +31,11 @@ func (g systemIndex) Judge(_ time.Time, selected, _ []cluster.Item) []cluster.Ve
 	if g.warnOnly {
 		for i := range out {
 			if out[i].Match == cluster.Yes {
-				out[i] = cluster.Verdict{Match: cluster.No, Warn: true, Why: "it is a system index that no filter names; it will be deleted, as Curator does"}
+				out[i] = cluster.Verdict{
+					Match: cluster.No,
+					Warn:  true,
+					Why:   "it is a system index that no filter names; it will be deleted, as Curator does",
+				}
 			}
 		}
 	}

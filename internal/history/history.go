@@ -65,7 +65,12 @@ func Left(ctx context.Context, c cluster.DocumentReader, job string) (json.RawMe
 	return last(ctx, c, job, "left", func(r Record) json.RawMessage { return r.Left })
 }
 
-func last(ctx context.Context, c cluster.DocumentReader, job, field string, of func(Record) json.RawMessage) (v json.RawMessage, err error) {
+func last(
+	ctx context.Context,
+	c cluster.DocumentReader,
+	job, field string,
+	of func(Record) json.RawMessage,
+) (v json.RawMessage, err error) {
 	own := 0
 	without := slices.DeleteFunc([]string{"summary", "drill", "told", "left", "seen"}, func(f string) bool { return f == field })
 	err = search(ctx, c, without, func(r Record) bool {
@@ -269,7 +274,11 @@ func walk(v any, redact func(string) string) any {
 
 // List lists the newest records, newest first, without their summaries.
 func List(ctx context.Context, c cluster.DocumentReader, limit int) ([]Record, error) {
-	docs, err := c.Documents(ctx, cluster.DocumentQuery{Index: cluster.HistoryIndex, Limit: limit, Without: []string{"summary", "drill", "seen"}})
+	docs, err := c.Documents(ctx, cluster.DocumentQuery{
+		Index:   cluster.HistoryIndex,
+		Limit:   limit,
+		Without: []string{"summary", "drill", "seen"},
+	})
 	if err != nil {
 		return nil, err
 	}

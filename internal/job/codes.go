@@ -65,7 +65,8 @@ var kinds = []struct {
 		return as[*run.UsageError](err) || as[*settings.Error](err) || as[*strictyaml.Error](err) || as[*FileError](err)
 	}},
 	{Unreachable, func(err error, wrote bool) bool {
-		return !wrote && (errors.Is(err, cluster.ErrUnreachable) || errors.Is(err, cluster.ErrUnauthorized) || errors.Is(err, cluster.ErrUnavailable))
+		return !wrote && (errors.Is(err, cluster.ErrUnreachable) || errors.Is(err, cluster.ErrUnauthorized) ||
+			errors.Is(err, cluster.ErrUnavailable))
 	}},
 	{Refused, func(err error, _ bool) bool { return as[*cluster.Refused](err) }},
 }

@@ -33,7 +33,8 @@ func (j Job) hook(ctx context.Context, obs run.Observer, p *plan.Plan, hook run.
 	}
 	done := run.HookDone{Hook: hook, Program: args[0], Assumed: j.Settings.DryRun}
 	if !done.Assumed {
-		env := append(command.Clean(j.Environ, j.Settings.Private), "ESNAP_HOOK="+string(hook), "ESNAP_JOB="+p.Job(j.File), "ESNAP_RUN_ID="+j.Options.RunID)
+		env := append(command.Clean(j.Environ, j.Settings.Private), "ESNAP_HOOK="+string(hook), "ESNAP_JOB="+p.Job(j.File),
+			"ESNAP_RUN_ID="+j.Options.RunID)
 		if hook != run.HookBefore {
 			env = append(env, "ESNAP_EXIT_CODE="+strconv.Itoa(code))
 		}

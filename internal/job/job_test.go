@@ -100,8 +100,16 @@ func TestEveryRunIsObserved(t *testing.T) {
 			j.MasterOnly = true
 			j.Dial = func() (cluster.Cluster, error) { return follower{c}, nil }
 		}, code: OK},
-		"nothing to ask":          {file: "actions: {1: {action: delete_indices, options: {disable_action: true}, filters: [{filtertype: none}]}}", code: OK},
-		"master only, many hosts": {file: expire, change: func(j *Job, _ *memory.Memory) { j.MasterOnly, j.Settings.URLs = true, []string{"a", "b"} }, stage: run.StageSettings, code: Usage},
+		"nothing to ask": {
+			file: "actions: {1: {action: delete_indices, options: {disable_action: true}, filters: [{filtertype: none}]}}",
+			code: OK,
+		},
+		"master only, many hosts": {
+			file:   expire,
+			change: func(j *Job, _ *memory.Memory) { j.MasterOnly, j.Settings.URLs = true, []string{"a", "b"} },
+			stage:  run.StageSettings,
+			code:   Usage,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := memory.New(memory.At(now))

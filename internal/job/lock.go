@@ -50,7 +50,14 @@ func (j Job) await(ctx context.Context, cl cluster.Cluster, name string) bool {
 
 // locked runs the plan while the run holds the lock of its job, if it is to take one. An
 // error is why it does not run.
-func (j Job) locked(ctx context.Context, cl cluster.Cluster, o run.Options, obs run.Observer, e *Ended, do func(run.Options)) (run.Stage, error) {
+func (j Job) locked(
+	ctx context.Context,
+	cl cluster.Cluster,
+	o run.Options,
+	obs run.Observer,
+	e *Ended,
+	do func(run.Options),
+) (run.Stage, error) {
 	p := e.Plan
 	if j.Due != nil {
 		e.Due = j.Due()
@@ -123,7 +130,8 @@ func (j Job) locked(ctx context.Context, cl cluster.Cluster, o run.Options, obs 
 	}
 	o.BeforeWrite = l.Check
 	defer func() {
-		acted := ctx.Err() == nil || as[Deadline](context.Cause(ctx))                  // another process may go on where something else ended this one
+		// Another process may go on where something else ended this one.
+		acted := ctx.Err() == nil || as[Deadline](context.Cause(ctx))
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseTimeout) // also after a signal
 		defer cancel()
 		if err := l.Release(ctx, acted); err != nil {

@@ -139,7 +139,10 @@ func (l *lines) Observe(e run.Event) {
 	case run.Warning:
 		l.log.Warn(e.Text)
 	case run.ActionDone:
-		attrs := []any{"id", e.Step.ID, "action", e.Step.Kind, "status", report.Status(e.Result), "took", e.Result.Duration.Round(time.Millisecond).String()}
+		attrs := []any{
+			"id", e.Step.ID, "action", e.Step.Kind, "status", report.Status(e.Result), "took",
+			e.Result.Duration.Round(time.Millisecond).String(),
+		}
 		if !l.dry {
 			for _, r := range slices.Sorted(maps.Keys(l.counts)) {
 				attrs = append(attrs, "items_"+string(r), l.counts[r])

@@ -54,7 +54,12 @@ func (t *telling) Observe(e run.Event) {
 const tellTime = endTime - 2*time.Second
 
 func (t *telling) prepare() {
-	t.teller = tell.New(t.notice, tell.Options{RunID: t.j.Options.RunID, Version: t.j.Version, Redact: t.j.Settings.Redact, Remember: t.remember()})
+	t.teller = tell.New(t.notice, tell.Options{
+		RunID:    t.j.Options.RunID,
+		Version:  t.j.Version,
+		Redact:   t.j.Settings.Redact,
+		Remember: t.remember(),
+	})
 }
 
 // remember is what keeps what was told: the history, for all processes that run the job, and

@@ -86,9 +86,16 @@ func (m *Memory) ShrinkIndex(ctx context.Context, r cluster.ShrinkIndex) error {
 		case m.indices[r.Target] != nil:
 			return c.fail(cluster.ErrExists, 400, "resource_already_exists_exception", "index ["+r.Target+"] already exists")
 		case source.Index.Settings["index.blocks.write"] != "true":
-			return c.fail(cluster.ErrServer, 500, "illegal_state_exception", "index "+r.Source+" must be read-only to resize index. use \"index.blocks.write=true\"")
+			return c.fail(cluster.ErrServer, 500, "illegal_state_exception",
+				"index "+r.Source+" must be read-only to resize index. use \"index.blocks.write=true\"")
 		}
-		target := cluster.Index{Name: r.Target, Primaries: 1, Replicas: source.Replicas, Stats: source.Stats, Settings: maps.Clone(source.Index.Settings)}
+		target := cluster.Index{
+			Name:      r.Target,
+			Primaries: 1,
+			Replicas:  source.Replicas,
+			Stats:     source.Stats,
+			Settings:  maps.Clone(source.Index.Settings),
+		}
 		for k, v := range (cluster.PutIndexSettings{Settings: r.Settings}).Flat() {
 			target.Settings[k] = v
 			if v == "" {
@@ -135,7 +142,9 @@ func (m *Memory) Reindex(ctx context.Context, r cluster.Reindex) (task string, e
 			m.ReindexEnds(&t)
 		}
 		if t.Done > 0 && m.indices[r.Dest] == nil {
-			m.indices[r.Dest] = &index{Index: m.completed(cluster.Index{Name: r.Dest, Stats: &cluster.IndexStats{Docs: t.Done, Bytes: t.Done, PrimaryBytes: t.Done}})}
+			m.indices[r.Dest] = &index{
+				Index: m.completed(cluster.Index{Name: r.Dest, Stats: &cluster.IndexStats{Docs: t.Done, Bytes: t.Done, PrimaryBytes: t.Done}}),
+			}
 		}
 		m.serial++
 		task = "node:" + strconv.Itoa(m.serial)
@@ -181,7 +190,9 @@ func (m *Memory) MountSnapshot(ctx context.Context, r cluster.MountSnapshot) err
 			"index.store.snapshot.snapshot_name": r.Snapshot, "index.store.snapshot.index_name": r.Index,
 		}
 		maps.Copy(settings, (cluster.PutIndexSettings{Settings: r.Settings}).Flat())
-		m.indices[r.Target] = &index{Index: m.completed(cluster.Index{Name: r.Target, Primaries: held.Primaries, Stats: held.Stats, Settings: settings})}
+		m.indices[r.Target] = &index{
+			Index: m.completed(cluster.Index{Name: r.Target, Primaries: held.Primaries, Stats: held.Stats, Settings: settings}),
+		}
 		return nil
 	})
 }

@@ -190,7 +190,8 @@ func (m *Memory) rollover(c call, r cluster.Rollover) (cluster.RolloverResult, e
 	if res.NewIndex = r.NewIndex; res.NewIndex == "" {
 		at := counter.FindStringSubmatch(res.OldIndex)
 		if at == nil {
-			return res, c.fail(cluster.ErrInvalid, 400, "illegal_argument_exception", "index name ["+res.OldIndex+"] does not match pattern '^.*-\\d+$'")
+			return res, c.fail(cluster.ErrInvalid, 400, "illegal_argument_exception",
+				"index name ["+res.OldIndex+"] does not match pattern '^.*-\\d+$'")
 		}
 		n, _ := strconv.Atoi(at[1])
 		res.NewIndex = strings.TrimSuffix(res.OldIndex, at[1]) + fmt.Sprintf("%06d", n+1)

@@ -226,7 +226,8 @@ func (m *Memory) UpdateAliases(ctx context.Context, r cluster.UpdateAliases) err
 			case i == nil:
 				return c.noIndex(a.Index)
 			case !a.Remove && m.indices[a.Alias] != nil:
-				return c.fail(cluster.ErrInvalid, 400, "invalid_alias_name_exception", "Invalid alias name ["+a.Alias+"]: an index exists with the same name as the alias")
+				return c.fail(cluster.ErrInvalid, 400, "invalid_alias_name_exception",
+					"Invalid alias name ["+a.Alias+"]: an index exists with the same name as the alias")
 			}
 			useful = useful || !a.Remove || i.HasAlias(a.Alias)
 		}

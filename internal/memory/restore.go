@@ -133,7 +133,8 @@ func (m *Memory) restored(c call, r cluster.RestoreSnapshot, s *snapshot, name s
 	i.Name, i.UUID, i.Closed, i.System = target, m.uuid(), false, i.System && cluster.IsDotted(target)
 	if there := m.indices[target]; there != nil {
 		if !there.Closed {
-			return nil, c.fail(cluster.ErrExists, 500, "snapshot_restore_exception", "cannot restore index ["+target+"] because an open index with same name already exists in the cluster")
+			return nil, c.fail(cluster.ErrExists, 500, "snapshot_restore_exception",
+				"cannot restore index ["+target+"] because an open index with same name already exists in the cluster")
 		}
 		i.UUID = there.UUID
 	}

@@ -170,14 +170,16 @@ func (m *Memory) CreateSnapshot(ctx context.Context, r cluster.CreateSnapshot) e
 			return c.busy("a snapshot is already running")
 		}
 		if all[r.Name] != nil {
-			return c.fail(cluster.ErrExists, 400, "invalid_snapshot_name_exception", "Invalid snapshot name ["+r.Name+"], snapshot with the same name already exists")
+			return c.fail(cluster.ErrExists, 400, "invalid_snapshot_name_exception",
+				"Invalid snapshot name ["+r.Name+"], snapshot with the same name already exists")
 		}
 		s, err := m.begin(c, r)
 		if err != nil {
 			return err
 		}
 		all[r.Name] = s
-		m.start(cluster.Operation{Kind: cluster.OpSnapshot, Repository: r.Repository, Snapshot: r.Name, Indices: s.Indices}, m.SnapshotPolls, func() { m.end(s) })
+		m.start(cluster.Operation{Kind: cluster.OpSnapshot, Repository: r.Repository, Snapshot: r.Name, Indices: s.Indices},
+			m.SnapshotPolls, func() { m.end(s) })
 		return nil
 	})
 }

@@ -54,7 +54,8 @@ func (p *parser) lint(root *strictyaml.Node) {
 				}
 			}
 			if a.OncePer == "" && everySecond(a.Name) {
-				p.p.Warn(at, "the snapshot's name changes every second and once_per is not set: a repeated run takes a second snapshot; once_per: day adopts the first")
+				p.p.Warn(at, "the snapshot's name changes every second and once_per is not set: a repeated run takes a second snapshot; "+
+					"once_per: day adopts the first")
 			}
 			p.lintName(at, "name", a.Name)
 		case *actions.DeleteSnapshots:
@@ -104,7 +105,9 @@ func (p *parser) lintUnsaved(at *strictyaml.Node, s Step) {
 			continue
 		}
 		if !a.WaitForCompletion && overlaps(o.Chain, s.Chain) {
-			p.p.Warn(at, "action %s does not wait for its snapshot (wait_for_completion: false), and this action deletes the same indices: the deletion waits for the snapshot (wait_for_running), and keeps the indices that the snapshot does not contain", o.ID)
+			p.p.Warn(at, "action %s does not wait for its snapshot (wait_for_completion: false), "+
+				"and this action deletes the same indices: the deletion waits for the snapshot (wait_for_running), "+
+				"and keeps the indices that the snapshot does not contain", o.ID)
 		}
 	}
 	if s.Common.DisableAction {
@@ -177,7 +180,9 @@ func samplesOf(s Step) []*cluster.Index {
 		}
 	}
 	var list []*cluster.Index
-	for _, name := range []string{prefix + day, prefix + "-" + day, prefix + day + "-reindexed", strings.TrimSuffix(prefix, "-") + "-other-" + day} {
+	for _, name := range []string{
+		prefix + day, prefix + "-" + day, prefix + day + "-reindexed", strings.TrimSuffix(prefix, "-") + "-other-" + day,
+	} {
 		list = append(list, &cluster.Index{Name: name})
 	}
 	return list
@@ -195,7 +200,8 @@ func (p *parser) lintPeriods(at *strictyaml.Node, s Step) {
 		if long == "" || !strings.ContainsAny(f.Timestring, strings.ReplaceAll(long, "%", "")) {
 			continue
 		}
-		p.p.Warn(at, "age is counted from the first day of the unit in %s: %d %s after it the unit may not have ended; esnap keeps indices whose unit has not ended (guard live)", f.Timestring, f.UnitCount, f.Unit)
+		p.p.Warn(at, "age is counted from the first day of the unit in %s: %d %s after it the unit may not have ended; "+
+			"esnap keeps indices whose unit has not ended (guard live)", f.Timestring, f.UnitCount, f.Unit)
 	}
 }
 

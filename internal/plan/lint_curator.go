@@ -23,7 +23,8 @@ func (p *parser) lintFlavours(root *strictyaml.Node) {
 		if s.Selects() != "" && at.Get("filters") == nil {
 			unfiltered = append(unfiltered, s)
 		}
-		if (s.Kind == "snapshot" || s.Kind == "restore") && at.Get("options").Get("skip_repo_fs_check").Absent() && p.defaults.Get("skip_repo_fs_check").Absent() {
+		if (s.Kind == "snapshot" || s.Kind == "restore") && at.Get("options").Get("skip_repo_fs_check").Absent() &&
+			p.defaults.Get("skip_repo_fs_check").Absent() {
 			unverified = append(unverified, s)
 		}
 		if s.Selects() != cluster.Indices || asksForSystem(s) || broad(s) {
@@ -54,8 +55,10 @@ func (p *parser) lintFlavours(root *strictyaml.Node) {
 	if !p.o.LintBothGenerations {
 		return
 	}
-	warn(unverified, "skip_repo_fs_check is not given (%s): in Curator's command lines version 5 verifies the repository first, version 8 does not; %s", decides)
-	warn(dotted, "the filters select system indices such as %[2]s (%[1]s): in Curator's command lines version 5 lists them, version 8 does not; %[3]s", sample, decides)
+	warn(unverified, "skip_repo_fs_check is not given (%s): in Curator's command lines version 5 verifies the repository first, "+
+		"version 8 does not; %s", decides)
+	warn(dotted, "the filters select system indices such as %[2]s (%[1]s): in Curator's command lines version 5 lists them, "+
+		"version 8 does not; %[3]s", sample, decides)
 }
 
 // asksForSystem reports whether Curator 8 lists system indices for the action.

@@ -77,7 +77,8 @@ func (p *parser) lintTimestrings(node *strictyaml.Node, c filters.Chain) {
 				continue
 			}
 			if have := dateIn.FindStringSubmatch(f.Value); have != nil && have[1] != want[1] {
-				p.p.Warn(v, "timestring: the %s %s matches names with dates like %s, in which %s finds no date", f.Kind, f.Value, "2026"+have[1]+"01", v.Text)
+				p.p.Warn(v, "timestring: the %s %s matches names with dates like %s, in which %s finds no date", f.Kind, f.Value,
+					"2026"+have[1]+"01", v.Text)
 			}
 		}
 	}
@@ -85,4 +86,5 @@ func (p *parser) lintTimestrings(node *strictyaml.Node, c filters.Chain) {
 
 // dateIn is a year and a month in a timestring, a name or a regular expression,
 // with what stands between them.
-var dateIn = regexp.MustCompile(`(?:%Y|\b(?:19|20)\d\d|\\d\{4\}|\[0-9\]\{4\})\\?([-._/]?)(?:%m|(?:0[1-9]|1[0-2])(?:\D|$)|\\d\{2\}|\[0-9\]\{2\})`)
+var dateIn = regexp.MustCompile(`(?:%Y|\b(?:19|20)\d\d|\\d\{4\}|\[0-9\]\{4\})\\?([-._/]?)(?:%m|(?:0[1-9]|1[0-2])(?:\D|` +
+	`$)|\\d\{2\}|\[0-9\]\{2\})`)

@@ -240,7 +240,11 @@ func (p *parser) action(e strictyaml.Entry) {
 	if name := n.Get("action"); name != nil {
 		slots = actions.Kinds[name.Text].Slots
 	}
-	strictyaml.Decode(n, &keys, strictyaml.DecodeOptions{Subject: "key of an action", ExtraKeys: append([]string{"options", "filters"}, slots...), IgnoreNull: true}, p.p)
+	strictyaml.Decode(n, &keys, strictyaml.DecodeOptions{
+		Subject:    "key of an action",
+		ExtraKeys:  append([]string{"options", "filters"}, slots...),
+		IgnoreNull: true,
+	}, p.p)
 	if n.Kind != strictyaml.Map || keys.Action == "" {
 		return
 	}
@@ -312,7 +316,9 @@ func (p *parser) options(step *Step, kind actions.Kind, at, options *strictyaml.
 	silent.ExtraKeys = append(names(own), elsewhere...)
 	strictyaml.Decode(merged, &step.Common, silent, &strictyaml.Problems{})
 	commonOnly := *merged
-	commonOnly.Entries = slices.DeleteFunc(slices.Clone(merged.Entries), func(e strictyaml.Entry) bool { return !slices.Contains(names(common), e.Key.Text) })
+	commonOnly.Entries = slices.DeleteFunc(slices.Clone(merged.Entries), func(e strictyaml.Entry) bool {
+		return !slices.Contains(names(common), e.Key.Text)
+	})
 	strictyaml.Decode(&commonOnly, &step.Common, what, p.p)
 	if step.Common.DisableAction {
 		p.dropUnset(merged)

@@ -25,7 +25,8 @@ func (p *parser) filters(step *Step, kind actions.Kind, at *strictyaml.Node) {
 		}
 		return
 	case n == nil && (kind.Deletes || p.o.Flavour != flavour.Native):
-		p.p.AddHint(at, "to select everything on purpose, write filters: [{filtertype: none}]", "the key filters is missing: %s needs filters that select its items", step.Kind)
+		p.p.AddHint(at, "to select everything on purpose, write filters: [{filtertype: none}]",
+			"the key filters is missing: %s needs filters that select its items", step.Kind)
 		return
 	case n == nil:
 		return
@@ -138,9 +139,17 @@ func (p *parser) filter(list cluster.ListKind, action string, n *strictyaml.Node
 		}
 	}
 	before := len(p.p.List)
-	given := strictyaml.Decode(n, f, strictyaml.DecodeOptions{Subject: "option of the filter " + typ.Text, Owner: "filter " + typ.Text, IgnoreNull: true, TolerateEmptyUnknown: true, ExtraKeys: also}, p.p)
+	given := strictyaml.Decode(n, f, strictyaml.DecodeOptions{
+		Subject:              "option of the filter " + typ.Text,
+		Owner:                "filter " + typ.Text,
+		IgnoreNull:           true,
+		TolerateEmptyUnknown: true,
+		ExtraKeys:            also,
+	}, p.p)
 	if len(p.p.List) == before {
-		p.optionErrors(errors.Join(filters.Validate(f, list, given), inFuture(f, exclude.Exclude)), func(key string) *strictyaml.Node { return cmp.Or(n.Get(key), n) })
+		p.optionErrors(errors.Join(filters.Validate(f, list, given), inFuture(f, exclude.Exclude)), func(key string) *strictyaml.Node {
+			return cmp.Or(n.Get(key), n)
+		})
 	}
 	return filters.Link{Kind: typ.Text, Filter: f, Exclude: exclude.Exclude}, true
 }

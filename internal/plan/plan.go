@@ -127,7 +127,12 @@ func (s Step) Deletes() bool { return actions.Kinds[s.Kind].Deletes }
 // Parse reads a file. The error is a *strictyaml.Error with every problem, in file order;
 // the plan is then nil.
 func Parse(name string, data []byte, o Options) (*Plan, error) {
-	p := &parser{o: o, p: &strictyaml.Problems{File: name}, plan: &Plan{File: name, Behaviour: Behaviour(o.Flavour)}, unsaid: map[bool][]*strictyaml.Node{}}
+	p := &parser{
+		o:      o,
+		p:      &strictyaml.Problems{File: name},
+		plan:   &Plan{File: name, Behaviour: Behaviour(o.Flavour)},
+		unsaid: map[bool][]*strictyaml.Node{},
+	}
 	root := strictyaml.Parse(data, strictyaml.Options{
 		Env: o.Env, Secret: o.Secret, Embedded: o.Flavour == flavour.Native, Literal: literal,
 	}, p.p)

@@ -95,7 +95,8 @@ func (r *Regexp) givenUp() error {
 	if r.slow.Load() < giveUpAfter {
 		return nil
 	}
-	return fmt.Errorf("the regular expression %s took more than %s for %d names and is not tried on others: simplify it", r.text, matchTimeout, giveUpAfter)
+	return fmt.Errorf("the regular expression %s took more than %s for %d names and is not tried on others: simplify it",
+		r.text, matchTimeout, giveUpAfter)
 }
 
 // Match reports whether the text matches.
@@ -373,7 +374,8 @@ func (t *translator) group(i int) (int, error) {
 			return 0, t.fail(i, "unknown group")
 		}
 		set, unset, both := strings.Cut(rest[2:end], "-")
-		if strings.Trim(set, "imsxu") != "" || strings.Trim(unset, "imsx") != "" || both && unset == "" || set+unset == "" || strings.ContainsAny(unset, set) {
+		if strings.Trim(set, "imsxu") != "" || strings.Trim(unset, "imsx") != "" || both && unset == "" || set+unset == "" ||
+			strings.ContainsAny(unset, set) {
 			return 0, t.fail(i, "the group (?%s is not supported", rest[2:end])
 		}
 		if rest[end] == ')' && (t.begun || both) {

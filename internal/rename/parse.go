@@ -152,7 +152,8 @@ func (p *parser) quantified() (node, error) {
 	case '+':
 		return node{}, p.fail(p.at, "possessive quantifiers are not supported: leave out this +")
 	case '*', '?', '{':
-		return node{}, p.fail(p.at, `a quantifier of a quantifier is not supported: write \%c for the character, or put the repeated part into (?:…)`, p.next())
+		return node{},
+			p.fail(p.at, `a quantifier of a quantifier is not supported: write \%c for the character, or put the repeated part into (?:…)`, p.next())
 	}
 	return n, nil
 }
@@ -197,7 +198,8 @@ func (p *parser) group() (node, error) {
 	switch {
 	case strings.HasPrefix(rest, "(?:"):
 		open = "(?:"
-	case strings.HasPrefix(rest, "(?=") || strings.HasPrefix(rest, "(?!") || strings.HasPrefix(rest, "(?<=") || strings.HasPrefix(rest, "(?<!"):
+	case strings.HasPrefix(rest, "(?=") || strings.HasPrefix(rest, "(?!") || strings.HasPrefix(rest, "(?<=") ||
+		strings.HasPrefix(rest, "(?<!"):
 		return node{}, p.fail(start, "look-around is not supported: match the text itself, and insert it with a group in the replacement")
 	case strings.HasPrefix(rest, "(?<") || strings.HasPrefix(rest, "(?P"):
 		return node{}, p.fail(start, "named groups are not supported: write (…), and $1 in the replacement for the first group")
@@ -358,7 +360,8 @@ func parseReplacement(text string, groups int, repeated map[int]bool) ([]part, e
 				group = group*10 + digit()
 			}
 			if repeated[group] {
-				return nil, p.fail(start, "group %d is repeated in the pattern, so it is ambiguous which match counts: write ((?:…)+), with the repetition inside the group", group)
+				return nil, p.fail(start, "group %d is repeated in the pattern, so it is ambiguous which match counts: write ((?:…)+), "+
+					"with the repetition inside the group", group)
 			}
 			flush()
 			parts = append(parts, part{group: group})

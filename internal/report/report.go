@@ -126,7 +126,11 @@ type Collector struct {
 
 // NewCollector makes an empty one.
 func NewCollector() *Collector {
-	return &Collector{names: shared[string]{}, reasons: shared[Reason]{}, r: Report{SchemaVersion: SchemaVersion, Repositories: []Repository{}, Actions: []Action{}, Warnings: []string{}}}
+	return &Collector{
+		names:   shared[string]{},
+		reasons: shared[Reason]{},
+		r:       Report{SchemaVersion: SchemaVersion, Repositories: []Repository{}, Actions: []Action{}, Warnings: []string{}},
+	}
 }
 
 // Report is what was collected, with the exit code that goes with it.
@@ -160,7 +164,8 @@ func (c *Collector) Observe(e run.Event) {
 	case run.Outcome:
 		o := e.Outcome
 		c.action().Outcomes = append(c.action().Outcomes, Outcome{
-			Verb: o.Verb.String(), past: o.Verb.Past(), What: o.What, Name: o.Name, Repository: o.Repository, Result: string(o.Result), Why: o.Why, Detail: o.Detail,
+			Verb: o.Verb.String(), past: o.Verb.Past(), What: o.What, Name: o.Name,
+			Repository: o.Repository, Result: string(o.Result), Why: o.Why, Detail: o.Detail,
 			Error: text(o.Err), Hint: cluster.Hint(o.Err), Assumed: o.Assumed,
 		})
 	case run.Warning:
@@ -188,7 +193,15 @@ func text(err error) string {
 }
 
 func (c *Collector) hook(e run.HookDone) {
-	h := Hook{Hook: string(e.Hook), Program: e.Program, Result: "done", ExitCode: e.ExitCode, Output: e.Output, Error: text(e.Err), DurationMS: e.Duration.Milliseconds()}
+	h := Hook{
+		Hook:       string(e.Hook),
+		Program:    e.Program,
+		Result:     "done",
+		ExitCode:   e.ExitCode,
+		Output:     e.Output,
+		Error:      text(e.Err),
+		DurationMS: e.Duration.Milliseconds(),
+	}
 	switch {
 	case e.Assumed:
 		h.Result = "not_run"
@@ -200,7 +213,8 @@ func (c *Collector) hook(e run.HookDone) {
 
 func (c *Collector) repository(e run.RepositoryReady) {
 	r := Repository{
-		Name: e.State.Spec.Name, Type: e.State.Spec.Type, Result: string(e.State.Result), Detail: RepositoryDetail(e.State, c.r.DryRun), Holds: e.State.Holds,
+		Name: e.State.Spec.Name, Type: e.State.Spec.Type, Result: string(e.State.Result),
+		Detail: RepositoryDetail(e.State, c.r.DryRun), Holds: e.State.Holds,
 		Drift: []string{}, Error: text(e.Err), Hint: cluster.Hint(e.Err),
 	}
 	for _, d := range e.State.Drift {

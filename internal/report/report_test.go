@@ -52,15 +52,34 @@ func night(dryRun bool) []run.Event {
 		run.Started{File: "night.yml", Now: now, DryRun: dryRun},
 		run.Connected{Server: cluster.Server{Text: "6.7.0", Version: cluster.Version{6, 7, 0}}},
 		run.Warning{Text: "the certificate is not verified"},
-		run.RepositoryReady{State: repository.State{Spec: repository.Spec{Name: "nightly", Type: "fs"}, Result: cluster.Unchanged, Detail: "as declared", Holds: 3,
-			Drift: []repository.Difference{{Key: "compress", Have: "true", Want: "false"}}}},
-		run.RepositoryReady{State: repository.State{Spec: repository.Spec{Name: "cold", Type: "s3"}, Result: cluster.Done}, Err: cluster.WithHint(errors.New("the bucket is gone:\nreally"), "create the bucket")},
+		run.RepositoryReady{State: repository.State{
+			Spec:   repository.Spec{Name: "nightly", Type: "fs"},
+			Result: cluster.Unchanged,
+			Detail: "as declared",
+			Holds:  3,
+			Drift:  []repository.Difference{{Key: "compress", Have: "true", Want: "false"}},
+		}},
+		run.RepositoryReady{
+			State: repository.State{Spec: repository.Spec{Name: "cold", Type: "s3"}, Result: cluster.Done},
+			Err:   cluster.WithHint(errors.New("the bucket is gone:\nreally"), "create the bucket"),
+		},
 		run.ActionStarting{Step: take},
 		run.Selected{Step: take, Listed: 9, Selection: cluster.Selection{
 			Selected: slices.Concat(days("ks-logstash-log-", 1, 5), days("b-", 7, 7), []cluster.Item{index("orders")}),
-			Spared:   []cluster.Spared{{Item: index(".kibana"), By: "pattern", Why: "its name does not match the prefix ks"}, {Item: index("managed"), By: "ilm", Why: "the lifecycle policy p manages it"}},
+			Spared: []cluster.Spared{
+				{Item: index(".kibana"), By: "pattern", Why: "its name does not match the prefix ks"},
+				{Item: index("managed"), By: "ilm", Why: "the lifecycle policy p manages it"},
+			},
 		}},
-		run.Outcome{Step: take, Outcome: cluster.Outcome{Verb: cluster.VerbCreate, What: "snapshot", Name: "snap-1", Repository: "nightly", Result: cluster.PartlyDone, Detail: "PARTIAL, 7 indices", Assumed: dryRun}},
+		run.Outcome{Step: take, Outcome: cluster.Outcome{
+			Verb:       cluster.VerbCreate,
+			What:       "snapshot",
+			Name:       "snap-1",
+			Repository: "nightly",
+			Result:     cluster.PartlyDone,
+			Detail:     "PARTIAL, 7 indices",
+			Assumed:    dryRun,
+		}},
 		run.Warning{Step: &take, Text: "a note of the action"},
 		run.ActionDone{Step: take, Result: run.ActionResult{Step: take, Partial: true, Duration: 1234 * time.Millisecond}},
 		run.ActionStarting{Step: remove},
@@ -73,10 +92,33 @@ func night(dryRun bool) []run.Event {
 				return list
 			}(),
 		}},
-		run.Outcome{Step: remove, Outcome: cluster.Outcome{Verb: cluster.VerbDelete, What: "index", Name: "ks-logstash-log-2026.11.01", Result: cluster.Done, Assumed: dryRun}},
-		run.Outcome{Step: remove, Outcome: cluster.Outcome{Verb: cluster.VerbDelete, What: "index", Name: "ks-logstash-log-2026.11.02", Result: cluster.Done, Assumed: dryRun}},
-		run.Outcome{Step: remove, Outcome: cluster.Outcome{Verb: cluster.VerbDelete, What: "index", Name: "ks-logstash-log-2026.11.03", Result: cluster.Failure, Err: cluster.WithHint(errors.New("it is still there\nafter all"), "look")}},
-		run.ActionDone{Step: remove, Result: run.ActionResult{Step: remove, Err: cluster.WithHint(errors.New("1 of 3 failed"), "run it again"), Guarded: 12, Duration: 90 * time.Second}},
+		run.Outcome{Step: remove, Outcome: cluster.Outcome{
+			Verb:    cluster.VerbDelete,
+			What:    "index",
+			Name:    "ks-logstash-log-2026.11.01",
+			Result:  cluster.Done,
+			Assumed: dryRun,
+		}},
+		run.Outcome{Step: remove, Outcome: cluster.Outcome{
+			Verb:    cluster.VerbDelete,
+			What:    "index",
+			Name:    "ks-logstash-log-2026.11.02",
+			Result:  cluster.Done,
+			Assumed: dryRun,
+		}},
+		run.Outcome{Step: remove, Outcome: cluster.Outcome{
+			Verb:   cluster.VerbDelete,
+			What:   "index",
+			Name:   "ks-logstash-log-2026.11.03",
+			Result: cluster.Failure,
+			Err:    cluster.WithHint(errors.New("it is still there\nafter all"), "look"),
+		}},
+		run.ActionDone{Step: remove, Result: run.ActionResult{
+			Step:     remove,
+			Err:      cluster.WithHint(errors.New("1 of 3 failed"), "run it again"),
+			Guarded:  12,
+			Duration: 90 * time.Second,
+		}},
 		run.ActionStarting{Step: expire},
 		run.Selected{Step: expire, Listed: 1},
 		run.ActionDone{Step: expire, Result: run.ActionResult{Step: expire, Empty: true}},
@@ -85,7 +127,10 @@ func night(dryRun bool) []run.Event {
 		run.ActionSkipped{Step: disabled, Reason: run.SkipDisabled, Why: "disable_action is true"},
 		run.ActionSkipped{Step: left, Why: "the run ended before it"},
 	}
-	result := run.Result{Err: cluster.WithHint(errors.New("interrupted"), "what runs in the cluster goes on"), Duration: 92500 * time.Millisecond}
+	result := run.Result{
+		Err:      cluster.WithHint(errors.New("interrupted"), "what runs in the cluster goes on"),
+		Duration: 92500 * time.Millisecond,
+	}
 	for _, e := range events {
 		if done, ok := e.(run.ActionDone); ok {
 			result.Actions = append(result.Actions, done.Result)
@@ -184,7 +229,11 @@ func TestNames(t *testing.T) {
 	again := plan.Step{ID: "11", Kind: "delete_indices"}
 	var events []run.Event
 	for _, s := range []plan.Step{one, two, again} {
-		events = append(events, run.ActionStarting{Step: s}, run.Selected{Step: s, Listed: 2, Selection: cluster.Selection{Selected: []cluster.Item{index("b"), index("a")}}})
+		events = append(events, run.ActionStarting{Step: s}, run.Selected{
+			Step:      s,
+			Listed:    2,
+			Selection: cluster.Selection{Selected: []cluster.Item{index("b"), index("a")}},
+		})
 	}
 	require.Equal(t, "delete_indices/a\ndelete_indices/b\nsnapshot/a\nsnapshot/b\n", written(t, collect(events, 0), "name"))
 	require.Empty(t, written(t, collect(nil, 0), "name"))
@@ -198,7 +247,8 @@ func TestFamilies(t *testing.T) {
 		{nil, []report.Family{}},
 		{[]string{"orders"}, []report.Family{{Family: "orders", Count: 1, First: "orders", Last: "orders"}}},
 		{[]string{"z-2026.11.03", "a-2026.11.02", "z-2026.11.01", "a-2026.11.10"}, []report.Family{
-			{Family: "a-*", Count: 2, First: "a-2026.11.02", Last: "a-2026.11.10"}, {Family: "z-*", Count: 2, First: "z-2026.11.01", Last: "z-2026.11.03"}}},
+			{Family: "a-*", Count: 2, First: "a-2026.11.02", Last: "a-2026.11.10"},
+			{Family: "z-*", Count: 2, First: "z-2026.11.01", Last: "z-2026.11.03"}}},
 	} {
 		given := slices.Clone(c.names)
 		require.Equal(t, c.want, report.Families(c.names))
@@ -275,7 +325,10 @@ func TestErrorsAreSaidOnce(t *testing.T) {
 
 // A run that ends before its first action is a report, too.
 func TestRunThatDidNotBegin(t *testing.T) {
-	r := collect([]run.Event{run.Finished{Result: run.Result{Err: &cluster.Error{Op: "ask", Kind: cluster.ErrUnreachable, Text: "no route", Hint: "look at the network"}, Duration: 10 * time.Second}}}, 3)
+	r := collect([]run.Event{run.Finished{Result: run.Result{
+		Err:      &cluster.Error{Op: "ask", Kind: cluster.ErrUnreachable, Text: "no route", Hint: "look at the network"},
+		Duration: 10 * time.Second,
+	}}}, 3)
 	require.Equal(t, "\nno action was run; 10s\nerror: ask: no route\nhint: look at the network\n", written(t, r, "table"))
 	require.Equal(t, 3, r.ExitCode)
 }

@@ -112,7 +112,8 @@ func (r Request) choose(index string, eligible []*cluster.Snapshot, l Listings) 
 		case first == newest:
 			return newest, fmt.Sprintf("the only complete copy made after the index's %s had ended (%s)", unit, cluster.Minutes(end)), ""
 		case r.Snapshot != Latest && cluster.Recreated(size(first), size(newest)):
-			return first, fmt.Sprintf("the first complete copy made after the index's %s had ended (%s); the newest one, in %s, has only %s of %s bytes: the index was deleted and recreated meanwhile",
+			return first, fmt.Sprintf("the first complete copy made after the index's %s had ended (%s); "+
+				"the newest one, in %s, has only %s of %s bytes: the index was deleted and recreated meanwhile",
 				unit, cluster.Minutes(end), newest.Name, group(size(newest)), group(size(first))), ""
 		default:
 			return newest, fmt.Sprintf("the newest complete copy made after the index's %s had ended (%s)", unit, cluster.Minutes(end)), ""
@@ -124,12 +125,14 @@ func (r Request) choose(index string, eligible []*cluster.Snapshot, l Listings) 
 			part = fmt.Sprintf("%d %% of that %s", int64(100*held/end.Sub(start)), unit)
 		}
 		return s, fmt.Sprintf("the newest complete copy, but made before the index's %s had ended", unit),
-			fmt.Sprintf("%s: the best copy was made %s, before the index's %s had ended (%s); it can contain at most %s", index, cluster.Minutes(s.Start), unit, cluster.Minutes(end), part)
+			fmt.Sprintf("%s: the best copy was made %s, before the index's %s had ended (%s); it can contain at most %s", index,
+				cluster.Minutes(s.Start), unit, cluster.Minutes(end), part)
 	}
 	if r.Partial {
 		for _, s := range slices.Backward(eligible) {
 			if s.Holds(index) && restorable(s) {
-				return s, "the newest copy; shards are missing", fmt.Sprintf("%s: every copy has missing shards; the newest one is used because partial copies are allowed", index)
+				return s, "the newest copy; shards are missing",
+					fmt.Sprintf("%s: every copy has missing shards; the newest one is used because partial copies are allowed", index)
 			}
 		}
 	}
@@ -157,7 +160,8 @@ func (r Request) named(index string, eligible []*cluster.Snapshot) (*cluster.Sna
 			warning = fmt.Sprintf("%s: its copy in %s has missing shards", index, s.Name)
 		case dated && s.Start.Before(end):
 			held := max(s.Start.Sub(start), 0)
-			warning = fmt.Sprintf("%s: snapshot %s was started %s, before the index's %s had ended (%s); it can contain at most %.0f %% of that %[4]s; only a snapshot started after that can contain all of it",
+			warning = fmt.Sprintf("%s: snapshot %s was started %s, before the index's %s had ended (%s); "+
+				"it can contain at most %.0f %% of that %[4]s; only a snapshot started after that can contain all of it",
 				index, s.Name, cluster.Minutes(s.Start), unitOf(start, end), cluster.Minutes(end), 100*held.Hours()/end.Sub(start).Hours())
 		case s.State == cluster.Partial:
 			warning = fmt.Sprintf("snapshot %s is PARTIAL; its copy of %s is complete", s.Name, index)

@@ -140,7 +140,12 @@ func (p *Plan) Groups() []Group {
 				g.Items[0].apart() == it.apart()
 		})
 		if at < 0 {
-			groups = append(groups, Group{Ref: Ref{it.Repository, it.Snapshot}, Pattern: it.Pattern, Replacement: it.Replacement, Unpredicted: it.Unpredicted})
+			groups = append(groups, Group{
+				Ref:         Ref{it.Repository, it.Snapshot},
+				Pattern:     it.Pattern,
+				Replacement: it.Replacement,
+				Unpredicted: it.Unpredicted,
+			})
 			at = len(groups) - 1
 		}
 		groups[at].Items = append(groups[at].Items, it)
@@ -303,13 +308,16 @@ func (p *Plan) unpredicted(r Request, l Listings, why error) {
 	}
 	for _, i := range l.Indices {
 		if i.Closed && !restored[i.Name] && rename.Possible(r.Replacement, i.Name) {
-			p.refuse("the closed index %s could be overwritten: the names of the restored indices cannot be predicted (%s); change the pattern, or open or delete that index", i.Name, why)
+			p.refuse("the closed index %s could be overwritten: the names of the restored indices cannot be predicted (%s); "+
+				"change the pattern, or open or delete that index",
+				i.Name, why)
 		}
 	}
 	if len(p.Refusals) > 0 {
 		return
 	}
-	p.Warnings = append(p.Warnings, fmt.Sprintf("the names of the restored indices cannot be predicted (%s); the pattern is sent as written", why))
+	p.Warnings = append(p.Warnings, fmt.Sprintf("the names of the restored indices cannot be predicted (%s); the pattern is sent as written",
+		why))
 }
 
 // settle finds the conflicts of each target and resolves them as requested.
@@ -344,7 +352,8 @@ func (p *Plan) settle(r Request, l Listings) {
 			})
 		}
 		there := byName[it.Target]
-		if restoring(it.Target) || it.Kind == DataStream && slices.ContainsFunc(it.Members, restoring) || there != nil && there.RestoredFrom == From(Ref{it.Repository, it.Snapshot}) {
+		if restoring(it.Target) || it.Kind == DataStream && slices.ContainsFunc(it.Members, restoring) ||
+			there != nil && there.RestoredFrom == From(Ref{it.Repository, it.Snapshot}) {
 			it.Attach = true // an earlier run began the restore, and was killed before the index got its mark
 			continue
 		}
@@ -362,7 +371,8 @@ func (p *Plan) settle(r Request, l Listings) {
 			continue
 		}
 		if l.Unready[it.Target] {
-			why += "; not all of its shards are started: an earlier restore may have been interrupted; to begin again, delete it: esnap index delete --guards off " + it.Target
+			why += "; not all of its shards are started: an earlier restore may have been interrupted; " +
+				"to begin again, delete it: esnap index delete --guards off " + it.Target
 		}
 		if r.Whole && l.hasOwn(it) {
 			it.Skipped = why + "; the server keeps its own"
@@ -437,10 +447,12 @@ func (p *Plan) space(r Request, l Listings) {
 	need := p.Bytes * int64(1+r.Replicas)
 	limit := watermark(l.Capacity.HighWatermark, total)
 	if total > 0 && l.Capacity.WatermarkOn && need > 0 && p.Free-need < limit {
-		p.Forcible = append(p.Forcible, fmt.Sprintf("the restore needs %s bytes of %s free bytes: that exceeds the high disk watermark (%s)", group(need), group(p.Free), l.Capacity.HighWatermark))
+		p.Forcible = append(p.Forcible, fmt.Sprintf("the restore needs %s bytes of %s free bytes: that exceeds the high disk watermark (%s)",
+			group(need), group(p.Free), l.Capacity.HighWatermark))
 	}
 	if l.Capacity.ShardLimit > 0 && l.Capacity.Shards+shards > l.Capacity.ShardLimit {
-		p.Forcible = append(p.Forcible, fmt.Sprintf("the cluster has %d of at most %d shards; the restore needs %d more", l.Capacity.Shards, l.Capacity.ShardLimit, shards))
+		p.Forcible = append(p.Forcible, fmt.Sprintf("the cluster has %d of at most %d shards; the restore needs %d more",
+			l.Capacity.Shards, l.Capacity.ShardLimit, shards))
 	}
 }
 

@@ -91,7 +91,8 @@ func Wanted(r Request, snapshots []*cluster.Snapshot) (wanted, missing []string)
 	for _, t := range r.Indices {
 		for p := range strings.SplitSeq(t, ",") {
 			p = strings.TrimSpace(p)
-			if strings.Contains(p, "*") && !strings.HasPrefix(p, "-") && !slices.ContainsFunc(known, func(n string) bool { return cluster.MatchName(p, n) }) {
+			if strings.Contains(p, "*") && !strings.HasPrefix(p, "-") &&
+				!slices.ContainsFunc(known, func(n string) bool { return cluster.MatchName(p, n) }) {
 				missing = append(missing, p)
 			}
 		}
@@ -114,7 +115,8 @@ func (p *Plan) leftOut(r Request, eligible []*cluster.Snapshot) {
 	if len(left) == 0 || len(r.FeatureStates) > 0 {
 		return
 	}
-	p.Warnings = append(p.Warnings, fmt.Sprintf("%s not restored, such as %s: feature_states (--feature-state) restores the features that they belong to; an exact name restores one of them",
+	p.Warnings = append(p.Warnings, fmt.Sprintf("%s not restored, "+
+		"such as %s: feature_states (--feature-state) restores the features that they belong to; an exact name restores one of them",
 		are(len(left), "system index"), left[0]))
 }
 
@@ -186,7 +188,8 @@ func (r Request) noSnapshot(name string, all []*cluster.Snapshot) string {
 	if r.Snapshot != "" || !r.Before.IsZero() {
 		for _, s := range slices.Backward(all) {
 			if i := slices.IndexFunc(slices.Concat(s.Indices, s.DataStreams), func(n string) bool { return cluster.MatchName(name, n) }); i >= 0 {
-				return fmt.Sprintf("no snapshot allowed by --snapshot and --before contains %s; %s/%s, started %s, contains it", what, s.Repository, s.Name, cluster.Minutes(s.Start))
+				return fmt.Sprintf("no snapshot allowed by --snapshot and --before contains %s; %s/%s, started %s, contains it",
+					what, s.Repository, s.Name, cluster.Minutes(s.Start))
 			}
 		}
 	}

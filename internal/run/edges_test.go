@@ -31,17 +31,30 @@ func TestADecisionDoesNotOutliveItsFacts(t *testing.T) {
 		detail  string
 	}{
 		{"nothing changed", "", func(*runtest.Bench) {}, true, ""},
-		{"it was restored meanwhile", "", func(b *runtest.Bench) { b.Cluster.SetAlias(index, "esnap-keep-until-2027.01.01", false) }, false, "guard restore_mark"},
+		{
+			"it was restored meanwhile",
+			"",
+			func(b *runtest.Bench) { b.Cluster.SetAlias(index, "esnap-keep-until-2027.01.01", false) },
+			false,
+			"guard restore_mark",
+		},
 		{"it is written to meanwhile", "", func(b *runtest.Bench) { b.Cluster.SetAlias(index, "logs", true) }, false, "guard write_index"},
 		{"it was created again", "", func(b *runtest.Bench) { b.Cluster.AddIndex(cluster.Index{Name: index}) }, false, "created again"},
-		{"it was closed, and the filter spares closed ones", ", {filtertype: closed}", func(b *runtest.Bench) { b.Cluster.CloseIndex(index) }, false, "it changed"},
+		{
+			"it was closed, and the filter spares closed ones",
+			", {filtertype: closed}",
+			func(b *runtest.Bench) { b.Cluster.CloseIndex(index) },
+			false,
+			"it changed",
+		},
 		{"it was closed, and no filter asks", "", func(b *runtest.Bench) { b.Cluster.CloseIndex(index) }, true, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			b := runtest.New(t)
 			add(b, cluster.Index{UUID: "u"})
 			b.BusyFirst("DeleteIndices", func() { c.then(b) })
-			res, r := b.Run("actions: {1: {action: delete_indices, options: {wait_for_running: 5m}, filters: [{filtertype: pattern, kind: prefix, value: logs-}" + c.filters + "]}}")
+			res, r := b.Run("actions: {1: {action: delete_indices, options: {wait_for_running: 5m}, " +
+				"filters: [{filtertype: pattern, kind: prefix, value: logs-}" + c.filters + "]}}")
 			require.NoError(t, errors.Join(res.Errors()...))
 			require.Equal(t, c.deleted, len(b.Indices()) == 0)
 			if !c.deleted {
@@ -62,9 +75,13 @@ func TestTheNewestGoodSnapshotGoesAway(t *testing.T) {
 		b.Cluster.AddSnapshot("r", cluster.Snapshot{Name: name, Indices: []string{"i"}, Start: runtest.Now.AddDate(0, -2, n)})
 	}
 	b.BusyFirst("DeleteSnapshots", func() {
-		require.NoError(t, b.Cluster.DeleteSnapshots(context.Background(), cluster.DeleteSnapshots{Repository: "r", Names: []string{"s-2026.11.20"}}))
+		require.NoError(t, b.Cluster.DeleteSnapshots(context.Background(), cluster.DeleteSnapshots{
+			Repository: "r",
+			Names:      []string{"s-2026.11.20"},
+		}))
 	})
-	res, r := b.Run("actions: {1: {action: delete_snapshots, options: {repository: r, wait_for_running: 5m}, filters: [{filtertype: age, source: name, timestring: '%Y.%m.%d', direction: older, unit: days, unit_count: 7}]}}")
+	res, r := b.Run("actions: {1: {action: delete_snapshots, options: {repository: r, wait_for_running: 5m}, " +
+		"filters: [{filtertype: age, source: name, timestring: '%Y.%m.%d', direction: older, unit: days, unit_count: 7}]}}")
 	require.NoError(t, errors.Join(res.Errors()...))
 	require.Equal(t, []string{"s-2026.10.02"}, b.Snapshots("r"))
 	require.Equal(t, map[string]cluster.Result{"s-2026.10.01": cluster.Done, "s-2026.10.02": cluster.Unchanged}, r.Outcomes())
@@ -82,9 +99,13 @@ func TestARetainedSnapshotGoesAway(t *testing.T) {
 		s.Start = runtest.Now.AddDate(0, -1, n)
 		b.Cluster.AddSnapshot("r", s)
 	}
-	const file = "actions: {1: {action: delete_snapshots, options: {repository: r, wait_for_running: 5m}, filters: [{filtertype: retain, cover: 400d}]}}"
+	const file = "actions: {1: {action: delete_snapshots, options: {repository: r, wait_for_running: 5m}, " +
+		"filters: [{filtertype: retain, cover: 400d}]}}"
 	b.BusyFirst("DeleteSnapshots", func() {
-		require.NoError(t, b.Cluster.DeleteSnapshots(context.Background(), cluster.DeleteSnapshots{Repository: "r", Names: []string{"s-2026.10.02"}}))
+		require.NoError(t, b.Cluster.DeleteSnapshots(context.Background(), cluster.DeleteSnapshots{
+			Repository: "r",
+			Names:      []string{"s-2026.10.02"},
+		}))
 	})
 	res, r := b.Run(file)
 	require.NoError(t, errors.Join(res.Errors()...))
@@ -96,7 +117,8 @@ func TestARetainedSnapshotGoesAway(t *testing.T) {
 // TestDeletedIsAPartOfSaved: what a snapshot action of the run selected, and its
 // snapshot does not contain, is not deleted after it.
 func TestDeletedIsAPartOfSaved(t *testing.T) {
-	const expire = "2: {action: delete_indices, options: {wait_for_running: WAIT}, filters: [{filtertype: pattern, kind: prefix, value: logs-}]}}"
+	const expire = "2: {action: delete_indices, options: {wait_for_running: WAIT}, filters: [{filtertype: pattern, " +
+		"kind: prefix, value: logs-}]}}"
 	for _, c := range []struct {
 		name    string
 		take    string
@@ -106,9 +128,30 @@ func TestDeletedIsAPartOfSaved(t *testing.T) {
 		why     string
 	}{
 		{"a good one", "name: s", "5m", func(*runtest.Bench) {}, true, ""},
-		{"PARTIAL, as allowed", "name: s, partial: true", "5m", func(b *runtest.Bench) { b.Cluster.SnapshotEnds = memory.EndPartial("logs-2026.11.01") }, false, "(PARTIAL) contains no complete copy"},
-		{"not waited for, and it ends", "name: s, wait_for_completion: false", "5m", func(b *runtest.Bench) { b.Cluster.SnapshotPolls = 3 }, true, ""},
-		{"not waited for, and it does not end", "name: s, wait_for_completion: false", "5m", func(b *runtest.Bench) { b.Cluster.SnapshotPolls = -1 }, false, "still running"},
+		{
+			"PARTIAL, as allowed",
+			"name: s, partial: true",
+			"5m",
+			func(b *runtest.Bench) { b.Cluster.SnapshotEnds = memory.EndPartial("logs-2026.11.01") },
+			false,
+			"(PARTIAL) contains no complete copy",
+		},
+		{
+			"not waited for, and it ends",
+			"name: s, wait_for_completion: false",
+			"5m",
+			func(b *runtest.Bench) { b.Cluster.SnapshotPolls = 3 },
+			true,
+			"",
+		},
+		{
+			"not waited for, and it does not end",
+			"name: s, wait_for_completion: false",
+			"5m",
+			func(b *runtest.Bench) { b.Cluster.SnapshotPolls = -1 },
+			false,
+			"still running",
+		},
 		{"not waited for, and it ends PARTIAL", "name: s, partial: true, wait_for_completion: false", "5m", func(b *runtest.Bench) {
 			b.Cluster.SnapshotPolls, b.Cluster.SnapshotEnds = 3, memory.EndPartial("logs-2026.11.01")
 		}, false, "contains no complete copy"},
@@ -118,7 +161,11 @@ func TestDeletedIsAPartOfSaved(t *testing.T) {
 		}, true, ""},
 		{"an earlier one, of its own day, does not", "name: s, partial: true", "5m", func(b *runtest.Bench) {
 			b.Cluster.SnapshotEnds = memory.EndPartial("logs-2026.11.01")
-			b.Cluster.AddSnapshot("r", cluster.Snapshot{Name: "before", Indices: []string{"logs-2026.11.01"}, Start: time.Date(2026, 11, 1, 1, 0, 0, 0, time.UTC)})
+			b.Cluster.AddSnapshot("r", cluster.Snapshot{
+				Name:    "before",
+				Indices: []string{"logs-2026.11.01"},
+				Start:   time.Date(2026, 11, 1, 1, 0, 0, 0, time.UTC),
+			})
 		}, false, "nor does an earlier one"},
 		{"the action failed, and the run goes on", "name: s, continue_if_exception: true", "5m", func(b *runtest.Bench) {
 			b.Cluster.Fault = func(m string, _ []string) error {
@@ -134,7 +181,8 @@ func TestDeletedIsAPartOfSaved(t *testing.T) {
 			b.Cluster.AddIndex(cluster.Index{Name: "logs-2026.11.01", Created: runtest.Now.AddDate(0, 0, -20)})
 			b.Cluster.AddRepository(cluster.Repository{Name: "r"})
 			c.prepare(b)
-			_, r := b.Run("actions: {1: {action: snapshot, options: {repository: r, " + c.take + "}, filters: [{filtertype: pattern, kind: prefix, value: logs-}]}, " + strings.Replace(expire, "WAIT", c.wait, 1))
+			_, r := b.Run("actions: {1: {action: snapshot, options: {repository: r, " + c.take +
+				"}, filters: [{filtertype: pattern, kind: prefix, value: logs-}]}, " + strings.Replace(expire, "WAIT", c.wait, 1))
 			require.Equal(t, c.deleted, len(b.Indices()) == 0, "%v", r.Outcomes())
 			why := ""
 			for _, s := range runtest.Of[run.Selected](r) {
@@ -204,7 +252,8 @@ func TestDataStreamsAreNamedAsSuch(t *testing.T) {
 	require.Empty(t, b.Cluster.CallsOf("CreateSnapshot")[1].Request.(cluster.CreateSnapshot).Streams)
 	require.Contains(t, r.Warnings(), "the data stream app is selected only in part")
 
-	require.NoError(t, b.Cluster.DeleteIndices(context.Background(), cluster.DeleteIndices{Names: []string{".ds-app-000001", ".ds-app-000002", "plain"}}))
+	require.NoError(t, b.Cluster.DeleteIndices(context.Background(),
+		cluster.DeleteIndices{Names: []string{".ds-app-000001", ".ds-app-000002", "plain"}}))
 	res, r = b.Run("actions: {1: {action: restore, options: {repository: r, name: all, indices: [app]}, filters: [{filtertype: none}]}}")
 	require.NoError(t, errors.Join(res.Errors()...))
 	require.Equal(t, map[string]cluster.Result{"app": cluster.Done}, r.Outcomes())
@@ -249,12 +298,19 @@ func TestDryRunOfAPartialSnapshot(t *testing.T) {
 func TestDryRunRefusesWhatTheServerWould(t *testing.T) {
 	for action, want := range map[string]string{
 		"action: freeze, " + runtest.OnLogs: "Elasticsearch 8.19.7 cannot freeze indices",
-		"action: index_settings, options: {index_settings: {index: {refresh_interval: soon}}}, " + runtest.OnLogs:                                                                                                   `"soon" is not a value of the setting index.refresh_interval`,
-		"action: index_settings, options: {index_settings: {index: {refresh_interval: null}}}, " + runtest.OnLogs:                                                                                                   "",
-		"action: index_settings, options: {index_settings: {index: {refresh_interval: -1}}}, " + runtest.OnLogs:                                                                                                     "",
-		"action: replicas, options: {count: 5, wait_for_completion: true}, " + runtest.OnLogs:                                                                                                                       "the wait for green would not end",
-		"action: restore, options: {repository: r, name: s, rename_pattern: '(.+)', rename_replacement: 'a-$1', extra_settings: {index_settings: {index.number_of_shards: 9}}}, filters: [{filtertype: none}]":      "a restore cannot change the setting index.number_of_shards",
-		"action: restore, options: {repository: r, name: s, rename_pattern: '(.+)', rename_replacement: 'a-$1', extra_settings: {index_settings: {index.number_of_replicas: none}}}, filters: [{filtertype: none}]": `"none" is not a value`,
+		"action: index_settings, options: {index_settings: {index: {refresh_interval: soon}}}, " +
+			runtest.OnLogs: `"soon" is not a value of the setting index.refresh_interval`,
+		"action: index_settings, options: {index_settings: {index: {refresh_interval: null}}}, " +
+			runtest.OnLogs: "",
+		"action: index_settings, options: {index_settings: {index: {refresh_interval: -1}}}, " +
+			runtest.OnLogs: "",
+		"action: replicas, options: {count: 5, wait_for_completion: true}, " +
+			runtest.OnLogs: "the wait for green would not end",
+		"action: restore, options: {repository: r, name: s, rename_pattern: '(.+)', rename_replacement: 'a-$1', " +
+			"extra_settings: {index_settings: {index.number_of_shards: 9}}}, " +
+			"filters: [{filtertype: none}]": "a restore cannot change the setting index.number_of_shards",
+		"action: restore, options: {repository: r, name: s, rename_pattern: '(.+)', rename_replacement: 'a-$1', " +
+			"extra_settings: {index_settings: {index.number_of_replicas: none}}}, filters: [{filtertype: none}]": `"none" is not a value`,
 	} {
 		b := runtest.New(t)
 		b.Options.DryRun = true

@@ -19,7 +19,8 @@ import (
 // spares nothing in a run, whatever its own tests say.
 func TestEveryGuardSparesInARun(t *testing.T) {
 	const indices = "actions: {1: {action: delete_indices, filters: [{filtertype: none}]}}"
-	const snapshots = "actions: {1: {action: delete_snapshots, options: {repository: r, keep_newest_good: false}, filters: [{filtertype: none}]}}"
+	const snapshots = "actions: {1: {action: delete_snapshots, options: {repository: r, keep_newest_good: false}, " +
+		"filters: [{filtertype: none}]}}"
 	index := func(i cluster.Index) func(*runtest.Bench) {
 		return func(b *runtest.Bench) {
 			i.Created = runtest.Now.AddDate(0, 0, -40)
@@ -55,7 +56,8 @@ func TestEveryGuardSparesInARun(t *testing.T) {
 		},
 		"live": {
 			index(cluster.Index{Name: "logs-2026.11.21"}),
-			"actions: {1: {action: delete_indices, filters: [{filtertype: age, source: creation_date, direction: older, unit: days, unit_count: 7}]}}",
+			"actions: {1: {action: delete_indices, filters: [{filtertype: age, source: creation_date, direction: older, " +
+				"unit: days, unit_count: 7}]}}",
 		},
 		"require_snapshot": {
 			func(b *runtest.Bench) {
@@ -78,7 +80,10 @@ func TestEveryGuardSparesInARun(t *testing.T) {
 				index(cluster.Index{Name: "m", Mount: &cluster.Mount{Repository: "r", Snapshot: "s-2026.10.01"}})(b)
 			}, snapshots,
 		},
-		"keep_newest_good": {snapshot(cluster.Snapshot{}), "actions: {1: {action: delete_snapshots, options: {repository: r}, filters: [{filtertype: none}]}}"},
+		"keep_newest_good": {
+			snapshot(cluster.Snapshot{}),
+			"actions: {1: {action: delete_snapshots, options: {repository: r}, filters: [{filtertype: none}]}}",
+		},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -98,8 +103,9 @@ func TestEveryGuardSparesInARun(t *testing.T) {
 		})
 	}
 	all := guard.Options{
-		KeepNewestGood: true, Series: series.Of(nil), Periods: &guard.Periods{Zone: time.UTC}, Copies: &guard.Copies{Repositories: []string{"r"}, Min: 1},
-		Holds: []guard.Hold{{Snapshots: []string{"x"}, Indices: []string{"x"}}}, Protect: []string{"x"},
+		KeepNewestGood: true, Series: series.Of(nil), Periods: &guard.Periods{Zone: time.UTC},
+		Copies: &guard.Copies{Repositories: []string{"r"}, Min: 1},
+		Holds:  []guard.Hold{{Snapshots: []string{"x"}, Indices: []string{"x"}}}, Protect: []string{"x"},
 	}
 	for _, g := range slices.Concat(guard.For(cluster.Snapshots, all), guard.For(cluster.Indices, all)) {
 		require.Contains(t, cases, g.Name(), "the guard %s has no case here", g.Name())

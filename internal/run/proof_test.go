@@ -19,7 +19,8 @@ import (
 // Ten old indices: nine in a good snapshot, one only in a PARTIAL one that lacks a shard of
 // it. (Feature 3.)
 func TestOnlyWhatASnapshotContainsIsDeleted(t *testing.T) {
-	const file = "actions: {1: {action: delete_indices, options: {require_snapshot: {repositories: [r]}}, filters: [{filtertype: pattern, kind: prefix, value: logs-}]}}"
+	const file = "actions: {1: {action: delete_indices, options: {require_snapshot: {repositories: [r]}}, " +
+		"filters: [{filtertype: pattern, kind: prefix, value: logs-}]}}"
 	setup := func(t *testing.T) (*runtest.Bench, []string) {
 		b := runtest.New(t)
 		var names []string
@@ -40,12 +41,16 @@ func TestOnlyWhatASnapshotContainsIsDeleted(t *testing.T) {
 		require.Equal(t, names[9:], b.Indices())
 		require.Equal(t, 1, res.Actions[0].Guarded)
 		require.Contains(t, r.Warnings(), "the newest good snapshot in r, good, is 3 days old")
-		require.Contains(t, r.Warnings(), "1 index is kept because no snapshot contains a complete copy; to free disk space by hand: esnap index delete "+names[9])
+		require.Contains(t, r.Warnings(), "1 index is kept because no snapshot contains a complete copy; "+
+			"to free disk space by hand: esnap index delete "+names[9])
 	})
 	t.Run("a snapshot goes away while the deletion waits", func(t *testing.T) {
 		b, names := setup(t)
 		b.BusyFirst("DeleteIndices", func() {
-			require.NoError(t, b.Cluster.DeleteSnapshots(context.Background(), cluster.DeleteSnapshots{Repository: "r", Names: []string{"good", "partial"}}))
+			require.NoError(t, b.Cluster.DeleteSnapshots(context.Background(), cluster.DeleteSnapshots{
+				Repository: "r",
+				Names:      []string{"good", "partial"},
+			}))
 		})
 		res, r := b.Run(file)
 		require.NoError(t, errors.Join(res.Errors()...))
@@ -54,13 +59,15 @@ func TestOnlyWhatASnapshotContainsIsDeleted(t *testing.T) {
 	})
 	t.Run("guards off does not lift it", func(t *testing.T) {
 		b, names := setup(t)
-		res, _ := b.Run("actions: {1: {action: delete_indices, options: {guards: off, require_snapshot: {repository: r}}, filters: [{filtertype: pattern, kind: prefix, value: logs-}]}}")
+		res, _ := b.Run("actions: {1: {action: delete_indices, options: {guards: off, require_snapshot: {repository: r}}, " +
+			"filters: [{filtertype: pattern, kind: prefix, value: logs-}]}}")
 		require.NoError(t, errors.Join(res.Errors()...))
 		require.Equal(t, names[9:], b.Indices())
 	})
 	t.Run("a repository that does not exist fails the action", func(t *testing.T) {
 		b, names := setup(t)
-		res, _ := b.Run("actions: {1: {action: delete_indices, options: {require_snapshot: {repositories: [r, other], min_copies: 1}}, filters: [{filtertype: pattern, kind: prefix, value: logs-}]}}")
+		res, _ := b.Run("actions: {1: {action: delete_indices, options: {require_snapshot: {repositories: [r, other], " +
+			"min_copies: 1}}, filters: [{filtertype: pattern, kind: prefix, value: logs-}]}}")
 		require.ErrorContains(t, res.Errors()[0], "other")
 		require.Equal(t, names, b.Indices())
 	})
@@ -83,18 +90,71 @@ func TestWhichCopiesCount(t *testing.T) {
 		why     string // empty: it is deleted
 	}{
 		{"after its day and two hours", cluster.Index{Name: day}, cluster.Snapshot{Start: at("2026-11-11T02:00")}, "", ""},
-		{"before late documents have come", cluster.Index{Name: day}, cluster.Snapshot{Start: at("2026-11-11T01:59")}, "", "was started after 2026-11-11 02:00 UTC"},
+		{
+			"before late documents have come",
+			cluster.Index{Name: day},
+			cluster.Snapshot{Start: at("2026-11-11T01:59")},
+			"",
+			"was started after 2026-11-11 02:00 UTC",
+		},
 		{"that does not matter", cluster.Index{Name: day}, cluster.Snapshot{Start: at("2026-11-10T05:00")}, ", complete: false", ""},
 		{"settle", cluster.Index{Name: day}, cluster.Snapshot{Start: at("2026-11-11T00:00")}, ", settle: 0", ""},
-		{"days of Shanghai end earlier, but UTC counts, too", cluster.Index{Name: day}, cluster.Snapshot{Start: at("2026-11-10T19:00")}, "}, index_timezone: Asia/Shanghai, x: {", "2026-11-11 02:00 UTC"},
-		{"days of New York end later", cluster.Index{Name: day}, cluster.Snapshot{Start: at("2026-11-11T03:00")}, "}, index_timezone: America/New_York, x: {", "2026-11-11 07:00 UTC"},
-		{"created after the snapshot", cluster.Index{Name: day, Created: at("2026-11-12T00:00")}, cluster.Snapshot{Start: at("2026-11-11T05:00")}, "", "are older than the index"},
-		{"mounted", cluster.Index{Name: day, Mount: &cluster.Mount{Repository: "other", Snapshot: "s"}}, cluster.Snapshot{Start: at("2026-11-11T05:00")}, "", "mounted"},
+		{
+			"days of Shanghai end earlier, but UTC counts, too",
+			cluster.Index{Name: day},
+			cluster.Snapshot{Start: at("2026-11-10T19:00")},
+			"}, index_timezone: Asia/Shanghai, x: {",
+			"2026-11-11 02:00 UTC",
+		},
+		{
+			"days of New York end later",
+			cluster.Index{Name: day},
+			cluster.Snapshot{Start: at("2026-11-11T03:00")},
+			"}, index_timezone: America/New_York, x: {",
+			"2026-11-11 07:00 UTC",
+		},
+		{
+			"created after the snapshot",
+			cluster.Index{Name: day, Created: at("2026-11-12T00:00")},
+			cluster.Snapshot{Start: at("2026-11-11T05:00")},
+			"",
+			"are older than the index",
+		},
+		{
+			"mounted",
+			cluster.Index{Name: day, Mount: &cluster.Mount{Repository: "other", Snapshot: "s"}},
+			cluster.Snapshot{Start: at("2026-11-11T05:00")},
+			"",
+			"mounted",
+		},
 		{"without a date", cluster.Index{Name: "orders"}, cluster.Snapshot{Start: at("2026-11-19T05:00")}, "", "cannot tell"},
 		{"without a date, any copy", cluster.Index{Name: "orders"}, cluster.Snapshot{Start: at("2026-11-19T05:00")}, ", complete: false", ""},
-		{"rolled over", cluster.Index{Name: "roll-000007", Rolled: at("2026-11-15T00:00")}, cluster.Snapshot{Start: at("2026-11-16T00:00")}, "", ""},
-		{"rolled over later", cluster.Index{Name: "roll-000007", Rolled: at("2026-11-17T00:00")}, cluster.Snapshot{Start: at("2026-11-16T00:00")}, "", "2026-11-17 00:00 UTC"},
-		{"no shard succeeded", cluster.Index{Name: day}, cluster.Snapshot{Start: at("2026-11-12T00:00"), State: cluster.Partial, Shards: cluster.ShardCount{Total: 2, Failed: 2}, Failures: []cluster.ShardFailure{{Index: "a"}, {Index: "b"}}}, "", "shards are missing"},
+		{
+			"rolled over",
+			cluster.Index{Name: "roll-000007", Rolled: at("2026-11-15T00:00")},
+			cluster.Snapshot{Start: at("2026-11-16T00:00")},
+			"",
+			"",
+		},
+		{
+			"rolled over later",
+			cluster.Index{Name: "roll-000007", Rolled: at("2026-11-17T00:00")},
+			cluster.Snapshot{Start: at("2026-11-16T00:00")},
+			"",
+			"2026-11-17 00:00 UTC",
+		},
+		{
+			"no shard succeeded",
+			cluster.Index{Name: day},
+			cluster.Snapshot{
+				Start:    at("2026-11-12T00:00"),
+				State:    cluster.Partial,
+				Shards:   cluster.ShardCount{Total: 2, Failed: 2},
+				Failures: []cluster.ShardFailure{{Index: "a"}, {Index: "b"}},
+			},
+			"",
+			"shards are missing",
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			b := runtest.New(t, memory.Elasticsearch("7.17.28"))
@@ -127,7 +187,11 @@ func TestHolds(t *testing.T) {
 		for n := range 4 {
 			name := fmt.Sprintf("logs-2026.10.%02d", n+1)
 			b.Cluster.AddIndex(cluster.Index{Name: name, Created: runtest.Now.AddDate(0, 0, -40)})
-			b.Cluster.AddSnapshot("r", cluster.Snapshot{Name: fmt.Sprintf("s-2026.10.%02d", n+1), Indices: []string{name}, Start: runtest.Now.AddDate(0, 0, -40+n)})
+			b.Cluster.AddSnapshot("r", cluster.Snapshot{
+				Name:    fmt.Sprintf("s-2026.10.%02d", n+1),
+				Indices: []string{name},
+				Start:   runtest.Now.AddDate(0, 0, -40+n),
+			})
 		}
 		return b
 	}
@@ -151,7 +215,12 @@ func TestHolds(t *testing.T) {
 func TestSnapshotsOfAnotherCluster(t *testing.T) {
 	b := runtest.New(t)
 	for n, taker := range []string{"another", "memory-cluster-uuid", ""} {
-		b.Cluster.AddSnapshot("r", cluster.Snapshot{Name: fmt.Sprintf("s-2026.10.%02d", n+1), Indices: []string{"i"}, Start: runtest.Now.AddDate(0, 0, n-40), Cluster: taker})
+		b.Cluster.AddSnapshot("r", cluster.Snapshot{
+			Name:    fmt.Sprintf("s-2026.10.%02d", n+1),
+			Indices: []string{"i"},
+			Start:   runtest.Now.AddDate(0, 0, n-40),
+			Cluster: taker,
+		})
 	}
 	_, r := b.Run("actions: {1: {action: delete_snapshots, options: {repository: r, keep_newest_good: false}, filters: [{filtertype: none}]}}")
 	require.Equal(t, []string{"s-2026.10.01"}, b.Snapshots("r"))

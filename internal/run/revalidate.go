@@ -97,7 +97,11 @@ func (r *runner) chooseAgain(ctx context.Context, s plan.Step, all []cluster.Ite
 
 // readAgain reads the items as they are now, and the listing in whose light guards
 // judge them: read again as a whole only if something changed on which they rest.
-func (r *runner) readAgain(ctx context.Context, s plan.Step, ours []cluster.Item) (now map[string]cluster.Item, all []cluster.Item, reread bool, err error) {
+func (r *runner) readAgain(
+	ctx context.Context,
+	s plan.Step,
+	ours []cluster.Item,
+) (now map[string]cluster.Item, all []cluster.Item, reread bool, err error) {
 	now, all = map[string]cluster.Item{}, r.all
 	if s.Selects() == cluster.Indices {
 		list, err := r.c.IndicesNamed(ctx, cluster.Names(ours))
@@ -138,7 +142,13 @@ func (r *runner) readAgain(ctx context.Context, s plan.Step, ours []cluster.Item
 
 // filterAgain leaves out what a filter would no longer select, because something that
 // it judges changed.
-func (r *runner) filterAgain(ctx context.Context, s plan.Step, was map[string]cluster.Item, now []cluster.Item, keep map[string]string) ([]cluster.Item, error) {
+func (r *runner) filterAgain(
+	ctx context.Context,
+	s plan.Step,
+	was map[string]cluster.Item,
+	now []cluster.Item,
+	keep map[string]string,
+) ([]cluster.Item, error) {
 	var rest []cluster.Item
 	for _, it := range now {
 		if !changed(was[it.ItemName()], it) {
@@ -163,7 +173,8 @@ func changed(was, now cluster.Item) bool {
 	switch was := was.(type) {
 	case *cluster.Index:
 		now, ok := now.(*cluster.Index)
-		return !ok || was.Closed != now.Closed || was.Lifecycle != now.Lifecycle || was.DataStream != now.DataStream || !slices.Equal(was.Aliases, now.Aliases)
+		return !ok || was.Closed != now.Closed || was.Lifecycle != now.Lifecycle || was.DataStream != now.DataStream ||
+			!slices.Equal(was.Aliases, now.Aliases)
 	case *cluster.Snapshot:
 		now, ok := now.(*cluster.Snapshot)
 		return !ok || was.State != now.State || was.Good() != now.Good()

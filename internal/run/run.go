@@ -165,7 +165,8 @@ func (r *runner) run(ctx context.Context) {
 		res := r.action(ctx, s)
 		r.result.Actions = append(r.result.Actions, res)
 		if res.Err != nil {
-			goesOn := s.Common.ContinueIfException && !errors.Is(res.Err, cluster.ErrEmpty) && !errors.Is(res.Err, cluster.ErrUnauthorized) && !errors.Is(res.Err, cluster.ErrUnreachable) &&
+			goesOn := s.Common.ContinueIfException && !errors.Is(res.Err, cluster.ErrEmpty) &&
+				!errors.Is(res.Err, cluster.ErrUnauthorized) && !errors.Is(res.Err, cluster.ErrUnreachable) &&
 				!errors.Is(res.Err, cluster.ErrReplaced) && !errors.Is(res.Err, cluster.ErrLockLost)
 			stopped = !goesOn
 		}
@@ -266,9 +267,11 @@ func (r *runner) lost(ctx context.Context) error {
 			r.warn("snapshot %s, the newest after the last run of this job in repository %s, no longer exists", left.Snapshot, name)
 		default:
 			r.notReady = name
-			refused := cluster.Refuse("repository %s contains neither %s, the newest snapshot after the last run of this job, nor any older one; nothing was changed",
+			refused := cluster.Refuse("repository %s contains neither %s, the newest snapshot after the last run of this job, "+
+				"nor any older one; nothing was changed",
 				name, left.Snapshot)
-			return cluster.WithHint(refused, "check that the right storage is mounted on every node; if the snapshots were deleted on purpose: esnap run --force %s", r.plan.File)
+			return cluster.WithHint(refused, "check that the right storage is mounted on every node; "+
+				"if the snapshots were deleted on purpose: esnap run --force %s", r.plan.File)
 		}
 	}
 	return nil
@@ -370,7 +373,8 @@ func (r *runner) act(ctx context.Context, s plan.Step, sel cluster.Selection, sl
 				if sp.Kept == cluster.KeptMarked {
 					hint = "esnap mark --remove " + sp.Item.ItemName() + " ends the protection"
 				}
-				return cluster.WithHint(cluster.Refuse("%s is spared by the guard %s: %s; nothing was deleted", sp.Item.ItemName(), sp.By, sp.Why), "%s", hint)
+				return cluster.WithHint(cluster.Refuse("%s is spared by the guard %s: %s; nothing was deleted", sp.Item.ItemName(), sp.By, sp.Why),
+					"%s", hint)
 			}
 		}
 		if len(sel.Selected) == 0 {
@@ -391,7 +395,8 @@ func (r *runner) act(ctx context.Context, s plan.Step, sel cluster.Selection, sl
 	var failed, all []cluster.Outcome
 	total := 0
 	env := &actions.Env{
-		Cluster: cluster.Only(r.c, s.Kind, actions.Kinds[s.Kind].Sends...), Now: r.o.Now.In(s.Location), Watch: r.o.Watch, Behaviour: r.plan.Behaviour, Selected: sel.Selected, Slots: slots, AllowILM: s.Common.AllowILMIndices,
+		Cluster: cluster.Only(r.c, s.Kind, actions.Kinds[s.Kind].Sends...), Now: r.o.Now.In(s.Location), Watch: r.o.Watch,
+		Behaviour: r.plan.Behaviour, Selected: sel.Selected, Slots: slots, AllowILM: s.Common.AllowILMIndices,
 		Origin:  r.origin(s),
 		Timeout: max(s.Timeout, 0), WaitForCluster: r.o.WaitForCluster, Force: r.o.Force, Plan: r.o.Confirm,
 		Revalidate: func(ctx context.Context, names []string) (map[string]string, error) {
@@ -474,7 +479,8 @@ func (r *runner) withinLimits(s plan.Step, selected []cluster.Item) error {
 	if r.plan.File == "" {
 		return cluster.WithHint(err, "--max-items %d allows it", len(selected))
 	}
-	return cluster.WithHint(err, "look at what is selected; to let it through once: esnap run --only %s --max-items %d %s", s.ID, len(selected), r.plan.File)
+	return cluster.WithHint(err, "look at what is selected; to let it through once: esnap run --only %s --max-items %d %s",
+		s.ID, len(selected), r.plan.File)
 }
 
 // askClocks begins to compare our clock with the cluster's if some step deletes.

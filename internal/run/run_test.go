@@ -26,7 +26,11 @@ func TestDeletesWhatIsOldAndSeesThatItIsGone(t *testing.T) {
 	require.Len(t, b.Cluster.CallsOf("Indices"), 1, "one listing")
 	require.Len(t, b.Cluster.CallsOf("IndicesNamed"), 2, "by name: right before the deletion, and afterwards")
 	require.Equal(t, []string{"logs-2026.11.20", "logs-nodate", "other-2026.01.01"}, b.Indices())
-	require.Equal(t, map[string]cluster.Result{"logs-2026.11.01": cluster.Done, "logs-2026.11.13": cluster.Done, "logs-2026.11.14": cluster.Done}, r.Outcomes())
+	require.Equal(t, map[string]cluster.Result{
+		"logs-2026.11.01": cluster.Done,
+		"logs-2026.11.13": cluster.Done,
+		"logs-2026.11.14": cluster.Done,
+	}, r.Outcomes())
 }
 
 func TestDryRunWritesNothingAndAsksOnce(t *testing.T) {
@@ -57,7 +61,8 @@ actions:
 `)
 	require.NoError(t, errors.Join(res.Errors()...))
 	require.Empty(t, b.Cluster.Writes())
-	require.Equal(t, cluster.Adopted, runtest.Of[run.Outcome](r)[1].Outcome.Result, "the second adopts what the first is assumed to have taken")
+	require.Equal(t, cluster.Adopted, runtest.Of[run.Outcome](r)[1].Outcome.Result,
+		"the second adopts what the first is assumed to have taken")
 }
 
 // What Curator does with an empty list and with failures, with esnap's own exit codes.
@@ -156,7 +161,12 @@ func TestGuardsSpareWithReasons(t *testing.T) {
 		s.Name, s.Start, s.Indices = name, old.Add(time.Duration(i)*time.Hour), []string{"logs-1"}
 		b.Cluster.AddSnapshot("r", s)
 	}
-	b.Cluster.AddSnapshot("r", cluster.Snapshot{Name: "prod-20260903", State: cluster.Failed, Start: old.Add(9 * time.Hour), Indices: []string{"logs-1"}})
+	b.Cluster.AddSnapshot("r", cluster.Snapshot{
+		Name:    "prod-20260903",
+		State:   cluster.Failed,
+		Start:   old.Add(9 * time.Hour),
+		Indices: []string{"logs-1"},
+	})
 	res, r := b.Run(`
 actions:
   1:
@@ -193,7 +203,11 @@ actions:
 `)
 	require.ErrorIs(t, res.Err, stop)
 	require.Len(t, b.Snapshots("r"), 2)
-	require.Equal(t, map[string]cluster.Result{"s-20260101": cluster.Done, "s-20260102": cluster.NotStarted, "s-20260103": cluster.NotStarted}, r.Outcomes())
+	require.Equal(t, map[string]cluster.Result{
+		"s-20260101": cluster.Done,
+		"s-20260102": cluster.NotStarted,
+		"s-20260103": cluster.NotStarted,
+	}, r.Outcomes())
 	require.True(t, res.Actions[1].NotRun)
 }
 

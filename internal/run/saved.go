@@ -288,6 +288,8 @@ func (r *runner) warnEmptied(ctx context.Context, s plan.Step) {
 	}
 	held, err := r.lister.Snapshots(ctx, s.Repository(), a.OncePer != "")
 	if err == nil && len(held) == 0 {
-		r.warn("repository %s was registered before this run and contains no snapshot; if it contained some, its storage is not mounted, or another folder is", s.Repository())
+		r.warn("repository %s was registered before this run and contains no snapshot; "+
+			"if it contained some, its storage is not mounted, or another folder is",
+			s.Repository())
 	}
 }

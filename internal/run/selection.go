@@ -121,7 +121,8 @@ func (r *runner) warnAlone(s plan.Step, spared []cluster.Spared) {
 		r.alone = map[string]bool{}
 	}
 	r.alone[s.Source()] = true
-	r.warn("%s of repository %s would be deleted, but each is the only one of its series, and so is never deleted: %s; the option series says which names belong together",
+	r.warn("%s of repository %s would be deleted, but each is the only one of its series, and so is never deleted: %s; "+
+		"the option series says which names belong together",
 		cluster.Count(len(alone), "snapshot"), s.Source(), strings.Join(alone[:min(len(alone), 5)], ", "))
 }
 

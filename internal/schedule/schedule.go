@@ -56,7 +56,8 @@ type Schedule struct {
 
 // parser reads what crontab reads: if both the day of the month and that of the week are
 // given, one is enough.
-var parser = cron.MustNewParser(cron.SecondOptional | cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow | cron.Descriptor | cron.Hash |
+var parser = cron.MustNewParser(cron.SecondOptional | cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow |
+	cron.Descriptor | cron.Hash |
 	cron.DowOrDom)
 
 // New reads a schedule for a job. The error says what is wrong with the text.
@@ -83,7 +84,8 @@ func New(s Spec, job string) (*Schedule, error) {
 		return x, x.bounded()
 	case !strings.HasPrefix(s.Text, "@"):
 		if n := len(strings.Fields(s.Text)); n != 5 && n != 6 {
-			return nil, fmt.Errorf("a schedule has five fields (minute, hour, day, month, weekday), or six with the seconds first; %q has %d", s.Text, n)
+			return nil, fmt.Errorf("a schedule has five fields (minute, hour, day, month, weekday), or six with the seconds first; %q has %d",
+				s.Text, n)
 		}
 	}
 	if x.times, err = parser.ParseWithHashKey(s.Text, job); err != nil {

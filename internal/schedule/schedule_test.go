@@ -38,7 +38,8 @@ func TestNext(t *testing.T) {
 		{"0 1 * * THU", "UTC", "2026-11-29T14:00:00Z", []string{"2026-12-03T01:00:00Z"}}, // no H
 		{"0 1 1 MARCH *", "UTC", "2026-11-29T14:00:00Z", nil},
 		{"0 1 1 mar *", "UTC", "2026-11-29T14:00:00Z", []string{"2027-03-01T01:00:00Z"}},
-		{"0 1 13 * 5", "UTC", "2026-11-29T14:00:00Z", []string{"2026-12-04T01:00:00Z", "2026-12-11T01:00:00Z", "2026-12-13T01:00:00Z"}}, // one is enough, as in crontab
+		// One is enough, as in crontab.
+		{"0 1 13 * 5", "UTC", "2026-11-29T14:00:00Z", []string{"2026-12-04T01:00:00Z", "2026-12-11T01:00:00Z", "2026-12-13T01:00:00Z"}},
 		{"0 1 * * 7", "UTC", "2026-11-29T14:00:00Z", []string{"2026-12-06T01:00:00Z"}},
 		{"0 1 29 2 *", "UTC", "2026-11-29T14:00:00Z", []string{"2028-02-29T01:00:00Z"}},
 		// The night of 28 March 2027 has no 02:30 in Berlin, that of 25 October 2026 has two.
@@ -137,7 +138,9 @@ func TestDelay(t *testing.T) {
 }
 
 func FuzzNew(f *testing.F) {
-	for _, seed := range []string{"0 1 * * *", "0/10 * * * * *", "@every 1h", "H H(0-5) * * *", "* * 31 * *", "1-5/2,7 * L * MON#2", "@daily"} {
+	for _, seed := range []string{
+		"0 1 * * *", "0/10 * * * * *", "@every 1h", "H H(0-5) * * *", "* * 31 * *", "1-5/2,7 * L * MON#2", "@daily",
+	} {
 		f.Add(seed)
 	}
 	now := time.Date(2026, 11, 29, 14, 0, 0, 0, time.UTC)

@@ -209,7 +209,10 @@ func (o Options) all(w http.ResponseWriter) {
 		answer(w, code(s.Esnap.OK), s)
 		return
 	}
-	sum := state{Running: map[string]run{}, Esnap: details{Version: o.Version, OK: len(jobs) > 0 && len(h.Unused) == 0, Jobs: map[string]job{}, Unused: h.Unused}}
+	sum := state{
+		Running: map[string]run{},
+		Esnap:   details{Version: o.Version, OK: len(jobs) > 0 && len(h.Unused) == 0, Jobs: map[string]job{}, Unused: h.Unused},
+	}
 	bad := slices.Sorted(maps.Keys(h.Unused))
 	failed, newest := false, ""
 	for _, j := range jobs {
@@ -266,7 +269,13 @@ func (o Options) state(j Status, h Health) state {
 	}
 	if last != nil {
 		s.Esnap.Source = source
-		s.Last = run{ExitStatus: last.Code, Stdout: last.Stdout, Stderr: last.Stderr, ExitTime: stamp(last.Stopped), StartingTime: stamp(last.Started)}
+		s.Last = run{
+			ExitStatus:   last.Code,
+			Stdout:       last.Stdout,
+			Stderr:       last.Stderr,
+			ExitTime:     stamp(last.Stopped),
+			StartingTime: stamp(last.Started),
+		}
 	}
 	said, checks := h.Checks[j.Name]
 	if checks {

@@ -82,16 +82,36 @@ func TestState(t *testing.T) {
 		path   string
 		code   int
 	}{
-		"one":          {tasks: []*task{a()}, code: 200},
-		"failed":       {tasks: []*task{{t: Task{Key: "a", Name: "nightly"}, last: failed, next: next}}, code: 503},
-		"running":      {tasks: []*task{{t: Task{Key: "a", Name: "nightly"}, last: last, since: then, pid: 42}}, code: 200},
-		"before":       {tasks: []*task{{t: Task{Key: "a", Name: "nightly"}, next: next}}, code: 503},
-		"before_check": {tasks: []*task{{t: Task{Key: "a", Name: "nightly"}}}, health: Health{Checks: map[string]Check{"nightly": {Level: check.Warning, Findings: []string{"late"}, At: then}}}, code: 200},
-		"critical":     {tasks: []*task{a()}, health: Health{Checks: map[string]Check{"nightly": {Level: check.Critical, Findings: []string{"gone"}, At: then}}}, code: 503},
-		"elsewhere": {tasks: []*task{a()}, health: Health{Past: map[string]Last{"nightly": {Run: "y", Code: 5, Stdout: "run x on host y\n", Started: then.Add(time.Hour), Stopped: then.Add(time.Hour)}}},
-			code: 503},
-		"here": {tasks: []*task{{t: Task{Key: "a", Name: "nightly"}, next: next, last: &Last{Run: "x", Stdout: "done\n", Started: then, Stopped: then}}},
-			health: Health{Past: map[string]Last{"nightly": {Run: "x", Started: then.Add(time.Millisecond), Stopped: then}}}, code: 200},
+		"one":     {tasks: []*task{a()}, code: 200},
+		"failed":  {tasks: []*task{{t: Task{Key: "a", Name: "nightly"}, last: failed, next: next}}, code: 503},
+		"running": {tasks: []*task{{t: Task{Key: "a", Name: "nightly"}, last: last, since: then, pid: 42}}, code: 200},
+		"before":  {tasks: []*task{{t: Task{Key: "a", Name: "nightly"}, next: next}}, code: 503},
+		"before_check": {
+			tasks:  []*task{{t: Task{Key: "a", Name: "nightly"}}},
+			health: Health{Checks: map[string]Check{"nightly": {Level: check.Warning, Findings: []string{"late"}, At: then}}},
+			code:   200,
+		},
+		"critical": {
+			tasks:  []*task{a()},
+			health: Health{Checks: map[string]Check{"nightly": {Level: check.Critical, Findings: []string{"gone"}, At: then}}},
+			code:   503,
+		},
+		"elsewhere": {
+			tasks: []*task{a()},
+			health: Health{Past: map[string]Last{"nightly": {
+				Run:     "y",
+				Code:    5,
+				Stdout:  "run x on host y\n",
+				Started: then.Add(time.Hour),
+				Stopped: then.Add(time.Hour),
+			}}},
+			code: 503,
+		},
+		"here": {
+			tasks:  []*task{{t: Task{Key: "a", Name: "nightly"}, next: next, last: &Last{Run: "x", Stdout: "done\n", Started: then, Stopped: then}}},
+			health: Health{Past: map[string]Last{"nightly": {Run: "x", Started: then.Add(time.Millisecond), Stopped: then}}},
+			code:   200,
+		},
 		"several":    {tasks: []*task{a(), {t: Task{Key: "b", Name: "audit", Problem: "line 3: no"}, last: failed}}, code: 503},
 		"one_of":     {tasks: []*task{a(), {t: Task{Key: "b", Name: "audit"}, last: failed}}, path: "/jobs/nightly", code: 200},
 		"none":       {health: Health{Unused: map[string]string{"a.yml": "line 1: no"}}, code: 503},
@@ -150,7 +170,12 @@ func TestRoutes(t *testing.T) {
 		<-hold
 		return Ended{}
 	}}})
-	o := Options{Scheduler: s, Health: func() Health { return Health{Reason: "not reached"} }, Metrics: func(w io.Writer) error { _, err := io.WriteString(w, "m 1\n"); return err }, Log: quiet()}
+	o := Options{
+		Scheduler: s,
+		Health:    func() Health { return Health{Reason: "not reached"} },
+		Metrics:   func(w io.Writer) error { _, err := io.WriteString(w, "m 1\n"); return err },
+		Log:       quiet(),
+	}
 	open := Handler(o)
 	o.Username, o.Password, o.Token = "ops", "geheim", "token"
 	guarded := Handler(o)
@@ -275,7 +300,12 @@ func TestTLS(t *testing.T) {
 	dir := t.TempDir()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(t, err)
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1),
+		NotBefore:    time.Now().Add(-time.Hour),
+		NotAfter:     time.Now().Add(time.Hour),
+		IPAddresses:  []net.IP{net.IPv4(127, 0, 0, 1)},
+	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
 	require.NoError(t, err)
 	private, err := x509.MarshalPKCS8PrivateKey(key)
@@ -305,7 +335,16 @@ func TestTLS(t *testing.T) {
 }
 
 func TestLoopback(t *testing.T) {
-	for address, want := range map[string]bool{"127.0.0.1:1": true, "[::1]:1": true, "localhost:1": true, ":1": false, "0.0.0.0:1": false, "10.0.0.1:1": false, "example.org:1": false, "x": false} {
+	for address, want := range map[string]bool{
+		"127.0.0.1:1":   true,
+		"[::1]:1":       true,
+		"localhost:1":   true,
+		":1":            false,
+		"0.0.0.0:1":     false,
+		"10.0.0.1:1":    false,
+		"example.org:1": false,
+		"x":             false,
+	} {
 		require.Equal(t, want, Loopback(address), address)
 	}
 }

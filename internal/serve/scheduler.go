@@ -251,8 +251,18 @@ func (t *task) ask(reason string) error {
 func (t *task) status() Status {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return Status{Key: t.t.Key, Name: t.t.Name, Schedule: t.t.Schedule.Text, Zone: t.t.Schedule.Zone, Problem: t.t.Problem, Since: t.since, PID: t.pid,
-		Last: t.last, Next: t.next, Every: t.t.Schedule.Interval(t.s.clock.Now())}
+	return Status{
+		Key:      t.t.Key,
+		Name:     t.t.Name,
+		Schedule: t.t.Schedule.Text,
+		Zone:     t.t.Schedule.Zone,
+		Problem:  t.t.Problem,
+		Since:    t.since,
+		PID:      t.pid,
+		Last:     t.last,
+		Next:     t.next,
+		Every:    t.t.Schedule.Interval(t.s.clock.Now()),
+	}
 }
 
 func (t *task) started(pid int) {
@@ -402,7 +412,15 @@ func (t *task) run(ctx context.Context, due time.Time, reason string) {
 		}
 	}
 	if !ended.NotOurs {
-		t.last = &Last{Code: ended.Code, Run: ended.Run, Stdout: out.String(), Stderr: errs.String(), Started: begun, Stopped: t.s.clock.Now(), Due: due}
+		t.last = &Last{
+			Code:    ended.Code,
+			Run:     ended.Run,
+			Stdout:  out.String(),
+			Stderr:  errs.String(),
+			Started: begun,
+			Stopped: t.s.clock.Now(),
+			Due:     due,
+		}
 		if !ended.Due.IsZero() {
 			t.last.Due = ended.Due
 		}

@@ -119,7 +119,8 @@ func TestNoOverlap(t *testing.T) {
 		cancel()
 		s.Wait()
 		require.Contains(t, log.String(), "the run took longer than its schedule allows")
-		require.Contains(t, log.String(), "due="+d.begin.Add(10*time.Minute).UTC().Format(time.RFC3339)+" next="+d.begin.Add(40*time.Minute).UTC().Format(time.RFC3339))
+		require.Contains(t, log.String(), "due="+d.begin.Add(10*time.Minute).UTC().Format(time.RFC3339)+" next="+
+			d.begin.Add(40*time.Minute).UTC().Format(time.RFC3339))
 		require.Equal(t, []string{"10m0s for 10m0s", "45m0s for 40m0s"}, d.lines())
 		require.Equal(t, 143, s.tasks["a"].last.Code, "the run ended with the scheduler")
 	})
@@ -145,15 +146,21 @@ func TestCatchUp(t *testing.T) {
 				ctx, cancel := context.WithCancel(t.Context())
 				s := New(realTime(), quiet())
 				began := d.begin
-				s.Set(ctx, []Task{{Key: "a", Name: "a", Schedule: every(t, "0 1 * * *"), Run: d.run(time.Minute), Acted: func(context.Context) (time.Time, error) {
-					if !c.known && time.Since(began) < 2*time.Hour {
-						return time.Time{}, errors.New("no answer")
-					}
-					if c.acted == 0 {
-						return time.Time{}, nil
-					}
-					return began.Add(-c.acted), nil
-				}}})
+				s.Set(ctx, []Task{{
+					Key:      "a",
+					Name:     "a",
+					Schedule: every(t, "0 1 * * *"),
+					Run:      d.run(time.Minute),
+					Acted: func(context.Context) (time.Time, error) {
+						if !c.known && time.Since(began) < 2*time.Hour {
+							return time.Time{}, errors.New("no answer")
+						}
+						if c.acted == 0 {
+							return time.Time{}, nil
+						}
+						return began.Add(-c.acted), nil
+					},
+				}})
 				time.Sleep(24 * time.Hour)
 				cancel()
 				s.Wait()
@@ -171,12 +178,18 @@ func TestClusterWakesLater(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		s := New(realTime(), quiet())
 		began := d.begin
-		s.Set(ctx, []Task{{Key: "a", Name: "a", Schedule: every(t, "0 1 * * *"), Run: d.run(time.Minute), Acted: func(context.Context) (time.Time, error) {
-			if time.Since(began) < 10*time.Minute {
-				return time.Time{}, errors.New("no answer")
-			}
-			return began.Add(-25 * time.Hour), nil
-		}}})
+		s.Set(ctx, []Task{{
+			Key:      "a",
+			Name:     "a",
+			Schedule: every(t, "0 1 * * *"),
+			Run:      d.run(time.Minute),
+			Acted: func(context.Context) (time.Time, error) {
+				if time.Since(began) < 10*time.Minute {
+					return time.Time{}, errors.New("no answer")
+				}
+				return began.Add(-25 * time.Hour), nil
+			},
+		}})
 		time.Sleep(time.Hour)
 		cancel()
 		s.Wait()

@@ -67,7 +67,8 @@ type curator5File struct {
 const curator5Key = "X-Api-Key"
 
 // UnreadKeyAdvice is the warning about that key.
-const UnreadKeyAdvice = "the client file's api_key is sent as the header x-api-key, as in Curator 5, but Elasticsearch does not read that header; set an API key of Elasticsearch in ESNAP_API_KEY (id:key, or base64 of that)"
+const UnreadKeyAdvice = "the client file's api_key is sent as the header x-api-key, as in Curator 5, " +
+	"but Elasticsearch does not read that header; set an API key of Elasticsearch in ESNAP_API_KEY (id:key, or base64 of that)"
 
 // UnreadKey reports whether the only credentials are a key that Elasticsearch does not
 // read.
@@ -88,7 +89,10 @@ func (s *Settings) override(n *strictyaml.Node) *strictyaml.Node {
 		return n
 	}
 	merged := *n
-	merged.Entries = slices.DeleteFunc(slices.Clone(n.Entries), func(e strictyaml.Entry) bool { _, ours := s.clientOverrides[e.Key.Text]; return ours })
+	merged.Entries = slices.DeleteFunc(slices.Clone(n.Entries), func(e strictyaml.Entry) bool {
+		_, ours := s.clientOverrides[e.Key.Text]
+		return ours
+	})
 	for k, v := range s.clientOverrides {
 		text := func(t string) *strictyaml.Node {
 			return &strictyaml.Node{Kind: strictyaml.String, Text: t, Value: t, Line: n.Line, Col: n.Col}
@@ -131,9 +135,12 @@ type curator8File struct {
 // notBuilt are keys of Curator 8's client section that configure its Python client. They
 // are accepted with a warning.
 var notBuilt = []string{
-	"http_compress", "ssl_show_warn", "retry_on_timeout", "randomize_nodes_in_pool", "sniff_on_start", "sniff_before_requests", "sniff_on_node_failure", "meta_header",
-	"ssl_version", "ssl_context", "connections_per_node", "max_retries", "sniff_timeout", "min_delay_between_sniffing", "dead_node_backoff_factor", "max_dead_node_backoff",
-	"transport_class", "node_class", "node_pool_class", "node_selector_class", "serializer", "serializers", "default_mimetype", "sniffed_node_callback", "host_info_callback", "_transport", "basic_auth", "api_key", "retry_on_status",
+	"http_compress", "ssl_show_warn", "retry_on_timeout", "randomize_nodes_in_pool",
+	"sniff_on_start", "sniff_before_requests", "sniff_on_node_failure", "meta_header",
+	"ssl_version", "ssl_context", "connections_per_node", "max_retries", "sniff_timeout",
+	"min_delay_between_sniffing", "dead_node_backoff_factor", "max_dead_node_backoff",
+	"transport_class", "node_class", "node_pool_class", "node_selector_class", "serializer", "serializers",
+	"default_mimetype", "sniffed_node_callback", "host_info_callback", "_transport", "basic_auth", "api_key", "retry_on_status",
 }
 
 // loggingIn is the logging section of every dialect.
@@ -391,9 +398,17 @@ func (s *Settings) curator8(n *strictyaml.Node, out map[string]any, p *strictyam
 	if n.Kind == strictyaml.Null {
 		return
 	}
-	strictyaml.Decode(n, &struct{}{}, strictyaml.DecodeOptions{Subject: "key of elasticsearch", ExtraKeys: []string{"client", "other_settings"}}, p)
+	strictyaml.Decode(n, &struct{}{}, strictyaml.DecodeOptions{
+		Subject:   "key of elasticsearch",
+		ExtraKeys: []string{"client", "other_settings"},
+	}, p)
 	if c := n.Get("client"); c != nil && c.Kind != strictyaml.Null {
-		strictyaml.Decode(c, &f.Client, strictyaml.DecodeOptions{Subject: "client setting", IgnoreNull: true, TolerateEmptyUnknown: true, ExtraKeys: notBuilt}, p)
+		strictyaml.Decode(c, &f.Client, strictyaml.DecodeOptions{
+			Subject:              "client setting",
+			IgnoreNull:           true,
+			TolerateEmptyUnknown: true,
+			ExtraKeys:            notBuilt,
+		}, p)
 		for _, key := range notBuilt {
 			if v := c.Get(key); !v.Absent() {
 				p.Warn(v, "%s configures Curator's Python client and has no effect in esnap", key)
@@ -471,8 +486,10 @@ func (s *Settings) curator8(n *strictyaml.Node, out map[string]any, p *strictyam
 
 // curator8Keys are the places of the settings in Curator 8's dialect.
 var curator8Keys = map[string][2]string{
-	"url": {"client", "hosts"}, "bearer-token": {"client", "bearer_auth"}, "ca-file": {"client", "ca_certs"}, "client-cert": {"client", "client_cert"},
-	"client-key": {"client", "client_key"}, "server-name": {"client", "ssl_assert_hostname"}, "timeout": {"client", "request_timeout"}, "insecure": {"client", "verify_certs"},
+	"url": {"client", "hosts"}, "bearer-token": {"client", "bearer_auth"},
+	"ca-file": {"client", "ca_certs"}, "client-cert": {"client", "client_cert"},
+	"client-key": {"client", "client_key"}, "server-name": {"client", "ssl_assert_hostname"},
+	"timeout": {"client", "request_timeout"}, "insecure": {"client", "verify_certs"},
 	"username": {"other_settings", "username"}, "password": {"other_settings", "password"},
 }
 

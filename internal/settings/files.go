@@ -25,7 +25,10 @@ func (s *Settings) OpenLog(stdout io.Writer) (w io.Writer, done func(), err erro
 	}
 	f, err := os.OpenFile(s.LogFile, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
-		return nil, nil, &Error{Text: fmt.Sprintf("cannot open the log file: %s", err), Hint: "in a container without a writable volume, do not set log-file"}
+		return nil, nil, &Error{
+			Text: fmt.Sprintf("cannot open the log file: %s", err),
+			Hint: "in a container without a writable volume, do not set log-file",
+		}
 	}
 	return f, func() { _ = f.Close() }, nil
 }
@@ -40,7 +43,8 @@ func holdsSecret(n *strictyaml.Node, key string) bool {
 		return false
 	}
 	if n.Kind != strictyaml.Map && n.Kind != strictyaml.List {
-		return !n.Absent() && n.From == "" && strings.Trim(n.Text, `'"`) != "" && (slices.Contains(secretKeys, key) || (key == "url" || key == "hosts") && Mask(n.Text) != n.Text)
+		return !n.Absent() && n.From == "" && strings.Trim(n.Text, `'"`) != "" &&
+			(slices.Contains(secretKeys, key) || (key == "url" || key == "hosts") && Mask(n.Text) != n.Text)
 	}
 	return slices.ContainsFunc(n.Entries, func(e strictyaml.Entry) bool { return holdsSecret(e.Value, e.Key.Text) }) ||
 		slices.ContainsFunc(n.Items, func(it *strictyaml.Node) bool { return holdsSecret(it, key) })
@@ -92,7 +96,8 @@ func mode(file string) (fs.FileMode, bool) {
 func (s *Settings) writable() (warnings []string) {
 	for _, f := range s.secretFiles() {
 		if m, ok := mode(f[1]); ok && m&0o022 != 0 {
-			warnings = append(warnings, fmt.Sprintf("the %s %s contains a secret, but other users may change it (mode %04o); chmod 600 protects it", f[0], f[1], m))
+			warnings = append(warnings, fmt.Sprintf("the %s %s contains a secret, but other users may change it (mode %04o); chmod 600 protects it",
+				f[0], f[1], m))
 		}
 	}
 	return warnings
@@ -103,7 +108,8 @@ func (s *Settings) writable() (warnings []string) {
 func (s *Settings) Advice() (warnings []string) {
 	for _, f := range s.secretFiles() {
 		if m, ok := mode(f[1]); ok && m&0o044 != 0 && m&0o022 == 0 {
-			warnings = append(warnings, fmt.Sprintf("the %s %s contains a secret, but other users may read it (mode %04o); chmod 600 protects it", f[0], f[1], m))
+			warnings = append(warnings, fmt.Sprintf("the %s %s contains a secret, but other users may read it (mode %04o); chmod 600 protects it",
+				f[0], f[1], m))
 		}
 	}
 	for _, raw := range s.URLs {

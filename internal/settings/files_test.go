@@ -37,18 +37,49 @@ func TestModesOfFilesWithSecrets(t *testing.T) {
 	}{
 		{name: "own", env: with("ESNAP_PASSWORD_FILE", file("own", "p", 0o600))},
 		{name: "read-only", env: with("ESNAP_PASSWORD_FILE", file("ro", "p", 0o400))},
-		{name: "others write", env: with("ESNAP_PASSWORD_FILE", file("w", "p", 0o606)), warning: "the password-file " + dir + "/w contains a secret, but other users may change it (mode 0606)"},
-		{name: "the group writes", env: with("ESNAP_API_KEY_FILE", file("g", "p", 0o660)), warning: "the api-key-file " + dir + "/g contains a secret, but other users may change it"},
+		{
+			name:    "others write",
+			env:     with("ESNAP_PASSWORD_FILE", file("w", "p", 0o606)),
+			warning: "the password-file " + dir + "/w contains a secret, but other users may change it (mode 0606)",
+		},
+		{
+			name:    "the group writes",
+			env:     with("ESNAP_API_KEY_FILE", file("g", "p", 0o660)),
+			warning: "the api-key-file " + dir + "/g contains a secret, but other users may change it",
+		},
 		{name: "behind a link", env: with("ESNAP_PASSWORD_FILE", linked), warning: "the password-file " + linked},
-		{name: "others read", env: with("ESNAP_BEARER_TOKEN_FILE", file("r", "p", 0o644)), advice: "the bearer-token-file " + dir + "/r contains a secret, but other users may read it (mode 0644)"},
+		{
+			name:   "others read",
+			env:    with("ESNAP_BEARER_TOKEN_FILE", file("r", "p", 0o644)),
+			advice: "the bearer-token-file " + dir + "/r contains a secret, but other users may read it (mode 0644)",
+		},
 		{name: "the group reads", env: with("ESNAP_CLIENT_KEY", file("k", "p", 0o640)), advice: "the client-key " + dir + "/k"},
-		{name: "certificate and key in one file", env: with("ESNAP_CLIENT_CERT", file("ck", "p", 0o666)), warning: "the client-cert " + dir + "/ck"},
+		{
+			name:    "certificate and key in one file",
+			env:     with("ESNAP_CLIENT_CERT", file("ck", "p", 0o666)),
+			warning: "the client-cert " + dir + "/ck",
+		},
 		{name: "Kubernetes", env: with("ESNAP_PASSWORD_FILE", mounted)},
-		{name: "a client file with a password", env: map[string]string{"ESNAP_CONFIG": file("c1", "client: {http_auth: 'u:p'}", 0o664)}, warning: "the client file " + dir + "/c1"},
-		{name: "a password in its address", env: map[string]string{"ESNAP_CONFIG": file("c2", "cluster: {url: 'https://u:p@x'}", 0o666)}, warning: "the client file " + dir + "/c2"},
-		{name: "an API key in it", env: map[string]string{"ESNAP_CONFIG": file("c3", "elasticsearch: {other_settings: {api_key: {id: a, api_key: b}}}", 0o644)}, advice: "the client file " + dir + "/c3"},
+		{
+			name:    "a client file with a password",
+			env:     map[string]string{"ESNAP_CONFIG": file("c1", "client: {http_auth: 'u:p'}", 0o664)},
+			warning: "the client file " + dir + "/c1",
+		},
+		{
+			name:    "a password in its address",
+			env:     map[string]string{"ESNAP_CONFIG": file("c2", "cluster: {url: 'https://u:p@x'}", 0o666)},
+			warning: "the client file " + dir + "/c2",
+		},
+		{
+			name:   "an API key in it",
+			env:    map[string]string{"ESNAP_CONFIG": file("c3", "elasticsearch: {other_settings: {api_key: {id: a, api_key: b}}}", 0o644)},
+			advice: "the client file " + dir + "/c3",
+		},
 		{name: "without a secret", env: map[string]string{"ESNAP_CONFIG": file("c4", "client: {hosts: x}", 0o666)}},
-		{name: "the secret in a variable", env: map[string]string{"ESNAP_CONFIG": file("c5", "client:\n  hosts: 127.0.0.1\n  http_auth: ${AUTH}\n", 0o666), "AUTH": "u:p"}},
+		{
+			name: "the secret in a variable",
+			env:  map[string]string{"ESNAP_CONFIG": file("c5", "client:\n  hosts: 127.0.0.1\n  http_auth: ${AUTH}\n", 0o666), "AUTH": "u:p"},
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := mustLoad(t, given{env: c.env})

@@ -10,10 +10,14 @@ import (
 // FuzzClientFile: any client file is read, or is an error; no secret in it is shown.
 func FuzzClientFile(f *testing.F) {
 	for _, text := range []string{
-		"cluster: {url: 'https://es:9200', username: u, password: hunter22hunter22, timeout: 5s}\nholds: [{snapshots: [a*], until: 2031-12-31, reason: law}]\nhistory: true\n",
-		"client:\n  hosts: [a, b]\n  port: 9200\n  use_ssl: True\n  http_auth: u:hunter22hunter22\n  timeout: 30\nlogging:\n  loglevel: INFO\n  logfile:\n  blacklist: ['elasticsearch']\n",
-		"elasticsearch:\n  client:\n    hosts: https://u:hunter22hunter22@a:9200\n    cloud_id: 'x:ZXMuaW8kYSRi'\n  other_settings:\n    api_key: {id: i, api_key: k}\n",
-		"cluster: {url: [a, b]}\nmetrics: {file: x}\nnotify: [{ping: 'http://x'}]\n", "holds: 1", "client: []", "elasticsearch: {other_settings: []}", "url: '${X:y}'", "- a", "",
+		"cluster: {url: 'https://es:9200', username: u, password: hunter22hunter22, timeout: 5s}\nholds: [{snapshots: [a*], " +
+			"until: 2031-12-31, reason: law}]\nhistory: true\n",
+		"client:\n  hosts: [a, b]\n  port: 9200\n  use_ssl: True\n  http_auth: u:hunter22hunter22\n  timeout: 30\nlogging:\n" +
+			"  loglevel: INFO\n  logfile:\n  blacklist: ['elasticsearch']\n",
+		"elasticsearch:\n  client:\n    hosts: https://u:hunter22hunter22@a:9200\n    cloud_id: 'x:ZXMuaW8kYSRi'\n" +
+			"  other_settings:\n    api_key: {id: i, api_key: k}\n",
+		"cluster: {url: [a, b]}\nmetrics: {file: x}\nnotify: [{ping: 'http://x'}]\n",
+		"holds: 1", "client: []", "elasticsearch: {other_settings: []}", "url: '${X:y}'", "- a", "",
 	} {
 		f.Add(text)
 	}

@@ -149,7 +149,10 @@ var entries = []entry{
 	{key: "server-name", usage: "name that the server's certificate must have"},
 	{key: "insecure", def: "false", boolean: true, usage: "do not verify the server's certificate (logs a warning)"},
 	{key: "timeout", def: "30s", usage: "time-out of one request"},
-	{key: "connect-timeout", usage: "how long to wait for a cluster that does not answer or is starting (default 10m in run, 30s in dry runs, 10s on a terminal)"},
+	{
+		key:   "connect-timeout",
+		usage: "how long to wait for a cluster that does not answer or is starting (default 10m in run, 30s in dry runs, 10s on a terminal)",
+	},
 	{key: "deadline", some: true, usage: "stop starting new work after this time (5h30m)"},
 	{key: "dry-run", def: "false", boolean: true, some: true, usage: "show what would be done; change nothing"},
 	{key: "guards", some: true, usage: "on or off; off disables all protections (newest good snapshot, restored indices, …)"},
@@ -183,7 +186,8 @@ func Flags(fs *pflag.FlagSet) {
 		}
 		AddFlag(fs, e.key)
 	}
-	fs.String("config", "", "client file (default: the first of "+strings.Join(DefaultFiles(func(string) string { return "" })[:2], ", ")+", …)")
+	fs.String("config", "", "client file (default: the first of "+strings.Join(DefaultFiles(func(string) string { return "" })[:2],
+		", ")+", …)")
 }
 
 // SomeFlags adds the flags that only some commands have.
@@ -258,7 +262,17 @@ func Load(flags *pflag.FlagSet, env Env) (*Settings, error) { return LoadOver(fl
 // settings as far as they could be read.
 func LoadOver(flags *pflag.FlagSet, env Env, client map[string]string) (*Settings, error) {
 	v := viper.New()
-	s := &Settings{env: env, named: map[string]bool{}, entries: entries, clientOverrides: client, overrides: map[string]any{}, values: map[string]string{}, source: map[string]source{}, via: map[string]string{}, Header: http.Header{}}
+	s := &Settings{
+		env:             env,
+		named:           map[string]bool{},
+		entries:         entries,
+		clientOverrides: client,
+		overrides:       map[string]any{},
+		values:          map[string]string{},
+		source:          map[string]source{},
+		via:             map[string]string{},
+		Header:          http.Header{},
+	}
 	for _, e := range entries {
 		if e.def != "" {
 			v.SetDefault(e.key, e.def)
@@ -327,7 +341,10 @@ func (s *Settings) findFile(flags *pflag.FlagSet, env Env) (string, error) {
 	s.from = cmp.Or(map[string]string{"--config": "flag --config", "ESNAP_CONFIG": "environment ESNAP_CONFIG"}[from], "default place")
 	if named != "" {
 		if st, err := os.Stat(named); err != nil || st.IsDir() {
-			return "", &Error{Text: fmt.Sprintf("the client file %s (from %s) cannot be read", named, from), Hint: "name an existing file, or omit it to use only flags and environment"}
+			return "", &Error{
+				Text: fmt.Sprintf("the client file %s (from %s) cannot be read", named, from),
+				Hint: "name an existing file, or omit it to use only flags and environment",
+			}
 		}
 		return named, nil
 	}
@@ -361,7 +378,8 @@ func (s *Settings) resolveSecrets() error {
 			s.URLs = append(s.URLs, u)
 		}
 	}
-	s.Username, s.CAFile, s.ClientCert, s.ClientKey, s.ServerName = get("username"), get("ca-file"), get("client-cert"), get("client-key"), get("server-name")
+	s.Username, s.CAFile, s.ClientCert, s.ClientKey, s.ServerName = get("username"), get("ca-file"), get("client-cert"),
+		get("client-key"), get("server-name")
 	var wrong error
 	for _, secret := range []struct {
 		key string

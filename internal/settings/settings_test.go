@@ -112,12 +112,18 @@ func TestPrecedence(t *testing.T) {
 }
 
 func TestTypedSettings(t *testing.T) {
-	s := mustLoad(t, given{flags: []string{"--url", " http://a:1 ,, http://b:2", "--timeout", "1m30s", "--deadline", "2h", "-n", "--guards=off", "--compat=9", "--log-level=CRITICAL", "--insecure"}})
+	s := mustLoad(t, given{flags: []string{
+		"--url", " http://a:1 ,, http://b:2", "--timeout", "1m30s", "--deadline", "2h", "-n", "--guards=off", "--compat=9",
+		"--log-level=CRITICAL", "--insecure",
+	}})
 	off := false
 	require.Equal(t, []string{"http://a:1", "http://b:2"}, s.URLs)
-	require.Equal(t, []any{90 * time.Second, 2 * time.Hour, true, &off, flavour.Curator8, slog.LevelError, "text", true, false}, []any{s.Timeout, s.Deadline, s.DryRun, s.Guards, s.Compat, *s.LogLevel, s.LogFormat, s.Insecure, s.IsDefaultURL()})
+	require.Equal(t, []any{90 * time.Second, 2 * time.Hour, true, &off, flavour.Curator8, slog.LevelError, "text", true, false}, []any{
+		s.Timeout, s.Deadline, s.DryRun, s.Guards, s.Compat, *s.LogLevel, s.LogFormat, s.Insecure, s.IsDefaultURL(),
+	})
 	s = mustLoad(t, given{})
-	require.Equal(t, []any{[]string{DefaultURL}, true, 30 * time.Second, (*bool)(nil), flavour.Native, NoFile, ""}, []any{s.URLs, s.IsDefaultURL(), s.Timeout, s.Guards, s.Compat, s.Dialect, s.File})
+	require.Equal(t, []any{[]string{DefaultURL}, true, 30 * time.Second, (*bool)(nil), flavour.Native, NoFile, ""},
+		[]any{s.URLs, s.IsDefaultURL(), s.Timeout, s.Guards, s.Compat, s.Dialect, s.File})
 	for _, c := range []struct{ flag, want string }{
 		{"--timeout=soon", `timeout (from flag --timeout): invalid duration "soon"; write 14d, 12h or 30m`},
 		{"--timeout=30", `timeout (from flag --timeout): invalid duration "30"; write 14d, 12h or 30m`},
@@ -131,7 +137,11 @@ func TestTypedSettings(t *testing.T) {
 		_, err := load(t, given{flags: []string{c.flag}})
 		require.EqualError(t, err, c.want)
 	}
-	for _, g := range []given{{env: map[string]string{"ESNAP_TIMEOUT": "30"}}, {file: "cluster: {timeout: 30}"}, {file: "cluster: {connect_timeout: 30}"}} {
+	for _, g := range []given{
+		{env: map[string]string{"ESNAP_TIMEOUT": "30"}},
+		{file: "cluster: {timeout: 30}"},
+		{file: "cluster: {connect_timeout: 30}"},
+	} {
 		_, err := load(t, g)
 		require.ErrorContains(t, err, `invalid duration "30"; write 14d, 12h or 30m`)
 	}
@@ -154,7 +164,10 @@ func TestCurator5(t *testing.T) {
 		{"hosts: es", "http://es:9200"},
 		{"hosts: [a, b]", "http://a:9200,http://b:9200"},
 		{"{}", "http://127.0.0.1:9200"},
-		{"hosts: elasticsearch-logging-data.kubesphere-logging-system.svc\n  port: 9200", "http://elasticsearch-logging-data.kubesphere-logging-system.svc:9200"},
+		{
+			"hosts: elasticsearch-logging-data.kubesphere-logging-system.svc\n  port: 9200",
+			"http://elasticsearch-logging-data.kubesphere-logging-system.svc:9200",
+		},
 		{"hosts: ['a:9201']\n  port: 1", "http://a:9201"},
 		{"hosts: es\n  port: '9201'", "http://es:9201"},
 		{"hosts: es\n  use_ssl: True", "https://es:9200"},
@@ -172,8 +185,10 @@ func TestCurator5(t *testing.T) {
 		require.Equal(t, c.want, strings.Join(s.URLs, ","), c.client)
 		require.Equal(t, Curator5, s.Dialect)
 	}
-	s := mustLoad(t, given{file: "client:\n  hosts: es\n  http_auth: admin:a:b\n  username: x\n  ssl_no_validate: True\n  certificate: ca\n  client_cert: c\n  client_key: k\n  timeout: 60\n  api_key: k1\n  master_only: 0\n\nlogging:\n"})
-	require.Equal(t, []any{"admin", "a:b", true, "ca", "c", "k", time.Minute, false}, []any{s.Username, s.Password, s.Insecure, s.CAFile, s.ClientCert, s.ClientKey, s.Timeout, s.MasterOnly})
+	s := mustLoad(t, given{file: "client:\n  hosts: es\n  http_auth: admin:a:b\n  username: x\n  ssl_no_validate: True\n" +
+		"  certificate: ca\n  client_cert: c\n  client_key: k\n  timeout: 60\n  api_key: k1\n  master_only: 0\n\nlogging:\n"})
+	require.Equal(t, []any{"admin", "a:b", true, "ca", "c", "k", time.Minute, false},
+		[]any{s.Username, s.Password, s.Insecure, s.CAFile, s.ClientCert, s.ClientKey, s.Timeout, s.MasterOnly})
 	require.Equal(t, http.Header{"X-Api-Key": {"k1"}}, s.Header, "not an API key of Elasticsearch")
 	require.Empty(t, s.APIKey)
 }
@@ -198,8 +213,15 @@ func TestCurator8(t *testing.T) {
 		s := mustLoad(t, given{file: "elasticsearch:\n  other_settings:\n    api_key: " + c.key + "\n"})
 		require.Equal(t, c.want, s.APIKey, c.key)
 	}
-	s := mustLoad(t, given{file: "elasticsearch:\n  client:\n    hosts: https://es\n    request_timeout: 1.5\n    verify_certs: false\n    ca_certs: ca\n    client_cert: c\n    client_key: k\n    ssl_assert_hostname: n\n    bearer_auth: tok\n    opaque_id: night\n    headers: {X-A: 1}\n    max_retries: 3\n  other_settings: {username: u, password: p, master_only: yes, skip_version_test: true}\nlogging: {loglevel: 10, logformat: json, blacklist: []}\n"})
-	require.Equal(t, []any{1500 * time.Millisecond, true, "ca", "c", "k", "n", "tok", "u", "p", true, slog.LevelDebug, "json"}, []any{s.Timeout, s.Insecure, s.CAFile, s.ClientCert, s.ClientKey, s.ServerName, s.BearerToken, s.Username, s.Password, s.MasterOnly, *s.LogLevel, s.LogFormat})
+	s := mustLoad(t, given{file: "elasticsearch:\n  client:\n    hosts: https://es\n    request_timeout: 1.5\n" +
+		"    verify_certs: false\n    ca_certs: ca\n    client_cert: c\n    client_key: k\n    ssl_assert_hostname: n\n" +
+		"    bearer_auth: tok\n    opaque_id: night\n    headers: {X-A: 1}\n    max_retries: 3\n" +
+		"  other_settings: {username: u, password: p, master_only: yes, skip_version_test: true}\n" +
+		"logging: {loglevel: 10, logformat: json, blacklist: []}\n"})
+	require.Equal(t, []any{1500 * time.Millisecond, true, "ca", "c", "k", "n", "tok", "u", "p", true, slog.LevelDebug, "json"}, []any{
+		s.Timeout, s.Insecure, s.CAFile, s.ClientCert, s.ClientKey, s.ServerName, s.BearerToken, s.Username, s.Password,
+		s.MasterOnly, *s.LogLevel, s.LogFormat,
+	})
 	require.Equal(t, http.Header{"X-Opaque-Id": {"night"}, "X-A": {"1"}}, s.Header)
 	require.Len(t, s.Warnings, 1)
 	require.Contains(t, s.Warnings[0], "max_retries configures Curator's Python client")
@@ -208,10 +230,14 @@ func TestCurator8(t *testing.T) {
 // A file with every key of Curator 8's documentation, most of them without a value.
 func TestCurator8WithKeysLeftEmpty(t *testing.T) {
 	file := "elasticsearch:\n  client:\n    hosts: https://10.1.2.3:9200\n    request_timeout: 60\n"
-	for _, key := range []string{"cloud_id", "bearer_auth", "opaque_id", "http_compress", "verify_certs", "ca_certs", "client_cert", "client_key", "ssl_assert_hostname", "ssl_assert_fingerprint", "ssl_version"} {
+	for _, key := range []string{
+		"cloud_id", "bearer_auth", "opaque_id", "http_compress", "verify_certs", "ca_certs", "client_cert", "client_key",
+		"ssl_assert_hostname", "ssl_assert_fingerprint", "ssl_version",
+	} {
 		file += "    " + key + ":\n"
 	}
-	file += "  other_settings:\n    master_only:\n    skip_version_test:\n    username:\n    password:\n    api_key:\n      id:\n      api_key:\n      token:\n"
+	file += "  other_settings:\n    master_only:\n    skip_version_test:\n    username:\n    password:\n    api_key:\n" +
+		"      id:\n      api_key:\n      token:\n"
 	file += "logging:\n  loglevel: INFO\n  logfile:\n  logformat: default\n  blacklist: ['elastic_transport', 'urllib3']\n"
 	s := mustLoad(t, given{file: file})
 	require.Equal(t, []string{"https://10.1.2.3:9200"}, s.URLs)
@@ -232,20 +258,29 @@ func TestAPIKeyForms(t *testing.T) {
 // What is wrong in a client file, with line, column and suggestion.
 func TestClientFileErrors(t *testing.T) {
 	for _, c := range []struct{ file, want string }{
-		{"client:\n  hosts: es\nelasticsearch: {}\n", "client.yml:1:1: the file has more than one of the keys cluster, client and elasticsearch: only one is allowed"},
+		{
+			"client:\n  hosts: es\nelasticsearch: {}\n",
+			"client.yml:1:1: the file has more than one of the keys cluster, client and elasticsearch: only one is allowed",
+		},
 		{"logging:\n  logfomat: json\n", `client.yml:2:3: unknown logging setting "logfomat"; did you mean logformat?`},
 		{"client:\n  host: es\n", `client.yml:2:3: unknown client setting "host"; did you mean hosts?`},
 		{"elasticsearch:\n  client:\n    host: http://es\n", `client.yml:3:5: unknown client setting "host"; did you mean hosts?`},
 		{"elasticsearch:\n  other_setings: {}\n", `client.yml:2:3: unknown key of elasticsearch "other_setings"; did you mean other_settings?`},
 		{"cluster:\n  pasword_file: x\n", `client.yml:2:3: unknown setting "pasword_file"; did you mean password_file?`},
 		{"holds: [{}]\n", "client.yml:1:9: the hold names nothing; give snapshots or indices"},
-		{"holds: [{indices: a, until: soon}]\n", `client.yml:1:29: until: "soon" is neither a day such as 2027-01-31 nor a time such as 2027-01-31T12:00:00Z`},
+		{
+			"holds: [{indices: a, until: soon}]\n",
+			`client.yml:1:29: until: "soon" is neither a day such as 2027-01-31 nor a time such as 2027-01-31T12:00:00Z`,
+		},
 		{"holds: {}\n", "client.yml:1:8: holds: expected a list, got a map"},
 		{"clients: {}\n", `client.yml:1:1: unknown key "clients"; did you mean client?`},
 		{"client:\n  port: 0\n", "client.yml:2:9: port: 0 is not between 1 and 65535"},
 		{"client:\n  http_auth: admin\n", "client.yml:2:14: http_auth: expected user:password"},
 		{"client:\n  use_ssl: maybe\n", "client.yml:2:12: expected a boolean (true or false), got text"},
-		{"elasticsearch:\n  client:\n    hosts: es:9200\n", "client.yml:3:12: hosts: an entry is not of the form http://host:port or https://host:port"},
+		{
+			"elasticsearch:\n  client:\n    hosts: es:9200\n",
+			"client.yml:3:12: hosts: an entry is not of the form http://host:port or https://host:port",
+		},
 		{"elasticsearch:\n  client:\n    hosts: http://es\n    cloud_id: name:eCR5\n", "client.yml:4:15: cloud_id and hosts exclude each other"},
 		{"elasticsearch:\n  client:\n    cloud_id: '%%'\n", "client.yml:3:15: cloud_id: the id is not of the form name:base64"},
 		{"elasticsearch:\n  other_settings:\n    api_key: {id: x}\n", "client.yml:3:14: api_key: id and api_key must be given together"},
@@ -256,7 +291,10 @@ func TestClientFileErrors(t *testing.T) {
 		_, err := load(t, given{file: c.file})
 		require.EqualError(t, err, c.want, c.file)
 	}
-	for _, empty := range []string{"---\n", "# nothing\n", "client:\n", "elasticsearch:\n", "cluster:\n", "logging:\n", "elasticsearch: {client: , other_settings: }\n"} {
+	for _, empty := range []string{
+		"---\n", "# nothing\n", "client:\n", "elasticsearch:\n", "cluster:\n", "logging:\n",
+		"elasticsearch: {client: , other_settings: }\n",
+	} {
 		require.Equal(t, []string{DefaultURL}, mustLoad(t, given{file: empty}).URLs, empty)
 	}
 }
@@ -267,9 +305,12 @@ func TestUnknownKeysWithoutAValueWarn(t *testing.T) {
 	for file, want := range map[string]string{
 		"client:\n  hosts: es\n  certifcate:\n": `client.yml:3:3: unknown client setting "certifcate"; it has no value and ` +
 			`counts as not given; did you mean certificate?`,
-		"elasticsearch:\n  client:\n    foo: None\n":       `client.yml:3:5: unknown client setting "foo"; it has no value and counts as not given`,
-		"elasticsearch:\n  other_settings:\n    foo:\n":    `client.yml:3:5: unknown other setting "foo"; it has no value and counts as not given`,
-		"client:\n  hosts: es\nlogging:\n  certificate:\n": `client.yml:4:3: unknown logging setting "certificate"; it has no value and counts as not given`,
+		"elasticsearch:\n  client:\n    foo: None\n": `client.yml:3:5: unknown client setting "foo"; it has no value ` +
+			`and counts as not given`,
+		"elasticsearch:\n  other_settings:\n    foo:\n": `client.yml:3:5: unknown other setting "foo"; it has no value ` +
+			`and counts as not given`,
+		"client:\n  hosts: es\nlogging:\n  certificate:\n": `client.yml:4:3: unknown logging setting "certificate"; it has ` +
+			`no value and counts as not given`,
 	} {
 		require.Equal(t, []string{want}, mustLoad(t, given{file: file}).Warnings, file)
 	}
@@ -284,7 +325,10 @@ func TestDuplicatesWarn(t *testing.T) {
 
 // Variables in client files are substituted as Curator does: whole scalars.
 func TestVariablesInFiles(t *testing.T) {
-	s := mustLoad(t, given{file: "client:\n  hosts: ${HOST}\n  http_auth: ${NOPE:}\n  url_prefix: x-${HOST}\n", env: map[string]string{"HOST": "es1"}})
+	s := mustLoad(t, given{
+		file: "client:\n  hosts: ${HOST}\n  http_auth: ${NOPE:}\n  url_prefix: x-${HOST}\n",
+		env:  map[string]string{"HOST": "es1"},
+	})
 	require.Equal(t, []string{"http://es1:9200/x-$%7BHOST%7D"}, s.URLs)
 	require.Empty(t, mustLoad(t, given{file: "client:\n  http_auth: ${NOPE:''}\n"}).Username, "quotes alone are nothing")
 	_, err := load(t, given{file: "client:\n  hosts: ${NOPE}\n"})
@@ -310,9 +354,21 @@ func TestSecretFiles(t *testing.T) {
 		{"environment", given{env: user(map[string]string{"ESNAP_PASSWORD": "env"})}, "env"},
 		{"a file named in the environment", given{env: user(map[string]string{"ESNAP_PASSWORD_FILE": pw})}, "from file "},
 		{"both there: the file", given{env: user(map[string]string{"ESNAP_PASSWORD": "env", "ESNAP_PASSWORD_FILE": pw})}, "from file "},
-		{"flag over environment", given{flags: []string{"--password-file", pw}, env: user(map[string]string{"ESNAP_PASSWORD": "env"})}, "from file "},
-		{"environment over client file", given{env: user(map[string]string{"ESNAP_PASSWORD": "env"}), file: "cluster: {password_file: " + pw + "}"}, "env"},
-		{"Curator's own over a file that it names farther away", given{env: user(map[string]string{"ESNAP_PASSWORD_FILE": pw}), file: "client: {username: x, password: y}"}, "from file "},
+		{
+			"flag over environment",
+			given{flags: []string{"--password-file", pw}, env: user(map[string]string{"ESNAP_PASSWORD": "env"})},
+			"from file ",
+		},
+		{
+			"environment over client file",
+			given{env: user(map[string]string{"ESNAP_PASSWORD": "env"}), file: "cluster: {password_file: " + pw + "}"},
+			"env",
+		},
+		{
+			"Curator's own over a file that it names farther away",
+			given{env: user(map[string]string{"ESNAP_PASSWORD_FILE": pw}), file: "client: {username: x, password: y}"},
+			"from file ",
+		},
 		{"Curator 5", given{file: "client: {username: u, password_file: " + pw + "}"}, "from file "},
 		{"Curator 8", given{env: user(map[string]string{}), file: "elasticsearch: {client: {password_file: " + pw + "}}"}, "from file "},
 	} {
@@ -339,19 +395,34 @@ const canary = "canaryword"
 // No secret is ever shown: not by Show, not by an error.
 func TestSecretsAreNotShown(t *testing.T) {
 	for _, g := range []given{
-		{env: map[string]string{"ESNAP_USERNAME": "u", "ESNAP_PASSWORD": canary, "ESNAP_API_KEY": canary, "ESNAP_BEARER_TOKEN": canary, "ESNAP_URL": "http://" + canary + ":" + canary + "@es:9200,https://" + canary + "@b"}},
+		{env: map[string]string{
+			"ESNAP_USERNAME":     "u",
+			"ESNAP_PASSWORD":     canary,
+			"ESNAP_API_KEY":      canary,
+			"ESNAP_BEARER_TOKEN": canary,
+			"ESNAP_URL":          "http://" + canary + ":" + canary + "@es:9200,https://" + canary + "@b",
+		}},
 		{env: map[string]string{"ESNAP_URL": canary + ":" + canary + "@es:9200"}},
 		{file: "client: {hosts: 'http://u:" + canary + "@es', http_auth: 'u:" + canary + "', api_key: " + canary + "}"},
-		{file: "elasticsearch: {client: {hosts: 'http://" + canary + "@es', bearer_auth: " + canary + "}, other_settings: {username: u, password: " + canary + ", api_key: {token: " + canary + "}}}"},
-		{file: "cluster: {url: 'http://u:" + canary + "@es', username: u, password: " + canary + ", api_key: " + canary + ", bearer_token: " + canary + "}"},
+		{
+			file: "elasticsearch: {client: {hosts: 'http://" + canary + "@es', bearer_auth: " + canary +
+				"}, other_settings: {username: u, password: " + canary + ", api_key: {token: " + canary + "}}}",
+		},
+		{
+			file: "cluster: {url: 'http://u:" + canary + "@es', username: u, password: " + canary + ", api_key: " + canary +
+				", bearer_token: " + canary + "}",
+		},
 	} {
 		s := mustLoad(t, g)
 		require.NotContains(t, fmt.Sprint(s.Show(), s.Warnings), canary)
 		require.NotEmpty(t, s.Show())
 	}
 	for _, file := range []string{
-		"client: {hosts: 'http://u:" + canary + "@es:port'}", "client: {http_auth: " + canary + "}", "client: {password: [" + canary + "]}", "elasticsearch: {client: {hosts: 'u:" + canary + "@es:9200'}}",
-		"elasticsearch: {client: {hosts: 'http://u:" + canary + "@es:port'}}", "elasticsearch: {client: {cloud_id: '%" + canary + "'}}", "cluster: {password: {" + canary + ": 1}}", "client: {port: ${SECRET}}",
+		"client: {hosts: 'http://u:" + canary + "@es:port'}", "client: {http_auth: " + canary + "}",
+		"client: {password: [" + canary + "]}", "elasticsearch: {client: {hosts: 'u:" + canary + "@es:9200'}}",
+		"elasticsearch: {client: {hosts: 'http://u:" + canary + "@es:port'}}",
+		"elasticsearch: {client: {cloud_id: '%" + canary + "'}}",
+		"cluster: {password: {" + canary + ": 1}}", "client: {port: ${SECRET}}",
 	} {
 		_, err := load(t, given{file: strings.ReplaceAll(file, "${SECRET}}", "${SECRET}\n}"), env: map[string]string{"SECRET": canary}})
 		require.Error(t, err, file)
@@ -382,8 +453,10 @@ func TestFiles(t *testing.T) {
 	list := func(first string, last string) []string {
 		return append(append([]string{first}, fixed...), last)
 	}
-	require.Equal(t, list("/home/u/.config/esnap/config.yml", "/home/u/.curator/curator.yml"), DefaultFiles(env(map[string]string{"HOME": "/home/u"})))
-	require.Equal(t, list("/xdg/esnap/config.yml", "/home/u/.curator/curator.yml"), DefaultFiles(env(map[string]string{"HOME": "/home/u", "XDG_CONFIG_HOME": "/xdg"})))
+	require.Equal(t, list("/home/u/.config/esnap/config.yml", "/home/u/.curator/curator.yml"),
+		DefaultFiles(env(map[string]string{"HOME": "/home/u"})))
+	require.Equal(t, list("/xdg/esnap/config.yml", "/home/u/.curator/curator.yml"),
+		DefaultFiles(env(map[string]string{"HOME": "/home/u", "XDG_CONFIG_HOME": "/xdg"})))
 	require.Equal(t, "/.curator/curator.yml", DefaultFiles(env(nil))[4], "HOME unset")
 
 	home := t.TempDir()
@@ -449,7 +522,8 @@ func TestAWS(t *testing.T) {
 }
 
 func TestKeysThatOnlyTheCommandLinesRead(t *testing.T) {
-	s := mustLoad(t, given{file: "elasticsearch: {client: {hosts: 'http://x:9200', ssl_assert_fingerprint: 'aa'}, other_settings: {skip_version_test: true}}\nlogging: {blacklist: []}\n"})
+	s := mustLoad(t, given{file: "elasticsearch: {client: {hosts: 'http://x:9200', ssl_assert_fingerprint: 'aa'}, " +
+		"other_settings: {skip_version_test: true}}\nlogging: {blacklist: []}\n"})
 	require.Equal(t, "aa", s.Fingerprint)
 	require.True(t, s.SkipVersionTest)
 	require.True(t, s.HasBlacklist)
@@ -482,7 +556,9 @@ func TestNotice(t *testing.T) {
 
 func TestHolds(t *testing.T) {
 	for _, root := range []string{"cluster: {url: x}\n", "client: {hosts: x}\n", "elasticsearch: {client: {hosts: 'http://x:9200'}}\n", ""} {
-		s := mustLoad(t, given{file: root + "holds:\n- {snapshots: a-*, until: 2027-01-31, reason: tax law}\n- {indices: [b, c], until: '2027-01-31T12:00:00Z'}\n"})
+		s := mustLoad(t, given{
+			file: root + "holds:\n- {snapshots: a-*, until: 2027-01-31, reason: tax law}\n- {indices: [b, c], until: '2027-01-31T12:00:00Z'}\n",
+		})
 		require.Equal(t, []Hold{
 			{Snapshots: []string{"a-*"}, Until: time.Date(2027, 2, 1, 0, 0, 0, 0, time.UTC), Reason: "tax law"},
 			{Indices: []string{"b", "c"}, Until: time.Date(2027, 1, 31, 12, 0, 0, 0, time.UTC)},

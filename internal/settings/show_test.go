@@ -18,31 +18,63 @@ func TestSourcesAreThoseOfTheValues(t *testing.T) {
 		g    given
 		want map[string][2]string // value and source, by key
 	}{
-		"a secret's file over its value": {given{flags: []string{"--password-file", pw}, env: map[string]string{"ESNAP_USERNAME": "u", "ESNAP_PASSWORD": "x"}},
-			map[string][2]string{"password": {"***", "flag --password-file, password-file"}, "password-file": {pw, "flag --password-file"}}},
-		"a secret's value over its file": {given{env: map[string]string{"ESNAP_USERNAME": "u", "ESNAP_PASSWORD": "x"}, file: "cluster: {password_file: " + pw + "}"},
-			map[string][2]string{"password": {"***", "environment ESNAP_PASSWORD"}, "password-file": {unset}}},
+		"a secret's file over its value": {
+			given{flags: []string{"--password-file", pw}, env: map[string]string{"ESNAP_USERNAME": "u", "ESNAP_PASSWORD": "x"}},
+			map[string][2]string{"password": {"***", "flag --password-file, password-file"}, "password-file": {pw, "flag --password-file"}},
+		},
+		"a secret's value over its file": {
+			given{env: map[string]string{"ESNAP_USERNAME": "u", "ESNAP_PASSWORD": "x"}, file: "cluster: {password_file: " + pw + "}"},
+			map[string][2]string{"password": {"***", "environment ESNAP_PASSWORD"}, "password-file": {unset}},
+		},
 		"a file alone": {given{env: map[string]string{"ESNAP_API_KEY_FILE": pw}},
 			map[string][2]string{"api-key": {"***", "environment ESNAP_API_KEY_FILE, api-key-file"}}},
 		"defaults of Curator 5's form are defaults": {given{file: "client: {use_ssl: }\n"},
 			map[string][2]string{"url": {DefaultURL, "default"}, "timeout": {"30s", "default"}, "insecure": {"false", "default"}}},
 		"Curator 5's keys": {given{file: "client: {port: 9201, timeout: 60, ssl_no_validate: false, http_auth: 'u:p', master_only: true}"},
-			map[string][2]string{"url": {"http://127.0.0.1:9201", "file client.yml"}, "timeout": {"60s", "file client.yml"}, "insecure": {"false", "file client.yml"},
-				"username": {"u", "file client.yml"}, "password": {"***", "file client.yml"}, "master_only": {"true", "file client.yml"}}},
-		"Curator 5's key": {given{file: "client: {api_key: geheim}"}, map[string][2]string{"api_key": {"*** (sent as the header x-api-key)", "file client.yml"}, "api-key": {unset}}},
+			map[string][2]string{
+				"url":         {"http://127.0.0.1:9201", "file client.yml"},
+				"timeout":     {"60s", "file client.yml"},
+				"insecure":    {"false", "file client.yml"},
+				"username":    {"u", "file client.yml"},
+				"password":    {"***", "file client.yml"},
+				"master_only": {"true", "file client.yml"},
+			}},
+		"Curator 5's key": {
+			given{file: "client: {api_key: geheim}"},
+			map[string][2]string{"api_key": {"*** (sent as the header x-api-key)", "file client.yml"}, "api-key": {unset}},
+		},
 		"Amazon": {given{file: "client: {aws_key: k, aws_secret_key: geheim, aws_region: r}"},
-			map[string][2]string{"aws_region": {"r", "file client.yml"}, "aws_key": {"***", "file client.yml"}, "aws_secret_key": {"***", "file client.yml"}, "aws_token": {unset}}},
+			map[string][2]string{
+				"aws_region":     {"r", "file client.yml"},
+				"aws_key":        {"***", "file client.yml"},
+				"aws_secret_key": {"***", "file client.yml"},
+				"aws_token":      {unset},
+			}},
 		"Amazon without a key": {given{file: "client: {aws_sign_request: true, aws_region: r}"},
 			map[string][2]string{"aws credentials": {"***", "environment, as Amazon's tools find them"}, "aws_key": {unset}}},
-		"Curator 8's keys": {given{file: "elasticsearch:\n  client: {hosts: 'https://x:9200', verify_certs: true, request_timeout: 5, opaque_id: o, headers: {Authorization: geheim}, ssl_assert_fingerprint: aa}\n  other_settings: {master_only: false}"},
-			map[string][2]string{"url": {"https://x:9200", "file client.yml"}, "insecure": {"false", "file client.yml"}, "timeout": {"5s", "file client.yml"}, "opaque_id": {"o", "file client.yml"},
-				"header Authorization": {"***", "file client.yml"}, "ssl_assert_fingerprint": {"aa", "file client.yml"}, "master_only": {"false", "file client.yml"}}},
-		"a variable that the file names": {given{file: "client:\n  hosts: ${HOST}\n  http_auth: ${AUTH}\n", env: map[string]string{"HOST": "es", "AUTH": "u:geheim"}},
-			map[string][2]string{"url": {"http://es:9200", "file client.yml, variable HOST"}, "password": {"***", "file client.yml, variable AUTH"}}},
+		"Curator 8's keys": {
+			given{file: "elasticsearch:\n  client: {hosts: 'https://x:9200', verify_certs: true, request_timeout: 5, opaque_id: o, " +
+				"headers: {Authorization: geheim}, ssl_assert_fingerprint: aa}\n  other_settings: {master_only: false}"},
+			map[string][2]string{
+				"url":                    {"https://x:9200", "file client.yml"},
+				"insecure":               {"false", "file client.yml"},
+				"timeout":                {"5s", "file client.yml"},
+				"opaque_id":              {"o", "file client.yml"},
+				"header Authorization":   {"***", "file client.yml"},
+				"ssl_assert_fingerprint": {"aa", "file client.yml"},
+				"master_only":            {"false", "file client.yml"},
+			},
+		},
+		"a variable that the file names": {
+			given{file: "client:\n  hosts: ${HOST}\n  http_auth: ${AUTH}\n", env: map[string]string{"HOST": "es", "AUTH": "u:geheim"}},
+			map[string][2]string{"url": {"http://es:9200", "file client.yml, variable HOST"}, "password": {"***", "file client.yml, variable AUTH"}},
+		},
 		"the own form's variables": {given{file: "cluster: {url: 'https://${HOST}:9200', insecure: false}", env: map[string]string{"HOST": "es"}},
 			map[string][2]string{"url": {"https://es:9200", unset}, "insecure": {"false", "file client.yml"}}},
-		"credentials of the address": {given{env: map[string]string{"ESNAP_URL": "https://v:geheim@es", "ESNAP_USERNAME": "u", "ESNAP_PASSWORD": "p"}},
-			map[string][2]string{"url": {"https://***@es", "environment ESNAP_URL"}, "username": {unset}, "password": {unset}}},
+		"credentials of the address": {
+			given{env: map[string]string{"ESNAP_URL": "https://v:geheim@es", "ESNAP_USERNAME": "u", "ESNAP_PASSWORD": "p"}},
+			map[string][2]string{"url": {"https://***@es", "environment ESNAP_URL"}, "username": {unset}, "password": {unset}},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := mustLoad(t, c.g)
@@ -60,7 +92,8 @@ func TestSourcesAreThoseOfTheValues(t *testing.T) {
 			}
 		})
 	}
-	require.Equal(t, []Shown{{"config", "client.yml", "environment ESNAP_CONFIG"}}, mustLoad(t, given{file: "client: {hosts: x}"}).ClientFile())
+	require.Equal(t, []Shown{{"config", "client.yml", "environment ESNAP_CONFIG"}},
+		mustLoad(t, given{file: "client: {hosts: x}"}).ClientFile())
 	require.Empty(t, mustLoad(t, given{}).ClientFile())
 }
 

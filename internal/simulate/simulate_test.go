@@ -34,13 +34,15 @@ actions:
 
 func simulated(t testing.TB, nights, days, required int, expiry, require string, fail map[int]Failure) *Result {
 	t.Helper()
-	file := strings.NewReplacer("EXPIRY", expiry, "DAYS", fmt.Sprint(days), "REQUIRE", require, "CONTINUE", fmt.Sprint(strings.Contains(require, "guards: off"))).Replace(night)
+	file := strings.NewReplacer("EXPIRY", expiry, "DAYS", fmt.Sprint(days), "REQUIRE", require,
+		"CONTINUE", fmt.Sprint(strings.Contains(require, "guards: off"))).Replace(night)
 	p, err := plan.Parse("night.yml", []byte(file), plan.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	r, err := Run(t.Context(), Options{
-		Plan: p, From: time.Date(2027, 1, 1, 1, 0, 0, 0, time.UTC), Nights: nights, Indices: []string{"logs-%Y.%m.%d"}, Fail: fail, RequireDays: required,
+		Plan: p, From: time.Date(2027, 1, 1, 1, 0, 0, 0, time.UTC), Nights: nights,
+		Indices: []string{"logs-%Y.%m.%d"}, Fail: fail, RequireDays: required,
 		Rules: coverage.Rules{Settle: coverage.DefaultSettle},
 	})
 	if err != nil {
@@ -180,7 +182,8 @@ func BenchmarkYear(b *testing.B) {
 			names = append(names, "logs-"+f+"-%Y.%m.%d")
 		}
 		r, err := Run(b.Context(), Options{
-			Plan: p, From: time.Date(2027, 1, 1, 1, 0, 0, 0, time.UTC), Nights: 400, Indices: names, RequireDays: 365, Rules: coverage.Rules{Settle: 2 * time.Hour},
+			Plan: p, From: time.Date(2027, 1, 1, 1, 0, 0, 0, time.UTC), Nights: 400,
+			Indices: names, RequireDays: 365, Rules: coverage.Rules{Settle: 2 * time.Hour},
 		})
 		require.NoError(b, err)
 		require.Empty(b, r.Lost())

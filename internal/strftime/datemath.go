@@ -121,12 +121,23 @@ func zoneOf(s string) (*time.Location, error) {
 
 var (
 	mathStep   = regexp.MustCompile(`^(?:/|([+-])(\d*))([yMwdhHms])`)
-	anchorForm = []string{"2006-01-02T15:04:05Z07:00", "2006-01-02T15:04:05", "2006-01-02T15:04", "2006-01-02", "2006-01", "2006", "2006.01.02"}
+	anchorForm = []string{
+		"2006-01-02T15:04:05Z07:00", "2006-01-02T15:04:05", "2006-01-02T15:04", "2006-01-02", "2006-01", "2006", "2006.01.02",
+	}
 )
 
 // farthest is the most of each unit that a date can move. A duration does not reach further
 // than 292 years, and would wrap around.
-var farthest = map[string]int{"y": 250, "M": 3000, "w": 13_000, "d": 91_000, "h": 2_200_000, "H": 2_200_000, "m": 131_000_000, "s": 2_000_000_000}
+var farthest = map[string]int{
+	"y": 250,
+	"M": 3000,
+	"w": 13_000,
+	"d": 91_000,
+	"h": 2_200_000,
+	"H": 2_200_000,
+	"m": 131_000_000,
+	"s": 2_000_000_000,
+}
 
 func evaluateMath(expr string, now time.Time) (time.Time, error) {
 	t, rest := now, expr

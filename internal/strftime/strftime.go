@@ -99,7 +99,8 @@ func NewLayout(timestring string) (*Layout, error) {
 		l.tokens = append(l.tokens, p.token)
 	}
 	if len(l.tokens) == 0 {
-		return nil, fmt.Errorf("the timestring %q has no date token; tokens are %%Y %%y %%m %%d %%H %%M %%S %%j %%W %%U and %%G with %%V", timestring)
+		return nil, fmt.Errorf("the timestring %q has no date token; tokens are %%Y %%y %%m %%d %%H %%M %%S %%j %%W %%U and %%G with %%V",
+			timestring)
 	}
 	if l.has('V') != l.has('G') {
 		return nil, fmt.Errorf("the timestring %q has one of %%G and %%V without the other: an ISO week needs its ISO year", timestring)

@@ -165,7 +165,8 @@ func FuzzLayout(f *testing.F) {
 // FuzzResolve: a name becomes the same name each time, or an error; a year has four digits.
 func FuzzResolve(f *testing.F) {
 	for _, name := range []string{
-		"<logs-{now/d}>", "<logs-{now/M{yyyy.MM}}>", "<logs-{now{yyyy.MM.dd|+02:00}}>", "<a{2026-01-31||+1M{yyyy-MM-dd}}>", "<a{now-99999999999999999999y}>",
+		"<logs-{now/d}>", "<logs-{now/M{yyyy.MM}}>", "<logs-{now{yyyy.MM.dd|+02:00}}>",
+		"<a{2026-01-31||+1M{yyyy-MM-dd}}>", "<a{now-99999999999999999999y}>",
 		"<a{now+9223372036854775807s}>", "<a{now{''|Asia/Tokyo}}>", `<a\{b\}-{now/d-1w}>`, "s-%Y.%m.%d%", "<", "<>",
 	} {
 		f.Add(name, int64(1795303800))

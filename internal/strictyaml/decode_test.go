@@ -198,7 +198,8 @@ f.yml:4:7: kind: "z" is not one of prefix, suffix, regex`)
 
 func TestErrorsNeverShowAVariablesValue(t *testing.T) {
 	for _, text := range []string{
-		"int: ${SECRET}", "bool: ${SECRET}", "kind: ${SECRET}", "float: 'x${SECRET}'", "duration: ${SECRET}", "list: ${SECRET}", "map: ${SECRET}", "inner: ${SECRET}", "list: [['${SECRET}']]", "number: ${SECRET}",
+		"int: ${SECRET}", "bool: ${SECRET}", "kind: ${SECRET}", "float: 'x${SECRET}'", "duration: ${SECRET}",
+		"list: ${SECRET}", "map: ${SECRET}", "inner: ${SECRET}", "list: [['${SECRET}']]", "number: ${SECRET}",
 	} {
 		var got all
 		_, p := decode(t, text, &got, DecodeOptions{Subject: "option"})
@@ -265,7 +266,17 @@ func TestFieldsOfEmbedded(t *testing.T) {
 func TestAbsent(t *testing.T) {
 	var none *Node
 	require.True(t, none.Absent())
-	for text, want := range map[string]bool{"~": true, "": true, "None": true, "'None'": true, "none": false, "''": false, "0": false, "[]": false, "false": false} {
+	for text, want := range map[string]bool{
+		"~":      true,
+		"":       true,
+		"None":   true,
+		"'None'": true,
+		"none":   false,
+		"''":     false,
+		"0":      false,
+		"[]":     false,
+		"false":  false,
+	} {
 		p := &Problems{}
 		require.Equal(t, want, Parse([]byte("k: "+text), Options{}, p).Get("k").Absent(), text)
 	}
@@ -273,15 +284,18 @@ func TestAbsent(t *testing.T) {
 
 func TestParseDuration(t *testing.T) {
 	for in, want := range map[string]time.Duration{
-		"90s": 90 * time.Second, "1h30m": 90 * time.Minute, "45d": 45 * 24 * time.Hour, "2w": 14 * 24 * time.Hour, "250ms": 250 * time.Millisecond,
-		"0": 0, "0.0": 0, "6mo": 180 * 24 * time.Hour, "1y": 365 * 24 * time.Hour, "1.5h": 90 * time.Minute, " 2h ": 2 * time.Hour, "0s": 0, "1d12h": 36 * time.Hour,
+		"90s": 90 * time.Second, "1h30m": 90 * time.Minute,
+		"45d": 45 * 24 * time.Hour, "2w": 14 * 24 * time.Hour, "250ms": 250 * time.Millisecond,
+		"0": 0, "0.0": 0, "6mo": 180 * 24 * time.Hour, "1y": 365 * 24 * time.Hour,
+		"1.5h": 90 * time.Minute, " 2h ": 2 * time.Hour, "0s": 0, "1d12h": 36 * time.Hour,
 	} {
 		d, ok := ParseDuration(in)
 		require.True(t, ok, in)
 		require.Equal(t, want, d, in)
 	}
 	for _, in := range []string{
-		"", " ", "x", "h", "-1", "-1h", "1 h", "1h 30m", "14", "30", "1.5", "1M", "5min", "1h30", "inf", "Infinity", "nan", "1e30", "999999999999d", "300000w", "106751d24h", ".h",
+		"", " ", "x", "h", "-1", "-1h", "1 h", "1h 30m", "14", "30", "1.5", "1M", "5min",
+		"1h30", "inf", "Infinity", "nan", "1e30", "999999999999d", "300000w", "106751d24h", ".h",
 	} {
 		d, ok := ParseDuration(in)
 		require.False(t, ok, "%q gave %s", in, d)

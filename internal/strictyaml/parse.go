@@ -52,7 +52,12 @@ func Parse(data []byte, o Options, p *Problems) *Node {
 	var second yaml.Node
 	switch err := dec.Decode(&second); {
 	case err == nil:
-		p.List = append(p.List, Problem{File: p.File, Line: second.Line, Col: max(second.Column, 1), Text: "a second document starts here; a file must contain only one document"})
+		p.List = append(p.List, Problem{
+			File: p.File,
+			Line: second.Line,
+			Col:  max(second.Column, 1),
+			Text: "a second document starts here; a file must contain only one document",
+		})
 	case !errors.Is(err, io.EOF):
 		p.List = append(p.List, syntaxError(p.File, err))
 		return nil
@@ -234,7 +239,8 @@ func (b *builder) substitute(n *Node, key string, in *Node) {
 		if strings.Contains(ref, ":") {
 			return m[2]
 		}
-		b.p.AddHint(n, "set the variable, write a default as in ${"+m[1]+":default}, or write $${ for a literal ${", "the environment variable %s is not set", m[1])
+		b.p.AddHint(n, "set the variable, write a default as in ${"+m[1]+":default}, or write $${ for a literal ${",
+			"the environment variable %s is not set", m[1])
 		return ""
 	})
 	n.Value, n.Text, n.From = text, text, strings.Join(from, ", ")
@@ -243,7 +249,8 @@ func (b *builder) substitute(n *Node, key string, in *Node) {
 // lookup reads a variable that the value n names.
 func (b *builder) lookup(n *Node, name string) (string, bool) {
 	if b.o.Secret != nil && b.o.Secret(name) {
-		b.p.AddHint(n, "set the value also in a variable with another name, and use that variable", "${%s} cannot be used here: it is a secret of esnap's own connection to the cluster", name)
+		b.p.AddHint(n, "set the value also in a variable with another name, and use that variable",
+			"${%s} cannot be used here: it is a secret of esnap's own connection to the cluster", name)
 		return "", true
 	}
 	return b.o.Env(name)
@@ -259,7 +266,9 @@ func (b *builder) checkDefault(n *Node, name, fallback string) {
 	if !digits.MatchString(value) { // it may be a secret
 		value = "default"
 	}
-	b.p.Tolerate(n, !b.o.Embedded, "write ${"+name+":"+value+"}", "the default of the variable %s begins with a hyphen, which is part of the value; ${%s:-…} is the form of shells", name, name)
+	b.p.Tolerate(n, !b.o.Embedded, "write ${"+name+":"+value+"}",
+		"the default of the variable %s begins with a hyphen, which is part of the value; ${%s:-…} is the form of shells",
+		name, name)
 }
 
 var digits = regexp.MustCompile(`^[0-9.]+$`)

@@ -69,16 +69,29 @@ func TestParseAccepts(t *testing.T) {
 		{"a start alone", "---\n", nil},
 		{"byte order mark", "\xef\xbb\xbfa: 1\n", map[string]any{"a": int64(1)}},
 		{"start and end of the document", "---\na: 1\n...\n", map[string]any{"a": int64(1)}},
-		{"same key in two maps", "a: {x: 1}\nb: {x: 2}\n", map[string]any{"a": map[string]any{"x": int64(1)}, "b": map[string]any{"x": int64(2)}}},
+		{
+			"same key in two maps",
+			"a: {x: 1}\nb: {x: 2}\n",
+			map[string]any{"a": map[string]any{"x": int64(1)}, "b": map[string]any{"x": int64(2)}},
+		},
 		{"alias used twice", "a: &x [1]\nb: *x\nc: *x\n", map[string]any{"a": []any{int64(1)}, "b": []any{int64(1)}, "c": []any{int64(1)}}},
 		{"windows line ends", "a: 1\r\nb: 2\r\n", map[string]any{"a": int64(1), "b": int64(2)}},
 		{"alias as key", "a: &k x\n*k : 1\n", map[string]any{"a": "x", "x": int64(1)}},
-		{"merge", "d: &d {x: 1, y: 2}\na:\n  <<: *d\n  y: 3\n", map[string]any{"d": map[string]any{"x": int64(1), "y": int64(2)}, "a": map[string]any{"x": int64(1), "y": int64(3)}}},
+		{
+			"merge",
+			"d: &d {x: 1, y: 2}\na:\n  <<: *d\n  y: 3\n",
+			map[string]any{"d": map[string]any{"x": int64(1), "y": int64(2)}, "a": map[string]any{"x": int64(1), "y": int64(3)}},
+		},
 		{"merge after the key", "a:\n  y: 3\n  <<: {x: 1, y: 2}\n", map[string]any{"a": map[string]any{"x": int64(1), "y": int64(3)}}},
-		{"merge of several: the first wins", "a:\n  <<: [{x: 1}, {x: 2, y: 2}]\n", map[string]any{"a": map[string]any{"x": int64(1), "y": int64(2)}}},
+		{
+			"merge of several: the first wins",
+			"a:\n  <<: [{x: 1}, {x: 2, y: 2}]\n",
+			map[string]any{"a": map[string]any{"x": int64(1), "y": int64(2)}},
+		},
 		{"quoted << is a key", "a: {'<<': 3}\n", map[string]any{"a": map[string]any{"<<": int64(3)}}},
 		{"merge within a merge", "x: &x {a: 1}\ny: &y {<<: *x, b: 2}\nz: {<<: *y}\n", map[string]any{
-			"x": map[string]any{"a": int64(1)}, "y": map[string]any{"a": int64(1), "b": int64(2)}, "z": map[string]any{"a": int64(1), "b": int64(2)}}},
+			"x": map[string]any{"a": int64(1)}, "y": map[string]any{"a": int64(1), "b": int64(2)},
+			"z": map[string]any{"a": int64(1), "b": int64(2)}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			n, p := parse(t, c.text)
@@ -183,10 +196,12 @@ func TestEnvSpares(t *testing.T) {
 		return key == "script" || key == "value" && in.Get("kind").Text == "regex"
 	}
 	p := &Problems{}
-	n := Parse([]byte("script: 'a ${X}'\nf: {kind: regex, value: 'x${X}'}\ng: {kind: prefix, value: 'x${X}'}\n'${X}': 1\nlist: {script: ['${X}']}\nwhole: {script: 1}\n"), Options{Env: env, Embedded: true, Literal: literal}, p)
+	n := Parse([]byte("script: 'a ${X}'\nf: {kind: regex, value: 'x${X}'}\ng: {kind: prefix, value: 'x${X}'}\n'${X}': 1\n"+
+		"list: {script: ['${X}']}\nwhole: {script: 1}\n"), Options{Env: env, Embedded: true, Literal: literal}, p)
 	require.NoError(t, p.Err())
 	require.Equal(t, map[string]any{
-		"script": "a ${X}", "f": map[string]any{"kind": "regex", "value": "x${X}"}, "g": map[string]any{"kind": "prefix", "value": "xv"}, "${X}": int64(1),
+		"script": "a ${X}", "f": map[string]any{"kind": "regex", "value": "x${X}"},
+		"g": map[string]any{"kind": "prefix", "value": "xv"}, "${X}": int64(1),
 		"list": map[string]any{"script": []any{"${X}"}}, "whole": map[string]any{"script": int64(1)},
 	}, n.Interface())
 }
@@ -194,7 +209,10 @@ func TestEnvSpares(t *testing.T) {
 // A value is substituted once for every use of its alias, and once only.
 func TestEnvInAliases(t *testing.T) {
 	p := &Problems{}
-	n := Parse([]byte("d: &d {x: 'a${V}'}\na: *d\nb: {<<: *d}\n"), Options{Env: func(string) (string, bool) { return "$${V}", true }, Embedded: true}, p)
+	n := Parse([]byte("d: &d {x: 'a${V}'}\na: *d\nb: {<<: *d}\n"), Options{
+		Env:      func(string) (string, bool) { return "$${V}", true },
+		Embedded: true,
+	}, p)
 	require.NoError(t, p.Err())
 	for _, k := range []string{"d", "a", "b"} {
 		require.Equal(t, "a$${V}", n.Get(k).Get("x").Text, k)
@@ -214,15 +232,21 @@ func TestProblemsAreSortedAndOnce(t *testing.T) {
 
 func FuzzParse(f *testing.F) {
 	for _, s := range []string{
-		"a: 1\nb: [x, {y: ${Z}}]\n", "a: &x {b: *x}", "<<: {a: 1}\n", "? [a]\n: b", "a: 1\n---\nb", "- 1:30\n- 0b\n- 0_\n- .inf\n- 2017-01-02\n", "a: '${V:$${V}}'",
-		"a: !!int 08", "\xef\xbb\xbf- ${V}", "a: &a [*a]", "%YAML 1.1\n--- a", "&a : *a", "a: \"\\U00110000\"", "*a", "a: 1:99999999999999999999:1\n", "-_: +",
+		"a: 1\nb: [x, {y: ${Z}}]\n", "a: &x {b: *x}", "<<: {a: 1}\n", "? [a]\n: b",
+		"a: 1\n---\nb", "- 1:30\n- 0b\n- 0_\n- .inf\n- 2017-01-02\n", "a: '${V:$${V}}'",
+		"a: !!int 08", "\xef\xbb\xbf- ${V}", "a: &a [*a]", "%YAML 1.1\n--- a",
+		"&a : *a", "a: \"\\U00110000\"", "*a", "a: 1:99999999999999999999:1\n", "-_: +",
 	} {
 		f.Add(s, true, false)
 		f.Add(s, false, true)
 	}
 	f.Fuzz(func(t *testing.T, text string, embedded, lastWins bool) {
 		p := &Problems{File: "f"}
-		n := Parse([]byte(text), Options{Env: func(name string) (string, bool) { return "value", name == "V" }, Embedded: embedded, LastWins: lastWins}, p)
+		n := Parse([]byte(text), Options{
+			Env:      func(name string) (string, bool) { return "value", name == "V" },
+			Embedded: embedded,
+			LastWins: lastWins,
+		}, p)
 		err := p.Err()
 		if err != nil {
 			require.NotEmpty(t, err.Error())
@@ -269,7 +293,8 @@ func use(t *testing.T, n *Node) {
 func TestDefaultsAsShellsWriteThem(t *testing.T) {
 	env := func(name string) (string, bool) { return "30", name == "SET" }
 	for text, hint := range map[string]string{
-		"${DAYS:-7}": "write ${DAYS:7}", "${SET:-7}": "write ${SET:7}", "${PW:-s3cr3t}": "write ${PW:default}", "${DAYS:-}": "write ${DAYS:default}",
+		"${DAYS:-7}": "write ${DAYS:7}", "${SET:-7}": "write ${SET:7}",
+		"${PW:-s3cr3t}": "write ${PW:default}", "${DAYS:-}": "write ${DAYS:default}",
 		"${DAYS:7}": "", "${DAYS: -7}": "", "${DAYS:x-7}": "", "${DAYS-7}": "", "${SET}": "", "${DAYS:7-}": "",
 	} {
 		for _, embedded := range []bool{true, false} {

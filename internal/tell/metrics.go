@@ -41,7 +41,10 @@ var (
 	newestGood   = Metric{"esnap_snapshot_newest_good_timestamp_seconds", "When the newest good snapshot began."}
 	oldestGood   = Metric{"esnap_snapshot_oldest_good_timestamp_seconds", "When the oldest good snapshot began."}
 	shardsFailed = Metric{"esnap_snapshot_shards_failed", "Failed shards of the newest snapshot in the repository."}
-	uncovered    = Metric{"esnap_indices_uncovered", "Indices that were not deleted because snapshots do not contain the copies that the file asks for."}
+	uncovered    = Metric{
+		"esnap_indices_uncovered",
+		"Indices that were not deleted because snapshots do not contain the copies that the file asks for.",
+	}
 	// Of esnap serve only.
 	nextRun     = Metric{"esnap_next_run_timestamp_seconds", "When the job is due next."}
 	runningNow  = Metric{"esnap_running", "Whether the job is running in this process: 1 or 0."}

@@ -166,7 +166,10 @@ func TestSeenCountsWhatLacksACopy(t *testing.T) {
 			{Item: index("d"), By: "age"},
 		},
 	}})
-	s.Observe(run.Selected{Step: deletes, Selection: cluster.Selection{Spared: []cluster.Spared{{Item: index("b"), Kept: cluster.KeptUnproven, Guard: true}}}})
+	s.Observe(run.Selected{
+		Step:      deletes,
+		Selection: cluster.Selection{Spared: []cluster.Spared{{Item: index("b"), Kept: cluster.KeptUnproven, Guard: true}}},
+	})
 	require.Equal(t, 2, *s.uncovered(), "each once")
 }
 
@@ -526,12 +529,18 @@ func TestHostile(t *testing.T) {
 		"an endless 0": {func(w http.ResponseWriter, _ *http.Request) {
 			endless(w, `{"errcode":0,"code":0,"x":"`+strings.Repeat("x", 1<<16))
 		}, "did not accept the message"},
-		"deep":    {func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, strings.Repeat("[", 60_000)) }, "did not accept the message"},
+		"deep": {
+			func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, strings.Repeat("[", 60_000)) },
+			"did not accept the message",
+		},
 		"nothing": {func(http.ResponseWriter, *http.Request) {}, "did not accept the message"},
 		"another type": {func(w http.ResponseWriter, _ *http.Request) {
 			_, _ = io.WriteString(w, `{"errcode":"`+geheim+`","code":[0]}`)
 		}, "did not accept the message"},
-		"a page": {func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, "<html>"+r.URL.String()) }, "did not accept the message"},
+		"a page": {
+			func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, "<html>"+r.URL.String()) },
+			"did not accept the message",
+		},
 		"its own error": {func(w http.ResponseWriter, _ *http.Request) {
 			_, _ = io.WriteString(w, `{"errcode":300001,"code":300001,"errmsg":"`+geheim+`"}`)
 		}, "(code 300001)"},

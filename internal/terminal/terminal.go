@@ -18,7 +18,8 @@ func unsafe(r rune) bool {
 	switch {
 	case unicode.IsControl(r):
 		return true
-	case r == '\u061c', r == '\u200e', r == '\u200f', r == '\u2028', r == '\u2029', r >= '\u202a' && r <= '\u202e', r >= '\u2066' && r <= '\u2069':
+	case r == '\u061c', r == '\u200e', r == '\u200f', r == '\u2028', r == '\u2029', r >= '\u202a' && r <= '\u202e',
+		r >= '\u2066' && r <= '\u2069':
 		return true
 	}
 	return false
