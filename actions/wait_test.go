@@ -139,7 +139,8 @@ func TestALostReplyIsLookedAfter(t *testing.T) {
 		}
 		res, _ := b.Run(`
 actions:
-  1: {action: delete_snapshots, options: {repository: r}, filters: [{filtertype: age, source: name, timestring: '%Y%m%d', direction: older, unit: days, unit_count: 45}]}
+  1: {action: delete_snapshots, options: {repository: r},
+    filters: [{filtertype: age, source: name, timestring: '%Y%m%d', direction: older, unit: days, unit_count: 45}]}
 `)
 		require.NoError(t, errors.Join(res.Errors()...))
 		require.Equal(t, []string{"s-20261101"}, b.Snapshots("r"))

@@ -111,7 +111,8 @@ notify:
   - {url_file: '%s', level: always, header_files: {Authorization: '%s'}}
   - {url_file: '%s', level: always, preset: slack}
   - {url_file: '%s', level: always, preset: dingtalk, secret_file: '%s'}
-  mail: [{to: [ops@example.com], from: esnap@example.com, level: always, host: 127.0.0.1, port: %d, tls: tls, ca_file: '%s', username: u, password_file: '%s'}]
+  mail: [{to: [ops@example.com], from: esnap@example.com, level: always, host: 127.0.0.1, port: %d, tls: tls,
+    ca_file: '%s', username: u, password_file: '%s'}]
 `, dir, push, file("push", canaryPush), packets.LocalAddr(), file("ping", o.ping), hook,
 		file("token", "Bearer "+canaryToken), hook, hook, file("sign", canarySign),
 		port, ca, file("smtp", canarySMTP))

@@ -80,7 +80,10 @@ case "$*" in
 *'get pods -l job-name=j1'*waiting.reason*) pop pods; echo "$line" | grep -v running || true ;;
 *'get pods -l job-name=j1'*'-o name') head -n 1 "$dir/pods" ;;
 *'get pods -l job-name=j1'*) ;;
-*'logs -f p'*) for last; do :; done; head -n 1 "$dir/pods" | grep -q "running.*$last" || { echo unexpected ContainerCreating >&2; exit 1; }; echo "log of $last" ;;
+*'logs -f p'*)
+  for last; do :; done
+  head -n 1 "$dir/pods" | grep -q "running.*$last" || { echo unexpected ContainerCreating >&2; exit 1; }
+  echo "log of $last" ;;
 *) echo "unexpected: $*" >&2; exit 9 ;;
 esac
 `, dir),

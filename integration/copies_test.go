@@ -29,8 +29,8 @@ func TestShrink(t *testing.T) {
 actions:
   1:
     action: shrink
-    options: {shrink_node: DETERMINISTIC, node_filters: {permit_masters: true}, number_of_shards: 2, number_of_replicas: 0, copy_aliases: true, max_wait: 300,
-      extra_settings: {settings: {index.refresh_interval: 9s}}, wait_for_rebalance: false, MORE}
+    options: {shrink_node: DETERMINISTIC, node_filters: {permit_masters: true}, number_of_shards: 2, number_of_replicas: 0,
+      copy_aliases: true, max_wait: 300, extra_settings: {settings: {index.refresh_interval: 9s}}, wait_for_rebalance: false, MORE}
     filters: [{filtertype: pattern, kind: prefix, value: 'PREFIX'}]
 `
 		r := e.run(0, replaceMore(file, "delete_after: false"))

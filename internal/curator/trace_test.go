@@ -234,7 +234,7 @@ func TestRequestsOneByOne(t *testing.T) {
 			// The time-out of the request; one that has gone meanwhile is no failure, and no name is a
 			// pattern.
 			"DELETE /a-1,a-2?expand_wildcards=none&ignore_unavailable=true&master_timeout=60000ms",
-			// once, not once for each name.
+			// Once, not once for each name.
 			"GET /_cluster/state/metadata,blocks/a-1,a-2?expand_wildcards=none&flat_settings=true&ignore_unavailable=true",
 		}},
 		{"delete_indices, 8", eight, "8.19.7", "delete_indices", "timeout_override: 60", removes, 1, []string{

@@ -89,7 +89,10 @@ const (
 	stsReply  = `<AssumeRoleWithWebIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">
   <AssumeRoleWithWebIdentityResult>
     <AssumedRoleUser><Arn>arn:aws:sts::1:assumed-role/esnap/esnap</Arn></AssumedRoleUser>
-    <Credentials><SessionToken>a+b/c&amp;=</SessionToken><SecretAccessKey>s</SecretAccessKey><Expiration>2026-11-21T02:00:00Z</Expiration><AccessKeyId>AKWEB</AccessKeyId></Credentials>
+    <Credentials>
+      <SessionToken>a+b/c&amp;=</SessionToken><SecretAccessKey>s</SecretAccessKey>
+      <Expiration>2026-11-21T02:00:00Z</Expiration><AccessKeyId>AKWEB</AccessKeyId>
+    </Credentials>
   </AssumeRoleWithWebIdentityResult>
 </AssumeRoleWithWebIdentityResponse>`
 	stsRefusal = `<ErrorResponse><Error><Type>Sender</Type><Code>%s</Code><Message>%s</Message></Error></ErrorResponse>`

@@ -53,8 +53,10 @@ func TestReads(t *testing.T) {
 		{"what runs, 6.7", func(c *Client) (any, error) { return c.Running(ctx) },
 			[]exchange{{
 				line: "GET /_cluster/state/customs?filter_path=" + running,
-				reply: `{"snapshot_deletions":{"snapshot_deletions":[{"repository":"many","snapshot":"k0","start_time_millis":1795233100000,"repository_state_id":3}]},
-				"snapshots":{"snapshots":[{"repository":"slow1","snapshot":"run1","indices":[{"name":"big2","id":"JTMd"},{"name":"big1","id":"3qSt"}],"start_time_millis":1795232938837}]},
+				reply: `{"snapshot_deletions":{"snapshot_deletions":[{"repository":"many","snapshot":"k0",
+					"start_time_millis":1795233100000,"repository_state_id":3}]},
+				"snapshots":{"snapshots":[{"repository":"slow1","snapshot":"run1","indices":[{"name":"big2","id":"JTMd"},
+					{"name":"big1","id":"3qSt"}],"start_time_millis":1795232938837}]},
 				"restore":{"snapshots":[{"snapshot":"full","repository":"slow1","indices":["back_big1"]}]}}`,
 			}},
 			[]cluster.Operation{
@@ -73,12 +75,15 @@ func TestReads(t *testing.T) {
 			[]exchange{{
 				line: "GET /_cluster/state/metadata,blocks?filter_path=" + listing,
 				reply: `{"cluster_uuid":"x","metadata":{"other":{"a":[1]},"indices":{
-				"roll-2":{"state":"open","settings":{"index.hidden":"true","index.creation_date":"1795233622369","index.uuid":"WoQD","index.lifecycle.name":"pol"},"aliases":["z","roll"],"system":false},
-				".ds-logs-000002":{"state":"open","settings":{"index.hidden":"true","index.creation_date":"1795233630851","index.uuid":"rMeB"},"aliases":[],"system":false},
+				"roll-2":{"state":"open","settings":{"index.hidden":"true","index.creation_date":"1795233622369",
+					"index.uuid":"WoQD","index.lifecycle.name":"pol"},"aliases":["z","roll"],"system":false},
+				".ds-logs-000002":{"state":"open","settings":{"index.hidden":"true","index.creation_date":"1795233630851",
+					"index.uuid":"rMeB"},"aliases":[],"system":false},
 				".ds-logs-000001":{"state":"open","settings":{"index.creation_date":"1795233629719","index.uuid":"jse0"},"aliases":[]},
 				"closed1":{"state":"close","settings":{"index.uuid":"_dkJ"},"aliases":[]},
 				"sys":{"state":"open","settings":{"index.creation_date":"1","index.uuid":"s"},"aliases":[],"system":true}},
-				"data_stream":{"data_stream":{"logs":{"indices":[{"index_name":".ds-logs-000001"},{"index_name":".ds-logs-000002"},{"index_name":"gone"}]}}}}}`,
+				"data_stream":{"data_stream":{"logs":{"indices":[{"index_name":".ds-logs-000001"},{"index_name":".ds-logs-000002"},
+					{"index_name":"gone"}]}}}}}`,
 			}},
 			[]*cluster.Index{
 				{Name: ".ds-logs-000001", UUID: "jse0", Created: at(1795233629719), System: true, DataStream: "logs", Aliases: []string{}},
@@ -193,10 +198,14 @@ func TestReads(t *testing.T) {
 			[]exchange{{
 				line: "GET /_snapshot/r%201/_all?filter_path=" + snapshots + ",snapshots.indices,snapshots.data_streams,snapshots.feature_states",
 				reply: `{"snapshots":[
-				{"snapshot":"s_part","uuid":"-380","version":"8.19.0-8.19.7","indices":["good1","bad1"],"data_streams":["ds"],"include_global_state":true,"state":"PARTIAL","start_time_in_millis":1795233010781,"end_time_in_millis":1795233010804,
-				 "failures":[{"index":"bad1","index_uuid":"bad1","shard_id":3,"node_id":"n","reason":"primary shard is not allocated"}],"shards":{"total":2,"failed":1,"successful":1},"metadata":{"policy":"slm"}},
-				{"snapshot":"s_run","uuid":"u","state":"IN_PROGRESS","start_time_in_millis":1795233010900,"end_time_in_millis":0,"failures":[],"shards":{"total":0,"failed":0,"successful":0},"metadata":{"sm_policy":"sm"}},
-				{"snapshot":"s_fail","state":"FAILED","reason":"Indices don't have primary shards [bad1]","start_time_in_millis":1795233010741}],"total":3,"remaining":0}`,
+				{"snapshot":"s_part","uuid":"-380","version":"8.19.0-8.19.7","indices":["good1","bad1"],"data_streams":["ds"],
+					"include_global_state":true,"state":"PARTIAL","start_time_in_millis":1795233010781,"end_time_in_millis":1795233010804,
+				 "failures":[{"index":"bad1","index_uuid":"bad1","shard_id":3,"node_id":"n",
+				 	"reason":"primary shard is not allocated"}],"shards":{"total":2,"failed":1,"successful":1},"metadata":{"policy":"slm"}},
+				{"snapshot":"s_run","uuid":"u","state":"IN_PROGRESS","start_time_in_millis":1795233010900,"end_time_in_millis":0,
+					"failures":[],"shards":{"total":0,"failed":0,"successful":0},"metadata":{"sm_policy":"sm"}},
+				{"snapshot":"s_fail","state":"FAILED","reason":"Indices don't have primary shards [bad1]",
+					"start_time_in_millis":1795233010741}],"total":3,"remaining":0}`,
 			}},
 			[]*cluster.Snapshot{
 				{
@@ -325,8 +334,10 @@ func TestReads(t *testing.T) {
 					"2":{"name":"n2","roles":["data_hot","ingest"],"fs":{"total":{"total_in_bytes":200,"free_in_bytes":150,"available_in_bytes":20}}},
 					"1":{"name":"n1","roles":["master","data"],"fs":{"total":{"total_in_bytes":100,"available_in_bytes":10}}}}}`},
 				{line: "GET /_cluster/settings?filter_path=*.cluster.routing.allocation.disk,*.cluster.max_shards_per_node&include_defaults=true",
-					reply: `{"transient":{"cluster":{"routing":{"allocation":{"disk":{"watermark":{"high":"95%"}}}}}},"persistent":{"cluster":{"routing":{"allocation":{"disk":{"watermark":{"high":"80%"},"threshold_enabled":"false"}}}}},
-						"defaults":{"cluster":{"max_shards_per_node":"1000","routing":{"allocation":{"disk":{"threshold_enabled":"true","watermark":{"high":{"max_headroom":"150GB"}}}}}}}}`},
+					reply: `{"transient":{"cluster":{"routing":{"allocation":{"disk":{"watermark":{"high":"95%"}}}}}},
+						"persistent":{"cluster":{"routing":{"allocation":{"disk":{"watermark":{"high":"80%"},"threshold_enabled":"false"}}}}},
+						"defaults":{"cluster":{"max_shards_per_node":"1000","routing":{"allocation":{"disk":{"threshold_enabled":"true",
+							"watermark":{"high":{"max_headroom":"150GB"}}}}}}}}`},
 				{line: "GET /", reply: root2110},
 				{
 					line:  "GET /_cluster/health?filter_path=active_shards,unassigned_shards,initializing_shards",
@@ -415,7 +426,8 @@ func TestWrites(t *testing.T) {
 		}, exchange{
 			line: "POST /_snapshot/r/s/_restore?wait_for_completion=false",
 			body: `{"indices":"a,b","include_aliases":true,"ignore_unavailable":true,"include_global_state":true,"partial":false,
-			"rename_pattern":"(.+)","rename_replacement":"x-$1","index_settings":{"index.number_of_replicas":0},"ignore_index_settings":["index.lifecycle.name"],"feature_states":["none"]}`,
+			"rename_pattern":"(.+)","rename_replacement":"x-$1","index_settings":{"index.number_of_replicas":0},
+				"ignore_index_settings":["index.lifecycle.name"],"feature_states":["none"]}`,
 		}},
 		{"delete indices, never a pattern", func(c *Client) error {
 			return c.DeleteIndices(ctx, cluster.DeleteIndices{Names: []string{"a", "ß"}, MasterTimeout: 30 * time.Second})

@@ -69,7 +69,9 @@ func TestCopies(t *testing.T) {
 			exchange{
 				line: "GET /_tasks/n:1",
 				reply: `{"completed":true,"task":{},"response":{"total":2,"created":1,"timed_out":true,"canceled":"by user request",
-				"failures":[{"index":"b","type":"_doc","id":"7","cause":{"type":"mapper_parsing_exception","reason":"failed to parse field [n]"},"status":400},{"shard":-1,"reason":{"type":"connect_exception","reason":"Connection refused"}}]}}`,
+				"failures":[{"index":"b","type":"_doc","id":"7","cause":{"type":"mapper_parsing_exception",
+					"reason":"failed to parse field [n]"},"status":400},{"shard":-1,"reason":{"type":"connect_exception",
+					"reason":"Connection refused"}}]}}`,
 			},
 			func(c *Client) (any, error) { return c.Task(ctx, "n:1") },
 			cluster.Task{Completed: true, Total: 2, Done: 1, Failures: []string{

@@ -86,5 +86,5 @@ func (p *parser) lintTimestrings(node *strictyaml.Node, c filters.Chain) {
 
 // dateIn is a year and a month in a timestring, a name or a regular expression,
 // with what stands between them.
-var dateIn = regexp.MustCompile(`(?:%Y|\b(?:19|20)\d\d|\\d\{4\}|\[0-9\]\{4\})\\?([-._/]?)(?:%m|(?:0[1-9]|1[0-2])(?:\D|` +
-	`$)|\\d\{2\}|\[0-9\]\{2\})`)
+var dateIn = regexp.MustCompile(`(?:%Y|\b(?:19|20)\d\d|\\d\{4\}|\[0-9\]\{4\})\\?([-._/]?)` +
+	`(?:%m|(?:0[1-9]|1[0-2])(?:\D|$)|\\d\{2\}|\[0-9\]\{2\})`)

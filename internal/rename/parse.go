@@ -152,8 +152,8 @@ func (p *parser) quantified() (node, error) {
 	case '+':
 		return node{}, p.fail(p.at, "possessive quantifiers are not supported: leave out this +")
 	case '*', '?', '{':
-		return node{},
-			p.fail(p.at, `a quantifier of a quantifier is not supported: write \%c for the character, or put the repeated part into (?:…)`, p.next())
+		return node{}, p.fail(p.at, `a quantifier of a quantifier is not supported: write \%c for the character, `+
+			`or put the repeated part into (?:…)`, p.next())
 	}
 	return n, nil
 }
