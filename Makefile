@@ -6,7 +6,6 @@ LDFLAGS  := -s -w -funcalign=16 -X github.com/esnap/esnap/cmd.version=$(VERSION)
 LINT     := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.12.2
 VULN     := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 FUZZTIME ?= 100000x
-SINCE    ?= main
 BIN      := bin
 SEEDS    ?= 200
 SEED     ?=
@@ -22,7 +21,7 @@ MATRIX   := es670 es6823 es71728 es8197 es920 os1320 os2110 os330
 TAGS     := nethttpomithttp2
 export CGO_ENABLED = 0
 
-.PHONY: help build dist release test unit integration faults soak servers matrix test-docker race lint lines manifests chart k8s-test fuzz licences vuln bench demo image image-test swarm-test golden cover clean
+.PHONY: help build dist release test unit integration faults soak servers matrix test-docker race lint manifests chart k8s-test fuzz licences vuln bench demo image image-test swarm-test golden cover clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -67,9 +66,6 @@ race: ## unit tests with the race detector, which needs a C compiler
 
 lint: ## golangci-lint, and no change left by gofmt and go mod tidy
 	@scripts/lint.sh $(LINT)
-
-lines: ## no line longer than 140 characters among those that are new since SINCE (main)
-	@scripts/lint.sh $(LINT) $(SINCE)
 
 manifests: ## the Kubernetes manifests of examples/, strictly against the API types of the versions they are for
 	@GO='$(GO)' scripts/manifests.sh
