@@ -48,7 +48,7 @@ func (p plain) Do(ctx context.Context, t esapi.Transport) (*esapi.Response, erro
 		query.Set(k, v)
 	}
 	r.URL.RawQuery = query.Encode()
-	resp, err := t.Perform(r)
+	resp, err := t.Perform(r) //nolint:bodyclose // the caller closes it
 	if err != nil {
 		return nil, err
 	}
