@@ -277,7 +277,7 @@ func (o *simulateOptions) write(w io.Writer, so simulate.Options, r *simulate.Re
 		value := map[string]any{
 			"schema_version": report.SchemaVersion, "nights": r.Nights, "indices": r.Days, "lost": lost, "require_days": so.RequireDays,
 			"survives_missed_nights": r.Missed,
-			"from": so.From.Format(time.RFC3339), "names": so.Indices, "assumed": assumed(so),
+			"from":                   so.From.Format(time.RFC3339), "names": so.Indices, "assumed": assumed(so),
 		}
 		if r.Missed < simulate.MostNights {
 			value["one_more_missed_night_loses"] = r.Loss
@@ -358,7 +358,8 @@ func (o *simulateOptions) write(w io.Writer, so simulate.Options, r *simulate.Re
 	if r.Missed == simulate.MostNights {
 		terminal.Fprintf(w, "nights in a row that the job may miss without a loss: %d or more, after every night\n", r.Missed)
 	} else {
-		terminal.Fprintf(w, "nights in a row that the job may miss without a loss: %d; %d after night %d lose %s\n", r.Missed, r.Missed+1, r.Loss.After, r.Loss.Index)
+		terminal.Fprintf(w, "nights in a row that the job may miss without a loss: %d; %d after night %d lose %s\n", r.Missed,
+			r.Missed+1, r.Loss.After, r.Loss.Index)
 	}
 	if r.Survives >= 0 {
 		most := ""
