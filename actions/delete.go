@@ -147,12 +147,12 @@ func (d *deletion) outcome(ctx context.Context, name string, there bool, failed,
 		o.Result = cluster.Done
 	case !there:
 		o.Result, o.Detail = cluster.Unchanged, goneAlready
+	case d.lost[name]:
+		o.Result, o.Detail = cluster.Unclear, "still exists, but the reply to the delete request was lost, and the request may still arrive"
 	case ctx.Err() != nil && !d.asked[name]:
 		o.NotStarted(context.Cause(ctx))
 	case ctx.Err() != nil:
 		o.Requested("the deletion", context.Cause(ctx))
-	case d.lost[name]:
-		o.Result, o.Detail = cluster.Unclear, "still exists, but the reply to the delete request was lost, and the request may still arrive"
 	case stopped != nil && !d.asked[name]:
 		o.NotStarted(stopped)
 	case stopped != nil:
@@ -167,19 +167,30 @@ func (d *deletion) outcome(ctx context.Context, name string, there bool, failed,
 func (d *deletion) unknown(ctx context.Context, env *Env, names []string, why error) error {
 	asked := 0
 	for _, n := range names {
+		if d.asked[n] && !d.settled[n] {
+			asked++
+		}
+	}
+	before := why // nothing was sent
+	if asked > 0 {
+		before = errUnverified
+	}
+	for _, n := range names {
 		o := d.of(n)
-		o.NotStarted(errUnverified)
+		o.NotStarted(before)
 		switch {
 		case d.settled[n]:
 			continue
 		case d.asked[n]:
-			asked++
 			o.Result, o.Detail = cluster.Unclear, "cannot tell whether it was deleted: "+why.Error()
 		}
 		env.Outcome(o)
 	}
 	if err := context.Cause(ctx); err != nil {
 		return err
+	}
+	if asked == 0 {
+		return why
 	}
 	return fmt.Errorf("cannot tell whether %s deleted: %w", was(asked, d.what), why)
 }
@@ -199,12 +210,20 @@ func (d *deletion) batch(ctx context.Context, env *Env, names []string, failed m
 		if names, err = d.revalidate(ctx, env, names); err != nil || len(names) == 0 {
 			return err
 		}
+		var first []string
 		for _, n := range names {
+			if !d.asked[n] {
+				first = append(first, n)
+			}
 			d.asked[n] = true
 			delete(d.lost, n)
 		}
 		err = d.send(ctx, names)
 		switch {
+		case errors.Is(err, cluster.ErrOtherCluster), errors.Is(err, cluster.ErrLockLost): // it was not sent
+			for _, n := range first {
+				delete(d.asked, n)
+			}
 		case errors.Is(err, cluster.ErrBusy):
 			if err = d.budget.spend(ctx, env, err); err == nil {
 				continue
@@ -220,12 +239,12 @@ func (d *deletion) batch(ctx context.Context, env *Env, names []string, failed m
 	switch {
 	case err == nil, errors.Is(err, cluster.ErrNoIndex), errors.Is(err, cluster.ErrNoSnapshot):
 		return nil // verified afterwards
+	case ctx.Err() != nil: // it is cut off, not lost
+		return nil
 	case errors.Is(err, cluster.ErrLost):
 		for _, n := range d.awaitLost(ctx, env, names) {
 			d.lost[n] = true
 		}
-		return nil
-	case ctx.Err() != nil:
 		return nil
 	case errors.Is(err, cluster.ErrOtherCluster), errors.Is(err, cluster.ErrLockLost):
 		return err

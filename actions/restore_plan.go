@@ -35,8 +35,8 @@ func (a *Restore) plan(ctx context.Context, env *Env) (*restore.Plan, error) {
 	switch {
 	case a.KeepFor != nil:
 		keep = *a.KeepFor
-	case r.Pattern == "" && !a.WholeCluster: // the next expiry would delete an index with its own name
-		keep = env.Behaviour.KeepRestored
+	case !a.WholeCluster: // the next expiry would delete an index with its own name, or another one with its date
+		keep, r.KeepDated = env.Behaviour.KeepRestored, r.Pattern != ""
 	}
 	if keep > 0 {
 		r.KeepUntil = env.Now.Add(keep)
@@ -62,6 +62,7 @@ func (a *Restore) plan(ctx context.Context, env *Env) (*restore.Plan, error) {
 	if l.Indices, err = env.Indices(ctx); err != nil {
 		return nil, err
 	}
+	cluster.NoteMounts(l.Snapshots, l.Indices)
 	if l.Running, err = env.Cluster.Running(ctx); err != nil {
 		return nil, err
 	}
@@ -182,13 +183,22 @@ func (a *Restore) pick(ctx context.Context, env *Env) (*cluster.Snapshot, error)
 
 // measure reads sizes and free space; what cannot be read is missing in the plan.
 func (a *Restore) measure(ctx context.Context, env *Env, r restore.Request, l *restore.Listings) {
-	for _, ref := range restore.SizesNeeded(r, *l) {
-		sizes, err := env.Cluster.SnapshotSizes(ctx, ref.Repository, ref.Snapshot)
-		if err != nil {
-			env.Warn("cannot read the sizes of the indices in %s/%s: %s", ref.Repository, ref.Snapshot, err)
-			continue
+	asked := map[restore.Ref]bool{}
+	// A copy without data is none: then the sizes of the next one are needed.
+	for more := true; more; {
+		more = false
+		for _, ref := range restore.SizesNeeded(r, *l) {
+			if asked[ref] {
+				continue
+			}
+			asked[ref], more = true, true
+			sizes, err := env.Cluster.SnapshotSizes(ctx, ref.Repository, ref.Snapshot)
+			if err != nil {
+				env.Warn("cannot read the sizes of the indices in %s/%s: %s", ref.Repository, ref.Snapshot, err)
+				continue
+			}
+			l.Sizes[ref] = sizes
 		}
-		l.Sizes[ref] = sizes
 	}
 	if c, err := env.Cluster.Capacity(ctx); err == nil {
 		l.Capacity = &c

@@ -79,6 +79,10 @@ func (s Server) Concurrent() bool { return s.since(Version{7, 9, 0}) }
 // and OpenSearch).
 func (s Server) SnapshotsClosed() bool { return s.since(Version{7, 2, 0}) }
 
+// LosesMounts reports whether it deletes a snapshot from which an index is mounted
+// (Elasticsearch 7.10, elastic/elasticsearch#73947). OpenSearch refuses that.
+func (s Server) LosesMounts() bool { return !s.OpenSearch && !s.Version.Less(Version{7, 10, 0}) }
+
 // TracksRepositories reports whether the cluster remembers what it last wrote to a
 // repository, and refuses a repository with other contents (Elasticsearch 7.6 and
 // OpenSearch).

@@ -290,10 +290,10 @@ func TestLive(t *testing.T) {
 	require.Equal(t, cluster.No, v.Match, "on Curator's command line only a warning")
 	require.True(t, v.Warn)
 	// what the timestring reads counts beside the usual forms
-	read := func(name string, loc *time.Location) (dates.Span, bool) {
-		return dates.Span{Start: now.In(loc).AddDate(0, -1, 0), End: now.In(loc).AddDate(0, 0, 1)}, name == "odd"
+	read := func(name string, loc *time.Location) (Read, bool) {
+		return Read{dates.Span{Start: now.In(loc).AddDate(0, -1, 0), End: now.In(loc).AddDate(0, 0, 1)}, 3}, name == "odd"
 	}
-	v = live{Periods{Zone: time.UTC, Read: []func(string, *time.Location) (dates.Span, bool){read}}, false, nil}.Judge(now,
+	v = live{Periods{Zone: time.UTC, Read: []func(string, *time.Location) (Read, bool){read}}, false, nil}.Judge(now,
 		cluster.Items([]*cluster.Index{{Name: "odd"}}), nil)[0]
 	require.Equal(t, cluster.Yes, v.Match)
 }
@@ -443,8 +443,9 @@ func TestNeeds(t *testing.T) {
 		facts, "nothing that asks the cluster on Curator's command line, but for snapshots")
 	dated, guess := cluster.Items([]*cluster.Snapshot{{Name: "a-2026.11.01"}}), cluster.Items([]*cluster.Snapshot{{Name: "b-1"}})
 	g := newestGood{series: series.Of(nil)}
-	require.Empty(t, g.NeedsOf(dated, append(dated, guess...)), "contents only where a series is a guess")
-	require.Equal(t, []cluster.Need{{Fact: cluster.FactContents}}, g.NeedsOf(guess, guess))
+	mounts := cluster.Need{Fact: cluster.FactMounts}
+	require.Equal(t, []cluster.Need{mounts}, g.NeedsOf(dated, append(dated, guess...)), "contents only where a series is a guess")
+	require.Equal(t, []cluster.Need{mounts, {Fact: cluster.FactContents}}, g.NeedsOf(guess, guess))
 }
 
 // TestNewestGoodWhereNumbersMayBeCustomers keeps the only copy of an index, however

@@ -13,7 +13,13 @@ import (
 // that timestrings find there.
 type Periods struct {
 	Zone *time.Location // of the action, in which dates are read, beside UTC
-	Read []func(name string, loc *time.Location) (dates.Span, bool)
+	Read []func(name string, loc *time.Location) (Read, bool)
+}
+
+// Read is what a timestring finds in a name.
+type Read struct {
+	dates.Span
+	End int // where it ends in the name, in bytes
 }
 
 // of returns the period of an index by its name.
@@ -22,11 +28,23 @@ func (p Periods) of(name string) dates.NamePeriod {
 	for _, read := range p.Read {
 		for _, loc := range []*time.Location{time.UTC, p.Zone} {
 			if s, ok := read(name, loc); ok {
-				spans = append(spans, s)
+				spans = append(spans, s.Span)
 			}
 		}
 	}
 	return dates.PeriodWith(name, spans, p.Zone)
+}
+
+// counts reports whether the digits at the end of a name are a rollover number, and which
+// index is the next one. What a timestring reads there is a date.
+func (p Periods) counts(name string) (next string, ok bool) {
+	next, ok = dates.Generation(name)
+	for _, read := range p.Read {
+		if r, found := read(name, time.UTC); found && r.End == len(name) {
+			return "", false
+		}
+	}
+	return next, ok
 }
 
 // live keeps indices that an age filter selected as old although their own period, the
@@ -54,7 +72,7 @@ func (g live) Judge(now time.Time, selected, all []cluster.Item) []cluster.Verdi
 		if !ok || slices.Contains(g.exact, i.Name) {
 			continue
 		}
-		next, counted := dates.Generation(i.Name)
+		next, counted := g.periods.counts(i.Name)
 		if counted || i.DataStream != "" {
 			if byName == nil {
 				byName = map[string]*cluster.Index{}

@@ -24,15 +24,17 @@ func newNewestGood(o Options) Guard {
 
 func (newestGood) Name() string { return "keep_newest_good" }
 
-// NeedsOf reports that contents are needed if a series is a guess.
+// NeedsOf reports that mounts are needed, because a snapshot of nothing but mounted indices
+// is not good; and contents if a series is a guess.
 func (g newestGood) NeedsOf(selected, all []cluster.Item) []cluster.Need {
+	needs := []cluster.Need{{Fact: cluster.FactMounts}}
 	touched := g.touched(selected)
 	for key := range g.guesses(all) {
 		if touched[key] {
-			return []cluster.Need{{Fact: cluster.FactContents}}
+			return append(needs, cluster.Need{Fact: cluster.FactContents})
 		}
 	}
-	return nil
+	return needs
 }
 
 // touched are the series of the selected snapshots.

@@ -197,9 +197,9 @@ func Complete(step *Step, o Options) {
 		g.Periods = &guard.Periods{Zone: step.Location}
 		for _, t := range step.Chain.Timestrings() {
 			if l, err := strftime.NewLayout(t); err == nil {
-				g.Periods.Read = append(g.Periods.Read, func(name string, loc *time.Location) (dates.Span, bool) {
+				g.Periods.Read = append(g.Periods.Read, func(name string, loc *time.Location) (guard.Read, bool) {
 					f, ok, err := l.Find(name, loc)
-					return dates.Span{Start: f.Time, End: l.Span(f.Time)}, ok && err == nil
+					return guard.Read{Span: dates.Span{Start: f.Time, End: l.Span(f.Time)}, End: f.End}, ok && err == nil
 				})
 			}
 		}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/dates"
 	"github.com/esnap/esnap/internal/near"
 	"github.com/esnap/esnap/internal/rename"
 )
@@ -47,6 +48,7 @@ type Request struct {
 	Partial       bool // also restore copies with missing shards
 	GlobalState   bool
 	KeepUntil     time.Time // protect the restored indices until then; zero: do not protect them
+	KeepDated     bool      // but only if the new name of one has a date
 	IgnoreMissing bool
 	Dotted        bool     // all includes dotted indices, except those of features, as with Curator
 	FeatureStates []string // features whose system indices are restored
@@ -260,6 +262,9 @@ func NewPlan(r Request, l Listings) *Plan {
 	p.settle(r, l)
 	if r.GlobalState {
 		p.Warnings = append(p.Warnings, "include_global_state replaces today's templates and persistent settings with those in the snapshot")
+	}
+	if r.KeepDated && !slices.ContainsFunc(p.Items, func(it Item) bool { return len(dates.FindAll(it.Target)) > 0 }) {
+		p.KeepUntil = time.Time{}
 	}
 	p.space(r, l)
 	p.Refusals, p.Warnings = slices.Compact(p.Refusals), slices.Compact(p.Warnings)

@@ -152,7 +152,7 @@ func (r *runner) facts(s plan.Step) facts {
 		case cluster.FactOrigin:
 			return r.takers(ctx, cluster.Of[*cluster.Snapshot](items))
 		case cluster.FactMounts:
-			return r.mounts(ctx, cluster.Of[*cluster.Snapshot](items))
+			return r.mounts(ctx, s.Source(), cluster.Of[*cluster.Snapshot](items))
 		case cluster.FactSaved:
 			return r.saved(ctx, s, cluster.Of[*cluster.Index](items))
 		}

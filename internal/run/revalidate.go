@@ -62,7 +62,7 @@ func (r *runner) revalidate(ctx context.Context, s plan.Step, selected []cluster
 	if rest, err = r.filterAgain(ctx, s, was, rest, keep); err != nil {
 		return nil, err
 	}
-	r.again = true
+	r.again, r.fresh = true, nil
 	defer func() { r.again = false }()
 	_, spared, err := r.guard(ctx, s, rest, all)
 	for _, sp := range spared {

@@ -79,9 +79,10 @@ type runner struct {
 	retained []*cluster.Snapshot
 	// again is true while what was selected is judged again, right before its deletion.
 	again bool
-	never map[string]int  // families that are deleted and that no snapshot action takes
-	alone map[string]bool // repositories whose lonely snapshots were warned of
-	taken []taken         // the snapshots that the run's actions took, or were to take
+	fresh []*cluster.Index // the indices then, if they were read
+	never map[string]int   // families that are deleted and that no snapshot action takes
+	alone map[string]bool  // repositories whose lonely snapshots were warned of
+	taken []taken          // the snapshots that the run's actions took, or were to take
 	// registered are the repositories that this run registered or updated.
 	registered []string
 	notReady   string     // the repository that could not be prepared

@@ -20,10 +20,10 @@ import (
 type taken struct {
 	action     string
 	repository string
-	name       string // empty: it did not come so far
-	good       bool   // it was waited for and is good: it contains everything selected
-	partial    bool   // it ended, and lacks shards
-	indices    map[string]bool
+	name       string            // empty: it did not come so far
+	good       bool              // it was waited for and is good: it contains everything selected
+	partial    bool              // it ended, and lacks shards
+	indices    map[string]string // the uuids of what was selected, by name
 }
 
 // record notes what a snapshot action did for the deletions that follow.
@@ -31,9 +31,9 @@ func (r *runner) record(s plan.Step, selected []cluster.Item, outcomes []cluster
 	if s.Kind != "snapshot" {
 		return
 	}
-	t := taken{action: s.ID, repository: s.Repository(), indices: map[string]bool{}}
+	t := taken{action: s.ID, repository: s.Repository(), indices: map[string]string{}}
 	for _, it := range selected {
-		t.indices[it.ItemName()] = true
+		t.indices[it.ItemName()] = it.ItemUUID()
 	}
 	for _, o := range outcomes {
 		if o.What == "snapshot" && o.Verb == cluster.VerbCreate { // not one that cleanup_failed deletes
@@ -71,17 +71,32 @@ func (r *runner) warnNeverSaved() {
 }
 
 // saved finds out, of indices that are to be deleted, which a snapshot action of this
-// run selected without their being saved. Snapshots that still run are waited for.
-// Contents are read only of snapshots that are not good or were not waited for.
+// run selected without their being saved. Snapshots that still run are waited for. A good
+// snapshot of the run contains all that was selected for it: right before a deletion only
+// whether it is still there is read. Contents are read only of snapshots that are not good
+// or were not waited for, and for indices that were created again meanwhile.
 func (r *runner) saved(ctx context.Context, s plan.Step, indices []*cluster.Index) error {
 	for _, t := range r.taken {
-		var ours []*cluster.Index
+		var ours, changed []*cluster.Index
 		for _, i := range indices {
-			if t.indices[i.Name] && i.Unsaved == "" && i.Mount == nil {
-				ours = append(ours, i)
+			uuid, is := t.indices[i.Name]
+			if !is || i.Unsaved != "" || i.Mount != nil {
+				continue
+			}
+			if ours = append(ours, i); uuid != i.UUID {
+				changed = append(changed, i)
 			}
 		}
-		if len(ours) == 0 || t.good || r.o.DryRun && t.name != "" && !t.partial {
+		if len(ours) > 0 && (t.good || r.o.DryRun && t.name != "" && !t.partial) {
+			there, err := r.stillGood(ctx, t)
+			if err != nil {
+				return err
+			}
+			if there {
+				ours = changed
+			}
+		}
+		if len(ours) == 0 {
 			continue
 		}
 		if err := r.check(ctx, s, t, ours); err != nil {
@@ -91,6 +106,19 @@ func (r *runner) saved(ctx context.Context, s plan.Step, indices []*cluster.Inde
 	return nil
 }
 
+// stillGood reports whether a good snapshot of this run still is there. It is read right
+// before each deletion, and in a dry run, in which an earlier action may have deleted it.
+func (r *runner) stillGood(ctx context.Context, t taken) (bool, error) {
+	if !r.again && !r.o.DryRun {
+		return true, nil
+	}
+	list, err := r.c.SnapshotsNamed(ctx, t.repository, []string{t.name})
+	if errors.Is(err, cluster.ErrNoRepository) {
+		return false, nil
+	}
+	return len(list) == 1 && (list[0].Good() || list[0].Assumed), err
+}
+
 func (r *runner) check(ctx context.Context, s plan.Step, t taken, ours []*cluster.Index) error {
 	what := fmt.Sprintf("action %s took no snapshot", t.action)
 	var now *cluster.Snapshot
@@ -98,7 +126,7 @@ func (r *runner) check(ctx context.Context, s plan.Step, t taken, ours []*cluste
 		var err error
 		now, err = r.awaitOurs(ctx, s, t)
 		switch {
-		case errors.Is(err, cluster.ErrNoSnapshot):
+		case errors.Is(err, cluster.ErrNoSnapshot), errors.Is(err, cluster.ErrNoRepository):
 			what = fmt.Sprintf("the snapshot %s of action %s does not exist", t.name, t.action)
 		case err != nil:
 			return err
@@ -113,10 +141,10 @@ func (r *runner) check(ctx context.Context, s plan.Step, t taken, ours []*cluste
 		if now != nil && now.HoldsGoodOf(i) {
 			continue
 		}
-		if _, end, dated := dates.Period(i.Name); dated {
+		if end := dates.PeriodOf(i.Name, s.Location).End; !end.IsZero() {
 			if earlier == nil {
 				var err error
-				if earlier, err = r.lister.Snapshots(ctx, t.repository, true); err != nil {
+				if earlier, err = r.present(ctx, t.repository); err != nil {
 					return err
 				}
 			}
@@ -174,10 +202,7 @@ func (r *runner) contents(ctx context.Context, repository string, snapshots []*c
 
 // holders adds to indices which snapshots of a repository contain them.
 func (r *runner) holders(ctx context.Context, repository string, indices []*cluster.Index) error {
-	list, err := r.lister.Snapshots(ctx, repository, true)
-	if err == nil && r.again {
-		list, err = r.stillThere(ctx, repository, list)
-	}
+	list, err := r.present(ctx, repository)
 	if errors.Is(err, cluster.ErrNoRepository) {
 		return cluster.WithHint(err, "require_snapshot names the repository %s; register it, or correct the name", repository)
 	}
@@ -202,9 +227,13 @@ func (r *runner) holders(ctx context.Context, repository string, indices []*clus
 	return nil
 }
 
-// stillThere returns a repository's listing as it is now. It is read again as a whole only
-// if snapshots that it has are gone.
-func (r *runner) stillThere(ctx context.Context, repository string, list []*cluster.Snapshot) ([]*cluster.Snapshot, error) {
+// present is a repository's listing with contents; right before a deletion as it is now. It
+// is read again as a whole only if snapshots that it has are gone.
+func (r *runner) present(ctx context.Context, repository string) ([]*cluster.Snapshot, error) {
+	list, err := r.lister.Snapshots(ctx, repository, true)
+	if err != nil || !r.again {
+		return list, err
+	}
 	uuids, err := r.c.SnapshotUUIDs(ctx, repository)
 	if err != nil {
 		return nil, err
@@ -226,6 +255,7 @@ func (r *runner) live(ctx context.Context, snapshots []*cluster.Snapshot) error 
 	for _, i := range list {
 		byName[i.Name] = i
 	}
+	cluster.NoteMounts(snapshots, list)
 	for _, s := range snapshots {
 		s.LiveIndices = byName
 	}
@@ -259,12 +289,19 @@ func (r *runner) takers(ctx context.Context, snapshots []*cluster.Snapshot) erro
 	return err
 }
 
-// mounts adds to snapshots which indices are mounted from them.
-func (r *runner) mounts(ctx context.Context, snapshots []*cluster.Snapshot) error {
-	list, err := r.lister.Indices(ctx)
+// mounts adds to snapshots which indices are mounted from them, and which of their own
+// indices were mounted ones.
+func (r *runner) mounts(ctx context.Context, repository string, snapshots []*cluster.Snapshot) error {
+	list, err := r.mountable(ctx)
 	if err != nil {
 		return err
 	}
+	if slices.ContainsFunc(list, func(i *cluster.Index) bool { return i.Mount != nil }) {
+		if err := r.contents(ctx, repository, snapshots); err != nil {
+			return err
+		}
+	}
+	cluster.NoteMounts(snapshots, list)
 	for _, s := range snapshots {
 		s.Mounted = nil
 		for _, i := range list {
@@ -274,6 +311,23 @@ func (r *runner) mounts(ctx context.Context, snapshots []*cluster.Snapshot) erro
 		}
 	}
 	return nil
+}
+
+// mountable is the listing of indices. Right before a deletion it is read again where the
+// server does not refuse to delete a snapshot from which an index is mounted: one may have
+// been mounted since.
+func (r *runner) mountable(ctx context.Context) ([]*cluster.Index, error) {
+	server, err := r.c.Server(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if !r.again || !server.LosesMounts() {
+		return r.lister.Indices(ctx)
+	}
+	if r.fresh == nil {
+		r.fresh, err = r.c.Indices(ctx)
+	}
+	return r.fresh, err
 }
 
 // warnEmptied warns of a repository that was registered before this run and contains no
