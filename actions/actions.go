@@ -226,6 +226,8 @@ type Env struct {
 	Plan func(*restore.Plan) error
 	// Force overrides refusals by the restore plan.
 	Force bool
+
+	lost time.Duration // how long lost replies were waited for
 }
 
 func optionError(key, format string, args ...any) error {

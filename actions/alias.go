@@ -60,10 +60,15 @@ func (a *AliasAction) Run(ctx context.Context, env *Env) error {
 		}
 		return fmt.Errorf("nothing to do for the alias %s: none of the indices to remove has it", name)
 	}
-	if err := env.Cluster.UpdateAliases(ctx, req); err != nil && !errors.Is(err, cluster.ErrLost) {
-		return err
+	lost := env.Cluster.UpdateAliases(ctx, req)
+	if errors.Is(lost, cluster.ErrLost) {
+		if env.arrived(ctx, "the change of alias "+name, func() (bool, error) { return aliased(ctx, env, req) }) {
+			lost = nil
+		}
+	} else if lost != nil {
+		return lost
 	}
-	return a.see(ctx, env, name, req)
+	return a.see(ctx, env, name, req, lost)
 }
 
 // The verbs of outcomes of alias.
@@ -72,8 +77,9 @@ var (
 	TakeOutOfAlias = cluster.NewVerb("take out of alias", "taken out of alias")
 )
 
-// see reports for every index whether the alias was added or removed.
-func (a *AliasAction) see(ctx context.Context, env *Env, name string, req cluster.UpdateAliases) error {
+// see reports for every index whether the alias was added or removed. Lost is that nothing
+// shows whether the request arrived.
+func (a *AliasAction) see(ctx context.Context, env *Env, name string, req cluster.UpdateAliases, lost error) error {
 	list, err := env.Cluster.Indices(ctx)
 	if err != nil {
 		return err
@@ -94,10 +100,17 @@ func (a *AliasAction) see(ctx context.Context, env *Env, name string, req cluste
 		if act.Remove {
 			o.Verb = TakeOutOfAlias
 		}
-		if has[act.Index] == act.Remove {
+		switch changed := has[act.Index] != act.Remove; {
+		case changed:
+		case lost != nil:
+			o.Result, o.Detail = cluster.Unclear, "the reply was lost, and the request may still arrive"
+		default:
 			o.Result, o.Err = cluster.Failure, errors.New("the alias was not changed")
 		}
 		env.Outcome(o)
+	}
+	if lost != nil {
+		return unclear(ctx, "the alias "+name+" was changed", lost)
 	}
 	return nil
 }

@@ -103,6 +103,15 @@ func (a *Cold2Frozen) move(ctx context.Context, env *Env, source *cluster.Index,
 	if err != nil && !errors.Is(err, cluster.ErrLost) { // never sent twice: verify
 		return err
 	}
+	if err != nil {
+		there := func() (bool, error) {
+			list, err := env.Cluster.IndicesNamed(ctx, []string{target})
+			return len(list) > 0, err
+		}
+		if !env.arrived(ctx, "the mount of "+target, there) {
+			return unclear(ctx, target+" was mounted", err)
+		}
+	}
 	made, lerr := env.Cluster.Settings(ctx, []string{target})
 	if lerr != nil {
 		return lerr

@@ -36,7 +36,18 @@ func (a *CreateIndex) Run(ctx context.Context, env *Env) error {
 	case errors.Is(err, cluster.ErrExists) && a.IgnoreExisting:
 		env.Warn("index %s already exists", name)
 		o.Result, o.Detail = cluster.Unchanged, "already exists"
-	case errors.Is(err, cluster.ErrLost), err == nil:
+	case errors.Is(err, cluster.ErrLost):
+		there := func() (bool, error) {
+			list, err := env.Cluster.IndicesNamed(ctx, []string{name})
+			return len(list) > 0, err
+		}
+		if !env.arrived(ctx, "the creation of index "+name, there) {
+			err = unclear(ctx, "index "+name+" was created", err)
+			o.Result, o.Detail = cluster.Unclear, err.Error()
+			env.Outcome(o)
+			return err
+		}
+	case err == nil:
 		list, lerr := env.Cluster.Indices(ctx)
 		if lerr != nil {
 			return lerr

@@ -166,6 +166,30 @@ func state(ctx context.Context, env *Env, names []string, closed bool) (map[stri
 	return notYet, err
 }
 
+// aliased reports whether every index has the aliases that a request adds, and lacks those
+// that it removes.
+func aliased(ctx context.Context, env *Env, req cluster.UpdateAliases) (bool, error) {
+	var names []string
+	want := map[[2]string]bool{} // the last one counts
+	for _, a := range req.Actions {
+		names = append(names, a.Index)
+		want[[2]string{a.Index, a.Alias}] = !a.Remove
+	}
+	slices.Sort(names)
+	list, err := env.Cluster.IndicesNamed(ctx, slices.Compact(names))
+	if err != nil {
+		return false, err
+	}
+	for _, i := range list {
+		for at, has := range want {
+			if at[0] == i.Name && i.HasAlias(at[1]) != has {
+				return false, nil
+			}
+		}
+	}
+	return true, nil
+}
+
 // moveAliases moves all aliases of one index to another in one request and verifies
 // that. If move is false, it warns which aliases the target does not get.
 func moveAliases(ctx context.Context, env *Env, source, target string, move bool) error {
@@ -183,7 +207,11 @@ func moveAliases(ctx context.Context, env *Env, source, target string, move bool
 		req.Actions = append(req.Actions, cluster.AliasAction{Remove: true, Index: source, Alias: n},
 			cluster.AliasAction{Index: target, Alias: n, Extra: bodies[n]})
 	}
-	if err := env.Cluster.UpdateAliases(ctx, req); err != nil && !errors.Is(err, cluster.ErrLost) {
+	if err := env.Cluster.UpdateAliases(ctx, req); errors.Is(err, cluster.ErrLost) {
+		if !env.arrived(ctx, "the move of aliases to "+target, func() (bool, error) { return aliased(ctx, env, req) }) {
+			return unclear(ctx, "the aliases of "+source+" were moved to "+target, err)
+		}
+	} else if err != nil {
 		return err
 	}
 	have, err := env.Cluster.AliasBodies(ctx, target)

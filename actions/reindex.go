@@ -1,6 +1,7 @@
 package actions
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -172,35 +173,47 @@ func (a *Reindex) Run(ctx context.Context, env *Env) error {
 	}
 	slices.Sort(sources)
 	if a.RequestBody.Dest.Index != migration {
-		a.copy(ctx, env, sources, a.RequestBody.Dest.Index)
-		return context.Cause(ctx)
+		return cmp.Or(context.Cause(ctx), a.copy(ctx, env, sources, a.RequestBody.Dest.Index))
 	}
+	var first error
 	for _, s := range sources {
-		a.copy(ctx, env, []string{s}, a.dest(s))
+		first = cmp.Or(first, a.copy(ctx, env, []string{s}, a.dest(s)))
 	}
-	return context.Cause(ctx)
+	return cmp.Or(context.Cause(ctx), first)
 }
 
-// copy runs one request and reports its outcome.
-func (a *Reindex) copy(ctx context.Context, env *Env, sources []string, dest string) {
+// copy runs one request and reports its outcome. The error is that it cannot tell which.
+func (a *Reindex) copy(ctx context.Context, env *Env, sources []string, dest string) (unknown error) {
 	o := cluster.Outcome{Verb: cluster.VerbReindex, What: "index", Name: dest, Result: cluster.Done}
 	if ctx.Err() != nil {
 		o.NotStarted(context.Cause(ctx))
 	} else if detail, err := a.one(ctx, env, sources, dest); err != nil {
 		o.Result, o.Err = cluster.Failure, err
+		if errors.As(err, new(unclearError)) {
+			o.Result, o.Detail, o.Err, unknown = cluster.Unclear, err.Error(), nil, err
+		}
 	} else {
 		o.Detail = detail + " from " + strings.Join(sources, ", ")
 	}
 	env.Outcome(o)
+	return unknown
 }
 
+// unclearError means that nothing shows what became of a reindex.
+type unclearError struct{ error }
+
+func (u unclearError) Unwrap() error { return u.error }
+
 func (a *Reindex) one(ctx context.Context, env *Env, sources []string, dest string) (string, error) {
+	before := documents(ctx, env, dest)
 	id, err := env.Cluster.Reindex(ctx, cluster.Reindex{
 		Body: a.body(sources, dest), Sources: sources, Dest: dest, Refresh: a.Refresh, RequestsPerSecond: a.RequestsPerSecond,
 		Slices: a.Slices, Timeout: time.Duration(a.Timeout) * time.Second, WaitForActiveShards: a.WaitActive,
 	})
 	if errors.Is(err, cluster.ErrLost) {
-		id, err = a.lookForLost(ctx, env, dest, err)
+		if id, err = a.lookForLost(ctx, env, dest, before, err); err != nil {
+			return "", unclearError{err}
+		}
 	}
 	if errors.Is(err, cluster.ErrUnsupported) {
 		return "", cluster.WithHint(err, "this server does not have _reindex: its distribution does not contain the module reindex")
@@ -298,29 +311,40 @@ func compact(m map[string]any) map[string]any {
 	return m
 }
 
-// arrives is how long esnap searches for the task of a reindex whose reply was lost: a
-// task that has ended is not listed any more.
-const arrives = time.Minute
-
-// lookForLost searches for the task of a reindex whose reply was lost.
-func (a *Reindex) lookForLost(ctx context.Context, env *Env, dest string, lost error) (id string, err error) {
-	start, pause := env.Watch.Elapsed(), firstPause
-	for env.Watch.Elapsed()-start < arrives {
+// lookForLost searches for the task of a reindex whose reply was lost. A short task may be
+// over before it is seen: then only the documents of the target tell that it ran, and not
+// whether all were copied.
+func (a *Reindex) lookForLost(ctx context.Context, env *Env, dest string, before int64, lost error) (id string, err error) {
+	ran := false
+	found := env.arrived(ctx, "the reindex into "+dest, func() (bool, error) {
 		tasks, err := env.Cluster.Tasks(ctx, "*reindex")
 		for _, t := range tasks {
 			if strings.Contains(t.Description, "to ["+dest+"]") {
-				return t.ID, nil
+				id = t.ID
+				return true, nil
 			}
 		}
-		if err != nil && !cluster.Transient(err) {
-			break
+		if err == nil {
+			ran = documents(ctx, env, dest) != before
 		}
-		env.Waiting(cluster.Waiting{For: "the reindex into " + dest + " whose reply was lost", Elapsed: env.Watch.Elapsed() - start})
-		if env.Watch.Sleep(ctx, pause) != nil {
-			break
-		}
-		pause = min(pause*2, 5*time.Second)
+		return ran, err
+	})
+	if found && !ran {
+		return id, nil
 	}
-	return "", cluster.WithHint(fmt.Errorf("cannot tell whether the reindex into %s started: %w", dest, lost),
+	what := "the reindex into " + dest + " ran"
+	if ran {
+		what = "the reindex into " + dest + " copied all documents"
+	}
+	return "", cluster.WithHint(unclear(ctx, what, lost),
 		"before running it again, check GET _tasks?actions=*reindex and the documents in %s", dest)
+}
+
+// documents is how many documents an index has; -1: it does not exist, or cannot be read.
+func documents(ctx context.Context, env *Env, index string) int64 {
+	stats, err := env.Cluster.Stats(ctx, []string{index})
+	if s, there := stats[index]; err == nil && there {
+		return s.Docs
+	}
+	return -1
 }

@@ -106,9 +106,16 @@ func (a *Rollover) Run(ctx context.Context, env *Env) error {
 	done, err := env.Cluster.Rollover(ctx, req)
 	assumed := err == nil && done.NewIndex == ""
 	if errors.Is(err, cluster.ErrLost) { // never sent twice: verify
-		after, lerr := env.Cluster.Indices(ctx)
-		if lerr == nil && hasIndex(after, due.NewIndex) {
+		there := func() (bool, error) {
+			list, err := env.Cluster.IndicesNamed(ctx, []string{due.NewIndex})
+			return len(list) > 0, err
+		}
+		if env.arrived(ctx, "the rollover to "+due.NewIndex, there) {
 			err = nil
+		} else {
+			err = unclear(ctx, a.Name+" was rolled over to "+due.NewIndex, err)
+			o.Result, o.Detail = cluster.Unclear, err.Error()
+			env.Outcome(o)
 		}
 	}
 	if err != nil {

@@ -349,12 +349,23 @@ func (a *Shrink) make(
 		return err
 	}
 	err := env.Cluster.ShrinkIndex(ctx, a.request(from, target))
-	if err == nil || errors.Is(err, cluster.ErrLost) { // never sent twice: verify
-		made, lerr := env.Cluster.Settings(ctx, []string{target})
-		if _, there := made[target]; there || lerr != nil {
-			return lerr
+	if err != nil && !errors.Is(err, cluster.ErrLost) {
+		return err
+	}
+	there := func() (bool, error) {
+		made, err := env.Cluster.Settings(ctx, []string{target})
+		_, is := made[target]
+		return is, err
+	}
+	if err != nil { // never sent twice: verify
+		if env.arrived(ctx, "the shrink of "+source+" into "+target, there) {
+			return nil
 		}
-		return errors.Join(errors.New("the target "+target+" does not exist"), err)
+		return unclear(ctx, target+" was made", err)
+	}
+	made, err := there()
+	if err == nil && !made {
+		err = errors.New("the target " + target + " does not exist")
 	}
 	return err
 }

@@ -214,6 +214,37 @@ func (e *Env) persist(ctx context.Context, what string, do func() error) error {
 	}
 }
 
+// arrived looks whether a write was carried out whose reply was lost, as long as the
+// request can still arrive: lostFor for all such writes of an action. It never sends a
+// write again. False: nothing shows that it was carried out.
+func (e *Env) arrived(ctx context.Context, what string, look func() (bool, error)) bool {
+	pause := firstPause
+	for {
+		if there, err := look(); there && err == nil {
+			return true
+		}
+		if e.lost >= lostFor || ctx.Err() != nil {
+			return false
+		}
+		e.Waiting(cluster.Waiting{For: what + ", whose reply was lost", Elapsed: e.lost})
+		before := e.Watch.Elapsed()
+		if e.Watch.Sleep(ctx, pause) != nil {
+			return false
+		}
+		e.lost += e.Watch.Elapsed() - before
+		pause = min(pause*2, 5*time.Second)
+	}
+}
+
+// unclear is the error of a write whose reply was lost, and of which nothing shows whether
+// it was carried out.
+func unclear(ctx context.Context, what string, lost error) error {
+	if err := context.Cause(ctx); err != nil {
+		lost = err
+	}
+	return fmt.Errorf("cannot tell whether %s: %w", what, lost)
+}
+
 // disconnected reports whether a request failed inside the cluster because one node lost
 // the connection to another.
 func disconnected(err error) bool {

@@ -268,6 +268,14 @@ type State struct {
 	Detail  string
 }
 
+// Text is what was done to the repository, or in a dry run would be.
+func (s State) Text(dryRun bool) string {
+	if dryRun && s.Changed {
+		return "would be " + s.Detail
+	}
+	return s.Detail
+}
+
 // Ensure registers or updates the repository as the file declares it, as far as Ensure
 // allows. A change of place is a refusal unless forced.
 func Ensure(ctx context.Context, c cluster.Cluster, s Spec, force bool) (State, error) {

@@ -56,7 +56,11 @@ func (r UpdateAliases) refused(ctx context.Context, c Reader) error {
 			return err
 		}
 	}
-	return nil
+	var indices []string
+	for _, a := range r.Actions {
+		indices = append(indices, a.Index)
+	}
+	return refusedByBlock(ctx, c, VerbChangeAliases, indices, "read_only", "read_only_allow_delete", "metadata")
 }
 
 // Assume implements Op.

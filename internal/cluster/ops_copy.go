@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -50,6 +51,31 @@ func (r Reindex) Intent() Intent {
 
 // BodyText is the request's body as JSON, in which passwords and headers cannot be read.
 func (r Reindex) BodyText() string { return text(masked(r.Body)) }
+
+// refused implements refusable: what is copied exists, unless it is a pattern, is in
+// another cluster, or has a name with date math.
+func (r Reindex) refused(ctx context.Context, c Reader) error {
+	if source, _ := r.Body["source"].(map[string]any); source["remote"] != nil {
+		return nil
+	}
+	list, err := c.Indices(ctx)
+	if err != nil {
+		return err
+	}
+	there := map[string]bool{}
+	for _, i := range list {
+		there[i.Name], there[i.DataStream] = true, true
+		for _, a := range i.Aliases {
+			there[a] = true
+		}
+	}
+	for _, s := range r.Sources {
+		if !there[s] && !strings.ContainsAny(s, "*<") {
+			return &Error{Op: "reindex into " + r.Dest, Kind: ErrNoIndex, Text: "no index, alias or data stream is called " + s}
+		}
+	}
+	return nil
+}
 
 // Assume implements Op.
 func (r Reindex) Assume(o *Overlay) { CreateIndex{Name: r.Dest}.Assume(o) }

@@ -122,6 +122,18 @@ func (r DeleteSnapshots) Intent() Intent {
 	return Intent{Verb: VerbDelete, What: "snapshot", Repository: r.Repository, Names: r.Names}
 }
 
+// refused implements refusable.
+func (r DeleteSnapshots) refused(ctx context.Context, c Reader) error {
+	have, err := c.Repository(ctx, r.Repository)
+	if err == nil && have.ReadOnly() {
+		err = &Error{
+			Op: "delete snapshots in " + r.Repository, Kind: ErrReadOnly, Text: "the repository is registered with readonly: true",
+			Hint: "let the cluster that writes to the repository delete them",
+		}
+	}
+	return err
+}
+
 // Assume implements Op.
 func (r DeleteSnapshots) Assume(o *Overlay) {
 	for _, n := range r.Names {

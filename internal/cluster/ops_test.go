@@ -155,7 +155,7 @@ func TestDryRunTakesOutDeletedSnapshots(t *testing.T) {
 	c, _, _ := dry()
 	require.NoError(t, c.CreateSnapshot(ctx, CreateSnapshot{Repository: "r", Name: "new"}))
 	require.NoError(t, c.DeleteSnapshots(ctx, DeleteSnapshots{Repository: "r", Names: []string{"old", "new"}}))
-	require.NoError(t, c.DeleteSnapshots(ctx, DeleteSnapshots{Repository: "elsewhere", Names: []string{"older"}}))
+	require.ErrorIs(t, c.DeleteSnapshots(ctx, DeleteSnapshots{Repository: "elsewhere", Names: []string{"older"}}), ErrNoRepository)
 	names, err := SnapshotNames(ctx, c, "r")
 	require.NoError(t, err)
 	require.Equal(t, []string{"older"}, names)

@@ -30,6 +30,7 @@ var (
 	VerbUpdate         = NewVerb("update", "updated")
 	VerbChange         = NewVerb("change", "changed")
 	VerbChangeSettings = NewVerb("change settings of", "changed settings of")
+	VerbChangeAliases  = NewVerb("change aliases of", "changed aliases of")
 	VerbOpen           = NewVerb("open", "opened")
 	VerbClose          = NewVerb("close", "closed")
 	VerbFlush          = NewVerb("flush", "flushed")

@@ -47,7 +47,7 @@ func (o *observer) Observe(e run.Event) {
 			o.log.Error(fmt.Sprintf("Repository %q: %s", e.State.Spec.Name, o.words.error(e.Err)))
 			return
 		}
-		o.log.Info(fmt.Sprintf("Repository %q: %s", e.State.Spec.Name, e.State.Detail))
+		o.log.Info(fmt.Sprintf("Repository %q: %s", e.State.Spec.Name, e.State.Text(o.dryRun)))
 	case run.ActionStarting:
 		o.noted = false
 		if o.single {

@@ -79,7 +79,7 @@ func (l *lines) Observe(e run.Event) {
 			l.log.Error("repository not ready", "repository", e.State.Spec.Name, "error", e.Err.Error(), "hint", cluster.Hint(e.Err))
 			return
 		}
-		l.log.Info("repository ready", "repository", e.State.Spec.Name, "detail", report.RepositoryDetail(e.State, l.dry))
+		l.log.Info("repository ready", "repository", e.State.Spec.Name, "detail", e.State.Text(l.dry))
 	case run.ActionStarting:
 		l.counts = map[cluster.Result]int{}
 		l.log.Info("action starting", "id", e.Step.ID, "action", e.Step.Kind, "description", e.Step.Description)

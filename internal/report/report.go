@@ -10,7 +10,6 @@ import (
 	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/run"
 	"github.com/esnap/esnap/internal/series"
-	"github.com/esnap/esnap/repository"
 )
 
 // SchemaVersion is the version of the report's JSON form. It changes when a field
@@ -214,7 +213,7 @@ func (c *Collector) hook(e run.HookDone) {
 func (c *Collector) repository(e run.RepositoryReady) {
 	r := Repository{
 		Name: e.State.Spec.Name, Type: e.State.Spec.Type, Result: string(e.State.Result),
-		Detail: RepositoryDetail(e.State, c.r.DryRun), Holds: e.State.Holds,
+		Detail: e.State.Text(c.r.DryRun), Holds: e.State.Holds,
 		Drift: []string{}, Error: text(e.Err), Hint: cluster.Hint(e.Err),
 	}
 	for _, d := range e.State.Drift {
@@ -224,14 +223,6 @@ func (c *Collector) repository(e run.RepositoryReady) {
 		r.Result = string(cluster.Failure)
 	}
 	c.r.Repositories = append(c.r.Repositories, r)
-}
-
-// RepositoryDetail is what was done to a repository, or in a dry run would be.
-func RepositoryDetail(s repository.State, dryRun bool) string {
-	if dryRun && s.Changed {
-		return "would be " + s.Detail
-	}
-	return s.Detail
 }
 
 func (c *Collector) start(id, kind, description, repository string) {
