@@ -74,6 +74,7 @@ type env struct {
 	vars    map[string]string
 	now     time.Time // when the test began
 	client  *http.Client
+	binary  string // esnap as a program, where a test needs it
 
 	requests []es.Exchange // of the last call of esnap
 }

@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -111,15 +112,9 @@ var duties = map[string][]string{
 		"check --max-age 26h --repository backup", "simulate --like-cluster --nights 30 FILE", "restore logs-OLD -n --rename-prefix restored-",
 		"index delete logs-OLD -n", "drill -n --repository backup", "purge logs-OLD -n",
 	},
-	"esnap-night": {
-		"run FILE",
-		"history",
-		"lock list",
-		"snapshot create backup logs-* --name by-hand",
-		"snapshot delete backup by-hand --guards off --yes",
-		"check FILE --verify --state STATE",
-		"lock release left --yes",
-	},
+	"esnap-night": {"run FILE", "serve FILE --schedule TIMES", "history", "lock list",
+		"snapshot create backup logs-* --name by-hand", "snapshot delete backup by-hand --guards off --yes",
+		"check FILE --verify --state STATE", "lock release left --yes"},
 	"esnap-repository": {
 		"repository list",
 		"repository register other fs location=OTHER",
@@ -135,8 +130,58 @@ var duties = map[string][]string{
 		"index delete restored-logs-OLD --yes",
 		"restore logs-OLD --rename-prefix restored- --rollback --yes",
 	},
-	"esnap-drill": {"drill --repository backup"},
-	"esnap-purge": {"purge logs-OLD --confirm logs-OLD --record RECORD"},
+	"esnap-red":           {"restore --red --yes"},
+	"esnap-whole-cluster": {"restore --whole-cluster --repository whole --register REGISTER --yes"},
+	"esnap-drill":         {"drill --repository backup"},
+	"esnap-purge":         {"purge logs-OLD --confirm logs-OLD --record RECORD"},
+}
+
+// prepared is what some roles find, instead of what is there for all of them.
+var prepared = map[string]func(*env){"esnap-red": (*env).loseShard, "esnap-whole-cluster": (*env).loseAll}
+
+// lost says whether an index has lost its only shard.
+func (e *env) lost(index string) bool {
+	e.Helper()
+	_, text := e.try("POST", "/_cluster/allocation/explain", map[string]any{"index": index, "shard": 0, "primary": true})
+	return strings.Contains(string(text), `"can_allocate":"no_valid_shard_copy"`)
+}
+
+// loseShard has a server lose the only copy of a shard, unless a user who may not bring it
+// back has left it like that: its folder is deleted while the server is down.
+func (e *env) loseShard() {
+	e.Helper()
+	index := "logs-" + e.day(5)
+	if e.lost(index) {
+		return
+	}
+	e.secured()
+	data, uuid := filepath.Join(filepath.Dir(e.server.RepoPaths[0]), "n0", "data"), e.uuids(index)[index]
+	require.NoError(e, e.server.StopNode(0))
+	var folders []string
+	for _, nodes := range []string{"", "nodes/0"} { // the latter before Elasticsearch 8
+		list, err := filepath.Glob(filepath.Join(data, nodes, "indices", uuid, "0"))
+		require.NoError(e, err)
+		folders = append(folders, list...)
+	}
+	require.Len(e, folders, 1)
+	require.NoError(e, os.RemoveAll(folders[0]))
+	e.client.CloseIdleConnections()
+	require.NoError(e, e.server.StartNode(e.Context(), 0))
+	e.eventually("the shard is lost, and no other", func() bool {
+		return e.lost(index) && e.health("logs-*,-"+index) == "green"
+	})
+}
+
+// loseAll takes everything away but the repository, in a place that is not registered.
+func (e *env) loseAll() {
+	e.Helper()
+	e.secured()
+	e.register("whole", e.location("whole"), nil)
+	if len(e.snapshots("whole")) == 0 {
+		e.call("PUT", "/_snapshot/whole/all?wait_for_completion=true", map[string]any{"indices": "logs-*", "include_global_state": true}, nil)
+	}
+	e.call("DELETE", "/_snapshot/whole", nil, nil)
+	e.deleteIndices(e.indices("")...)
 }
 
 // secured prepares a server with security for one round of commands.
@@ -144,6 +189,9 @@ func (e *env) secured() {
 	names := map[string]int{}
 	for ago := 1; ago <= 5; ago++ {
 		names["logs-"+e.day(ago)] = 10
+	}
+	if index := "logs-" + e.day(5); e.lost(index) {
+		e.deleteIndices(index)
 	}
 	for _, index := range e.indices("restored-", "esnap-") {
 		e.deleteIndices(index)
@@ -168,22 +216,64 @@ func (e *env) secured() {
 	writeFile(e, filepath.Join(e.dir, "sizes.yml"), sizesFile)
 }
 
-// as runs the command lines of a role as a user, and returns exit codes and output.
-func (e *env) as(user, name string) (codes []int, output string) {
-	e.secured()
+// as runs the command lines of a role as a user, and returns exit codes and outputs.
+func (e *env) as(user, name string) (codes []int, outputs []string) {
+	prepare := prepared[name]
+	if prepare == nil {
+		prepare = (*env).secured
+	}
+	prepare(e)
 	admin := e.vars
 	e.vars = maps.Clone(admin)
 	defer func() { e.vars = admin }()
 	e.vars["ESNAP_USERNAME"], e.vars["ESNAP_PASSWORD"] = user, testserver.RolePassword
-	filled := strings.NewReplacer("OLD", e.day(5), "FILE", filepath.Join(e.dir, "night.yml"),
-		"SIZES", filepath.Join(e.dir, "sizes.yml"), "OTHER", e.location("other"),
-		"STATE", filepath.Join(e.TempDir(), "state.json"), "RECORD", filepath.Join(e.TempDir(), "record.json"))
+	filled := strings.NewReplacer("OLD", e.day(5), "FILE", filepath.Join(e.dir, "night.yml"), "SIZES", filepath.Join(e.dir, "sizes.yml"),
+		"OTHER", e.location("other"),
+		"STATE", filepath.Join(e.TempDir(), "state.json"), "RECORD", filepath.Join(e.TempDir(), "record.json"),
+		"REGISTER", "fs location="+e.location("whole"), "TIMES", "*/3 * * * * *")
 	for _, line := range duties[name] {
-		code, out, errs := e.esnap(strings.Fields(filled.Replace(line))...)
+		args := strings.Fields(line)
+		for i := range args {
+			args[i] = filled.Replace(args[i])
+		}
+		esnap := e.esnap
+		if args[0] == "serve" {
+			esnap = e.serveOnce
+		}
+		code, out, errs := esnap(args...)
 		codes = append(codes, code)
-		output += fmt.Sprintf("$ %s: %d\n%s%s", line, code, out, errs)
+		outputs = append(outputs, fmt.Sprintf("$ %s: %d\n%s%s", line, code, out, errs))
 	}
-	return codes, output
+	return codes, outputs
+}
+
+// serveOnce has esnap serve run a file, and ends it after the first run. The exit code is 0
+// if nothing failed in that run.
+func (e *env) serveOnce(args ...string) (code int, stdout, stderr string) {
+	e.Helper()
+	c, out, _ := e.process(e.binary, args...)
+	name := filepath.Join(e.TempDir(), "serve.log")
+	log, err := os.Create(name)
+	require.NoError(e, err)
+	defer log.Close()
+	c.Stderr = log
+	require.NoError(e, c.Start())
+	e.Cleanup(func() { _ = c.Process.Kill() })
+	ended := regexp.MustCompile(`level=(\w+) msg="run (?:finished|aborted)"|(?m:^esnap: )`)
+	var run []string
+	e.eventually("the first run has ended", func() bool {
+		text, err := os.ReadFile(name)
+		require.NoError(e, err)
+		stderr = string(text)
+		run = ended.FindStringSubmatch(stderr)
+		return run != nil
+	})
+	require.NoError(e, c.Process.Signal(syscall.SIGTERM))
+	_ = c.Wait() // 143 if the next run had begun
+	if run[1] != "INFO" {
+		code = 1
+	}
+	return code, out.String(), stderr
 }
 
 // TestLeastPrivilege: each role of docs/security.md is enough for its commands, and
@@ -213,13 +303,18 @@ func TestLeastPrivilege(t *testing.T) {
 			require.NoError(t, err)
 			t.Cleanup(func() { require.NoError(t, server.Stop()) })
 			e := newBareEnv(t, f, server)
+			e.binary = build(t)
 			e.template("logs-*", "restored-*")
 			e.register("backup", e.location("backup"), nil)
 			e.snapshotUser()
 			e.visible()
 			for _, name := range slices.Sorted(maps.Keys(roles)) {
-				codes, output := e.as(name, name)
+				codes, outputs := e.as(name, name)
+				output := strings.Join(outputs, "")
 				require.NotContains(t, output, "unauthorized", name)
+				if prepared[name] != nil {
+					require.Contains(t, output, "restored logs-"+e.day(5), name)
+				}
 				for i, line := range duties[name] {
 					if strings.HasPrefix(line, "check ") {
 						require.LessOrEqual(t, codes[i], 2, "%s: the result is not UNKNOWN\n%s", name, output)
@@ -228,11 +323,15 @@ func TestLeastPrivilege(t *testing.T) {
 					}
 				}
 				for missing, user := range lacking[name] {
-					_, output := e.as(user, name)
+					_, outputs := e.as(user, name)
+					output := strings.Join(outputs, "")
 					p, _, _ := strings.Cut(missing, " ")
 					names := regexp.MustCompile(`action \[` + regexp.QuoteMeta(p) +
 						`\] is unauthorized|is unauthorized .* privileges \[([^\]]*,)?` + regexp.QuoteMeta(p) + `[\],]`)
 					require.Regexp(t, names, output, "%s without %s", name, missing)
+					if name == "esnap-night" { // serve says what run says
+						require.Equal(t, names.MatchString(outputs[0]), names.MatchString(outputs[1]), "without %s: %s", missing, outputs[:2])
+					}
 				}
 			}
 		})

@@ -30,6 +30,8 @@ func TestServer(t *testing.T) {
 		status: 403,
 		reply:  `{"error":{"type":"security_exception","reason":"action [cluster:monitor/main] is unauthorized"},"status":403}`,
 	}
+	// GET / would have reported the cluster.
+	which := exchange{line: "GET /_cluster/state/master_node?filter_path=cluster_uuid", reply: `{}`}
 	method := exchange{line: "GET /", status: 405, reply: read(t, "errors/method.es8197.json")}
 	for _, c := range []struct {
 		name string
@@ -57,20 +59,20 @@ func TestServer(t *testing.T) {
 		},
 		{
 			"a user without monitor",
-			[]exchange{forbidden, {line: local, reply: `{"cluster_name":"logs","nodes":{"kuh1":{"version":"6.7.0","build_flavor":"oss"}}}`}},
-			cluster.Server{Version: cluster.Version{6, 7, 0}, Text: "6.7.0", Name: "logs"},
+			[]exchange{forbidden, {line: local, reply: `{"cluster_name":"logs","nodes":{"kuh1":{"version":"6.7.0","build_flavor":"oss"}}}`}, which},
+			cluster.Server{Version: cluster.Version{6, 7, 0}, Text: "6.7.0", Name: "logs", UUID: "I1fp"},
 			nil,
 		},
 		{
 			"a trimmed distribution",
-			[]exchange{method, {line: local, reply: `{"nodes":{"kuh1":{"version":"8.19.7","build_flavor":"default"}}}`}},
-			cluster.Server{Version: cluster.Version{8, 19, 7}, Text: "8.19.7"},
+			[]exchange{method, {line: local, reply: `{"nodes":{"kuh1":{"version":"8.19.7","build_flavor":"default"}}}`}, which},
+			cluster.Server{Version: cluster.Version{8, 19, 7}, Text: "8.19.7", UUID: "I1fp"},
 			nil,
 		},
 		{
 			"OpenSearch nodes have no flavour",
-			[]exchange{method, {line: local, reply: `{"nodes":{"kuh1":{"version":"1.3.20"}}}`}},
-			cluster.Server{OpenSearch: true, Version: cluster.Version{1, 3, 20}, Text: "1.3.20"},
+			[]exchange{method, {line: local, reply: `{"nodes":{"kuh1":{"version":"1.3.20"}}}`}, which},
+			cluster.Server{OpenSearch: true, Version: cluster.Version{1, 3, 20}, Text: "1.3.20", UUID: "I1fp"},
 			nil,
 		},
 		{
@@ -78,8 +80,9 @@ func TestServer(t *testing.T) {
 			[]exchange{
 				{line: "GET /", status: 404, reply: "<h1>Not Found</h1>"},
 				{line: local, reply: `{"nodes":{"a":{"version":"6.8.23","build_flavor":"oss"}}}`},
+				which,
 			},
-			cluster.Server{Version: cluster.Version{6, 8, 23}, Text: "6.8.23"},
+			cluster.Server{Version: cluster.Version{6, 8, 23}, Text: "6.8.23", UUID: "I1fp"},
 			nil,
 		},
 		{
@@ -87,11 +90,18 @@ func TestServer(t *testing.T) {
 			[]exchange{
 				{line: "GET /", reply: "<h1>Welcome</h1>"},
 				{line: local, reply: `{"nodes":{"a":{"version":"6.8.23","build_flavor":"oss"}}}`},
+				which,
 			},
-			cluster.Server{Version: cluster.Version{6, 8, 23}, Text: "6.8.23"},
+			cluster.Server{Version: cluster.Version{6, 8, 23}, Text: "6.8.23", UUID: "I1fp"},
 			nil,
 		},
-		{"neither may be asked", []exchange{forbidden, {line: local, status: 403, reply: "no"}}, cluster.Server{}, nil},
+		{
+			"neither may be asked",
+			[]exchange{forbidden, {line: local, status: 403, reply: "no"}, {line: which.line, status: 403, reply: "no"}, forbidden},
+			cluster.Server{},
+			nil,
+		},
+
 		{"credentials refused", []exchange{{line: "GET /", status: 401, reply: "Unauthorized"}}, cluster.Server{}, cluster.ErrUnauthorized},
 		{
 			"credentials refused behind /",

@@ -116,6 +116,19 @@ func (c *Client) probe(ctx context.Context) (cluster.Server, error) {
 		!errors.Is(err, cluster.ErrServer) && !notACluster(err):
 		return cluster.Server{}, err
 	}
+	s, err := c.probeNode(ctx)
+	if err != nil {
+		return s, err
+	}
+	c.hosts.mu.Lock()
+	host := c.hosts.at
+	c.hosts.mu.Unlock()
+	return s, c.askWhich(ctx, host) // GET / would have reported it
+}
+
+// probeNode reads the description of the answering node. For a user who may not read that
+// either, the version is unknown: the oldest supported behaviour.
+func (c *Client) probeNode(ctx context.Context) (cluster.Server, error) {
 	var local struct {
 		ClusterName string
 		Nodes       map[string]struct {
@@ -123,7 +136,7 @@ func (c *Client) probe(ctx context.Context) (cluster.Server, error) {
 			BuildFlavor string `json:"build_flavor"`
 		}
 	}
-	err = c.do(ctx, call{
+	err := c.do(ctx, call{
 		op:     "ask the node for its version",
 		which:  true,
 		resend: never,
@@ -134,7 +147,7 @@ func (c *Client) probe(ctx context.Context) (cluster.Server, error) {
 	})
 	switch {
 	case errors.Is(err, cluster.ErrForbidden), c.prefix == 0 && status(err) == http.StatusMethodNotAllowed:
-		return cluster.Server{}, nil // unknown: the oldest supported behaviour
+		return cluster.Server{}, nil
 	case notACluster(err):
 		return cluster.Server{}, noCluster(err)
 	case err != nil:

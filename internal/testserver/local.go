@@ -92,6 +92,7 @@ func (l *local) server() *Server {
 		stopNode: func(i int) error { return l.nodes[i].process.kill() },
 
 		startNode: func(i int) error { return l.launch(l.nodes[i]) },
+		pauseNode: func(i int, on bool) error { return l.nodes[i].process.pause(on) },
 		dead:      l.dead,
 	}
 	scheme := "http"

@@ -60,6 +60,18 @@ func (p *process) kill() error {
 	return nil
 }
 
+// pause stops the process group, or lets it continue.
+func (p *process) pause(on bool) error {
+	s := syscall.SIGCONT
+	if on {
+		s = syscall.SIGSTOP
+	}
+	if !p.signal(s) {
+		return errors.New("the server has ended")
+	}
+	return nil
+}
+
 // signal tells whether there was still a process in the group to send the signal to.
 func (p *process) signal(s syscall.Signal) bool {
 	return !errors.Is(syscall.Kill(-p.cmd.Process.Pid, s), syscall.ESRCH)

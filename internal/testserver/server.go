@@ -124,7 +124,8 @@ type Server struct {
 	stopNode func(i int) error // nil where nodes cannot be stopped
 
 	startNode func(i int) error // likewise
-	dead      func() error      // why no node can answer any more
+	pauseNode func(i int, on bool) error
+	dead      func() error // why no node can answer any more
 	stop      func() error
 	stopped   func() error // stop and leave the registry, once
 }
@@ -254,6 +255,23 @@ func (s *Server) StartNode(ctx context.Context, i int) error {
 		return err
 	}
 	return s.awaitReady(ctx, s.dead, "")
+}
+
+// PauseNode stops one node with SIGSTOP: it keeps its connections and answers nothing, until ResumeNode lets it
+// continue. It works with the local provider only.
+func (s *Server) PauseNode(i int) error { return s.paused(i, true) }
+
+// ResumeNode lets a node continue that PauseNode stopped. For one that was not stopped it does nothing.
+func (s *Server) ResumeNode(i int) error { return s.paused(i, false) }
+
+func (s *Server) paused(i int, on bool) error {
+	if s.pauseNode == nil {
+		return fmt.Errorf("%w: the %s provider cannot pause a node", ErrUnavailable, s.Provider)
+	}
+	if i < 0 || i >= len(s.urls) {
+		return fmt.Errorf("no node %d: there are %d", i, len(s.urls))
+	}
+	return s.pauseNode(i, on)
 }
 
 // client returns an HTTP client that trusts the server's authority.
