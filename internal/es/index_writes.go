@@ -67,9 +67,14 @@ func (c *Client) OpenIndices(ctx context.Context, r cluster.OpenIndices) error {
 	if err := concrete(op, r.Names...); err != nil {
 		return err
 	}
+	// From Elasticsearch 8 on, closing waits for active shards, and a lost shard is never one.
+	active := ""
+	if server, err := c.Server(ctx); err == nil && !server.OpenSearch && !server.Version.Less(cluster.Version{8, 0, 0}) {
+		active = "0"
+	}
 	return c.do(ctx, call{op: op, write: true, resend: harmless, least: sizesTimeout, request: func() esapi.Request {
 		if r.Close {
-			return esapi.IndicesCloseRequest{Index: escAll(r.Names), IgnoreUnavailable: flag(true)}
+			return esapi.IndicesCloseRequest{Index: escAll(r.Names), IgnoreUnavailable: flag(true), WaitForActiveShards: active}
 		}
 		return esapi.IndicesOpenRequest{Index: escAll(r.Names)}
 	}})
