@@ -2,7 +2,6 @@ package actions
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"time"
 
@@ -101,14 +100,4 @@ func (a *DeleteSnapshots) budget(env *Env) *waitBudget {
 		return p
 	}
 	return newWaitBudget(env.waitForRunning(a.WaitForRunning))
-}
-
-var errNoRepositoryHint = "register the repository with esnap repository register; or declare it under repositories: in the file"
-
-// missingRepository adds advice to an error about a repository that does not exist.
-func missingRepository(err error) error {
-	if errors.Is(err, cluster.ErrNoRepository) {
-		return cluster.WithHint(err, "%s", errNoRepositoryHint)
-	}
-	return err
 }

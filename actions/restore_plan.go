@@ -111,7 +111,7 @@ func (a *Restore) everywhere(ctx context.Context, env *Env, named []string) ([]*
 			names = append(names, r.Name)
 		}
 		if len(names) == 0 {
-			return nil, cluster.WithHint(errors.New("no snapshot repository is registered"), "%s", errNoRepositoryHint)
+			return nil, cluster.WithHint(errors.New("no snapshot repository is registered"), "register one with esnap repository register")
 		}
 	}
 	var all []*cluster.Snapshot
@@ -122,7 +122,7 @@ func (a *Restore) everywhere(ctx context.Context, env *Env, named []string) ([]*
 		list, err := env.Snapshots(ctx, name, true)
 		if err != nil {
 			if len(named) > 0 {
-				return nil, missingRepository(err)
+				return nil, err
 			}
 			env.Warn("repository %s skipped: %s", name, err)
 			continue
@@ -139,7 +139,7 @@ func (a *Restore) pick(ctx context.Context, env *Env) (*cluster.Snapshot, error)
 	if a.Name != "" {
 		list, err := env.Snapshots(ctx, a.Repository, true)
 		if err != nil {
-			return nil, missingRepository(err)
+			return nil, err
 		}
 		at := slices.IndexFunc(list, func(s *cluster.Snapshot) bool { return s.Name == a.Name })
 		if at < 0 {

@@ -63,7 +63,7 @@ func (a *Snapshot) Run(ctx context.Context, env *Env) error {
 	})
 	repository, err := env.Cluster.Repository(ctx, a.Repository)
 	if err != nil {
-		return missingRepository(err)
+		return err
 	}
 	if repository.ReadOnly() {
 		return cluster.WithHint(&cluster.Error{
@@ -98,7 +98,7 @@ func (a *Snapshot) adopt(
 ) (done bool, free string, err error) {
 	list, err := env.Snapshots(ctx, a.Repository, true)
 	if err != nil {
-		return false, "", missingRepository(err)
+		return false, "", err
 	}
 	server, err := env.Cluster.Server(ctx)
 	if err != nil {
@@ -268,7 +268,7 @@ func (a *Snapshot) start(ctx context.Context, env *Env, req cluster.CreateSnapsh
 		return false, cluster.WithHint(err, "give the name a date that changes with each run, or set once_per "+
 			"so that a repeated run adopts the existing snapshot")
 	}
-	return seen, missingRepository(err)
+	return seen, err
 }
 
 // lookForLost searches for a snapshot whose reply was lost. If the snapshot does not

@@ -22,6 +22,7 @@ import (
 	"github.com/esnap/esnap/internal/run"
 	"github.com/esnap/esnap/internal/settings"
 	"github.com/esnap/esnap/internal/terminal"
+	"github.com/esnap/esnap/repository"
 )
 
 func newSnapshot(app *App) *cobra.Command {
@@ -175,18 +176,7 @@ func noRepository(ctx context.Context, cl cluster.Cluster, name string, err erro
 		return err
 	}
 	none := &missing{"there is no repository " + name, cluster.ErrNoRepository}
-	list, lerr := cl.Repositories(ctx)
-	if lerr != nil || len(list) == 0 {
-		return cluster.WithHint(none, "no repository is registered; esnap repository register registers one")
-	}
-	var names []string
-	for _, r := range list {
-		names = append(names, r.Name)
-	}
-	if question := near.DidYouMean(name, names); question != "" {
-		return cluster.WithHint(none, "%s", question)
-	}
-	return cluster.WithHint(none, "there are %s", strings.Join(names, ", "))
+	return cluster.WithHint(none, "%s", repository.Missing(ctx, cl, name))
 }
 
 func snapshotColumns(holding bool) []column {

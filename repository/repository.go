@@ -349,6 +349,29 @@ func Register(ctx context.Context, c cluster.Cluster, r cluster.RegisterReposito
 	return nil
 }
 
+// Missing is advice for who named a repository that is not registered: one of similar
+// name, or those that there are.
+func Missing(ctx context.Context, c cluster.RepositoryReader, names ...string) string {
+	const register = "register it with esnap repository register"
+	list, err := c.Repositories(ctx)
+	if err != nil {
+		return register
+	}
+	if len(list) == 0 {
+		return "no repository is registered; " + register
+	}
+	var known []string
+	for _, r := range list {
+		known = append(known, r.Name)
+	}
+	for _, n := range names {
+		if question := near.DidYouMean(n, known); question != "" && !slices.Contains(known, n) {
+			return question
+		}
+	}
+	return "there are " + strings.Join(known, ", ") + "; " + register
+}
+
 // Unregister removes a repository from the cluster and verifies that. It refuses a
 // repository from which an index is mounted: the index has its only data there.
 func Unregister(ctx context.Context, c cluster.Cluster, name string) error {

@@ -192,6 +192,11 @@ func hint(e *cluster.Error) string {
 		if m := action.FindStringSubmatch(text); m != nil {
 			return fmt.Sprintf("give the user the privilege for %s%s", m[1], privilegeFor(m[1]))
 		}
+		for of, block := range blocks {
+			if strings.Contains(text, of) {
+				return "set index.blocks." + block + " to false first"
+			}
+		}
 		if strings.Contains(text, "read-only-allow-delete") || strings.Contains(text, "read-only / allow delete") {
 			return "a node's disk is over the flood-stage watermark: free space, then remove index.blocks.read_only_allow_delete"
 		}
@@ -201,6 +206,11 @@ func hint(e *cluster.Error) string {
 		}
 	}
 	return ""
+}
+
+// blocks are the settings behind a server's message that an index is blocked.
+var blocks = map[string]string{
+	"[FORBIDDEN/5/": "read_only", "[FORBIDDEN/7/": "read", "[FORBIDDEN/8/": "write", "[FORBIDDEN/9/": "metadata",
 }
 
 // privilegeFor names the usual role privilege for an action.

@@ -162,13 +162,19 @@ func (l *lines) Observe(e run.Event) {
 			l.log.Error("run aborted", "stage", string(e.Stage), "took", e.Duration.Round(time.Millisecond).String(), "error", e.Err.Error())
 		}
 	case run.Finished:
-		failed := 0
+		failed, interrupted := 0, 0
 		for _, a := range e.Result.Actions {
-			if a.Err != nil && !a.Interrupted {
+			switch {
+			case a.Interrupted:
+				interrupted++
+			case a.Err != nil:
 				failed++
 			}
 		}
 		attrs := []any{"actions", len(e.Result.Actions), "failed", failed, "took", e.Result.Duration.Round(time.Millisecond).String()}
+		if interrupted > 0 {
+			attrs = append(attrs, "interrupted", interrupted)
+		}
 		if e.Result.Err != nil {
 			l.log.Error("run finished", append(attrs, "error", e.Result.Err.Error())...)
 			return

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"reflect"
+	"regexp/syntax"
 	"slices"
 	"strconv"
 	"strings"
@@ -161,17 +162,19 @@ func (p *Plan) Taken(indices []*cluster.Index, repository string) []*cluster.Ind
 	return taken
 }
 
-// samplesOf are names that a deletion by prefix may select: with the date that its filters
-// read, and with other text before or after it.
+// samplesOf are names that a deletion by prefix or regular expression may select: with the
+// date that its filters read, and with other text before or after it.
 func samplesOf(s Step) []*cluster.Index {
-	var prefix string
+	var prefixes []string
 	for _, l := range s.Chain {
-		if f, ok := l.Filter.(*filters.Pattern); ok && f.Kind == "prefix" && !l.Exclude {
-			prefix = f.Value
+		f, ok := l.Filter.(*filters.Pattern)
+		switch {
+		case !ok || l.Exclude:
+		case f.Kind == "prefix" && f.Value != "" && !strings.ContainsAny(f.Value, `\^$.|?*+()[]{}`):
+			prefixes = []string{f.Value}
+		case f.Kind == "regex":
+			prefixes = beginnings(f.Value)
 		}
-	}
-	if prefix == "" || strings.ContainsAny(prefix, `\^$.|?*+()[]{}`) {
-		return nil
 	}
 	day := "2026.10.01"
 	for _, t := range s.Chain.Timestrings() {
@@ -180,12 +183,77 @@ func samplesOf(s Step) []*cluster.Index {
 		}
 	}
 	var list []*cluster.Index
-	for _, name := range []string{
-		prefix + day, prefix + "-" + day, prefix + day + "-reindexed", strings.TrimSuffix(prefix, "-") + "-other-" + day,
-	} {
-		list = append(list, &cluster.Index{Name: name})
+	for _, prefix := range prefixes {
+		for _, name := range []string{
+			prefix + day, prefix + "-" + day, prefix + day + "-reindexed", strings.TrimSuffix(prefix, "-") + "-other-" + day,
+		} {
+			if prefix != "" {
+				list = append(list, &cluster.Index{Name: name})
+			}
+		}
 	}
 	return list
+}
+
+// mostBeginnings is how many beginnings of a regular expression are tried.
+const mostBeginnings = 16
+
+// beginnings are the texts with which names begin that an anchored regular expression
+// matches, up to where it repeats something: pa- and pb- for ^p[ab]-.*. None if there are
+// many, or if the expression is one of Python's alone.
+func beginnings(pattern string) []string {
+	re, err := syntax.Parse(pattern, syntax.Perl)
+	if err != nil || !strings.HasPrefix(pattern, "^") {
+		return nil
+	}
+	list, _ := begin(re.Simplify(), []string{""})
+	return list
+}
+
+// begin adds what an expression matches to each beginning. Whole is false where the rest of
+// the expression is not tried.
+func begin(re *syntax.Regexp, list []string) (longer []string, whole bool) {
+	switch re.Op {
+	case syntax.OpBeginText, syntax.OpBeginLine, syntax.OpEmptyMatch, syntax.OpEndText, syntax.OpEndLine:
+		return list, true
+	case syntax.OpLiteral:
+		for _, l := range list {
+			longer = append(longer, l+string(re.Rune))
+		}
+	case syntax.OpCharClass:
+		for i := 0; i+1 < len(re.Rune); i += 2 {
+			for r := re.Rune[i]; r <= re.Rune[i+1]; r++ {
+				if len(longer)+len(list) > mostBeginnings {
+					return list, false
+				}
+				for _, l := range list {
+					longer = append(longer, l+string(r))
+				}
+			}
+		}
+	case syntax.OpCapture:
+		return begin(re.Sub[0], list)
+	case syntax.OpAlternate:
+		whole = true
+		for _, sub := range re.Sub {
+			some, all := begin(sub, list)
+			longer, whole = append(longer, some...), whole && all
+		}
+		if len(longer) > mostBeginnings {
+			return list, false
+		}
+		return longer, whole
+	case syntax.OpConcat:
+		for _, sub := range re.Sub {
+			if list, whole = begin(sub, list); !whole {
+				return list, false
+			}
+		}
+		return list, true
+	default:
+		return list, false
+	}
+	return longer, true
 }
 
 // lintPeriods warns of a timestring whose unit is as long as the age of the filter: the

@@ -316,6 +316,13 @@ func (r *runner) action(ctx context.Context, s plan.Step) ActionResult {
 		res.Empty = true
 		r.obs.Observe(ActionSkipped{s, SkipEmpty, "nothing is selected, and ignore_empty_list is set"})
 	case err != nil:
+		if errors.Is(err, cluster.ErrNoRepository) && cluster.Hint(err) == "" {
+			advice := repository.Missing(ctx, r.c, s.Repository())
+			if r.plan.File != "" { // commands have none
+				advice += "; or declare it under repositories: in the file"
+			}
+			err = cluster.WithHint(err, "%s", advice)
+		}
 		res.Err, res.Interrupted = repository.Explain(err), ctx.Err() != nil
 	}
 	res.Duration = r.o.Watch.Elapsed() - start
@@ -378,8 +385,14 @@ func (r *runner) act(ctx context.Context, s plan.Step, sel cluster.Selection, sl
 					"%s", hint)
 			}
 		}
-		if len(sel.Selected) == 0 {
-			return nil // guards spared everything
+		if len(sel.Selected) == 0 { // guards spared everything
+			for _, sp := range sel.Spared {
+				if sp.Kept == cluster.KeptMarked && r.plan.File == "" {
+					r.warn("nothing was deleted; esnap mark --remove INDEX ends the protection of a restored index, such as %s", sp.Item.ItemName())
+					break
+				}
+			}
+			return nil
 		}
 		if err := r.withinLimits(s, sel.Selected); err != nil {
 			return err

@@ -192,9 +192,6 @@ func (r *runner) list(ctx context.Context, s plan.Step) ([]cluster.Item, error) 
 		return cluster.Items(list), nil
 	case cluster.Snapshots:
 		list, err := r.lister.Snapshots(ctx, s.Source(), false)
-		if errors.Is(err, cluster.ErrNoRepository) {
-			err = cluster.WithHint(err, "register it with esnap repository register; or declare it under repositories: in the file")
-		}
 		return cluster.Items(list), err
 	}
 	return nil, nil
