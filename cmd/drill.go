@@ -29,6 +29,7 @@ type drillOptions struct {
 	Sample       int
 	MaxBytes     string
 	State        string
+	Integrity    bool
 	Rules        copyRules
 	Output       string
 
@@ -54,6 +55,7 @@ a signal. Copies of a drill that was killed are removed by a later one.`,
 	wholeFlag(f, &o.Sample, "sample", 1, "N indices by chance instead of one of each family")
 	f.StringVar(&o.MaxBytes, "max-bytes", "10gb", "restore no more than this; never more than a tenth of the free disk space")
 	f.StringVar(&o.State, "state", "", "file for the result, which esnap check --state shows")
+	f.BoolVar(&o.Integrity, "integrity", false, "also have the server look for missing files (Elasticsearch 8.16; takes long)")
 	o.Rules.add(f)
 	settings.AddFlag(f, "dry-run")
 	settings.AddFlag(f, "deadline")
@@ -119,7 +121,7 @@ func (o *drillOptions) drill(ctx context.Context, x *session, args []string) (wo
 		return nil, err
 	}
 	do := drill.Options{
-		Now: x.Now(), Watch: x.Watch, Run: job.NewRunID(), Repositories: repositories, Sample: max(o.Sample, 0), MaxBytes: int64(most),
+		Now: x.Now(), Watch: x.Watch, Run: job.NewRunID(), Repositories: repositories, Sample: max(o.Sample, 0), MaxBytes: int64(most), Integrity: o.Integrity,
 		Rules: o.Rules.rules(), DryRun: x.s.DryRun,
 		Waiting: func(w cluster.Waiting) {
 			x.log.Debug("waiting", "for", w.For, "elapsed", w.Elapsed.Round(time.Second).String())
@@ -154,6 +156,9 @@ func drillWords(r *drill.Result) []string {
 			words = append(words, fmt.Sprintf("%s from %s/%s: %s", c.Index, c.Repository, c.Snapshot, c.Reason))
 		}
 	}
+	for _, i := range r.Damaged() {
+		words = append(words, fmt.Sprintf("repository %s is damaged: %s, the first is %s", i.Repository, cluster.Count(int(i.Anomalies), "anomaly"), i.First))
+	}
 	if len(r.Left) > 0 {
 		words = append(words, "not removed: "+strings.Join(r.Left, ", "))
 	}
@@ -165,7 +170,7 @@ func drillError(r *drill.Result, err error) error {
 	switch {
 	case err != nil:
 		return err
-	case r.Failures() > 0 || len(r.Left) > 0:
+	case r.Failures() > 0 || len(r.Left) > 0 || len(r.Damaged()) > 0:
 		return &exit{job.Failed}
 	case r.Passed() == 0:
 		return &exit{job.Incomplete}
@@ -244,6 +249,16 @@ func (o *drillOptions) write(x *session, r *drill.Result) error {
 	for _, c := range r.Copies {
 		if c.Reason != "" {
 			terminal.Fprintf(x.Out, "%s %s: %s\n", c.State, c.Index, c.Reason)
+		}
+	}
+	for _, i := range r.Integrity {
+		switch {
+		case i.Error != "":
+			terminal.Fprintf(x.Out, "repository %s: its files were not looked through: %s\n", i.Repository, i.Error)
+		case i.Anomalies > 0:
+			terminal.Fprintf(x.Out, "repository %s is DAMAGED: %s, the first is %s\n", i.Repository, cluster.Count(int(i.Anomalies), "anomaly"), i.First)
+		default:
+			terminal.Fprintf(x.Out, "repository %s: the server looked through its files: %s\n", i.Repository, i.Result)
 		}
 	}
 	if len(r.Removed) > 0 {

@@ -259,3 +259,29 @@ func TestDrillIsTold(t *testing.T) {
 	require.Equal(t, 2, code)
 	require.Zero(t, pings.Load())
 }
+
+// Where the server can, it looks through the repository, too. What it found counts until it
+// finds nothing.
+func TestDrillIntegrity(t *testing.T) {
+	k := newConsole(t)
+	twentyNights(k, nil)
+	state := filepath.Join(t.TempDir(), "state.json")
+	code, out, errs := k.run("drill", "--integrity", "--state", state)
+	require.Zero(t, code, errs)
+	require.Contains(t, out, "repository backups: its files were not looked through: verify the integrity of repository backups")
+
+	k.c.Integrities = map[string]cluster.Integrity{"backups": {Result: "fail", Anomalies: 2, First: "missing blob"}}
+	code, out, _ = k.run("drill", "--integrity", "--state", state)
+	require.Equal(t, 1, code)
+	require.Contains(t, out, "repository backups is DAMAGED: 2 anomalies, the first is missing blob")
+	code, out, _ = k.run("check", k.file(nightFile), "--state", state)
+	require.Equal(t, 2, code, out)
+	require.Contains(t, out, "CRITICAL  repository backups: the server found 2 anomalies in its files, the first is missing blob")
+
+	k.c.Integrities["backups"] = cluster.Integrity{Result: cluster.IntegrityPass}
+	code, out, _ = k.run("drill", "--integrity", "--state", state, "-o", "json")
+	require.Zero(t, code)
+	require.Contains(t, out, `"result": "pass"`)
+	code, out, _ = k.run("check", k.file(nightFile), "--state", state)
+	require.Zero(t, code, out)
+}

@@ -114,6 +114,10 @@ type RepositoryReader interface {
 	Repositories(ctx context.Context) ([]Repository, error)
 	// Repository reads one; ErrNoRepository if it is not registered.
 	Repository(ctx context.Context, name string) (Repository, error)
+	// Integrity has the server look whether every file that the snapshots of a repository
+	// need is there, with its length; not its contents. It changes nothing, and takes
+	// minutes to hours. ErrUnsupported where the server cannot.
+	Integrity(ctx context.Context, name string) (Integrity, error)
 }
 
 // Batcher splits names so that each batch goes into one request that every

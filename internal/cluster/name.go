@@ -140,6 +140,9 @@ func Count(n int, what string) string {
 	case what == "index":
 		return fmt.Sprintf("%d indices", n)
 	}
+	if stem, is := strings.CutSuffix(what, "y"); is && !strings.HasSuffix(stem, "a") { // repositories, but days
+		return fmt.Sprintf("%d %sies", n, stem)
+	}
 	return fmt.Sprintf("%d %ss", n, what)
 }
 

@@ -79,6 +79,20 @@ func (s Server) Concurrent() bool { return s.since(Version{7, 9, 0}) }
 // and OpenSearch).
 func (s Server) SnapshotsClosed() bool { return s.since(Version{7, 2, 0}) }
 
+// ChecksIntegrity reports whether it can look for missing files in a repository
+// (Elasticsearch 8.16 with x-pack, _verify_integrity).
+func (s Server) ChecksIntegrity() bool { return !s.OpenSearch && !s.Version.Less(Version{8, 16, 0}) }
+
+// Integrity is what a server found out about the files of a repository.
+type Integrity struct {
+	Result    string `json:"result"` // pass, fail, or why it cannot tell, in the words of the server
+	Anomalies int64  `json:"total_anomalies"`
+	First     string `json:"first_anomaly,omitempty"`
+}
+
+// IntegrityPass is the result of a repository without anomalies.
+const IntegrityPass = "pass"
+
 // LosesMounts reports whether it deletes a snapshot from which an index is mounted
 // (Elasticsearch 7.10, elastic/elasticsearch#73947). OpenSearch refuses that.
 func (s Server) LosesMounts() bool { return !s.OpenSearch && !s.Version.Less(Version{7, 10, 0}) }

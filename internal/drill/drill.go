@@ -32,7 +32,9 @@ type Options struct {
 	Sample int
 	// MaxBytes is the most that is restored.
 	MaxBytes int64
-	Rules    coverage.Rules
+	// Integrity also has the server look through the repositories of the copies.
+	Integrity bool
+	Rules     coverage.Rules
 	// Waiting is told what is waited for.
 	Waiting func(cluster.Waiting)
 	DryRun  bool
@@ -62,10 +64,19 @@ type Result struct {
 	// Removed are copies of an earlier drill that were still there. Those that are not older
 	// than a drill may take are kept: their drill may be running.
 	Removed []string `json:"removed,omitempty"`
+	// Integrity is what the server found in the files of each repository, if it was asked.
+	Integrity []Integrity `json:"integrity,omitempty"`
 	// Left are copies that could not be removed.
 	Left []string `json:"left,omitempty"`
 	// LeftReason is why the first of them could not be removed.
 	LeftReason string `json:"left_reason,omitempty"`
+}
+
+// Integrity is what the server found in the files of a repository.
+type Integrity struct {
+	Repository string `json:"repository"`
+	cluster.Integrity
+	Error string `json:"error,omitempty"` // why it could not be asked
 }
 
 // Copy is one index that was restored.
@@ -95,6 +106,11 @@ func (r *Result) Failures() int {
 		}
 	}
 	return n
+}
+
+// Damaged are the repositories in whose files the server found an anomaly.
+func (r *Result) Damaged() []Integrity {
+	return slices.DeleteFunc(slices.Clone(r.Integrity), func(i Integrity) bool { return i.Anomalies == 0 })
 }
 
 // Passed counts the copies that passed.
@@ -169,7 +185,30 @@ func Run(ctx context.Context, c cluster.Cluster, o Options) (*Result, error) {
 	clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 	defer cancel()
 	d.remove(clean, func(i *cluster.Index) bool { return i.Drill == d.Run })
+	if o.Integrity && ctx.Err() == nil { // it may take hours
+		d.integrity(ctx, chosen)
+	}
 	return d.r, context.Cause(ctx)
+}
+
+// integrity has the server look through the repositories of the copies.
+func (d *driller) integrity(ctx context.Context, chosen []Copy) {
+	var names []string
+	for _, c := range chosen {
+		names = append(names, c.Repository)
+	}
+	slices.Sort(names)
+	for _, name := range slices.Compact(names) {
+		if d.Waiting != nil {
+			d.Waiting(cluster.Waiting{For: "the integrity of repository " + name})
+		}
+		found, err := d.c.Integrity(ctx, name)
+		i := Integrity{Repository: name, Integrity: found}
+		if err != nil {
+			i.Error = err.Error()
+		}
+		d.r.Integrity = append(d.r.Integrity, i)
+	}
 }
 
 // snapshots are the good snapshots of each repository, with their contents.

@@ -35,11 +35,20 @@ func Last(drills []*Result, kept *Result) *Result {
 			}
 		}
 	}
+	last.Integrity = nil
+	for _, r := range list { // the newest that is known of each repository
+		for _, i := range r.Integrity {
+			if i.Error == "" && !slices.ContainsFunc(last.Integrity, func(o Integrity) bool { return o.Repository == i.Repository }) {
+				last.Integrity = append(last.Integrity, i)
+			}
+		}
+	}
 	return &last
 }
 
 // subject is what a copy stands for.
 func subject(c Copy) [2]string { return [2]string{c.Repository, series.Family(c.Index)} }
 
-// OK reports whether a drill restored something, and all of that passed.
-func (r *Result) OK() bool { return r.Failures() == 0 && r.Passed() > 0 }
+// OK reports whether a drill restored something, all of that passed, and no repository is
+// damaged.
+func (r *Result) OK() bool { return r.Failures() == 0 && r.Passed() > 0 && len(r.Damaged()) == 0 }

@@ -1,8 +1,11 @@
 package es
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -121,6 +124,59 @@ func (c *Client) VerifyRepository(ctx context.Context, r cluster.VerifyRepositor
 	}
 	slices.Sort(nodes)
 	return nodes, err
+}
+
+// integrityTimeout is how long the server may take to look through a repository.
+const integrityTimeout = 12 * time.Hour
+
+// Integrity implements cluster.RepositoryReader. An older server would read
+// _verify_integrity as the name of a snapshot to create, so it is not asked.
+func (c *Client) Integrity(ctx context.Context, name string) (cluster.Integrity, error) {
+	var found cluster.Integrity
+	op := "verify the integrity of repository " + name
+	server, err := c.Server(ctx)
+	if err != nil {
+		return found, err
+	}
+	if !server.ChecksIntegrity() {
+		return found, &cluster.Error{Op: op, Kind: cluster.ErrUnsupported, Text: server.String() + " cannot do it; Elasticsearch can from 8.16 on"}
+	}
+	first := ""
+	err = c.do(ctx, call{
+		op: op, resend: never, least: integrityTimeout,
+		request: func() esapi.Request {
+			return plain{method: http.MethodPost, path: "/_snapshot/" + esc(name) + "/_verify_integrity"}
+		},
+		decode: func(s *stream) error {
+			known := false
+			err := s.object(func(key string) error {
+				switch key {
+				case "log": // one entry for each snapshot, index and anomaly
+					return s.array(func() error {
+						var entry struct {
+							Anomaly string `json:"anomaly"`
+						}
+						err := s.Decode(&entry)
+						first = cmp.Or(first, entry.Anomaly)
+						return err
+					})
+				case "results":
+					known = true
+					return s.Decode(&found)
+				}
+				return s.skip()
+			})
+			if err == nil && !known {
+				err = lacks("results")
+			}
+			return err
+		},
+	})
+	found.First = first
+	if status(err) == http.StatusMethodNotAllowed || status(err) == http.StatusNotFound && !errors.Is(err, cluster.ErrNoRepository) {
+		err = &cluster.Error{Op: op, Kind: cluster.ErrUnsupported, Text: "this server does not have _verify_integrity; it is a part of x-pack"}
+	}
+	return found, err
 }
 
 // CleanupRepository implements cluster.Writer.

@@ -63,6 +63,9 @@ type Memory struct {
 	// Space is what Capacity answers, but for Shards, which are added to it.
 	Space cluster.Capacity
 
+	// Integrities are the answers of Integrity by repository; without one it is not supported.
+	Integrities map[string]cluster.Integrity
+
 	// Hides is what Sight returns. The listings do not change.
 	Hides cluster.Sight
 

@@ -65,6 +65,19 @@ func (c call) inUse() error {
 	return c.fail(cluster.ErrBusy, 500, "illegal_state_exception", "trying to modify or unregister repository that is currently used ")
 }
 
+// Integrity implements cluster.RepositoryReader.
+func (m *Memory) Integrity(ctx context.Context, name string) (found cluster.Integrity, err error) {
+	c := read("Integrity", "verify the integrity of repository "+name, name)
+	err = m.do(ctx, c, func() error {
+		known := false
+		if found, known = m.Integrities[name]; !known {
+			return c.fail(cluster.ErrUnsupported, 405, "", "this server cannot do it")
+		}
+		return nil
+	})
+	return found, err
+}
+
 // VerifyRepository implements cluster.Writer.
 func (m *Memory) VerifyRepository(ctx context.Context, r cluster.VerifyRepository) (nodes []string, err error) {
 	c := write("VerifyRepository", "verify repository "+r.Name, r, r.Name)
