@@ -121,7 +121,8 @@ func (o *drillOptions) drill(ctx context.Context, x *session, args []string) (wo
 		return nil, err
 	}
 	do := drill.Options{
-		Now: x.Now(), Watch: x.Watch, Run: job.NewRunID(), Repositories: repositories, Sample: max(o.Sample, 0), MaxBytes: int64(most), Integrity: o.Integrity,
+		Now: x.Now(), Watch: x.Watch, Run: job.NewRunID(), Repositories: repositories,
+		Sample: max(o.Sample, 0), MaxBytes: int64(most), Integrity: o.Integrity,
 		Rules: o.Rules.rules(), DryRun: x.s.DryRun,
 		Waiting: func(w cluster.Waiting) {
 			x.log.Debug("waiting", "for", w.For, "elapsed", w.Elapsed.Round(time.Second).String())
@@ -157,7 +158,8 @@ func drillWords(r *drill.Result) []string {
 		}
 	}
 	for _, i := range r.Damaged() {
-		words = append(words, fmt.Sprintf("repository %s is damaged: %s, the first is %s", i.Repository, cluster.Count(int(i.Anomalies), "anomaly"), i.First))
+		words = append(words, fmt.Sprintf("repository %s is damaged: %s, the first is %s", i.Repository,
+			cluster.Count(int(i.Anomalies), "anomaly"), i.First))
 	}
 	if len(r.Left) > 0 {
 		words = append(words, "not removed: "+strings.Join(r.Left, ", "))
@@ -256,7 +258,8 @@ func (o *drillOptions) write(x *session, r *drill.Result) error {
 		case i.Error != "":
 			terminal.Fprintf(x.Out, "repository %s: its files were not looked through: %s\n", i.Repository, i.Error)
 		case i.Anomalies > 0:
-			terminal.Fprintf(x.Out, "repository %s is DAMAGED: %s, the first is %s\n", i.Repository, cluster.Count(int(i.Anomalies), "anomaly"), i.First)
+			terminal.Fprintf(x.Out, "repository %s is DAMAGED: %s, the first is %s\n", i.Repository,
+				cluster.Count(int(i.Anomalies), "anomaly"), i.First)
 		default:
 			terminal.Fprintf(x.Out, "repository %s: the server looked through its files: %s\n", i.Repository, i.Result)
 		}

@@ -188,7 +188,7 @@ func (c *Client) CreateIndex(ctx context.Context, r cluster.CreateIndex) error {
 // PutClusterSettings implements cluster.Writer.
 func (c *Client) PutClusterSettings(ctx context.Context, r cluster.PutClusterSettings) error {
 	return c.do(ctx, call{op: "change cluster settings", write: true, resend: harmless, request: func() esapi.Request {
-		return esapi.ClusterPutSettingsRequest{Body: jsonBody(map[string]any{"transient": r.Transient})}
+		return plain{method: http.MethodPut, path: "/_cluster/settings", body: map[string]any{"transient": r.Transient}}
 	}})
 }
 

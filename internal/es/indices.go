@@ -370,7 +370,7 @@ func (c *Client) WriteAliases(ctx context.Context, names []string) (map[string][
 		}
 		const op = "list write aliases"
 		err := c.do(ctx, call{op: op, decode: whole(&reply), request: func() esapi.Request {
-			return esapi.IndicesGetAliasRequest{Index: escAll(batch), ExpandWildcards: "all", IgnoreUnavailable: flag(true)}
+			return plain{path: pathOf("", batch, "/_alias"), query: params{"expand_wildcards": "all", "ignore_unavailable": "true"}}
 		}})
 		if err != nil && !errors.Is(err, cluster.ErrNoIndex) {
 			return nil, err
@@ -541,7 +541,7 @@ func (c *Client) AliasBodies(ctx context.Context, index string) (map[string]map[
 	}
 	op := "read aliases of index " + index
 	err := c.do(ctx, call{op: op, decode: whole(&reply), request: func() esapi.Request {
-		return esapi.IndicesGetAliasRequest{Index: []string{esc(index)}}
+		return plain{path: "/" + esc(index) + "/_alias"}
 	}})
 	if _, there := reply[index]; err == nil && !there {
 		err = &cluster.Error{Op: op, Kind: cluster.ErrServer, Text: "the reply does not name the index"}
@@ -584,7 +584,7 @@ func (c *Client) UpdateAliases(ctx context.Context, r cluster.UpdateAliases) err
 		actions = append(actions, map[string]any{verb: entry})
 	}
 	return c.do(ctx, call{op: "update aliases", write: true, request: func() esapi.Request {
-		return esapi.IndicesUpdateAliasesRequest{Body: jsonBody(map[string]any{"actions": actions})}
+		return plain{method: http.MethodPost, path: "/_aliases", body: map[string]any{"actions": actions}}
 	}})
 }
 

@@ -12,7 +12,10 @@ import (
 // The servers of the tests do not have _verify_integrity: the replies are made after its
 // source and documentation.
 func TestIntegrity(t *testing.T) {
-	root := exchange{line: "GET /", reply: `{"cluster_name":"logs","cluster_uuid":"I1fp","version":{"number":"8.19.7"},"tagline":"You Know, for Search"}`}
+	root := exchange{
+		line:  "GET /",
+		reply: `{"cluster_name":"logs","cluster_uuid":"I1fp","version":{"number":"8.19.7"},"tagline":"You Know, for Search"}`,
+	}
 	ask := func(status int, reply string) exchange {
 		return exchange{line: "POST /_snapshot/r/_verify_integrity", status: status, reply: reply, asIs: true}
 	}

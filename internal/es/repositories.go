@@ -54,7 +54,7 @@ func repositories(to *map[string]repositoryReply) func(*stream) error {
 func (c *Client) Repositories(ctx context.Context) ([]cluster.Repository, error) {
 	var reply map[string]repositoryReply
 	err := c.do(ctx, call{op: "list repositories", decode: repositories(&reply), request: func() esapi.Request {
-		return esapi.SnapshotGetRepositoryRequest{}
+		return plain{path: "/_snapshot"}
 	}})
 	var list []cluster.Repository
 	for name, r := range reply {
@@ -69,7 +69,7 @@ func (c *Client) Repository(ctx context.Context, name string) (cluster.Repositor
 	op := "read repository " + name
 	var reply map[string]repositoryReply
 	err := c.do(ctx, call{op: op, decode: repositories(&reply), request: func() esapi.Request {
-		return esapi.SnapshotGetRepositoryRequest{Repository: []string{esc(name)}}
+		return plain{path: "/_snapshot/" + esc(name)}
 	}})
 	if err != nil {
 		return cluster.Repository{}, err
@@ -115,7 +115,7 @@ func (c *Client) VerifyRepository(ctx context.Context, r cluster.VerifyRepositor
 		least:  sizesTimeout,
 		decode: fields(field{"nodes", &reply}),
 		request: func() esapi.Request {
-			return esapi.SnapshotVerifyRepositoryRequest{Repository: esc(r.Name)}
+			return plain{method: http.MethodPost, path: "/_snapshot/" + esc(r.Name) + "/_verify"}
 		},
 	})
 	var nodes []string
@@ -139,7 +139,11 @@ func (c *Client) Integrity(ctx context.Context, name string) (cluster.Integrity,
 		return found, err
 	}
 	if !server.ChecksIntegrity() {
-		return found, &cluster.Error{Op: op, Kind: cluster.ErrUnsupported, Text: server.String() + " cannot do it; Elasticsearch can from 8.16 on"}
+		return found, &cluster.Error{
+			Op:   op,
+			Kind: cluster.ErrUnsupported,
+			Text: server.String() + " cannot do it; Elasticsearch can from 8.16 on",
+		}
 	}
 	first := ""
 	err = c.do(ctx, call{
@@ -191,7 +195,7 @@ func (c *Client) CleanupRepository(ctx context.Context, r cluster.CleanupReposit
 		return result, cluster.NoCleanup(server, r.Name)
 	}
 	err = c.do(ctx, call{op: op, write: true, least: sizesTimeout, decode: fields(field{"results", &result}), request: func() esapi.Request {
-		return esapi.SnapshotCleanupRepositoryRequest{Repository: esc(r.Name)}
+		return plain{method: http.MethodPost, path: "/_snapshot/" + esc(r.Name) + "/_cleanup"}
 	}})
 	return result, err
 }
@@ -203,7 +207,7 @@ func (c *Client) UnregisterRepository(ctx context.Context, r cluster.UnregisterR
 		return err
 	}
 	return c.do(ctx, call{op: op, write: true, request: func() esapi.Request {
-		return esapi.SnapshotDeleteRepositoryRequest{Repository: []string{esc(r.Name)}}
+		return plain{method: http.MethodDelete, path: "/_snapshot/" + esc(r.Name)}
 	}})
 }
 

@@ -409,7 +409,7 @@ func (c *Client) clusterSettings(ctx context.Context, names ...string) (map[stri
 		paths = append(paths, "*."+n)
 	}
 	err := c.do(ctx, call{op: "read cluster settings", decode: whole(&reply), request: func() esapi.Request {
-		return esapi.ClusterGetSettingsRequest{IncludeDefaults: flag(true), FilterPath: paths}
+		return plain{path: "/_cluster/settings", query: params{"include_defaults": "true", "filter_path": strings.Join(paths, ",")}}
 	}})
 	out := map[string]string{}
 	for _, layer := range []string{"defaults", "persistent", "transient"} {

@@ -253,11 +253,9 @@ func (c *Client) SnapshotProgress(ctx context.Context, repository, name string) 
 		op:     "read the progress of snapshot " + repository + "/" + name,
 		decode: fields(field{"snapshots", &reply}),
 		request: func() esapi.Request {
-			return esapi.SnapshotStatusRequest{
-				Repository: esc(repository),
-				Snapshot:   []string{esc(name)},
-				FilterPath: []string{"snapshots.state", "snapshots.shards_stats", "snapshots.stats"},
-			}
+			return plain{path: "/_snapshot/" + esc(repository) + "/" + esc(name) + "/_status", query: params{
+				"filter_path": "snapshots.state,snapshots.shards_stats,snapshots.stats",
+			}}
 		},
 	})
 	if err != nil || len(reply) == 0 {
@@ -346,11 +344,9 @@ func (c *Client) SnapshotSizes(ctx context.Context, repository, name string) (ma
 		} `json:"indices"`
 	}
 	err = c.do(ctx, call{op: op, least: sizesTimeout, decode: fields(field{"snapshots", &reply}), request: func() esapi.Request {
-		return esapi.SnapshotStatusRequest{
-			Repository: esc(repository),
-			Snapshot:   []string{esc(name)},
-			FilterPath: []string{"snapshots.indices.*.stats.total"},
-		}
+		return plain{path: "/_snapshot/" + esc(repository) + "/" + esc(name) + "/_status", query: params{
+			"filter_path": "snapshots.indices.*.stats.total",
+		}}
 	}})
 	for _, s := range reply {
 		for index, d := range s.Indices {
@@ -374,10 +370,9 @@ func (c *Client) RestoreProgress(ctx context.Context, names []string) (cluster.P
 	}
 	var p cluster.Progress
 	err := c.do(ctx, call{op: "read the progress of a restore", decode: whole(&reply), request: func() esapi.Request {
-		return esapi.IndicesRecoveryRequest{
-			ActiveOnly: flag(true),
-			FilterPath: []string{"*.shards.index.size.total_in_bytes", "*.shards.index.size.recovered_in_bytes"},
-		}
+		return plain{path: "/_recovery", query: params{
+			"active_only": "true", "filter_path": "*.shards.index.size.total_in_bytes,*.shards.index.size.recovered_in_bytes",
+		}}
 	}})
 	if err != nil {
 		return p, err
