@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -40,7 +41,8 @@ func TestRestoreDay(t *testing.T) {
 
 		e.want(0, "restore", day, "--rename-prefix", e.prefix+"back-", "--yes")
 		require.Equal(e, 7, e.count(e.prefix+"back-"+day))
-		require.Empty(e, aliases(e, e.prefix+"back-"+day), "no mark on a copy under another name")
+		require.Equal(e, []string{"esnap-keep-until-" + time.Now().UTC().AddDate(0, 0, 7).Format("2006.01.02")}, aliases(e, e.prefix+"back-"+day),
+			"its name has a date, too")
 		e.want(0, "restore", day, "--rename", "("+e.prefix+".*)-([0-9.]+)=$1-copy-$2", "--yes")
 		require.Equal(e, 7, e.count(e.prefix+"log-copy-"+e.day(40)))
 
