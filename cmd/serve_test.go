@@ -351,7 +351,7 @@ func TestServeCommand(t *testing.T) {
 	}()
 	require.Eventually(t, func() bool { return strings.Contains(p.errs.String(), "exit_code=3") }, 20*time.Second, 10*time.Millisecond)
 	stop(&job.Signal{Number: syscall.SIGTERM})
-	require.Zero(t, <-done)
+	require.Contains(t, []int{0, 143}, <-done, "the signal may meet the next run")
 	require.True(t, strings.HasPrefix(p.out.String(), "yes  info a b.\n"), p.out.String())
 	require.Greater(t, time.Since(began), time.Duration(0))
 }
