@@ -39,24 +39,15 @@ func TestFaultServerKilled(t *testing.T) {
 					p := newFaultProxy(t, s.URL, nil)
 					p.normal.Transport = nil // no connection is kept to a server that dies
 					p.client.CloseIdleConnections()
-					gone := make(chan error, 1)
-					var once bool
-					p.before = func(x *exchange) {
-						if once || !requestKinds[during](x.r.Method, x.r.URL.Path) {
-							return
+					gone, met := p.meet(during, func() error {
+						err := s.StopNode(0)
+						if err == nil && back {
+							err = s.StartNode(t.Context(), 0)
 						}
-						once = true
-						go func() {
-							time.Sleep(30 * time.Millisecond)
-							err := s.StopNode(0)
-							if err == nil && back {
-								err = s.StartNode(t.Context(), 0)
-							}
-							gone <- err
-						}()
-					}
+						return err
+					})
 					r := n.through(p, "--connect-timeout", "30s")
-					require.True(t, once, "no request of the kind was sent: %s", r)
+					require.True(t, *met, "no request of the kind was sent: %s", r)
 					require.NoError(t, <-gone)
 					if !back {
 						require.NotZero(t, r.code, "the server was gone: %s", r)

@@ -38,20 +38,9 @@ func TestFaultMaster(t *testing.T) {
 					n.leftover = during == "restore"
 					n.eventually("all replicas are there", func() bool { return n.health(n.prefix+"*") == "green" })
 					p := newFaultProxy(t, n.server.URL, nil)
-					killed := make(chan error, 1)
-					var once bool
-					p.before = func(x *exchange) {
-						if once || !requestKinds[during](x.r.Method, x.r.URL.Path) {
-							return
-						}
-						once = true
-						go func() {
-							time.Sleep(30 * time.Millisecond)
-							killed <- s.StopNode(master)
-						}()
-					}
+					killed, met := p.meet(during, func() error { return s.StopNode(master) })
 					r := n.through(p, "--connect-timeout", "30s")
-					require.True(t, once, "no request of the kind was sent: %s", r)
+					require.True(t, *met, "no request of the kind was sent: %s", r)
 					require.NoError(t, <-killed)
 					n.recovered()
 					n.check(p, r)
@@ -129,25 +118,16 @@ func (n *nightRun) hangs(s *testserver.Server, master int, during string, h mast
 	n.eventually("all replicas are there", func() bool { return n.health(n.prefix+"*") == "green" })
 	n.Cleanup(func() { require.NoError(n, s.ResumeNode(master)) })
 	p := newFaultProxy(n, n.server.URL, nil)
-	stopped := make(chan error, 1)
-	var once bool
-	p.before = func(x *exchange) {
-		if once || !requestKinds[during](x.r.Method, x.r.URL.Path) {
-			return
+	stopped, met := p.meet(during, func() error {
+		err := s.PauseNode(master)
+		if err == nil && h.hang > 0 {
+			time.Sleep(h.hang)
+			err = s.ResumeNode(master)
 		}
-		once = true
-		go func() {
-			time.Sleep(30 * time.Millisecond)
-			err := s.PauseNode(master)
-			if err == nil && h.hang > 0 {
-				time.Sleep(h.hang)
-				err = s.ResumeNode(master)
-			}
-			stopped <- err
-		}()
-	}
+		return err
+	})
 	r := n.through(p, "--connect-timeout", "30s")
-	require.True(n, once, "no request of the kind was sent: %s", r)
+	require.True(n, *met, "no request of the kind was sent: %s", r)
 	require.NoError(n, <-stopped)
 	if h.elects {
 		n.eventually("another master is elected", func() bool {

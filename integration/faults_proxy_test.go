@@ -426,3 +426,20 @@ func TestFaultSchedulesAreRepeatable(t *testing.T) {
 	require.Len(t, what, len(bytesFaults)+len(replyFaults))
 	require.Len(t, on, len(requestKinds))
 }
+
+// meet does something 30 ms after the first request of a kind came by. Met says whether
+// one did; what became of it is sent once.
+func (p *faultProxy) meet(kind string, do func() error) (ended <-chan error, met *bool) {
+	result, met := make(chan error, 1), new(bool)
+	p.before = func(x *exchange) {
+		if *met || !requestKinds[kind](x.r.Method, x.r.URL.Path) {
+			return
+		}
+		*met = true
+		go func() {
+			time.Sleep(30 * time.Millisecond)
+			result <- do()
+		}()
+	}
+	return result, met
+}
