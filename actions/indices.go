@@ -91,8 +91,11 @@ func halves(ctx context.Context, names []string, do func([]string) error, told f
 // splits reports whether a request for several items may have been refused because of
 // some of them.
 func splits(err error) bool {
-	for _, other := range []error{cluster.ErrLost, cluster.ErrNoRepository, cluster.ErrUnauthorized, cluster.ErrUnsupported, cluster.ErrBusy,
-		cluster.ErrOtherCluster, cluster.ErrLockLost} {
+	for _, other := range []error{
+		cluster.ErrUnseen, cluster.ErrLost, cluster.ErrNoRepository, cluster.ErrUnauthorized, cluster.ErrUnsupported,
+		cluster.ErrBusy,
+		cluster.ErrOtherCluster, cluster.ErrLockLost,
+	} {
 		if errors.Is(err, other) {
 			return false
 		}

@@ -62,7 +62,6 @@ func (a *Restore) plan(ctx context.Context, env *Env) (*restore.Plan, error) {
 	if l.Indices, err = env.Indices(ctx); err != nil {
 		return nil, err
 	}
-	cluster.NoteMounts(l.Snapshots, l.Indices)
 	if l.Running, err = env.Cluster.Running(ctx); err != nil {
 		return nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -68,10 +69,18 @@ func runDrill(c *cobra.Command, app *App, o *drillOptions, args []string) error 
 	// The others hear of it as of a run. The ping does not: it is of the job that runs at
 	// night, and a drill must not look like one.
 	o.notice, o.policy = x.s.Notice, "drill"
+	if len(args) > 0 {
+		o.policy += "-" + filepath.Base(args[0])
+		if p, perr := x.plan(args[0]); perr == nil {
+			o.notice, o.policy = p.Notice.Over(x.s.Notice), "drill-"+p.Job(args[0])
+		}
+	}
 	began, start := app.Now(), x.Watch.Elapsed()
 	var words []string
+	told := settings.Told(err)
 	if err == nil {
 		words, err = o.drill(c.Context(), x, args)
+		told = err
 	}
 	if x.s.DryRun {
 		return err
@@ -86,7 +95,7 @@ func runDrill(c *cobra.Command, app *App, o *drillOptions, args []string) error 
 		s.State = tell.Warning
 	}
 	if err != nil && !errors.As(err, new(*exit)) {
-		s.Error, s.Hint = x.s.Redact(err.Error()), x.s.Redact(cluster.Hint(err))
+		s.Error, s.Hint = x.s.Redact(told.Error()), x.s.Redact(cluster.Hint(told))
 		words = append(words, s.Error)
 	}
 	s.Words, s.Report = words, strings.Join(words, "\n")
@@ -109,7 +118,6 @@ func (o *drillOptions) drill(ctx context.Context, x *session, args []string) (wo
 		if err != nil {
 			return nil, err
 		}
-		o.notice, o.policy = p.Notice.Over(x.s.Notice), "drill-"+p.Job(args[0])
 		if len(repositories) == 0 {
 			repositories = p.RepositoryNames()
 		}

@@ -254,9 +254,11 @@ func TestDrillIsTold(t *testing.T) {
 	require.NoFileExists(t, own, "it is of the job")
 	require.Contains(t, metrics("own-drill.prom"), `esnap_last_run_status{policy="drill-night.yml"} 2`)
 
+	require.NoError(t, os.Remove(filepath.Join(folder, "own-drill.prom")))
 	k.env["ESNAP_TIMEOUT"] = "ten"
-	code, _, _ = k.run("drill")
+	code, _, _ = k.run("drill", file)
 	require.Equal(t, 2, code)
+	require.Contains(t, metrics("own-drill.prom"), `esnap_last_run_status{policy="drill-night.yml"} 2`, "as a drill that could begin")
 	require.Zero(t, pings.Load())
 }
 

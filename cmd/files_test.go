@@ -2,6 +2,9 @@ package cmd
 
 import (
 	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -145,6 +148,9 @@ func TestRefusedRunsAreTold(t *testing.T) {
 		"no client file": {args: []string{"run", "FILE", "--config", "/none.yml"}, told: "esnap_a.yml.prom", want: "/none.yml"},
 		"a log that cannot be opened": {
 			args: []string{"run", "FILE"}, env: map[string]string{"ESNAP_LOG_FILE": "/none/at/all"}, told: "esnap_a.yml.prom", want: "/none/at/all"},
+		"a folder": {args: []string{"run", "DIR"}, env: map[string]string{"ESNAP_LOCK": "always"}, told: "esnap_a.yml.prom", want: "lock"},
+		"standard input": {args: []string{"run", "-"}, env: map[string]string{"ESNAP_LOCK": "always", "ESNAP_CONFIG": "CLIENT"},
+			told: "esnap_standard_input.prom", want: "lock"},
 		"an empty folder": {args: []string{"run", "EMPTY", "FILE"}, told: "esnap_a.yml.prom", want: "contains no action file"},
 		"a dry run":       {args: []string{"run", "FILE", "-n"}, env: map[string]string{"ESNAP_TIMEOUT": "ten"}, want: "ten"},
 		"no variables": {args: []string{"run", "--from-env"}, env: map[string]string{"ESNAP_CONFIG": "CLIENT"}, told: "esnap_environment.prom",
@@ -165,7 +171,7 @@ func TestRefusedRunsAreTold(t *testing.T) {
 			require.NoError(t, err)
 			save(t, file, "metrics: {textfile: "+folder+"}\n"+string(data))
 			save(t, config, "cluster: {url: 'http://es:9200'}\nmetrics: {textfile: "+folder+"}\n")
-			fill := strings.NewReplacer("FILE", file, "EMPTY", t.TempDir(), "CLIENT", config)
+			fill := strings.NewReplacer("FILE", file, "EMPTY", t.TempDir(), "CLIENT", config, "DIR", dir)
 			var args []string
 			for _, a := range c.args {
 				args = append(args, fill.Replace(a))
@@ -185,8 +191,29 @@ func TestRefusedRunsAreTold(t *testing.T) {
 			}
 			text, err := os.ReadFile(filepath.Join(folder, c.told))
 			require.NoError(t, err, files)
-			require.Regexp(t, `esnap_last_run_status\{policy="[a-z.]+"\} [12]`, string(text))
+			require.Regexp(t, `esnap_last_run_status\{policy="[a-z. ]+"\} [12]`, string(text))
 		})
+	}
+}
+
+// TestAWrongClientFileIsToldWithoutItsText: the text may be a part of a secret.
+func TestAWrongClientFileIsToldWithoutItsText(t *testing.T) {
+	var got buffer
+	hook := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		_, _ = got.Write(body)
+	}))
+	defer hook.Close()
+	for _, password := range []string{"!hunter2secret", "pa${hunter2secret}", "*hunter2secret", "[hunter2secret"} {
+		for _, command := range []string{"run", "curator", "drill"} {
+			k := newConsole(t)
+			k.env["ESNAP_CONFIG"] = k.file("cluster: {url: 'http://es:9200', username: u, password: " + password + "}\n")
+			file := k.file("notify: {webhooks: [{url: '" + hook.URL + "', body: '{\"t\": \"${text} ${error} ${hint} ${report}\"}'}]}\n" + deletePrefix)
+			code, _, _ := k.run(command, file)
+			require.NotZero(t, code)
+			require.Contains(t, got.String(), "the client file is not valid", "%s %s", command, password)
+			require.NotContains(t, got.String(), "hunter2", "%s %s", command, password)
+		}
 	}
 }
 

@@ -72,10 +72,13 @@ func runFiles(c *cobra.Command, app *App, o *runOptions, args []string) error {
 	x, err := app.open(c)
 	files, ferr := filesOf(args)
 	if err = cmp.Or(err, ferr); err != nil {
-		if o.FromEnv {
-			args = []string{environment}
+		switch {
+		case o.FromEnv:
+			files = []string{environment}
+		case ferr != nil:
+			files = args
 		}
-		x.abort(c.Context(), x.job(nil, run.Options{}), args, err)
+		x.abort(c.Context(), x.job(nil, run.Options{}), files, err)
 		return err
 	}
 	x.unattended = !app.interactive()
@@ -145,7 +148,7 @@ func (x *session) runAll(ctx context.Context, j job.Job, names []string, output 
 // not begin because of refused, or if that is nil, each invalid file is. The caller reports
 // the errors.
 func (x *session) abort(ctx context.Context, j job.Job, names []string, refused error) {
-	j.Log, j.Screen, j.Refused = nil, nil, refused
+	j.Log, j.Screen, j.Refused = nil, nil, settings.Told(refused)
 	for _, name := range names {
 		if refused == nil {
 			if name == "-" { // it was read
@@ -156,7 +159,7 @@ func (x *session) abort(ctx context.Context, j job.Job, names []string, refused 
 			}
 		}
 		j.File, j.Data = name, nil
-		if name == environment { // it is no file
+		if name == environment || name == "-" { // it is no file, and nobody waits for standard input
 			j.Data = []byte{}
 		}
 		j.Run(ctx)

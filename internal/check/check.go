@@ -228,7 +228,6 @@ func (k *checker) read(ctx context.Context) error {
 			k.add(Critical, "repository", r.Name, "cannot be read: "+err.Error(), cluster.Hint(err))
 			continue
 		}
-		cluster.NoteMounts(list, k.indices)
 		k.repositories = append(k.repositories, Repository{r, list})
 		for _, s := range list {
 			for _, i := range s.Indices {

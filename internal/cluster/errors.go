@@ -38,6 +38,8 @@ var (
 	// ErrLockLost means that the run does not hold the lock of its job any more: nothing more
 	// is written.
 	ErrLockLost = errors.New("this run has lost the lock of its job")
+	// ErrUnseen means that the user does not see everything on which a request depends.
+	ErrUnseen = errors.New("not everything can be seen")
 	// ErrServer is any other failure a server reported.
 	ErrServer = errors.New("server error")
 )

@@ -13,7 +13,7 @@ import (
 // operation is known is refused to a user who may not see them all.
 func Intercept(r Reader, w Writer, around func(ctx context.Context, op Op, do func() error) error) Cluster {
 	return intercept{r, w, func(ctx context.Context, op Op, do func() error) error {
-		if !ofKnownItems(op) {
+		if needsSight(op) {
 			if err := cmp.Or(r.Sight().Indices, r.Sight().Operations); err != nil {
 				return err
 			}
@@ -22,14 +22,13 @@ func Intercept(r Reader, w Writer, around func(ctx context.Context, op Op, do fu
 	}}
 }
 
-// ofKnownItems reports whether a write is safe although some indices and operations may be
-// unknown: it changes no more than the items that it names, and nothing depends on them. A
+// needsSight reports whether a write is only safe if all indices and operations are known. A
 // restore replaces a closed index of the same name, a mounted index needs its snapshot, and
-// whether a deletion or a restore has ended is seen among the operations.
-func ofKnownItems(op Op) bool {
+// whether a deletion or a restore has ended is seen among the operations. Other writes change
+// no more than the items that they name, and the server refuses names that are taken.
+func needsSight(op Op) bool {
 	switch op.(type) {
-	case CreateSnapshot, VerifyRepository, RegisterRepository, CleanupRepository, PutDocument, DeleteDocument,
-		DeleteIndices, UpdateAliases, PutIndexSettings, OpenIndices, FlushIndices, FreezeIndices, ForcemergeIndex:
+	case RestoreSnapshot, MountSnapshot, DeleteSnapshots, UnregisterRepository:
 		return true
 	}
 	return false

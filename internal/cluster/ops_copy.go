@@ -70,7 +70,7 @@ func (r Reindex) refused(ctx context.Context, c Reader) error {
 		}
 	}
 	for _, s := range r.Sources {
-		if !there[s] && !strings.ContainsAny(s, "*<") {
+		if !there[s] && s != "_all" && !strings.ContainsAny(s, "*<:") { // a colon: of another cluster
 			return &Error{Op: "reindex into " + r.Dest, Kind: ErrNoIndex, Text: "no index, alias or data stream is called " + s}
 		}
 	}

@@ -94,8 +94,10 @@ type Integrity struct {
 const IntegrityPass = "pass"
 
 // LosesMounts reports whether it deletes a snapshot from which an index is mounted
-// (Elasticsearch 7.10, elastic/elasticsearch#73947). OpenSearch refuses that.
-func (s Server) LosesMounts() bool { return !s.OpenSearch && !s.Version.Less(Version{7, 10, 0}) }
+// (Elasticsearch 7.10, elastic/elasticsearch#73947), or may do so. OpenSearch refuses that.
+func (s Server) LosesMounts() bool {
+	return s.Version == (Version{}) || !s.OpenSearch && !s.Version.Less(Version{7, 10, 0})
+}
 
 // TracksRepositories reports whether the cluster remembers what it last wrote to a
 // repository, and refuses a repository with other contents (Elasticsearch 7.6 and

@@ -48,9 +48,9 @@ type Snapshot struct {
 
 	Mounted []string // FactMounts: indices that are mounted from it
 
-	// Hollow is FactMounts: its indices that were mounted from a snapshot when it was taken,
-	// so that it contains no data of them. See NoteMounts.
-	Hollow map[string]bool
+	// MountedOnly is FactMounts: each index that it contains has the name of one that is
+	// mounted now. It may have been taken of that one, and then it contains no data.
+	MountedOnly bool
 
 	// LiveIndices is FactLive: the cluster's indices by name. All snapshots share one map.
 	LiveIndices map[string]*Index
@@ -133,8 +133,6 @@ func (s *Snapshot) WhyNotGood() string {
 		return fmt.Sprintf("state is %s", s.State)
 	case s.HasContents && len(s.Indices) == 0:
 		return "state is SUCCESS but it contains no index"
-	case s.HasContents && !slices.ContainsFunc(s.Indices, func(i string) bool { return !s.Hollow[i] }):
-		return "state is SUCCESS but it contains only mounted indices, and no data of them"
 	case s.Assumed: // of a dry run: its shards are not counted
 		return ""
 	case n.Total == 0:
@@ -202,13 +200,13 @@ func (s *Snapshot) Complete() func(index string) bool {
 		!s.Assumed && (n.Successful == 0 || n.Total-n.Successful > len(s.Failures) || n.Failed > len(s.Failures)):
 		return func(string) bool { return false }
 	case len(s.Failures) == 0:
-		return func(index string) bool { return !s.Hollow[index] }
+		return func(string) bool { return true }
 	}
 	failed := map[string]bool{}
 	for _, f := range s.Failures {
 		failed[f.Index] = true
 	}
-	return func(index string) bool { return !failed[index] && !s.Hollow[index] }
+	return func(index string) bool { return !failed[index] }
 }
 
 // Recreated reports whether a newer copy of an index is so much smaller than the first
@@ -216,23 +214,6 @@ func (s *Snapshot) Complete() func(index string) bool {
 // late document. Sizes of 0 are not known.
 func Recreated(first, newer int64) bool {
 	return first > 0 && newer > 0 && float64(newer) < 0.95*float64(first)
-}
-
-// NoteMounts notes in snapshots whose contents were read which of their indices were
-// mounted when they were taken, as far as the cluster still has them.
-func NoteMounts(snapshots []*Snapshot, indices []*Index) {
-	indices = slices.DeleteFunc(slices.Clone(indices), func(i *Index) bool { return i.Mount == nil })
-	for _, s := range snapshots {
-		s.Hollow = nil
-		for _, i := range indices {
-			if s.Holds(i.Name) && !i.Created.After(s.Start) {
-				if s.Hollow == nil {
-					s.Hollow = map[string]bool{}
-				}
-				s.Hollow[i.Name] = true
-			}
-		}
-	}
 }
 
 // HoldsGoodOf reports whether the snapshot contains a complete copy of this index as it is

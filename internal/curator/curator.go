@@ -188,7 +188,7 @@ func runFile(c *cobra.Command, h Host, file string) error {
 	x, err := open(c, h, program)
 	if err != nil {
 		if x != nil { // those hear of it that a run tells how it ended
-			_ = x.run(c.Context(), job.Job{File: file, Refused: err}, false)
+			_ = x.run(c.Context(), job.Job{File: file, Refused: settings.Told(err)}, false)
 		}
 		return err
 	}

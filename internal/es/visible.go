@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -34,7 +35,7 @@ func (c *Client) Sight() (s cluster.Sight) {
 	}
 	lacks := func(op, text, hint string) error {
 		return &cluster.Error{
-			Op: op, Kind: cluster.ErrForbidden, Err: c.sight.denied, Hint: hint,
+			Op: op, Kind: cluster.ErrUnseen, Err: c.sight.denied, Hint: hint,
 			Text: "the user may not read the state of the cluster (" + stateAction + "): " + text,
 		}
 	}
@@ -152,7 +153,7 @@ func (c *Client) visible(ctx context.Context, op string) ([]*cluster.Index, erro
 	}
 	slices.SortFunc(list, func(a, b *cluster.Index) int { return strings.Compare(a.Name, b.Name) })
 	if len(streams) > 0 {
-		c.writeIndices(ctx, list)
+		c.writeIndices(ctx, slices.Sorted(maps.Keys(streams)), list)
 	}
 	return list, nil
 }
@@ -168,7 +169,7 @@ var visibleFields = []string{
 
 // writeIndices marks the write index of each data stream. If that cannot be read, every
 // backing index counts as one: what may still be written to is spared.
-func (c *Client) writeIndices(ctx context.Context, list []*cluster.Index) {
+func (c *Client) writeIndices(ctx context.Context, names []string, list []*cluster.Index) {
 	var reply []struct {
 		Name    string `json:"name"`
 		Indices []struct {
@@ -176,7 +177,7 @@ func (c *Client) writeIndices(ctx context.Context, list []*cluster.Index) {
 		} `json:"indices"`
 	}
 	err := c.do(ctx, call{op: "list data streams", decode: fields(field{"data_streams", &reply}), request: func() esapi.Request {
-		return plain{path: "/_data_stream/*", query: params{"expand_wildcards": "all"}}
+		return plain{path: pathOf("/_data_stream", names, "")} // OpenSearch takes no parameters here
 	}})
 	last := map[string]string{}
 	for _, s := range reply {

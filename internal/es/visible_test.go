@@ -18,7 +18,7 @@ const (
 		`*.settings.index\.verified_before_close,*.settings.index\.routing\.allocation\.exclude\.esnap_*,*.settings.index\.blocks\.*,` +
 		`*.settings.index\.store\.*,*.settings.index\.searchable_snapshot\.*&flat_settings=true`
 	openLine    = `GET /*/_settings/index.uuid?expand_wildcards=open&filter_path=*.settings.index\.uuid&flat_settings=true`
-	streamsLine = "GET /_data_stream/*?expand_wildcards=all"
+	streamsLine = "GET /_data_stream/s"
 	seesBody    = `{"index":[{"names":["*"],"privileges":["view_index_metadata"]}]}`
 )
 

@@ -25,7 +25,7 @@ func newNewestGood(o Options) Guard {
 func (newestGood) Name() string { return "keep_newest_good" }
 
 // NeedsOf reports that mounts are needed, because a snapshot of nothing but mounted indices
-// is not good; and contents if a series is a guess.
+// contains no data; and contents if a series is a guess.
 func (g newestGood) NeedsOf(selected, all []cluster.Item) []cluster.Need {
 	needs := []cluster.Need{{Fact: cluster.FactMounts}}
 	touched := g.touched(selected)
@@ -59,7 +59,12 @@ func (g newestGood) guesses(all []cluster.Item) map[string]bool {
 
 // newest are the newest good snapshots that are kept, each with the verdict.
 func (g newestGood) newest(all []cluster.Item) map[string]cluster.Verdict {
-	type group struct{ series, family string }
+	type group struct {
+		series, family string
+		other          string // why one more is kept; empty: it is the newest one
+	}
+	const full, first = "that does not consist of mounted indices",
+		"whose indices are mounted now: only the first one surely contains their data"
 	newest, members := map[group]*cluster.Snapshot{}, map[string]int{}
 	guesses := g.guesses(all)
 	for _, s := range cluster.Of[*cluster.Snapshot](all) {
@@ -68,10 +73,15 @@ func (g newestGood) newest(all []cluster.Item) map[string]cluster.Verdict {
 		if !s.Good() {
 			continue
 		}
-		groups := []group{{of.Key, ""}}
+		groups := []group{{of.Key, "", ""}}
+		if !s.MountedOnly {
+			groups = append(groups, group{of.Key, "", full})
+		} else if k := (group{of.Key, "", first}); newest[k] == nil || newer(newest[k], s) {
+			newest[k] = s
+		}
 		if guesses[of.Key] {
 			for _, i := range s.Indices {
-				groups = append(groups, group{of.Key, series.Family(i)})
+				groups = append(groups, group{of.Key, series.Family(i), ""})
 			}
 		}
 		for _, k := range groups {
@@ -83,6 +93,19 @@ func (g newestGood) newest(all []cluster.Item) map[string]cluster.Verdict {
 	kept := map[string]cluster.Verdict{}
 	for k, s := range newest {
 		v := cluster.Verdict{Match: cluster.Yes}
+		if k.other != "" { // only where the newest one may contain no data
+			if top := newest[group{k.series, "", ""}]; !top.MountedOnly || s == top || k.other == first && newest[group{k.series, "", full}] != nil {
+				continue
+			}
+			v.Why = "it is a good snapshot of the series " + k.series + " " + k.other
+			if k.other == full {
+				v.Why = "it is the newest good snapshot of the series " + k.series + " " + full
+			}
+			if kept[s.Name].Why == "" {
+				kept[s.Name] = v
+			}
+			continue
+		}
 		switch {
 		case k.family == "" && members[k.series] == 1:
 			v.Kept, v.Why = cluster.KeptSole, "it is the only snapshot of the series "+k.series

@@ -3,6 +3,7 @@ package run_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -63,25 +64,38 @@ func TestDatesWithoutSeparatorsAreNoRolloverNumbers(t *testing.T) {
 	}
 }
 
-// TestASnapshotOfAMountedIndexIsNoGoodCopy: a snapshot that contains nothing but mounted indices is no good copy.
-func TestASnapshotOfAMountedIndexIsNoGoodCopy(t *testing.T) {
-	b := runtest.New(t)
-	b.Cluster.AddIndex(cluster.Index{
-		Name:    "i",
-		Created: runtest.Now.AddDate(0, -2, 0).Add(12 * time.Hour),
-		Mount:   &cluster.Mount{Repository: "other", Snapshot: "s"},
-	})
-	for n, name := range []string{"s-2026.10.01", "s-2026.10.20"} {
-		b.Cluster.AddSnapshot("r", cluster.Snapshot{
-			Name:    name,
-			Indices: []string{"i"},
-			Start:   runtest.Now.AddDate(0, -2, n),
-			Sizes:   map[string]int64{"i": int64(100 * (1 - n))},
+// TestSnapshotsOfMountedIndices: a newest snapshot of nothing but mounted indices may contain
+// no data, so another one is kept, too. A mount keeps the time at which its index was
+// created, so that nothing tells the ones with data from those without.
+func TestSnapshotsOfMountedIndices(t *testing.T) {
+	for name, c := range map[string]struct {
+		mount cluster.Mount
+		other string // one more index in the first two
+		kept  []string
+	}{
+		"mounted from elsewhere": {cluster.Mount{Repository: "other", Snapshot: "s"}, "", []string{"s-2026.10.01", "s-2026.10.04"}},
+		"mounted from the second": {
+			cluster.Mount{Repository: "r", Snapshot: "s-2026.10.02"},
+			"",
+			[]string{"s-2026.10.01", "s-2026.10.02", "s-2026.10.04"},
+		},
+		"not only mounted ones": {cluster.Mount{Repository: "other", Snapshot: "s"}, "real", []string{"s-2026.10.02", "s-2026.10.04"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := runtest.New(t)
+			b.Cluster.AddIndex(cluster.Index{Name: "i", Created: runtest.Now.AddDate(0, -3, 0), Mount: &c.mount})
+			for n := range 4 {
+				s := cluster.Snapshot{Name: fmt.Sprintf("s-2026.10.%02d", n+1), Indices: []string{"i"}, Start: runtest.Now.AddDate(0, -2, n)}
+				if n < 2 && c.other != "" {
+					s.Indices = append(s.Indices, c.other)
+				}
+				b.Cluster.AddSnapshot("r", s)
+			}
+			res, r := b.Run("actions: {1: {action: delete_snapshots, options: {repository: r}, filters: [{filtertype: none}]}}")
+			require.NoError(t, errors.Join(res.Errors()...))
+			require.Equal(t, c.kept, b.Snapshots("r"), "%v", r.Outcomes())
 		})
 	}
-	res, r := b.Run("actions: {1: {action: delete_snapshots, options: {repository: r}, filters: [{filtertype: none}]}}")
-	require.NoError(t, errors.Join(res.Errors()...))
-	require.Equal(t, []string{"s-2026.10.01"}, b.Snapshots("r"), "%v", r.Outcomes())
 }
 
 // TestWhatWasNeverSentIsNotStarted: what another run deletes after this one lost its lock is not said to be deleted by it.

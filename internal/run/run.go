@@ -80,9 +80,11 @@ type runner struct {
 	// again is true while what was selected is judged again, right before its deletion.
 	again bool
 	fresh []*cluster.Index // the indices then, if they were read
-	never map[string]int   // families that are deleted and that no snapshot action takes
-	alone map[string]bool  // repositories whose lonely snapshots were warned of
-	taken []taken          // the snapshots that the run's actions took, or were to take
+	// expired are the repositories in which this run deleted snapshots.
+	expired map[string]bool
+	never   map[string]int  // families that are deleted and that no snapshot action takes
+	alone   map[string]bool // repositories whose lonely snapshots were warned of
+	taken   []taken         // the snapshots that the run's actions took, or were to take
 	// registered are the repositories that this run registered or updated.
 	registered []string
 	notReady   string     // the repository that could not be prepared
@@ -94,7 +96,7 @@ type runner struct {
 // happened is observed, but for the run's beginning and end, which are the caller's; the
 // result sums it up.
 func Run(ctx context.Context, p *plan.Plan, c cluster.Cluster, o Options, obs Observer) Result {
-	r := &runner{o: o, plan: p, obs: obs}
+	r := &runner{o: o, plan: p, obs: obs, expired: map[string]bool{}}
 	r.cache = newListings(c, o.Watch, o.DryRun)
 	if o.DryRun {
 		r.c = cluster.DryRun(r.cache, o.Now, o.FixedNow, func(op cluster.Op) { r.obs.Observe(Intended{r.step, op}) })
@@ -108,6 +110,9 @@ func Run(ctx context.Context, p *plan.Plan, c cluster.Cluster, o Options, obs Ob
 			}
 			if _, look := op.(cluster.VerifyRepository); !look {
 				r.result.Wrote = true
+			}
+			if d, is := op.(cluster.DeleteSnapshots); is {
+				r.expired[d.Repository] = true
 			}
 			err := do()
 			r.cache.wrote(op, err)

@@ -107,9 +107,9 @@ func (r *runner) saved(ctx context.Context, s plan.Step, indices []*cluster.Inde
 }
 
 // stillGood reports whether a good snapshot of this run still is there. It is read right
-// before each deletion, and in a dry run, in which an earlier action may have deleted it.
+// before each deletion, and where an action of this run may have deleted it.
 func (r *runner) stillGood(ctx context.Context, t taken) (bool, error) {
-	if !r.again && !r.o.DryRun {
+	if !r.again && !r.o.DryRun && !r.expired[t.repository] {
 		return true, nil
 	}
 	list, err := r.c.SnapshotsNamed(ctx, t.repository, []string{t.name})
@@ -181,23 +181,34 @@ func (r *runner) awaitOurs(ctx context.Context, s plan.Step, t taken) (*cluster.
 
 // contents adds to snapshots which indices they contain.
 func (r *runner) contents(ctx context.Context, repository string, snapshots []*cluster.Snapshot) error {
-	if !slices.ContainsFunc(snapshots, func(s *cluster.Snapshot) bool { return !s.HasContents }) {
+	missing := func(s *cluster.Snapshot) bool { return !s.HasContents }
+	if r.again { // what was read before the deletion does not change
+		fill(snapshots, cluster.Of[*cluster.Snapshot](r.all))
+	}
+	if !slices.ContainsFunc(snapshots, missing) {
 		return nil
 	}
 	full, err := r.lister.Snapshots(ctx, repository, true)
 	if err != nil {
 		return err
 	}
+	fill(snapshots, full)
+	return nil
+}
+
+// fill adds contents to snapshots from the same ones of a listing that has them.
+func fill(snapshots, full []*cluster.Snapshot) {
 	byUUID := map[string]*cluster.Snapshot{}
 	for _, f := range full {
-		byUUID[f.Name+"/"+f.UUID] = f
+		if f.HasContents {
+			byUUID[f.Name+"/"+f.UUID] = f
+		}
 	}
 	for _, s := range snapshots {
 		if f := byUUID[s.Name+"/"+s.UUID]; f != nil && !s.HasContents {
 			s.Indices, s.DataStreams, s.HasContents = f.Indices, f.DataStreams, true
 		}
 	}
-	return nil
 }
 
 // holders adds to indices which snapshots of a repository contain them.
@@ -255,7 +266,6 @@ func (r *runner) live(ctx context.Context, snapshots []*cluster.Snapshot) error 
 	for _, i := range list {
 		byName[i.Name] = i
 	}
-	cluster.NoteMounts(snapshots, list)
 	for _, s := range snapshots {
 		s.LiveIndices = byName
 	}
@@ -289,21 +299,27 @@ func (r *runner) takers(ctx context.Context, snapshots []*cluster.Snapshot) erro
 	return err
 }
 
-// mounts adds to snapshots which indices are mounted from them, and which of their own
-// indices were mounted ones.
+// mounts adds to snapshots which indices are mounted from them, and whether all of their
+// own indices are mounted now.
 func (r *runner) mounts(ctx context.Context, repository string, snapshots []*cluster.Snapshot) error {
 	list, err := r.mountable(ctx)
 	if err != nil {
 		return err
 	}
-	if slices.ContainsFunc(list, func(i *cluster.Index) bool { return i.Mount != nil }) {
+	mounted := map[string]bool{}
+	for _, i := range list {
+		if i.Mount != nil {
+			mounted[i.Name] = true
+		}
+	}
+	if len(mounted) > 0 {
 		if err := r.contents(ctx, repository, snapshots); err != nil {
 			return err
 		}
 	}
-	cluster.NoteMounts(snapshots, list)
 	for _, s := range snapshots {
 		s.Mounted = nil
+		s.MountedOnly = len(s.Indices) > 0 && !slices.ContainsFunc(s.Indices, func(i string) bool { return !mounted[i] })
 		for _, i := range list {
 			if i.Mount != nil && i.Mount.Of(s) {
 				s.Mounted = append(s.Mounted, i.Name)

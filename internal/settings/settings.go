@@ -253,6 +253,16 @@ type Error struct {
 
 func (e *Error) Error() string { return e.Text }
 
+// Told is an error of the settings as it is told to others, by messages and metrics. The text
+// of an error in the client file may contain a part of a secret, which is not known yet: it
+// is for the terminal and the log only.
+func Told(err error) error {
+	if invalid := (*strictyaml.Error)(nil); errors.As(err, &invalid) {
+		return &Error{Text: "the client file is not valid", Hint: "esnap config show says where"}
+	}
+	return err
+}
+
 // Load combines flags, environment, file and defaults. A named file must exist; without a
 // name, the first existing default file is read.
 func Load(flags *pflag.FlagSet, env Env) (*Settings, error) { return LoadOver(flags, env, nil) }
