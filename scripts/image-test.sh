@@ -23,25 +23,21 @@ docker build ${IMAGE_FLAGS:-} --build-arg VERSION=test -t "$tag" .
 # shellcheck disable=SC2086
 docker build ${IMAGE_FLAGS:-} --build-arg VERSION=test --target shell -t "$tag-shell" .
 
-for image in "$tag" "$tag-shell"; do
-  said=$(docker image inspect -f '{{.Config.User}} {{.Config.Entrypoint}} {{.Config.Cmd}}' "$image")
-  case $said in
-  "16:16 [/usr/local/bin/esnap] []") ;;
-  *) fail "$image has user, entrypoint and command $said" ;;
-  esac
-done
+# contents IMAGE: its files in $work/have, all there is in $work/all, and in $size the bytes of its files. Not the size
+# that the engine tells: it is that of packed files, of unpacked ones or of both, depending on where images are stored.
+contents() {
+  container=$(docker create "$1")
+  docker export "$container" | tar -tvf - >"$work/list"
+  docker rm "$container" >/dev/null
+  container=
+  size=$(awk '{ sum += $3 } END { printf "%d", sum }' "$work/list")
+  awk '{ print substr($0, index($0, $6)) }' "$work/list" | LC_ALL=C sort >"$work/all"
+  # The engine's own: mount points, and folders.
+  grep -vE '/$|^(\.dockerenv|etc/(hostname|hosts|resolv\.conf|mtab -> .*)|dev/console)$' "$work/all" >"$work/have"
+  echo "== $1 has $size bytes, in these files"
+  cat "$work/have"
+}
 
-size=$(docker image inspect -f '{{.Size}}' "$tag")
-echo "== $tag has $size bytes"
-[ "$size" -lt 17000000 ] || fail "$tag is larger than 17 MB"
-
-echo "== what is in $tag"
-container=$(docker create "$tag")
-docker export "$container" | tar -tvf - | awk '{ print substr($0, index($0, $6)) }' | LC_ALL=C sort >"$work/all"
-docker rm "$container" >/dev/null
-container=
-# The engine's own: mount points, and folders.
-grep -vE '/$|^(\.dockerenv|etc/(hostname|hosts|resolv\.conf|mtab -> .*)|dev/console)$' "$work/all" | tee "$work/have"
 cat >"$work/want" <<'EOF'
 curator/curator -> /usr/local/bin/esnap
 etc/ssl/certs/ca-certificates.crt
@@ -50,8 +46,33 @@ usr/bin/curator_cli -> /usr/local/bin/esnap
 usr/bin/es_repo_mgr -> /usr/local/bin/esnap
 usr/local/bin/esnap
 EOF
+contents "$tag"
+[ "$size" -lt 17000000 ] || fail "$tag is larger than 17 MB"
 diff "$work/want" "$work/have" || fail "$tag holds something else"
 ! grep -qE '^tmp/' "$work/all" || fail "$tag has a /tmp"
+
+# The same from files that were made elsewhere; here they come out of the image.
+arch=$(docker image inspect -f '{{.Architecture}}' "$tag")
+mkdir -p "$work/context/dist"
+container=$(docker create "$tag")
+docker cp "$container:/usr/local/bin/esnap" "$work/context/dist/esnap-linux-$arch"
+docker cp "$container:/etc/ssl/certs/ca-certificates.crt" "$work/context/dist/"
+docker rm "$container" >/dev/null
+container=
+scripts/image-links.sh "$work/context/dist/links"
+docker build -t "$tag-prebuilt" -f examples/kubesphere/Dockerfile.prebuilt "$work/context"
+whole=$size
+contents "$tag-prebuilt"
+diff "$work/want" "$work/have" || fail "$tag-prebuilt holds something else"
+[ "$size" = "$whole" ] || fail "$tag-prebuilt has $size bytes, $tag $whole"
+
+for image in "$tag" "$tag-shell" "$tag-prebuilt"; do
+  said=$(docker image inspect -f '{{.Config.User}} {{.Config.Entrypoint}} {{.Config.Cmd}}' "$image")
+  case $said in
+  "16:16 [/usr/local/bin/esnap] []") ;;
+  *) fail "$image has user, entrypoint and command $said" ;;
+  esac
+done
 
 # start CODE IMAGE COMMAND ARGS...: as a pod of a CronJob, with the least there can be. COMMAND is one word; - is the
 # image's own ENTRYPOINT. What it says is in $work/out.
@@ -89,7 +110,7 @@ night() {
   diff "$work/first" "$work/lines" || fail "the forms of the command line do not select the same"
 }
 
-for image in "$tag" "$tag-shell"; do
+for image in "$tag" "$tag-shell" "$tag-prebuilt"; do
   echo "== $image"
   start 0 "$image" - version
   says 'esnap test '
@@ -110,4 +131,4 @@ night "$tag-shell" sh -c "curator --dry-run ${stock[*]}"
 start 127 "$tag" sh -c true # no shell in the other
 
 [ -z "$url" ] || echo "$(wc -l <"$work/first") DRY-RUN lines in each form"
-echo "passed: $tag, $tag-shell"
+echo "passed: $tag, $tag-shell, $tag-prebuilt"
