@@ -42,7 +42,7 @@ unit: ## tests that need no server
 	$(GO) test ./...
 
 integration: servers ## integration tests on real servers (ESNAP_TEST_FLAVOURS, default es670,os2110)
-	ESNAP_REQUIRE_SERVERS=1 $(GO) test -tags integration -count=1 -timeout 40m -v -skip '^Test(Fault|Soak)' ./integration/
+	ESNAP_REQUIRE_SERVERS=1 $(GO) test -tags integration -count=1 -timeout 40m -parallel 16 -v -skip '^Test(Fault|Soak)' ./integration/
 
 faults: servers ## the fault rig on Elasticsearch OSS 6.7.0: SEEDS random schedules (200), or one of them: SEED=n
 	ESNAP_TEST_FLAVOURS=$(FAULTS_ON) ESNAP_REQUIRE_SERVERS=1 SEEDS=$(SEEDS) SEED=$(SEED) \

@@ -158,7 +158,7 @@ func TestK09RestoreTakesTheNewestAndJudgesItThen(t *testing.T) {
 // TestD01RunningSnapshotsAreNotAborted: one that still runs is left to end, and the
 // others go.
 func TestD01RunningSnapshotsAreNotAborted(t *testing.T) {
-	forEachServer(t, func(e *env) {
+	onLastServer(t, func(e *env) {
 		repository, big, small := e.prefix+"slow", e.prefix+"big", e.prefix+"small"
 		slow(e, repository, big)
 		e.fill(20, map[string]int{small: 1})

@@ -43,11 +43,20 @@ func flavours() []testserver.Flavour {
 }
 
 // forEachServer runs a scenario on every flavour, one after the other within a
-// flavour: different flavours at the same time.
-func forEachServer(t *testing.T, scenario func(e *env)) {
-	for _, f := range flavours() {
+// flavour: different flavours at the same time, also of different tests.
+func forEachServer(t *testing.T, scenario func(e *env)) { onServers(t, flavours(), scenario) }
+
+// lanes has each flavour run one scenario at a time.
+var lanes sync.Map
+
+func onServers(t *testing.T, list []testserver.Flavour, scenario func(e *env)) {
+	t.Parallel()
+	for _, f := range list {
 		t.Run(string(f), func(t *testing.T) {
 			t.Parallel()
+			lane, _ := lanes.LoadOrStore(f, &sync.Mutex{})
+			lane.(*sync.Mutex).Lock()
+			t.Cleanup(lane.(*sync.Mutex).Unlock)
 			scenario(newEnv(t, f, testserver.Shared(t, f)))
 		})
 	}
@@ -55,13 +64,18 @@ func forEachServer(t *testing.T, scenario func(e *env)) {
 
 // onOneServer runs a scenario that takes long, or several nodes, on the first flavour only.
 // The matrix (ESNAP_TEST_LARGE) runs it on every one.
-func onOneServer(t *testing.T, scenario func(e *env)) {
+func onOneServer(t *testing.T, scenario func(e *env)) { onSome(t, flavours()[:1], scenario) }
+
+// onLastServer is onOneServer on the last flavour, so that both are busy.
+func onLastServer(t *testing.T, scenario func(e *env)) {
+	onSome(t, flavours()[len(flavours())-1:], scenario)
+}
+
+func onSome(t *testing.T, some []testserver.Flavour, scenario func(e *env)) {
 	if os.Getenv("ESNAP_TEST_LARGE") == "1" {
-		forEachServer(t, scenario)
-		return
+		some = flavours()
 	}
-	f := flavours()[0]
-	t.Run(string(f), func(t *testing.T) { scenario(newEnv(t, f, testserver.Shared(t, f))) })
+	onServers(t, some, scenario)
 }
 
 // env is what a scenario works with: one server, and names nobody else uses.

@@ -148,7 +148,7 @@ func TestNight(t *testing.T) {
 // TestNightKilled kills the night at several moments and runs it again.
 func TestNightKilled(t *testing.T) {
 	binary := build(t)
-	forEachServer(t, func(e *env) {
+	onOneServer(t, func(e *env) {
 		night(e)
 		const days = 12
 		killed := 0
@@ -188,7 +188,7 @@ func TestNightKilled(t *testing.T) {
 // TestTerminated ends a run by SIGTERM while its snapshot is running.
 func TestTerminated(t *testing.T) {
 	binary := build(t)
-	forEachServer(t, func(e *env) {
+	onOneServer(t, func(e *env) {
 		slow(e, e.prefix+"slow", e.prefix+"big")
 		file := e.dir + "/night.yml"
 		writeFile(e, file, e.text(`

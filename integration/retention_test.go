@@ -15,7 +15,7 @@ import (
 // the cluster, and expires snapshots: every day can still be restored, from the least
 // number of snapshots.
 func TestRetention(t *testing.T) {
-	forEachServer(t, func(e *env) {
+	onLastServer(t, func(e *env) {
 		const nights, window = 60, 7
 		repository, logs := e.prefix+"repo", e.prefix+"logs-"
 		days := nights + window - 1

@@ -34,7 +34,7 @@ actions:
 // killed, the other goes on.
 func TestServeReplicas(t *testing.T) {
 	bin := build(t)
-	forEachServer(t, func(e *env) {
+	onLastServer(t, func(e *env) {
 		e.Cleanup(func() {
 			for _, name := range []string{cluster.LockIndex, cluster.HistoryIndex} {
 				e.try("DELETE", "/"+name, nil)

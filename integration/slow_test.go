@@ -37,7 +37,7 @@ func foreign(e *env, repository, name, index string) {
 // with two cores Elasticsearch 6 has one thread for snapshots and does not get to
 // refuse another, so there a server of its own is told that it has eight.
 func TestForeignSnapshot(t *testing.T) {
-	forEachServer(t, func(e *env) {
+	onLastServer(t, func(e *env) {
 		if e.old() {
 			e = e.own(testserver.Options{Settings: map[string]string{"processors": "8"}})
 		}

@@ -11,7 +11,7 @@ broken=0
 one() {
   local flavour=$1 start=$SECONDS
   if ESNAP_TEST_FLAVOURS=$flavour ESNAP_TEST_LARGE=1 ESNAP_REQUIRE_SERVERS=1 \
-    go test -tags integration -count=1 -timeout 60m -v -skip '^Test(Fault|Soak)' ./integration/ >"$logs/$flavour" 2>&1; then
+    go test -tags integration -count=1 -timeout 60m -parallel 16 -v -skip '^Test(Fault|Soak)' ./integration/ >"$logs/$flavour" 2>&1; then
     echo "== $flavour passed in $((SECONDS - start)) s"
   else
     echo "== $flavour failed after $((SECONDS - start)) s"
