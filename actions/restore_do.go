@@ -83,7 +83,7 @@ func (w *restoring) run(ctx context.Context) error {
 		}
 		return context.Cause(ctx)
 	case !w.WaitForCompletion:
-		w.env.Warn("the restore continues in the cluster; watch it with esnap status; wait for it by running the same command again")
+		w.env.Warn("the restore continues in the cluster; esnap status --watch shows it")
 		for _, it := range waitFor {
 			w.outcome(it, cluster.Requested, nil, "started from %s; the restore continues in the cluster", it.Snapshot)
 		}

@@ -67,6 +67,7 @@ func Main(ctx context.Context, app *App, args []string) int {
 		}
 	}()
 	app.Out, app.Err = terminal.NewWriter(app.Out), terminal.NewWriter(app.Err)
+	app.In = terminal.Interruptible(ctx, app.In)
 	root := newRoot(app)
 	var commands []string
 	for _, c := range root.Commands() {

@@ -8,10 +8,12 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/esnap/esnap/actions"
 	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/flavour"
 	"github.com/esnap/esnap/internal/job"
 	"github.com/esnap/esnap/internal/plan"
+	"github.com/esnap/esnap/repository"
 )
 
 // actionFile is an action file that was read and is valid.
@@ -88,6 +90,28 @@ func (x *session) parse(name string) (actionFile, error) {
 	}
 	p, err := plan.Parse(job.FileName(name), data, x.planOptions())
 	return actionFile{name, data, p}, err
+}
+
+// containsSecret reports whether the text of an action file contains a key of a repository
+// or the password of a remote cluster. One that comes from a variable is not in the text.
+func containsSecret(data []byte, p *plan.Plan) bool {
+	in := func(v any) bool {
+		text, is := v.(string)
+		return is && text != "" && strings.Contains(string(data), text)
+	}
+	for _, spec := range p.Repositories {
+		for key, v := range spec.Settings {
+			if repository.IsSecret(spec.Type, key) && in(v) {
+				return true
+			}
+		}
+	}
+	for _, s := range p.Steps {
+		if a, ok := s.Action.(actions.RemoteSource); ok && a.Remote() != nil && in(a.Remote().Password) {
+			return true
+		}
+	}
+	return false
 }
 
 // planOptions are how esnap's own commands read an action file.

@@ -304,6 +304,14 @@ func runRestore(c *cobra.Command, app *App, o *restoreOptions, names []string) e
 			return err
 		}
 	}
+	if o.Output == "table" && x.s.LogFile == "-" { // the last lines of one stream are the cause and what to do
+		for _, err := range result.Errors() {
+			terminal.Fprintf(app.Out, "error: %s\n", err)
+			if hint := hintFor(err); hint != "" {
+				terminal.Fprintf(app.Out, "hint: %s\n", hint)
+			}
+		}
+	}
 	if x.quietRuns || r.Server == "" || r.ExitCode == 2 {
 		for _, err := range result.Errors() {
 			app.printError(err)

@@ -255,6 +255,11 @@ func (o *validateOptions) validate(x *session, file string) (valid bool, err err
 	for _, w := range p.Findings {
 		fmt.Fprintln(x.Err, w.Warning())
 	}
+	if containsSecret(data, p) {
+		if w := cmp.Or(settings.Writable("action file", file), settings.Readable("action file", file)); w != "" {
+			terminal.Fprintf(x.Err, "warning: %s\n", w)
+		}
+	}
 	if o.Strict && len(p.Findings) > 0 {
 		return false, nil
 	}

@@ -9,6 +9,7 @@ package filters
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"time"
 
@@ -146,7 +147,10 @@ func (c Chain) Select(ctx context.Context, now time.Time, items []cluster.Item, 
 		var err error
 		f, compares := l.Filter.(Comparative)
 		if compares {
-			verdicts, err = f.JudgeAmong(ctx, now, in, c.Named(now, items), fetch)
+			var named []cluster.Item
+			if named, err = c.Named(ctx, now, items); err == nil {
+				verdicts, err = f.JudgeAmong(ctx, now, in, named, fetch)
+			}
 		} else {
 			verdicts, err = judge(ctx, l.Filter, now, in)
 		}
@@ -171,8 +175,8 @@ func (c Chain) Select(ctx context.Context, now time.Time, items []cluster.Item, 
 	return cluster.Selection{Selected: in, Spared: slices.Clip(spared), Reasons: reasons}, nil
 }
 
-// Named are the items that pass the chain's filters by name.
-func (c Chain) Named(now time.Time, items []cluster.Item) []cluster.Item {
+// Named are the items that pass the chain's filters by name. An error is the context's.
+func (c Chain) Named(ctx context.Context, now time.Time, items []cluster.Item) ([]cluster.Item, error) {
 	in := slices.Clone(items)
 	for _, l := range c {
 		if _, ok := l.Filter.(byNames); !ok {
@@ -182,15 +186,19 @@ func (c Chain) Named(now time.Time, items []cluster.Item) []cluster.Item {
 		if l.Exclude {
 			want = cluster.No
 		}
+		verdicts, err := judge(ctx, l.Filter, now, in)
+		if err != nil {
+			return nil, err
+		}
 		left := in[:0]
-		for i, v := range l.Filter.Judge(now, in) {
+		for i, v := range verdicts {
 			if v.Match == want {
 				left = append(left, in[i])
 			}
 		}
 		in = left
 	}
-	return in
+	return in, nil
 }
 
 // Retention is a filter that keeps snapshots by rules.
@@ -219,7 +227,12 @@ func first[T any](c Chain) (none T) {
 	return none
 }
 
-// judge calls a filter, or ends with the context: a regular expression may be slow.
+// judgeBudget is how long one filter may judge a listing: a regular expression may be slow
+// for each of thousands of names.
+const judgeBudget = 30 * time.Second
+
+// judge calls a filter, or ends with the context. When the budget is used up, no item
+// matches: what cannot be judged is kept.
 func judge(ctx context.Context, f Filter, now time.Time, items []cluster.Item) ([]cluster.Verdict, error) {
 	if ctx.Done() == nil {
 		return f.Judge(now, items), nil
@@ -227,8 +240,19 @@ func judge(ctx context.Context, f Filter, now time.Time, items []cluster.Item) (
 	done := make(chan []cluster.Verdict, 1)
 	in := slices.Clone(items) // the caller's may change when it does not wait for the end
 	go func() { done <- f.Judge(now, in) }()
+	over := time.NewTimer(judgeBudget)
+	defer over.Stop()
 	select {
 	case verdicts := <-done:
+		return verdicts, nil
+	case <-over.C:
+		verdicts := make([]cluster.Verdict, len(in))
+		for i := range verdicts { // one warning for all
+			verdicts[i] = cluster.Verdict{
+				Why:  fmt.Sprintf("judging the names took more than %s: simplify the regular expression of this filter", judgeBudget),
+				Warn: i == 0,
+			}
+		}
 		return verdicts, nil
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)

@@ -160,7 +160,9 @@ func Run(ctx context.Context, c cluster.Cluster, o Options) (*Report, error) {
 		if err := k.deletions(ctx); err != nil {
 			return nil, err
 		}
-		k.covered()
+		if err := k.covered(ctx); err != nil {
+			return nil, err
+		}
 		k.unselected()
 	} else if o.MaxAge > 0 {
 		k.everySeries()

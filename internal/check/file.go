@@ -164,7 +164,7 @@ func few(names []string) string {
 }
 
 // covered checks every day that a filter retain promises to cover.
-func (k *checker) covered() {
+func (k *checker) covered(ctx context.Context) error {
 	for _, s := range k.enabled() {
 		retain := s.Chain.Retention()
 		if retain == nil || retain.Covers() == 0 {
@@ -174,12 +174,17 @@ func (k *checker) covered() {
 		if r == nil {
 			continue
 		}
-		named := cluster.Of[*cluster.Snapshot](s.Chain.Named(k.Now.In(s.Location), cluster.Items(r.Snapshots)))
+		passed, err := s.Chain.Named(ctx, k.Now.In(s.Location), cluster.Items(r.Snapshots))
+		if err != nil {
+			return err
+		}
+		named := cluster.Of[*cluster.Snapshot](passed)
 		lives := k.lives([]Repository{{r.Repository, named}})
 		for _, pattern := range patterns(named, k.indices, k.Plan, s.Source()) {
 			k.calendar(k.days(pattern, lives, k.Now.Add(-retain.Covers()), false))
 		}
 	}
+	return nil
 }
 
 // patterns are the families of indices with a day in their names, as names with tokens:

@@ -106,7 +106,7 @@ func InvalidName(what, name string) string {
 		return "names must not start with _"
 	case strings.ContainsAny(name[:1], first):
 		return "names must not start with - _ or +"
-	case what != "snapshot" && IsDots(name):
+	case IsDots(name):
 		return "names must not be . or .."
 	}
 	return ""

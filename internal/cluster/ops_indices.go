@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -101,9 +102,17 @@ func (r OpenIndices) Intent() Intent {
 	return Intent{Verb: r.verb(), What: "index", Names: r.Names}
 }
 
-// refused implements refusable.
+// refused implements refusable. Elasticsearch 8 opens an index that may only be deleted.
 func (r OpenIndices) refused(ctx context.Context, c Reader) error {
-	return refusedByBlock(ctx, c, r.verb(), r.Names, "read_only", "read_only_allow_delete", "metadata")
+	server, err := c.Server(ctx)
+	if err != nil {
+		return err
+	}
+	blocks := []string{"read_only", "metadata"}
+	if r.Close || server.OpenSearch || server.Version.Less(Version{8, 0, 0}) {
+		blocks = append(blocks, "read_only_allow_delete")
+	}
+	return refusedByBlock(ctx, c, r.verb(), r.Names, blocks...)
 }
 
 // Assume implements Op.
@@ -193,6 +202,20 @@ func (r CreateIndex) Intent() Intent {
 func (r CreateIndex) refused(ctx context.Context, c Reader) error {
 	if err := invalid("create index "+r.Name, "index", r.Name); err != nil {
 		return err
+	}
+	if settings, is := r.Body["settings"].(map[string]any); is {
+		flat := map[string]string{}
+		for k, v := range Dotted(settings) {
+			if !strings.HasPrefix(k, "index.") {
+				k = "index." + k
+			}
+			if v != nil {
+				flat[k] = fmt.Sprint(v)
+			}
+		}
+		if bad := badSetting(flat); bad != "" {
+			return &Error{Op: "create index " + r.Name, Kind: ErrInvalid, Text: bad}
+		}
 	}
 	list, err := c.Indices(ctx)
 	if err == nil && slices.ContainsFunc(list, func(i *Index) bool {

@@ -70,9 +70,12 @@ func (o *observer) Observe(e run.Event) {
 		o.skipped(e)
 	case run.Selected:
 		for _, s := range e.Selection.Spared {
-			if s.Guard {
+			switch {
+			case s.Guard:
 				o.log.Warn(fmt.Sprintf("%s is spared: %s", s.Item.ItemName(), s.Why))
-			} else {
+			case s.Warn:
+				o.log.Warn(fmt.Sprintf("Filter %s removed %s: %s", s.By, s.Item.ItemName(), s.Why))
+			default:
 				o.log.Debug(fmt.Sprintf("Filter %s removed %s: %s", s.By, s.Item.ItemName(), s.Why))
 			}
 		}

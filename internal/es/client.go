@@ -159,7 +159,7 @@ func New(o Options) (*Client, error) {
 			return nil, err
 		}
 	}
-	options = append(options, elastictransport.WithTransport(transport))
+	options = append(options, elastictransport.WithTransport(asWritten{transport}))
 	for _, u := range urls {
 		t, err := elastictransport.NewClient(append(options, elastictransport.WithURLs(u))...)
 		if err != nil {
@@ -454,8 +454,9 @@ func dots(path string) string {
 	return ""
 }
 
-// esc escapes a name for a path: the request types insert it unchanged.
-func esc(name string) string { return url.PathEscape(name) }
+// esc escapes a name for a path: the request types insert it unchanged. Elasticsearch 6
+// reads a plus in a path as a blank.
+func esc(name string) string { return strings.ReplaceAll(url.PathEscape(name), "+", "%2B") }
 
 func escAll(names []string) []string {
 	out := make([]string, len(names))

@@ -85,3 +85,19 @@ func withAuthorization(h http.Header, value string) http.Header {
 	h.Set("Authorization", value)
 	return h
 }
+
+// asWritten sends a path as it was escaped, also behind the path of an address:
+// elastictransport joins the two unescaped, and a plus would become a plus again.
+type asWritten struct{ next http.RoundTripper }
+
+// RoundTrip implements http.RoundTripper.
+func (a asWritten) RoundTrip(r *http.Request) (*http.Response, error) {
+	if raw := r.URL.RawPath; raw != "" {
+		if path, err := url.PathUnescape(raw); err == nil {
+			if before, is := strings.CutSuffix(r.URL.Path, path); is {
+				r.URL.RawPath = (&url.URL{Path: before}).EscapedPath() + raw
+			}
+		}
+	}
+	return a.next.RoundTrip(r)
+}

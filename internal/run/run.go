@@ -399,7 +399,7 @@ func (r *runner) act(ctx context.Context, s plan.Step, sel cluster.Selection, sl
 			}
 			return nil
 		}
-		if err := r.withinLimits(s, sel.Selected); err != nil {
+		if err := r.withinLimits(ctx, s, sel.Selected); err != nil {
 			return err
 		}
 		if err := r.clocksAgree(); err != nil {
@@ -482,7 +482,7 @@ func (r *runner) origin(s plan.Step) cluster.Origin {
 }
 
 // withinLimits refuses to delete more than the action's limits allow.
-func (r *runner) withinLimits(s plan.Step, selected []cluster.Item) error {
+func (r *runner) withinLimits(ctx context.Context, s plan.Step, selected []cluster.Item) error {
 	a, ok := s.Action.(actions.Limited)
 	if !ok {
 		return nil
@@ -491,9 +491,12 @@ func (r *runner) withinLimits(s plan.Step, selected []cluster.Item) error {
 	if r.o.MaxItems != nil {
 		limits = actions.Limits{MaxItems: r.o.MaxItems}
 	}
-	err := limits.Refuse(s.Selects().Item(), len(selected), len(s.Chain.Named(r.o.Now.In(s.Location), r.all)))
+	named, err := s.Chain.Named(ctx, r.o.Now.In(s.Location), r.all)
 	if err == nil {
-		return nil
+		err = limits.Refuse(s.Selects().Item(), len(selected), len(named))
+	}
+	if err == nil || ctx.Err() != nil {
+		return err
 	}
 	if r.plan.File == "" {
 		return cluster.WithHint(err, "--max-items %d allows it", len(selected))

@@ -95,21 +95,36 @@ func mode(file string) (fs.FileMode, bool) {
 // credentials elsewhere, or replace them.
 func (s *Settings) writable() (warnings []string) {
 	for _, f := range s.secretFiles() {
-		if m, ok := mode(f[1]); ok && m&0o022 != 0 {
-			warnings = append(warnings, fmt.Sprintf("the %s %s contains a secret, but other users may change it (mode %04o); chmod 600 protects it",
-				f[0], f[1], m))
+		if w := Writable(f[0], f[1]); w != "" {
+			warnings = append(warnings, w)
 		}
 	}
 	return warnings
+}
+
+// Writable warns of a file with a secret that other users may change; empty: they may not.
+func Writable(what, file string) string {
+	if m, ok := mode(file); ok && m&0o022 != 0 {
+		return fmt.Sprintf("the %s %s contains a secret, but other users may change it (mode %04o); chmod 600 protects it", what, file, m)
+	}
+	return ""
+}
+
+// Readable warns of a file with a secret that other users may read, and not change; empty:
+// they may not.
+func Readable(what, file string) string {
+	if m, ok := mode(file); ok && m&0o044 != 0 && m&0o022 == 0 {
+		return fmt.Sprintf("the %s %s contains a secret, but other users may read it (mode %04o); chmod 600 protects it", what, file, m)
+	}
+	return ""
 }
 
 // Advice are the additional warnings of validate and config show: files with secrets that
 // other users may read, and credentials that are sent without encryption.
 func (s *Settings) Advice() (warnings []string) {
 	for _, f := range s.secretFiles() {
-		if m, ok := mode(f[1]); ok && m&0o044 != 0 && m&0o022 == 0 {
-			warnings = append(warnings, fmt.Sprintf("the %s %s contains a secret, but other users may read it (mode %04o); chmod 600 protects it",
-				f[0], f[1], m))
+		if w := Readable(f[0], f[1]); w != "" {
+			warnings = append(warnings, w)
 		}
 	}
 	for _, raw := range s.URLs {

@@ -154,6 +154,40 @@ func ReadLine(ctx context.Context, in io.Reader) (string, error) {
 	}
 }
 
+// Interruptible reads from in until the context ends: the program at the other end of a pipe
+// may never end, and Ctrl-C at a terminal ends the reading.
+func Interruptible(ctx context.Context, in io.Reader) io.Reader {
+	if in == nil {
+		return nil
+	}
+	return interruptible{ctx, in}
+}
+
+type interruptible struct {
+	ctx context.Context
+	in  io.Reader
+}
+
+// Read implements io.Reader.
+func (r interruptible) Read(p []byte) (int, error) {
+	type result struct {
+		data []byte
+		err  error
+	}
+	done := make(chan result, 1)
+	go func() {
+		own := make([]byte, len(p)) // nobody waits for it when the context ends
+		n, err := r.in.Read(own)
+		done <- result{own[:n], err}
+	}()
+	select {
+	case <-r.ctx.Done():
+		return 0, context.Cause(r.ctx)
+	case got := <-done:
+		return copy(p, got.data), got.err
+	}
+}
+
 // Shell quotes words for a shell.
 func Shell(words ...string) string {
 	quoted := make([]string, len(words))

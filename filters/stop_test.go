@@ -1,0 +1,37 @@
+package filters
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/esnap/esnap/internal/cluster"
+)
+
+// TestSlowNamesEndWithTheContext: retain looks at all snapshots that pass the filters by
+// name, wherever those filters stand. A slow expression among them ends with the context.
+func TestSlowNamesEndWithTheContext(t *testing.T) {
+	slow := &Pattern{Kind: "regex", Value: `^(?:s|ss|sss)+(?:s|ss)+$`}
+	require.NoError(t, slow.Validate(cluster.Snapshots, nil))
+	keep := policy(func(f *Retain) { f.Last = number(1) })
+	require.NoError(t, keep.Validate(cluster.Snapshots, nil))
+	var list []*cluster.Snapshot
+	for n := range 3 {
+		list = append(list, taken(fmt.Sprintf("%s-%d", strings.Repeat("s", 60), n), clock("2026-11-20 01:00")))
+	}
+	chain := Chain{{Kind: "retain", Filter: keep}, {Kind: "pattern", Filter: slow, Exclude: true}}
+	stopped := errors.New("stopped")
+	ctx, cancel := context.WithTimeoutCause(t.Context(), 200*time.Millisecond, stopped)
+	defer cancel()
+	began := time.Now()
+	_, err := chain.Select(ctx, clock("2026-11-21 01:00"), cluster.Items(list), func(context.Context, []cluster.Need, []cluster.Item) error {
+		return nil
+	})
+	require.ErrorIs(t, err, stopped)
+	require.Less(t, time.Since(began), 900*time.Millisecond)
+}
