@@ -208,7 +208,8 @@ func TestAWrongClientFileIsToldWithoutItsText(t *testing.T) {
 		for _, command := range []string{"run", "curator", "drill"} {
 			k := newConsole(t)
 			k.env["ESNAP_CONFIG"] = k.file("cluster: {url: 'http://es:9200', username: u, password: " + password + "}\n")
-			file := k.file("notify: {webhooks: [{url: '" + hook.URL + "', body: '{\"t\": \"${text} ${error} ${hint} ${report}\"}'}]}\n" + deletePrefix)
+			file := k.file("notify: {webhooks: [{url: '" + hook.URL + "', body: '{\"t\": \"${text} ${error} ${hint} ${report}\"}'}]}\n" +
+				deletePrefix)
 			code, _, _ := k.run(command, file)
 			require.NotZero(t, code)
 			require.Contains(t, got.String(), "the client file is not valid", "%s %s", command, password)

@@ -1,6 +1,7 @@
 package es
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,6 +17,8 @@ var (
 	maxReply   int64 = 512 << 20 // bytes in all
 	maxValue   int64 = 32 << 20  // bytes that wait to be decoded: of one name or one value
 	maxMembers       = 1 << 20   // members of one object, elements of one list
+
+	maxBlank int64 = 1 << 20 // bytes of nothing but white space, which the decoder reads again and again
 )
 
 var errTooLarge = errors.New("the reply is too large")
@@ -25,6 +28,7 @@ type stream struct {
 	*json.Decoder
 	r     io.Reader
 	read  int64
+	blank int64
 	learn func(uuid string) error // records the cluster that the reply names
 }
 
@@ -32,7 +36,12 @@ type stream struct {
 func (s *stream) Read(p []byte) (int, error) {
 	n, err := s.r.Read(p)
 	s.read += int64(n)
+	if s.blank += int64(n); len(bytes.TrimLeft(p[:n], " \t\r\n")) > 0 {
+		s.blank = 0
+	}
 	switch {
+	case s.blank > maxBlank:
+		return n, fmt.Errorf("%w: more than %d MiB of white space", errTooLarge, maxBlank>>20)
 	case s.read > maxReply:
 		return n, fmt.Errorf("%w: more than %d MiB", errTooLarge, maxReply>>20)
 	case s.Decoder != nil && s.read-s.InputOffset() > maxValue+int64(len(p)):

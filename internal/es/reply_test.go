@@ -121,6 +121,7 @@ func TestAnEndlessReplyEnds(t *testing.T) {
 		"a name":         {endless{start: `{"cluster_uuid":"u","metadata":{"indices":{"`, text: "a"}, 4 * maxValue},
 		"a value":        {endless{start: `{"cluster_uuid":"u","metadata":{"indices":{"i":{"state":"`, text: "a"}, 4 * maxValue},
 		"members":        {endless{start: `{"cluster_uuid":"u","metadata":{"indices":{`, text: `"a":{},`}, maxReply},
+		"white space":    {endless{start: `{"cluster_uuid":"u",`, text: "\n "}, 4 * maxBlank},
 		"something else": {endless{start: `{"other":[`, text: "1,"}, maxReply},
 	} {
 		read := int64(0)
