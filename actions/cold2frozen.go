@@ -104,11 +104,7 @@ func (a *Cold2Frozen) move(ctx context.Context, env *Env, source *cluster.Index,
 		return err
 	}
 	if err != nil {
-		there := func() (bool, error) {
-			list, err := env.Cluster.IndicesNamed(ctx, []string{target})
-			return len(list) > 0, err
-		}
-		if !env.arrived(ctx, "the mount of "+target, there) {
+		if !env.arrived(ctx, "the mount of "+target, env.exists(ctx, target)) {
 			return unclear(ctx, target+" was mounted", err)
 		}
 	}

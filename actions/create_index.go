@@ -37,11 +37,7 @@ func (a *CreateIndex) Run(ctx context.Context, env *Env) error {
 		env.Warn("index %s already exists", name)
 		o.Result, o.Detail = cluster.Unchanged, "already exists"
 	case errors.Is(err, cluster.ErrLost):
-		there := func() (bool, error) {
-			list, err := env.Cluster.IndicesNamed(ctx, []string{name})
-			return len(list) > 0, err
-		}
-		if !env.arrived(ctx, "the creation of index "+name, there) {
+		if !env.arrived(ctx, "the creation of index "+name, env.exists(ctx, name)) {
 			err = unclear(ctx, "index "+name+" was created", err)
 			o.Result, o.Detail = cluster.Unclear, err.Error()
 			env.Outcome(o)

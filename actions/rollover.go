@@ -106,11 +106,7 @@ func (a *Rollover) Run(ctx context.Context, env *Env) error {
 	done, err := env.Cluster.Rollover(ctx, req)
 	assumed := err == nil && done.NewIndex == ""
 	if errors.Is(err, cluster.ErrLost) { // never sent twice: verify
-		there := func() (bool, error) {
-			list, err := env.Cluster.IndicesNamed(ctx, []string{due.NewIndex})
-			return len(list) > 0, err
-		}
-		if env.arrived(ctx, "the rollover to "+due.NewIndex, there) {
+		if env.arrived(ctx, "the rollover to "+due.NewIndex, env.exists(ctx, due.NewIndex)) {
 			err = nil
 		} else {
 			err = unclear(ctx, a.Name+" was rolled over to "+due.NewIndex, err)

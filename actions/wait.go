@@ -236,6 +236,14 @@ func (e *Env) arrived(ctx context.Context, what string, look func() (bool, error
 	}
 }
 
+// exists looks whether an index is there.
+func (e *Env) exists(ctx context.Context, index string) func() (bool, error) {
+	return func() (bool, error) {
+		list, err := e.Cluster.IndicesNamed(ctx, []string{index})
+		return len(list) > 0, err
+	}
+}
+
 // unclear is the error of a write whose reply was lost, and of which nothing shows whether
 // it was carried out.
 func unclear(ctx context.Context, what string, lost error) error {

@@ -13,9 +13,6 @@ import (
 
 // What is told of something that is not the run of an action file.
 
-// tellTime is how long telling may take.
-const tellTime = 8 * time.Second
-
 // summary is how something ended. The caller adds what is known of it.
 func (x *session) summary(policy string, began time.Time, took time.Duration, code int, to notice.Config) *tell.Summary {
 	host, _ := os.Hostname()
@@ -32,7 +29,7 @@ func (x *session) teller(to notice.Config, remember tell.Remember) *tell.Teller 
 
 // tell tells it, also after a signal. What cannot be told is a warning.
 func (x *session) tell(ctx context.Context, teller *tell.Teller, s *tell.Summary) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), tellTime)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), job.TellTime)
 	defer cancel()
 	for _, failed := range teller.End(ctx, s) {
 		x.log.Warn(x.s.Redact(failed))

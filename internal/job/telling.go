@@ -50,8 +50,9 @@ func (t *telling) Observe(e run.Event) {
 	}
 }
 
-// tellTime leaves something of the time at the end for the history.
-const tellTime = endTime - 2*time.Second
+// TellTime is how long telling may take. It leaves something of the time at the end for the
+// history.
+const TellTime = endTime - 2*time.Second
 
 func (t *telling) prepare() {
 	t.teller = tell.New(t.notice, tell.Options{
@@ -118,7 +119,7 @@ func (t *telling) End(ctx context.Context, e Ended) {
 	if t.notice.Empty() {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, tellTime)
+	ctx, cancel := context.WithTimeout(ctx, TellTime)
 	defer cancel()
 	if t.teller == nil { // the run did not begin
 		t.prepare()
