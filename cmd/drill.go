@@ -18,6 +18,7 @@ import (
 	"github.com/esnap/esnap/internal/history"
 	"github.com/esnap/esnap/internal/job"
 	"github.com/esnap/esnap/internal/notice"
+	"github.com/esnap/esnap/internal/plan"
 	"github.com/esnap/esnap/internal/report"
 	"github.com/esnap/esnap/internal/settings"
 	"github.com/esnap/esnap/internal/tell"
@@ -69,17 +70,25 @@ func runDrill(c *cobra.Command, app *App, o *drillOptions, args []string) error 
 	// The others hear of it as of a run. The ping does not: it is of the job that runs at
 	// night, and a drill must not look like one.
 	o.notice, o.policy = x.s.Notice, "drill"
+	told := settings.Told(err)
+	var p *plan.Plan
 	if len(args) > 0 {
 		o.policy += "-" + filepath.Base(args[0])
-		if p, perr := x.plan(args[0]); perr == nil {
+		var wrong error
+		if err == nil || args[0] != "-" { // nobody waits for standard input
+			p, wrong = x.plan(args[0])
+		}
+		if p != nil && wrong == nil {
 			o.notice, o.policy = p.Notice.Over(x.s.Notice), "drill-"+p.Job(args[0])
+		}
+		if err == nil && wrong != nil {
+			err, told = wrong, wrong
 		}
 	}
 	began, start := app.Now(), x.Watch.Elapsed()
 	var words []string
-	told := settings.Told(err)
 	if err == nil {
-		words, err = o.drill(c.Context(), x, args)
+		words, err = o.drill(c.Context(), x, p)
 		told = err
 	}
 	if x.s.DryRun {
@@ -103,8 +112,8 @@ func runDrill(c *cobra.Command, app *App, o *drillOptions, args []string) error 
 	return err
 }
 
-// drill makes the drill and shows its result, also in a few words.
-func (o *drillOptions) drill(ctx context.Context, x *session, args []string) (words []string, err error) {
+// drill makes the drill and shows its result, also in a few words. The plan may be nil.
+func (o *drillOptions) drill(ctx context.Context, x *session, p *plan.Plan) (words []string, err error) {
 	most, err := humanize.ParseBytes(strings.ReplaceAll(strings.ToLower(o.MaxBytes), "b", "ib"))
 	if err != nil || most == 0 || most > math.MaxInt64 {
 		return nil, usagef("--max-bytes: %q is not a size such as 10gb", o.MaxBytes)
@@ -113,18 +122,12 @@ func (o *drillOptions) drill(ctx context.Context, x *session, args []string) (wo
 		return nil, err
 	}
 	repositories := o.Repositories
-	if len(args) > 0 {
-		p, err := x.plan(args[0])
-		if err != nil {
-			return nil, err
-		}
-		if len(repositories) == 0 {
-			repositories = p.RepositoryNames()
-		}
+	if p != nil && len(repositories) == 0 {
+		repositories = p.RepositoryNames()
 	}
 	ctx, done := job.WithDeadline(ctx, x.s)
 	defer done()
-	cl, err := x.dial(len(args) > 0)
+	cl, err := x.dial(p != nil)
 	if err != nil {
 		return nil, err
 	}
