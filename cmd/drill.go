@@ -73,13 +73,18 @@ func runDrill(c *cobra.Command, app *App, o *drillOptions, args []string) error 
 	told := settings.Told(err)
 	var p *plan.Plan
 	if len(args) > 0 {
-		o.policy += "-" + filepath.Base(args[0])
+		if args[0] != "-" {
+			o.policy += "-" + filepath.Base(args[0])
+		}
 		var wrong error
 		if err == nil || args[0] != "-" { // nobody waits for standard input
 			p, wrong = x.plan(args[0])
 		}
 		if p != nil && wrong == nil {
-			o.notice, o.policy = p.Notice.Over(x.s.Notice), "drill-"+p.Job(args[0])
+			o.notice = p.Notice.Over(x.s.Notice)
+			if name := p.Job(args[0]); name != "" && name != "-" {
+				o.policy = "drill-" + name
+			}
 		}
 		if err == nil && wrong != nil {
 			err, told = wrong, wrong
@@ -144,9 +149,15 @@ func (o *drillOptions) drill(ctx context.Context, x *session, p *plan.Plan) (wor
 	if r == nil {
 		return nil, err
 	}
-	words = drillWords(r)
+	words, failed := drillWords(r), drillError(r, err)
 	if !x.s.DryRun {
-		x.keepDrill(ctx, cl, r, drillError(r, err), x.Watch.Elapsed()-began)
+		state, _ := readState(o.State) // it was read before the drill
+		var older []*drill.Result
+		if x.s.History {
+			older, _ = drills(context.WithoutCancel(ctx), cl, false) // it may not be readable
+		}
+		r.Carry(drill.Last(older, state.Drill))
+		x.keepDrill(ctx, cl, r, failed, x.Watch.Elapsed()-began)
 		if serr := updateState(o.State, func(state *stateFile) { state.Drill = r }); serr != nil {
 			return words, serr
 		}
@@ -157,7 +168,7 @@ func (o *drillOptions) drill(ctx context.Context, x *session, p *plan.Plan) (wor
 	if x.s.DryRun && err == nil && r.Failures() == 0 {
 		return words, nil
 	}
-	return words, drillError(r, err)
+	return words, failed
 }
 
 // drillWords are the result in a few lines.
@@ -168,9 +179,12 @@ func drillWords(r *drill.Result) []string {
 			words = append(words, fmt.Sprintf("%s from %s/%s: %s", c.Index, c.Repository, c.Snapshot, c.Reason))
 		}
 	}
-	for _, i := range r.Damaged() {
+	for _, i := range r.Repositories(drill.Damaged) {
 		words = append(words, fmt.Sprintf("repository %s is damaged: %s, the first is %s", i.Repository,
 			cluster.Count(int(i.Anomalies), "anomaly"), i.First))
+	}
+	for _, i := range r.Repositories(drill.Unknown) {
+		words = append(words, fmt.Sprintf("cannot tell whether repository %s is whole: %s", i.Repository, i.Reason))
 	}
 	if len(r.Left) > 0 {
 		words = append(words, "not removed: "+strings.Join(r.Left, ", "))
@@ -183,9 +197,9 @@ func drillError(r *drill.Result, err error) error {
 	switch {
 	case err != nil:
 		return err
-	case r.Failures() > 0 || len(r.Left) > 0 || len(r.Damaged()) > 0:
+	case r.Failures() > 0 || len(r.Left) > 0 || len(r.Repositories(drill.Damaged)) > 0:
 		return &exit{job.Failed}
-	case r.Passed() == 0:
+	case r.Passed() == 0 || len(r.Repositories(drill.Unknown)) > 0:
 		return &exit{job.Incomplete}
 	}
 	return nil
@@ -266,13 +280,14 @@ func (o *drillOptions) write(x *session, r *drill.Result) error {
 	}
 	for _, i := range r.Integrity {
 		switch {
-		case i.Error != "":
-			terminal.Fprintf(x.Out, "repository %s: its files were not looked through: %s\n", i.Repository, i.Error)
-		case i.Anomalies > 0:
+		case i.Time != r.Time: // it is that of an older drill
+		case i.State == drill.Unknown || i.State == drill.Unsupported:
+			terminal.Fprintf(x.Out, "repository %s: cannot tell whether all its files are there: %s\n", i.Repository, i.Reason)
+		case i.State == drill.Damaged:
 			terminal.Fprintf(x.Out, "repository %s is DAMAGED: %s, the first is %s\n", i.Repository,
 				cluster.Count(int(i.Anomalies), "anomaly"), i.First)
 		default:
-			terminal.Fprintf(x.Out, "repository %s: the server looked through its files: %s\n", i.Repository, i.Result)
+			terminal.Fprintf(x.Out, "repository %s: the server found all its files\n", i.Repository)
 		}
 	}
 	if len(r.Removed) > 0 {

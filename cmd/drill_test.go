@@ -270,7 +270,7 @@ func TestDrillIntegrity(t *testing.T) {
 	state := filepath.Join(t.TempDir(), "state.json")
 	code, out, errs := k.run("drill", "--integrity", "--state", state)
 	require.Zero(t, code, errs)
-	require.Contains(t, out, "repository backups: its files were not looked through: verify the integrity of repository backups")
+	require.Contains(t, out, "repository backups: cannot tell whether all its files are there: verify the integrity of repository backups")
 
 	k.c.Integrities = map[string]cluster.Integrity{"backups": {Result: "fail", Anomalies: 2, First: "missing blob"}}
 	code, out, _ = k.run("drill", "--integrity", "--state", state)
@@ -278,12 +278,26 @@ func TestDrillIntegrity(t *testing.T) {
 	require.Contains(t, out, "repository backups is DAMAGED: 2 anomalies, the first is missing blob")
 	code, out, _ = k.run("check", k.file(nightFile), "--state", state)
 	require.Equal(t, 2, code, out)
-	require.Contains(t, out, "CRITICAL  repository backups: the server found 2 anomalies in its files, the first is missing blob")
+	damaged := "CRITICAL  repository backups: the server found 2 anomalies in its files, the first is missing blob"
+	require.Contains(t, out, damaged)
+
+	code, out, _ = k.run("drill", "--state", state)
+	require.Zero(t, code, "this one did not look: %s", out)
+	_, out, _ = k.run("check", k.file(nightFile), "--state", state)
+	require.Contains(t, out, damaged)
+
+	k.c.Integrities["backups"] = cluster.Integrity{Result: "fail", Anomalies: 1, Changed: true}
+	code, out, _ = k.run("drill", "--integrity", "--state", state)
+	require.Equal(t, 5, code)
+	require.Contains(t, out, "repository backups: cannot tell whether all its files are there: something was written to "+
+		"the repository meanwhile")
+	_, out, _ = k.run("check", k.file(nightFile), "--state", state)
+	require.Contains(t, out, damaged)
 
 	k.c.Integrities["backups"] = cluster.Integrity{Result: cluster.IntegrityPass}
 	code, out, _ = k.run("drill", "--integrity", "--state", state, "-o", "json")
 	require.Zero(t, code)
-	require.Contains(t, out, `"result": "pass"`)
+	require.Contains(t, out, `"state": "passed"`)
 	code, out, _ = k.run("check", k.file(nightFile), "--state", state)
 	require.Zero(t, code, out)
 }

@@ -311,8 +311,7 @@ func runRestore(c *cobra.Command, app *App, o *restoreOptions, names []string) e
 				terminal.Fprintf(app.Out, "hint: %s\n", hint)
 			}
 		}
-	}
-	if x.quietRuns || r.Server == "" || r.ExitCode == 2 {
+	} else if x.quietRuns || r.Server == "" || r.ExitCode == 2 {
 		for _, err := range result.Errors() {
 			app.printError(err)
 		}

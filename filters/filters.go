@@ -9,6 +9,7 @@ package filters
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -154,6 +155,12 @@ func (c Chain) Select(ctx context.Context, now time.Time, items []cluster.Item, 
 		} else {
 			verdicts, err = judge(ctx, l.Filter, now, in)
 		}
+		if errors.Is(err, errBudget) { // what cannot be judged is kept
+			verdicts, err = make([]cluster.Verdict, len(in)), nil
+			for i := range verdicts { // with one warning for all
+				verdicts[i] = cluster.Verdict{Why: errBudget.Error(), Warn: i == 0}
+			}
+		}
 		if err != nil {
 			return cluster.Selection{}, err
 		}
@@ -175,7 +182,8 @@ func (c Chain) Select(ctx context.Context, now time.Time, items []cluster.Item, 
 	return cluster.Selection{Selected: in, Spared: slices.Clip(spared), Reasons: reasons}, nil
 }
 
-// Named are the items that pass the chain's filters by name. An error is the context's.
+// Named are the items that pass the chain's filters by name. An error is the context's, or
+// that a regular expression is too slow.
 func (c Chain) Named(ctx context.Context, now time.Time, items []cluster.Item) ([]cluster.Item, error) {
 	in := slices.Clone(items)
 	for _, l := range c {
@@ -231,8 +239,11 @@ func first[T any](c Chain) (none T) {
 // for each of thousands of names.
 const judgeBudget = 30 * time.Second
 
-// judge calls a filter, or ends with the context. When the budget is used up, no item
-// matches: what cannot be judged is kept.
+// errBudget means that a filter used up its budget.
+var errBudget = fmt.Errorf("judging the names took more than %s: simplify the regular expressions of the filters", judgeBudget)
+
+// judge calls a filter, or ends with the context or with the budget. The filter then goes on
+// for nobody, until its expression has been too slow for some names.
 func judge(ctx context.Context, f Filter, now time.Time, items []cluster.Item) ([]cluster.Verdict, error) {
 	if ctx.Done() == nil {
 		return f.Judge(now, items), nil
@@ -246,14 +257,7 @@ func judge(ctx context.Context, f Filter, now time.Time, items []cluster.Item) (
 	case verdicts := <-done:
 		return verdicts, nil
 	case <-over.C:
-		verdicts := make([]cluster.Verdict, len(in))
-		for i := range verdicts { // one warning for all
-			verdicts[i] = cluster.Verdict{
-				Why:  fmt.Sprintf("judging the names took more than %s: simplify the regular expression of this filter", judgeBudget),
-				Warn: i == 0,
-			}
-		}
-		return verdicts, nil
+		return nil, errBudget
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}

@@ -49,6 +49,8 @@ func forEachServer(t *testing.T, scenario func(e *env)) { onServers(t, flavours(
 // lanes has each flavour run one scenario at a time.
 var lanes sync.Map
 
+// onServers runs a scenario on some flavours. It must not have parallel subtests: they would
+// wait for the lane that it holds.
 func onServers(t *testing.T, list []testserver.Flavour, scenario func(e *env)) {
 	t.Parallel()
 	for _, f := range list {

@@ -369,11 +369,12 @@ func (k *checker) drill() {
 	}
 	age := k.Now.Sub(d.Time)
 	text := fmt.Sprintf("%s of %d restored and compared %s ago", cluster.Count(d.Passed(), "index"), len(d.Copies), cluster.Age(k.Now, d.Time))
-	for _, i := range d.Damaged() {
+	for _, i := range d.Repositories(drill.Damaged) {
 		k.add(Critical, "repository", i.Repository, fmt.Sprintf("the server found %s in its files, the first is %s",
 			cluster.Count(int(i.Anomalies), "anomaly"), i.First), "write nothing to it; restore its storage from a copy of before the damage")
 	}
 	switch {
+	case len(d.Copies) == 0: // nothing was restored
 	case d.Failures() > 0:
 		for _, c := range d.Copies {
 			if c.State == drill.Failed {

@@ -209,8 +209,9 @@ func (r CreateIndex) refused(ctx context.Context, c Reader) error {
 			if !strings.HasPrefix(k, "index.") {
 				k = "index." + k
 			}
-			if v != nil {
-				flat[k] = fmt.Sprint(v)
+			switch v.(type) {
+			case string, bool, int, int64, uint64, float64:
+				flat[k] = strings.TrimPrefix(strings.ToLower(strings.TrimSpace(fmt.Sprint(v))), "+")
 			}
 		}
 		if bad := badSetting(flat); bad != "" {

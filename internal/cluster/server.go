@@ -85,9 +85,10 @@ func (s Server) ChecksIntegrity() bool { return !s.OpenSearch && !s.Version.Less
 
 // Integrity is what a server found out about the files of a repository.
 type Integrity struct {
-	Result    string `json:"result"` // pass, fail, or why it cannot tell, in the words of the server
-	Anomalies int64  `json:"total_anomalies"`
-	First     string `json:"first_anomaly,omitempty"`
+	Result    string // pass, fail, or why it cannot tell, in the words of the server
+	Anomalies int64
+	First     string // of the anomalies
+	Changed   bool   // something was written meanwhile: the anomalies may be none
 }
 
 // IntegrityPass is the result of a repository without anomalies.

@@ -74,10 +74,26 @@ type Result struct {
 
 // Integrity is what the server found in the files of a repository.
 type Integrity struct {
-	Repository string `json:"repository"`
-	cluster.Integrity
-	Error string `json:"error,omitempty"` // why it could not be asked
+	Repository string         `json:"repository"`
+	Time       time.Time      `json:"time"` // of the drill that asked
+	State      IntegrityState `json:"state"`
+	Anomalies  int64          `json:"anomalies,omitempty"`
+	First      string         `json:"first_anomaly,omitempty"`
+	Reason     string         `json:"reason,omitempty"` // why it is not known
 }
+
+// IntegrityState is whether a repository is whole.
+type IntegrityState string
+
+// The states.
+const (
+	Whole       IntegrityState = "passed"
+	Damaged     IntegrityState = "damaged"
+	Unknown     IntegrityState = "unknown"     // the server gave up, or something was written meanwhile
+	Unsupported IntegrityState = "unsupported" // the server cannot look
+)
+
+func (i Integrity) conclusive() bool { return i.State == Whole || i.State == Damaged }
 
 // Copy is one index that was restored.
 type Copy struct {
@@ -108,9 +124,24 @@ func (r *Result) Failures() int {
 	return n
 }
 
-// Damaged are the repositories in whose files the server found an anomaly.
-func (r *Result) Damaged() []Integrity {
-	return slices.DeleteFunc(slices.Clone(r.Integrity), func(i Integrity) bool { return i.Anomalies == 0 })
+// Repositories are those in a state.
+func (r *Result) Repositories(state IntegrityState) []Integrity {
+	return slices.DeleteFunc(slices.Clone(r.Integrity), func(i Integrity) bool { return i.State != state })
+}
+
+// Carry adds what older drills found out about the repositories for which this one did not.
+func (r *Result) Carry(older ...*Result) {
+	older = slices.DeleteFunc(slices.Clone(older), func(o *Result) bool { return o == nil })
+	slices.SortStableFunc(older, func(a, b *Result) int { return b.Time.Compare(a.Time) })
+	for _, o := range older {
+		for _, i := range o.Integrity {
+			if i.conclusive() && !slices.ContainsFunc(r.Integrity, func(x Integrity) bool {
+				return x.conclusive() && x.Repository == i.Repository
+			}) {
+				r.Integrity = append(r.Integrity, i)
+			}
+		}
+	}
 }
 
 // Passed counts the copies that passed.
@@ -203,9 +234,18 @@ func (d *driller) integrity(ctx context.Context, chosen []Copy) {
 			d.Waiting(cluster.Waiting{For: "the integrity of repository " + name})
 		}
 		found, err := d.c.Integrity(ctx, name)
-		i := Integrity{Repository: name, Integrity: found}
-		if err != nil {
-			i.Error = err.Error()
+		i := Integrity{Repository: name, Time: d.r.Time, State: Unknown, Anomalies: found.Anomalies, First: found.First, Reason: found.Result}
+		switch {
+		case errors.Is(err, cluster.ErrUnsupported):
+			i.State, i.Reason = Unsupported, err.Error()
+		case found.Changed:
+			i.Reason = "something was written to the repository meanwhile"
+		case found.Anomalies > 0:
+			i.State, i.Reason = Damaged, ""
+		case err != nil:
+			i.Reason = err.Error()
+		case found.Result == cluster.IntegrityPass:
+			i.State, i.Reason = Whole, ""
 		}
 		d.r.Integrity = append(d.r.Integrity, i)
 	}

@@ -12,9 +12,21 @@ import (
 // nil, count until kept itself is a later drill: it lies where nobody but its owner
 // writes, and the others are documents of the cluster.
 func Last(drills []*Result, kept *Result) *Result {
-	list := slices.DeleteFunc(append(slices.Clone(drills), kept), func(r *Result) bool { return r == nil || r.Passed()+r.Failures() == 0 })
-	if len(list) == 0 {
+	all := append(slices.Clone(drills), kept)
+	var found Result
+	found.Carry(all...)
+	if kept != nil { // what it found counts until kept itself is a later drill
+		for _, i := range kept.Repositories(Damaged) {
+			found.Integrity = append(slices.DeleteFunc(found.Integrity, func(x Integrity) bool { return x.Repository == i.Repository }), i)
+		}
+	}
+	list := slices.DeleteFunc(all, func(r *Result) bool { return r == nil || r.Passed()+r.Failures() == 0 })
+	if len(list) == 0 && len(found.Integrity) == 0 {
 		return nil
+	}
+	if len(list) == 0 {
+		found.Time = found.Integrity[0].Time
+		return &found
 	}
 	slices.SortStableFunc(list, func(a, b *Result) int { return b.Time.Compare(a.Time) })
 	last := *list[0]
@@ -35,14 +47,7 @@ func Last(drills []*Result, kept *Result) *Result {
 			}
 		}
 	}
-	last.Integrity = nil
-	for _, r := range list { // the newest that is known of each repository
-		for _, i := range r.Integrity {
-			if i.Error == "" && !slices.ContainsFunc(last.Integrity, func(o Integrity) bool { return o.Repository == i.Repository }) {
-				last.Integrity = append(last.Integrity, i)
-			}
-		}
-	}
+	last.Integrity = found.Integrity
 	return &last
 }
 
@@ -51,4 +56,6 @@ func subject(c Copy) [2]string { return [2]string{c.Repository, series.Family(c.
 
 // OK reports whether a drill restored something, all of that passed, and no repository is
 // damaged.
-func (r *Result) OK() bool { return r.Failures() == 0 && r.Passed() > 0 && len(r.Damaged()) == 0 }
+func (r *Result) OK() bool {
+	return r.Failures() == 0 && r.Passed() > 0 && len(r.Repositories(Damaged)) == 0
+}

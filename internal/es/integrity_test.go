@@ -25,9 +25,18 @@ func TestIntegrity(t *testing.T) {
 		err  string
 	}{
 		"pass": {[]exchange{root, ask(0, `{"log":[{"timestamp_in_millis":1,"snapshot":{"id":"a"}}],"results":{"status":{},
-			"final_repository_generation":2,"total_anomalies":0,"result":"pass"}}`)}, cluster.Integrity{Result: "pass"}, ""},
+			"final_repository_generation":0,"total_anomalies":0,"result":"pass"}}`)}, cluster.Integrity{Result: "pass"}, ""},
 		"fail": {[]exchange{root, ask(0, `{"log":[{"index":{}},{"anomaly":"missing blob","blob":{}},{"anomaly":"unknown blob"}],
 			"results":{"total_anomalies":2,"result":"fail"}}`)}, cluster.Integrity{Result: "fail", Anomalies: 2, First: "missing blob"}, ""},
+		"given up": {
+			[]exchange{root, ask(0, `{"log":[{"anomaly":"missing blob"},{"anomaly":"missing blob"}],"exception":{"type":"x"}}`)},
+			cluster.Integrity{Anomalies: 2, First: "missing blob"}, `"results" is missing`,
+		},
+		"written to": {
+			[]exchange{root, ask(0, `{"log":[{"anomaly":"unknown blob"}],"results":{"status":{"repository":{"generation":2}},
+				"final_repository_generation":3,"total_anomalies":1,"result":"fail"}}`)},
+			cluster.Integrity{Result: "fail", Anomalies: 1, First: "unknown blob", Changed: true}, "",
+		},
 		"no results":    {[]exchange{root, ask(0, `{"log":[]}`)}, cluster.Integrity{}, `"results" is missing`},
 		"not there":     {[]exchange{root, ask(405, `{"error":"Incorrect HTTP method for uri","status":405}`)}, cluster.Integrity{}, "x-pack"},
 		"not yet":       {[]exchange{{line: "GET /", reply: root670}}, cluster.Integrity{}, "from 8.16 on"},

@@ -145,7 +145,16 @@ func (c *Client) Integrity(ctx context.Context, name string) (cluster.Integrity,
 			Text: server.String() + " cannot do it; Elasticsearch can from 8.16 on",
 		}
 	}
-	first := ""
+	var results struct {
+		Status struct {
+			Repository struct {
+				Generation int64 `json:"generation"`
+			} `json:"repository"`
+		} `json:"status"`
+		Generation int64  `json:"final_repository_generation"`
+		Anomalies  int64  `json:"total_anomalies"`
+		Result     string `json:"result"`
+	}
 	err = c.do(ctx, call{
 		op: op, resend: never, least: integrityTimeout,
 		request: func() esapi.Request {
@@ -161,22 +170,26 @@ func (c *Client) Integrity(ctx context.Context, name string) (cluster.Integrity,
 							Anomaly string `json:"anomaly"`
 						}
 						err := s.Decode(&entry)
-						first = cmp.Or(first, entry.Anomaly)
+						if entry.Anomaly != "" {
+							found.Anomalies++
+						}
+						found.First = cmp.Or(found.First, entry.Anomaly)
 						return err
 					})
 				case "results":
 					known = true
-					return s.Decode(&found)
+					return s.Decode(&results)
 				}
 				return s.skip()
 			})
-			if err == nil && !known {
+			if err == nil && !known { // the server gave up: what it found so far counts
 				err = lacks("results")
 			}
 			return err
 		},
 	})
-	found.First = first
+	found.Anomalies, found.Result = max(found.Anomalies, results.Anomalies), results.Result
+	found.Changed = results.Status.Repository.Generation != results.Generation || strings.HasPrefix(results.Result, "inconclusive")
 	if status(err) == http.StatusMethodNotAllowed || status(err) == http.StatusNotFound && !errors.Is(err, cluster.ErrNoRepository) {
 		err = &cluster.Error{Op: op, Kind: cluster.ErrUnsupported, Text: "this server does not have _verify_integrity; it is a part of x-pack"}
 	}

@@ -170,24 +170,29 @@ var visibleFields = []string{
 // writeIndices marks the write index of each data stream. If that cannot be read, every
 // backing index counts as one: what may still be written to is spared.
 func (c *Client) writeIndices(ctx context.Context, names []string, list []*cluster.Index) {
-	var reply []struct {
-		Name    string `json:"name"`
-		Indices []struct {
-			Name string `json:"index_name"`
-		} `json:"indices"`
-	}
-	err := c.do(ctx, call{op: "list data streams", decode: fields(field{"data_streams", &reply}), request: func() esapi.Request {
-		return plain{path: pathOf("/_data_stream", names, "")} // OpenSearch takes no parameters here
-	}})
 	last := map[string]string{}
-	for _, s := range reply {
-		if n := len(s.Indices); n > 0 {
-			last[s.Name] = s.Indices[n-1].Name
+	for _, batch := range c.batches(names, 100) {
+		var reply []struct {
+			Name    string `json:"name"`
+			Indices []struct {
+				Name string `json:"index_name"`
+			} `json:"indices"`
+		}
+		err := c.do(ctx, call{op: "list data streams", decode: fields(field{"data_streams", &reply}), request: func() esapi.Request {
+			return plain{path: pathOf("/_data_stream", batch, "")} // OpenSearch takes no parameters here
+		}})
+		if err != nil && c.o.Warn != nil {
+			c.o.Warn("the write indices of data streams are not known, so all their indices count as such: " + err.Error())
+		}
+		for _, s := range reply {
+			if n := len(s.Indices); n > 0 {
+				last[s.Name] = s.Indices[n-1].Name
+			}
 		}
 	}
 	for _, i := range list {
 		write, known := last[i.DataStream]
-		i.DataStreamWriteIndex = i.DataStream != "" && (err != nil || !known || write == i.Name)
+		i.DataStreamWriteIndex = i.DataStream != "" && (!known || write == i.Name)
 	}
 }
 

@@ -173,7 +173,9 @@ func samplesOf(s Step) []*cluster.Index {
 		case f.Kind == "prefix" && f.Value != "" && !strings.ContainsAny(f.Value, `\^$.|?*+()[]{}`):
 			prefixes = []string{f.Value}
 		case f.Kind == "regex":
-			prefixes = beginnings(f.Value)
+			if b := beginnings(f.Value); len(b) > 0 {
+				prefixes = b
+			}
 		}
 	}
 	day := "2026.10.01"
@@ -207,6 +209,9 @@ func beginnings(pattern string) []string {
 		return nil
 	}
 	list, _ := begin(re.Simplify(), []string{""})
+	for i, text := range list { // names have lower case
+		list[i] = strings.ToLower(text)
+	}
 	return list
 }
 

@@ -13,6 +13,7 @@ func TestBeginnings(t *testing.T) {
 		"^(app|db)-x.+":   {"app-x", "db-x"},
 		"^a(b|c*)d":       {"ab", "a"},
 		"^[a-z]+-":        {""},
+		"^[Ll]ogs-.*$":    {"logs-"},
 		"^x$":             {"x"},
 		"logs-":           nil,
 		`^(?P<n>a)-(?=b)`: nil,
