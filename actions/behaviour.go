@@ -38,6 +38,8 @@ type Behaviour struct {
 	PredictableRenames bool
 	// NotesRenames gives renamed copies the rule of their names as a setting.
 	NotesRenames bool
+	// GreenCluster makes shrink ask for a green cluster, not only for a green index.
+	GreenCluster bool
 	// EmptyRouting makes shrink empty the routing rule instead of giving the former back.
 	EmptyRouting bool
 	// Cautious adds checks that cost requests or print more than was asked for.

@@ -77,6 +77,7 @@ type reindexDest struct {
 const (
 	selection = "REINDEX_SELECTION"
 	migration = "MIGRATION"
+	misspelt  = "REINDEX_SELECTED" // no index can be called that; Curator reads it as an empty list
 )
 
 func newReindex(Behaviour) Action {
@@ -88,9 +89,9 @@ func (a *Reindex) Validate(given map[string]bool) error {
 	var errs []error
 	wrong := func(format string, args ...any) { errs = append(errs, optionError("request_body", format, args...)) }
 	source := a.RequestBody.Source
-	if slices.Contains(source.Index, "REINDEX_SELECTED") {
+	if slices.Contains(source.Index, misspelt) {
 		errs = append(errs, tolerated("request_body",
-			"source.index: REINDEX_SELECTED is read as the name of an index; write %s for the indices that the filters select", selection))
+			"source.index: %s is an empty list, as for Curator; write %s for the indices that the filters select", misspelt, selection))
 	}
 	if slices.Contains(source.Index, selection) && len(source.Index) > 1 {
 		wrong("source.index: %s must be the only entry", selection)
@@ -168,7 +169,7 @@ func (a *Reindex) Run(ctx context.Context, env *Env) error {
 			}
 		}
 	}
-	if len(sources) == 0 {
+	if len(sources) == 0 || len(sources) == 1 && sources[0] == misspelt {
 		return fmt.Errorf("%w to reindex", cluster.ErrEmpty)
 	}
 	slices.Sort(sources)

@@ -95,6 +95,16 @@ func (a *Shrink) Run(ctx context.Context, env *Env) error {
 	if len(indices) == 0 {
 		return fmt.Errorf("%w: no selected index has more than %s", cluster.ErrEmpty, cluster.Count(int(a.NumberOfShards), "primary shard"))
 	}
+	if env.Behaviour.GreenCluster {
+		h, err := env.Cluster.ClusterHealth(ctx)
+		if err != nil {
+			return err
+		}
+		if h.Status != "green" {
+			return cluster.WithHint(fmt.Errorf("the cluster is %s: Curator shrinks only in a green cluster; nothing was changed", h.Status),
+				"repair the indices that are not green; esnap run needs only the index itself to be green")
+		}
+	}
 	for _, i := range indices {
 		o := cluster.Outcome{Verb: cluster.VerbShrink, What: "index", Name: i.Name, Result: cluster.Done, Detail: "to " + a.target(i.Name)}
 		if ctx.Err() != nil {

@@ -91,6 +91,7 @@ func TestCuratorCLI(t *testing.T) {
 		require.Equal(e, "open", e.metadata(c).State)
 		wide := e.prefix + "wide"
 		e.wide(wide, 10)
+		e.green()
 		cli(0, "shrink", "--node_filters", `{"permit_masters":true}`, "--number_of_replicas", "0", "--max_wait", "300",
 			"--filter_list", on("wide"))
 		require.Equal(e, 10, e.count(wide+"-shrink"))

@@ -163,6 +163,7 @@ func TestCuratorForms(t *testing.T) {
 
 		wide := log(20)
 		e.wide(wide, 40)
+		e.green()
 		f.form(0, "shrink")
 		require.NotContains(e, e.indices(), wide)
 		require.Equal(e, 40, e.count(wide+"-shrink"))

@@ -4,6 +4,7 @@ package integration
 
 import (
 	"maps"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -37,6 +38,30 @@ func (e *env) health(index string) string {
 	var reply struct{ Status string }
 	e.call("GET", "/_cluster/health/"+index, nil, &reply)
 	return reply.Status
+}
+
+// green makes the cluster green, as far as other tests have left it otherwise: no index has
+// a replica, and those that have lost a shard are deleted.
+func (e *env) green() {
+	e.Helper()
+	e.eventually("a green cluster", func() bool {
+		var reply struct {
+			Status  string
+			Indices map[string]struct{ Status string }
+		}
+		e.call("GET", "/_cluster/health?level=indices", nil, &reply)
+		for name, i := range reply.Indices {
+			switch {
+			case i.Status == "yellow":
+				e.try("PUT", "/"+url.PathEscape(name)+"/_settings", map[string]any{
+					"index.number_of_replicas": 0, "index.auto_expand_replicas": false,
+				})
+			case i.Status == "red" && !strings.HasPrefix(name, e.prefix):
+				e.try("DELETE", "/"+url.PathEscape(name), nil)
+			}
+		}
+		return reply.Status == "green"
+	})
 }
 
 // TestThreeNodes moves shards between nodes. Of three, the third is another kind.

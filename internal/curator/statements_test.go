@@ -337,15 +337,28 @@ func TestWhatCuratorGoesOnWithIsAWarning(t *testing.T) {
 	})
 }
 
-// The token that Curator does not know either is the name of an index.
-func TestReindexSelectedIsAName(t *testing.T) {
-	file := one("reindex", "request_body: {source: {index: REINDEX_SELECTED}, dest: {index: new}}", onX)
+// A token that no index can be called is an empty list, as for Curator.
+func TestReindexSelectedIsEmpty(t *testing.T) {
+	const body = "request_body: {source: {index: REINDEX_SELECTED}, dest: {index: new}}"
 	manners(t, func(t *testing.T, s *shell) {
 		s.c.AddIndices("x-1")
-		out := s.does(1, file)
-		require.Regexp(t, "WARNING .*REINDEX_SELECTED is read as the name of an index; "+
+		out := s.does(1, one("reindex", body, onX))
+		require.Regexp(t, "WARNING .*REINDEX_SELECTED is an empty list, as for Curator; "+
 			"write REINDEX_SELECTION for the indices that the filters select", out)
-		require.Equal(t, []string{"REINDEX_SELECTED"}, s.c.CallsOf("Reindex")[0].Request.(cluster.Reindex).Sources)
+		s.does(0, one("reindex", body+", ignore_empty_list: true", onX))
+		require.Empty(t, s.c.CallsOf("Reindex"))
+	})
+}
+
+// Curator shrinks only while the whole cluster is green.
+func TestShrinkInAGreenCluster(t *testing.T) {
+	manners(t, func(t *testing.T, s *shell) {
+		s.c.AddIndex(cluster.Index{Name: "x-1", Primaries: 4})
+		s.c.AddIndex(cluster.Index{Name: "other", Primaries: 1, Replicas: 1})
+		file := one("shrink", "shrink_node: DETERMINISTIC, node_filters: {permit_masters: true}, number_of_replicas: 0", onX)
+		out := s.does(1, file)
+		require.Contains(t, out, "the cluster is yellow: Curator shrinks only in a green cluster")
+		require.Empty(t, s.c.Writes())
 	})
 }
 

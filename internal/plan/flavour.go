@@ -12,9 +12,13 @@ import (
 
 // behaviours is what actions do, by flavour.
 var behaviours = map[flavour.Flavour]actions.Behaviour{
-	flavour.Native:   actions.Own,
-	flavour.Curator5: {MasterTimeout: 300 * time.Second, RetriesWait: true, ServerConflicts: true, RestoreSystem: true, EmptyRouting: true},
-	flavour.Curator8: {SkipRepoFSCheck: true, RetriesWait: true, ServerConflicts: true, RestoreSystem: true, EmptyRouting: true},
+	flavour.Native: actions.Own,
+	flavour.Curator5: {
+		MasterTimeout: 300 * time.Second, RetriesWait: true, ServerConflicts: true, RestoreSystem: true, EmptyRouting: true, GreenCluster: true,
+	},
+	flavour.Curator8: {
+		SkipRepoFSCheck: true, RetriesWait: true, ServerConflicts: true, RestoreSystem: true, EmptyRouting: true, GreenCluster: true,
+	},
 }
 
 // Behaviour is what actions do by default, by flavour.
