@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -202,6 +203,19 @@ func (r CreateIndex) Intent() Intent {
 func (r CreateIndex) refused(ctx context.Context, c Reader) error {
 	if err := invalid("create index "+r.Name, "index", r.Name); err != nil {
 		return err
+	}
+	server, err := c.Server(ctx)
+	if err != nil {
+		return err
+	}
+	for _, key := range slices.Sorted(maps.Keys(r.Body)) {
+		known := key == "settings" || key == "mappings" || key == "aliases"
+		if !known && (server.OpenSearch || !server.Version.Less(Version{7, 0, 0})) { // older ones read more
+			return &Error{
+				Op: "create index " + r.Name, Kind: ErrInvalid,
+				Text: fmt.Sprintf("%q is not a part of a new index: these are settings, mappings and aliases", key),
+			}
+		}
 	}
 	if settings, is := r.Body["settings"].(map[string]any); is {
 		flat := map[string]string{}

@@ -74,6 +74,12 @@ func (r CreateSnapshot) refused(ctx context.Context, c Reader) error {
 			return err
 		}
 		for _, i := range list {
+			if slices.Contains(i.Blocks, "read") {
+				return &Error{
+					Op: op, Kind: ErrForbidden, Text: "index " + i.Name + " is blocked by its setting index.blocks.read",
+					Hint: "set index.blocks.read to false first",
+				}
+			}
 			if i.Closed {
 				return &Error{
 					Op:   op,

@@ -451,3 +451,27 @@ func TestAVerbHasBothForms(t *testing.T) {
 	require.Panics(t, func() { NewVerb("shrink", "") })
 	require.Panics(t, func() { NewVerb("", "shrunk") })
 }
+
+// What a server refuses of a new index, and of a snapshot before 7.2, a dry run refuses, too.
+func TestADryRunKnowsWhatIsNoIndex(t *testing.T) {
+	ctx := context.Background()
+	for name, body := range map[string]map[string]any{
+		"an impossible number": {"settings": map[string]any{"number_of_shards": 0}},
+		"nested":               {"settings": map[string]any{"index": map[string]any{"number_of_replicas": "many"}}},
+		"fine":                 {"settings": map[string]any{"number_of_shards": "+1", "refresh_interval": " 30S", "blocks": map[string]any{}}},
+		"an unknown part":      {"templates": map[string]any{}},
+	} {
+		c, _, _ := dry()
+		err := c.CreateIndex(ctx, CreateIndex{Name: "c", Body: body})
+		if name == "fine" || name == "an unknown part" { // which the stub's 6.7.0 may know
+			require.NoError(t, err, name)
+		} else {
+			require.ErrorIs(t, err, ErrInvalid, name)
+		}
+	}
+	was := stubIndices[0].Blocks
+	stubIndices[0].Blocks = []string{"read"}
+	defer func() { stubIndices[0].Blocks = was }()
+	c, _, _ := dry()
+	require.ErrorIs(t, c.CreateSnapshot(ctx, CreateSnapshot{Repository: "r", Name: "new", Indices: []string{"a"}}), ErrForbidden)
+}
