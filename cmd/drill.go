@@ -73,18 +73,19 @@ func runDrill(c *cobra.Command, app *App, o *drillOptions, args []string) error 
 	told := settings.Told(err)
 	var p *plan.Plan
 	if len(args) > 0 {
+		name := ""
 		if args[0] != "-" {
-			o.policy += "-" + filepath.Base(args[0])
+			name = filepath.Base(args[0])
 		}
 		var wrong error
 		if err == nil || args[0] != "-" { // nobody waits for standard input
 			p, wrong = x.plan(args[0])
 		}
 		if p != nil && wrong == nil {
-			o.notice = p.Notice.Over(x.s.Notice)
-			if name := p.Job(args[0]); name != "" && name != "-" {
-				o.policy = "drill-" + name
-			}
+			o.notice, name = p.Notice.Over(x.s.Notice), p.Job(args[0])
+		}
+		if name != "" {
+			o.policy += "-" + name
 		}
 		if err == nil && wrong != nil {
 			err, told = wrong, wrong

@@ -59,12 +59,7 @@ func (g newestGood) guesses(all []cluster.Item) map[string]bool {
 
 // newest are the newest good snapshots that are kept, each with the verdict.
 func (g newestGood) newest(all []cluster.Item) map[string]cluster.Verdict {
-	type group struct {
-		series, family string
-		other          string // why one more is kept; empty: it is the newest one
-	}
-	const full, first = "that does not consist of mounted indices",
-		"whose indices are mounted now: only the first one surely contains their data"
+	type group struct{ series, family string }
 	newest, members := map[group]*cluster.Snapshot{}, map[string]int{}
 	guesses := g.guesses(all)
 	for _, s := range cluster.Of[*cluster.Snapshot](all) {
@@ -73,15 +68,10 @@ func (g newestGood) newest(all []cluster.Item) map[string]cluster.Verdict {
 		if !s.Good() {
 			continue
 		}
-		groups := []group{{of.Key, "", ""}}
-		if !s.MountedOnly {
-			groups = append(groups, group{of.Key, "", full})
-		} else if k := (group{of.Key, "", first}); newest[k] == nil || newer(newest[k], s) {
-			newest[k] = s
-		}
+		groups := []group{{of.Key, ""}}
 		if guesses[of.Key] {
 			for _, i := range s.Indices {
-				groups = append(groups, group{of.Key, series.Family(i), ""})
+				groups = append(groups, group{of.Key, series.Family(i)})
 			}
 		}
 		for _, k := range groups {
@@ -93,19 +83,6 @@ func (g newestGood) newest(all []cluster.Item) map[string]cluster.Verdict {
 	kept := map[string]cluster.Verdict{}
 	for k, s := range newest {
 		v := cluster.Verdict{Match: cluster.Yes}
-		if k.other != "" { // only where the newest one may contain no data
-			if top := newest[group{k.series, "", ""}]; !top.MountedOnly || s == top || k.other == first && newest[group{k.series, "", full}] != nil {
-				continue
-			}
-			v.Why = "it is a good snapshot of the series " + k.series + " " + k.other
-			if k.other == full {
-				v.Why = "it is the newest good snapshot of the series " + k.series + " " + full
-			}
-			if kept[s.Name].Why == "" {
-				kept[s.Name] = v
-			}
-			continue
-		}
 		switch {
 		case k.family == "" && members[k.series] == 1:
 			v.Kept, v.Why = cluster.KeptSole, "it is the only snapshot of the series "+k.series
@@ -118,6 +95,56 @@ func (g newestGood) newest(all []cluster.Item) map[string]cluster.Verdict {
 			continue
 		}
 		kept[s.Name] = v
+	}
+	for name, v := range g.withData(all) {
+		if kept[name].Why == "" {
+			kept[name] = v
+		}
+	}
+	return kept
+}
+
+// withData are the snapshots that are kept, too, where the newest good one of a series may
+// contain no data, because it consists of indices that are mounted now: the newest good one
+// that does not, or else the first good one.
+func (g newestGood) withData(all []cluster.Item) map[string]cluster.Verdict {
+	type good struct{ newest, full, first *cluster.Snapshot }
+	bySeries := map[string]*good{}
+	for _, s := range cluster.Of[*cluster.Snapshot](all) {
+		if !s.Good() {
+			continue
+		}
+		key := g.series(s).Key
+		of := bySeries[key]
+		if of == nil {
+			of = &good{}
+			bySeries[key] = of
+		}
+		if of.newest == nil || newer(s, of.newest) {
+			of.newest = s
+		}
+		if of.first == nil || newer(of.first, s) {
+			of.first = s
+		}
+		if !s.MountedOnly && (of.full == nil || newer(s, of.full)) {
+			of.full = s
+		}
+	}
+	kept := map[string]cluster.Verdict{}
+	for key, of := range bySeries {
+		switch {
+		case !of.newest.MountedOnly:
+		case of.full != nil:
+			kept[of.full.Name] = cluster.Verdict{
+				Match: cluster.Yes, Why: "it is the newest good snapshot of the series " + key + " that does not consist of mounted indices",
+			}
+		default:
+			kept[of.first.Name] = cluster.Verdict{
+				Match: cluster.Yes,
+				Why: "it is a good snapshot of the series " + key +
+					" whose indices are mounted now: only the first one surely contains their data",
+			}
+		}
 	}
 	return kept
 }

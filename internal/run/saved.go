@@ -306,13 +306,14 @@ func (r *runner) mounts(ctx context.Context, repository string, snapshots []*clu
 	if err != nil {
 		return err
 	}
+	var mounts []*cluster.Index // of thousands of indices, few are mounted
 	mounted := map[string]bool{}
 	for _, i := range list {
 		if i.Mount != nil {
-			mounted[i.Name] = true
+			mounts, mounted[i.Name] = append(mounts, i), true
 		}
 	}
-	if len(mounted) > 0 {
+	if len(mounts) > 0 {
 		if err := r.contents(ctx, repository, snapshots); err != nil {
 			return err
 		}
@@ -320,8 +321,8 @@ func (r *runner) mounts(ctx context.Context, repository string, snapshots []*clu
 	for _, s := range snapshots {
 		s.Mounted = nil
 		s.MountedOnly = len(s.Indices) > 0 && !slices.ContainsFunc(s.Indices, func(i string) bool { return !mounted[i] })
-		for _, i := range list {
-			if i.Mount != nil && i.Mount.Of(s) {
+		for _, i := range mounts {
+			if i.Mount.Of(s) {
 				s.Mounted = append(s.Mounted, i.Name)
 			}
 		}

@@ -134,23 +134,17 @@ func ReadLine(ctx context.Context, in io.Reader) (string, error) {
 	if in == nil {
 		return "", nil
 	}
-	answer := make(chan string, 1)
-	go func() {
-		var line []byte
-		for b := make([]byte, 1); ; { // no more than the line
-			n, err := in.Read(b)
-			if n == 0 && err != nil || n > 0 && b[0] == '\n' {
-				break
-			}
-			line = append(line, b[:n]...)
+	in = Interruptible(ctx, in)
+	var line []byte
+	for b := make([]byte, 1); ; { // no more than the line
+		n, err := in.Read(b)
+		switch {
+		case ctx.Err() != nil:
+			return "", context.Cause(ctx)
+		case n == 0 && err != nil, n > 0 && b[0] == '\n':
+			return strings.TrimSpace(string(line)), nil
 		}
-		answer <- strings.TrimSpace(string(line))
-	}()
-	select {
-	case <-ctx.Done():
-		return "", context.Cause(ctx)
-	case line := <-answer:
-		return line, nil
+		line = append(line, b[:n]...)
 	}
 }
 
