@@ -100,14 +100,10 @@ func (a *Snapshot) adopt(
 	if err != nil {
 		return false, "", err
 	}
-	server, err := env.Cluster.Server(ctx)
-	if err != nil {
-		return false, "", err
-	}
 	same := a.sameSeries(name)
 	period := strftime.Truncate(env.Now, map[string]string{"hour": "h", "day": "d", "week": "w", "month": "M"}[a.OncePer])
 	for _, s := range slices.Backward(list) {
-		if s.Start.Before(period) || !same(s.Name) || s.Foreign(server) {
+		if s.Start.Before(period) || !same(s.Name) || s.Elsewhere {
 			continue
 		}
 		done, err := a.adoptOne(ctx, env, s, indices, red, "this "+a.OncePer+"'s snapshot already exists")

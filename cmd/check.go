@@ -338,7 +338,7 @@ func writeCalendar(w io.Writer, c check.Calendar) {
 // writeDays writes all days of calendars, a line each.
 func writeDays(w io.Writer, calendars []check.Calendar) error {
 	out := csv.NewWriter(w)
-	_ = out.Write([]string{"date", "index", "state", "live", "copies", "complete_copies", "newest_copy", "until"})
+	_ = out.Write([]string{"date", "index", "state", "live", "copies", "complete_copies", "newest_copy", "until", "cluster"})
 	for _, c := range calendars {
 		for _, d := range c.Days {
 			until := ""
@@ -347,7 +347,7 @@ func writeDays(w io.Writer, calendars []check.Calendar) error {
 			}
 			_ = out.Write([]string{
 				d.Date, d.Index, string(d.State), strconv.FormatBool(d.Live), strconv.Itoa(d.Copies), strconv.Itoa(d.Complete),
-				d.Newest, until,
+				d.Newest, until, d.Cluster,
 			})
 		}
 	}

@@ -92,6 +92,39 @@ func TestCheck(t *testing.T) {
 		require.Contains(t, out, "is 2d old; it may be 26h old")
 		require.Contains(t, out, "1 overdue, the last is "+logsOf(3))
 	})
+	theirs := func(t *testing.T, k *console, which func(*cluster.Snapshot) bool) {
+		t.Helper()
+		list, err := k.c.Snapshots(t.Context(), "backups", true)
+		require.NoError(t, err)
+		for _, x := range list {
+			if which(x) {
+				x.Cluster = "another-cluster"
+				k.c.AddSnapshot("backups", *x)
+			}
+		}
+	}
+	t.Run("the newest snapshots are another cluster's", func(t *testing.T) {
+		k := newConsole(t)
+		twentyNights(k, nil)
+		theirs(t, k, func(x *cluster.Snapshot) bool { return x.Start.After(now.AddDate(0, 0, -3)) })
+		for _, args := range [][]string{{"check", k.file(nightFile)}, {"check", "--max-age", "24h"}} {
+			code, out, _ := k.run(args...)
+			require.Equal(t, 2, code, out)
+			require.Contains(t, out, "is 3d old; it may be 26h old")
+		}
+		_, out, _ := k.run("check", k.file(nightFile))
+		require.Contains(t, out, "2 overdue, the last is "+logsOf(3))
+	})
+	t.Run("the cluster was built anew", func(t *testing.T) {
+		k := newConsole(t)
+		twentyNights(k, nil)
+		theirs(t, k, func(x *cluster.Snapshot) bool { return x.Start.Before(now.AddDate(0, 0, -10)) })
+		_, out, _ := k.run("check", k.file(nightFile))
+		require.Contains(t, out, "26 of 28 days are in snapshots; 2 not due yet, the last is logs-2026.11.21; "+
+			"10 only in snapshots that another cluster took")
+		_, out, _ = k.run("check", "--index", "logs-%Y.%m.%d", "--days", "30", "-o", "csv")
+		require.Regexp(t, `2026-11-01,logs-2026\.11\.01,.*,another-cluster\n`, out)
+	})
 	t.Run("a day was lost", func(t *testing.T) {
 		k := newConsole(t)
 		twentyNights(k, nil)
@@ -251,9 +284,9 @@ func TestCheck(t *testing.T) {
 		twentyNights(k, nil)
 		code, out, _ := k.run("check", "--days", "40", "--index", "logs-%Y.%m.%d", "-o", "csv")
 		require.Equal(t, 1, code, "there was no index in the first days")
-		require.Contains(t, out, "2026-10-20,logs-2026.10.20,no_index,false,0,0,,\n")
-		require.Contains(t, out, "2026-11-10,logs-2026.11.10,held,false,8,7,backups/logs-20261117030008,\n")
-		require.Contains(t, out, "2026-11-19,logs-2026.11.19,held_live,true,3,2,backups/logs-20261121005908,\n")
+		require.Contains(t, out, "2026-10-20,logs-2026.10.20,no_index,false,0,0,,,\n")
+		require.Contains(t, out, "2026-11-10,logs-2026.11.10,held,false,8,7,backups/logs-20261117030008,,\n")
+		require.Contains(t, out, "2026-11-19,logs-2026.11.19,held_live,true,3,2,backups/logs-20261121005908,,\n")
 		_, out, _ = k.run("check", "--days", "3", "--index", "logs-%Y.%m.%d", "-o", "json")
 		var j struct {
 			Status    string `json:"status"`

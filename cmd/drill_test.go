@@ -66,6 +66,20 @@ func TestDrill(t *testing.T) {
 		require.Equal(t, 2, strings.Count(out, "passed"), out)
 		require.Equal(t, before, indices(k))
 	})
+	t.Run("this cluster's own snapshots", func(t *testing.T) {
+		k := newConsole(t)
+		twentyNights(k, nil)
+		k.c.AddSnapshot("backups", cluster.Snapshot{
+			Name: "logs-20261121005959", Indices: []string{logsOf(2)}, Start: now.Add(-time.Minute), Cluster: "another-cluster",
+		})
+		k.c.AddSnapshot("theirs", cluster.Snapshot{
+			Name: "logs-20261121005959", Indices: []string{logsOf(2)}, Start: now.Add(-time.Minute), Cluster: "another-cluster",
+		})
+		code, out, errs := k.run("drill")
+		require.Equal(t, 0, code, out+errs)
+		require.Regexp(t, logsOf(2)+` +backups/logs-20261121005908 +passed +10 +10 `, out)
+		require.Regexp(t, logsOf(2)+` +theirs/logs-20261121005959 +passed +10 +- `, out, "it is another index")
+	})
 	t.Run("the history keeps it, and a check finds it there", func(t *testing.T) {
 		k := newConsole(t)
 		k.env["ESNAP_HISTORY"] = "true"

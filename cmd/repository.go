@@ -349,7 +349,7 @@ func cleanable(ctx context.Context, cl cluster.Cluster, name string) error {
 		return err
 	}
 	for _, s := range list {
-		if s.Foreign(server) {
+		if s.Elsewhere {
 			return cluster.Refuse("repository %s contains snapshots of another cluster, such as %s: its files would be deleted while it writes them",
 				name, s.Name)
 		}

@@ -420,7 +420,7 @@ func ours(ctx context.Context, c cluster.Cluster, st State, held []*cluster.Snap
 	if err != nil {
 		return err
 	}
-	at := slices.IndexFunc(held, func(x *cluster.Snapshot) bool { return x.Foreign(here) })
+	at := slices.IndexFunc(held, func(x *cluster.Snapshot) bool { return x.Elsewhere })
 	if at < 0 || s.Owner == here.UUID {
 		return nil
 	}

@@ -302,7 +302,7 @@ func (k *checker) age(name string, list []*cluster.Snapshot, most time.Duration)
 // everySeries checks all series that the repositories contain.
 func (k *checker) everySeries() {
 	for _, r := range k.repositories {
-		keys, groups := series.Group(r.Snapshots, series.Of(nil))
+		keys, groups := series.Group(cluster.Ours(r.Snapshots), series.Of(nil))
 		if len(keys) == 0 {
 			k.add(Critical, "repository", r.Name, "contains no snapshot", "")
 		}

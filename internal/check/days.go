@@ -2,6 +2,7 @@ package check
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/esnap/esnap/actions"
@@ -76,6 +77,8 @@ type Day struct {
 	Newest string `json:"newest_copy,omitempty"`
 	// Until is until when an incomplete copy may contain the day.
 	Until *time.Time `json:"until,omitempty"`
+	// Cluster is the cluster that took the copies, if it is another one.
+	Cluster string `json:"cluster,omitempty"`
 	// Others are further indices of that name, which were created after this one was deleted.
 	Others int `json:"further_indices,omitempty"`
 }
@@ -175,6 +178,7 @@ func (k *checker) day(p spell, lives []coverage.Life) Day {
 	d := Day{Date: p.Start.Format("2006-01-02"), Index: p.name}
 	i := k.live[p.name]
 	d.Live = i != nil && i.Mount == nil
+	lives = ofOurs(lives, d.Live)
 	end := k.last(p.End)
 	var complete, whole *cluster.Snapshot
 	numbers := map[int]bool{}
@@ -182,6 +186,9 @@ func (k *checker) day(p spell, lives []coverage.Life) Day {
 		numbers[l.Number] = true
 		for _, c := range l.Copies {
 			d.Copies++
+			if c.Snapshot.Elsewhere {
+				d.Cluster = c.Snapshot.Cluster
+			}
 			switch {
 			case c.Complete() || c.AllShards && !c.Snapshot.Start.Before(end.Add(k.Rules.Settle)):
 				d.Complete++
@@ -224,6 +231,17 @@ func (k *checker) day(p spell, lives []coverage.Life) Day {
 	return d
 }
 
+// ofOurs are the indices in the snapshots of this cluster. Those of another one count only
+// for an index that this cluster neither has nor ever took: a cluster that was built anew
+// restores from the snapshots of the lost one.
+func ofOurs(lives []coverage.Life, live bool) []coverage.Life {
+	ours := slices.DeleteFunc(slices.Clone(lives), func(l coverage.Life) bool { return l.Copies[0].Snapshot.Elsewhere })
+	if live || len(ours) > 0 {
+		return ours
+	}
+	return lives
+}
+
 // interval is how often snapshots are taken.
 func (k *checker) interval() time.Duration {
 	if k.MaxAge > 0 {
@@ -249,7 +267,11 @@ func (k *checker) calendar(c Calendar) {
 	count := map[State]int{}
 	worst := map[State]string{}
 	level := OK
+	elsewhere := 0
 	for _, d := range c.Days {
+		if d.Cluster != "" {
+			elsewhere++
+		}
 		count[d.State]++
 		worst[d.State] = d.Index
 		level = level.Worse(d.State.grade(k.GapsOK))
@@ -264,6 +286,9 @@ func (k *checker) calendar(c Calendar) {
 		if n := count[l.State]; n > 0 && l.Words != "" {
 			text += fmt.Sprintf("; %d %s, the last is %s", n, l.Words, worst[l.State])
 		}
+	}
+	if elsewhere > 0 {
+		text += fmt.Sprintf("; %d only in snapshots that another cluster took", elsewhere)
 	}
 	k.add(level, "days", c.Pattern, text, "")
 	if c.newest.name != "" {

@@ -40,7 +40,7 @@ func (k *checker) everyFamily() {
 		due, known := 0, false
 		for _, i := range groups[f] {
 			known = known || slices.ContainsFunc(k.repositories, func(r Repository) bool {
-				return slices.ContainsFunc(r.Snapshots, func(s *cluster.Snapshot) bool { return s.Holds(i.Name) })
+				return slices.ContainsFunc(r.Snapshots, func(s *cluster.Snapshot) bool { return s.Holds(i.Name) && !s.Elsewhere })
 			})
 			if !k.due(i) {
 				continue

@@ -78,7 +78,7 @@ func (k *checker) fresh() {
 		same := a.SameSeries(k.Now.In(s.Location))
 		var ours []*cluster.Snapshot
 		for _, x := range r.Snapshots {
-			if same(x.Name) {
+			if same(x.Name) && !x.Elsewhere {
 				ours = append(ours, x)
 			}
 		}

@@ -47,8 +47,6 @@ const (
 	// FactHolders is which snapshots of a repository, the Field of the need, contain an
 	// index.
 	FactHolders
-	// FactOrigin is whether another cluster took a snapshot.
-	FactOrigin
 	// FactSaved is whether an index that a snapshot action of this run selected is in
 	// that snapshot.
 	FactSaved

@@ -44,7 +44,9 @@ type Snapshot struct {
 	// nil: nothing, or not read.
 	Origin *Origin
 
-	Elsewhere bool // FactOrigin: another cluster took it
+	// Elsewhere: another cluster took it, as Cluster says. The listing knows that; a snapshot
+	// that does not say who took it counts as this cluster's.
+	Elsewhere bool
 
 	Mounted []string // FactMounts: indices that are mounted from it
 
@@ -75,9 +77,19 @@ type ShardFailure struct {
 // String is the failure as one line of a report.
 func (f ShardFailure) String() string { return fmt.Sprintf("%s[%d]: %s", f.Index, f.Shard, f.Reason) }
 
-// Foreign reports whether another cluster is known to have taken it.
-func (s *Snapshot) Foreign(here Server) bool {
-	return s.Cluster != "" && here.UUID != "" && s.Cluster != here.UUID
+// Compare notes whether another cluster than the one with this uuid took the snapshot. An
+// empty uuid is not known.
+func (s *Snapshot) Compare(here string) {
+	s.Elsewhere = s.Cluster != "" && here != "" && s.Cluster != here
+}
+
+// Ours are the snapshots that this cluster took; if there is none, all.
+func Ours(list []*Snapshot) []*Snapshot {
+	ours := slices.DeleteFunc(slices.Clone(list), func(s *Snapshot) bool { return s.Elsewhere })
+	if len(ours) > 0 {
+		return ours
+	}
+	return list
 }
 
 // SplitStreams separates the data streams whose backing indices are all selected from the
@@ -216,11 +228,17 @@ func Recreated(first, newer int64) bool {
 	return first > 0 && newer > 0 && float64(newer) < 0.95*float64(first)
 }
 
+// MayHold reports whether what the snapshot contains under the name of this index is this
+// index.
+func (s *Snapshot) MayHold(i *Index) bool {
+	return i.Mount == nil && !s.Elsewhere && !i.Created.After(s.Start)
+}
+
 // HoldsGoodOf reports whether the snapshot contains a complete copy of this index as it is
-// in the cluster now: not of an earlier index with its name, and not of one that is mounted
-// from a snapshot, because a snapshot of it does not contain data.
+// in the cluster now: not of an earlier index with its name or of another cluster's, and not
+// of one that is mounted from a snapshot, because a snapshot of it does not contain data.
 func (s *Snapshot) HoldsGoodOf(i *Index) bool {
-	return i.Mount == nil && s.HoldsGood(i.Name) && !i.Created.After(s.Start)
+	return s.MayHold(i) && s.HoldsGood(i.Name)
 }
 
 // Missing lists the indices of which the snapshot does not contain a complete copy or,
@@ -228,7 +246,7 @@ func (s *Snapshot) HoldsGoodOf(i *Index) bool {
 func (s *Snapshot) Missing(indices []*Index) []string {
 	var missing []string
 	for _, i := range indices {
-		held := i.Mount == nil && s.Holds(i.Name) && !i.Created.After(s.Start)
+		held := s.MayHold(i) && s.Holds(i.Name)
 		if s.State != InProgress {
 			held = s.HoldsGoodOf(i)
 		}

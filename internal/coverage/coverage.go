@@ -143,16 +143,13 @@ func Lives(snapshots []*cluster.Snapshot, live map[string]*cluster.Index, rules 
 }
 
 // CopiesOf lists the copies of an index of the cluster in the snapshots that contain its
-// name: the snapshots were started after it was created. A mounted index has no copy,
+// name: this cluster took the snapshots after it was created. A mounted index has no copy,
 // because a snapshot of it contains no data.
 func CopiesOf(i *cluster.Index, holders []*cluster.Snapshot, live map[string]*cluster.Index, rules Rules) []Copy {
-	if i.Mount != nil {
-		return nil
-	}
 	end := endOf(i.Name, i, live, rules)
 	var copies []Copy
 	for _, s := range holders {
-		if !i.Created.After(s.Start) {
+		if s.MayHold(i) {
 			copies = append(copies, Copy{s, s.Complete()(i.Name), end.before(s)})
 		}
 	}

@@ -251,7 +251,8 @@ func (d *driller) integrity(ctx context.Context, chosen []Copy) {
 	}
 }
 
-// snapshots are the good snapshots of each repository, with their contents.
+// snapshots are the snapshots of each repository, with their contents: those of this
+// cluster, if there are any.
 func (d *driller) snapshots(ctx context.Context) ([]*cluster.Snapshot, error) {
 	names := d.Repositories
 	if len(names) == 0 {
@@ -269,7 +270,7 @@ func (d *driller) snapshots(ctx context.Context) ([]*cluster.Snapshot, error) {
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, some...)
+		list = append(list, cluster.Ours(some)...)
 	}
 	return list, nil
 }
@@ -415,7 +416,7 @@ func (d *driller) copy(ctx context.Context, c *Copy) {
 	// Late documents may come until the period has ended and settled, so only then are the
 	// two the same.
 	_, ended := coverage.Ended(&cluster.Index{Name: c.Index}, nil, d.Rules)
-	comparable := ended && i != nil && i.Mount == nil && !i.Closed && !i.Created.After(c.snapshot.Start)
+	comparable := ended && i != nil && !i.Closed && c.snapshot.MayHold(i)
 	if comparable {
 		names = append(names, c.Index)
 	}

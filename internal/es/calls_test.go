@@ -255,8 +255,10 @@ func TestReads(t *testing.T) {
 			&cluster.Snapshot{Repository: "r", Name: "100%#ü", State: cluster.Success, Indices: []string{"a", "b"}, HasContents: true}},
 		{"one snapshot that esnap took", func(c *Client) (any, error) { return c.Snapshot(ctx, "r", "s") },
 			[]exchange{{line: "GET /_snapshot/r/s", reply: `{"snapshots":[{"snapshot":"s","state":"SUCCESS","indices":[],"metadata":{"esnap":
-				{"cluster_uuid":"u","version":"1","run_id":"0a","host":"h","description":"d"}}}]}`}},
-			&cluster.Snapshot{Repository: "r", Name: "s", State: cluster.Success, Indices: []string{}, HasContents: true, Cluster: "u",
+				{"cluster_uuid":"u","version":"1","run_id":"0a","host":"h","description":"d"}}}]}`},
+				{line: "GET /", reply: root670}},
+			&cluster.Snapshot{Repository: "r", Name: "s", State: cluster.Success, Indices: []string{}, HasContents: true,
+				Cluster: "u", Elsewhere: true,
 				Origin: &cluster.Origin{Cluster: "u", Version: "1", Run: "0a", Host: "h", Description: "d"}}},
 		{"one snapshot with metadata of another program", func(c *Client) (any, error) { return c.Snapshot(ctx, "r", "s") },
 			[]exchange{{line: "GET /_snapshot/r/s",

@@ -194,7 +194,19 @@ func (c *Client) SnapshotsNamed(ctx context.Context, repository string, names []
 		}
 		list = append(list, some...)
 	}
-	return list, nil
+	return list, c.compare(ctx, list...)
+}
+
+// compare notes which snapshots another cluster took.
+func (c *Client) compare(ctx context.Context, list ...*cluster.Snapshot) error {
+	if !slices.ContainsFunc(list, func(s *cluster.Snapshot) bool { return s.Cluster != "" }) {
+		return nil
+	}
+	here, err := c.Server(ctx)
+	for _, s := range list {
+		s.Compare(here.UUID)
+	}
+	return err
 }
 
 // Snapshots implements cluster.SnapshotReader.
@@ -210,7 +222,7 @@ func (c *Client) Snapshots(ctx context.Context, repository string, contents bool
 		return nil, err
 	}
 	slices.SortStableFunc(list, func(a, b *cluster.Snapshot) int { return cmp.Or(a.Start.Compare(b.Start), cmp.Compare(a.Name, b.Name)) })
-	return list, nil
+	return list, c.compare(ctx, list...)
 }
 
 // SnapshotUUIDs implements cluster.SnapshotReader. Without times and shards the server
@@ -233,7 +245,10 @@ func (c *Client) Snapshot(ctx context.Context, repository, name string) (*cluste
 	if err == nil && found == nil {
 		err = &cluster.Error{Op: op, Kind: cluster.ErrNoSnapshot}
 	}
-	return found, err
+	if err != nil {
+		return nil, err
+	}
+	return found, c.compare(ctx, found)
 }
 
 // SnapshotProgress implements cluster.SnapshotReader.

@@ -11,8 +11,7 @@ type foreign struct{}
 
 func newForeign(Options) Guard { return foreign{} }
 
-func (foreign) Name() string          { return "foreign" }
-func (foreign) Needs() []cluster.Need { return []cluster.Need{{Fact: cluster.FactOrigin}} }
+func (foreign) Name() string { return "foreign" }
 
 func (foreign) Judge(_ time.Time, selected, _ []cluster.Item) []cluster.Verdict {
 	return each(selected, cluster.KeptOther, func(s *cluster.Snapshot) string {

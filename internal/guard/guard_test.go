@@ -439,7 +439,7 @@ func TestNeeds(t *testing.T) {
 	for _, g := range append(For(cluster.Snapshots, Options{KeepNewestGood: true}), For(cluster.Indices, Options{Lenient: true})...) {
 		facts = append(facts, Needs(g)...)
 	}
-	require.Equal(t, []cluster.Need{{Fact: cluster.FactOrigin}, {Fact: cluster.FactMounts}, {Fact: cluster.FactSaved}},
+	require.Equal(t, []cluster.Need{{Fact: cluster.FactMounts}, {Fact: cluster.FactSaved}},
 		facts, "nothing that asks the cluster on Curator's command line, but for snapshots")
 	dated, guess := cluster.Items([]*cluster.Snapshot{{Name: "a-2026.11.01"}}), cluster.Items([]*cluster.Snapshot{{Name: "b-1"}})
 	g := newestGood{series: series.Of(nil)}

@@ -79,7 +79,8 @@ func (g requireSnapshot) lacks(i *cluster.Index, repository string, live map[str
 	case len(holders) == 0:
 		return "no snapshot in " + repository + " contains it"
 	case len(copies) == 0:
-		return "the snapshots in " + repository + " that contain an index of this name are older than the index"
+		return "the snapshots in " + repository +
+			" that contain an index of this name are older than the index, or another cluster took them"
 	case !undamaged:
 		last := copies[len(copies)-1].Snapshot
 		return fmt.Sprintf("shards are missing from every copy in %s, such as that in %s (%s)", repository, last.Name, last.State)

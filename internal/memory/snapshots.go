@@ -17,7 +17,7 @@ func (m *Memory) Snapshots(ctx context.Context, repository string, contents bool
 	err = m.do(ctx, c, func() error {
 		all, err := m.snapshots(c, repository)
 		for _, s := range all {
-			list = append(list, s.listed(repository, contents))
+			list = append(list, m.listed(s, repository, contents))
 		}
 		return err
 	})
@@ -26,19 +26,20 @@ func (m *Memory) Snapshots(ctx context.Context, repository string, contents bool
 }
 
 // shown is a copy for the outside.
-func (s *snapshot) shown(repository string, contents bool) *cluster.Snapshot {
+func (m *Memory) shown(s *snapshot, repository string, contents bool) *cluster.Snapshot {
 	out := s.Snapshot
 	out.Repository, out.HasContents = repository, contents
 	out.Failures, out.Indices, out.DataStreams = slices.Clone(s.Failures), slices.Clone(s.Indices), slices.Clone(s.DataStreams)
 	if !contents {
 		out.Indices, out.DataStreams = nil, nil
 	}
+	out.Compare(m.server.UUID)
 	return &out
 }
 
 // listed is the same in a listing, which does not show all metadata.
-func (s *snapshot) listed(repository string, contents bool) *cluster.Snapshot {
-	out := s.shown(repository, contents)
+func (m *Memory) listed(s *snapshot, repository string, contents bool) *cluster.Snapshot {
+	out := m.shown(s, repository, contents)
 	out.Origin = nil
 	return out
 }
@@ -50,7 +51,7 @@ func (m *Memory) SnapshotsNamed(ctx context.Context, repository string, names []
 		all, err := m.snapshots(c, repository)
 		for _, n := range names {
 			if s := all[n]; s != nil {
-				list = append(list, s.listed(repository, false))
+				list = append(list, m.listed(s, repository, false))
 			}
 		}
 		return err
@@ -97,7 +98,7 @@ func (m *Memory) Snapshot(ctx context.Context, repository, name string) (found *
 		m.poll(func(o *operation) bool { return o.isSnapshot(repository, name) })
 		s, err := m.find(c, repository, name)
 		if err == nil {
-			found = s.shown(repository, true)
+			found = m.shown(s, repository, true)
 		}
 		return err
 	})

@@ -40,7 +40,7 @@ func (r Request) copies(index string, eligible []*cluster.Snapshot, l Listings) 
 		if can, _ := l.Server.CanRead(s.Version); !can {
 			continue
 		}
-		if s.Foreign(l.Server) || l.ReadOnly[s.Repository] {
+		if s.Elsewhere || l.ReadOnly[s.Repository] {
 			others = append(others, s)
 		} else {
 			own = append(own, s)

@@ -119,7 +119,7 @@ func isAre(n *int64) string {
 func newestCopy(i *cluster.Index, l Listings) *Copy {
 	var best *cluster.Snapshot
 	for _, s := range slices.Concat(l.Everywhere, l.Snapshots) {
-		ours := !s.Foreign(l.Server) && (!l.ReadOnly[s.Repository] || s.Cluster != "" && s.Cluster == l.Server.UUID)
+		ours := !l.ReadOnly[s.Repository] || s.Cluster != "" && s.Cluster == l.Server.UUID
 		if size, known := l.Sizes[Ref{s.Repository, s.Name}][i.Name]; known && size == 0 { // of a mounted index
 			continue
 		}

@@ -38,7 +38,7 @@ func TestOverwrite(t *testing.T) {
 			*s = *holed("x", "2026-11-08 01:00", logs)
 			s.Repository = "other"
 		}), nil, false, "no snapshot contains a good copy", "", "", &docs},
-		{"a copy of another cluster", nil, elsewhere(func(s *cluster.Snapshot) { s.Cluster = "theirs" }), nil, false,
+		{"a copy of another cluster", nil, elsewhere(func(s *cluster.Snapshot) { s.Cluster, s.Elsewhere = "theirs", true }), nil, false,
 			"no snapshot contains a good copy", "", "", &docs},
 		{"a copy in a read-only repository", nil, elsewhere(func(s *cluster.Snapshot) { s.Repository = "ro" }), nil, false,
 			"no snapshot contains a good copy", "", "", &docs},

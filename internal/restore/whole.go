@@ -20,7 +20,7 @@ import (
 // used, and which ended long before the others.
 func newestOfSeries(list []*cluster.Snapshot, here cluster.Server) (newest []*cluster.Snapshot, warnings []string) {
 	type place struct{ repository, key string }
-	of := series.Of(nil)
+	of := series.OfAnyCluster(nil) // one that was built anew goes on with the series of the lost one
 	good, later := map[place]*cluster.Snapshot{}, map[place]int{}
 	var last time.Time
 	for _, s := range list { // oldest first

@@ -149,8 +149,6 @@ func (r *runner) facts(s plan.Step) facts {
 			return r.sizes(ctx, s.Source(), cluster.Of[*cluster.Snapshot](items))
 		case cluster.FactHolders:
 			return r.holders(ctx, n.Field, cluster.Of[*cluster.Index](items))
-		case cluster.FactOrigin:
-			return r.takers(ctx, cluster.Of[*cluster.Snapshot](items))
 		case cluster.FactMounts:
 			return r.mounts(ctx, s.Source(), cluster.Of[*cluster.Snapshot](items))
 		case cluster.FactSaved:

@@ -76,7 +76,7 @@ func (r *runner) newestGood(ctx context.Context, repository string) *cluster.Sna
 		return nil
 	}
 	for _, s := range slices.Backward(list) {
-		if s.Good() {
+		if s.Good() && !s.Elsewhere {
 			return s
 		}
 	}

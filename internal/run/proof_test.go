@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -225,4 +226,32 @@ func TestSnapshotsOfAnotherCluster(t *testing.T) {
 	_, r := b.Run("actions: {1: {action: delete_snapshots, options: {repository: r, keep_newest_good: false}, filters: [{filtertype: none}]}}")
 	require.Equal(t, []string{"s-2026.10.01"}, b.Snapshots("r"))
 	require.Equal(t, "another cluster took it: another", r.Spared()["s-2026.10.01"])
+}
+
+// TestAnotherClustersCopiesAreNoCopies: what another cluster takes under the same names, in a
+// repository that both use, is no reason to delete anything of this cluster.
+func TestAnotherClustersCopiesAreNoCopies(t *testing.T) {
+	b := runtest.New(t)
+	day := func(n int) time.Time { return runtest.Now.Truncate(24*time.Hour).AddDate(0, 0, -n) }
+	for n := range 3 {
+		b.Cluster.AddSnapshot("r", cluster.Snapshot{
+			Name: "s-" + day(n+1).Format("2006.01.02") + "-0100", Indices: []string{"i"}, Cluster: "memory-cluster-uuid",
+			Start: day(n + 1).Add(time.Hour),
+		})
+		b.Cluster.AddSnapshot("r", cluster.Snapshot{
+			Name: "s-" + day(n+1).Format("2006.01.02") + "-0200", Indices: []string{"logs-2026.10.01"}, Cluster: "another",
+			Start: day(n + 1).Add(2 * time.Hour),
+		})
+	}
+	ours := b.Snapshots("r")
+	ours = slices.DeleteFunc(ours, func(s string) bool { return strings.HasSuffix(s, "-0200") })
+	b.Run("actions: {1: {action: delete_snapshots, options: {repository: r}, filters: [{filtertype: retain, daily: 2}]}}")
+	left := slices.DeleteFunc(b.Snapshots("r"), func(s string) bool { return strings.HasSuffix(s, "-0200") })
+	require.Equal(t, ours[1:], left, "two days of this cluster's own")
+
+	b.Cluster.AddIndex(cluster.Index{Name: "logs-2026.10.01", Created: day(50)})
+	_, r := b.Run("actions: {1: {action: delete_indices, options: {require_snapshot: {repository: r}}, " +
+		"filters: [{filtertype: pattern, kind: prefix, value: logs-}]}}")
+	require.Equal(t, []string{"logs-2026.10.01"}, b.Indices())
+	require.Contains(t, r.Spared()["logs-2026.10.01"], "another cluster took them")
 }

@@ -290,15 +290,6 @@ func (r *runner) sizes(ctx context.Context, repository string, snapshots []*clus
 	return nil
 }
 
-// takers finds the snapshots that another cluster took.
-func (r *runner) takers(ctx context.Context, snapshots []*cluster.Snapshot) error {
-	here, err := r.c.Server(ctx)
-	for _, s := range snapshots {
-		s.Elsewhere = s.Foreign(here)
-	}
-	return err
-}
-
 // mounts adds to snapshots which indices are mounted from them, and whether all of their
 // own indices are mounted now.
 func (r *runner) mounts(ctx context.Context, repository string, snapshots []*cluster.Snapshot) error {

@@ -126,9 +126,21 @@ func lastNumber(name string) (from, to int) {
 
 // Of returns the function that finds a snapshot's series: by the first of the given
 // patterns that matches its name, by the lifecycle policy that took it, or else by its
-// name without dates. Guards ask again before each deletion, so names are cached: the
-// function is not for several goroutines.
+// name without dates. What another cluster took is a series of its own. Guards ask again
+// before each deletion, so names are cached: the function is not for several goroutines.
 func Of(patterns []string, finders ...dates.Finder) func(*cluster.Snapshot) Series {
+	of := OfAnyCluster(patterns, finders...)
+	return func(s *cluster.Snapshot) Series {
+		series := of(s)
+		if s.Elsewhere {
+			series.Key += " of cluster " + s.Cluster
+		}
+		return series
+	}
+}
+
+// OfAnyCluster is Of where it does not matter which cluster took a snapshot.
+func OfAnyCluster(patterns []string, finders ...dates.Finder) func(*cluster.Snapshot) Series {
 	byName := map[string]Series{}
 	return func(s *cluster.Snapshot) Series {
 		for _, p := range patterns {

@@ -83,6 +83,16 @@ func TestSeriesOf(t *testing.T) {
 	}
 }
 
+// TestSeriesOfClusters: what another cluster took under the same names is another series.
+func TestSeriesOfClusters(t *testing.T) {
+	ours := &cluster.Snapshot{Name: "s-2026.10.01", Cluster: "a"}
+	theirs := &cluster.Snapshot{Name: "s-2026.10.02", Cluster: "b", Elsewhere: true}
+	for name, of := range map[string]func(*cluster.Snapshot) Series{"by name": Of(nil), "by pattern": Of([]string{"s-*"})} {
+		require.NotEqual(t, of(ours).Key, of(theirs).Key, name)
+	}
+	require.Equal(t, OfAnyCluster(nil)(ours), OfAnyCluster(nil)(theirs))
+}
+
 func TestFamily(t *testing.T) {
 	require.Equal(t, "logs-*", Family("logs-2026.11.03"))
 	require.Equal(t, "orders", Family("orders"))
