@@ -3,7 +3,6 @@ module github.com/esnap/esnap
 go 1.26.0
 
 require (
-	github.com/agext/levenshtein v1.2.3
 	github.com/aws/aws-sdk-go-v2 v1.47.6
 	github.com/aws/aws-sdk-go-v2/credentials v1.20.14
 	github.com/dlclark/regexp2 v1.12.0

@@ -17,7 +17,6 @@ import (
 // module is added here once somebody has read its licence; more than one name where
 // parts of it have another one.
 var licences = map[string]string{
-	"github.com/agext/levenshtein":               "Apache-2.0",
 	"github.com/aws/aws-sdk-go-v2":               "Apache-2.0 BSD-3-Clause",
 	"github.com/aws/aws-sdk-go-v2/credentials":   "Apache-2.0",
 	"github.com/aws/smithy-go":                   "Apache-2.0 BSD-3-Clause",

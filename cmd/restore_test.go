@@ -311,12 +311,13 @@ func TestRestoreFromFile(t *testing.T) {
 
 	k = prepared()
 	k.c.AddSnapshot("r", cluster.Snapshot{Name: "bad", Start: dayAfter, State: cluster.Failed, Indices: []string{"lost"}})
-	file = k.file("# c\n" + november3 + "\nks-logstash-log-2026.11.30\nnothing-*\nlost\n")
+	file = k.file("# c\n" + november3 + "\nks-logstash-log-2026.11.30\nnothing-*\nlost\nks-logstash-log-2025.*\n")
 	code, out, _ = k.run("restore", "--from-file", file, "--yes")
 	require.Equal(t, 1, code)
 	require.Contains(t, out, "refused: "+file+":3: no snapshot contains the index ks-logstash-log-2026.11.30; did you mean ")
 	require.Contains(t, out, "refused: "+file+":4: no snapshot contains an index nothing-*")
 	require.Contains(t, out, "refused: "+file+":5: no snapshot contains a complete copy of lost")
+	require.Contains(t, out, "refused: "+file+":6: no snapshot contains an index ks-logstash-log-2025.*; did you mean ks-logstash-log-2026.")
 	require.Empty(t, k.written())
 
 	for text, want := range map[string]string{

@@ -103,7 +103,7 @@ func (x *session) openLog() error {
 	if to != nil {
 		w = terminal.NewWriter(to)
 	}
-	o := &slog.HandlerOptions{Level: level, ReplaceAttr: utc}
+	o := &slog.HandlerOptions{Level: level, ReplaceAttr: attribute}
 	if slices.Contains([]string{"json", "logstash", "ecs"}, x.s.LogFormat) {
 		x.log = slog.New(slog.NewJSONHandler(w, o))
 	} else {
@@ -112,9 +112,14 @@ func (x *session) openLog() error {
 	return nil
 }
 
-func utc(_ []string, attr slog.Attr) slog.Attr {
-	if attr.Key == slog.TimeKey {
+// attribute is an attribute as a line of the log has it: times are UTC, and what is empty is
+// omitted.
+func attribute(_ []string, attr slog.Attr) slog.Attr {
+	switch {
+	case attr.Key == slog.TimeKey:
 		attr.Value = slog.StringValue(attr.Value.Time().UTC().Format(cluster.LogTime))
+	case attr.Value.Kind() == slog.KindString && attr.Value.String() == "":
+		return slog.Attr{}
 	}
 	return attr
 }

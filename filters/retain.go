@@ -124,10 +124,12 @@ func (f *Retain) Judge(now time.Time, items []cluster.Item) []cluster.Verdict {
 // JudgeAmong implements Comparative.
 func (f *Retain) JudgeAmong(ctx context.Context, now time.Time, items, among []cluster.Item, fetch Fetch) ([]cluster.Verdict, error) {
 	all := cluster.Of[*cluster.Snapshot](among)
+	needs := []cluster.Need{{Fact: cluster.FactAhead}}
 	if f.reach(now, nil) > 0 || f.Last != nil {
-		if err := fetch(ctx, []cluster.Need{{Fact: cluster.FactContents}, {Fact: cluster.FactLive}}, cluster.Items(all)); err != nil {
-			return nil, err
-		}
+		needs = append(needs, cluster.Need{Fact: cluster.FactContents}, cluster.Need{Fact: cluster.FactLive})
+	}
+	if err := fetch(ctx, needs, cluster.Items(all)); err != nil {
+		return nil, err
 	}
 	_, series := series.Group(all, f.series)
 	selected := map[*cluster.Snapshot]bool{}
@@ -201,7 +203,7 @@ func (j *judgement) judge(ctx context.Context, fetch Fetch) error {
 		if j.f.held(s) {
 			j.retain(s, "hold")
 		}
-		if s.Good() && !s.Start.After(j.now) {
+		if s.Good() && !s.Ahead {
 			good = append(good, s)
 		}
 	}
@@ -317,7 +319,7 @@ func (j *judgement) verdict(s *cluster.Snapshot) cluster.Verdict {
 		}
 	case j.f.Overdue(j.now, s):
 		return yes("it is older than max_age " + cluster.FormatDuration(*j.f.MaxAge))
-	case s.Start.After(j.now):
+	case s.Ahead:
 		return no("it was started in the future")
 	case j.kept(s):
 		return no("retained by " + strings.Join(j.reasons[s], ", "))

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -220,6 +221,33 @@ actions:
 		e.call("GET", "/_cluster/settings?flat_settings=true", nil, &settings)
 		require.Equal(e, "all", settings["transient"]["cluster.routing.rebalance.enable"])
 		e.call("PUT", "/_cluster/settings", map[string]any{"transient": map[string]any{"cluster.routing.rebalance.enable": nil}}, nil)
+	})
+}
+
+// TestUnknownSettings: a dry run ends as the run does, because the server says which settings
+// it knows.
+func TestUnknownSettings(t *testing.T) {
+	forEachServer(t, func(e *env) {
+		e.fill(20, map[string]int{e.prefix + "a": 1})
+		e.register(e.prefix+"r", e.location("r"), nil)
+		e.take(e.prefix+"r", "s", e.prefix+"a")
+		for name, file := range map[string]string{
+			"change": "{action: index_settings, options: {index_settings: {index: {SETTING}}}, " +
+				"filters: [{filtertype: pattern, kind: prefix, value: PREFIX}]}",
+			"create": "{action: create_index, options: {name: 'PREFIXnew-RANDOM', extra_settings: {settings: {SETTING}}}}",
+			"restore": "{action: restore, options: {repository: PREFIXr, name: s, indices: [PREFIXa], rename_pattern: '(.+)', " +
+				"rename_replacement: 'RANDOM-$1', extra_settings: {index_settings: {SETTING}}}, filters: [{filtertype: none}]}",
+		} {
+			for setting, code := range map[string]int{
+				"nosuch: 1": 1, "refresh_interval: 31s": 0, "translog.flush_threshold_size: 100mb": 0, "search.slowlog.level_or_so: x": 1,
+			} {
+				text := strings.NewReplacer("SETTING", setting, "RANDOM", strconv.Itoa(len(setting))).Replace(file)
+				for _, dry := range [][]string{{"--dry-run"}, nil} {
+					r := e.run(code, "actions: {1: "+text+"}", dry...)
+					require.Equal(e, code == 0, r.Error == "" && r.Actions[0].Error == "", "%s %s %s", name, setting, dry)
+				}
+			}
+		}
 	})
 }
 

@@ -32,6 +32,7 @@ func TestProofOnServer(t *testing.T) {
 			run  func(*env)
 		}{
 			{"rules of retain", (*env).proveRetain},
+			{"the snapshot of this night", (*env).proveTonight},
 			{"failed snapshots", (*env).proveFailed},
 			{"holds", (*env).proveHolds},
 			{"safety limits", (*env).proveLimits},
@@ -52,6 +53,32 @@ func TestProofOnServer(t *testing.T) {
 			})
 		}
 	})
+}
+
+// proveTonight: the snapshot that a run takes is one of those that its rules count, and the
+// dry run deletes as many as the run.
+func (e *env) proveTonight() {
+	e.Helper()
+	e.fill(20, map[string]int{e.prefix + "a": 1})
+	file := `
+actions:
+  1:
+    action: snapshot
+    options: {repository: PREFIXr, name: 'x-%Y%m%d%H%M%S'}
+    filters: [{filtertype: pattern, kind: prefix, value: PREFIX}]
+  2:
+    action: delete_snapshots
+    options: {repository: PREFIXr, ignore_empty_list: true}
+    filters: [{filtertype: retain, last: 2}]
+`
+	for night := range 4 {
+		time.Sleep(time.Second) // of the name
+		want := min(night+1, 2)
+		dry := e.run(0, file, "--dry-run")
+		require.Equal(e, max(0, min(night-1, 1)), dry.Actions[1].Selected, "night %d", night)
+		require.Equal(e, dry.Actions[1].Selected, e.run(0, file).Actions[1].Selected, "night %d", night)
+		require.Len(e, e.snapshots(e.prefix+"r"), want, "night %d", night)
+	}
 }
 
 // clusterUUID is the uuid of the cluster. GET / says it, too, but reduced distributions of 8

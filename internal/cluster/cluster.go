@@ -63,6 +63,9 @@ type IndexReader interface {
 	// Settings reads the settings of the named indices, closed ones too, as flat
 	// names and text; vanished ones are absent.
 	Settings(ctx context.Context, names []string) (map[string]map[string]string, error)
+	// KnownSettings are the full names of the index settings that the server knows, as it
+	// lists them for one index: those that are set, and those with a default.
+	KnownSettings(ctx context.Context, index string) (map[string]bool, error)
 	// Segments counts the segments of all shard copies of the named open indices.
 	Segments(ctx context.Context, names []string) (map[string]int, error)
 	// RolloverDue asks the server for a dry run of a rollover.

@@ -44,6 +44,8 @@ const (
 	FactSizes
 	// FactMounts is which indices are mounted from a snapshot.
 	FactMounts
+	// FactAhead is whether a snapshot was started later than it is now.
+	FactAhead
 	// FactHolders is which snapshots of a repository, the Field of the need, contain an
 	// index.
 	FactHolders

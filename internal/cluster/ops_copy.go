@@ -22,8 +22,12 @@ func (r ShrinkIndex) Intent() Intent {
 }
 
 // refused implements refusable.
-func (r ShrinkIndex) refused(context.Context, Reader) error {
-	return invalid("shrink index "+r.Source, "index", r.Target)
+func (r ShrinkIndex) refused(ctx context.Context, c Reader) error {
+	op := "shrink index " + r.Source
+	if err := invalid(op, "index", r.Target); err != nil {
+		return err
+	}
+	return refusedSettings(ctx, c, op, PutIndexSettings{Settings: r.Settings}.Flat(), r.Source)
 }
 
 // Assume implements Op: the target holds what the source does.

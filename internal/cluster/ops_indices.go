@@ -59,8 +59,8 @@ func (r PutIndexSettings) Assume(o *Overlay) {
 
 // refused implements refusable. Blocks may be lifted all the same.
 func (r PutIndexSettings) refused(ctx context.Context, c Reader) error {
-	if bad := badSetting(r.Flat()); bad != "" {
-		return &Error{Op: "change settings of " + Count(len(r.Names), "index"), Kind: ErrInvalid, Text: bad}
+	if err := refusedSettings(ctx, c, "change settings of "+Count(len(r.Names), "index"), r.Flat(), r.Names...); err != nil {
+		return err
 	}
 	for k := range r.Flat() {
 		if !strings.HasPrefix(k, "index.blocks.") {
@@ -219,17 +219,11 @@ func (r CreateIndex) refused(ctx context.Context, c Reader) error {
 	}
 	if settings, is := r.Body["settings"].(map[string]any); is {
 		flat := map[string]string{}
-		for k, v := range Dotted(settings) {
-			if !strings.HasPrefix(k, "index.") {
-				k = "index." + k
-			}
-			switch v.(type) {
-			case string, bool, int, int64, uint64, float64:
-				flat[k] = strings.TrimPrefix(strings.ToLower(strings.TrimSpace(fmt.Sprint(v))), "+")
-			}
+		for k, v := range Flatten(settings) {
+			flat[indexSetting(k)] = strings.TrimPrefix(strings.ToLower(strings.TrimSpace(v)), "+")
 		}
-		if bad := badSetting(flat); bad != "" {
-			return &Error{Op: "create index " + r.Name, Kind: ErrInvalid, Text: bad}
+		if err := refusedSettings(ctx, c, "create index "+r.Name, flat); err != nil {
+			return err
 		}
 	}
 	list, err := c.Indices(ctx)

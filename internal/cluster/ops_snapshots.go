@@ -174,26 +174,19 @@ func (r RestoreSnapshot) Intent() Intent {
 }
 
 // refused implements refusable.
-func (r RestoreSnapshot) refused(context.Context, Reader) error {
+func (r RestoreSnapshot) refused(ctx context.Context, c Reader) error {
 	given := r.IndexSettings
 	if extra, ok := r.Extra["index_settings"].(map[string]any); ok {
 		given = extra // that is what the server reads then
 	}
 	flat := PutIndexSettings{Settings: given}.Flat()
-	bad := badSetting(flat)
+	op := "restore " + Count(len(r.Targets), "index") + " from snapshot " + r.Repository + "/" + r.Name
 	for _, fixed := range []string{"index.number_of_shards", "index.version.created", "index.uuid", "index.creation_date"} {
-		if _, given := flat[fixed]; given && bad == "" {
-			bad = "a restore cannot change the setting " + fixed
+		if _, given := flat[fixed]; given {
+			return &Error{Op: op, Kind: ErrInvalid, Text: "a restore cannot change the setting " + fixed}
 		}
 	}
-	if bad != "" {
-		return &Error{
-			Op:   "restore " + Count(len(r.Targets), "index") + " from snapshot " + r.Repository + "/" + r.Name,
-			Kind: ErrInvalid,
-			Text: bad,
-		}
-	}
-	return nil
+	return refusedSettings(ctx, c, op, flat)
 }
 
 // Assume implements Op: the targets are there, open, created now.

@@ -370,6 +370,10 @@ func (*stub) Document(_ context.Context, index, id string) (Document, error) {
 	return Document{}, &Error{Op: "read", Kind: ErrNoDocument}
 }
 
+func (*stub) KnownSettings(context.Context, string) (map[string]bool, error) {
+	return map[string]bool{"index.translog.durability": true}, nil
+}
+
 func (*stub) Documents(context.Context, DocumentQuery) ([]Document, error) {
 	return []Document{{ID: "there", Time: stubStart}}, nil
 }
@@ -450,6 +454,41 @@ func TestAVerbHasBothForms(t *testing.T) {
 	require.Equal(t, []string{"shrink", "shrunk"}, []string{VerbShrink.String(), VerbShrink.Past()})
 	require.Panics(t, func() { NewVerb("shrink", "") })
 	require.Panics(t, func() { NewVerb("", "shrunk") })
+}
+
+// A setting that the server does not know is refused in a dry run, whatever writes it.
+func TestADryRunKnowsUnknownSettings(t *testing.T) {
+	ctx := context.Background()
+	for name, write := range map[string]func(Cluster, map[string]any) error{
+		"change": func(c Cluster, s map[string]any) error {
+			return c.PutIndexSettings(ctx, PutIndexSettings{Names: []string{"a"}, Settings: s})
+		},
+		"create": func(c Cluster, s map[string]any) error {
+			return c.CreateIndex(ctx, CreateIndex{Name: "c", Body: map[string]any{"settings": s}})
+		},
+		"restore": func(c Cluster, s map[string]any) error {
+			return c.RestoreSnapshot(ctx, RestoreSnapshot{Repository: "r", Name: "s", Targets: []string{"x"}, IndexSettings: s})
+		},
+		"shrink": func(c Cluster, s map[string]any) error {
+			return c.ShrinkIndex(ctx, ShrinkIndex{Source: "a", Target: "y", Settings: s})
+		},
+	} {
+		for setting, want := range map[string]bool{
+			"nosuch": false, "index.nosuch": false, "lifecycle.name": false, "translog.durability": true, "index.analysis.filter.x.type": true,
+			"routing.allocation.require.zone": true, "number_of_replicas": true,
+		} {
+			c, _, _ := dry()
+			value := map[string]any{setting: "1"}
+			err := write(c, value)
+			require.Equal(t, want, err == nil, "%s %s: %v", name, setting, err)
+			if !want {
+				require.ErrorIs(t, err, ErrInvalid)
+				require.ErrorContains(t, err, "the server does not know the setting index.")
+			}
+		}
+		c, _, _ := dry()
+		require.NoError(t, write(c, map[string]any{"translog.durability": nil}), name)
+	}
 }
 
 // What a server refuses of a new index, and of a snapshot before 7.2, a dry run refuses, too.

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"regexp"
@@ -70,6 +71,53 @@ func badSetting(flat map[string]string) (text string) {
 		}
 	}
 	return ""
+}
+
+// openSettings are the beginnings of settings that end in a name of the user's: a server
+// does not list those.
+var openSettings = regexp.MustCompile(`^index\.(?:analysis|similarity|blocks|` +
+	`routing\.allocation\.(?:include|exclude|require|initial_recovery))\.`)
+
+// refusedSettings is the error of a write with settings of indices that the server would
+// refuse: because of a value, or because it does not know the setting. The keys are full
+// names. It asks about one of the named indices, or about any; what it cannot find out is
+// not refused.
+func refusedSettings(ctx context.Context, c Reader, op string, flat map[string]string, names ...string) error {
+	if bad := badSetting(flat); bad != "" {
+		return &Error{Op: op, Kind: ErrInvalid, Text: bad}
+	}
+	var ask []string
+	for _, k := range slices.Sorted(maps.Keys(flat)) {
+		if knownValues[k] == nil && flat[k] != "" && !openSettings.MatchString(k) {
+			ask = append(ask, k)
+		}
+	}
+	if len(ask) == 0 {
+		return nil
+	}
+	list, err := c.Indices(ctx)
+	if err != nil {
+		return err
+	}
+	var of string
+	for _, i := range list {
+		if !i.Assumed && (of == "" || slices.Contains(names, i.Name)) {
+			of = i.Name
+		}
+	}
+	if of == "" {
+		return nil
+	}
+	known, err := c.KnownSettings(ctx, of)
+	if err != nil || len(known) == 0 {
+		return context.Cause(ctx)
+	}
+	for _, k := range ask {
+		if !known[k] {
+			return &Error{Op: op, Kind: ErrInvalid, Text: "the server does not know the setting " + k}
+		}
+	}
+	return nil
 }
 
 // ShardNumbers are the primaries of an index and the replicas of each, by its settings; 0

@@ -48,6 +48,10 @@ type Snapshot struct {
 	// that does not say who took it counts as this cluster's.
 	Elsewhere bool
 
+	// Ahead is FactAhead: it was started later than it is now, and the clocks differ by more
+	// than they may.
+	Ahead bool
+
 	Mounted []string // FactMounts: indices that are mounted from it
 
 	// MountedOnly is FactMounts: each index that it contains has the name of one that is

@@ -64,6 +64,7 @@ func Contract(t *testing.T, fixture func(t *testing.T) Fixture) {
 		{"shard problems", contract.testShardProblems},
 		{"explain an allocation", contract.testExplain},
 		{"delete indices", contract.testDeleteIndices},
+		{"settings that are known", contract.testKnownSettings},
 		{"update aliases", contract.testUpdateAliases},
 		{"roll over", contract.testRollover},
 		{"nodes and shards", contract.testShards},

@@ -170,6 +170,21 @@ func (c contract) testDeleteIndices() {
 	require.Empty(c, c.indices())
 }
 
+func (c contract) testKnownSettings() {
+	index := c.create("set", Setup{Closed: true})
+	known, err := c.Cluster.KnownSettings(c.ctx, index)
+	require.NoError(c, err)
+	for _, k := range []string{
+		"index.number_of_shards", "index.number_of_replicas", "index.auto_expand_replicas", "index.refresh_interval", "index.codec",
+		"index.max_result_window", "index.translog.durability", "index.mapping.total_fields.limit", "index.routing.allocation.enable",
+	} {
+		require.True(c, known[k], k)
+	}
+	require.False(c, known["index.nosuch"])
+	_, err = c.Cluster.KnownSettings(c.ctx, c.name("gone"))
+	c.kind(err, cluster.ErrNoIndex, "of an index that does not exist")
+}
+
 func (c contract) testUpdateAliases() {
 	one, two := c.create("one", Setup{Aliases: []string{c.name("old")}}), c.create("two", Setup{})
 	old, added := c.name("old"), c.name("added")

@@ -296,6 +296,28 @@ func (c *Client) settings(ctx context.Context, op string, names []string) (map[s
 	return out, err
 }
 
+// KnownSettings implements cluster.IndexReader.
+func (c *Client) KnownSettings(ctx context.Context, index string) (map[string]bool, error) {
+	known := map[string]bool{}
+	names := func(s *stream) error {
+		return s.object(func(name string) error { known[name] = true; return s.skip() })
+	}
+	err := c.do(ctx, call{op: "read the settings that index " + index + " can have", request: func() esapi.Request {
+		clear(known)
+		return plain{path: pathOf("", []string{index}, "/_settings"), query: params{"include_defaults": "true", "flat_settings": "true"}}
+	}, decode: func(s *stream) error {
+		return s.object(func(string) error {
+			return s.object(func(part string) error {
+				if part == "settings" || part == "defaults" {
+					return names(s)
+				}
+				return s.skip()
+			})
+		})
+	}})
+	return known, err
+}
+
 // Segments implements cluster.IndexReader.
 func (c *Client) Segments(ctx context.Context, names []string) (map[string]int, error) {
 	out := map[string]int{}

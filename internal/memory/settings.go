@@ -26,6 +26,34 @@ func (m *Memory) Settings(ctx context.Context, names []string) (out map[string]m
 	return out, err
 }
 
+// knownSettings are the settings that it knows, beside those that a user may add to.
+var knownSettings = []string{
+	"index.number_of_shards", "index.number_of_replicas", "index.auto_expand_replicas", "index.refresh_interval", "index.codec",
+	"index.max_result_window", "index.hidden", "index.priority", "index.routing_partition_size", "index.lifecycle.name",
+	"index.translog.durability", "index.mapping.total_fields.limit", "index.merge.scheduler.max_thread_count",
+	"index.routing.allocation.enable", "index.routing.allocation.total_shards_per_node", "index.store.type",
+}
+
+// KnownSettings implements cluster.IndexReader.
+func (m *Memory) KnownSettings(ctx context.Context, name string) (known map[string]bool, err error) {
+	c := read("KnownSettings", "read the settings that index "+name+" can have", name)
+	err = m.do(ctx, c, func() error {
+		i := m.indices[name]
+		if i == nil {
+			return c.noIndex(name)
+		}
+		known = map[string]bool{}
+		for _, k := range knownSettings {
+			known[k] = true
+		}
+		for k := range i.Index.Settings {
+			known[k] = true
+		}
+		return nil
+	})
+	return known, err
+}
+
 // Segments implements cluster.IndexReader: what an index was given, or one for
 // each shard copy.
 func (m *Memory) Segments(ctx context.Context, names []string) (out map[string]int, err error) {

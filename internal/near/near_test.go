@@ -16,6 +16,10 @@ func TestDidYouMean(t *testing.T) {
 		"weekley":            "did you mean weekly?",
 		"WEEKLY":             "did you mean weekly?",
 		"camelcase":          "did you mean CamelCase?",
+		"nightly-2025.*":     "did you mean nightly-2026.11.01, nightly-2026.11.02 or nightly-2026.11.03?",
+		"*-2026.11.21":       "did you mean nightly-2026.11.01?",
+		"wee*x":              "did you mean weekly?",
+		"x-*":                "",
 		"monthly":            "",
 		"":                   "",
 	} {

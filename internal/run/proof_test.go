@@ -228,6 +228,21 @@ func TestSnapshotsOfAnotherCluster(t *testing.T) {
 	require.Equal(t, "another cluster took it: another", r.Spared()["s-2026.10.01"])
 }
 
+// TestRetainCountsTonight: the snapshot that this run took a minute ago is one of those that the
+// rules count; one of next year is not.
+func TestRetainCountsTonight(t *testing.T) {
+	b := runtest.New(t)
+	for name, start := range map[string]time.Time{
+		"s-2026.10.01": runtest.Now.AddDate(0, 0, -2), "s-2026.10.02": runtest.Now.AddDate(0, 0, -1),
+		"s-2026.10.03": runtest.Now.Add(time.Minute), "s-2027.10.03": runtest.Now.AddDate(1, 0, 0),
+	} {
+		b.Cluster.AddSnapshot("r", cluster.Snapshot{Name: name, Indices: []string{"i"}, Start: start})
+	}
+	_, r := b.Run("actions: {1: {action: delete_snapshots, options: {repository: r}, filters: [{filtertype: retain, last: 2}]}}")
+	require.Equal(t, []string{"s-2026.10.02", "s-2026.10.03", "s-2027.10.03"}, b.Snapshots("r"))
+	require.Equal(t, "it was started in the future", r.Spared()["s-2027.10.03"])
+}
+
 // TestAnotherClustersCopiesAreNoCopies: what another cluster takes under the same names, in a
 // repository that both use, is no reason to delete anything of this cluster.
 func TestAnotherClustersCopiesAreNoCopies(t *testing.T) {
