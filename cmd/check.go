@@ -308,7 +308,7 @@ func writeCalendar(w io.Writer, c check.Calendar) {
 	if len(c.Days) == 0 {
 		return
 	}
-	terminal.Fprintf(w, "\n%s\n", c.Pattern)
+	terminal.Fprintf(w, "\n%s\n", c.Title())
 	month, line := "", ""
 	flush := func() {
 		if month != "" {

@@ -125,6 +125,21 @@ func TestCheck(t *testing.T) {
 		_, out, _ = k.run("check", "--index", "logs-%Y.%m.%d", "--days", "30", "-o", "csv")
 		require.Regexp(t, `2026-11-01,logs-2026\.11\.01,.*,another-cluster\n`, out)
 	})
+	t.Run("two repositories", func(t *testing.T) {
+		k := newConsole(t)
+		twentyNights(k, nil)
+		k.c.AddSnapshot("s3", cluster.Snapshot{
+			Name: "logs-20261120030000", Indices: []string{logsOf(9), logsOf(7)}, Start: now.AddDate(0, 0, -1),
+		})
+		second := strings.Replace(strings.Replace(nightFile, "  3:\n", "  4:\n", 1), "  4:\n",
+			"  3:\n    action: delete_snapshots\n    options: {repository: s3, ignore_empty_list: true}\n"+
+				"    filters: [{filtertype: retain, cover: 400d}]\n  4:\n", 1)
+		second = strings.Replace(second, "actions:", "  s3: {type: fs, settings: {location: s3}}\nactions:", 1)
+		_, out, _ := k.run("check", k.file(second))
+		require.Contains(t, out, "days logs-%Y.%m.%d in backups: 26 of 28 days")
+		require.Contains(t, out, "days logs-%Y.%m.%d in s3: 2 of ")
+		require.Contains(t, out, "\nlogs-%Y.%m.%d in s3\n")
+	})
 	t.Run("a day was lost", func(t *testing.T) {
 		k := newConsole(t)
 		twentyNights(k, nil)

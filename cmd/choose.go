@@ -24,9 +24,12 @@ func chooseDay(c *cobra.Command, app *App, o *restoreOptions) error {
 	if err != nil {
 		return err
 	}
-	snapshots, err := snapshotsOf(c.Context(), x.log, cl, o.Repositories, true)
+	snapshots, err := x.snapshotsOf(c.Context(), cl, o.Repositories)
 	if err != nil {
 		return err
+	}
+	if err := x.incomplete(); err != nil {
+		x.log.Warn(err.Error())
 	}
 	days := map[string][]string{} // the days of a family, as far as snapshots contain them
 	for _, s := range snapshots {

@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -78,6 +79,37 @@ func TestRequireSnapshotFlags(t *testing.T) {
 }
 
 // TestRegisterAPlaceOfAnother: --owner says that this cluster writes there now.
+// TestAnUnreadableRepository: what could not be read is no empty list.
+func TestAnUnreadableRepository(t *testing.T) {
+	k := newConsole(t)
+	k.c.AddSnapshot("fine", cluster.Snapshot{Name: "s", Indices: []string{"a"}, Start: now})
+	k.c.AddSnapshot("gone", cluster.Snapshot{Name: "s2", Indices: []string{"b"}, Start: now})
+	k.c.AddIndex(cluster.Index{Name: "a", Created: now.AddDate(0, 0, -1)})
+	k.c.Fault = func(_ string, names []string) error {
+		if slices.Contains(names, "gone") {
+			return &cluster.Error{Op: "list", Kind: cluster.ErrRepository, Causes: []cluster.Cause{{Reason: "The specified bucket does not exist"}}}
+		}
+		return nil
+	}
+	for line, shows := range map[string]string{
+		"snapshot list": "fine/s ", "snapshot list -o json": `"snapshot": "s"`, "snapshot list --holding b": "", "snapshot show s2": "",
+		"index list --copies": "fine/s", "index show a": "fine/s", "index show b": "",
+	} {
+		code, out, errs := k.run(strings.Fields(line)...)
+		require.Equal(t, 1, code, line)
+		require.Contains(t, out, shows, line)
+		require.Contains(t, errs, "the snapshots in gone are unknown", line)
+		require.Contains(t, errs, "hint: the bucket does not exist", line)
+	}
+	code, out, errs := k.run("check", "--max-age", "24h")
+	require.Equal(t, 2, code, errs)
+	require.Contains(t, out, "gone: cannot be read")
+	k.c.AddIndex(cluster.Index{Name: "c", Created: now.AddDate(0, 0, -9)})
+	_, out, _ = k.run("check", "--max-age", "24h")
+	require.Contains(t, out, "may be in gone, which could not be read")
+	require.NotContains(t, out, "no snapshot contains any of its")
+}
+
 func TestRegisterAPlaceOfAnother(t *testing.T) {
 	k := newConsole(t)
 	k.c.AddRepository(cluster.Repository{Name: "r", Type: "fs", Settings: map[string]string{"location": "r"}})

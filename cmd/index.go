@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -97,7 +98,7 @@ func runIndexList(c *cobra.Command, app *App, o *indexListOptions, names []strin
 		if err != nil {
 			return err
 		}
-		return o.write(app, list, held)
+		return cmp.Or(o.write(app, list, held), x.incomplete())
 	})
 }
 
@@ -110,7 +111,7 @@ func newestCopies(
 	live, listed map[string]*cluster.Index,
 	rules coverage.Rules,
 ) (map[string]*copyJSON, error) {
-	snapshots, err := snapshotsOf(ctx, x.log, cl, nil, true)
+	snapshots, err := x.snapshotsOf(ctx, cl, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -305,7 +306,7 @@ func runIndexShow(c *cobra.Command, app *App, o *indexShowOptions, name string) 
 			i.Stats = &st
 		}
 	}
-	snapshots, err := snapshotsOf(c.Context(), x.log, cl, nil, true)
+	snapshots, err := x.snapshotsOf(c.Context(), cl, nil)
 	if err != nil {
 		return err
 	}
@@ -317,11 +318,11 @@ func runIndexShow(c *cobra.Command, app *App, o *indexShowOptions, name string) 
 		}
 	}
 	if o.Output == "text" {
-		return showIndex(app, i, copies)
+		return cmp.Or(showIndex(app, i, copies), x.incomplete())
 	}
-	return writeList(app.Out, o.Output, nil, nil, nil, map[string]any{
+	return cmp.Or(writeList(app.Out, o.Output, nil, nil, nil, map[string]any{
 		"schema_version": report.SchemaVersion, "index": indexToJSON(i), "held_by": held, "copies": copies,
-	})
+	}), x.incomplete())
 }
 
 func showIndex(app *App, i *cluster.Index, copies []copyJSON) error {
@@ -361,7 +362,7 @@ type copyJSON struct {
 // showCopies shows which snapshots contain an index that is not among all indices. The
 // error is the one about that, with the command that restores the index as its hint.
 func (x *session) showCopies(ctx context.Context, cl cluster.Cluster, name string, all []*cluster.Index, o *indexShowOptions) error {
-	snapshots, err := snapshotsOf(ctx, x.log, cl, nil, true)
+	snapshots, err := x.snapshotsOf(ctx, cl, nil)
 	if err != nil {
 		return err
 	}
@@ -393,6 +394,9 @@ func (x *session) showCopies(ctx context.Context, cl cluster.Cluster, name strin
 		}); err != nil {
 			return err
 		}
+	}
+	if err := x.incomplete(); err != nil && len(rows) == 0 {
+		return err
 	}
 	err = errNoIndex(name)
 	switch question := near.DidYouMean(name, known); {

@@ -133,7 +133,7 @@ func runRepositoryShow(c *cobra.Command, app *App, o *repositoryShowOptions, nam
 	}
 	list, err := cl.Snapshots(c.Context(), name, false)
 	if err != nil {
-		return repository.Explain(err)
+		return err
 	}
 	good, newest := 0, ""
 	for _, s := range list {
@@ -174,9 +174,9 @@ func newRepositoryRegister(app *App) *cobra.Command {
 	c := &cobra.Command{
 		Use: "register REPOSITORY TYPE KEY=VALUE...", Short: "Register a repository and verify it",
 		Long: `Register a repository of type fs, s3, url, azure, gcs or hdfs, and verify it on every
-node. An existing repository is left unchanged and differences are reported. A
-location that already contains snapshots is reported. --update changes the settings
-of an existing repository.`,
+node. Of an existing repository, only differences are reported: --update changes its
+settings, --force registers it again. A location that already contains snapshots is
+reported.`,
 		Example: `  esnap repository register ks-log-snapshots fs location=/backup compress=true
   esnap repository register audit fs location=/backup --readonly
   esnap repository register cold s3 bucket=logs endpoint=10.0.0.5:9000`,
@@ -187,7 +187,7 @@ of an existing repository.`,
 	f.BoolVar(&o.Update, "update", false, "change the settings of an existing repository")
 	f.BoolVar(&o.ReadOnly, "readonly", false, "register the repository read-only in this cluster")
 	f.StringVar(&o.Owner, "owner", "", "uuid of the cluster that writes there, if the place has snapshots of another one")
-	f.BoolVar(&o.Force, "force", false, "replace a repository even if it then points to another place")
+	f.BoolVar(&o.Force, "force", false, "register again, even if it then points to another place")
 	settings.AddFlag(f, "dry-run")
 	outputFlag(c, &o.Output, "table", "json", "yaml")
 	return c
@@ -208,7 +208,7 @@ func runRepositoryRegister(c *cobra.Command, app *App, o *repositoryRegisterOpti
 
 // spec is the repository that the arguments describe.
 func (o *repositoryRegisterOptions) spec(name, kind string, set []string) (repository.Spec, error) {
-	spec := repository.Spec{Name: name, Type: kind, Settings: map[string]any{}, Ensure: repository.Create, Owner: o.Owner}
+	spec := repository.Spec{Name: name, Type: kind, Settings: map[string]any{}, Ensure: repository.Create, Asked: true, Owner: o.Owner}
 	if o.Update {
 		spec.Ensure = repository.Update
 	}
@@ -261,14 +261,14 @@ func runRepositoryVerify(c *cobra.Command, app *App, names []string) error {
 	for _, name := range names {
 		nodes, err := cl.VerifyRepository(c.Context(), cluster.VerifyRepository{Name: name})
 		if err != nil {
-			err = repository.Explain(noRepository(c.Context(), cl, name, err))
+			err = noRepository(c.Context(), cl, name, err)
 			if failed != nil {
 				app.printError(failed)
 			}
 			failed = err
 			continue
 		}
-		x.say("%s: verified by %d nodes: %s", name, len(nodes), strings.Join(nodes, ", "))
+		x.say("%s: verified by %s: %s", name, cluster.Count(len(nodes), "node"), strings.Join(nodes, ", "))
 	}
 	return failed
 }
@@ -313,7 +313,7 @@ func runRepositoryCleanup(c *cobra.Command, app *App, o *repositoryCleanupOption
 	}
 	result, err := cl.CleanupRepository(ctx, cluster.CleanupRepository{Name: name})
 	if err != nil {
-		return repository.Explain(err)
+		return err
 	}
 	x.say("%s: %s deleted, %s", name, cluster.Count(int(result.Files), "file"), humanize.IBytes(uint64(max(result.Bytes, 0))))
 	return nil

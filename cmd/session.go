@@ -20,6 +20,7 @@ import (
 	"github.com/esnap/esnap/internal/run"
 	"github.com/esnap/esnap/internal/settings"
 	"github.com/esnap/esnap/internal/terminal"
+	"github.com/esnap/esnap/repository"
 )
 
 // session is one command line with its settings and its log.
@@ -36,6 +37,7 @@ type session struct {
 	unattended bool
 	advises    bool
 	reason     string // --reason, for the history
+	unread     []unread
 }
 
 // open reads the settings and sets up logging. With an error the session is good for
@@ -172,6 +174,14 @@ func (x *session) dial(readsFiles bool) (cluster.Cluster, error) {
 
 // client makes the cluster. An error is of the settings, or that there are no credentials.
 func (a *App) client(o es.Options) (cluster.Cluster, error) {
+	c, err := a.connect(o)
+	if err != nil {
+		return nil, err
+	}
+	return repository.Explained(c), nil
+}
+
+func (a *App) connect(o es.Options) (cluster.Cluster, error) {
 	if a.Connect != nil {
 		return a.Connect(o)
 	}

@@ -1,11 +1,11 @@
 package cmd
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"slices"
 	"strings"
 	"time"
@@ -106,7 +106,7 @@ func runSnapshotList(c *cobra.Command, app *App, o *snapshotListOptions, reposit
 	}
 	ctx := c.Context()
 	return app.repeat(ctx, o.List.watch, func() error {
-		all, err := snapshotsOf(ctx, x.log, cl, repositories, true)
+		all, err := x.snapshotsOf(ctx, cl, repositories)
 		if err != nil {
 			return err
 		}
@@ -117,11 +117,11 @@ func runSnapshotList(c *cobra.Command, app *App, o *snapshotListOptions, reposit
 		if o.Holding != "" {
 			held := slices.DeleteFunc(slices.Clone(list), func(s *cluster.Snapshot) bool { return !s.Holds(o.Holding) })
 			if len(held) == 0 {
-				return notHeld(o.Holding, list)
+				return cmp.Or(x.incomplete(), notHeld(o.Holding, list))
 			}
 			list = held
 		}
-		return o.write(app, list)
+		return cmp.Or(o.write(app, list, len(x.unread) > 0), x.incomplete())
 	})
 }
 
@@ -137,14 +137,10 @@ func notHeld(index string, list []*cluster.Snapshot) error {
 	return err
 }
 
-// snapshotsOf lists the snapshots of the named repositories, or of all if none is named.
-func snapshotsOf(
-	ctx context.Context,
-	log *slog.Logger,
-	cl cluster.Cluster,
-	repositories []string,
-	contents bool,
-) ([]*cluster.Snapshot, error) {
+// snapshotsOf lists the snapshots of the named repositories with their contents, or of all if
+// none is named. Those of all that cannot be read are noted: see incomplete.
+func (x *session) snapshotsOf(ctx context.Context, cl cluster.Cluster, repositories []string) ([]*cluster.Snapshot, error) {
+	x.unread = nil
 	named := len(repositories) > 0
 	if !named {
 		list, err := cl.Repositories(ctx)
@@ -157,17 +153,39 @@ func snapshotsOf(
 	}
 	var all []*cluster.Snapshot
 	for _, r := range repositories {
-		list, err := cl.Snapshots(ctx, r, contents)
-		if err != nil {
-			if named {
-				return nil, noRepository(ctx, cl, r, err)
-			}
-			log.Warn("repository skipped", "repository", r, "error", err.Error())
-			continue
+		list, err := cl.Snapshots(ctx, r, true)
+		switch {
+		case err == nil:
+			all = append(all, list...)
+		case named:
+			return nil, noRepository(ctx, cl, r, err)
+		case ctx.Err() != nil || errors.Is(err, cluster.ErrUnreachable):
+			return nil, err
+		default:
+			x.unread = append(x.unread, unread{r, err})
 		}
-		all = append(all, list...)
 	}
 	return all, nil
+}
+
+// unread is a repository that could not be read.
+type unread struct {
+	name string
+	err  error
+}
+
+// incomplete is the error of a command that has shown what it could read; nil if that is all.
+func (x *session) incomplete() error {
+	if len(x.unread) == 0 {
+		return nil
+	}
+	var names []string
+	for _, u := range x.unread {
+		names = append(names, u.name)
+	}
+	first := x.unread[0]
+	return cluster.WithHint(fmt.Errorf("not all was read: the snapshots in %s are unknown: %w", strings.Join(names, ", "), first.err),
+		"%s", cmp.Or(cluster.Hint(first.err), "esnap repository verify "+terminal.Shell(first.name)+" says what is wrong"))
 }
 
 // noRepository adds the nearest names to an error about a missing repository.
@@ -193,8 +211,9 @@ func snapshotColumns(holding bool) []column {
 // notGood is the state of a snapshot that succeeded and is not good.
 const notGood = string(cluster.Success) + " (not good)"
 
-func (o *snapshotListOptions) write(app *App, list []*cluster.Snapshot) error {
-	several := slices.ContainsFunc(list, func(s *cluster.Snapshot) bool { return s.Repository != list[0].Repository })
+// write shows a list. others: there are more repositories than those of the list.
+func (o *snapshotListOptions) write(app *App, list []*cluster.Snapshot, others bool) error {
+	several := others || slices.ContainsFunc(list, func(s *cluster.Snapshot) bool { return s.Repository != list[0].Repository })
 	now := app.Now()
 	var rows []row
 	for _, s := range list {
@@ -300,7 +319,7 @@ func (x *session) findSnapshot(ctx context.Context, cl cluster.Cluster, name str
 				names = append(names, known...)
 			}
 		case errors.Is(err, cluster.ErrRepository), errors.Is(err, cluster.ErrNoRepository): // it is not to be read, or has gone
-			x.log.Warn("repository skipped", "repository", r.Name, "error", err.Error())
+			x.unread = append(x.unread, unread{r.Name, err})
 		default:
 			return nil, err
 		}
@@ -313,6 +332,9 @@ func (x *session) findSnapshot(ctx context.Context, cl cluster.Cluster, name str
 			text: fmt.Sprintf("the snapshot %s is in %d repositories: %s", name, len(in), strings.Join(in, ", ")),
 			hint: "name the repository, too: esnap snapshot show " + terminal.Shell(in[0], name),
 		}
+	}
+	if err := x.incomplete(); err != nil {
+		return nil, err
 	}
 	none := &missing{"no repository contains the snapshot " + name, cluster.ErrNoSnapshot}
 	question := near.DidYouMean(name, names)

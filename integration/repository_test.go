@@ -56,7 +56,7 @@ func TestRepositoryCycle(t *testing.T) {
 		require.NotContains(e, e.repository(name), "chunk_size")
 
 		r = e.run(0, file("verify", location, "compress: true"))
-		require.Contains(e, r.Repositories[0].Detail, "verified by 1 nodes")
+		require.Contains(e, r.Repositories[0].Detail, "verified by 1 node")
 
 		r = e.run(0, file("update", location, "compress: true, chunk_size: 10mb"))
 		require.Equal(e, "done", r.Repositories[0].Result)
@@ -81,7 +81,7 @@ func TestRepositoryCycle(t *testing.T) {
 		require.Empty(e, e.snapshots(name))
 
 		stdout, _ = e.want(0, "repository", "verify", name)
-		require.Contains(e, stdout, "verified by 1 nodes")
+		require.Contains(e, stdout, "verified by 1 node")
 		_, stderr := e.want(1, "repository", "verify", name+"x")
 		require.Contains(e, stderr, "did you mean "+name)
 

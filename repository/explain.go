@@ -1,6 +1,7 @@
 package repository
 
 import (
+	"context"
 	"errors"
 	"regexp"
 	"strings"
@@ -62,7 +63,7 @@ var diagnoses = sync.OnceValue(func() []diagnosis {
 			"the setting bucket is missing or not a valid bucket name",
 		},
 		{
-			regexp.MustCompile(`InvalidAccessKeyId|Access Key Id you provided does not exist`),
+			regexp.MustCompile(`InvalidAccessKeyId|Access Key Id you provided does not exist|XAdminUserNotFound`),
 			"the S3 server does not know the access key: set s3.client.NAME.access_key in the keystore of every node, and reload the keystore",
 		},
 		{
@@ -81,17 +82,49 @@ var diagnoses = sync.OnceValue(func() []diagnosis {
 			regexp.MustCompile(`is insecure, but property`),
 			"keys must not be in the repository's settings: put them into the keystore of every node",
 		},
-		{regexp.MustCompile(`region is wrong; expecting '([^']*)'`), "set region to $1"},
+		{
+			regexp.MustCompile(`region (?:'[^']*' )?is wrong; expecting '([^']*)'`),
+			"the bucket is in the region $1: set region to it (Elasticsearch 6: an endpoint of that region)",
+		},
+		{
+			regexp.MustCompile(`AuthorizationHeaderMalformed|PermanentRedirect|Status Code: 301`),
+			"the bucket is in another region: set region to that of the bucket (Elasticsearch 6: an endpoint of that region)",
+		},
 		{regexp.MustCompile(`Unable to load region`), "set region: an S3 server of your own also needs one, such as us-east-1"},
 		{regexp.MustCompile(`Unsupported or unrecognized SSL message`), "the S3 server does not speak TLS: set protocol: http"},
 		{
 			regexp.MustCompile(`UnknownHostException[^\n]*?([\w.-]+\.[\w.-]+)|unknown_host_exception`),
 			"the nodes cannot resolve the name of the endpoint; if the bucket name is in front of it, " +
-				"path-style access is off: use an IP address as endpoint, or set s3.client.NAME.path_style_access: true",
+				"path-style access is off: use an IP address as endpoint, or, on Elasticsearch 7 and later and OpenSearch, " +
+				"set s3.client.NAME.path_style_access: true",
 		},
 		{
 			regexp.MustCompile(`Connect to ([^ \]]+)[^\n]*failed: Connection refused|Connection refused`),
 			"the S3 endpoint does not answer: check the setting endpoint, and that every node can reach the endpoint",
+		},
+		{
+			regexp.MustCompile(`RequestTimeTooSkewed`),
+			"the clock of a node and that of the S3 server differ by minutes: set the clocks",
+		},
+		{
+			regexp.MustCompile(`ExpiredToken|The provided token has expired`),
+			"the temporary keys have expired: put new ones into the keystore of every node, and reload the keystore",
+		},
+		{
+			regexp.MustCompile(`XMinioStorageFull|QuotaExceeded|Bucket quota exceeded`),
+			"the storage of the bucket is full, or its quota is used up: delete old snapshots or enlarge the storage",
+		},
+		{
+			regexp.MustCompile(`SlowDown|reduce your request rate|Status Code: 503`),
+			"the S3 server limits the number of requests: run again later, or lower max_snapshot_bytes_per_sec of the repository",
+		},
+		{
+			regexp.MustCompile(`XMinioInvalidObjectName`),
+			"base_path is not a valid name of an object: write it without a slash at either end",
+		},
+		{
+			regexp.MustCompile(`cannot delete test data`),
+			"the keys are not permitted to delete objects, or the storage refuses it: allow s3:DeleteObject in the policy of the bucket",
 		},
 		{regexp.MustCompile(`Status Code: 403`), "the S3 server refused the request: check the keys and the policy of the bucket"},
 		{
@@ -123,6 +156,9 @@ var diagnoses = sync.OnceValue(func() []diagnosis {
 // A repository whose contents were replaced is a refusal: nothing may be deleted while
 // the snapshots may be somewhere else.
 func Explain(err error) error {
+	if err == nil {
+		return nil
+	}
 	var refused *cluster.Refused
 	if errors.As(err, &refused) {
 		return err
@@ -132,7 +168,7 @@ func Explain(err error) error {
 		if advice := advise(err); advice != "" {
 			err = cluster.WithHint(err, "%s", advice)
 		} else if replaced {
-			err = cluster.WithHint(err, "check that the right storage is mounted on every node; "+
+			err = cluster.WithHint(err, "check that the right storage is mounted on every node (s3: the bucket and base_path); "+
 				"if its contents were replaced on purpose, "+
 				"the same command with --force registers the repository again as declared in the file (if it is not declared in "+
 				"a file: esnap repository register NAME TYPE SETTINGS --force)")
@@ -142,6 +178,39 @@ func Explain(err error) error {
 		err = &cluster.Refused{Err: err}
 	}
 	return err
+}
+
+// Explained is the cluster with advice on the failures of its repositories.
+func Explained(c cluster.Cluster) cluster.Cluster {
+	return cluster.Intercept(explained{c}, c, func(_ context.Context, _ cluster.Op, do func() error) error { return Explain(do()) })
+}
+
+// explained explains the failures of what reads a repository.
+type explained struct{ cluster.Reader }
+
+func (e explained) Snapshots(ctx context.Context, repository string, contents bool) ([]*cluster.Snapshot, error) {
+	list, err := e.Reader.Snapshots(ctx, repository, contents)
+	return list, Explain(err)
+}
+
+func (e explained) Snapshot(ctx context.Context, repository, name string) (*cluster.Snapshot, error) {
+	s, err := e.Reader.Snapshot(ctx, repository, name)
+	return s, Explain(err)
+}
+
+func (e explained) SnapshotsNamed(ctx context.Context, repository string, names []string) ([]*cluster.Snapshot, error) {
+	list, err := e.Reader.SnapshotsNamed(ctx, repository, names)
+	return list, Explain(err)
+}
+
+func (e explained) SnapshotUUIDs(ctx context.Context, repository string) (map[string]string, error) {
+	uuids, err := e.Reader.SnapshotUUIDs(ctx, repository)
+	return uuids, Explain(err)
+}
+
+func (e explained) SnapshotSizes(ctx context.Context, repository, name string) (map[string]int64, error) {
+	sizes, err := e.Reader.SnapshotSizes(ctx, repository, name)
+	return sizes, Explain(err)
 }
 
 // advise returns advice on an error whose reasons are of a known kind, or nothing.

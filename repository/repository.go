@@ -38,6 +38,9 @@ type Spec struct {
 	Type     string
 	Settings map[string]any
 	Ensure   Mode
+	// Asked: the repository is verified also if it is as declared, and registered again if
+	// that is forced.
+	Asked bool
 	// Owner is the uuid of the cluster that writes to a place where snapshots of another
 	// cluster are; empty: not said.
 	Owner string
@@ -63,6 +66,8 @@ type Setting struct {
 	Path   bool     // a path: a trailing slash does not matter
 	OneOf  []string // the texts allowed
 	Doc    string
+
+	Refused string // why it must not be given at all
 }
 
 // Kind is a type of repository.
@@ -138,7 +143,11 @@ func (s Spec) Validate() error {
 			errs = append(errs, e)
 			continue
 		}
-		if why := known.check(s.Settings[name]); why != "" {
+		why := known.check(s.Settings[name])
+		if known.Refused != "" && s.Settings[name] != nil {
+			why = known.Refused
+		}
+		if why != "" {
 			errs = append(errs, &cluster.OptionError{Key: name, Text: why})
 		}
 	}
@@ -299,6 +308,9 @@ func Ensure(ctx context.Context, c cluster.Cluster, s Spec, force bool) (State, 
 		}
 		return register(ctx, c, st)
 	}
+	if force && s.Asked { // also what the server does not show, such as keys
+		return register(ctx, c, st)
+	}
 	if force { // accepts contents that the server refuses
 		if _, err := c.Snapshots(ctx, s.Name, false); errors.Is(err, cluster.ErrReplaced) {
 			if err := Unregister(ctx, c, s.Name); err != nil {
@@ -311,14 +323,19 @@ func Ensure(ctx context.Context, c cluster.Cluster, s Spec, force bool) (State, 
 	if len(st.Drift) > 0 {
 		st.Detail = "differs from the file"
 	}
-	if s.Ensure == Verify {
+	if s.Ensure == Verify || s.Asked {
 		nodes, err := c.VerifyRepository(ctx, cluster.VerifyRepository{Name: s.Name})
 		if err != nil {
 			return st, Explain(err)
 		}
-		st.Detail = "verified"
+		verified := "verified"
 		if len(nodes) > 0 {
-			st.Detail = fmt.Sprintf("verified by %d nodes", len(nodes))
+			verified = "verified by " + cluster.Count(len(nodes), "node")
+		}
+		if s.Ensure == Verify {
+			st.Detail = verified
+		} else {
+			st.Detail += ", " + verified
 		}
 	}
 	return st, nil
@@ -431,8 +448,8 @@ func ours(ctx context.Context, c cluster.Cluster, st State, held []*cluster.Snap
 	}
 	return cluster.WithHint(cluster.Refuse("repository %s contains snapshots of another cluster, %s, such as %s", s.Name,
 		held[at].Cluster, held[at].Name),
-		"two clusters that write to one place destroy it: readonly: true only reads; "+
-			"if the other cluster no longer writes there, owner: %[1]s in the file, or --owner %[1]s, says that this one does", here.UUID)
+		"two clusters that write to one place destroy it: readonly: true only reads; if the other cluster no longer writes there, "+
+			"owner: %[1]s in the file says that this one does (esnap repository register: --owner %[1]s)", here.UUID)
 }
 
 // register creates or updates a repository, verifies it, and counts the snapshots that
@@ -459,7 +476,7 @@ func register(ctx context.Context, c cluster.Cluster, st State) (State, error) {
 		return st, fmt.Errorf("cannot list the snapshots in the repository: %w", Explain(err))
 	}
 	if err := ours(ctx, c, st, held); err != nil {
-		return st, err
+		return State{Spec: s, Result: st.Result, Drift: st.Drift}, err
 	}
 	if st.Holds = len(held); st.Holds > 0 {
 		st.Newest = held[len(held)-1].Start

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -400,7 +401,10 @@ func TestExplainsS3(t *testing.T) {
 		keyless = "the nodes do not have S3 keys for this client: set s3.client.NAME.access_key and secret_key in the keystore of every node"
 		down    = "the S3 endpoint does not answer: check the setting endpoint, and that every node can reach the endpoint"
 		unknown = "the nodes cannot resolve the name of the endpoint; if the bucket name is in front of it, " +
-			"path-style access is off: use an IP address as endpoint, or set s3.client.NAME.path_style_access: true"
+			"path-style access is off: use an IP address as endpoint, or, on Elasticsearch 7 and later and OpenSearch, " +
+			"set s3.client.NAME.path_style_access: true"
+		region   = "the bucket is in another region: set region to that of the bucket (Elasticsearch 6: an endpoint of that region)"
+		east     = "the bucket is in the region us-east-1: set region to it (Elasticsearch 6: an endpoint of that region)"
 		noTLS    = "the S3 server does not speak TLS: set protocol: http"
 		noClient = "no s3.client.nope is configured on the nodes: correct the setting client, or configure the client"
 		insecure = "keys must not be in the repository's settings: put them into the keystore of every node"
@@ -480,7 +484,7 @@ func TestExplainsS3(t *testing.T) {
 			"2.11 verify",
 			"s3_exception",
 			"The authorization header is malformed; the region is wrong; expecting 'us-east-1'. " + new("400"),
-			"set region to us-east-1",
+			east,
 		},
 		{
 			"2.11 verify",
@@ -496,6 +500,22 @@ func TestExplainsS3(t *testing.T) {
 		},
 		{"6.7 verify", "amazon_s3_exception", "Access Denied " + old("403", "AccessDenied"), refuses},
 		{"2.11 verify", "s3_exception", "Access Denied " + new("403"), refuses},
+		{"6.7 verify", "amazon_s3_exception", ". " + old("400", "AuthorizationHeaderMalformed"), region},
+		{"6.7 verify", "amazon_s3_exception", "The authorization header is malformed; the region 'us-west-2' is wrong; " +
+			"expecting 'us-east-1' " + old("400", "AuthorizationHeaderMalformed"), east},
+		{"6.7 verify", "amazon_s3_exception", "The bucket you are attempting to access " + old("301", "PermanentRedirect"), region},
+		{"6.7 verify", "amazon_s3_exception", "The provided token has expired. " + old("400", "ExpiredToken"),
+			"the temporary keys have expired: put new ones into the keystore of every node, and reload the keystore"},
+		{"6.7 verify", "amazon_s3_exception", "The difference between the request time and the server's time is too large. " +
+			old("403", "RequestTimeTooSkewed"), "the clock of a node and that of the S3 server differ by minutes: set the clocks"},
+		{"6.7 verify", "amazon_s3_exception", "Please reduce your request rate. " + old("503", "SlowDown"),
+			"the S3 server limits the number of requests: run again later, or lower max_snapshot_bytes_per_sec of the repository"},
+		{"6.7 verify", "amazon_s3_exception", "Storage backend has reached its minimum free drive threshold. " +
+			old("507", "XMinioStorageFull"),
+			"the storage of the bucket is full, or its quota is used up: delete old snapshots or enlarge the storage"},
+		{"6.7 verify", "amazon_s3_exception", "user not found " + old("404", "XAdminUserNotFound"), noKey},
+		{"6.7 verify", "repository_verification_exception", "[r] cannot delete test data at a/b",
+			"the keys are not permitted to delete objects, or the storage refuses it: allow s3:DeleteObject in the policy of the bucket"},
 		// Says itself what is wrong.
 		{"create", "illegal_argument_exception", "failed to parse value [1mb] for setting [buffer_size], must be >= [5mb]", ""},
 		{"create", "illegal_argument_exception", "[s2] chunk_size (10mb) can't be lower than buffer_size (50mb).", ""},
@@ -578,6 +598,75 @@ func TestRegisterWhoseReplyIsLost(t *testing.T) {
 			require.ErrorContains(t, err, c.want)
 		})
 	}
+}
+
+// TestAskedFor: who registers a repository by a command learns whether it works, also the
+// second time; and what the server does not show, such as keys, can be replaced by force.
+func TestAskedFor(t *testing.T) {
+	c := memory.New()
+	spec := repository.Spec{Name: "r", Type: "fs", Settings: map[string]any{"location": "r"}, Asked: true}
+	_, err := repository.Ensure(t.Context(), c, spec, false)
+	require.NoError(t, err)
+	st, err := repository.Ensure(t.Context(), c, spec, false)
+	require.NoError(t, err)
+	require.Equal(t, "as declared, verified by 1 node", st.Detail)
+	broken := &cluster.Error{Op: "verify repository r", Kind: cluster.ErrRepository}
+	c.Fault = func(method string, _ []string) error {
+		if method == "VerifyRepository" {
+			return broken
+		}
+		return nil
+	}
+	_, err = repository.Ensure(t.Context(), c, spec, false)
+	require.ErrorIs(t, err, broken)
+	spec.Asked = false
+	_, err = repository.Ensure(t.Context(), c, spec, false)
+	require.NoError(t, err, "a run verifies before it takes a snapshot")
+	spec.Asked, c.Fault = true, nil
+	before := len(c.Calls())
+	st, err = repository.Ensure(t.Context(), c, spec, true)
+	require.NoError(t, err)
+	require.True(t, st.Changed)
+	require.True(t, slices.ContainsFunc(c.Calls()[before:], func(x memory.Call) bool { return x.Method == "RegisterRepository" }))
+}
+
+// TestNoTokenInTheRepository: servers show it to everybody.
+func TestNoTokenInTheRepository(t *testing.T) {
+	err := repository.Spec{Name: "r", Type: "s3", Settings: map[string]any{"bucket": "b", "session_token": "canary"}}.Validate()
+	require.ErrorContains(t, err, "s3.client.NAME.session_token into the keystore")
+	require.NotContains(t, err.Error(), "canary")
+}
+
+// TestExplained: whatever reads or writes a repository says what its failure means.
+func TestExplained(t *testing.T) {
+	c := memory.New()
+	c.AddSnapshot("r", cluster.Snapshot{Name: "s", Indices: []string{"i"}})
+	gone := &cluster.Error{Op: "x", Kind: cluster.ErrRepository, Causes: []cluster.Cause{{Reason: "The specified bucket does not exist"}}}
+	c.Fault = func(string, []string) error { return gone }
+	ctx, e := t.Context(), repository.Explained(c)
+	for name, call := range map[string]func() error{
+		"list":     func() error { _, err := e.Snapshots(ctx, "r", true); return err },
+		"show":     func() error { _, err := e.Snapshot(ctx, "r", "s"); return err },
+		"named":    func() error { _, err := e.SnapshotsNamed(ctx, "r", []string{"s"}); return err },
+		"names":    func() error { _, err := e.SnapshotUUIDs(ctx, "r"); return err },
+		"sizes":    func() error { _, err := e.SnapshotSizes(ctx, "r", "s"); return err },
+		"verify":   func() error { _, err := e.VerifyRepository(ctx, cluster.VerifyRepository{Name: "r"}); return err },
+		"register": func() error { return e.RegisterRepository(ctx, cluster.RegisterRepository{Name: "r"}) },
+		"delete": func() error {
+			return e.DeleteSnapshots(ctx, cluster.DeleteSnapshots{Repository: "r", Names: []string{"s"}})
+		},
+	} {
+		err := call()
+		require.ErrorIs(t, err, gone, name)
+		require.Contains(t, cluster.Hint(err), "the bucket does not exist", name)
+	}
+	c.Fault = func(string, []string) error { return &cluster.Error{Op: "x", Kind: cluster.ErrReplaced} }
+	_, err := e.Snapshots(ctx, "r", false)
+	require.ErrorAs(t, err, new(*cluster.Refused))
+	c.Fault = nil
+	list, err := e.Snapshots(ctx, "r", true)
+	require.NoError(t, err)
+	require.Len(t, list, 1)
 }
 
 // TestPlaceOfAnotherCluster: a place with another cluster's snapshots is not taken over.

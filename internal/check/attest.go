@@ -82,7 +82,7 @@ func Attest(r *Report, version, file string, key ed25519.PrivateKey) (number int
 			if r.drilled(d.Index) {
 				basis, date = "drill", r.Drill.Time
 			}
-			a.Days[c.Pattern] = append(a.Days[c.Pattern], AttestedDay{d, basis, date.UTC().Format(time.RFC3339)})
+			a.Days[c.Title()] = append(a.Days[c.Title()], AttestedDay{d, basis, date.UTC().Format(time.RFC3339)})
 		}
 	}
 	switch before, hash, err := readAttestation(file, nil); {

@@ -134,6 +134,7 @@ type checker struct {
 	indices      []*cluster.Index
 	live         map[string]*cluster.Index
 	repositories []Repository
+	unread       []string // repositories
 	report       *Report
 	aged         map[string]bool // families whose newest index was found to be old
 }
@@ -228,6 +229,7 @@ func (k *checker) read(ctx context.Context) error {
 				return err
 			}
 			k.add(Critical, "repository", r.Name, "cannot be read: "+err.Error(), cluster.Hint(err))
+			k.unread = append(k.unread, r.Name)
 			continue
 		}
 		k.repositories = append(k.repositories, Repository{r, list})

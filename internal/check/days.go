@@ -3,6 +3,7 @@ package check
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/esnap/esnap/actions"
@@ -58,10 +59,20 @@ func (s State) Mark() string {
 // Calendar is what became of each day of a family of indices.
 type Calendar struct {
 	Pattern string `json:"index"`
-	Days    []Day  `json:"days"`
+	// Repository is the one that promises to cover the days, if several do.
+	Repository string `json:"repository,omitempty"`
+	Days       []Day  `json:"days"`
 
 	unit   string // what a period of the name is called
 	newest spell  // of the cluster
+}
+
+// Title is the family, with the repository if several promise to cover it.
+func (c Calendar) Title() string {
+	if c.Repository == "" {
+		return c.Pattern
+	}
+	return c.Pattern + " in " + c.Repository
 }
 
 // Day is one day of a family. Copies are its copies in snapshots, Complete those that
@@ -279,7 +290,7 @@ func (k *checker) calendar(c Calendar) {
 	held := count[Held] + count[HeldLive]
 	text := fmt.Sprintf("%d of %d %ss are in snapshots", held, len(c.Days), c.unit)
 	if len(c.Days) == 0 {
-		k.add(Unknown, "days", c.Pattern, "no index of that name is in the cluster or in a snapshot", "")
+		k.add(Unknown, "days", c.Title(), "no index of that name is in the cluster or in a snapshot", "")
 		return
 	}
 	for _, l := range States {
@@ -290,7 +301,10 @@ func (k *checker) calendar(c Calendar) {
 	if elsewhere > 0 {
 		text += fmt.Sprintf("; %d only in snapshots that another cluster took", elsewhere)
 	}
-	k.add(level, "days", c.Pattern, text, "")
+	if len(k.unread) > 0 {
+		text += "; " + strings.Join(k.unread, ", ") + " could not be read"
+	}
+	k.add(level, "days", c.Title(), text, "")
 	if c.newest.name != "" {
 		k.old(c.Pattern, c.newest.name, c.newest.Span)
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/esnap/esnap/internal/cluster"
@@ -51,6 +52,9 @@ func (k *checker) everyFamily() {
 			}
 		}
 		switch {
+		case len(lacking) > 0 && len(k.unread) > 0:
+			k.add(Unknown, "family", f, fmt.Sprintf("%d of %s that should be in a snapshot may be in %s, which could not be read",
+				len(lacking), cluster.Count(due, "index"), strings.Join(k.unread, ", ")), "")
 		case len(lacking) > 0 && !known:
 			k.add(Warning, "family", f, "no snapshot contains any of its "+cluster.Count(len(groups[f]), "index"), "")
 		case len(lacking) > 0:

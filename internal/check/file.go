@@ -165,6 +165,8 @@ func few(names []string) string {
 
 // covered checks every day that a filter retain promises to cover.
 func (k *checker) covered(ctx context.Context) error {
+	var list []Calendar
+	several := map[string]bool{}
 	for _, s := range k.enabled() {
 		retain := s.Chain.Retention()
 		if retain == nil || retain.Covers() == 0 {
@@ -181,8 +183,16 @@ func (k *checker) covered(ctx context.Context) error {
 		named := cluster.Of[*cluster.Snapshot](passed)
 		lives := k.lives([]Repository{{r.Repository, named}})
 		for _, pattern := range patterns(named, k.indices, k.Plan, s.Source()) {
-			k.calendar(k.days(pattern, lives, k.Now.Add(-retain.Covers()), false))
+			c := k.days(pattern, lives, k.Now.Add(-retain.Covers()), false)
+			c.Repository, several[r.Name] = r.Name, true
+			list = append(list, c)
 		}
+	}
+	for _, c := range list {
+		if len(several) < 2 {
+			c.Repository = ""
+		}
+		k.calendar(c)
 	}
 	return nil
 }
