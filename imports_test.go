@@ -81,7 +81,7 @@ var mayImport = func() map[string][]string {
 		lock:                {clock, cluster},
 		bounded:             {},
 		history:             {cluster, dates, strftime},
-		"filters":           {cluster, series, "internal/coverage", strftime, pyregex},
+		"filters":           {clock, cluster, series, "internal/coverage", strftime, pyregex},
 		guard:               {cluster, dates, series, "internal/coverage"},
 		restore:             {near, cluster, dates, series, rename},
 		"repository":        {near, cluster},

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/esnap/esnap/internal/clock"
 	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/series"
 )
@@ -132,6 +133,7 @@ func (c Chain) Select(ctx context.Context, now time.Time, items []cluster.Item, 
 	for i := range at {
 		at[i] = i
 	}
+	b := newBudget()
 	spared := make([]cluster.Spared, len(items)) // in the order of items; without an item: selected
 	reasons := map[string]string{}
 	for _, l := range c {
@@ -149,11 +151,11 @@ func (c Chain) Select(ctx context.Context, now time.Time, items []cluster.Item, 
 		f, compares := l.Filter.(Comparative)
 		if compares {
 			var named []cluster.Item
-			if named, err = c.Named(ctx, now, items); err == nil {
+			if named, err = c.named(ctx, b, now, items); err == nil {
 				verdicts, err = f.JudgeAmong(ctx, now, in, named, fetch)
 			}
 		} else {
-			verdicts, err = judge(ctx, l.Filter, now, in)
+			verdicts, err = b.judge(ctx, l.Filter, now, in)
 		}
 		if errors.Is(err, errBudget) { // what cannot be judged is kept
 			verdicts, err = make([]cluster.Verdict, len(in)), nil
@@ -185,6 +187,10 @@ func (c Chain) Select(ctx context.Context, now time.Time, items []cluster.Item, 
 // Named are the items that pass the chain's filters by name. An error is the context's, or
 // that a regular expression is too slow.
 func (c Chain) Named(ctx context.Context, now time.Time, items []cluster.Item) ([]cluster.Item, error) {
+	return c.named(ctx, newBudget(), now, items)
+}
+
+func (c Chain) named(ctx context.Context, b *budget, now time.Time, items []cluster.Item) ([]cluster.Item, error) {
 	in := slices.Clone(items)
 	for _, l := range c {
 		if _, ok := l.Filter.(byNames); !ok {
@@ -194,7 +200,7 @@ func (c Chain) Named(ctx context.Context, now time.Time, items []cluster.Item) (
 		if l.Exclude {
 			want = cluster.No
 		}
-		verdicts, err := judge(ctx, l.Filter, now, in)
+		verdicts, err := b.judge(ctx, l.Filter, now, in)
 		if err != nil {
 			return nil, err
 		}
@@ -235,23 +241,33 @@ func first[T any](c Chain) (none T) {
 	return none
 }
 
-// judgeBudget is how long one filter may judge a listing: a regular expression may be slow
-// for each of thousands of names.
+// judgeBudget is how long the filters of a chain may judge a listing, without the time of
+// their requests: a regular expression may be slow for each of thousands of names.
 const judgeBudget = 30 * time.Second
 
-// errBudget means that a filter used up its budget.
+// errBudget means that the filters used up their budget.
 var errBudget = fmt.Errorf("judging the names took more than %s: simplify the regular expressions of the filters", judgeBudget)
+
+// budget is what is left of the time in which a chain may judge.
+type budget struct {
+	watch clock.Stopwatch
+	left  time.Duration
+}
+
+func newBudget() *budget { return &budget{clock.RealTime(), judgeBudget} }
 
 // judge calls a filter, or ends with the context or with the budget. The filter then goes on
 // for nobody, until its expression has been too slow for some names.
-func judge(ctx context.Context, f Filter, now time.Time, items []cluster.Item) ([]cluster.Verdict, error) {
+func (b *budget) judge(ctx context.Context, f Filter, now time.Time, items []cluster.Item) ([]cluster.Verdict, error) {
 	if ctx.Done() == nil {
 		return f.Judge(now, items), nil
 	}
+	began := b.watch.Elapsed()
+	defer func() { b.left -= b.watch.Elapsed() - began }()
 	done := make(chan []cluster.Verdict, 1)
 	in := slices.Clone(items) // the caller's may change when it does not wait for the end
 	go func() { done <- f.Judge(now, in) }()
-	over := time.NewTimer(judgeBudget)
+	over := time.NewTimer(b.left)
 	defer over.Stop()
 	select {
 	case verdicts := <-done:

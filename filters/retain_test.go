@@ -16,7 +16,7 @@ import (
 
 func number(n int64) *int64               { return &n }
 func span(d time.Duration) *time.Duration { return &d }
-func clock(text string) time.Time {
+func when(text string) time.Time {
 	t, err := time.Parse("2006-01-02 15:04", text)
 	must(err)
 	return t
@@ -57,10 +57,10 @@ func retained(t *testing.T, f *Retain, now time.Time, list []*cluster.Snapshot) 
 }
 
 func TestRetainRules(t *testing.T) {
-	now := clock("2026-11-29 12:00")
+	now := when("2026-11-29 12:00")
 	var nights []*cluster.Snapshot
 	for d := range 100 {
-		start := clock("2026-11-29 01:00").AddDate(0, 0, -d)
+		start := when("2026-11-29 01:00").AddDate(0, 0, -d)
 		nights = append(nights, taken("n-"+start.Format("2006.01.02"), start, "x"))
 	}
 	for _, c := range []struct {
@@ -146,17 +146,17 @@ func oracle(rules map[string]int, list []*cluster.Snapshot, zone *time.Location)
 func TestFeature10(t *testing.T) {
 	var sundays []*cluster.Snapshot
 	for n := range 12 {
-		at := clock("2014-09-07 11:00").AddDate(0, 0, 7*n)
+		at := when("2014-09-07 11:00").AddDate(0, 0, 7*n)
 		sundays = append(sundays, taken(at.Format("2006-01-02"), at, "x"))
 	}
 	f := policy(func(f *Retain) { f.Daily = number(4) })
 	require.Equal(t, map[string]string{
 		"2014-11-02": "retained by daily (2014-11-02)", "2014-11-09": "retained by daily (2014-11-09)",
 		"2014-11-16": "retained by daily (2014-11-16)", "2014-11-23": "retained by daily (2014-11-23)",
-	}, retained(t, f, clock("2014-11-23 12:00"), sundays))
+	}, retained(t, f, when("2014-11-23 12:00"), sundays))
 
 	var days []*cluster.Snapshot
-	last := clock("2026-11-29 01:00") // a Sunday
+	last := when("2026-11-29 01:00") // a Sunday
 	for at := last.AddDate(-100, 0, 0); !at.After(last); at = at.AddDate(0, 0, 1) {
 		days = append(days, taken(at.Format("2006-01-02"), at, "x"))
 	}
@@ -241,7 +241,7 @@ func logs(day time.Time, from, to int) []string {
 func nights(n int, edit func(night int, s *cluster.Snapshot)) []*cluster.Snapshot {
 	var list []*cluster.Snapshot
 	for d := range n {
-		start := clock("2026-01-01 03:00").AddDate(0, 0, d)
+		start := when("2026-01-01 03:00").AddDate(0, 0, d)
 		s := taken("logs-"+start.Format("20060102"), start, logs(start, 0, 7)...)
 		if edit != nil {
 			edit(d, s)
@@ -252,7 +252,7 @@ func nights(n int, edit func(night int, s *cluster.Snapshot)) []*cluster.Snapsho
 }
 
 // ends is the time right after the last of n nights.
-func ends(n int) time.Time { return clock("2026-01-01 04:00").AddDate(0, 0, n-1) }
+func ends(n int) time.Time { return when("2026-01-01 04:00").AddDate(0, 0, n-1) }
 
 func TestCoverIsTheLeastNumber(t *testing.T) {
 	for _, n := range []int{1, 7, 8, 15, 60} {
@@ -372,7 +372,7 @@ func TestCover(t *testing.T) {
 		list := nights(60, nil)
 		stay := judge(policy(func(f *Retain) { f.Daily = number(3); f.Monthly = number(1) }), list, same)
 		oldest := slices.IndexFunc(list, func(s *cluster.Snapshot) bool { return stay[s.Name] != "" })
-		require.True(t, list[oldest].Start.After(clock("2026-01-25 00:00")), list[oldest].Name)
+		require.True(t, list[oldest].Start.After(when("2026-01-25 00:00")), list[oldest].Name)
 		require.Contains(t, stay[list[oldest].Name], "keep_last_copy")
 		require.Len(t, judge(policy(func(f *Retain) { f.Daily = number(3); f.KeepLastCopy = false }), list, same), 3)
 	})
@@ -381,12 +381,12 @@ func TestCover(t *testing.T) {
 		live := map[string]*cluster.Index{}
 		for _, s := range list {
 			for _, i := range s.Indices {
-				live[i] = &cluster.Index{Name: i, Created: clock("2025-12-01 00:00")}
+				live[i] = &cluster.Index{Name: i, Created: when("2025-12-01 00:00")}
 			}
 			s.LiveIndices = live
 		}
 		require.Len(t, judge(policy(func(f *Retain) { f.Daily = number(3) }), list, same), 3)
-		live["logs-2026.02.15"].Created = clock("2026-02-28 00:00") // created again after its copies
+		live["logs-2026.02.15"].Created = when("2026-02-28 00:00") // created again after its copies
 		stay := judge(policy(func(f *Retain) { f.Monthly = number(1) }), list, same)
 		require.Len(t, stay, 2, "%v", stay)
 	})
@@ -415,15 +415,15 @@ func TestCover(t *testing.T) {
 }
 
 func TestExpiryOfWhatIsNotGood(t *testing.T) {
-	now := clock("2026-11-29 12:00")
-	good := taken("s-20261128", clock("2026-11-28 01:00"), "x")
-	failed := taken("s-20261101", clock("2026-11-01 01:00"))
+	now := when("2026-11-29 12:00")
+	good := taken("s-20261128", when("2026-11-28 01:00"), "x")
+	failed := taken("s-20261101", when("2026-11-01 01:00"))
 	failed.State = cluster.Failed
-	fresh := taken("s-20261127", clock("2026-11-27 01:00"), "x")
+	fresh := taken("s-20261127", when("2026-11-27 01:00"), "x")
 	fresh.State = cluster.Partial
-	newest := taken("s-20261129", clock("2026-11-29 01:00"), "x")
+	newest := taken("s-20261129", when("2026-11-29 01:00"), "x")
 	newest.State = cluster.Failed
-	running := taken("s-20261130", clock("2026-11-29 11:00"), "x")
+	running := taken("s-20261130", when("2026-11-29 11:00"), "x")
 	running.State = cluster.InProgress
 	f := policy(func(f *Retain) { f.Last = number(1) })
 	require.Equal(t, map[string]string{
@@ -449,7 +449,7 @@ func TestRetainIsChecked(t *testing.T) {
 
 // BenchmarkCover judges 5,000 snapshots of 300 days each.
 func BenchmarkCover(b *testing.B) {
-	begin := clock("2012-01-01 03:00")
+	begin := when("2012-01-01 03:00")
 	names := map[string]string{}
 	var list []*cluster.Snapshot
 	for n := range 5000 {
