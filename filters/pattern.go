@@ -1,6 +1,7 @@
 package filters
 
 import (
+	"regexp"
 	"strings"
 	"time"
 
@@ -16,6 +17,8 @@ type Pattern struct {
 	Value string `yaml:"value" check:"required" doc:"the text; it is inserted into a regular expression without escaping"`
 
 	re *pyregex.Regexp
+	// literal: the value of a prefix or suffix has nothing that an expression would read.
+	literal bool
 }
 
 func newPattern() Filter { return &Pattern{} }
@@ -39,7 +42,25 @@ func (f *Pattern) Validate(cluster.ListKind, map[string]bool) error {
 		return optionError("value", err.Error())
 	}
 	f.re = re
+	f.literal = (f.Kind == "prefix" || f.Kind == "suffix") && regexp.QuoteMeta(f.Value) == f.Value && plainText(f.Value)
 	return nil
+}
+
+// plainText reports whether a text is ASCII in one line.
+func plainText(text string) bool {
+	return !strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' })
+}
+
+// match is the expression's, without it where that is sure to be the same.
+func (f *Pattern) match(name string) (bool, error) {
+	switch {
+	case !f.literal || strings.ContainsAny(name, "\n\r\u2028\u2029"):
+		return f.re.Match(name)
+	case f.Kind == "prefix":
+		return strings.HasPrefix(name, f.Value), nil
+	default:
+		return strings.HasSuffix(name, f.Value), nil
+	}
 }
 
 // ByName marks the filter: it judges nothing but names.
@@ -50,7 +71,7 @@ func (f *Pattern) Judge(_ time.Time, items []cluster.Item) []cluster.Verdict {
 	out := make([]cluster.Verdict, len(items))
 	is, isNot := yes("its name matches the "+f.Kind+" "+f.Value), no("its name does not match the "+f.Kind+" "+f.Value)
 	for i, it := range items {
-		ok, err := f.re.Match(it.ItemName())
+		ok, err := f.match(it.ItemName())
 		switch {
 		case err != nil:
 			out[i] = cluster.Verdict{Why: err.Error(), Warn: true}

@@ -66,12 +66,18 @@ func (a assumed) Indices(ctx context.Context) ([]*Index, error) {
 		return list, err
 	}
 	list = slices.DeleteFunc(slices.Clone(list), func(i *Index) bool { _, known := a.o.indices[i.Name]; return known })
+	there := len(list)
 	for _, name := range slices.Sorted(maps.Keys(a.o.indices)) {
 		if i := a.o.indices[name]; i != nil {
 			list = append(list, i)
 		}
 	}
-	slices.SortFunc(list, func(x, y *Index) int { return compareNames(x.Name, y.Name) })
+	if len(list) > there {
+		slices.SortFunc(list, func(x, y *Index) int { return compareNames(x.Name, y.Name) })
+	}
+	if len(a.o.aliases)+len(a.o.closed)+len(a.o.settings) == 0 {
+		return list, nil
+	}
 	for n, i := range list {
 		if changed := a.o.settings[i.Name]; changed != nil {
 			c := *i

@@ -255,17 +255,31 @@ func (c *Collector) selected(e run.Selected) {
 	}
 }
 
-// shared holds each value once.
-type shared[T comparable] map[T]*T
+// shared holds each value once. Values come in the order of a listing again and again, so
+// that the next one is looked at first.
+type shared[T comparable] struct {
+	at   map[T]int
+	list []*T
+	next int
+}
 
-func (s shared[T]) of(v T) *T {
-	p := s[v]
-	if p == nil {
-		p = new(T) // not &v, which would be made for every call
-		*p = v
-		s[v] = p
+func (s *shared[T]) of(v T) *T {
+	if s.next < len(s.list) && *s.list[s.next] == v {
+		s.next++
+		return s.list[s.next-1]
 	}
-	return p
+	n, known := s.at[v]
+	if !known {
+		if s.at == nil {
+			s.at = map[T]int{}
+		}
+		p := new(T) // not &v, which would be made for every call
+		*p = v
+		n = len(s.list)
+		s.list, s.at[v] = append(s.list, p), n
+	}
+	s.next = n + 1
+	return s.list[n]
 }
 
 // Families groups names that differ only in their dates, sorted.
