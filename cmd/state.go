@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io/fs"
 	"maps"
-	"os"
 	"slices"
 
 	"github.com/esnap/esnap/internal/bounded"
@@ -75,8 +74,5 @@ func updateState(file string, change func(*stateFile)) error {
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(file+".new", append(data, '\n'), 0o644); err != nil {
-		return err
-	}
-	return os.Rename(file+".new", file)
+	return bounded.Replace(file, append(data, '\n'), 0o644)
 }

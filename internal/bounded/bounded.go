@@ -1,11 +1,14 @@
 // Package bounded reads files of settings, secrets and records, and never more than is
-// sensible: a path may name a device that does not end.
+// sensible: a path may name a device that does not end. It writes records in one step.
 package bounded
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"path/filepath"
 )
 
 // The most bytes that files may have.
@@ -39,4 +42,19 @@ func ReadAll(r io.Reader, most int64) ([]byte, error) {
 		return nil, err
 	}
 	return data, nil
+}
+
+// Replace writes a file so that a reader sees the old one or the new one, never a part.
+func Replace(file string, data []byte, mode fs.FileMode) error {
+	f, err := os.CreateTemp(filepath.Dir(file), "."+filepath.Base(file)+".*")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.Remove(f.Name()) }() // after the renaming there is none
+	_, err = f.Write(data)
+	err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close())
+	if err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), file)
 }

@@ -105,7 +105,7 @@ func Attest(r *Report, version, file string, key ed25519.PrivateKey) (number int
 	if err != nil {
 		return 0, "", err
 	}
-	return a.Number, sum(document), replace(file, append(data, '\n'))
+	return a.Number, sum(document), bounded.Replace(file, append(data, '\n'), 0o644)
 }
 
 // drilled reports whether an index passed in the last drill.
@@ -130,15 +130,7 @@ func keep(file, copied string) error {
 	case !errors.Is(err, fs.ErrNotExist):
 		return err
 	}
-	return replace(copied, data)
-}
-
-// replace writes a file in one step.
-func replace(file string, data []byte) error {
-	if err := os.WriteFile(file+".new", data, 0o644); err != nil {
-		return err
-	}
-	return os.Rename(file+".new", file)
+	return bounded.Replace(copied, data, 0o644)
 }
 
 // numbered is the name under which an attestation is kept.

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/esnap/esnap/internal/bounded"
 	"github.com/esnap/esnap/internal/notice"
 )
 
@@ -93,7 +94,7 @@ func remember(ctx context.Context, file, policy string) (*memory, error) {
 		m.save = func() error {
 			data, err := json.MarshalIndent(remembered{m.all}, "", "  ")
 			if err == nil {
-				err = replace(file, append(data, '\n'), 0o600)
+				err = bounded.Replace(file, append(data, '\n'), 0o600)
 			}
 			return err
 		}
@@ -193,19 +194,4 @@ func (m *memory) keep(ctx context.Context) error {
 	}
 	_, err := within(ctx, func() (struct{}, error) { return struct{}{}, m.save() })
 	return err
-}
-
-// replace writes a file so that a reader sees the old one or the new one, never a part.
-func replace(file string, data []byte, mode fs.FileMode) error {
-	f, err := os.CreateTemp(filepath.Dir(file), "."+filepath.Base(file)+".*")
-	if err != nil {
-		return err
-	}
-	defer func() { _ = os.Remove(f.Name()) }() // after the renaming there is none
-	_, err = f.Write(data)
-	err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close())
-	if err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), file)
 }

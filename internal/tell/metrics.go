@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/esnap/esnap/internal/bounded"
 	"github.com/esnap/esnap/internal/notice"
 )
 
@@ -167,7 +168,7 @@ func (f textfile) send(_ context.Context, s *Summary, _ Change) error {
 	}
 	var b strings.Builder
 	_ = WriteMetrics(&b, list) // a builder takes everything
-	return replace(file, []byte(b.String()), 0o644)
+	return bounded.Replace(file, []byte(b.String()), 0o644)
 }
 
 // oldValue finds the value of a metric in an earlier file of the same policy.
