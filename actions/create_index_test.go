@@ -22,3 +22,16 @@ func TestCreateIndex(t *testing.T) {
 	require.NoError(t, errors.Join(res.Errors()...))
 	require.Equal(t, cluster.Unchanged, r.Outcomes()["logs-2026.11.21"])
 }
+
+// TestCreateIndexNamedLikeAnAlias: no index of that name exists, so that nothing can be ignored;
+// a dry run says so, too.
+func TestCreateIndexNamedLikeAnAlias(t *testing.T) {
+	for _, dry := range []bool{true, false} {
+		b := runtest.New(t)
+		b.Cluster.AddIndex(cluster.Index{Name: "c", Aliases: []string{"d"}})
+		b.Options.DryRun = dry
+		res, _ := b.Run("actions: {1: {action: create_index, options: {name: d, ignore_existing: true}}}")
+		require.Error(t, errors.Join(res.Errors()...), "dry run: %v", dry)
+		require.Equal(t, []string{"c"}, b.Indices())
+	}
+}

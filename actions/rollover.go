@@ -41,6 +41,9 @@ func (a *Rollover) Validate(given map[string]bool) error {
 	return errors.Join(name, checkParts(a.ExtraSettings), checkAliases(a.ExtraSettings))
 }
 
+// Unconditionally has the alias rolled over whatever the index contains.
+func (a *Rollover) Unconditionally() { a.Conditions = conditions{} }
+
 func (a *Rollover) conditions() map[string]any {
 	c := map[string]any{}
 	if a.Conditions.MaxAge != "" {
@@ -98,7 +101,7 @@ func (a *Rollover) Run(ctx context.Context, env *Env) error {
 	if err != nil {
 		return err
 	}
-	if !due.Due {
+	if !due.Due && len(req.Conditions) > 0 {
 		o.Result, o.Detail = cluster.Unchanged, "the conditions are not met"
 		env.Outcome(o)
 		return nil

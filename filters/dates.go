@@ -68,9 +68,14 @@ func (d *Dated) needs(source string) []cluster.Need {
 	return nil
 }
 
-// dateOf is an item's date by the source. Without a date it returns the verdict Unknown
-// with the reason.
+// dateOf is an item's date by the source, in whole seconds, as Curator reads it. Without a
+// date it returns the verdict Unknown with the reason.
 func (d *Dated) dateOf(source string, it cluster.Item, loc *time.Location) (time.Time, *cluster.Verdict) {
+	date, none := d.exactly(source, it, loc)
+	return date.Truncate(time.Second), none
+}
+
+func (d *Dated) exactly(source string, it cluster.Item, loc *time.Location) (time.Time, *cluster.Verdict) {
 	none := func(warn bool, format string, args ...any) (time.Time, *cluster.Verdict) {
 		return time.Time{}, &cluster.Verdict{Why: fmt.Sprintf(format, args...), Warn: warn}
 	}

@@ -2,6 +2,7 @@ package filters
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -49,4 +50,24 @@ func TestLiteralPatterns(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestDatesAreWholeSeconds: indices of the same second are in the order of their names, as in
+// Curator, and not in that of their milliseconds.
+func TestDatesAreWholeSeconds(t *testing.T) {
+	born := when("2026-11-20 00:00")
+	var items []cluster.Item
+	for n, name := range []string{"t-30", "t-29", "t-28", "t-27", "t-26", "t-25"} {
+		items = append(items, &cluster.Index{Name: name, Created: born.Add(time.Duration(n*15) * time.Millisecond)})
+	}
+	count := newCount().(*Count)
+	count.Count, count.UseAge, count.Source = 2, true, "creation_date"
+	require.NoError(t, count.Validate(cluster.Indices, map[string]bool{"count": true, "source": true, "use_age": true}))
+	var first []string
+	for i, v := range count.Judge(when("2026-11-21 00:00"), items) {
+		if v.Match == cluster.Yes {
+			first = append(first, items[i].ItemName())
+		}
+	}
+	require.ElementsMatch(t, []string{"t-30", "t-29"}, first, "with reverse, the default, the last names")
 }

@@ -227,12 +227,18 @@ func (r CreateIndex) refused(ctx context.Context, c Reader) error {
 		}
 	}
 	list, err := c.Indices(ctx)
-	if err == nil && slices.ContainsFunc(list, func(i *Index) bool {
-		return i.Name == r.Name || i.HasAlias(r.Name) || i.DataStream == r.Name
-	}) {
-		err = &Error{Op: "create index " + r.Name, Kind: ErrExists, Text: "it already exists"}
+	if err != nil {
+		return err
 	}
-	return err
+	for _, i := range list {
+		switch {
+		case i.Name == r.Name:
+			return &Error{Op: "create index " + r.Name, Kind: ErrExists, Text: "it already exists"}
+		case i.HasAlias(r.Name), i.DataStream == r.Name:
+			return &Error{Op: "create index " + r.Name, Kind: ErrInvalid, Text: "an alias or data stream has this name"}
+		}
+	}
+	return nil
 }
 
 // Assume implements Op.

@@ -301,6 +301,12 @@ func (s singleton) run(h Host, c *cobra.Command) error {
 	if s.show != nil {
 		return s.show(x, c, p.Steps[0])
 	}
+	if r, is := p.Steps[0].Action.(*actions.Rollover); is && !slices.ContainsFunc(s.flags, func(f flagOf) bool {
+		_, given := s.given(c.Flags(), h, f)
+		return given && f.isCondition()
+	}) {
+		r.Unconditionally()
+	}
 	return x.run(c.Context(), job.Job{Plan: p}, true)
 }
 
@@ -336,6 +342,9 @@ func (s singleton) file(h Host, fs *pflag.FlagSet) ([]byte, error) {
 		}
 	}
 	if s.name == "rollover" {
+		if len(conditions) == 0 { // which a file needs, and this command line does not
+			conditions["max_docs"] = 1
+		}
 		options["conditions"] = conditions
 	}
 	if s.show != nil { // any action that does no more than take the filters
@@ -360,6 +369,8 @@ func (s singleton) file(h Host, fs *pflag.FlagSet) ([]byte, error) {
 	}
 	return json.Marshal(map[string]any{"actions": map[string]any{"1": action}})
 }
+
+func (f flagOf) isCondition() bool { return f.as == condition || f.as == whole }
 
 func (f flagOf) parse(v string) (any, error) {
 	switch f.as {

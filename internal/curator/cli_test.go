@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/spf13/pflag"
 	"github.com/stretchr/testify/require"
 
 	"github.com/esnap/esnap/internal/cluster"
@@ -202,7 +203,13 @@ func TestSingletonsThatAreWrong(t *testing.T) {
 			"Skipping action.",
 		},
 		"no such repository":   {1, []string{"show_snapshots", "--repository", "nowhere"}, "nowhere"},
-		"conditions that lack": {1, []string{"rollover", "--name", "a"}, "conditions"},
+		"no such alias":        {1, []string{"rollover", "--name", "a"}, "there is no alias a"},
+		"options alone":        {2, []string{"--dry-run"}, "Missing command."},
+		"a folder":             {2, []string{"--config", "/", "show_indices"}, "Path '/' is a directory."},
+		"an unknown level":     {2, []string{"--loglevel", "NOPE", "show_indices"}, "'--loglevel': 'NOPE' is not one of DEBUG, INFO"},
+		"an unknown format":    {2, []string{"--logformat", "zzz", "show_indices"}, "'--logformat': 'zzz' is not one of default, json"},
+		"no number of seconds": {2, []string{"--request_timeout", "abc", "show_indices"}, "'abc' is not a number of seconds"},
+		"the same, version 5":  {2, []string{"--timeout", "abc", "show_indices"}, "'--timeout': 'abc' is not a number of seconds"},
 		"no such client file":  {2, []string{"--config", "/nowhere.yml", "show_indices"}, "does not exist"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -213,6 +220,33 @@ func TestSingletonsThatAreWrong(t *testing.T) {
 			require.Empty(t, s.c.Writes())
 		})
 	}
+}
+
+// TestSingletonRolloverWithoutConditions: the command line needs none, as Curator's.
+func TestSingletonRolloverWithoutConditions(t *testing.T) {
+	s := newShell(t)
+	s.c.AddIndex(cluster.Index{Name: "a-000001", Aliases: []string{"a"}, WriteAliases: []string{"a"}})
+	code, out, errs := s.cli("--dry-run", "rollover", "--name", "a")
+	require.Equal(t, 0, code, out+errs)
+	require.Equal(t, []string{"a-000001"}, s.indices())
+	code, out, errs = s.cli("rollover", "--name", "a")
+	require.Equal(t, 0, code, out+errs)
+	require.Equal(t, []string{"a-000001", "a-000002"}, s.indices())
+	code, _, _ = s.cli("rollover", "--name", "a", "--max_docs", "5000")
+	require.Equal(t, 0, code)
+	require.Len(t, s.indices(), 2, "a condition that is not met")
+}
+
+// TestOriginsAreThisCommandLines: a message names the option or variable that was given.
+func TestOriginsAreThisCommandLines(t *testing.T) {
+	f := pflag.NewFlagSet("x", pflag.ContinueOnError)
+	addOptions(f, cli)
+	require.NoError(t, f.Parse([]string{"--hosts", "http://one:9200"}))
+	env := map[string]string{"ESCLIENT_LOGFILE": "/x.log"}
+	s, _, err := load(f, Host{Env: func(n string) (string, bool) { v, ok := env[n]; return v, ok }}, cli)
+	require.NoError(t, err)
+	require.Equal(t, "flag --hosts", s.Source("url"))
+	require.Equal(t, "environment ESCLIENT_LOGFILE", s.Source("log-file"))
 }
 
 // TestSingletonEmptiedByTheAction: also a list that the action itself empties heeds

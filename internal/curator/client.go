@@ -31,6 +31,8 @@ type option struct {
 	hidden               bool
 	only                 string // the program that has it; empty: all
 	suffix               string // completes the value
+	oneOf                []string
+	number               bool
 }
 
 // options is the one list: Curator 8's, which all its programs have, and those of
@@ -46,7 +48,7 @@ var options = []option{
 	{name: "password", secret: "ESNAP_PASSWORD", usage: "password"},
 	{name: "bearer_auth", secret: "ESNAP_BEARER_TOKEN", usage: "bearer token", hidden: true},
 	{name: "opaque_id", usage: "sent as X-Opaque-Id with every request", hidden: true},
-	{name: "request_timeout", setting: "timeout", usage: "time-out of a request, in seconds", suffix: "s"},
+	{name: "request_timeout", setting: "timeout", usage: "time-out of a request, in seconds", suffix: "s", number: true},
 	{name: "http_compress", usage: "no effect: replies are small", boolean: true, pair: true, hidden: true},
 	{name: "verify_certs", setting: "insecure", usage: "verify the server's certificate", boolean: true, pair: true, invert: true},
 	{name: "ca_certs", setting: "ca-file", usage: "PEM file of the certificate authority"},
@@ -58,9 +60,14 @@ var options = []option{
 	{name: "master-only", usage: "do nothing unless the node is the elected master", boolean: true, pair: true, hidden: true},
 	{name: "skip_version_test", usage: "no warning about servers that esnap is not tested on", boolean: true, pair: true, hidden: true},
 	{name: "dry-run", usage: "do not perform any changes", boolean: true},
-	{name: "loglevel", setting: "log-level", usage: "DEBUG, INFO, WARNING, ERROR or CRITICAL"},
+	{
+		name:    "loglevel",
+		setting: "log-level",
+		usage:   "DEBUG, INFO, WARNING, ERROR or CRITICAL",
+		oneOf:   []string{"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"},
+	},
 	{name: "logfile", setting: "log-file", usage: "write log lines to this file"},
-	{name: "logformat", setting: "log-format", usage: "default, json or ecs"},
+	{name: "logformat", setting: "log-format", usage: "default, json or ecs", oneOf: []string{"default", "json", "logstash", "ecs"}},
 	{name: "blacklist", usage: "loggers whose lines are left out; may be repeated", many: true, hidden: true},
 	{name: "compat", setting: "compat", usage: "generation of Curator whose defaults count, 5 or 8 (esnap's own)"},
 	{name: "guards", setting: "guards", usage: "on or off; off disables all protections (esnap's own)"},
@@ -80,7 +87,7 @@ var options = []option{
 		boolean: true,
 	},
 	{name: "http_auth", client5: "http_auth", only: cli, usage: "user:password (Curator 5)"},
-	{name: "timeout", client5: "timeout", only: cli, usage: "time-out of a request, in seconds (Curator 5)"},
+	{name: "timeout", client5: "timeout", only: cli, usage: "time-out of a request, in seconds (Curator 5)", number: true},
 }
 
 // of says whether a program has the option.
@@ -137,6 +144,25 @@ func value(f *pflag.FlagSet, env settings.Env, o option) (string, bool) {
 		v += o.suffix
 	}
 	return v, given
+}
+
+// cameFrom is where the value of an option comes from.
+func cameFrom(f *pflag.FlagSet, name string) string {
+	if f.Lookup(name) != nil && f.Changed(name) {
+		return "flag --" + name
+	}
+	return "environment " + variable(name)
+}
+
+// check refuses a value that the option cannot have.
+func (o option) check(v string) error {
+	if _, err := strconv.ParseFloat(v, 64); o.number && err != nil {
+		return &usage{fmt.Sprintf("Invalid value for '--%s': '%s' is not a number of seconds.", o.name, v)}
+	}
+	if o.oneOf != nil && !slices.ContainsFunc(o.oneOf, func(s string) bool { return strings.EqualFold(s, v) }) {
+		return &usage{fmt.Sprintf("Invalid value for '--%s': '%s' is not one of %s.", o.name, v, strings.Join(o.oneOf, ", "))}
+	}
+	return nil
 }
 
 // truth reads a boolean as Curator's command lines and variables have them.
@@ -224,6 +250,9 @@ func load(f *pflag.FlagSet, h Host, program string) (*settings.Settings, map[str
 		if _, ok := truth(v); o.boolean && !ok { // a misspelt dry run must not be a real one
 			return nil, nil, notBoolean(o.name, v)
 		}
+		if err := o.check(strings.TrimSuffix(v, o.suffix)); err != nil {
+			return nil, nil, err
+		}
 		switch {
 		case o.client5 != "":
 			client[o.client5] = v
@@ -249,6 +278,9 @@ func load(f *pflag.FlagSet, h Host, program string) (*settings.Settings, map[str
 	for key, v := range set {
 		if err := own.Set(key, v); err != nil {
 			return nil, nil, &usage{err.Error()}
+		}
+		if at := slices.IndexFunc(options, func(o option) bool { return o.setting == key && o.of(program) }); at >= 0 {
+			settings.CameFrom(own, key, cameFrom(f, options[at].name))
 		}
 	}
 	s, err := settings.LoadOver(own, func(name string) (string, bool) {
@@ -286,14 +318,26 @@ func clientFile(given, set map[string]string, program string, env settings.Env) 
 	if file == "" {
 		return nil
 	}
-	if st, err := os.Stat(file); err == nil && !st.IsDir() {
+	wrong := isFile(file)
+	if wrong == nil {
 		set["config"] = file
 		return nil
 	}
 	if compat, _ := env("ESNAP_COMPAT"); program == cli && (given["compat"] == "5" || compat == "5") {
 		return nil
 	}
-	return &usage{fmt.Sprintf("Path '%s' does not exist.", file)}
+	return wrong
+}
+
+// isFile is the error of a path that is no file that exists.
+func isFile(path string) error {
+	switch st, err := os.Stat(path); {
+	case err != nil:
+		return &usage{fmt.Sprintf("Path '%s' does not exist.", path)}
+	case st.IsDir():
+		return &usage{fmt.Sprintf("Path '%s' is a directory.", path)}
+	}
+	return nil
 }
 
 // secret says whether a variable holds a secret of the connection: esnap's, or one

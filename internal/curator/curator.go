@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -163,6 +162,9 @@ func noCommand(c *cobra.Command, args []string) error {
 	if len(args) > 0 {
 		return &usage{fmt.Sprintf("No such command '%s'.", args[0])}
 	}
+	if c.Flags().NFlag() > 0 {
+		return &usage{"Missing command."}
+	}
 	return c.Help()
 }
 
@@ -182,8 +184,8 @@ func newCurator(h Host) *cobra.Command {
 }
 
 func runFile(c *cobra.Command, h Host, file string) error {
-	if st, err := os.Stat(file); err != nil || st.IsDir() {
-		return &usage{fmt.Sprintf("Path '%s' does not exist.", file)}
+	if err := isFile(file); err != nil {
+		return err
 	}
 	x, err := open(c, h, program)
 	if err != nil {

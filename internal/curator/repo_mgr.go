@@ -200,14 +200,14 @@ func (x *session) create(c *cobra.Command, cl cluster.Cluster, kind string) erro
 	}
 	settings := map[string]any{}
 	for _, f := range repoTypes[kind] {
-		v, given := f.def, f.def != ""
+		v, given, as := f.def, f.def != "", f.names[0]
 		for _, n := range f.names {
 			if text, is := x.flag(c, n, f.boolean); is {
-				v, given = text, true
+				v, given, as = text, true, n
 			}
 		}
 		if v5, is := x.flag(c, "compression", false); is && f.setting == "compress" {
-			v = v5
+			v, as = v5, "compression"
 		}
 		switch {
 		case !given && f.required:
@@ -217,13 +217,13 @@ func (x *session) create(c *cobra.Command, cl cluster.Cluster, kind string) erro
 		case f.boolean:
 			b, ok := truth(v)
 			if !ok {
-				return notBoolean(f.names[0], v)
+				return notBoolean(as, v)
 			}
 			settings[f.setting] = b
 		case f.number:
 			n, err := strconv.ParseInt(v, 10, 64)
 			if err != nil {
-				return &usage{fmt.Sprintf("Invalid value for '--%s': '%s' is not a valid integer.", f.names[0], v)}
+				return &usage{fmt.Sprintf("Invalid value for '--%s': '%s' is not a valid integer.", as, v)}
 			}
 			settings[f.setting] = n
 		default:

@@ -130,6 +130,11 @@ func (m *Memory) CreateIndex(ctx context.Context, r cluster.CreateIndex) error {
 		if m.indices[r.Name] != nil {
 			return c.fail(cluster.ErrExists, 400, "resource_already_exists_exception", "index ["+r.Name+"] already exists")
 		}
+		for _, i := range m.indices {
+			if i.HasAlias(r.Name) {
+				return c.fail(cluster.ErrInvalid, 400, "invalid_index_name_exception", "Invalid index name ["+r.Name+"], already exists as alias")
+			}
+		}
 		if cluster.InvalidName("index", r.Name) != "" {
 			return c.fail(cluster.ErrInvalid, 400, "invalid_index_name_exception", "Invalid index name ["+r.Name+"], must be lowercase")
 		}

@@ -267,6 +267,13 @@ func Told(err error) error {
 // name, the first existing default file is read.
 func Load(flags *pflag.FlagSet, env Env) (*Settings, error) { return LoadOver(flags, env, nil) }
 
+const cameFrom = "esnap_came_from"
+
+// CameFrom notes that a flag was set by something that has another name for the user.
+func CameFrom(flags *pflag.FlagSet, key, from string) {
+	_ = flags.SetAnnotation(key, cameFrom, []string{from})
+}
+
 // LoadOver is Load with keys of Curator 5's client section from its command line: each
 // replaces the key of the file, and then counts as a flag. With an error it returns the
 // settings as far as they could be read.
@@ -305,6 +312,9 @@ func LoadOver(flags *pflag.FlagSet, env Env, client map[string]string) (*Setting
 		case flags != nil && flags.Lookup(e.key) != nil && flags.Changed(e.key):
 			v.Set(e.key, flags.Lookup(e.key).Value.String())
 			s.source[e.key] = source{fromFlag, "flag --" + e.key}
+			if as := flags.Lookup(e.key).Annotations[cameFrom]; as != nil {
+				s.source[e.key] = source{fromFlag, as[0]}
+			}
 		case s.overrides[e.key] != nil:
 			v.Set(e.key, s.overrides[e.key])
 			s.source[e.key] = source{fromFlag, "flag"}
