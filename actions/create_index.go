@@ -33,7 +33,7 @@ func (a *CreateIndex) Run(ctx context.Context, env *Env) error {
 	o := cluster.Outcome{Verb: cluster.VerbCreate, What: "index", Name: name, Result: cluster.Done}
 	err = env.Cluster.CreateIndex(ctx, cluster.CreateIndex{Name: name, Body: a.ExtraSettings})
 	switch {
-	case errors.Is(err, cluster.ErrExists) && a.IgnoreExisting:
+	case errors.Is(err, cluster.ErrExists) && a.IgnoreExisting && env.there(ctx, name): // and not an alias
 		env.Warn("index %s already exists", name)
 		o.Result, o.Detail = cluster.Unchanged, "already exists"
 	case errors.Is(err, cluster.ErrLost):

@@ -244,6 +244,12 @@ func (e *Env) exists(ctx context.Context, index string) func() (bool, error) {
 	}
 }
 
+// there reports whether an index exists; if that cannot be read, it does not.
+func (e *Env) there(ctx context.Context, index string) bool {
+	found, err := e.exists(ctx, index)()
+	return found && err == nil
+}
+
 // unclear is the error of a write whose reply was lost, and of which nothing shows whether
 // it was carried out.
 func unclear(ctx context.Context, what string, lost error) error {

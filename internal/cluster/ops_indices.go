@@ -235,7 +235,7 @@ func (r CreateIndex) refused(ctx context.Context, c Reader) error {
 		case i.Name == r.Name:
 			return &Error{Op: "create index " + r.Name, Kind: ErrExists, Text: "it already exists"}
 		case i.HasAlias(r.Name), i.DataStream == r.Name:
-			return &Error{Op: "create index " + r.Name, Kind: ErrInvalid, Text: "an alias or data stream has this name"}
+			return &Error{Op: "create index " + r.Name, Kind: ErrExists, Text: "an alias or data stream has this name"}
 		}
 	}
 	return nil

@@ -209,7 +209,7 @@ func (c contract) testUpdateAliases() {
 	), cluster.ErrNoIndex, "together or not at all")
 	require.Equal(c, []string{added}, c.index(one).Aliases)
 	c.kind(update(cluster.AliasAction{Index: one, Alias: two}), cluster.ErrInvalid, "an alias named like an index")
-	c.kind(c.Cluster.CreateIndex(c.ctx, cluster.CreateIndex{Name: added}), cluster.ErrInvalid, "an index named like an alias")
+	c.kind(c.Cluster.CreateIndex(c.ctx, cluster.CreateIndex{Name: added}), cluster.ErrExists, "an index named like an alias")
 }
 
 func (c contract) testRollover() {

@@ -115,7 +115,7 @@ func kindOf(e *cluster.Error, write bool) error {
 	case e.Has("security_exception"), e.Status == http.StatusForbidden && has("no permissions for"):
 		return cluster.ErrForbidden
 	case has("with the same name already exists"), has("is already in-progress"),
-		has("an open index with same name already exists"):
+		has("an open index with same name already exists"), has("already exists as alias"):
 		return cluster.ErrExists
 	case e.Has("snapshot_missing_exception") && len(e.Causes) == 1, has("snapshot does not exist"):
 		return cluster.ErrNoSnapshot

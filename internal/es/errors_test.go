@@ -71,7 +71,7 @@ func TestKindsOfRealBodies(t *testing.T) {
 		"exists.es8197.json":                 {false, 400, cluster.ErrExists, ""},
 		"exists-running.es71728.json":        {false, 400, cluster.ErrExists, ""},
 		"exists-index.es920.json":            {false, 500, cluster.ErrExists, ""},
-		"exists-alias.es670.json":            {false, 400, cluster.ErrInvalid, ""},
+		"exists-alias.es670.json":            {false, 400, cluster.ErrExists, ""},
 		"read-only-create.es670.json":        {false, 500, cluster.ErrReadOnly, ""},
 		"read-only-delete.es670.json":        {false, 500, cluster.ErrReadOnly, ""},
 		"read-only-delete.es8197.json":       {false, 500, cluster.ErrReadOnly, ""},

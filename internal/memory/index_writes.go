@@ -132,7 +132,7 @@ func (m *Memory) CreateIndex(ctx context.Context, r cluster.CreateIndex) error {
 		}
 		for _, i := range m.indices {
 			if i.HasAlias(r.Name) {
-				return c.fail(cluster.ErrInvalid, 400, "invalid_index_name_exception", "Invalid index name ["+r.Name+"], already exists as alias")
+				return c.fail(cluster.ErrExists, 400, "invalid_index_name_exception", "Invalid index name ["+r.Name+"], already exists as alias")
 			}
 		}
 		if cluster.InvalidName("index", r.Name) != "" {
