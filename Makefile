@@ -70,7 +70,7 @@ lint: ## golangci-lint, and no change left by gofmt and go mod tidy
 manifests: ## the Kubernetes manifests of examples/, strictly against the API types of the versions they are for
 	@GO='$(GO)' scripts/manifests.sh
 
-chart: ## the Helm chart: lint, render for several versions of Kubernetes, decode strictly, test what is there
+chart: ## the Helm chart: its suites with helm-unittest; lint, render for several versions of Kubernetes, decode strictly
 	@GO='$(GO)' scripts/chart.sh
 
 k8s-test: ## the chart and the commands of examples/kubesphere on a real Kubernetes (KUBECONFIG, K8S_TEST_IMAGE; by hand)

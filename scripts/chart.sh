@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Lints and renders charts/esnap with Helm as a library, for several versions of Kubernetes, and tests what comes out:
-#   chart.sh [FLAG...]  the tests; flags are those of go test
+# Tests charts/esnap: its suites with helm-unittest; then lints and renders it with Helm as a library, for several
+# versions of Kubernetes, and tests what comes out:
+#   chart.sh [FLAG...]  the suites and the tests; flags are those of go test
 #   chart.sh readme     the table of values in charts/esnap/README.md, from the comments in values.yaml
 #   chart.sh render VERSION VALUES...
 set -euo pipefail
@@ -14,9 +15,11 @@ readme | render)
   exec "$go" -C scripts/chart run -buildvcs=false . "$@"
   ;;
 esac
-# esnap must take each command line and each file of the chart, and each version of Kubernetes each object.
 bin=$(mktemp -d)
-trap 'rm -rf "$bin"' EXIT
+# helm-unittest leaves an empty folder for snapshots, which no suite has.
+trap 'rmdir "$CHART/tests/__snapshot__" 2>/dev/null || true; rm -rf "$bin"' EXIT
+"$go" -C scripts/chart tool helm-unittest --strict "$CHART"
+# esnap must take each command line and each file of the chart, and each version of Kubernetes each object.
 "$go" build -buildvcs=false -o "$bin/esnap" ./cmd/esnap
 for version in v1.18 v1.20 v1.22 v1.27; do
   "$go" -C scripts/manifests build -buildvcs=false -modfile="$version.mod" -o "$bin/$version" .
