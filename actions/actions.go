@@ -213,6 +213,9 @@ type Env struct {
 	// that must not be deleted any more, by name, with the reason: Gone for one that
 	// no longer exists.
 	Revalidate func(ctx context.Context, names []string) (keep map[string]string, err error)
+	// Held is why the client file keeps an index, also from what replaces it; empty if it
+	// does not.
+	Held func(index string) string
 	// Snapshots and Indices are the run's shared listings.
 	Snapshots func(ctx context.Context, repository string, contents bool) ([]*cluster.Snapshot, error)
 	Indices   func(ctx context.Context) ([]*cluster.Index, error)

@@ -37,7 +37,15 @@ type RequireSnapshot struct {
 }
 
 // all are the repositories, under both names of the option.
-func (r *RequireSnapshot) all() []string { return slices.Concat(r.Repositories, r.Repository) }
+func (r *RequireSnapshot) all() []string { // each once: one copy does not count twice
+	var names []string
+	for _, n := range slices.Concat(r.Repositories, r.Repository) {
+		if !slices.Contains(names, n) {
+			names = append(names, n)
+		}
+	}
+	return names
+}
 
 // min is in how many repositories a copy must be.
 func (r *RequireSnapshot) min() (int, error) {

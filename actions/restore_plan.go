@@ -87,6 +87,11 @@ func (a *Restore) plan(ctx context.Context, env *Env) (*restore.Plan, error) {
 		}
 		p = restore.NewPlan(r, l)
 	}
+	for _, name := range p.Replaces() {
+		if why := env.held(name); why != "" {
+			p.Refusals = append(p.Refusals, fmt.Sprintf("%s would be replaced: %s", name, why))
+		}
+	}
 	if a.WholeCluster {
 		a.writable(env, p, l)
 	}

@@ -107,7 +107,9 @@ func (a *Shrink) Run(ctx context.Context, env *Env) error {
 	}
 	for _, i := range indices {
 		o := cluster.Outcome{Verb: cluster.VerbShrink, What: "index", Name: i.Name, Result: cluster.Done, Detail: "to " + a.target(i.Name)}
-		if ctx.Err() != nil {
+		if why := env.held(i.Name); why != "" && a.DeleteAfter {
+			o.Result, o.Err = cluster.Failure, cluster.WithHint(errors.New(why), "delete_after: false keeps the index")
+		} else if ctx.Err() != nil {
 			o.NotStarted(context.Cause(ctx))
 		} else if err := a.shrink(ctx, env, i, settings[i.Name]); err != nil {
 			o.Result, o.Err = cluster.Failure, err

@@ -103,7 +103,7 @@ func (a *Snapshot) adopt(
 	same := a.sameSeries(name)
 	period := strftime.Truncate(env.Now, map[string]string{"hour": "h", "day": "d", "week": "w", "month": "M"}[a.OncePer])
 	for _, s := range slices.Backward(list) {
-		if s.Start.Before(period) || !same(s.Name) || s.Elsewhere {
+		if s.Start.Before(period) || !same(s.Name) || s.Elsewhere || s.StartedAfter(env.Now.Add(env.Watch.Elapsed())) {
 			continue
 		}
 		done, err := a.adoptOne(ctx, env, s, indices, red, "this "+a.OncePer+"'s snapshot already exists")

@@ -244,6 +244,13 @@ func (e *Env) exists(ctx context.Context, index string) func() (bool, error) {
 	}
 }
 
+func (e *Env) held(index string) string {
+	if e.Held == nil {
+		return ""
+	}
+	return e.Held(index)
+}
+
 // there reports whether an index exists; if that cannot be read, it does not.
 func (e *Env) there(ctx context.Context, index string) bool {
 	found, err := e.exists(ctx, index)()

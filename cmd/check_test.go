@@ -125,6 +125,22 @@ func TestCheck(t *testing.T) {
 		_, out, _ = k.run("check", "--index", "logs-%Y.%m.%d", "--days", "30", "-o", "csv")
 		require.Regexp(t, `2026-11-01,logs-2026\.11\.01,.*,another-cluster\n`, out)
 	})
+	t.Run("an index that the file takes is in no snapshot", func(t *testing.T) {
+		k := newConsole(t)
+		k.c.AddSnapshot("backups", cluster.Snapshot{Name: "app-20261121000000", Indices: []string{"app-2026.11.19"}, Start: now.Add(-time.Hour)})
+		for _, day := range []string{"app-2026.11.19", "app-2026.11.18"} { // the second was red, and skipped
+			k.c.AddIndex(cluster.Index{Name: day, Created: now.AddDate(0, 0, -3)})
+		}
+		code, out, _ := k.run("check", k.file(`
+actions:
+  1:
+    action: snapshot
+    options: {repository: backups, name: 'app-%Y%m%d%H%M%S', once_per: day, skip_red: true}
+    filters: [{filtertype: pattern, kind: prefix, value: app-}]
+`))
+		require.Equal(t, 2, code, out)
+		require.Contains(t, out, "no snapshot in backups contains a complete copy of 1 index that the file takes there: app-2026.11.18")
+	})
 	t.Run("two repositories", func(t *testing.T) {
 		k := newConsole(t)
 		twentyNights(k, nil)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -30,7 +31,7 @@ type Retain struct {
 
 	Cover         *time.Duration `yaml:"cover" doc:"retain the fewest snapshots that together contain every index whose period ended less than this ago"`
 	IndicesWithin *time.Duration `yaml:"indices_within" doc:"another name of cover"`
-	KeepLastCopy  bool           `yaml:"keep_last_copy" doc:"retain the last copy of an index that the cluster no longer has, as far back as cover or the rules reach"`
+	KeepLastCopy  bool           `yaml:"keep_last_copy" doc:"retain the last copy of an index that the cluster no longer has, or has without a shard or as a restored copy, as far back as cover or the rules reach"`
 
 	FailedExpireAfter time.Duration  `yaml:"failed_expire_after" doc:"PARTIAL and FAILED snapshots older than this match, if a younger good one contains what they contain"`
 	MaxAge            *time.Duration `yaml:"max_age" doc:"every snapshot older than this matches, also the newest good one and the last copy of an index; only hold is stronger"`
@@ -174,8 +175,11 @@ func (f *Retain) reach(now time.Time, good []*cluster.Snapshot) time.Duration {
 	if f.Within != nil {
 		longest = max(longest, *f.Within)
 	}
-	if f.Last != nil && len(good) > 0 {
-		longest = max(longest, now.Sub(good[min(int(*f.Last), len(good))-1].Start))
+	if n := f.Last; n != nil && len(good) > 0 {
+		if int64(len(good)) < *n { // until there are as many, nothing is too old
+			return math.MaxInt64
+		}
+		longest = max(longest, now.Sub(good[*n-1].Start))
 	}
 	return longest
 }

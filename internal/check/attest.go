@@ -15,9 +15,11 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/esnap/esnap/internal/bounded"
+	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/drill"
 )
 
@@ -79,7 +81,7 @@ func Attest(r *Report, version, file string, key ed25519.PrivateKey) (number int
 	for _, c := range r.Calendars {
 		for _, d := range c.Days {
 			basis, date := "listed", r.Now
-			if r.drilled(d.Index) {
+			if r.drilled(d) {
 				basis, date = "drill", r.Drill.Time
 			}
 			a.Days[c.Title()] = append(a.Days[c.Title()], AttestedDay{d, basis, date.UTC().Format(time.RFC3339)})
@@ -108,10 +110,16 @@ func Attest(r *Report, version, file string, key ed25519.PrivateKey) (number int
 	return a.Number, sum(document), bounded.Replace(file, append(data, '\n'), 0o644)
 }
 
-// drilled reports whether an index passed in the last drill.
-func (r *Report) drilled(index string) bool {
-	return r.Drill != nil && slices.ContainsFunc(r.Drill.Copies, func(c drill.Copy) bool {
-		return c.Index == index && c.State == drill.Passed
+// drilled reports whether a copy of the day passed in the last drill, and its snapshot is still
+// there.
+func (r *Report) drilled(d Day) bool {
+	return r.Drill != nil && d.Complete > 0 && slices.ContainsFunc(r.Drill.Copies, func(c drill.Copy) bool {
+		return c.Index == d.Index && c.State == drill.Passed && strings.HasPrefix(d.Newest, c.Repository+"/") &&
+			slices.ContainsFunc(r.Repositories, func(x Repository) bool {
+				return x.Name == c.Repository && slices.ContainsFunc(x.Snapshots, func(s *cluster.Snapshot) bool {
+					return s.Name == c.Snapshot && s.Holds(c.Index) && !s.StartedAfter(r.Drill.Time)
+				})
+			})
 	})
 }
 

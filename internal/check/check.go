@@ -165,6 +165,7 @@ func Run(ctx context.Context, c cluster.Cluster, o Options) (*Report, error) {
 			return nil, err
 		}
 		k.unselected()
+		k.taken()
 	} else if o.MaxAge > 0 {
 		k.everySeries()
 		k.everyFamily()
@@ -269,6 +270,11 @@ func (k *checker) age(name string, list []*cluster.Snapshot, most time.Duration)
 	var newest, last *cluster.Snapshot
 	failing := 0
 	for _, s := range coverage.Ordered(list) {
+		if s.StartedAfter(k.Now) {
+			k.add(Warning, "series", name, fmt.Sprintf("%s was started in the future, at %s: it does not count",
+				s.Name, cluster.Minutes(s.Start)), "a clock was wrong")
+			continue
+		}
 		if s.State == cluster.InProgress {
 			continue
 		}

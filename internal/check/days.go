@@ -196,6 +196,9 @@ func (k *checker) day(p spell, lives []coverage.Life) Day {
 	for _, l := range lives {
 		numbers[l.Number] = true
 		for _, c := range l.Copies {
+			if c.Snapshot.StartedAfter(k.Now) { // nobody knows when it was taken
+				continue
+			}
 			d.Copies++
 			if c.Snapshot.Elsewhere {
 				d.Cluster = c.Snapshot.Cluster

@@ -47,7 +47,7 @@ func (k *checker) everyFamily() {
 				continue
 			}
 			due++
-			if k.copies(i) == noCopy {
+			if k.copies(i, k.repositories...) == noCopy {
 				lacking = append(lacking, i.Name)
 			}
 		}
@@ -84,11 +84,14 @@ const (
 	complete               // a copy is complete
 )
 
-// copies is what is known of the copies of an index, in all repositories.
-func (k *checker) copies(i *cluster.Index) copied {
+// copies is what is known of the copies of an index in repositories.
+func (k *checker) copies(i *cluster.Index, repositories ...Repository) copied {
 	best := noCopy
-	for _, r := range k.repositories {
+	for _, r := range repositories {
 		for _, c := range coverage.Enough(i, r.Snapshots, k.live, k.Rules) {
+			if c.Snapshot.StartedAfter(k.Now) {
+				continue
+			}
 			if c.Complete() {
 				return complete
 			}

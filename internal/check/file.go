@@ -124,7 +124,7 @@ func (k *checker) deletions(ctx context.Context) error {
 		}
 		var lacking, unsure, kept []string
 		for _, i := range cluster.Of[*cluster.Index](sel.Selected) {
-			switch k.copies(i) {
+			switch k.copies(i, k.repositories...) {
 			case noCopy:
 				lacking = append(lacking, i.Name)
 			case aCopy:
@@ -220,6 +220,37 @@ func patterns(snapshots []*cluster.Snapshot, live []*cluster.Index, p *plan.Plan
 		look(i.Name)
 	}
 	return slices.Sorted(maps.Keys(seen))
+}
+
+// taken finds indices that the file's snapshot actions select, and of which no snapshot of
+// their repository contains a complete copy by now. Days that retain covers are told as days.
+func (k *checker) taken() {
+	for _, name := range k.Plan.RepositoryNames() {
+		r := k.repository(name)
+		if r == nil {
+			continue // said already
+		}
+		families, groups := byFamily(k.Plan.Taken(k.users(), name))
+		for _, f := range families {
+			var lacking []string
+			for _, i := range groups[f] {
+				if k.due(i) && k.copies(i, *r) == noCopy && !k.told(i.Name) {
+					lacking = append(lacking, i.Name)
+				}
+			}
+			if len(lacking) > 0 {
+				k.add(Critical, "family", f, fmt.Sprintf("no snapshot in %s contains a complete copy of %s that the file takes there: %s",
+					name, cluster.Count(len(lacking), "index"), few(lacking)), "")
+			}
+		}
+	}
+}
+
+// told reports whether a calendar has the index.
+func (k *checker) told(index string) bool {
+	return slices.ContainsFunc(k.report.Calendars, func(c Calendar) bool {
+		return slices.ContainsFunc(c.Days, func(d Day) bool { return d.Index == index })
+	})
 }
 
 // unselected warns of families of indices that no snapshot action of the file selects.

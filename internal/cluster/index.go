@@ -35,6 +35,8 @@ type Index struct {
 	// the last day of its protection, as the restore request set them. Both are removed
 	// when the alias has replaced them.
 	RestoredFrom, KeepMark string
+	// Lacking is FactLive: a primary shard is not started, or nobody knows.
+	Lacking bool
 	Renamed                Renamed  // how a restore named it, if not by the name in the snapshot
 	Drill                  string   // the run that restored it for a drill: a copy that is to be removed
 	Blocks                 []string // that keep it from being changed: read_only, write, …; sorted

@@ -81,6 +81,7 @@ const (
 	KeptRetained      // the filter retain keeps it
 	KeptUnproven      // snapshots do not contain the copies that the action asks for
 	KeptMarked        // it was restored, and is protected for some time
+	KeptHeld          // the client file holds it
 )
 
 // Verdict is a filter's or guard's answer for one item. The reason is a text that follows

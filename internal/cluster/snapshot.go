@@ -87,6 +87,13 @@ func (s *Snapshot) Compare(here string) {
 	s.Elsewhere = s.Cluster != "" && here != "" && s.Cluster != here
 }
 
+// MaxSkew is by how much the clocks of esnap and the cluster may differ.
+const MaxSkew = 15 * time.Minute
+
+// StartedAfter reports whether the snapshot was started after a time, by more than clocks may
+// differ. After now, its start is wrong, and says nothing about its age.
+func (s *Snapshot) StartedAfter(t time.Time) bool { return s.Start.After(t.Add(MaxSkew)) }
+
 // Ours are the snapshots that this cluster took; if there is none, all.
 func Ours(list []*Snapshot) []*Snapshot {
 	ours := slices.DeleteFunc(slices.Clone(list), func(s *Snapshot) bool { return s.Elsewhere })

@@ -37,7 +37,7 @@ type Life struct {
 	// period, the starts of the first and last snapshot that contain it.
 	Start, End time.Time
 	Dated      bool
-	Live       bool // the cluster has this index now
+	Live       bool // the cluster has this index now, and all of it
 	Copies     []Copy
 }
 
@@ -130,7 +130,9 @@ func Lives(snapshots []*cluster.Snapshot, live map[string]*cluster.Index, rules 
 		}
 	}
 	for name, o := range now {
-		if i := live[name]; i != nil && i.Mount == nil && !i.Created.After(o.life.Copies[0].Snapshot.Start) {
+		// What lacks a shard, or was restored from such a copy, does not make a copy needless.
+		if i := live[name]; i != nil && i.Mount == nil && !i.Lacking && i.RestoredFrom == "" &&
+			!i.Created.After(o.life.Copies[0].Snapshot.Start) {
 			o.life.Live = true
 		}
 	}
@@ -209,6 +211,10 @@ type ending struct {
 func endOf(name string, i *cluster.Index, live map[string]*cluster.Index, rules Rules) ending {
 	e := ending{}
 	next, counted := dates.Generation(name)
+	if span, is := dates.SixDigits(name); is { // late documents and zones take less than a day
+		e.Span, e.at = span, span.End.Add(24*time.Hour+rules.Settle)
+		return e
+	}
 	if p := dates.PeriodOf(name, rules.Zones...); !counted && !p.Disagree {
 		e.Span = p.Span
 		if !p.End.IsZero() {

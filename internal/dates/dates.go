@@ -308,6 +308,26 @@ func Generation(name string) (next string, ok bool) {
 	return string(digits), true
 }
 
+// SixDigits is the period that six digits at the end of a name are, if they may be a month or a
+// day without its century: logs-202611, logs-261103. If they may be both, it is the one that
+// ends last. Numbers of rollovers do not get so large.
+func SixDigits(name string) (last Span, ok bool) {
+	if _, six := Generation(name); !six {
+		return Span{}, false
+	}
+	digits := name[len(name)-6:]
+	for layout, length := range map[string]func(time.Time) time.Time{
+		"200601": func(t time.Time) time.Time { return t.AddDate(0, 1, 0) },
+		"060102": func(t time.Time) time.Time { return t.AddDate(0, 0, 1) },
+	} {
+		t, err := time.Parse(layout, digits)
+		if err == nil && digits[0] != '0' && t.Year() >= 1990 && plausible(t) && length(t).After(last.End) {
+			last, ok = Span{t, length(t)}, true
+		}
+	}
+	return last, ok
+}
+
 // DayPattern is the name with strftime tokens instead of its date, if that is one day:
 // logs-%Y.%m.%d for logs-2026.11.03.
 func DayPattern(name string) (string, bool) {

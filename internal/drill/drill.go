@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -190,7 +191,7 @@ func Run(ctx context.Context, c cluster.Cluster, o Options) (*Result, error) {
 		d.live[i.Name] = i
 	}
 	if !o.DryRun {
-		d.r.Removed = d.remove(ctx, func(i *cluster.Index) bool { return i.Drill != "" && o.Now.Sub(i.Created) > wait })
+		d.r.Removed = d.remove(ctx, func(i *cluster.Index) bool { return i.Drill != "" && o.Now.Sub(began(i)) > wait })
 	}
 	snapshots, err := d.snapshots(ctx)
 	if err != nil {
@@ -215,7 +216,7 @@ func Run(ctx context.Context, c cluster.Cluster, o Options) (*Result, error) {
 	d.r.Copies = chosen
 	clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 	defer cancel()
-	d.remove(clean, func(i *cluster.Index) bool { return i.Drill == d.Run })
+	d.remove(clean, func(i *cluster.Index) bool { return i.Drill == d.mark() })
 	if o.Integrity && ctx.Err() == nil { // it may take hours
 		d.integrity(ctx, chosen)
 	}
@@ -249,6 +250,20 @@ func (d *driller) integrity(ctx context.Context, chosen []Copy) {
 		}
 		d.r.Integrity = append(d.r.Integrity, i)
 	}
+}
+
+// mark is what the copies of this drill have: its id, and when it began. A restored index keeps
+// the time at which the original was created.
+func (d *driller) mark() string { return fmt.Sprintf("%s@%d", d.Run, d.Now.Unix()) }
+
+// began is when the drill began that made a copy.
+func began(i *cluster.Index) time.Time {
+	if _, text, marked := strings.Cut(i.Drill, "@"); marked {
+		if seconds, err := strconv.ParseInt(text, 10, 64); err == nil {
+			return time.Unix(seconds, 0)
+		}
+	}
+	return i.Created
 }
 
 // snapshots are the snapshots of each repository, with their contents: those of this
@@ -391,7 +406,7 @@ func (d *driller) copy(ctx context.Context, c *Copy) {
 	}
 	pattern, replacement := rename.Exactly(c.Index, c.target)
 	settings := map[string]any{
-		cluster.SettingDrill:             d.Run,
+		cluster.SettingDrill:             d.mark(),
 		cluster.SettingRenamePattern:     pattern,
 		cluster.SettingRenameReplacement: replacement,
 		"index.number_of_replicas":       0,

@@ -61,12 +61,20 @@ func (g hold) Judge(now time.Time, selected, all []cluster.Item) []cluster.Verdi
 				what = matching(h.Indices, it.Name)
 			}
 			if what != "" {
-				out[n] = cluster.Verdict{Match: cluster.Yes, Why: h.why(what)}
+				out[n] = cluster.Verdict{Match: cluster.Yes, Why: h.why(what), Kept: cluster.KeptHeld}
 				break
 			}
 		}
 	}
 	return out
+}
+
+// Held is why the holds keep an index of the cluster; empty if none does.
+func Held(holds []Hold, now time.Time, index string) string {
+	for _, v := range (hold{holds}).Judge(now, []cluster.Item{&cluster.Index{Name: index}}, nil) {
+		return v.Why
+	}
+	return ""
 }
 
 func (h Hold) why(pattern string) string {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/dates"
 )
 
 // Replaced is the index of the cluster that an item replaces: it is closed, and the
@@ -121,6 +122,9 @@ func newestCopy(i *cluster.Index, l Listings) *Copy {
 	for _, s := range slices.Concat(l.Everywhere, l.Snapshots) {
 		ours := !l.ReadOnly[s.Repository] || s.Cluster != "" && s.Cluster == l.Server.UUID
 		if size, known := l.Sizes[Ref{s.Repository, s.Name}][i.Name]; known && size == 0 { // of a mounted index
+			continue
+		}
+		if end := dates.PeriodOf(i.Name).End; s.Start.Before(end) { // it was still written to
 			continue
 		}
 		if ours && s.HoldsGoodOf(i) && (best == nil || best.Start.Before(s.Start)) {

@@ -150,9 +150,8 @@ func (r *runner) facts(s plan.Step) facts {
 		case cluster.FactHolders:
 			return r.holders(ctx, n.Field, cluster.Of[*cluster.Index](items))
 		case cluster.FactAhead:
-			latest := r.o.Now.Add(r.o.Watch.Elapsed() + maxSkew) // a snapshot of this run was started after Now
 			for _, s := range cluster.Of[*cluster.Snapshot](items) {
-				s.Ahead = s.Start.After(latest)
+				s.Ahead = s.StartedAfter(r.clock())
 			}
 		case cluster.FactMounts:
 			return r.mounts(ctx, s.Source(), cluster.Of[*cluster.Snapshot](items))

@@ -228,6 +228,63 @@ func TestSnapshotsOfAnotherCluster(t *testing.T) {
 	require.Equal(t, "another cluster took it: another", r.Spared()["s-2026.10.01"])
 }
 
+// TestLastCopyOfWhatIsNotWhole: an index that lacks a shard, or that was restored from a
+// snapshot, does not make its last copy needless.
+func TestLastCopyOfWhatIsNotWhole(t *testing.T) {
+	setup := func(live func(*memory.Memory)) []string {
+		b := runtest.New(t)
+		for n, indices := range [][]string{{"logs-2026.11.01", "logs-2026.11.10"}, {"logs-2026.11.10"}, {"logs-2026.11.10"}} {
+			b.Cluster.AddSnapshot("r", cluster.Snapshot{
+				Name: fmt.Sprintf("s-2026.11.%02d", 12+n), Indices: indices, Start: runtest.Now.AddDate(0, 0, n-9),
+			})
+		}
+		live(b.Cluster)
+		b.Run("actions: {1: {action: delete_snapshots, options: {repository: r}, filters: [{filtertype: retain, last: 1, monthly: 6}]}}")
+		return b.Snapshots("r")
+	}
+	index := cluster.Index{Name: "logs-2026.11.01", Created: time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)}
+	kept := []string{"s-2026.11.12", "s-2026.11.14"}
+	require.Equal(t, kept[1:], setup(func(c *memory.Memory) { c.AddIndex(index) }), "it is there")
+	require.Equal(t, kept, setup(func(*memory.Memory) {}), "it is gone")
+	require.Equal(t, kept, setup(func(c *memory.Memory) { c.AddIndex(index); c.BreakIndex(index.Name, "a disk died") }), "it is red")
+	require.Equal(t, kept, setup(func(c *memory.Memory) {
+		restored := index
+		restored.Settings = map[string]string{cluster.SettingRestoredFrom: "r/s-2026.11.12"}
+		c.AddIndex(restored)
+	}), "it was restored")
+}
+
+// TestPartialOnesUntilThereAreEnough: while there are fewer good snapshots than last asks for,
+// nothing is too old to be kept.
+func TestPartialOnesUntilThereAreEnough(t *testing.T) {
+	b := runtest.New(t)
+	for n := range 12 {
+		day := runtest.Now.AddDate(0, 0, n-20)
+		b.Cluster.AddSnapshot("r", cluster.Snapshot{
+			Name: "s-" + day.Format("2006.01.02"), State: cluster.Partial, Start: day,
+			Indices: []string{"bad", "logs-" + day.AddDate(0, 0, -1).Format("2006.01.02")}, Shards: cluster.ShardCount{Total: 2, Failed: 1, Successful: 1},
+			Failures: []cluster.ShardFailure{{Index: "bad"}},
+		})
+	}
+	b.Cluster.AddSnapshot("r", cluster.Snapshot{Name: "s-2026.11.20", Indices: []string{"other"}, Start: runtest.Now.AddDate(0, 0, -1)})
+	b.Run("actions: {1: {action: delete_snapshots, options: {repository: r, ignore_empty_list: true}, filters: [{filtertype: retain, last: 7}]}}")
+	require.Len(t, b.Snapshots("r"), 13)
+}
+
+// TestACopyOfAWrongClock: a snapshot that was started in the future proves nothing, and is not
+// this day's.
+func TestACopyOfAWrongClock(t *testing.T) {
+	b := runtest.New(t)
+	b.Cluster.AddIndex(cluster.Index{Name: "logs-2026.11.01", Created: time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)})
+	b.Cluster.AddSnapshot("r", cluster.Snapshot{Name: "s-2027.12.01", Indices: []string{"logs-2026.11.01"}, Start: runtest.Now.AddDate(1, 0, 0)})
+	_, r := b.Run("actions: {1: {action: delete_indices, options: {require_snapshot: {repositories: [r, r], min_copies: 1}}, " +
+		"filters: [{filtertype: pattern, kind: prefix, value: logs-}]}}")
+	require.Contains(t, r.Spared()["logs-2026.11.01"], "no snapshot in r contains it")
+	b.Run("actions: {1: {action: snapshot, options: {repository: r, name: 's-%Y.%m.%d', once_per: day}, " +
+		"filters: [{filtertype: pattern, kind: prefix, value: logs-}]}}")
+	require.Equal(t, []string{"s-2026.11.21", "s-2027.12.01"}, b.Snapshots("r"))
+}
+
 // TestRetainCountsTonight: the snapshot that this run took a minute ago is one of those that the
 // rules count; one of next year is not.
 func TestRetainCountsTonight(t *testing.T) {
@@ -269,4 +326,23 @@ func TestAnotherClustersCopiesAreNoCopies(t *testing.T) {
 		"filters: [{filtertype: pattern, kind: prefix, value: logs-}]}}")
 	require.Equal(t, []string{"logs-2026.10.01"}, b.Indices())
 	require.Contains(t, r.Spared()["logs-2026.10.01"], "another cluster took them")
+}
+
+// TestHoldsKeepFromReplacement: a hold keeps an index also from a restore over it and from a
+// shrink that deletes it.
+func TestHoldsKeepFromReplacement(t *testing.T) {
+	b := runtest.New(t)
+	b.Options.Holds = []guard.Hold{{Indices: []string{"case-*"}, Reason: "a court"}}
+	b.Options.Force = true
+	b.Cluster.AddIndex(cluster.Index{Name: "case-1", Primaries: 2, Created: runtest.Now.AddDate(0, 0, -9)})
+	b.Cluster.AddSnapshot("r", cluster.Snapshot{Name: "s", Indices: []string{"case-1"}, Start: runtest.Now.AddDate(0, 0, -1)})
+	for _, file := range []string{
+		"actions: {1: {action: restore, options: {repository: r, indices: [case-1], on_conflict: overwrite}, filters: [{filtertype: none}]}}",
+		"actions: {1: {action: shrink, options: {shrink_node: DETERMINISTIC}, filters: [{filtertype: none}]}}",
+	} {
+		res, _ := b.Run(file)
+		require.ErrorContains(t, errors.Join(res.Errors()...), "it is held by the client file (case-*): a court", file)
+		require.Equal(t, []string{"case-1"}, b.Indices())
+		require.False(t, b.Index("case-1").Closed)
+	}
 }

@@ -61,10 +61,6 @@ type Options struct {
 	ConfirmSelection func(step plan.Step, sel cluster.Selection) error
 }
 
-// maxSkew is the most that our clock and the cluster's may differ before a
-// deletion: ages would be judged wrongly.
-const maxSkew = 15 * time.Minute
-
 type runner struct {
 	o      Options
 	plan   *plan.Plan
@@ -383,8 +379,11 @@ func (r *runner) act(ctx context.Context, s plan.Step, sel cluster.Selection, sl
 		for _, sp := range sel.Spared {
 			if sp.Guard && slices.Contains(r.o.RefuseSpared, sp.Item.ItemName()) {
 				hint := "--guards off deletes it nevertheless"
-				if sp.Kept == cluster.KeptMarked {
+				switch {
+				case sp.Kept == cluster.KeptMarked:
 					hint = "esnap mark --remove " + sp.Item.ItemName() + " ends the protection"
+				case sp.Kept == cluster.KeptHeld:
+					hint = "nothing lifts a hold but its entry in the client file"
 				}
 				return cluster.WithHint(cluster.Refuse("%s is spared by the guard %s: %s; nothing was deleted", sp.Item.ItemName(), sp.By, sp.Why),
 					"%s", hint)
@@ -421,6 +420,7 @@ func (r *runner) act(ctx context.Context, s plan.Step, sel cluster.Selection, sl
 		Revalidate: func(ctx context.Context, names []string) (map[string]string, error) {
 			return r.revalidate(ctx, s, sel.Selected, names)
 		},
+		Held:      func(index string) string { return guard.Held(r.o.Holds, r.o.Now, index) },
 		Snapshots: r.lister.Snapshots,
 		Indices:   r.lister.Indices,
 		Outcome: func(o cluster.Outcome) {
@@ -505,6 +505,14 @@ func (r *runner) withinLimits(ctx context.Context, s plan.Step, selected []clust
 		s.ID, len(selected), r.plan.File)
 }
 
+// clock is the time now: the run's snapshots were started after the time that it counts from.
+func (r *runner) clock() time.Time {
+	if r.o.Watch == nil {
+		return r.o.Now
+	}
+	return r.o.Now.Add(r.o.Watch.Elapsed())
+}
+
 // askClocks begins to compare our clock with the cluster's if some step deletes.
 // The answer comes while the first listing is made.
 func (r *runner) askClocks(ctx context.Context, steps []plan.Step) {
@@ -514,9 +522,9 @@ func (r *runner) askClocks(ctx context.Context, steps []plan.Step) {
 	r.skew = make(chan error, 1)
 	go func() {
 		theirs, err := r.c.Clock(ctx)
-		if ours := r.o.Now.Add(r.o.Watch.Elapsed()); err == nil && ours.Sub(theirs).Abs() > maxSkew {
+		if ours := r.clock(); err == nil && ours.Sub(theirs).Abs() > cluster.MaxSkew {
 			err = cluster.WithHint(cluster.Refuse("the clock here says %s, the cluster's %s: nothing is deleted while they differ by more than %s",
-				ours.UTC().Format(time.RFC3339), theirs.UTC().Format(time.RFC3339), maxSkew), "set the clocks; or pass --allow-clock-skew")
+				ours.UTC().Format(time.RFC3339), theirs.UTC().Format(time.RFC3339), cluster.MaxSkew), "set the clocks; or pass --allow-clock-skew")
 		}
 		r.skew <- err
 	}()

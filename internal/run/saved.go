@@ -230,7 +230,7 @@ func (r *runner) holders(ctx context.Context, repository string, indices []*clus
 	}
 	for _, s := range list {
 		for _, name := range s.Indices {
-			if i := byName[name]; i != nil && s.State != cluster.InProgress {
+			if i := byName[name]; i != nil && s.State != cluster.InProgress && !s.StartedAfter(r.clock()) {
 				i.Holders[repository] = append(i.Holders[repository], s)
 			}
 		}
@@ -266,10 +266,27 @@ func (r *runner) live(ctx context.Context, snapshots []*cluster.Snapshot) error 
 	for _, i := range list {
 		byName[i.Name] = i
 	}
+	r.lacking(ctx, list)
 	for _, s := range snapshots {
 		s.LiveIndices = byName
 	}
 	return nil
+}
+
+// lacking notes which open indices lack a primary shard. Where that cannot be read, all may.
+func (r *runner) lacking(ctx context.Context, list []*cluster.Index) {
+	all, err := r.lister.ClusterHealth(ctx)
+	if err == nil && all.Status != "red" {
+		for _, i := range list {
+			i.Lacking = false
+		}
+		return
+	}
+	health, err := r.lister.Health(ctx, namesOf(list, func(i *cluster.Index) bool { return !i.Closed && !i.Assumed }))
+	for _, i := range list {
+		h, known := health[i.Name]
+		i.Lacking = !i.Closed && !i.Assumed && (err != nil || known && !h.Ready())
+	}
 }
 
 // sizes adds to snapshots how many bytes each index takes in them. What cannot be read
