@@ -54,6 +54,8 @@ func TestKubernetes(t *testing.T) {
 	}{
 		{"Volume", (*kube).volume},
 		{"Chart", (*kube).chart},
+		{"ChartServe", (*kube).chartServe},
+		{"ChartReadme", (*kube).chartReadme},
 		{"Stock", (*kube).stock},
 		{"PodDeletedInSnapshot", (*kube).podDeletedInSnapshot},
 		{"Deadline", (*kube).deadline},
@@ -221,6 +223,7 @@ func (k *kube) forget() {
 	k.idle()
 	k.es("DELETE", "/_snapshot/"+repoName, "")
 	k.es("DELETE", "/_snapshot/slow", "")
+	k.es("DELETE", "/_snapshot/backups", "")
 	for index := range strings.FieldsSeq(k.es("GET", "/_cat/indices/.esnap*,esnap*,slow*?h=index", "")) {
 		k.es("DELETE", "/"+index, "")
 	}
