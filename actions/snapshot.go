@@ -136,6 +136,7 @@ func (a *Snapshot) adoptOne(
 		return false, nil
 	}
 	o := a.outcome(s.Name, cluster.Adopted)
+	o.Taken = s.Start
 	o.Detail = what + ": it was started " + s.Start.UTC().Format("15:04:05Z") + " and contains "
 	if len(s.Missing(all)) == 0 {
 		o.Detail += "all " + cluster.Count(len(indices), "index")

@@ -3,7 +3,6 @@ package cmd
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -93,7 +92,7 @@ func (p *program) run(ctx context.Context, r *serve.Run) serve.Ended {
 		_, _ = fmt.Fprintf(r.Err, "%s\n", why)
 		x.log.Error("the command failed", "error", why)
 	}
-	if cause := context.Cause(ctx); errors.As(cause, new(job.Deadline)) {
+	if cause := context.Cause(ctx); cause != nil { // what was told to end has not done its work, whatever it says
 		why = cause.Error()
 		x.log.Warn("the command was told to end", "command", p.name, "why", why)
 		code = cmp.Or(code, 128+int(syscall.SIGTERM))

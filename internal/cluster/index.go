@@ -37,9 +37,9 @@ type Index struct {
 	RestoredFrom, KeepMark string
 	// Lacking is FactLive: a primary shard is not started, or nobody knows.
 	Lacking bool
-	Renamed                Renamed  // how a restore named it, if not by the name in the snapshot
-	Drill                  string   // the run that restored it for a drill: a copy that is to be removed
-	Blocks                 []string // that keep it from being changed: read_only, write, …; sorted
+	Renamed Renamed  // how a restore named it, if not by the name in the snapshot
+	Drill   string   // the run that restored it for a drill: a copy that is to be removed
+	Blocks  []string // that keep it from being changed: read_only, write, …; sorted
 
 	// Holders is FactHolders: for each repository that was asked for, the snapshots that
 	// contain an index of this name, oldest first.

@@ -29,10 +29,11 @@ type Outcome struct {
 	Repository string
 	Alias      string // that an index was added to or taken out of
 	Result     Result
-	Why        string // the reason for which a filter selected it, if it has one
-	Detail     string // what is worth knowing, in words
-	Err        error  // of a Failure
-	Assumed    bool   // of a dry run: it would have been done
+	Why        string    // the reason for which a filter selected it, if it has one
+	Detail     string    // what is worth knowing, in words
+	Err        error     // of a Failure
+	Assumed    bool      // of a dry run: it would have been done
+	Taken      time.Time // when an Adopted snapshot was started
 }
 
 // NotStarted makes it the outcome of an item for which nothing was asked, and says why.

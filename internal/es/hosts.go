@@ -149,7 +149,7 @@ func (c *Client) askWhich(ctx context.Context, host int) error {
 	}}
 	_, err := c.once(ctx, ask, host)
 	if silent(err) {
-		ask.request = func() esapi.Request { return esapi.InfoRequest{} }
+		ask.request = func() esapi.Request { return plain{path: "/"} }
 		_, err = c.once(ctx, ask, host)
 	}
 	if silent(err) {

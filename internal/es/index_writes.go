@@ -93,7 +93,9 @@ func (c *Client) FlushIndices(ctx context.Context, r cluster.FlushIndices) error
 		least:  sizesTimeout,
 		decode: shardsDone(op, cluster.ErrShards, "not flushed"),
 		request: func() esapi.Request {
-			return esapi.IndicesFlushRequest{Index: escAll(r.Names), Force: flag(true), IgnoreUnavailable: flag(true)}
+			return plain{method: http.MethodPost, path: pathOf("", r.Names, "/_flush"), query: params{
+				"force": "true", "ignore_unavailable": "true",
+			}}
 		},
 	})
 }

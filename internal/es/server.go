@@ -102,7 +102,7 @@ func (c *Client) probe(ctx context.Context) (cluster.Server, error) {
 		op:      askVersion,
 		which:   true,
 		resend:  never,
-		request: func() esapi.Request { return esapi.InfoRequest{} },
+		request: func() esapi.Request { return plain{path: "/"} },
 		decode:  page(decode),
 	})
 	switch {

@@ -455,7 +455,7 @@ func (c *Client) DeleteSnapshots(ctx context.Context, r cluster.DeleteSnapshots)
 		return err
 	}
 	return c.do(ctx, call{op: op, write: true, deletes: true, resend: never, request: func() esapi.Request {
-		return esapi.SnapshotDeleteRequest{Repository: esc(r.Repository), Snapshot: escAll(r.Names)}
+		return plain{method: http.MethodDelete, path: pathOf("/_snapshot/"+esc(r.Repository), r.Names, "")}
 	}})
 }
 

@@ -262,12 +262,14 @@ func TestPartialOnesUntilThereAreEnough(t *testing.T) {
 		day := runtest.Now.AddDate(0, 0, n-20)
 		b.Cluster.AddSnapshot("r", cluster.Snapshot{
 			Name: "s-" + day.Format("2006.01.02"), State: cluster.Partial, Start: day,
-			Indices: []string{"bad", "logs-" + day.AddDate(0, 0, -1).Format("2006.01.02")}, Shards: cluster.ShardCount{Total: 2, Failed: 1, Successful: 1},
+			Indices:  []string{"bad", "logs-" + day.AddDate(0, 0, -1).Format("2006.01.02")},
+			Shards:   cluster.ShardCount{Total: 2, Failed: 1, Successful: 1},
 			Failures: []cluster.ShardFailure{{Index: "bad"}},
 		})
 	}
 	b.Cluster.AddSnapshot("r", cluster.Snapshot{Name: "s-2026.11.20", Indices: []string{"other"}, Start: runtest.Now.AddDate(0, 0, -1)})
-	b.Run("actions: {1: {action: delete_snapshots, options: {repository: r, ignore_empty_list: true}, filters: [{filtertype: retain, last: 7}]}}")
+	b.Run("actions: {1: {action: delete_snapshots, options: {repository: r, ignore_empty_list: true}, " +
+		"filters: [{filtertype: retain, last: 7}]}}")
 	require.Len(t, b.Snapshots("r"), 13)
 }
 
@@ -276,7 +278,8 @@ func TestPartialOnesUntilThereAreEnough(t *testing.T) {
 func TestACopyOfAWrongClock(t *testing.T) {
 	b := runtest.New(t)
 	b.Cluster.AddIndex(cluster.Index{Name: "logs-2026.11.01", Created: time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)})
-	b.Cluster.AddSnapshot("r", cluster.Snapshot{Name: "s-2027.12.01", Indices: []string{"logs-2026.11.01"}, Start: runtest.Now.AddDate(1, 0, 0)})
+	future := runtest.Now.AddDate(1, 0, 0)
+	b.Cluster.AddSnapshot("r", cluster.Snapshot{Name: "s-2027.12.01", Indices: []string{"logs-2026.11.01"}, Start: future})
 	_, r := b.Run("actions: {1: {action: delete_indices, options: {require_snapshot: {repositories: [r, r], min_copies: 1}}, " +
 		"filters: [{filtertype: pattern, kind: prefix, value: logs-}]}}")
 	require.Contains(t, r.Spared()["logs-2026.11.01"], "no snapshot in r contains it")

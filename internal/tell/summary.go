@@ -201,6 +201,9 @@ func (s *Seen) Observe(e run.Event) {
 			delete(s.snapshots[o.Repository], o.Name)
 		case o.Verb == cluster.VerbCreate && (o.Result == cluster.Done || o.Result == cluster.Adopted):
 			s.made[o.Repository] = s.began
+			if !o.Taken.IsZero() {
+				s.made[o.Repository] = o.Taken
+			}
 		}
 	}
 }
