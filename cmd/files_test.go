@@ -218,6 +218,28 @@ func TestAWrongClientFileIsToldWithoutItsText(t *testing.T) {
 	}
 }
 
+// TestAnInvalidFileBesideAValidOne: nothing is run, and those who wait for the valid file hear
+// that it was not run.
+func TestAnInvalidFileBesideAValidOne(t *testing.T) {
+	var got buffer
+	hook := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		_, _ = got.Write(body)
+	}))
+	defer hook.Close()
+	k := newConsole(t)
+	k.c.AddIndices("logs-1")
+	dir := t.TempDir()
+	save(t, filepath.Join(dir, "1.yml"), "name: nightly\nnotify: {webhooks: [{url: '"+hook.URL+"', body: '{\"t\": \"${text}\"}'}]}\n"+deletePrefix)
+	save(t, filepath.Join(dir, "2.yml"), "actions: [\n")
+	code, _, errs := k.run("run", dir)
+	require.Equal(t, 2, code)
+	require.Contains(t, errs, "2.yml")
+	require.Contains(t, got.String(), "nightly failed")
+	require.Contains(t, got.String(), "nothing was run: another file of this run is not valid")
+	require.Empty(t, k.written())
+}
+
 // TestRunFolderOfOne is one report in the form of several.
 func TestRunFolderOfOne(t *testing.T) {
 	dir := inFolder(t, map[string]string{"a.yml": "a"})

@@ -3,6 +3,7 @@ package cmd
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -122,6 +123,8 @@ func (x *session) runAll(ctx context.Context, j job.Job, names []string, output 
 	all := &report.Several{SchemaVersion: report.SchemaVersion, Files: []*report.Report{}}
 	var codes []int
 	begun := x.Watch.Elapsed()
+	ctx, cancel := job.WithDeadline(ctx, x.s) // of all files together
+	defer cancel()
 	for _, f := range files {
 		j.File, j.Data = f.name, f.data
 		e := j.Run(ctx)
@@ -145,17 +148,25 @@ func (x *session) runAll(ctx context.Context, j job.Job, names []string, output 
 }
 
 // abort has those hear of it that a run tells how it ended: each file is a run that could
-// not begin because of refused, or if that is nil, each invalid file is. The caller reports
-// the errors.
+// not begin because of refused, or if that is nil, because it or another file is invalid. The
+// caller reports the errors.
 func (x *session) abort(ctx context.Context, j job.Job, names []string, refused error) {
 	j.Log, j.Screen, j.Refused = nil, nil, settings.Told(refused)
+	invalid := map[string]bool{}
+	for _, name := range names {
+		if refused == nil && name != "-" { // that was read
+			_, err := x.parse(name)
+			invalid[name] = err != nil
+		}
+	}
 	for _, name := range names {
 		if refused == nil {
-			if name == "-" { // it was read
+			if name == "-" {
 				continue
 			}
-			if _, err := x.parse(name); err == nil {
-				continue
+			j.Refused = nil
+			if !invalid[name] {
+				j.Refused = errors.New("nothing was run: another file of this run is not valid")
 			}
 		}
 		j.File, j.Data = name, nil

@@ -122,7 +122,12 @@ func serveFiles(c *cobra.Command, app *App, o *serveOptions, args []string) erro
 		return err
 	}
 	return serving(c.Context(), x, v.s, func(ctx context.Context) []func(context.Context) error {
-		v.s.After = func(serve.Status) { v.health.ask() }
+		v.s.After = func(_ serve.Status, e serve.Ended) {
+			v.health.ask()
+			if e.NotOurs {
+				go v.health.askLater(ctx)
+			}
+		}
 		v.s.Set(ctx, tasks)
 		parts := []func(context.Context) error{v.files.watch}
 		if x.s.Listen.Address != "" {

@@ -57,6 +57,17 @@ func (h *health) ask() {
 	}
 }
 
+// askLater asks again after a run that another process did: that one tells how it ended, for
+// up to ten seconds, before it writes the record.
+func (h *health) askLater(ctx context.Context) {
+	for _, pause := range []time.Duration{15 * time.Second, 45 * time.Second} {
+		if h.v.app.Watch.Sleep(ctx, pause) != nil {
+			return
+		}
+		h.ask()
+	}
+}
+
 // note keeps the summary of a run.
 func (h *health) note(job string, s *tell.Summary) {
 	h.mu.Lock()

@@ -81,16 +81,19 @@ type inHistory struct {
 // Load implements tell.Remember.
 func (h inHistory) Load(ctx context.Context) (json.RawMessage, error) {
 	c, err := h.j.Dial()
+	var told json.RawMessage
 	if err == nil {
-		var told json.RawMessage
-		if told, err = history.Told(ctx, c, h.job); err == nil {
-			return told, nil
-		}
+		told, err = history.Told(ctx, c, h.job)
 	}
-	if h.j.Remember != nil {
-		return h.j.Remember.Load(ctx)
+	if h.j.Remember == nil {
+		return told, err
 	}
-	return nil, err
+	// A run that did not reach the cluster has no record: what it told is known here only.
+	own, wrong := h.j.Remember.Load(ctx)
+	if err != nil || wrong == nil && tell.ToldLater(own, told) {
+		return own, wrong
+	}
+	return told, nil
 }
 
 // Save implements tell.Remember. The record of this run is written later.

@@ -240,3 +240,36 @@ type kept struct{ told json.RawMessage }
 
 func (k *kept) Load(context.Context) (json.RawMessage, error) { return k.told, nil }
 func (k *kept) Save(told json.RawMessage)                     { k.told = told }
+
+// TestRecoveryAfterAnOutage: a run that did not reach the cluster has no record there. What it
+// told is known to the process, and the next good run tells that it is over.
+func TestRecoveryAfterAnOutage(t *testing.T) {
+	s := listen(t)
+	m := memory.New(memory.At(now))
+	m.AddIndices("logs-1", "logs-2")
+	var here kept
+	out := false
+	m.Fault = func(string, []string) error {
+		if out {
+			return &cluster.Error{Op: "read", Kind: cluster.ErrUnreachable}
+		}
+		return nil
+	}
+	for i, want := range []int{0, 1, 2, 2} {
+		out = i == 1
+		at := now.Add(time.Duration(i) * time.Hour)
+		m.SetClock(at)
+		m.AddIndices("logs-1")
+		j := newJob(t, "history: true\nname: nightly\n"+expire+notifies(s.url), m)
+		j.Clock.Now = func() time.Time { return at }
+		j.Remember = &here
+		j.Run(context.Background())
+		hooks := 0
+		for _, p := range s.paths() {
+			if strings.HasPrefix(p, "/hook/") {
+				hooks++
+			}
+		}
+		require.Equal(t, want, hooks, "run %d", i+1)
+	}
+}

@@ -104,7 +104,7 @@ type Scheduler struct {
 	clock Clock
 	log   *slog.Logger
 	// After, if set, is told of each run that has ended.
-	After func(Status)
+	After func(Status, Ended)
 
 	mu    sync.Mutex
 	tasks map[string]*task
@@ -432,7 +432,7 @@ func (t *task) run(ctx context.Context, due time.Time, reason string) {
 	t.next = t.t.Schedule.Next(t.after)
 	t.mu.Unlock()
 	if t.s.After != nil {
-		t.s.After(t.status())
+		t.s.After(t.status(), ended)
 	}
 }
 

@@ -233,7 +233,7 @@ func TestTrigger(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		s := New(realTime(), quiet())
 		var told []Status
-		s.After = func(st Status) { told = append(told, st) }
+		s.After = func(st Status, _ Ended) { told = append(told, st) }
 		s.Set(ctx, []Task{{Key: "a", Name: "a", Schedule: every(t, "0 1 * * *"), Run: d.run(time.Minute)}})
 		time.Sleep(10 * time.Second)
 		require.Equal(t, ErrUnknown, s.Trigger("b", "x"))

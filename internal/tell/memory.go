@@ -32,6 +32,20 @@ type Remember interface {
 	Save(told json.RawMessage)
 }
 
+// ToldLater reports whether the one of two that Save was given contains a later message.
+func ToldLater(a, b json.RawMessage) bool { return lastMessage(a).After(lastMessage(b)) }
+
+func lastMessage(text json.RawMessage) (last time.Time) {
+	of := map[string]told{}
+	_ = json.Unmarshal(text, &of) // nothing is known then
+	for _, t := range of {
+		if t.Told.After(last) {
+			last = t.Told
+		}
+	}
+	return last
+}
+
 // told is the last state of an outlet, and when it got its last message about it.
 type told struct {
 	State string    `json:"state"`

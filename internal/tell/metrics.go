@@ -11,6 +11,8 @@ import (
 	"net/http"
 	"net/url"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -167,8 +169,36 @@ func (f textfile) send(_ context.Context, s *Summary, _ Change) error {
 		}
 	}
 	var b strings.Builder
-	_ = WriteMetrics(&b, list) // a builder takes everything
+	_ = WriteMetrics(&b, Grouped(append(ofOthers(old, s.Policy), list...))) // a builder takes everything
 	return bounded.Replace(file, []byte(b.String()), 0o644)
+}
+
+// ofOthers are the numbers of other policies in an earlier file: a client file may name one
+// file for all of them.
+func ofOthers(text, policy string) []Sample {
+	line := regexp.MustCompile(`^(\w+)\{(.*)\} (\S+)\n$`)
+	label := regexp.MustCompile(`(\w+)="((?:[^"\\]|\\.)*)"`)
+	plain := strings.NewReplacer(`\\`, `\`, `\"`, `"`, `\n`, "\n")
+	var list []Sample
+	for l := range strings.Lines(text) {
+		m := line.FindStringSubmatch(l)
+		if m == nil {
+			continue
+		}
+		at := slices.IndexFunc(Metrics, func(x Metric) bool { return x.Name == m[1] })
+		value, err := strconv.ParseFloat(m[3], 64)
+		if at < 0 || err != nil {
+			continue
+		}
+		x := Sample{Metric: Metrics[at], Value: value}
+		for _, found := range label.FindAllStringSubmatch(m[2], -1) {
+			x.Labels = append(x.Labels, [2]string{found[1], plain.Replace(found[2])})
+		}
+		if slices.ContainsFunc(x.Labels, func(l [2]string) bool { return l[0] == "policy" && l[1] != policy }) {
+			list = append(list, x)
+		}
+	}
+	return list
 }
 
 // oldValue finds the value of a metric in an earlier file of the same policy.

@@ -249,6 +249,18 @@ func TestTextfile(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, left, 1)
 
+	// One file for several policies, as a client file may name it.
+	one := filepath.Join(folder, "all.prom")
+	for _, s := range []*Summary{broken(), night(0, nil), broken()} {
+		s.Policy = map[State]string{OK: `a "b"\c`, Error: "bad"}[s.State]
+		require.Empty(t, teller(notice.Config{Metrics: notice.Metrics{Textfile: one}}).End(t.Context(), s))
+	}
+	text, err = os.ReadFile(one)
+	require.NoError(t, err)
+	require.Contains(t, string(text), "esnap_last_run_status{policy=\"bad\"} 2\n")
+	require.Contains(t, string(text), `esnap_last_run_status{policy="a \"b\"\\c"} 0`+"\n")
+	require.Equal(t, 1, strings.Count(string(text), "# HELP esnap_last_run_status "))
+
 	require.NoError(t, os.WriteFile(filepath.Join(folder, "other.prom"), []byte("x 1\n"), 0o600))
 	for name, want := range map[string]string{
 		"x.txt": "must end in .prom", "no/x.prom": "no such file", "other.prom": "was not written by esnap",
