@@ -268,7 +268,7 @@ func (k *checker) repository(name string) *Repository {
 // be; 0: not known.
 func (k *checker) age(name string, list []*cluster.Snapshot, most time.Duration) {
 	var newest, last *cluster.Snapshot
-	failing := 0
+	failing, running := 0, ""
 	for _, s := range coverage.Ordered(list) {
 		if s.StartedAfter(k.Now) {
 			k.add(Warning, "series", name, fmt.Sprintf("%s was started in the future, at %s: it does not count",
@@ -276,6 +276,7 @@ func (k *checker) age(name string, list []*cluster.Snapshot, most time.Duration)
 			continue
 		}
 		if s.State == cluster.InProgress {
+			running = s.Name
 			continue
 		}
 		last = s
@@ -284,6 +285,8 @@ func (k *checker) age(name string, list []*cluster.Snapshot, most time.Duration)
 		}
 	}
 	switch {
+	case newest == nil && last == nil && running != "":
+		k.add(Unknown, "series", name, "contains no snapshot yet; "+running+" is running", "")
 	case newest == nil && last == nil:
 		k.add(Critical, "series", name, "contains no snapshot", "")
 	case newest == nil:

@@ -157,15 +157,19 @@ func (s *Schedule) Delay(t time.Time) time.Duration {
 	return time.Duration(h.Sum64()%uint64(s.Jitter/time.Second)) * time.Second
 }
 
-// Interval is the time from one run to the next; if it differs, the longest of the next
-// few.
+// Interval is the time from one run to the next; if it differs, the longest of the next few,
+// and of those of a day before and after now: a schedule may have a pause each night.
 func (s *Schedule) Interval(now time.Time) time.Duration {
+	const day, most = 26 * time.Hour, 3000 // two days of minutes; a schedule of seconds has no end here
 	var longest time.Duration
-	t := s.Next(now)
-	for range 10 {
+	few := 10
+	for n, t := 0, s.Next(now.Add(-day)); n < most && few > 0; n++ {
 		next := s.Next(t)
 		if next.IsZero() {
 			break
+		}
+		if next.Sub(now) > day {
+			few--
 		}
 		longest, t = max(longest, next.Sub(t)), next
 	}

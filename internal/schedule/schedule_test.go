@@ -154,3 +154,22 @@ func FuzzNew(f *testing.F) {
 		require.True(t, next.After(now), text)
 	})
 }
+
+// TestInterval: the longest time between two runs, whenever it is asked for.
+func TestInterval(t *testing.T) {
+	for text, want := range map[string]time.Duration{
+		"*/5 8-10 * * *":    21*time.Hour + 5*time.Minute,
+		"0 1 * * *":         24 * time.Hour,
+		"0/10 * * * * *":    10 * time.Second,
+		"* * * * *":         time.Minute,
+		"0 9-17 * * 1-5":    64 * time.Hour, // over the weekend
+		"0 3 * * 0":         7 * 24 * time.Hour,
+		"30 2 1 1,4,7,10 *": 92 * 24 * time.Hour,
+	} {
+		s, err := New(Spec{Text: text}, "x")
+		require.NoError(t, err, text)
+		for _, now := range []string{"2026-11-27T09:15:00Z", "2026-11-27T23:15:00Z", "2026-11-28T12:00:00Z"} { // Friday and Saturday
+			require.Equal(t, want, s.Interval(at(t, now)), "%s at %s", text, now)
+		}
+	}
+}
