@@ -234,7 +234,7 @@ func (j Job) run(ctx context.Context, o run.Options, obs run.Observer, e *Ended)
 	case err != nil:
 		return run.StageFile, err
 	}
-	if p.Schedule.Text != "" && j.Due == nil && j.Log != nil {
+	if p.Schedule.Text != "" && j.Due == nil && j.Numbers == nil && j.Log != nil { // esnap serve wants the numbers
 		j.Log.Info("the schedule of the file is not used: only esnap serve uses it", "schedule", p.Schedule.Text)
 	}
 	for _, f := range p.Findings {

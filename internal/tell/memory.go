@@ -50,6 +50,8 @@ func lastMessage(text json.RawMessage) (last time.Time) {
 type told struct {
 	State string    `json:"state"`
 	Told  time.Time `json:"told,omitzero"`
+	// Owed: a message could not be sent.
+	Owed bool `json:"owed,omitempty"`
 }
 
 // remembered is the form of the file.
@@ -172,6 +174,8 @@ func (m *memory) due(o outlet, s *Summary) (Change, bool) {
 	switch {
 	case known && before > s.State && meets(before, o.level) && (!now || o.level == notice.LevelAlways):
 		return Recovered, true
+	case last.Owed && !now: // nobody heard of what is over now
+		return Recovered, true
 	case o.level == notice.LevelAlways || !known:
 		return None, now
 	case !now:
@@ -196,8 +200,21 @@ func (m *memory) note(o outlet, s *Summary, sent bool) {
 	x := m.all[m.policy][o.name]
 	x.State = s.State.String()
 	if sent {
-		x.Told = s.Began
+		x.Told, x.Owed = s.Began, false
 	}
+	m.all[m.policy][o.name] = x
+}
+
+// owe remembers that an outlet could not be told.
+func (m *memory) owe(o outlet) {
+	if m == nil || o.level == "" || o.level == notice.LevelAlways {
+		return
+	}
+	if m.all[m.policy] == nil {
+		m.all[m.policy] = map[string]told{}
+	}
+	x := m.all[m.policy][o.name]
+	x.Owed = true
 	m.all[m.policy][o.name] = x
 }
 

@@ -147,6 +147,7 @@ func (t *Teller) End(ctx context.Context, s *Summary) (failed []string) {
 		}
 		if err != nil {
 			failed = append(failed, warning(o.name, err))
+			memory.owe(o)
 			continue
 		}
 		memory.note(o, s, true)

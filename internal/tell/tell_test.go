@@ -797,3 +797,28 @@ func TestMemory(t *testing.T) {
 	require.Equal(t, `"esnap: other failed`, tell(notice.LevelError, other, 0))
 	require.Equal(t, `"esnap: night recovered`, tell(notice.LevelError, good, 2*hour))
 }
+
+// TestAnOwedMessage: a failure of which nobody could be told is told by the next run, also if
+// that is good.
+func TestAnOwedMessage(t *testing.T) {
+	s := server(t)
+	down := true
+	s.answer = func(w http.ResponseWriter, _ *http.Request) {
+		if down {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+	}
+	to := teller(notice.Config{Notify: notice.Notify{
+		State:    filepath.Join(t.TempDir(), "state.json"),
+		Webhooks: notice.Webhooks{{Endpoint: notice.Endpoint{URL: s.url}, Level: notice.LevelError, Body: `{"t": "${title}"}`}},
+	}})
+	require.Empty(t, to.End(t.Context(), night(0, nil)))
+	require.Len(t, to.End(t.Context(), broken()), 1)
+	down = false
+	before := len(s.bodies)
+	require.Empty(t, to.End(t.Context(), night(0, nil)))
+	require.Len(t, s.bodies, before+1)
+	require.Contains(t, s.bodies[before], "recovered")
+	require.Empty(t, to.End(t.Context(), night(0, nil)))
+	require.Len(t, s.bodies, before+1)
+}
