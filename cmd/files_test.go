@@ -115,7 +115,9 @@ func TestInvalidFilesAreTold(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(folder, "esnap_bad.yml.prom"))
 	require.NoError(t, err)
 	require.Contains(t, string(text), `esnap_last_run_status{policy="bad.yml"} 2`)
-	require.NoFileExists(t, filepath.Join(folder, "esnap_a.yml.prom"), "it was not run")
+	text, err = os.ReadFile(filepath.Join(folder, "esnap_a.yml.prom"))
+	require.NoError(t, err, "it was not run, and who waits for it hears that")
+	require.Contains(t, string(text), `esnap_last_run_status{policy="a.yml"} 2`)
 	require.Nil(t, k.connected, "nothing is sent")
 }
 
@@ -230,7 +232,8 @@ func TestAnInvalidFileBesideAValidOne(t *testing.T) {
 	k := newConsole(t)
 	k.c.AddIndices("logs-1")
 	dir := t.TempDir()
-	save(t, filepath.Join(dir, "1.yml"), "name: nightly\nnotify: {webhooks: [{url: '"+hook.URL+"', body: '{\"t\": \"${text}\"}'}]}\n"+deletePrefix)
+	save(t, filepath.Join(dir, "1.yml"),
+		"name: nightly\nnotify: {webhooks: [{url: '"+hook.URL+"', body: '{\"t\": \"${text}\"}'}]}\n"+deletePrefix)
 	save(t, filepath.Join(dir, "2.yml"), "actions: [\n")
 	code, _, errs := k.run("run", dir)
 	require.Equal(t, 2, code)
