@@ -68,11 +68,14 @@ func (d *Dated) needs(source string) []cluster.Need {
 	return nil
 }
 
-// dateOf is an item's date by the source, in whole seconds, as Curator reads it. Without a
-// date it returns the verdict Unknown with the reason.
+// dateOf is an item's date by the source. Without a date it returns the verdict Unknown with
+// the reason. Those of indices are in whole seconds, as Curator reads them.
 func (d *Dated) dateOf(source string, it cluster.Item, loc *time.Location) (time.Time, *cluster.Verdict) {
 	date, none := d.exactly(source, it, loc)
-	return date.Truncate(time.Second), none
+	if _, index := it.(*cluster.Index); index {
+		date = date.Truncate(time.Second)
+	}
+	return date, none
 }
 
 func (d *Dated) exactly(source string, it cluster.Item, loc *time.Location) (time.Time, *cluster.Verdict) {

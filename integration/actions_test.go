@@ -242,6 +242,9 @@ func TestUnknownSettings(t *testing.T) {
 				"nosuch: 1": 1, "refresh_interval: 31s": 0, "translog.flush_threshold_size: 100mb": 0, "search.slowlog.level_or_so: x": 1,
 			} {
 				text := strings.NewReplacer("SETTING", setting, "RANDOM", strconv.Itoa(len(setting))).Replace(file)
+				if name == "restore" && !e.old() { // newer servers restore with what they do not know
+					code = 0
+				}
 				for _, dry := range [][]string{{"--dry-run"}, nil} {
 					r := e.run(code, "actions: {1: "+text+"}", dry...)
 					require.Equal(e, code == 0, r.Error == "" && r.Actions[0].Error == "", "%s %s %s", name, setting, dry)

@@ -45,7 +45,7 @@ func TestRepositoryCycle(t *testing.T) {
 		require.Empty(e, r.Warnings)
 		require.Empty(e, e.writes())
 		e.want(0, "repository", "register", name, "fs", "location="+location, "compress=true")
-		require.Empty(e, e.writes())
+		require.Equal(e, []string{"POST /_snapshot/" + name + "/_verify"}, e.writes(), "who asks for it learns whether it works")
 
 		r = e.run(0, file("create", location, "compress: true, chunk_size: 10mb"))
 		require.Len(e, r.Repositories[0].Drift, 1)

@@ -186,6 +186,16 @@ func (r RestoreSnapshot) refused(ctx context.Context, c Reader) error {
 			return &Error{Op: op, Kind: ErrInvalid, Text: "a restore cannot change the setting " + fixed}
 		}
 	}
+	server, err := c.Server(ctx)
+	if err != nil {
+		return err
+	}
+	if bad := badSetting(flat); server.OpenSearch || !server.Version.Less(Version{7, 0, 0}) { // those restore with what they do not know
+		if bad != "" {
+			return &Error{Op: op, Kind: ErrInvalid, Text: bad}
+		}
+		return nil
+	}
 	return refusedSettings(ctx, c, op, flat)
 }
 
