@@ -205,14 +205,23 @@ func bornBetween(live *cluster.Index, life *Life, s *cluster.Snapshot) bool {
 type ending struct {
 	dates.Span
 	at   time.Time // zero: not known
-	next string    // the index that follows after a rollover: if a snapshot contains it, this one has ended
+	next string    // the index that follows: if a snapshot contains it, this one has ended
+	from time.Time // but not before
 }
 
 func endOf(name string, i *cluster.Index, live map[string]*cluster.Index, rules Rules) ending {
 	e := ending{}
 	next, counted := dates.Generation(name)
-	if span, is := dates.SixDigits(name); is { // late documents and zones take less than a day
-		e.Span, e.at = span, span.End.Add(24*time.Hour+rules.Settle)
+	if span, following, is := dates.SixDigits(name); is {
+		// It has ended if its time is over, with a day for zones, and the next one is there: the
+		// digits may be a number.
+		e.Span, e.next, e.from = span, following, span.End.Add(24*time.Hour+rules.Settle)
+		if n := live[following]; n != nil {
+			e.at = e.from
+			if n.Created.After(e.at) {
+				e.at = n.Created
+			}
+		}
 		return e
 	}
 	if p := dates.PeriodOf(name, rules.Zones...); !counted && !p.Disagree {
@@ -239,7 +248,7 @@ func (e ending) before(s *cluster.Snapshot) bool {
 	if !e.at.IsZero() && !s.Start.Before(e.at) {
 		return true
 	}
-	return e.next != "" && s.HasContents && s.Holds(e.next)
+	return e.next != "" && !s.Start.Before(e.from) && s.HasContents && s.Holds(e.next)
 }
 
 // Cover chooses, beside those that are kept anyway, the fewest snapshots that together

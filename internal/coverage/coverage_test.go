@@ -24,8 +24,10 @@ func TestMonthsAreNoRollovers(t *testing.T) {
 	}{
 		"logs-202611": {"logs-202612", at("2026-11-30 02:00"), false},
 		"logs-202610": {"logs-202611", at("2026-11-30 02:00"), true},
-		"logs-000101": {"logs-000102", at("2026-11-30 02:00"), true},  // a rollover: the next one exists
-		"logs-000102": {"", at("2026-11-30 02:00"), false},            // and here it does not
+		"logs-000101": {"logs-000102", at("2026-11-30 02:00"), true}, // a rollover: the next one exists
+		"logs-000102": {"", at("2026-11-30 02:00"), false},           // and here it does not
+		"cust-230415": {"", at("2026-11-30 02:00"), false},           // it may be a number
+		"logs-202512": {"logs-202601", at("2026-11-30 02:00"), true},
 		"logs-261130": {"logs-261201", at("2026-11-30 02:00"), false}, // a day
 	} {
 		live := map[string]*cluster.Index{name: {Name: name, Created: at("2026-11-01 00:00")}}

@@ -309,23 +309,26 @@ func Generation(name string) (next string, ok bool) {
 }
 
 // SixDigits is the period that six digits at the end of a name are, if they may be a month or a
-// day without its century: logs-202611, logs-261103. If they may be both, it is the one that
-// ends last. Numbers of rollovers do not get so large.
-func SixDigits(name string) (last Span, ok bool) {
+// day without its century, and the name of the next period: logs-202611, logs-261103. If they
+// may be both, it is the one that ends last. They may also be a number, such as a customer's.
+func SixDigits(name string) (last Span, next string, ok bool) {
 	if _, six := Generation(name); !six {
-		return Span{}, false
+		return Span{}, "", false
 	}
-	digits := name[len(name)-6:]
-	for layout, length := range map[string]func(time.Time) time.Time{
-		"200601": func(t time.Time) time.Time { return t.AddDate(0, 1, 0) },
-		"060102": func(t time.Time) time.Time { return t.AddDate(0, 0, 1) },
-	} {
-		t, err := time.Parse(layout, digits)
-		if err == nil && digits[0] != '0' && t.Year() >= 1990 && plausible(t) && length(t).After(last.End) {
-			last, ok = Span{t, length(t)}, true
+	at := len(name) - 6
+	for _, x := range []struct {
+		layout       string
+		months, days int
+	}{{"200601", 1, 0}, {"060102", 0, 1}} {
+		t, err := time.Parse(x.layout, name[at:])
+		if err != nil || name[at] == '0' || t.Year() < 1990 || !plausible(t) {
+			continue
+		}
+		if end := t.AddDate(0, x.months, x.days); end.After(last.End) {
+			last, next, ok = Span{t, end}, name[:at]+end.Format(x.layout), true
 		}
 	}
-	return last, ok
+	return last, next, ok
 }
 
 // DayPattern is the name with strftime tokens instead of its date, if that is one day:
