@@ -269,7 +269,10 @@ func (e *env) serveOnce(args ...string) (code int, stdout, stderr string) {
 		return run != nil
 	})
 	require.NoError(e, c.Process.Signal(syscall.SIGTERM))
-	_ = c.Wait() // 143 if the next run had begun
+	_ = c.Wait()                   // 143 if the next run had begun
+	text, err := os.ReadFile(name) // the record of the run is written after that line
+	require.NoError(e, err)
+	stderr = string(text)
 	if run[1] != "INFO" {
 		code = 1
 	}
