@@ -190,7 +190,7 @@ func (r RestoreSnapshot) refused(ctx context.Context, c Reader) error {
 	if err != nil {
 		return err
 	}
-	if bad := badSetting(flat); server.OpenSearch || !server.Version.Less(Version{7, 0, 0}) { // those restore with what they do not know
+	if bad := badSetting(flat); server.OpenSearch || !server.Version.Less(Version{6, 8, 0}) { // those restore with what they do not know
 		if bad != "" {
 			return &Error{Op: op, Kind: ErrInvalid, Text: bad}
 		}
