@@ -73,7 +73,7 @@ func TestRestoreRollback(t *testing.T) {
 			"--set", "index.routing.allocation.require.box=none")
 		require.NoError(e, c.Start())
 		e.eventually("the restore has begun", func() bool { return len(e.uuids("restored-", e.prefix)) > len(before) })
-		time.Sleep(2 * time.Second) // the reply comes after the index; a lost one does not say who created it
+		time.Sleep(200 * time.Millisecond) // the reply comes after the index; a lost one does not say who created it
 		require.NoError(e, c.Process.Signal(syscall.SIGHUP))
 		var exit *exec.ExitError
 		require.ErrorAs(e, c.Wait(), &exit, "%s\n%s", stdout, stderr)
