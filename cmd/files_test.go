@@ -198,14 +198,21 @@ func TestRefusedRunsAreTold(t *testing.T) {
 	}
 }
 
-// TestAWrongClientFileIsToldWithoutItsText: the text may be a part of a secret.
-func TestAWrongClientFileIsToldWithoutItsText(t *testing.T) {
-	var got buffer
-	hook := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+// webhook is a server that keeps the bodies it gets.
+func webhook(t *testing.T) (*httptest.Server, *buffer) {
+	t.Helper()
+	got := &buffer{}
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		_, _ = got.Write(body)
 	}))
-	defer hook.Close()
+	t.Cleanup(server.Close)
+	return server, got
+}
+
+// TestAWrongClientFileIsToldWithoutItsText: the text may be a part of a secret.
+func TestAWrongClientFileIsToldWithoutItsText(t *testing.T) {
+	hook, got := webhook(t)
 	for _, password := range []string{"!hunter2secret", "pa${hunter2secret}", "*hunter2secret", "[hunter2secret"} {
 		for _, command := range []string{"run", "curator", "drill"} {
 			k := newConsole(t)
@@ -223,12 +230,7 @@ func TestAWrongClientFileIsToldWithoutItsText(t *testing.T) {
 // TestAnInvalidFileBesideAValidOne: nothing is run, and those who wait for the valid file hear
 // that it was not run.
 func TestAnInvalidFileBesideAValidOne(t *testing.T) {
-	var got buffer
-	hook := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		body, _ := io.ReadAll(r.Body)
-		_, _ = got.Write(body)
-	}))
-	defer hook.Close()
+	hook, got := webhook(t)
 	k := newConsole(t)
 	k.c.AddIndices("logs-1")
 	dir := t.TempDir()

@@ -152,20 +152,13 @@ func (x *session) runAll(ctx context.Context, j job.Job, names []string, output 
 // caller reports the errors.
 func (x *session) abort(ctx context.Context, j job.Job, names []string, refused error) {
 	j.Log, j.Screen, j.Refused = nil, nil, settings.Told(refused)
-	invalid := map[string]bool{}
-	for _, name := range names {
-		if refused == nil && name != "-" { // that was read
-			_, err := x.parse(name)
-			invalid[name] = err != nil
-		}
-	}
 	for _, name := range names {
 		if refused == nil {
-			if name == "-" {
+			if name == "-" { // it was read
 				continue
 			}
 			j.Refused = nil
-			if !invalid[name] {
+			if _, err := x.parse(name); err == nil {
 				j.Refused = errors.New("nothing was run: another file of this run is not valid")
 			}
 		}

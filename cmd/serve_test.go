@@ -5,7 +5,6 @@ import (
 	"context"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -358,12 +357,7 @@ func TestServeCommand(t *testing.T) {
 
 // TestServeCommandTells: how another program ended is told as that of an action file.
 func TestServeCommandTells(t *testing.T) {
-	var got buffer
-	hook := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		body, _ := io.ReadAll(r.Body)
-		_, _ = got.Write(body)
-	}))
-	defer hook.Close()
+	hook, got := webhook(t)
 	dir := t.TempDir()
 	config, marker := filepath.Join(dir, "client.yml"), filepath.Join(dir, "ran")
 	save(t, config, "cluster: {url: 'http://es:9200'}\nmetrics: {textfile: "+dir+"}\nnotify:\n  webhooks: [{url: '"+

@@ -187,16 +187,13 @@ func (r RestoreSnapshot) refused(ctx context.Context, c Reader) error {
 		}
 	}
 	server, err := c.Server(ctx)
-	if err != nil {
+	if err == nil {
+		err = refusedValue(op, flat)
+	}
+	if err != nil || server.OpenSearch || !server.Version.Less(Version{6, 8, 0}) { // those restore with what they do not know
 		return err
 	}
-	if bad := badSetting(flat); server.OpenSearch || !server.Version.Less(Version{6, 8, 0}) { // those restore with what they do not know
-		if bad != "" {
-			return &Error{Op: op, Kind: ErrInvalid, Text: bad}
-		}
-		return nil
-	}
-	return refusedSettings(ctx, c, op, flat)
+	return unknownSetting(ctx, c, op, flat)
 }
 
 // Assume implements Op: the targets are there, open, created now.

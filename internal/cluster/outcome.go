@@ -36,6 +36,15 @@ type Outcome struct {
 	Taken      time.Time // when an Adopted snapshot was started
 }
 
+// Began is when the snapshot of the outcome was started: an adopted one before the run that
+// began at this time.
+func (o Outcome) Began(run time.Time) time.Time {
+	if o.Taken.IsZero() {
+		return run
+	}
+	return o.Taken
+}
+
 // NotStarted makes it the outcome of an item for which nothing was asked, and says why.
 func (o *Outcome) NotStarted(why error) { o.Result, o.Detail = NotStarted, why.Error() }
 

@@ -75,20 +75,35 @@ func badSetting(flat map[string]string) (text string) {
 
 // openSettings are the beginnings of settings that end in a name of the user's: a server
 // does not list those.
-var openSettings = regexp.MustCompile(`^index\.(?:analysis|similarity|blocks|` +
-	`routing\.allocation\.(?:include|exclude|require|initial_recovery))\.`)
+var openSettings = []string{
+	"index.analysis.", "index.similarity.", "index.blocks.", "index.routing.allocation.include.", "index.routing.allocation.exclude.",
+	"index.routing.allocation.require.", "index.routing.allocation.initial_recovery.",
+}
 
 // refusedSettings is the error of a write with settings of indices that the server would
 // refuse: because of a value, or because it does not know the setting. The keys are full
-// names. It asks about one of the named indices, or about any; what it cannot find out is
-// not refused.
+// names.
 func refusedSettings(ctx context.Context, c Reader, op string, flat map[string]string, names ...string) error {
+	if err := refusedValue(op, flat); err != nil {
+		return err
+	}
+	return unknownSetting(ctx, c, op, flat, names...)
+}
+
+func refusedValue(op string, flat map[string]string) error {
 	if bad := badSetting(flat); bad != "" {
 		return &Error{Op: op, Kind: ErrInvalid, Text: bad}
 	}
+	return nil
+}
+
+// unknownSetting is the error of a setting that the server does not know. It asks about one of
+// the named indices, or about any; what it cannot find out is not refused.
+func unknownSetting(ctx context.Context, c Reader, op string, flat map[string]string, names ...string) error {
 	var ask []string
 	for _, k := range slices.Sorted(maps.Keys(flat)) {
-		if knownValues[k] == nil && flat[k] != "" && !openSettings.MatchString(k) {
+		open := slices.ContainsFunc(openSettings, func(prefix string) bool { return strings.HasPrefix(k, prefix) })
+		if knownValues[k] == nil && flat[k] != "" && !open {
 			ask = append(ask, k)
 		}
 	}

@@ -68,10 +68,7 @@ func (l left) observe(e run.Event, began time.Time) {
 		switch o := e.Outcome; {
 		case o.What != "snapshot":
 		case o.Verb == cluster.VerbCreate && (o.Result == cluster.Done || o.Result == cluster.Adopted):
-			if !o.Taken.IsZero() {
-				began = o.Taken
-			}
-			l.note(o.Repository, o.Name, began)
+			l.note(o.Repository, o.Name, o.Began(began))
 		case o.Verb == cluster.VerbDelete:
 			delete(l[o.Repository], o.Name)
 		}

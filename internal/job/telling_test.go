@@ -51,6 +51,16 @@ func listen(t *testing.T) *told {
 	return s
 }
 
+// hooks is how many messages it got.
+func (s *told) hooks() (n int) {
+	for _, p := range s.paths() {
+		if strings.HasPrefix(p, "/hook/") {
+			n++
+		}
+	}
+	return n
+}
+
 func (s *told) paths() (list []string) {
 	s.Lock()
 	defer s.Unlock()
@@ -223,13 +233,7 @@ func TestToldOnce(t *testing.T) {
 					j.Remember = &here
 				}
 				j.Run(context.Background())
-				hooks := 0
-				for _, p := range s.paths() {
-					if strings.HasPrefix(p, "/hook/") {
-						hooks++
-					}
-				}
-				require.Equal(t, c.wanted[i], hooks, "run %d", i+1)
+				require.Equal(t, c.wanted[i], s.hooks(), "run %d", i+1)
 			}
 		})
 	}
@@ -264,12 +268,6 @@ func TestRecoveryAfterAnOutage(t *testing.T) {
 		j.Clock.Now = func() time.Time { return at }
 		j.Remember = &here
 		j.Run(context.Background())
-		hooks := 0
-		for _, p := range s.paths() {
-			if strings.HasPrefix(p, "/hook/") {
-				hooks++
-			}
-		}
-		require.Equal(t, want, hooks, "run %d", i+1)
+		require.Equal(t, want, s.hooks(), "run %d", i+1)
 	}
 }

@@ -18,8 +18,9 @@ func Names(name string, known []string) []string {
 		best = max(1, (len(name)-n)/4)
 	}
 	var list []string
+	pattern := []rune(strings.ToLower(name))
 	for _, k := range slices.Compact(slices.Sorted(slices.Values(known))) {
-		d := distance([]rune(strings.ToLower(name)), []rune(strings.ToLower(k)))
+		d := distance(pattern, []rune(strings.ToLower(k)))
 		if d < best {
 			best, list = d, nil
 		}

@@ -191,6 +191,22 @@ func (m *memory) due(o outlet, s *Summary) (Change, bool) {
 // note remembers the state of an outlet, and that it was told. An outlet that could not be
 // told is not noted: the next run tells it.
 func (m *memory) note(o outlet, s *Summary, sent bool) {
+	m.change(o, func(x *told) {
+		x.State = s.State.String()
+		if sent {
+			x.Told, x.Owed = s.Began, false
+		}
+	})
+}
+
+// owe remembers that an outlet could not be told.
+func (m *memory) owe(o outlet) {
+	if o.level != notice.LevelAlways {
+		m.change(o, func(x *told) { x.Owed = true })
+	}
+}
+
+func (m *memory) change(o outlet, change func(*told)) {
 	if m == nil || o.level == "" {
 		return
 	}
@@ -198,23 +214,7 @@ func (m *memory) note(o outlet, s *Summary, sent bool) {
 		m.all[m.policy] = map[string]told{}
 	}
 	x := m.all[m.policy][o.name]
-	x.State = s.State.String()
-	if sent {
-		x.Told, x.Owed = s.Began, false
-	}
-	m.all[m.policy][o.name] = x
-}
-
-// owe remembers that an outlet could not be told.
-func (m *memory) owe(o outlet) {
-	if m == nil || o.level == "" || o.level == notice.LevelAlways {
-		return
-	}
-	if m.all[m.policy] == nil {
-		m.all[m.policy] = map[string]told{}
-	}
-	x := m.all[m.policy][o.name]
-	x.Owed = true
+	change(&x)
 	m.all[m.policy][o.name] = x
 }
 

@@ -161,27 +161,28 @@ func (f textfile) send(_ context.Context, s *Summary, _ Change) error {
 	case old != "" && !strings.HasPrefix(old, "# HELP esnap_"): // an action file may name any file
 		return finally("%s exists and was not written by esnap; esnap does not change it", file)
 	}
-	if s.State != OK { // a failure does not take away when the last success was
-		for _, m := range []Metric{success, drillPassed} {
-			if at, ok := oldValue(old, m, s.Policy); ok {
-				list = append(list, Sample{m, [][2]string{{"policy", s.Policy}}, at})
-			}
+	own := [2]string{"policy", s.Policy}
+	for _, x := range samples(old) {
+		// A client file may name one file for all jobs. A failure does not take away when the last success was.
+		others := slices.ContainsFunc(x.Labels, func(l [2]string) bool { return l[0] == own[0] && l != own })
+		lasting := s.State != OK && (x.Metric == success || x.Metric == drillPassed)
+		if others || lasting && slices.Contains(x.Labels, own) {
+			list = append(list, x)
 		}
 	}
 	var b strings.Builder
-	_ = WriteMetrics(&b, Grouped(append(ofOthers(old, s.Policy), list...))) // a builder takes everything
+	_ = WriteMetrics(&b, Grouped(list)) // a builder takes everything
 	return bounded.Replace(file, []byte(b.String()), 0o644)
 }
 
-// ofOthers are the numbers of other policies in an earlier file: a client file may name one
-// file for all of them.
-func ofOthers(text, policy string) []Sample {
-	line := regexp.MustCompile(`^(\w+)\{(.*)\} (\S+)\n$`)
+// samples are the numbers of an earlier file.
+func samples(text string) []Sample {
+	line := regexp.MustCompile(`^(\w+)\{(.*)\} (\S+)$`)
 	label := regexp.MustCompile(`(\w+)="((?:[^"\\]|\\.)*)"`)
 	plain := strings.NewReplacer(`\\`, `\`, `\"`, `"`, `\n`, "\n")
 	var list []Sample
 	for l := range strings.Lines(text) {
-		m := line.FindStringSubmatch(l)
+		m := line.FindStringSubmatch(strings.TrimSpace(l))
 		if m == nil {
 			continue
 		}
@@ -194,22 +195,9 @@ func ofOthers(text, policy string) []Sample {
 		for _, found := range label.FindAllStringSubmatch(m[2], -1) {
 			x.Labels = append(x.Labels, [2]string{found[1], plain.Replace(found[2])})
 		}
-		if slices.ContainsFunc(x.Labels, func(l [2]string) bool { return l[0] == "policy" && l[1] != policy }) {
-			list = append(list, x)
-		}
+		list = append(list, x)
 	}
 	return list
-}
-
-// oldValue finds the value of a metric in an earlier file of the same policy.
-func oldValue(text string, m Metric, policy string) (float64, bool) {
-	for line := range strings.Lines(text) {
-		value, is := strings.CutPrefix(strings.TrimSpace(line), m.Name+`{policy="`+labelText.Replace(policy)+`"} `)
-		if at, err := strconv.ParseFloat(value, 64); is && err == nil {
-			return at, true
-		}
-	}
-	return 0, false
 }
 
 // pushgateway is a Prometheus Pushgateway.

@@ -200,10 +200,7 @@ func (s *Seen) Observe(e run.Event) {
 		case o.Verb == cluster.VerbDelete && o.Result == cluster.Done:
 			delete(s.snapshots[o.Repository], o.Name)
 		case o.Verb == cluster.VerbCreate && (o.Result == cluster.Done || o.Result == cluster.Adopted):
-			s.made[o.Repository] = s.began
-			if !o.Taken.IsZero() {
-				s.made[o.Repository] = o.Taken
-			}
+			s.made[o.Repository] = o.Began(s.began)
 		}
 	}
 }
