@@ -337,6 +337,32 @@ func TestHooks(t *testing.T) {
 	}
 }
 
+// TestHooksOfFilesThatDoNotBegin: when the run of a folder is told to end, no program of a
+// later file is started.
+func TestHooksOfFilesThatDoNotBegin(t *testing.T) {
+	log := filepath.Join(t.TempDir(), "log")
+	hooks := func(before string) string {
+		return strings.Replace(deletePrefix, "PREFIX", "a", 1) + "hooks: {before: [" + before + "], after: [sh, -c, 'echo a >>" + log +
+			"'], on_error: [sh, -c, 'echo e >>" + log + "']}\n"
+	}
+	later := hooks("sh, -c, 'echo b >>" + log + "'")
+	dir := inFolder(t, map[string]string{"1.yml": "a", "2.yml": "a", "3.yml": "a", "4.yml": "a"})
+	save(t, filepath.Join(dir, "1.yml"), hooks("sleep, '60'"))
+	for _, name := range []string{"2.yml", "3.yml", "4.yml"} {
+		save(t, filepath.Join(dir, name), later)
+	}
+	k := newConsole(t)
+	k.c.AddIndices("a-1")
+	k.env["PATH"] = os.Getenv("PATH")
+	code, out, errs := k.run("run", "--allow-hooks", "--deadline", "1s", dir)
+	require.Equal(t, 3, code, out+errs)
+	require.Equal(t, 3, strings.Count(errs, "stage=connect"), errs)
+	ran, err := os.ReadFile(log)
+	require.NoError(t, err)
+	require.Equal(t, "e\na\n", string(ran), "of the first file only")
+	require.Len(t, indicesIn(t, k.c), 1)
+}
+
 func TestValidateShowsTheNextTimes(t *testing.T) {
 	k := newConsole(t)
 	file := k.file(strings.Replace(deletePrefix, "PREFIX", "a", 1) + "schedule: 0 1 * * *\ntimezone: Asia/Shanghai\njitter: 10m\n")

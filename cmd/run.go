@@ -125,8 +125,13 @@ func (x *session) runAll(ctx context.Context, j job.Job, names []string, output 
 	begun := x.Watch.Elapsed()
 	ctx, cancel := job.WithDeadline(ctx, x.s) // of all files together
 	defer cancel()
+	var over time.Duration // since the beginning, when the rest was told not to run any more
 	for _, f := range files {
 		j.File, j.Data = f.name, f.data
+		if ctx.Err() != nil { // the rest tells that together, as long as one run may
+			over = cmp.Or(over, x.Watch.Elapsed())
+			j.EndTime = max(job.EndTime-(x.Watch.Elapsed()-over), job.LeastEndTime)
+		}
 		e := j.Run(ctx)
 		if e.NotOurs {
 			continue

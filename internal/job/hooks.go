@@ -63,11 +63,11 @@ func (j Job) execute(ctx context.Context, done *run.HookDone, args []string, tim
 }
 
 // hooksAtEnd runs the hooks after the actions: after only where the one before was, on_error
-// also where the run did not begin, unless another run is at work. That one fails is a
-// warning: the run has ended as it has.
+// also where the run did not begin, unless another run is at work or it was not to begin.
+// That one fails is a warning: the run has ended as it has.
 func (j Job) hooksAtEnd(ctx context.Context, obs run.Observer, e Ended) {
 	var held *lock.HeldError
-	if e.Plan == nil || e.NotOurs || errors.As(e.Result.Err, &held) {
+	if e.Plan == nil || e.NotOurs || errors.As(e.Result.Err, &held) || e.late {
 		return
 	}
 	ctx = context.WithoutCancel(ctx)

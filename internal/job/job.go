@@ -106,6 +106,9 @@ type Job struct {
 	// ExitCode is the rule for the exit code of a run; by default esnap's.
 	ExitCode func(run.Result) int
 
+	// EndTime is how long all observers together may take at the end of the run; zero: 10
+	// seconds.
+	EndTime time.Duration
 	// Remember keeps what the outlets of messages were told, where neither a file nor the
 	// history does; nil: nothing does.
 	Remember tell.Remember
@@ -134,6 +137,7 @@ type Ended struct {
 	Due time.Time
 
 	begun bool // the hooks before and the actions were run, as far as they could
+	late  bool // the run was told to end before it was started
 
 	// warn adds a warning to the report and the log.
 	warn func(text string)
@@ -172,7 +176,7 @@ func (j Job) Run(ctx context.Context) Ended {
 	collector := report.NewCollector()
 	all := j.observers(collector)
 	all.Observe(run.Started{File: j.name(), Now: o.Now, DryRun: o.DryRun})
-	e := Ended{RunID: o.RunID}
+	e := Ended{RunID: o.RunID, late: ctx.Err() != nil}
 	stage, err := j.run(ctx, o, all, &e)
 	if err != nil {
 		e.Result.Err = err
@@ -266,8 +270,11 @@ func (j Job) run(ctx context.Context, o run.Options, obs run.Observer, e *Ended)
 	}
 	var hookErr error
 	stage, err := j.locked(ctx, cl, o, obs, e, func(o run.Options) {
-		e.begun, o.Left = true, j.before(ctx, cl, p)
-		if hookErr = j.hook(ctx, obs, p, run.HookBefore, 0); hookErr == nil {
+		o.Left = j.before(ctx, cl, p)
+		if e.begun = !e.late; e.begun {
+			hookErr = j.hook(ctx, obs, p, run.HookBefore, 0)
+		}
+		if hookErr == nil {
 			e.Result = run.Run(ctx, p, cl, o, obs)
 		}
 	})

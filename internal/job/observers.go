@@ -1,6 +1,7 @@
 package job
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -26,8 +27,8 @@ type Ender interface {
 	End(ctx context.Context, e Ended)
 }
 
-// endTime is how long all observers together may take at the end of a run.
-const endTime = 10 * time.Second
+// EndTime is how long all observers together may take at the end of a run, by default.
+const EndTime = 10 * time.Second
 
 func (j Job) observers(first run.Observer) run.Observers {
 	all := append(run.Observers{first}, j.Observers...)
@@ -42,7 +43,7 @@ func (j Job) observers(first run.Observer) run.Observers {
 // end tells the observers that have something to do at the end. What ended the run does
 // not end them.
 func (j Job) end(ctx context.Context, all run.Observers, e Ended) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTime)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cmp.Or(j.EndTime, EndTime))
 	defer cancel()
 	for _, o := range all {
 		if o, ok := o.(Ender); ok {

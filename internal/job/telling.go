@@ -50,9 +50,15 @@ func (t *telling) Observe(e run.Event) {
 	}
 }
 
-// TellTime is how long telling may take. It leaves something of the time at the end for the
-// history.
-const TellTime = endTime - 2*time.Second
+// historyTime is what telling leaves of the time at the end for the history, and LeastEndTime
+// is enough for outlets that answer.
+const (
+	historyTime  = 2 * time.Second
+	LeastEndTime = historyTime + 300*time.Millisecond
+)
+
+// TellTime is how long telling may take, by default.
+const TellTime = EndTime - historyTime
 
 func (t *telling) prepare() {
 	t.teller = tell.New(t.notice, tell.Options{
@@ -122,7 +128,7 @@ func (t *telling) End(ctx context.Context, e Ended) {
 	if t.notice.Empty() {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, TellTime)
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(t.j.EndTime, EndTime)-historyTime)
 	defer cancel()
 	if t.teller == nil { // the run did not begin
 		t.prepare()

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -185,6 +186,23 @@ func TestTellingFails(t *testing.T) {
 		require.Contains(t, all, want)
 		require.Contains(t, log.String(), want)
 	}
+}
+
+// TestEndTime: an outlet that does not answer costs what is left of the time at the end.
+func TestEndTime(t *testing.T) {
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = silent.Close() })
+	m := memory.New(memory.At(now))
+	m.AddIndices("logs-1")
+	j := newJob(t, expire+notifies("http://"+silent.Addr().String()), m)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	j.EndTime = LeastEndTime
+	began := time.Now()
+	e := j.Run(ctx)
+	require.Less(t, time.Since(began), EndTime/2)
+	require.Contains(t, strings.Join(e.Report.Warnings, "\n"), "no answer in time")
 }
 
 func TestMeaning(t *testing.T) {

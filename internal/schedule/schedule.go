@@ -83,9 +83,8 @@ func New(s Spec, job string) (*Schedule, error) {
 		x.every = d
 		return x, x.bounded()
 	case !strings.HasPrefix(s.Text, "@"):
-		if n := len(strings.Fields(s.Text)); n != 5 && n != 6 {
-			return nil, fmt.Errorf("a schedule has five fields (minute, hour, day, month, weekday), or six with the seconds first; %q has %d",
-				s.Text, n)
+		if err := wellFormed(s.Text); err != nil {
+			return nil, err
 		}
 	}
 	if x.times, err = parser.ParseWithHashKey(s.Text, job); err != nil {
@@ -97,13 +96,36 @@ func New(s Spec, job string) (*Schedule, error) {
 	return x, x.bounded()
 }
 
+// wellFormed finds what the parser takes and nobody means.
+func wellFormed(text string) error {
+	fields := strings.Fields(text)
+	if n := len(fields); n != 5 && n != 6 {
+		return fmt.Errorf("a schedule has five fields (minute, hour, day, month, weekday), or six with the seconds first; %q has %d", text, n)
+	}
+	for i, field := range fields {
+		for item := range strings.SplitSeq(field, ",") {
+			_, end, isRange := strings.Cut(item, "-")
+			day := len(fields) - 3 // days and months begin with 1
+			switch {
+			case item == "":
+				return fmt.Errorf("the schedule %q cannot be read: a value is missing beside a comma in %q", text, field)
+			case isRange && end == "0" && (i == day || i == day+1):
+				return fmt.Errorf("the schedule %q cannot be read: there is no 0 in %q, days and months begin with 1", text, field)
+			}
+		}
+	}
+	return nil
+}
+
 // ErrJitter is a jitter as long as the time between two runs: while a run is put off, the
 // next one comes, and is put off, too.
 var ErrJitter = errors.New("jitter: must be shorter than the time from one run to the next")
 
 func (s *Schedule) bounded() error {
-	if s.Jitter > 0 && s.Jitter >= s.Interval(time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)) {
-		return ErrJitter
+	if s.Jitter > 0 {
+		if _, shortest := s.intervals(time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)); s.Jitter >= shortest {
+			return ErrJitter
+		}
 	}
 	return nil
 }
@@ -160,8 +182,13 @@ func (s *Schedule) Delay(t time.Time) time.Duration {
 // Interval is the time from one run to the next; if it differs, the longest of the next few,
 // and of those of a day before and after now: a schedule may have a pause each night.
 func (s *Schedule) Interval(now time.Time) time.Duration {
+	longest, _ := s.intervals(now)
+	return longest
+}
+
+// intervals are the longest and the shortest time from one run to the next.
+func (s *Schedule) intervals(now time.Time) (longest, shortest time.Duration) {
 	const day, most = 26 * time.Hour, 3000 // two days of minutes; a schedule of seconds has no end here
-	var longest time.Duration
 	few := 10
 	for n, t := 0, s.Next(now.Add(-day)); n < most && few > 0; n++ {
 		next := s.Next(t)
@@ -171,7 +198,11 @@ func (s *Schedule) Interval(now time.Time) time.Duration {
 		if next.Sub(now) > day {
 			few--
 		}
-		longest, t = max(longest, next.Sub(t)), next
+		d := next.Sub(t)
+		longest, t = max(longest, d), next
+		if shortest == 0 || d < shortest {
+			shortest = d
+		}
 	}
-	return longest
+	return longest, shortest
 }

@@ -100,6 +100,11 @@ func TestRefused(t *testing.T) {
 		"0 1 * * * MON":                      "", // six fields: at 1 minute past each hour of a Monday
 		"*/0 * * * *":                        "cannot be read",
 		"0 1 * * MON-":                       "cannot be read",
+		"0 1 * * MON,":                       "a value is missing beside a comma",
+		"0 1,,2 * * *":                       "a value is missing beside a comma",
+		"0 1 1-0 * *":                        "days and months begin with 1",
+		"0 0 1 * 5-0 *":                      "days and months begin with 1",
+		"0 22-0 * * FRI-0":                   "", // over midnight, and over the weekend
 		"99999999999999999999999999 * * * *": "cannot be read",
 	} {
 		_, err := New(Spec{Text: text}, "job")
@@ -135,6 +140,16 @@ func TestDelay(t *testing.T) {
 	}
 	s.Jitter = 0
 	require.Zero(t, s.Delay(at(t, "2026-11-29T02:30:00Z")))
+}
+
+// TestJitter: what is put off never meets the next run.
+func TestJitter(t *testing.T) {
+	for text, fits := range map[string]bool{"0 1 * * *": true, "*/5 8-10 * * *": false, "0 1,2 * * *": true, "@every 31m": true, "0/10 * * * * *": false} {
+		_, err := New(Spec{Text: text, Jitter: 30 * time.Minute}, "job")
+		require.Equal(t, fits, err == nil, "%s: %v", text, err)
+	}
+	_, err := New(Spec{Text: "0 1,2 * * *", Jitter: time.Hour}, "job")
+	require.ErrorIs(t, err, ErrJitter)
 }
 
 func FuzzNew(f *testing.F) {

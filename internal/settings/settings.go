@@ -482,6 +482,8 @@ func (s *Settings) resolveOthers() (err error) {
 		return &Error{Text: "listen-cert-file and listen-key-file need each other"}
 	case (l.Username == "") != (l.Password == ""):
 		return &Error{Text: "listen-username and listen-password-file need each other"}
+	case strings.Contains(l.Username, ":"): // no client could give it
+		return &Error{Text: "listen-username must not contain a colon"}
 	}
 	s.Lock = strings.ToLower(get("lock"))
 	if !slices.Contains([]string{"", "off", "auto", "required"}, s.Lock) {
@@ -590,8 +592,11 @@ func readSecret(file string) (string, error) {
 		return "", &Error{Text: fmt.Sprintf("cannot read the secret: %s", err), Hint: "mount the secret, or remove the setting"}
 	}
 	text := strings.TrimRight(string(data), "\r\n")
-	if text == "" {
+	switch {
+	case text == "":
 		return "", &Error{Text: fmt.Sprintf("the secret file %s is empty", file)}
+	case strings.ContainsAny(text, "\r\n\x00"): // no header can carry it
+		return "", &Error{Text: fmt.Sprintf("the secret file %s must contain one line", file)}
 	}
 	return text, nil
 }

@@ -18,14 +18,17 @@ import (
 	"github.com/esnap/esnap/internal/notice"
 )
 
-// mail is a mail with the report, as text and as HTML.
+// mail is a mail with the report, as text and as HTML. Each recipient gets one of its own: a
+// server that refuses one of them takes the others.
 type mail struct {
 	c       notice.Mail
 	read    secrets
 	version string
+
+	served map[string]bool // the recipients whose mail the server has taken
 }
 
-func (m mail) send(ctx context.Context, s *Summary, c Change) error {
+func (m *mail) send(ctx context.Context, s *Summary, c Change) error {
 	password := ""
 	if m.c.PasswordFile != "" {
 		var err error
@@ -33,9 +36,17 @@ func (m mail) send(ctx context.Context, s *Summary, c Change) error {
 			return err
 		}
 	}
-	msg, err := m.message(s, c)
-	if err != nil {
-		return final{err}
+	var messages []*gomail.Msg
+	var to []string
+	for _, recipient := range m.c.To {
+		if m.served[recipient] {
+			continue
+		}
+		msg, err := m.message(s, c, recipient)
+		if err != nil {
+			return final{err}
+		}
+		messages, to = append(messages, msg), append(to, recipient)
 	}
 	trust, err := trusted(m.c.CAFile)
 	if err != nil {
@@ -62,9 +73,31 @@ func (m mail) send(ctx context.Context, s *Summary, c Change) error {
 	}
 	client, err := gomail.NewClient(m.c.Host, options...)
 	if err == nil {
-		err = client.DialAndSendWithContext(ctx, msg)
+		err = client.DialAndSendWithContext(ctx, messages...)
 	}
-	if err == nil {
+	for i, msg := range messages {
+		if msg.IsDelivered() {
+			m.note(to[i])
+		} else if msg.HasSendError() { // those of the others may be of another kind
+			err = msg.SendError()
+		}
+	}
+	if err = m.explain(ctx, err, password); err != nil && len(m.served) > 0 {
+		return partly{err}
+	}
+	return err
+}
+
+func (m *mail) note(recipient string) {
+	if m.served == nil {
+		m.served = map[string]bool{}
+	}
+	m.served[recipient] = true
+}
+
+// explain is an error with the place and without secrets.
+func (m *mail) explain(ctx context.Context, err error, password string) error {
+	if err == nil || len(m.served) == len(m.c.To) { // what comes after the mail does not matter
 		return nil
 	}
 	place := fmt.Sprintf("%s:%d", m.c.Host, m.c.Port)
@@ -106,7 +139,7 @@ type limited struct {
 
 func (b limited) Read(p []byte) (int, error) { return b.r.Read(p) }
 
-func (m mail) dial(dialling, all context.Context, network, address string, trust *tls.Config) (net.Conn, error) {
+func (m *mail) dial(dialling, all context.Context, network, address string, trust *tls.Config) (net.Conn, error) {
 	raw, err := (&net.Dialer{}).DialContext(dialling, network, address)
 	if err != nil {
 		return nil, err
@@ -125,12 +158,12 @@ func (m mail) dial(dialling, all context.Context, network, address string, trust
 }
 
 // message is the mail itself.
-func (m mail) message(s *Summary, c Change) (*gomail.Msg, error) {
+func (m *mail) message(s *Summary, c Change, to string) (*gomail.Msg, error) {
 	msg := gomail.NewMsg()
 	if err := msg.From(m.c.From); err != nil {
 		return nil, errors.New("invalid address of the sender")
 	}
-	if err := msg.To(m.c.To...); err != nil {
+	if err := msg.To(to); err != nil {
 		return nil, errors.New("invalid address of a recipient")
 	}
 	msg.Subject(oneLine(s.Title(c)))

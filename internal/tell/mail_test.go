@@ -36,6 +36,7 @@ type smtp struct {
 	implicit bool // TLS from the beginning
 	offers   bool // STARTTLS
 	password string
+	refuses  map[string]string // recipients, with the code; one that begins with 4 is said once
 	// talk, if set, is all that it does with a connection.
 	talk func(net.Conn)
 
@@ -120,6 +121,13 @@ func (s *smtp) serve(c net.Conn) {
 			s.from = rest
 			say("250 ok")
 		case "RCPT":
+			if code, is := s.refuses[rest]; is {
+				say(code + " not here")
+				if strings.HasPrefix(code, "4") {
+					delete(s.refuses, rest)
+				}
+				break
+			}
 			s.to = append(s.to, rest)
 			say("250 ok")
 		case "DATA":
@@ -269,4 +277,52 @@ func TestMailFails(t *testing.T) {
 			require.LessOrEqual(t, s.tries, 1, "a password that is refused is not sent again")
 		})
 	}
+}
+
+// TestMailRefusedRecipient: the others have the mail, and have it once.
+func TestMailRefusedRecipient(t *testing.T) {
+	const a, b = "TO:<ops@example.com>", "TO:<b@example.com>"
+	for name, c := range map[string]struct {
+		refuses map[string]string
+		to      []string
+		warned  bool
+	}{
+		"for good": {map[string]string{a: "550"}, []string{b}, true},
+		"for now":  {map[string]string{a: "450"}, []string{b, a}, false},
+		"all":      {map[string]string{a: "550", b: "550"}, nil, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := (&smtp{refuses: c.refuses}).start(t)
+			config := s.mail(t, "none", "")
+			config.Notify.State = filepath.Join(t.TempDir(), "state")
+			failed := mailer(config).End(t.Context(), broken())
+			require.Equal(t, c.warned, len(failed) == 1, failed)
+			s.Lock()
+			require.Equal(t, c.to, s.to)
+			s.Unlock()
+			if c.warned {
+				require.Contains(t, failed[0], "550")
+			}
+			state, err := os.ReadFile(config.Notify.State)
+			require.NoError(t, err)
+			require.Equal(t, c.to == nil, strings.Contains(string(state), "owed"), "what somebody has is not owed: %s", state)
+		})
+	}
+}
+
+// TestOutletIsNotItsPosition: what an address was told is remembered where another outlet
+// comes before it.
+func TestOutletIsNotItsPosition(t *testing.T) {
+	s := (&smtp{}).start(t)
+	config := s.mail(t, "none", "")
+	config.Notify.State = filepath.Join(t.TempDir(), "state")
+	require.Empty(t, mailer(config).End(t.Context(), broken()))
+	require.Len(t, s.to, 2)
+	other := config.Notify.Mail[0]
+	other.To = []string{"c@example.com"}
+	config.Notify.Mail = notice.Mails{other, config.Notify.Mail[0]}
+	require.Empty(t, mailer(config).End(t.Context(), broken()))
+	s.Lock()
+	defer s.Unlock()
+	require.Equal(t, []string{"TO:<c@example.com>"}, s.to[2:])
 }

@@ -21,7 +21,7 @@ const remindAfter = 24*time.Hour - 30*time.Minute
 // memory is what outlets were told in earlier runs. A nil one remembers nothing.
 type memory struct {
 	policy string
-	all    map[string]map[string]told // by policy and outlet
+	all    map[string]map[string]told // by policy and the key of the outlet
 	save   func() error
 }
 
@@ -167,7 +167,7 @@ func (m *memory) due(o outlet, s *Summary) (Change, bool) {
 	}
 	last, known := told{}, false
 	if m != nil {
-		last, known = m.all[m.policy][o.name]
+		last, known = m.all[m.policy][o.key]
 	}
 	before := map[string]State{OK.String(): OK, Warning.String(): Warning, Error.String(): Error}[last.State]
 	now := meets(s.State, o.level)
@@ -213,9 +213,9 @@ func (m *memory) change(o outlet, change func(*told)) {
 	if m.all[m.policy] == nil {
 		m.all[m.policy] = map[string]told{}
 	}
-	x := m.all[m.policy][o.name]
+	x := m.all[m.policy][o.key]
 	change(&x)
-	m.all[m.policy][o.name] = x
+	m.all[m.policy][o.key] = x
 }
 
 // keep writes the memory.

@@ -2,6 +2,8 @@ package tell
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
@@ -22,7 +24,8 @@ type sink interface {
 
 // outlet is a sink, and when it is told.
 type outlet struct {
-	name  string // in warnings, and in the memory
+	name  string // in warnings
+	key   string // in the memory: the same wherever it stands among the others
 	level string // empty: every run, without regard to what was told before
 	sink  sink
 }
@@ -56,7 +59,9 @@ func New(c notice.Config, o Options) *Teller {
 		o.Attempt, o.Pause, o.Grace = 4*time.Second, 300*time.Millisecond, time.Second
 	}
 	t := &Teller{c: c, o: o}
-	add := func(name, level string, s sink) { t.outlets = append(t.outlets, outlet{name, level, s}) }
+	add := func(name, level string, s sink, id ...any) {
+		t.outlets = append(t.outlets, outlet{name: name, key: key(name, id), level: level, sink: s})
+	}
 	m, n := c.Metrics, c.Notify
 	if m.Textfile != "" {
 		add("metrics: textfile", "", textfile{m.Textfile})
@@ -76,12 +81,22 @@ func New(c notice.Config, o Options) *Teller {
 		if w.Preset != "" {
 			name += " (" + w.Preset + ")"
 		}
-		add(name, w.Level, webhook{w, t.endpoint(w.Endpoint)})
+		add(name, w.Level, webhook{w, t.endpoint(w.Endpoint)}, w.Preset, w.URL, w.URLFile, w.Level)
 	}
 	for i, x := range n.Mail {
-		add(fmt.Sprintf("notify: mail %d", i+1), x.Level, mail{x, t.secrets(x.Trusted), o.Version})
+		add(fmt.Sprintf("notify: mail %d", i+1), x.Level, &mail{c: x, read: t.secrets(x.Trusted), version: o.Version}, x.Host, x.Port, x.To, x.Level)
 	}
 	return t
+}
+
+// key names an outlet by where it sends to: the hash of an address, which may be secret.
+func key(name string, id []any) string {
+	if len(id) == 0 {
+		return name
+	}
+	kind, _, _ := strings.Cut(strings.TrimPrefix(name, "notify: "), " ")
+	sum := sha256.Sum256(fmt.Appendf(nil, "%q", id))
+	return kind + " " + hex.EncodeToString(sum[:6])
 }
 
 // Start tells that a run begins, in the background: a run does not wait for it.
@@ -147,8 +162,10 @@ func (t *Teller) End(ctx context.Context, s *Summary) (failed []string) {
 		}
 		if err != nil {
 			failed = append(failed, warning(o.name, err))
-			memory.owe(o)
-			continue
+			if !errors.As(err, new(partly)) {
+				memory.owe(o)
+				continue
+			}
 		}
 		memory.note(o, s, true)
 	}
@@ -169,6 +186,11 @@ func warning(of string, err error) string {
 type final struct{ error }
 
 func (f final) Unwrap() error { return f.error }
+
+// partly is an error after which somebody has the message: it is not owed.
+type partly struct{ error }
+
+func (p partly) Unwrap() error { return p.error }
 
 func finally(format string, args ...any) error { return final{fmt.Errorf(format, args...)} }
 
