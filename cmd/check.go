@@ -143,6 +143,13 @@ func runCheck(c *cobra.Command, app *App, o *checkOptions, args []string) error 
 	}
 	ctx, done := job.WithDeadline(c.Context(), x.s)
 	defer done()
+	if o.Attest != "" {
+		attested, err := check.Attested(o.Attest)
+		if err != nil {
+			return err
+		}
+		options.Seen = with(options.Seen, attested)
+	}
 	known, _ := drills(ctx, cl, false)
 	options.Drill = drill.Last(known, options.Drill)
 	if p != nil {

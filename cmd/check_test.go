@@ -424,11 +424,34 @@ func TestAttestation(t *testing.T) {
 		require.Equal(t, 0, code, out+errs)
 		require.Contains(t, out, "attestation number "+string(rune('1'+n))+" in "+proof)
 	}
+	// The document says what the check before saw: a day that is gone is lost.
+	gone := filepath.Join(dir, "gone.json")
+	days := []string{"check", "--days", "12", "--index", "logs-%Y.%m.%d", "--max-age", "26h", "--attest", gone, "--signing-key-file", secret}
+	code, out, _ := k.run(days...)
+	require.Equal(t, 0, code, out)
+	lost := newConsole(t)
+	lost.c.AddRepository(cluster.Repository{Name: "backups", Type: "fs", Settings: map[string]string{"location": "backups"}})
+	for d := range 13 {
+		if d < 8 {
+			lost.c.AddIndex(cluster.Index{Name: logsOf(d), Created: now.AddDate(0, 0, -d).Truncate(24 * time.Hour)})
+		}
+		if at := now.AddDate(0, 0, 2-d).Add(-time.Hour); d != 9 && d > 1 {
+			lost.c.AddSnapshot("backups", cluster.Snapshot{Name: "logs-" + at.Format("20060102"), Indices: []string{logsOf(d)}, Start: at})
+		}
+	}
+	code, out, _ = lost.run("check", "--days", "12", "--index", "logs-%Y.%m.%d", "--max-age", "26h")
+	require.Equal(t, 1, code, out)
+	require.Contains(t, out, "1 without an index")
+	for range 2 { // also by the next one
+		code, out, _ = lost.run(days...)
+		require.Equal(t, 2, code, out)
+		require.Contains(t, out, "1 lost, the last is "+logsOf(9))
+	}
 	verify := func() (int, string) {
 		code, out, _ := k.run("check", "--verify-attestation", proof, "--public-key-file", open)
 		return code, out
 	}
-	code, out := verify()
+	code, out = verify()
 	require.Equal(t, 0, code, out)
 	require.True(t, strings.HasPrefix(out, "ESNAP OK: 3 attestations verified, 0 errors\n"), out)
 
@@ -520,4 +543,39 @@ func TestCheckWithoutAPrivilege(t *testing.T) {
 	_, out, errs := k.run("check", file)
 	require.Contains(t, out, "UNKNOWN", errs)
 	require.Contains(t, out, "cannot tell what delete_indices would delete: list write aliases: ")
+}
+
+// TestNewestCopyIsTheOneToRestore: where a late document created the index of an old day
+// again, a check names the copy that restore chooses.
+func TestNewestCopyIsTheOneToRestore(t *testing.T) {
+	for name, late := range map[string]int64{"a stub": 1 << 10, "the index itself, which one snapshot lacked": 99 << 20} {
+		t.Run(name, func(t *testing.T) {
+			k := newConsole(t)
+			k.c.AddRepository(cluster.Repository{Name: "backups", Type: "fs", Settings: map[string]string{"location": "backups"}})
+			index := logsOf(9)
+			for ago, size := range map[int]int64{7: 100 << 20, 6: 100 << 20, 5: 0, 4: late, 3: late} {
+				at := now.AddDate(0, 0, -ago)
+				s := cluster.Snapshot{Name: "logs-" + at.Format("20060102"), Indices: []string{logsOf(ago + 2)}, Start: at}
+				if size > 0 && ago+2 != 9 {
+					s.Indices = append(s.Indices, index)
+				}
+				k.c.AddSnapshot("backups", s, cluster.Index{Name: index, Stats: &cluster.IndexStats{PrimaryBytes: size}})
+			}
+			_, out, errs := k.run("check", "--days", "10", "--index", "logs-%Y.%m.%d", "--max-age", "96h", "-o", "csv")
+			_, plan, errs2 := k.run("restore", index, "-n", "-o", "json")
+			var chosen string
+			for line := range strings.Lines(out) {
+				if f := strings.Split(line, ","); f[1] == index {
+					chosen = strings.TrimPrefix(f[6], "backups/")
+				}
+			}
+			require.NotEmpty(t, chosen, out+errs)
+			require.Contains(t, plan, `"snapshot": "`+chosen+`"`, plan+errs2)
+			want := now.AddDate(0, 0, -3)
+			if late < 1<<20 {
+				want = now.AddDate(0, 0, -7)
+			}
+			require.Equal(t, "logs-"+want.Format("20060102"), chosen)
+		})
+	}
 }

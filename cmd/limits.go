@@ -50,7 +50,7 @@ func retainFilter(rules []string) (filters.Link, error) {
 		node.Entries = append(node.Entries, strictyaml.Entry{Key: &strictyaml.Node{Kind: strictyaml.String, Text: key}, Value: parsed})
 	}
 	problems := &strictyaml.Problems{}
-	given := strictyaml.Decode(node, link.Filter, strictyaml.DecodeOptions{Subject: "rule of --retain"}, problems)
+	given := strictyaml.Decode(node, link.Filter, strictyaml.DecodeOptions{Subject: "rule of --retain", Own: true}, problems)
 	if len(problems.List) > 0 {
 		return link, &usageError{text: "--retain: " + problems.List[0].Text, hint: problems.List[0].Hint}
 	}

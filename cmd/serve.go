@@ -142,12 +142,11 @@ func newServer(app *App, c *cobra.Command, o *serveOptions, x *session, args []s
 	v.s = serve.New(app.clock(), x.log)
 	v.files = &files{v: v, args: args, folders: map[string]bool{}, known: map[string]*served{}}
 	v.health = &health{
-		v:        v,
-		asked:    make(chan struct{}, 1),
-		last:     map[string]*tell.Summary{},
-		well:     map[string]time.Time{},
-		searched: map[string]bool{},
-		seen:     map[string]seenAt{},
+		v:     v,
+		asked: make(chan struct{}, 1),
+		last:  map[string]*tell.Summary{},
+		well:  map[string]time.Time{},
+		seen:  map[string]seenAt{},
 	}
 	return v
 }
@@ -280,7 +279,7 @@ func (v *server) once(ctx context.Context, f actionFile, r *serve.Run) job.Ended
 		j.Dial = func() (cluster.Cluster, error) { return nil, err }
 	}
 	j.File, j.Data, j.Due, j.FailOnSpared, j.MasterOnly = f.name, f.data, r.Due, v.o.FailOnSpared, x.s.MasterOnly
-	j.Reason, j.TerminationLog, j.Screen = r.Reason, "", nil
+	j.Missed, j.Reason, j.TerminationLog, j.Screen = r.Missed, r.Reason, "", nil
 	if times, err := scheduleOf(x.s, f.plan.Schedule, f.job()); err == nil {
 		j.Every = times.Interval(v.app.Now())
 	}

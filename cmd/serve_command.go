@@ -66,7 +66,8 @@ func serveCommand(c *cobra.Command, app *App, before, args []string) error {
 	}, serve.Options{
 		Health: func() serve.Health { return serve.Health{Ready: true} },
 		Metrics: func(w io.Writer) error {
-			return tell.WriteMetrics(w, tell.Grouped(append(p.samples(), schedulerSamples(s.Status())...)))
+			expected := map[string]time.Duration{p.name: x.s.Notice.Metrics.ExpectedInterval}
+			return tell.WriteMetrics(w, tell.Grouped(append(p.samples(), schedulerSamples(s.Status(), expected)...)))
 		},
 	})
 }
@@ -75,6 +76,12 @@ func serveCommand(c *cobra.Command, app *App, before, args []string) error {
 func (p *program) run(ctx context.Context, r *serve.Run) serve.Ended {
 	x, began, start := p.x, p.x.Now(), p.x.Watch.Elapsed()
 	teller := x.teller(x.s.Notice, &p.told)
+	if r.Missed {
+		why := fmt.Sprintf("the run of %s was missed, and it is too late for it", r.Due().UTC().Format(time.RFC3339))
+		_, _ = fmt.Fprintf(r.Err, "%s\n", why)
+		p.tell(ctx, teller, p.summary(began, 0, job.Failed, why, ""))
+		return serve.Ended{Code: job.Failed}
+	}
 	teller.Start(context.WithoutCancel(ctx))
 	ctx, cancel := job.WithDeadline(ctx, x.s)
 	defer cancel()
@@ -106,7 +113,9 @@ func (p *program) run(ctx context.Context, r *serve.Run) serve.Ended {
 func (p *program) summary(began time.Time, took time.Duration, code int, why, output string) *tell.Summary {
 	s := p.x.summary(p.name, began, took, code, p.x.s.Notice)
 	s.Error, s.Report, s.Every = p.x.s.Redact(why), output, p.schedule.Interval(began)
-	s.Words = []string{fmt.Sprintf("the command %s ended with exit code %d after %s", p.name, code, took.Round(time.Second))}
+	if took > 0 {
+		s.Words = append(s.Words, fmt.Sprintf("the command %s ended with exit code %d after %s", p.name, code, took.Round(time.Second)))
+	}
 	if s.Error != "" {
 		s.Words = append(s.Words, s.Error)
 	}

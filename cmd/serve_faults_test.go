@@ -550,6 +550,11 @@ func TestServeSaysHowOften(t *testing.T) {
 	var b bytes.Buffer
 	require.NoError(t, v.health.metrics(&b))
 	require.Contains(t, b.String(), `esnap_expected_interval_seconds{policy="minutes"} 604800`)
+	save(t, file, strings.Replace(everyMinute, "'* * * * *'", "'@daily'", 1)+"metrics: {expected_interval: 5h}\n")
+	v = startServer(t, c, file)
+	b.Reset()
+	require.NoError(t, v.health.metrics(&b))
+	require.Contains(t, b.String(), `esnap_expected_interval_seconds{policy="minutes"} 18000`, "what the file says, before the first run")
 }
 
 // TestServeKnowsBesideABusyJob: how a job last ran is known although another one has run
@@ -574,10 +579,13 @@ func TestServeKnowsBesideABusyJob(t *testing.T) {
 		return fresh
 	}
 	put("minutes", 0)
+	put("cronjob", 0)
+	put("cronjob", 1)
 	for range 250 {
 		put("busy", 0)
 	}
 	require.NotEmpty(t, look().Past["minutes"].Run, "after the start")
+	require.Equal(t, 1, look().Past["cronjob"].Code, "of a job that another process runs")
 	put("minutes", 1)
 	require.Equal(t, 1, look().Past["minutes"].Code)
 	for range 250 {
@@ -586,6 +594,8 @@ func TestServeKnowsBesideABusyJob(t *testing.T) {
 	require.Equal(t, 1, look().Past["minutes"].Code)
 	var b bytes.Buffer
 	require.NoError(t, v.health.metrics(&b))
-	require.Contains(t, b.String(), `esnap_last_run_status{policy="minutes"} 2`)
-	require.Contains(t, b.String(), `esnap_last_success_timestamp_seconds{policy="minutes"}`)
+	for _, job := range []string{"minutes", "cronjob"} {
+		require.Contains(t, b.String(), `esnap_last_run_status{policy="`+job+`"} 2`)
+		require.Contains(t, b.String(), `esnap_last_success_timestamp_seconds{policy="`+job+`"}`)
+	}
 }

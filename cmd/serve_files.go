@@ -289,6 +289,16 @@ func (f *files) current() map[string]bool {
 	return is
 }
 
+// expected says how often the jobs are expected to run whose files, or the client file, say
+// so themselves.
+func (f *files) expected() map[string]time.Duration {
+	list := map[string]time.Duration{}
+	for _, use := range f.valid() {
+		list[use.job()] = use.plan.Notice.Over(f.v.x.s.Notice).Metrics.ExpectedInterval
+	}
+	return list
+}
+
 // valid lists the files that are used.
 func (f *files) valid() []actionFile {
 	f.mu.Lock()

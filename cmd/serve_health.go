@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -35,8 +36,8 @@ type health struct {
 	v     *server
 	asked chan struct{} // for a refresh
 
-	searched map[string]bool        // jobs that were looked for in all of the history
-	drilled  bool                   // drills were
+	searched bool                   // all of the history was, for the last runs of each job
+	drilled  bool                   // it was, for drills
 	seen     map[string]seenAt      // by job
 	moved    map[string]check.Moved // how far running snapshots had come
 
@@ -186,27 +187,35 @@ func (h *health) look(ctx context.Context) (serve.Health, []history.Record, erro
 
 // older adds to the newest records the last one of each job that is not among them, and
 // when it last went well, as far as they are known: other jobs may have run many times since.
+// Once it looks for them in all of the history.
 func (h *health) older(ctx context.Context, c cluster.Cluster, past []history.Record) []history.Record {
 	h.mu.Lock()
 	before := h.past
 	h.mu.Unlock()
-	for _, f := range h.v.files.valid() {
-		id := f.job()
-		of := func(well bool) func(history.Record) bool {
-			return func(r history.Record) bool { return r.Job == id && (!well || r.ExitCode == 0) }
-		}
-		for _, well := range []bool{false, true} {
-			if i := slices.IndexFunc(before, of(well)); i >= 0 && !slices.ContainsFunc(past, of(well)) {
-				past = append(past, before[i])
+	if !h.searched {
+		latest, err := history.Latest(ctx, c)
+		h.searched = err == nil
+		before = append(latest, before...)
+	}
+	type kind struct {
+		job  string
+		well bool
+	}
+	known := map[kind]bool{}
+	note := func(r history.Record) (fresh bool) {
+		for _, k := range []kind{{r.Job, false}, {r.Job, true}} {
+			if !known[k] && (!k.well || r.ExitCode == 0) {
+				known[k], fresh = true, true
 			}
 		}
-		if slices.ContainsFunc(past, of(false)) || h.searched[id] {
-			continue
-		}
-		r, err := history.Newest(ctx, c, id)
-		h.searched[id] = err == nil
-		if r != nil {
-			past = append(past, *r)
+		return fresh
+	}
+	for _, r := range past {
+		note(r)
+	}
+	for _, r := range before {
+		if note(r) && r.Job != "" && h.v.app.Now().Sub(r.Started) < history.KeepFor {
+			past = append(past, r)
 		}
 	}
 	return past
@@ -321,7 +330,7 @@ func (h *health) metrics(w io.Writer) error {
 			jobs[i].Last = nil
 		}
 	}
-	list = append(list, schedulerSamples(jobs)...) // after those of summaries: a file may say itself how often it is expected
+	list = append(list, schedulerSamples(jobs, h.v.files.expected())...)
 	for job, r := range latest {
 		list = append(list, tell.PastSamples(job, r.Started, time.Duration(r.Duration)*time.Millisecond, r.ExitCode)...)
 	}
@@ -331,13 +340,14 @@ func (h *health) metrics(w io.Writer) error {
 	return tell.WriteMetrics(w, tell.Grouped(list))
 }
 
-// schedulerSamples are the numbers that a scheduler has of its jobs.
-func schedulerSamples(jobs []serve.Status) []tell.Sample {
+// schedulerSamples are the numbers that a scheduler has of its jobs. A file may say itself how
+// often it is expected to run.
+func schedulerSamples(jobs []serve.Status, expected map[string]time.Duration) []tell.Sample {
 	var list []tell.Sample
 	for _, j := range jobs {
 		list = append(list, tell.ScheduleSamples(j.Name, j.Next, !j.Since.IsZero())...)
-		if j.Every > 0 {
-			list = append(list, tell.IntervalSample(j.Name, j.Every))
+		if every := cmp.Or(expected[j.Name], j.Every); every > 0 {
+			list = append(list, tell.IntervalSample(j.Name, every))
 		}
 		if j.Last != nil {
 			list = append(list, tell.CodeSample(j.Name, j.Last.Code))

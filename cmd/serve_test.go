@@ -262,6 +262,36 @@ func TestServeCatchesUp(t *testing.T) {
 	}
 }
 
+// TestServeTellsWhatItMissed: a run for which it is too late is told, by one of two processes,
+// and it is in the history.
+func TestServeTellsWhatItMissed(t *testing.T) {
+	dir := t.TempDir()
+	file, prom := filepath.Join(dir, "days.yml"), filepath.Join(dir, "esnap.prom")
+	save(t, file, strings.Replace(everyMinute, "'* * * * *'", "'0 1 * * *'", 1)+
+		"lock: required\nhistory: true\nmetrics: {textfile: "+prom+"}\n")
+	synctest.Test(t, func(t *testing.T) {
+		c := memory.New()
+		c.AddIndices("logs-1")
+		p := serveIn(t, c, file)
+		time.Sleep(2 * time.Hour)
+		require.Zero(t, p.term())
+		time.Sleep(27 * time.Hour) // 05:00 of the next day
+		a, b := serveIn(t, c, file), serveIn(t, c, file)
+		time.Sleep(10 * time.Minute)
+		require.Zero(t, a.term())
+		require.Zero(t, b.term())
+		require.Equal(t, []string{"m-0100"}, namesIn(t, c))
+		list, err := history.List(t.Context(), c, 100)
+		require.NoError(t, err)
+		require.Len(t, list, 2)
+		require.Equal(t, 1, list[0].ExitCode)
+		require.Contains(t, list[0].Error, "the run of 2000-01-02T01:00:00Z was missed, and it is too late for it; nothing was run")
+		told, err := os.ReadFile(prom)
+		require.NoError(t, err)
+		require.Contains(t, string(told), `esnap_last_run_status{policy="minutes"} 2`)
+	})
+}
+
 // TestServeIsInterrupted: a run that a signal ends has not acted for its time.
 func TestServeIsInterrupted(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "minutes.yml")

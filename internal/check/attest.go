@@ -110,6 +110,24 @@ func Attest(r *Report, version, file string, key ed25519.PrivateKey) (number int
 	return a.Number, sum(document), bounded.Replace(file, append(data, '\n'), 0o644)
 }
 
+// Attested are the indices that a document says were seen: in the cluster, in a snapshot, or
+// by a check before. A file that does not exist says nothing.
+func Attested(file string) (map[string]bool, error) {
+	seen := map[string]bool{}
+	before, _, err := readAttestation(file, nil)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("the attestation before, %s: %w", file, err)
+	}
+	for _, days := range before.Days {
+		for _, d := range days {
+			if d.State != NoIndex {
+				seen[d.Index] = true
+			}
+		}
+	}
+	return seen, nil
+}
+
 // drilled reports whether a copy of the day passed in the last drill, and its snapshot is still
 // there.
 func (r *Report) drilled(d Day) bool {

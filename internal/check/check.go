@@ -137,6 +137,7 @@ type checker struct {
 	unread       []string // repositories
 	report       *Report
 	aged         map[string]bool // families whose newest index was found to be old
+	sizes        map[*cluster.Snapshot]map[string]int64
 }
 
 // Run checks a cluster. An error means that it could not be read at all.
@@ -146,6 +147,7 @@ func Run(ctx context.Context, c cluster.Cluster, o Options) (*Report, error) {
 		c:       c,
 		live:    map[string]*cluster.Index{},
 		aged:    map[string]bool{},
+		sizes:   map[*cluster.Snapshot]map[string]int64{},
 		report:  &Report{Now: o.Now, Drill: o.Drill, Seen: map[string]bool{}, Moved: map[string]Moved{}},
 	}
 	var err error
@@ -175,7 +177,7 @@ func Run(ctx context.Context, c cluster.Cluster, o Options) (*Report, error) {
 	if len(o.Indices) > 0 {
 		lives := k.lives(k.repositories)
 		for _, pattern := range o.Indices {
-			k.calendar(k.days(pattern, lives, o.Now.AddDate(0, 0, -o.Days), true))
+			k.calendar(ctx, k.days(pattern, lives, o.Now.AddDate(0, 0, -o.Days), true))
 		}
 	}
 	if o.Plan != nil || o.MaxAge > 0 {

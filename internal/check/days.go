@@ -1,6 +1,7 @@
 package check
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -84,7 +85,8 @@ type Day struct {
 	Live     bool   `json:"live"`
 	Copies   int    `json:"copies"`
 	Complete int    `json:"complete_copies"`
-	// Newest is the newest complete copy, or else the newest one without missing shards.
+	// Newest is the complete copy that a restore would choose, the newest one unless it is that
+	// of an index that was created again later; or else the newest one without missing shards.
 	Newest string `json:"newest_copy,omitempty"`
 	// Until is until when an incomplete copy may contain the day.
 	Until *time.Time `json:"until,omitempty"`
@@ -92,6 +94,8 @@ type Day struct {
 	Cluster string `json:"cluster,omitempty"`
 	// Others are further indices of that name, which were created after this one was deleted.
 	Others int `json:"further_indices,omitempty"`
+
+	first, newest *cluster.Snapshot // complete copies
 }
 
 // grade is how bad a state is.
@@ -191,7 +195,7 @@ func (k *checker) day(p spell, lives []coverage.Life) Day {
 	d.Live = i != nil && i.Mount == nil
 	lives = ofOurs(lives, d.Live)
 	end := k.last(p.End)
-	var complete, whole *cluster.Snapshot
+	var first, complete, whole *cluster.Snapshot
 	numbers := map[int]bool{}
 	for _, l := range lives {
 		numbers[l.Number] = true
@@ -209,6 +213,9 @@ func (k *checker) day(p spell, lives []coverage.Life) Day {
 				if complete == nil || c.Snapshot.Start.After(complete.Start) {
 					complete = c.Snapshot
 				}
+				if first == nil || c.Snapshot.Start.Before(first.Start) {
+					first = c.Snapshot
+				}
 			case c.AllShards:
 				if whole == nil || c.Snapshot.Start.After(whole.Start) {
 					whole = c.Snapshot
@@ -216,7 +223,7 @@ func (k *checker) day(p spell, lives []coverage.Life) Day {
 			}
 		}
 	}
-	d.Others = max(len(numbers)-1, 0)
+	d.Others, d.first, d.newest = max(len(numbers)-1, 0), first, complete
 	due := k.Now.After(end.Add(k.Rules.Settle + k.interval() + k.Grace))
 	switch {
 	case complete != nil:
@@ -275,8 +282,32 @@ func (k *checker) interval() time.Duration {
 	return longest
 }
 
+// mostSizes is of how many snapshots a check reads the sizes of indices.
+const mostSizes = 40
+
+// choose names the copy that a restore would choose where a name was deleted and created
+// again: the sizes tell a late document from the index.
+func (k *checker) choose(ctx context.Context, days []Day) {
+	size := func(s *cluster.Snapshot, index string) int64 {
+		if _, read := k.sizes[s]; !read && len(k.sizes) < mostSizes {
+			k.sizes[s], _ = k.c.SnapshotSizes(ctx, s.Repository, s.Name) // nil: not known
+		}
+		return k.sizes[s][index]
+	}
+	for i := range days {
+		d := &days[i]
+		if d.Others == 0 || d.first == nil || d.first == d.newest {
+			continue
+		}
+		if cluster.Recreated(size(d.first, d.Index), size(d.newest, d.Index)) {
+			d.Newest = d.first.Repository + "/" + d.first.Name
+		}
+	}
+}
+
 // calendar adds a calendar, with a finding.
-func (k *checker) calendar(c Calendar) {
+func (k *checker) calendar(ctx context.Context, c Calendar) {
+	k.choose(ctx, c.Days)
 	k.report.Calendars = append(k.report.Calendars, c)
 	count := map[State]int{}
 	worst := map[State]string{}

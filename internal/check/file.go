@@ -192,7 +192,7 @@ func (k *checker) covered(ctx context.Context) error {
 		if len(several) < 2 {
 			c.Repository = ""
 		}
-		k.calendar(c)
+		k.calendar(ctx, c)
 	}
 	return nil
 }

@@ -16,8 +16,8 @@ import (
 const (
 	// maxBytes is the size of one record.
 	maxBytes = 64 << 10
-	// keepFor is how long a record is kept.
-	keepFor = 90 * 24 * time.Hour
+	// KeepFor is how long a record is kept.
+	KeepFor = 90 * 24 * time.Hour
 	// firstAmong, page and pages are among how many records one of a job is looked for, and
 	// ownAmong among how many of its own.
 	firstAmong, page, pages, ownAmong = 100, 1000, 20, 20
@@ -93,6 +93,26 @@ func Newest(ctx context.Context, c cluster.DocumentReader, job string) (newest *
 		return newest != nil
 	})
 	return newest, err
+}
+
+// Latest are the last record of each job, and the last one of a run that went well, among a
+// great many records; the newest first.
+func Latest(ctx context.Context, c cluster.DocumentReader) (list []Record, err error) {
+	type kind struct {
+		job  string
+		well bool
+	}
+	known := map[kind]bool{}
+	err = search(ctx, c, []string{"summary", "drill", "told", "left", "seen"}, func(r Record) bool {
+		last, well := kind{job: r.Job}, kind{r.Job, true}
+		if r.Job != "" && (!known[last] || r.ExitCode == 0 && !known[well]) {
+			list = append(list, r)
+		}
+		known[last] = true
+		known[well] = known[well] || r.ExitCode == 0
+		return false
+	})
+	return list, err
 }
 
 // search goes through the records, the newest first, until found says that it is enough:
@@ -181,7 +201,7 @@ func Write(ctx context.Context, c cluster.Cluster, r Record, redact func(string)
 	if _, err := c.PutDocument(ctx, cluster.PutDocument{Index: cluster.HistoryIndex, ID: r.ID, Time: r.Started, Body: body}); err != nil {
 		return err
 	}
-	old, err := c.Documents(ctx, cluster.DocumentQuery{Index: cluster.HistoryIndex, Limit: prune, Before: r.Started.Add(-keepFor),
+	old, err := c.Documents(ctx, cluster.DocumentQuery{Index: cluster.HistoryIndex, Limit: prune, Before: r.Started.Add(-KeepFor),
 		Without: []string{"*"}})
 	if err != nil {
 		return fmt.Errorf("the record was written, but old ones were not deleted: %w", err)

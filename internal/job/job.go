@@ -70,6 +70,9 @@ type Job struct {
 	// While another run holds the lock of the job, this one waits, as long as Due says a
 	// time: that run may end without having acted.
 	Due func() time.Time
+	// Missed means that it is too late for the time that Due says: nothing is run, and that is
+	// how the run ends, of that one process that takes the lock.
+	Missed bool
 	// Every is how often the job is run; zero: as the file says.
 	Every time.Duration
 	// Environ is the environment of hooks, before esnap's own variables and secrets are
@@ -270,6 +273,9 @@ func (j Job) run(ctx context.Context, o run.Options, obs run.Observer, e *Ended)
 	}
 	var hookErr error
 	stage, err := j.locked(ctx, cl, o, obs, e, func(o run.Options) {
+		if j.Missed {
+			return
+		}
 		o.Left = j.before(ctx, cl, p)
 		if e.begun = !e.late; e.begun {
 			hookErr = j.hook(ctx, obs, p, run.HookBefore, 0)
@@ -285,11 +291,25 @@ func (j Job) run(ctx context.Context, o run.Options, obs run.Observer, e *Ended)
 		return run.StageHook, hookErr
 	case e.NotOurs:
 		return "", nil
+	case j.Missed:
+		return j.missed(ctx, cl, obs)
 	}
 	if !e.Result.Reached && e.Result.Err != nil {
 		return run.StageConnect, e.Result.Err
 	}
 	return "", nil
+}
+
+// missed is how a run ends for whose time it is too late. It reaches the cluster, so that the
+// history has it.
+func (j Job) missed(ctx context.Context, cl cluster.Cluster, obs run.Observer) (run.Stage, error) {
+	server, err := cl.Server(ctx)
+	if err != nil {
+		return run.StageConnect, err
+	}
+	obs.Observe(run.Connected{Server: server})
+	return run.StageSchedule, cluster.WithHint(fmt.Errorf("the run of %s was missed, and it is too late for it; nothing was run",
+		j.Due().UTC().Format(time.RFC3339)), "see why esnap serve did not run then; esnap run FILE makes up for it now")
 }
 
 // name is the file's name in reports and messages.

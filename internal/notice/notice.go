@@ -175,7 +175,7 @@ func (c *Config) metrics(n *strictyaml.Node, p *strictyaml.Problems) {
 		return
 	}
 	m := &c.Metrics
-	strictyaml.Decode(n, m, strictyaml.DecodeOptions{Subject: "key of metrics", IgnoreNull: true}, p)
+	strictyaml.Decode(n, m, strictyaml.DecodeOptions{Subject: "key of metrics", IgnoreNull: true, Own: true}, p)
 	if m.Textfile != "" && strings.HasPrefix(path.Base(m.Textfile), ".") {
 		p.Add(n.Get("textfile"), "textfile: a name that begins with a dot is not collected")
 	}
@@ -200,7 +200,7 @@ func (c *Config) notify(n *strictyaml.Node, p *strictyaml.Problems) {
 	if n.Absent() {
 		return
 	}
-	strictyaml.Decode(n, &c.Notify, strictyaml.DecodeOptions{Subject: "key of notify", IgnoreNull: true}, p)
+	strictyaml.Decode(n, &c.Notify, strictyaml.DecodeOptions{Subject: "key of notify", IgnoreNull: true, Own: true}, p)
 	if c.Notify.Ping != nil {
 		c.Notify.Ping.check("ping", n.Get("ping"), p)
 	}
@@ -242,7 +242,7 @@ func (w *Webhooks) DecodeYAML(n *strictyaml.Node, p *strictyaml.Problems) {
 	}
 	for _, it := range n.Items {
 		x := *NewWebhook()
-		strictyaml.Decode(it, &x, strictyaml.DecodeOptions{Subject: "key of a webhook", IgnoreNull: true}, p)
+		strictyaml.Decode(it, &x, strictyaml.DecodeOptions{Subject: "key of a webhook", IgnoreNull: true, Own: true}, p)
 		x.check(it, p)
 		*w = append(*w, x)
 	}
@@ -315,7 +315,7 @@ func (m *Mails) DecodeYAML(n *strictyaml.Node, p *strictyaml.Problems) {
 	}
 	for _, it := range n.Items {
 		x := *NewMail()
-		strictyaml.Decode(it, &x, strictyaml.DecodeOptions{Subject: "key of a mail", IgnoreNull: true}, p)
+		strictyaml.Decode(it, &x, strictyaml.DecodeOptions{Subject: "key of a mail", IgnoreNull: true, Own: true}, p)
 		if it.Kind == strictyaml.Map {
 			x.check(it, p)
 		}

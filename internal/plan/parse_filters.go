@@ -145,6 +145,7 @@ func (p *parser) filter(list cluster.ListKind, action string, n *strictyaml.Node
 		IgnoreNull:           true,
 		TolerateEmptyUnknown: true,
 		ExtraKeys:            also,
+		Own:                  fk.Own,
 	}, p.p)
 	if len(p.p.List) == before {
 		p.optionErrors(errors.Join(filters.Validate(f, list, given), inFuture(f, exclude.Exclude)), func(key string) *strictyaml.Node {

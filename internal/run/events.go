@@ -79,6 +79,7 @@ const (
 	StageConnect  Stage = "connect"  // the cluster is asked what it is
 	StageLock     Stage = "lock"     // the lock of the job is taken
 	StageHook     Stage = "hook"     // the hook before the actions is run
+	StageSchedule Stage = "schedule" // it is too late for the time of the schedule
 )
 
 // Aborted is the end of a run that did not begin, and why.

@@ -144,7 +144,9 @@ func TestDelay(t *testing.T) {
 
 // TestJitter: what is put off never meets the next run.
 func TestJitter(t *testing.T) {
-	for text, fits := range map[string]bool{"0 1 * * *": true, "*/5 8-10 * * *": false, "0 1,2 * * *": true, "@every 31m": true, "0/10 * * * * *": false} {
+	for text, fits := range map[string]bool{
+		"0 1 * * *": true, "*/5 8-10 * * *": false, "0 1,2 * * *": true, "@every 31m": true, "0/10 * * * * *": false,
+	} {
 		_, err := New(Spec{Text: text, Jitter: 30 * time.Minute}, "job")
 		require.Equal(t, fits, err == nil, "%s: %v", text, err)
 	}

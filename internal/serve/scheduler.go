@@ -3,6 +3,7 @@
 package serve
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -38,7 +39,7 @@ type Task struct {
 	// Key identifies the task when tasks are set anew; Name is the name of its job.
 	Key, Name string
 	Schedule  *schedule.Schedule
-	// Run runs it. It ends soon after its context.
+	// Run runs it, or tells that a time was missed. It ends soon after its context.
 	Run func(ctx context.Context, r *Run) Ended
 	// Acted, if given, says for which time of the schedule the task was last run, here or in
 	// another process; zero: never, or not known. A run that was missed since is caught up.
@@ -53,6 +54,8 @@ type Run struct {
 	// over; zero: the one that it was started for is too long ago, and there is no later
 	// one. It is nil if the run was asked for by hand.
 	Due func() time.Time
+	// Missed means that it is too late for the time of Due: the task only tells that.
+	Missed bool
 	// Reason is who asked for the run by hand.
 	Reason string
 	// Out and Err keep the end of what the run prints.
@@ -277,13 +280,13 @@ func (t *task) started(pid int) {
 // loop waits and runs, until the context ends or the task is removed.
 func (t *task) loop(ctx context.Context) {
 	for known := false; !t.over(ctx); {
-		due, reason, pause := t.look()
-		if due.IsZero() && reason == "" {
-			known = t.pause(ctx, pause, known)
+		next := t.look()
+		if next.due.IsZero() && next.reason == "" {
+			known = t.pause(ctx, next.pause, known)
 			continue
 		}
 		if ctx.Err() == nil {
-			t.run(ctx, due, reason)
+			t.run(ctx, next)
 		}
 		known = true
 	}
@@ -338,16 +341,24 @@ func (t *task) catchUp(ctx context.Context) bool {
 	return true
 }
 
-// look says for which time the task is to be run now, or that it was asked for by hand, or
-// for how long there is nothing to do.
-func (t *task) look() (due time.Time, reason string, pause time.Duration) {
+// step is what a task does next: it runs for a time of its schedule, tells that it missed
+// one, runs because it was asked to, or waits.
+type step struct {
+	due    time.Time
+	missed bool
+	reason string // who asked
+	pause  time.Duration
+}
+
+// look says what there is to do.
+func (t *task) look() step {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	now := t.s.clock.Now()
 	if t.asked != "" {
-		reason, t.asked = t.asked, ""
-		t.active = true
-		return due, reason, 0
+		by := step{reason: t.asked}
+		t.asked, t.active = "", true
+		return by
 	}
 	if now.Before(t.after.Add(-back)) {
 		t.s.log.Warn("the clock was put back: the schedule goes on from there", "job", t.t.Name)
@@ -355,24 +366,34 @@ func (t *task) look() (due time.Time, reason string, pause time.Duration) {
 	}
 	sched := t.t.Schedule
 	first := sched.Next(t.after)
-	due = t.due(now)
+	due := t.due(now)
 	switch {
 	case due.IsZero() && !first.IsZero() && !first.After(now):
-		t.s.log.Error("a run was missed, and it is too late for it", "job", t.t.Name, "due", first.UTC().Format(time.RFC3339),
+		missed := t.lastMissed(first, now)
+		t.s.log.Error("a run was missed, and it is too late for it", "job", t.t.Name, "due", missed.UTC().Format(time.RFC3339),
 			"starting_deadline", sched.Deadline.String())
-		t.after = now
-		fallthrough
+		t.after, t.next, t.active = now, sched.Next(now), true
+		return step{due: missed, missed: true}
 	case due.IsZero():
-		t.next = sched.Next(t.after)
-		return due, "", min(max(t.next.Sub(now), 0), look)
+		t.next = first
+		return step{pause: min(max(t.next.Sub(now), 0), look)}
 	}
 	if at := due.Add(sched.Delay(due)); now.Before(at) {
 		t.next = due
-		return time.Time{}, "", min(at.Sub(now), look)
+		return step{pause: min(at.Sub(now), look)}
 	}
-	t.after, t.next = due, sched.Next(due)
-	t.active = true
-	return due, "", 0
+	t.after, t.next, t.active = due, sched.Next(due), true
+	return step{due: due}
+}
+
+// lastMissed is the last time from first to now. Only the end of it is gone through: a
+// schedule of seconds may have been missed for days.
+func (t *task) lastMissed(first, now time.Time) time.Time {
+	from := now.Add(-t.patience() - 2*t.t.Schedule.Interval(now))
+	if from.Before(first) {
+		return cmp.Or(t.t.Schedule.Due(first, now), first)
+	}
+	return cmp.Or(t.t.Schedule.Due(from, now), first)
 }
 
 // patience is how long ago a time may be for which the task is run. Even without a deadline
@@ -390,14 +411,18 @@ func (t *task) due(now time.Time) time.Time {
 }
 
 // run runs the task once.
-func (t *task) run(ctx context.Context, due time.Time, reason string) {
+func (t *task) run(ctx context.Context, next step) {
+	due, reason := next.due, next.reason
 	var out, errs command.Tail
 	begun := t.s.clock.Now()
 	t.mu.Lock()
 	run := t.t.Run
 	t.mu.Unlock()
-	r := &Run{Reason: reason, Out: &out, Err: &errs, task: t}
-	if reason == "" {
+	r := &Run{Reason: reason, Missed: next.missed, Out: &out, Err: &errs, task: t}
+	switch {
+	case next.missed:
+		r.Due = func() time.Time { return due }
+	case reason == "":
 		r.Due = func() time.Time { return t.still(due) }
 	}
 	ended := t.guarded(ctx, run, r)

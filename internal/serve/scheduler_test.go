@@ -70,6 +70,10 @@ func (d *diary) run(takes time.Duration) func(context.Context, *Run) Ended {
 		if r.Due != nil {
 			line = r.Due().Sub(d.begin).String()
 		}
+		if r.Missed {
+			d.note(fmt.Sprintf("%s: missed %s", time.Since(d.begin), line))
+			return Ended{Code: 1}
+		}
 		d.note(fmt.Sprintf("%s for %s", time.Since(d.begin), line))
 		select {
 		case <-time.After(takes):
@@ -137,7 +141,7 @@ func TestCatchUp(t *testing.T) {
 		"many missed":      {240 * time.Hour, true, []string{"0s for -30m0s", "23h30m0s for 23h30m0s"}},
 		"none missed":      {30 * time.Minute, true, []string{"23h30m0s for 23h30m0s"}},
 		"never ran":        {0, true, []string{"23h30m0s for 23h30m0s"}},
-		"learned too late": {25 * time.Hour, false, []string{"23h30m0s for 23h30m0s"}},
+		"learned too late": {25 * time.Hour, false, []string{"2h0m0s: missed -30m0s", "23h30m0s for 23h30m0s"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -279,16 +283,56 @@ func TestClockIsSet(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		s := New(clock, quiet())
 		s.Set(ctx, []Task{{Key: "a", Name: "a", Schedule: every(t, "0 1 * * *"), Run: d.run(time.Minute)}})
-		time.Sleep(time.Minute)
+		time.Sleep(75 * time.Second)      // between two looks at the clock
 		jump.Store(int64(47 * time.Hour)) // 00:01 two days later: a day was missed, more than two hours ago
 		time.Sleep(time.Hour)
-		require.Equal(t, []string{"1h0m0s for 48h0m0s"}, d.lines()[:1])
+		require.Equal(t, []string{"1m30s: missed 24h0m0s", "1h0m0s for 48h0m0s"}, d.lines())
 		jump.Store(-int64(24 * time.Hour))
 		time.Sleep(24 * time.Hour)
 		cancel()
 		s.Wait()
-		require.Len(t, d.lines(), 2)
+		require.Len(t, d.lines(), 3)
 	})
+}
+
+// TestMissedForDays: only the last one of many times is told, whatever the schedule.
+func TestMissedForDays(t *testing.T) {
+	for text, want := range map[string]string{
+		"0 1 * * *": "missed -5h0m0s",
+		"0 1 1 * *": "missed -317h0m0s",
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			var d diary
+			d.at(13*24*time.Hour + 6*time.Hour)
+			ctx, cancel := context.WithCancel(t.Context())
+			s := New(realTime(), quiet())
+			first := make(chan struct{})
+			s.Set(ctx, []Task{{Key: "a", Name: "a", Schedule: every(t, text), Run: func(_ context.Context, r *Run) Ended {
+				if !r.Missed {
+					<-ctx.Done()
+					return Ended{}
+				}
+				d.note("missed " + r.Due().Sub(d.begin).String())
+				close(first)
+				return Ended{Code: 1}
+			}, Acted: func(context.Context) (time.Time, error) { return d.begin.Add(-318 * time.Hour), nil }}})
+			<-first
+			require.Equal(t, []string{want}, d.lines())
+			require.Equal(t, 1, waitLast(s).Code)
+			cancel()
+			s.Wait()
+		})
+	}
+}
+
+// waitLast is the last run, when it has ended.
+func waitLast(s *Scheduler) *Last {
+	for {
+		if last := s.Status()[0].Last; last != nil {
+			return last
+		}
+		time.Sleep(time.Second)
+	}
 }
 
 // TestPanic: a run that panics has failed; the next one comes.

@@ -32,7 +32,7 @@ func (s *Settings) holds(n *strictyaml.Node, p *strictyaml.Problems) {
 	}
 	for _, it := range n.Items {
 		var in holdIn
-		strictyaml.Decode(it, &in, strictyaml.DecodeOptions{Subject: "key of a hold", IgnoreNull: true}, p)
+		strictyaml.Decode(it, &in, strictyaml.DecodeOptions{Subject: "key of a hold", IgnoreNull: true, Own: true}, p)
 		h := Hold{Snapshots: in.Snapshots, Indices: in.Indices, Reason: in.Reason}
 		if len(h.Snapshots)+len(h.Indices) == 0 && it.Kind == strictyaml.Map {
 			p.Add(it, "the hold names nothing; give snapshots or indices")

@@ -114,6 +114,9 @@ type DecodeOptions struct {
 	IgnoreNull           bool     // keys that are null or None count as not given
 	TolerateEmptyUnknown bool     // also unknown keys, with a warning: Curator removes empty keys before it checks
 	ExtraKeys            []string // keys that are allowed and read elsewhere
+	// Own means that all keys are esnap's own: they are read strictly, not as Python reads
+	// them. A boolean or 1.5 is no whole number, and a list has no empty text.
+	Own bool
 }
 
 // Decode fills the struct that into points to. Values that are not given keep the defaults
@@ -150,6 +153,7 @@ func Decode(n *Node, into any, how DecodeOptions, p *Problems) (given map[string
 		}
 		given[e.Key.Text] = true
 		f := fields[at]
+		f.Own = f.Own || how.Own
 		f.set(v.FieldByIndex(f.Index), e.Value, p)
 	}
 	for _, f := range fields {
@@ -219,7 +223,7 @@ func (f Field) set(v reflect.Value, n *Node, p *Problems) {
 		v.SetBool(b)
 	case v.CanInt():
 		i, ok := AsInt(n)
-		if !ok {
+		if !ok || f.Own && (n.Kind == Bool || n.Kind == Float && n.Value.(float64) != float64(i)) {
 			wrong("a whole number")
 			return
 		}
@@ -256,6 +260,10 @@ func (f Field) set(v reflect.Value, n *Node, p *Problems) {
 				p.Add(it, "%s: expected a list of texts, but an entry is %s", f.Name, describe(it))
 				continue
 			}
+			if f.Own && it.Text == "" {
+				p.Add(it, "%s: an entry of the list is empty", f.Name)
+				continue
+			}
 			list = append(list, it.Text)
 		}
 		v.Set(reflect.ValueOf(list))
@@ -264,7 +272,7 @@ func (f Field) set(v reflect.Value, n *Node, p *Problems) {
 			wrong("a map")
 			return
 		}
-		Decode(n, v.Addr().Interface(), DecodeOptions{Subject: "key of " + f.Name, IgnoreNull: f.Prune}, p)
+		Decode(n, v.Addr().Interface(), DecodeOptions{Subject: "key of " + f.Name, IgnoreNull: f.Prune, Own: f.Own}, p)
 	case v.Kind() == reflect.Interface:
 		if x := n.Interface(); x != nil {
 			v.Set(reflect.ValueOf(x))

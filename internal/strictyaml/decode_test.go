@@ -323,3 +323,26 @@ func TestWarning(t *testing.T) {
 	require.Equal(t, "f.yml:3:5: warning: a: b; did you mean c?", p.Warning())
 	require.Equal(t, "warning: a: b", Problem{Text: "a: b"}.Warning())
 }
+
+// TestDecodeOwn: what Curator's options take as Python does, esnap's own do not.
+func TestDecodeOwn(t *testing.T) {
+	for text, want := range map[string]string{
+		"number: 1.5":                 "number: expected a whole number, got a number (1.5)",
+		"int: true":                   "int: expected a whole number, got a boolean (true)",
+		"inner: {name: a, size: 1.5}": "size: expected a whole number",
+		"list: [a, '']":               "list: an entry of the list is empty",
+		"one_or_all: ''":              "one_or_all: an entry of the list is empty",
+		"number: '3'":                 "",
+		"int: 2.0":                    "",
+	} {
+		for _, own := range []bool{true, false} {
+			var got all
+			_, p := decode(t, text, &got, DecodeOptions{Subject: "option", Own: own})
+			if own && want != "" {
+				require.ErrorContains(t, p.Err(), want, text)
+			} else {
+				require.NoError(t, p.Err(), text)
+			}
+		}
+	}
+}

@@ -84,7 +84,8 @@ func New(c notice.Config, o Options) *Teller {
 		add(name, w.Level, webhook{w, t.endpoint(w.Endpoint)}, w.Preset, w.URL, w.URLFile, w.Level)
 	}
 	for i, x := range n.Mail {
-		add(fmt.Sprintf("notify: mail %d", i+1), x.Level, &mail{c: x, read: t.secrets(x.Trusted), version: o.Version}, x.Host, x.Port, x.To, x.Level)
+		m := &mail{c: x, read: t.secrets(x.Trusted), version: o.Version}
+		add(fmt.Sprintf("notify: mail %d", i+1), x.Level, m, x.Host, x.Port, x.To, x.Level)
 	}
 	return t
 }
