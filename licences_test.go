@@ -24,7 +24,6 @@ var licences = map[string]string{
 	"github.com/dlclark/regexp2":                 "MIT",
 	"github.com/dustin/go-humanize":              "MIT",
 	"github.com/elastic/elastic-transport-go/v8": "Apache-2.0",
-	"github.com/elastic/go-elasticsearch/v8":     "Apache-2.0",
 	"github.com/fsnotify/fsnotify":               "BSD-3-Clause",
 	"github.com/go-logr/logr":                    "Apache-2.0",
 	"github.com/go-logr/stdr":                    "Apache-2.0",

@@ -1,7 +1,6 @@
 // Package es implements the cluster interfaces over HTTP. It is the only user of
-// go-elasticsearch. It uses its request types and transport, but not its client: the
-// client refuses every server that does not send Elastic's product header, such as
-// OpenSearch and Elasticsearch before 7.14.
+// Elastic's transport. It does not use the client: that refuses every server that does not
+// send Elastic's product header, such as OpenSearch and Elasticsearch before 7.14.
 package es
 
 import (
@@ -26,7 +25,6 @@ import (
 	"time"
 
 	"github.com/elastic/elastic-transport-go/v8/elastictransport"
-	"github.com/elastic/go-elasticsearch/v8/esapi"
 
 	"github.com/esnap/esnap/internal/cluster"
 )
@@ -172,16 +170,16 @@ func New(o Options) (*Client, error) {
 
 // call is one request to make.
 type call struct {
-	op      string               // for errors: "delete snapshot r/s"
-	request func() esapi.Request // made again for every try
-	write   bool                 // may change something: not repeated
-	private bool                 // the body may contain keys: Trace does not get it
-	least   time.Duration        // minimum of the time-out
-	decode  func(*stream) error  // of a successful reply; nil: it must acknowledge a write
-	accept  []int                // statuses besides 2xx that are not a failure
-	absent  []int                // statuses that mean that nothing exists: not a failure, and nothing to decode
-	deletes bool                 // deletes data: directly before it, the address must show its cluster
-	which   bool                 // asks which cluster answers: sent before that is known
+	op      string              // for errors: "delete snapshot r/s"
+	request func() request      // made again for every try
+	write   bool                // may change something: not repeated
+	private bool                // the body may contain keys: Trace does not get it
+	least   time.Duration       // minimum of the time-out
+	decode  func(*stream) error // of a successful reply; nil: it must acknowledge a write
+	accept  []int               // statuses besides 2xx that are not a failure
+	absent  []int               // statuses that mean that nothing exists: not a failure, and nothing to decode
+	deletes bool                // deletes data: directly before it, the address must show its cluster
+	which   bool                // asks which cluster answers: sent before that is known
 	resend  resend
 }
 
@@ -253,10 +251,6 @@ var (
 	errNotRecovered = errors.New("the cluster has not recovered its state")
 )
 
-type roundTripper func(*http.Request) (*http.Response, error)
-
-func (f roundTripper) Perform(r *http.Request) (*http.Response, error) { return f(r) }
-
 func (c *Client) once(ctx context.Context, k call, host int) (retryAfter time.Duration, err error) {
 	timeout := c.o.Timeout
 	if own := cluster.RequestTimeout(ctx); own > 0 && k.write {
@@ -274,7 +268,7 @@ func (c *Client) once(ctx context.Context, k call, host int) (retryAfter time.Du
 			c.o.Trace(ex)
 		}
 	}()
-	resp, err := k.request().Do(ctx, roundTripper(func(r *http.Request) (*http.Response, error) {
+	resp, err := k.request().send(ctx, func(r *http.Request) (*http.Response, error) {
 		uri = r.URL.RequestURI()
 		ex.Method, ex.URI = r.Method, uri
 		if name := dots(r.URL.EscapedPath()); name != "" {
@@ -288,7 +282,7 @@ func (c *Client) once(ctx context.Context, k call, host int) (retryAfter time.Du
 			r.Body = io.NopCloser(bytes.NewReader(ex.Body))
 		}
 		return c.hosts.list[host].Perform(r)
-	}))
+	})
 	if err != nil {
 		return 0, c.transportError(ctx, k, host, err)
 	}
@@ -483,6 +477,3 @@ func (c *Client) batches(names []string, rest int) [][]string {
 	}
 	return out
 }
-
-// Flag is a pointer to a boolean, for optional parameters.
-func flag(b bool) *bool { return &b }

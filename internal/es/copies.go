@@ -6,8 +6,6 @@ import (
 	"net/http"
 	"strconv"
 
-	"github.com/elastic/go-elasticsearch/v8/esapi"
-
 	"github.com/esnap/esnap/internal/cluster"
 )
 
@@ -21,13 +19,9 @@ func (c *Client) ShrinkIndex(ctx context.Context, r cluster.ShrinkIndex) error {
 	if len(r.Aliases) > 0 {
 		body["aliases"] = r.Aliases
 	}
-	return c.do(ctx, call{op: op, write: true, resend: never, least: sizesTimeout, request: func() esapi.Request {
-		return esapi.IndicesShrinkRequest{
-			Index:               esc(r.Source),
-			Target:              esc(r.Target),
-			Body:                jsonBody(body),
-			WaitForActiveShards: r.WaitForActiveShards,
-		}
+	return c.do(ctx, call{op: op, write: true, resend: never, least: sizesTimeout, request: func() request {
+		return request{method: http.MethodPut, path: "/" + esc(r.Source) + "/_shrink/" + esc(r.Target), body: body,
+			query: params{"wait_for_active_shards": r.WaitForActiveShards}}
 	}})
 }
 
@@ -40,12 +34,12 @@ func (c *Client) Reindex(ctx context.Context, r cluster.Reindex) (task string, e
 		resend:  never,
 		private: true,
 		decode:  fields(field{"task", &task}),
-		request: func() esapi.Request {
-			perSecond := int(r.RequestsPerSecond)
-			return esapi.ReindexRequest{
-				Body: jsonBody(r.Body), Refresh: flag(r.Refresh), RequestsPerSecond: &perSecond, Slices: int(max(r.Slices, 1)),
-				Timeout: r.Timeout, WaitForActiveShards: r.WaitForActiveShards, WaitForCompletion: flag(false),
-			}
+		request: func() request {
+			return request{method: http.MethodPost, path: "/_reindex", body: r.Body, query: params{
+				"refresh": strconv.FormatBool(r.Refresh), "requests_per_second": strconv.FormatInt(r.RequestsPerSecond, 10),
+				"slices": strconv.FormatInt(max(r.Slices, 1), 10), "timeout": ms(r.Timeout),
+				"wait_for_active_shards": r.WaitForActiveShards, "wait_for_completion": "false",
+			}}
 		},
 	})
 	return task, err
@@ -74,8 +68,8 @@ func (c *Client) Task(ctx context.Context, id string) (cluster.Task, error) {
 	}
 	decode := fields(field{"completed", &reply.Completed}, field{"task", &reply.Task}, field{"response", &reply.Response},
 		field{"error", &reply.Error})
-	err := c.do(ctx, call{op: "ask for task " + id, decode: decode, request: func() esapi.Request {
-		return plain{path: "/_tasks/" + esc(id)}
+	err := c.do(ctx, call{op: "ask for task " + id, decode: decode, request: func() request {
+		return request{path: "/_tasks/" + esc(id)}
 	}})
 	n := reply.Task.Status
 	if reply.Completed {
@@ -106,8 +100,8 @@ func (c *Client) Tasks(ctx context.Context, action string) ([]cluster.RunningTas
 			Description string `json:"description"`
 		} `json:"tasks"`
 	}
-	err := c.do(ctx, call{op: "list tasks", decode: fields(field{"nodes", &nodes}), request: func() esapi.Request {
-		return plain{path: "/_tasks", query: params{"actions": action, "detailed": "true"}}
+	err := c.do(ctx, call{op: "list tasks", decode: fields(field{"nodes", &nodes}), request: func() request {
+		return request{path: "/_tasks", query: params{"actions": action, "detailed": "true"}}
 	}})
 	var list []cluster.RunningTask
 	for _, n := range nodes {
@@ -163,12 +157,9 @@ func (c *Client) MountSnapshot(ctx context.Context, r cluster.MountSnapshot) err
 		resend: never,
 		least:  sizesTimeout,
 		decode: whole(&json.RawMessage{}),
-		request: func() esapi.Request {
-			return bare{
-				method: http.MethodPost, body: jsonBody(body),
-				path: "/_snapshot/" + esc(r.Repository) + "/" + esc(r.Snapshot) +
-					"/_mount?storage=shared_cache&wait_for_completion=" + strconv.FormatBool(r.Wait),
-			}
+		request: func() request {
+			return request{method: http.MethodPost, path: "/_snapshot/" + esc(r.Repository) + "/" + esc(r.Snapshot) + "/_mount", body: body,
+				query: params{"storage": "shared_cache", "wait_for_completion": strconv.FormatBool(r.Wait)}}
 		},
 	})
 }

@@ -9,8 +9,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/elastic/go-elasticsearch/v8/esapi"
-
 	"github.com/esnap/esnap/internal/cluster"
 )
 
@@ -42,8 +40,8 @@ func (c *Client) Document(ctx context.Context, index, id string) (cluster.Docume
 	var r documentReply
 	found := false
 	err := c.do(ctx, call{
-		op: op, absent: []int{http.StatusNotFound}, request: func() esapi.Request {
-			return plain{path: documentPath(index, id)}
+		op: op, absent: []int{http.StatusNotFound}, request: func() request {
+			return request{path: documentPath(index, id)}
 		},
 		decode: fields(field{"found", &found}, field{"_id", &r.ID}, field{"_seq_no", &r.SeqNo}, field{"_primary_term", &r.PrimaryTerm},
 			field{"_source", &r.Source}),
@@ -78,8 +76,8 @@ func (c *Client) Documents(ctx context.Context, q cluster.DocumentQuery) ([]clus
 	var hits struct {
 		Hits []documentReply `json:"hits"`
 	}
-	err := c.do(ctx, call{op: op, decode: fields(field{"hits", &hits}), request: func() esapi.Request {
-		return plain{method: http.MethodPost, path: "/" + esc(q.Index) + "/_search", body: body, query: params{
+	err := c.do(ctx, call{op: op, decode: fields(field{"hits", &hits}), request: func() request {
+		return request{method: http.MethodPost, path: "/" + esc(q.Index) + "/_search", body: body, query: params{
 			"ignore_unavailable": "true", "allow_no_indices": "true", "allow_partial_search_results": "false", "filter_path": "hits",
 		}}
 	}})
@@ -108,13 +106,13 @@ func (c *Client) PutDocument(ctx context.Context, r cluster.PutDocument) (cluste
 	var v cluster.DocumentVersion
 	result := ""
 	decode := fields(field{"result", &result}, field{"_seq_no", &v.SeqNo}, field{"_primary_term", &v.PrimaryTerm})
-	err = c.do(ctx, call{op: op, write: true, decode: decode, request: func() esapi.Request {
+	err = c.do(ctx, call{op: op, write: true, decode: decode, request: func() request {
 		query := params{"op_type": "create"}
 		if r.Replaces != nil {
 			query = ofVersion(*r.Replaces)
 		}
 		maps.Copy(query, documentQuery)
-		return plain{method: http.MethodPut, path: documentPath(r.Index, r.ID), query: query, body: stored{r.Time.UnixMilli(), body}}
+		return request{method: http.MethodPut, path: documentPath(r.Index, r.ID), query: query, body: stored{r.Time.UnixMilli(), body}}
 	}})
 	if known := (*cluster.Error)(nil); r.Replaces == nil && errors.Is(err, cluster.ErrChanged) && errors.As(err, &known) {
 		known.Kind = cluster.ErrExists
@@ -138,10 +136,10 @@ func (c *Client) DeleteDocument(ctx context.Context, r cluster.DeleteDocument) e
 	result := ""
 	return c.do(ctx, call{
 		op: "delete document " + r.Index + "/" + r.ID, write: true, absent: []int{http.StatusNotFound}, decode: fields(field{"result", &result}),
-		request: func() esapi.Request {
+		request: func() request {
 			query := ofVersion(r.Version)
 			maps.Copy(query, documentQuery)
-			return plain{method: http.MethodDelete, path: documentPath(r.Index, r.ID), query: query}
+			return request{method: http.MethodDelete, path: documentPath(r.Index, r.ID), query: query}
 		},
 	})
 }
@@ -168,8 +166,8 @@ func (c *Client) ensureOwn(ctx context.Context, index string) error {
 		if err != nil {
 			return err
 		}
-		err = c.do(ctx, call{op: "create index " + index, write: true, least: ownTimeout, request: func() esapi.Request {
-			return esapi.IndicesCreateRequest{Index: esc(index), Body: jsonBody(ownBody(server))}
+		err = c.do(ctx, call{op: "create index " + index, write: true, least: ownTimeout, request: func() request {
+			return request{method: http.MethodPut, path: "/" + esc(index), body: ownBody(server)}
 		}})
 		if err != nil && !errors.Is(err, cluster.ErrExists) { // another run may create it at the same time
 			return err

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/elastic/elastic-transport-go/v8/elastictransport"
-	"github.com/elastic/go-elasticsearch/v8/esapi"
 
 	"github.com/esnap/esnap/internal/cluster"
 )
@@ -144,12 +143,12 @@ func (h *hosts) settle(host int, write bool) error {
 // askWhich asks an address for its cluster. An address that does not report it is not an
 // error here.
 func (c *Client) askWhich(ctx context.Context, host int) error {
-	ask := call{op: "read the cluster's uuid", which: true, decode: identity(), request: func() esapi.Request {
-		return esapi.ClusterStateRequest{Metric: []string{"master_node"}, FilterPath: []string{"cluster_uuid"}}
+	ask := call{op: "read the cluster's uuid", which: true, decode: identity(), request: func() request {
+		return stateOf("master_node", "cluster_uuid")
 	}}
 	_, err := c.once(ctx, ask, host)
 	if silent(err) {
-		ask.request = func() esapi.Request { return plain{path: "/"} }
+		ask.request = func() request { return request{path: "/"} }
 		_, err = c.once(ctx, ask, host)
 	}
 	if silent(err) {

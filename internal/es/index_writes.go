@@ -3,11 +3,9 @@ package es
 import (
 	"context"
 	"fmt"
-	"io"
 	"net/http"
+	"strconv"
 	"time"
-
-	"github.com/elastic/go-elasticsearch/v8/esapi"
 
 	"github.com/esnap/esnap/internal/cluster"
 )
@@ -27,10 +25,10 @@ func (c *Client) ClusterHealth(ctx context.Context) (cluster.Health, error) {
 		op:     op,
 		decode: fields(field{"status", &h.Status}, field{"relocating_shards", &h.Relocating}, field{"timed_out", &timedOut}),
 		accept: []int{http.StatusRequestTimeout},
-		request: func() esapi.Request {
-			return esapi.ClusterHealthRequest{
-				FilterPath: []string{"status", "relocating_shards", "timed_out"}, WaitForEvents: "languid", Timeout: min(c.o.Timeout/2, healthWait),
-			}
+		request: func() request {
+			return request{path: "/_cluster/health", query: params{
+				"filter_path": "status,relocating_shards,timed_out", "wait_for_events": "languid", "timeout": ms(min(c.o.Timeout/2, healthWait)),
+			}}
 		},
 	})
 	if err == nil && timedOut {
@@ -45,15 +43,10 @@ func (c *Client) PutIndexSettings(ctx context.Context, r cluster.PutIndexSetting
 	if err := concrete(op, r.Names...); err != nil {
 		return err
 	}
-	return c.do(ctx, call{op: op, write: true, resend: harmless, request: func() esapi.Request {
-		q := esapi.IndicesPutSettingsRequest{Index: escAll(r.Names), Body: jsonBody(r.Settings)}
-		if r.IgnoreUnavailable {
-			q.IgnoreUnavailable = flag(true)
-		}
-		if r.PreserveExisting {
-			q.PreserveExisting = flag(true)
-		}
-		return q
+	return c.do(ctx, call{op: op, write: true, resend: harmless, request: func() request {
+		return request{method: http.MethodPut, path: pathOf("", r.Names, "/_settings"), body: r.Settings, query: params{
+			"ignore_unavailable": only(r.IgnoreUnavailable), "preserve_existing": only(r.PreserveExisting),
+		}}
 	}})
 }
 
@@ -72,11 +65,13 @@ func (c *Client) OpenIndices(ctx context.Context, r cluster.OpenIndices) error {
 	if server, err := c.Server(ctx); err == nil && !server.OpenSearch && !server.Version.Less(cluster.Version{8, 0, 0}) {
 		active = "0"
 	}
-	return c.do(ctx, call{op: op, write: true, resend: harmless, least: sizesTimeout, request: func() esapi.Request {
+	return c.do(ctx, call{op: op, write: true, resend: harmless, least: sizesTimeout, request: func() request {
 		if r.Close {
-			return esapi.IndicesCloseRequest{Index: escAll(r.Names), IgnoreUnavailable: flag(true), WaitForActiveShards: active}
+			return request{method: http.MethodPost, path: pathOf("", r.Names, "/_close"), query: params{
+				"ignore_unavailable": "true", "wait_for_active_shards": active,
+			}}
 		}
-		return esapi.IndicesOpenRequest{Index: escAll(r.Names)}
+		return request{method: http.MethodPost, path: pathOf("", r.Names, "/_open")}
 	}})
 }
 
@@ -92,8 +87,8 @@ func (c *Client) FlushIndices(ctx context.Context, r cluster.FlushIndices) error
 		resend: harmless,
 		least:  sizesTimeout,
 		decode: shardsDone(op, cluster.ErrShards, "not flushed"),
-		request: func() esapi.Request {
-			return plain{method: http.MethodPost, path: pathOf("", r.Names, "/_flush"), query: params{
+		request: func() request {
+			return request{method: http.MethodPost, path: pathOf("", r.Names, "/_flush"), query: params{
 				"force": "true", "ignore_unavailable": "true",
 			}}
 		},
@@ -111,31 +106,9 @@ func (c *Client) FreezeIndices(ctx context.Context, r cluster.FreezeIndices) err
 	if err := concrete(op, r.Names...); err != nil {
 		return err
 	}
-	return c.do(ctx, call{op: op, write: true, resend: harmless, least: sizesTimeout, request: func() esapi.Request {
-		return bare{method: http.MethodPost, path: "/" + joinNames(escAll(r.Names)) + path}
+	return c.do(ctx, call{op: op, write: true, resend: harmless, least: sizesTimeout, request: func() request {
+		return request{method: http.MethodPost, path: pathOf("", r.Names, path)}
 	}})
-}
-
-// bare is a request without a request type.
-type bare struct {
-	method, path string // path and query, encoded
-	body         io.Reader
-}
-
-// Do implements esapi.Request.
-func (b bare) Do(ctx context.Context, t esapi.Transport) (*esapi.Response, error) {
-	req, err := http.NewRequestWithContext(ctx, b.method, "http://"+b.path, b.body)
-	if err != nil {
-		return nil, err
-	}
-	if b.body != nil {
-		req.Header.Set("Content-Type", "application/json")
-	}
-	res, err := t.Perform(req) //nolint:bodyclose // the caller closes it
-	if err != nil {
-		return nil, err
-	}
-	return &esapi.Response{StatusCode: res.StatusCode, Header: res.Header, Body: res.Body}, nil
 }
 
 // ForcemergeIndex implements cluster.Writer.
@@ -144,9 +117,10 @@ func (c *Client) ForcemergeIndex(ctx context.Context, r cluster.ForcemergeIndex)
 	if err := concrete(op, r.Name); err != nil {
 		return err
 	}
-	return c.do(ctx, call{op: op, write: true, decode: shardsDone(op, cluster.ErrServer, "not merged"), request: func() esapi.Request {
-		n := int(r.MaxNumSegments)
-		return esapi.IndicesForcemergeRequest{Index: []string{esc(r.Name)}, MaxNumSegments: &n}
+	return c.do(ctx, call{op: op, write: true, decode: shardsDone(op, cluster.ErrServer, "not merged"), request: func() request {
+		return request{method: http.MethodPost, path: "/" + esc(r.Name) + "/_forcemerge", query: params{
+			"max_num_segments": strconv.FormatInt(r.MaxNumSegments, 10),
+		}}
 	}})
 }
 
@@ -182,15 +156,15 @@ func (c *Client) CreateIndex(ctx context.Context, r cluster.CreateIndex) error {
 	if body == nil {
 		body = map[string]any{}
 	}
-	return c.do(ctx, call{op: "create index " + r.Name, write: true, request: func() esapi.Request {
-		return esapi.IndicesCreateRequest{Index: esc(r.Name), Body: jsonBody(body)}
+	return c.do(ctx, call{op: "create index " + r.Name, write: true, request: func() request {
+		return request{method: http.MethodPut, path: "/" + esc(r.Name), body: body}
 	}})
 }
 
 // PutClusterSettings implements cluster.Writer.
 func (c *Client) PutClusterSettings(ctx context.Context, r cluster.PutClusterSettings) error {
-	return c.do(ctx, call{op: "change cluster settings", write: true, resend: harmless, request: func() esapi.Request {
-		return plain{method: http.MethodPut, path: "/_cluster/settings", body: map[string]any{"transient": r.Transient}}
+	return c.do(ctx, call{op: "change cluster settings", write: true, resend: harmless, request: func() request {
+		return request{method: http.MethodPut, path: "/_cluster/settings", body: map[string]any{"transient": r.Transient}}
 	}})
 }
 
@@ -222,17 +196,14 @@ func (c *Client) rollover(ctx context.Context, r cluster.Rollover, dryRun bool) 
 	}
 	k.decode = fields(field{"rolled_over", &reply.RolledOver}, field{"old_index", &reply.Old},
 		field{"new_index", &reply.New}, field{"conditions", &reply.Conditions})
-	k.request = func() esapi.Request {
-		q := esapi.IndicesRolloverRequest{
-			Alias:               esc(r.Alias),
-			NewIndex:            esc(r.NewIndex),
-			Body:                jsonBody(body),
-			WaitForActiveShards: r.WaitForActiveShards,
+	k.request = func() request {
+		path := "/" + esc(r.Alias) + "/_rollover"
+		if r.NewIndex != "" {
+			path += "/" + esc(r.NewIndex)
 		}
-		if dryRun {
-			q.DryRun = flag(true)
-		}
-		return q
+		return request{method: http.MethodPost, path: path, body: body, query: params{
+			"wait_for_active_shards": r.WaitForActiveShards, "dry_run": only(dryRun),
+		}}
 	}
 	err := c.do(ctx, k)
 	res := cluster.RolloverResult{OldIndex: reply.Old, NewIndex: reply.New, Due: reply.RolledOver}

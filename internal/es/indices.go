@@ -11,8 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/elastic/go-elasticsearch/v8/esapi"
-
 	"github.com/esnap/esnap/internal/cluster"
 )
 
@@ -42,14 +40,13 @@ func (c *Client) metadata(
 	read func(s *stream, key string) error,
 ) error {
 	return c.patiently(ctx, func(err error) bool { return errors.Is(err, errNotRecovered) }, func() error {
-		return c.do(ctx, call{op: op, request: func() esapi.Request {
+		return c.do(ctx, call{op: op, request: func() request {
 			reset()
-			q := esapi.ClusterStateRequest{
-				Metric: []string{"metadata", "blocks"}, FlatSettings: flag(true),
-				FilterPath: append([]string{"cluster_uuid", "metadata.cluster_uuid", "blocks.global"}, filterPath...),
-			}
+			q := stateOf("metadata,blocks", append([]string{"cluster_uuid", "metadata.cluster_uuid", "blocks.global"}, filterPath...)...)
+			q.query["flat_settings"] = "true"
 			if names != nil { // a name is never a pattern, and a deleted index is not an error
-				q.Index, q.ExpandWildcards, q.IgnoreUnavailable = escAll(names), "none", flag(true)
+				q.path = pathOf(q.path, names, "")
+				q.query["expand_wildcards"], q.query["ignore_unavailable"] = "none", "true"
 			}
 			return q
 		}, decode: func(s *stream) error {
@@ -241,8 +238,8 @@ func (c *Client) Stats(ctx context.Context, names []string) (map[string]cluster.
 			op:     "read index statistics",
 			decode: fields(field{"_shards", &json.RawMessage{}}, field{"indices", &reply}),
 			absent: []int{http.StatusNotFound},
-			request: func() esapi.Request {
-				return plain{path: pathOf("", batch, "/_stats/docs,store"), query: params{
+			request: func() request {
+				return request{path: pathOf("", batch, "/_stats/docs,store"), query: params{
 					"ignore_unavailable": "true",
 					"filter_path": "_shards.total,indices.*.primaries.docs.count,indices.*.primaries.store.size_in_bytes," +
 						"indices.*.total.store.size_in_bytes",
@@ -302,9 +299,9 @@ func (c *Client) KnownSettings(ctx context.Context, index string) (map[string]bo
 	names := func(s *stream) error {
 		return s.object(func(name string) error { known[name] = true; return s.skip() })
 	}
-	err := c.do(ctx, call{op: "read the settings that index " + index + " can have", request: func() esapi.Request {
+	err := c.do(ctx, call{op: "read the settings that index " + index + " can have", request: func() request {
 		clear(known)
-		return plain{path: pathOf("", []string{index}, "/_settings"), query: params{"include_defaults": "true", "flat_settings": "true"}}
+		return request{path: pathOf("", []string{index}, "/_settings"), query: params{"include_defaults": "true", "flat_settings": "true"}}
 	}, decode: func(s *stream) error {
 		return s.object(func(string) error {
 			return s.object(func(part string) error {
@@ -331,8 +328,8 @@ func (c *Client) Segments(ctx context.Context, names []string) (map[string]int, 
 			op:     "read index segments",
 			decode: fields(field{"_shards", &json.RawMessage{}}, field{"indices", &reply}),
 			absent: []int{http.StatusNotFound},
-			request: func() esapi.Request {
-				return plain{path: pathOf("", batch, "/_segments"), query: params{
+			request: func() request {
+				return request{path: pathOf("", batch, "/_segments"), query: params{
 					"ignore_unavailable": "true", "filter_path": "_shards.total,indices.*.shards.*.num_search_segments",
 				}}
 			},
@@ -363,8 +360,8 @@ func (c *Client) FieldRange(ctx context.Context, index, name string) (cluster.Fi
 	err := c.do(ctx, call{
 		op:     "read the range of " + name + " in " + index,
 		decode: fields(field{"timed_out", &json.RawMessage{}}, field{"aggregations", &found}),
-		request: func() esapi.Request {
-			return plain{method: http.MethodPost, path: "/" + esc(index) + "/_search", body: body, query: params{
+		request: func() request {
+			return request{method: http.MethodPost, path: "/" + esc(index) + "/_search", body: body, query: params{
 				"size": "0", "filter_path": "aggregations,timed_out",
 			}}
 		},
@@ -391,8 +388,8 @@ func (c *Client) WriteAliases(ctx context.Context, names []string) (map[string][
 			} `json:"aliases"`
 		}
 		const op = "list write aliases"
-		err := c.do(ctx, call{op: op, decode: whole(&reply), request: func() esapi.Request {
-			return plain{path: pathOf("", batch, "/_alias"), query: params{"expand_wildcards": "all", "ignore_unavailable": "true"}}
+		err := c.do(ctx, call{op: op, decode: whole(&reply), request: func() request {
+			return request{path: pathOf("", batch, "/_alias"), query: params{"expand_wildcards": "all", "ignore_unavailable": "true"}}
 		}})
 		if err != nil && !errors.Is(err, cluster.ErrNoIndex) {
 			return nil, err
@@ -434,11 +431,11 @@ func (c *Client) Health(ctx context.Context, names []string) (map[string]cluster
 		op:     "read index health",
 		decode: fields(field{"status", &json.RawMessage{}}, field{"indices", &reply}),
 		accept: []int{http.StatusRequestTimeout},
-		request: func() esapi.Request {
-			return esapi.ClusterHealthRequest{Level: "indices", FilterPath: []string{
+		request: func() request {
+			return request{path: "/_cluster/health", query: params{"level": "indices", "filter_path": list(
 				"status", "indices.*.status", "indices.*.number_of_shards", "indices.*.active_primary_shards",
 				"indices.*.initializing_shards", "indices.*.relocating_shards", "indices.*.unassigned_shards",
-			}}
+			)}}
 		},
 	})
 	if err != nil {
@@ -486,8 +483,8 @@ func (c *Client) Explain(ctx context.Context, index string, shard int) (cluster.
 	body := map[string]any{"index": index, "shard": shard, "primary": true}
 	decode := fields(field{"current_state", &state}, field{"can_allocate", &out.Decision}, field{"allocate_explanation", &out.Text})
 	err := c.do(ctx, call{op: fmt.Sprintf("explain the allocation of shard %d of index %s", shard, index), decode: decode,
-		request: func() esapi.Request {
-			return plain{method: http.MethodPost, path: "/_cluster/allocation/explain", body: body, query: params{
+		request: func() request {
+			return request{method: http.MethodPost, path: "/_cluster/allocation/explain", body: body, query: params{
 				"filter_path": "current_state,can_allocate,allocate_explanation",
 			}}
 		}})
@@ -539,8 +536,8 @@ func (c *Client) shards(ctx context.Context, names []string, columns ...string) 
 // and have no parameter to ignore it: then each half is read separately.
 func (c *Client) shardBatch(ctx context.Context, names, columns []string) ([]shardRow, error) {
 	var rows []shardRow
-	err := c.do(ctx, call{op: "read shard states", decode: whole(&rows), request: func() esapi.Request {
-		return plain{path: pathOf("/_cat/shards", names, ""), query: params{"format": "json", "h": strings.Join(columns, ",")}}
+	err := c.do(ctx, call{op: "read shard states", decode: whole(&rows), request: func() request {
+		return request{path: pathOf("/_cat/shards", names, ""), query: params{"format": "json", "h": strings.Join(columns, ",")}}
 	}})
 	switch {
 	case errors.Is(err, cluster.ErrNoIndex) && len(names) == 1:
@@ -562,8 +559,8 @@ func (c *Client) AliasBodies(ctx context.Context, index string) (map[string]map[
 		Aliases map[string]map[string]any `json:"aliases"`
 	}
 	op := "read aliases of index " + index
-	err := c.do(ctx, call{op: op, decode: whole(&reply), request: func() esapi.Request {
-		return plain{path: "/" + esc(index) + "/_alias"}
+	err := c.do(ctx, call{op: op, decode: whole(&reply), request: func() request {
+		return request{path: "/" + esc(index) + "/_alias"}
 	}})
 	if _, there := reply[index]; err == nil && !there {
 		err = &cluster.Error{Op: op, Kind: cluster.ErrServer, Text: "the reply does not name the index"}
@@ -581,13 +578,10 @@ func (c *Client) DeleteIndices(ctx context.Context, r cluster.DeleteIndices) err
 	if err := concrete(op, r.Names...); err != nil {
 		return err
 	}
-	return c.do(ctx, call{op: op, write: true, deletes: true, resend: never, least: r.MasterTimeout, request: func() esapi.Request {
-		return esapi.IndicesDeleteRequest{
-			Index:             escAll(r.Names),
-			MasterTimeout:     r.MasterTimeout,
-			ExpandWildcards:   "none",
-			IgnoreUnavailable: flag(true),
-		}
+	return c.do(ctx, call{op: op, write: true, deletes: true, resend: never, least: r.MasterTimeout, request: func() request {
+		return request{method: http.MethodDelete, path: pathOf("", r.Names, ""), query: params{
+			"master_timeout": ms(r.MasterTimeout), "expand_wildcards": "none", "ignore_unavailable": "true",
+		}}
 	}})
 }
 
@@ -605,8 +599,8 @@ func (c *Client) UpdateAliases(ctx context.Context, r cluster.UpdateAliases) err
 		}
 		actions = append(actions, map[string]any{verb: entry})
 	}
-	return c.do(ctx, call{op: "update aliases", write: true, request: func() esapi.Request {
-		return plain{method: http.MethodPost, path: "/_aliases", body: map[string]any{"actions": actions}}
+	return c.do(ctx, call{op: "update aliases", write: true, request: func() request {
+		return request{method: http.MethodPost, path: "/_aliases", body: map[string]any{"actions": actions}}
 	}})
 }
 

@@ -7,10 +7,9 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
-
-	"github.com/elastic/go-elasticsearch/v8/esapi"
 
 	"github.com/esnap/esnap/internal/cluster"
 )
@@ -53,8 +52,8 @@ func repositories(to *map[string]repositoryReply) func(*stream) error {
 // Repositories implements cluster.RepositoryReader.
 func (c *Client) Repositories(ctx context.Context) ([]cluster.Repository, error) {
 	var reply map[string]repositoryReply
-	err := c.do(ctx, call{op: "list repositories", decode: repositories(&reply), request: func() esapi.Request {
-		return plain{path: "/_snapshot"}
+	err := c.do(ctx, call{op: "list repositories", decode: repositories(&reply), request: func() request {
+		return request{path: "/_snapshot"}
 	}})
 	var list []cluster.Repository
 	for name, r := range reply {
@@ -68,8 +67,8 @@ func (c *Client) Repositories(ctx context.Context) ([]cluster.Repository, error)
 func (c *Client) Repository(ctx context.Context, name string) (cluster.Repository, error) {
 	op := "read repository " + name
 	var reply map[string]repositoryReply
-	err := c.do(ctx, call{op: op, decode: repositories(&reply), request: func() esapi.Request {
-		return plain{path: "/_snapshot/" + esc(name)}
+	err := c.do(ctx, call{op: op, decode: repositories(&reply), request: func() request {
+		return request{path: "/_snapshot/" + esc(name)}
 	}})
 	if err != nil {
 		return cluster.Repository{}, err
@@ -93,12 +92,9 @@ func (c *Client) RegisterRepository(ctx context.Context, r cluster.RegisterRepos
 		resend:  harmless,
 		private: true,
 		least:   sizesTimeout,
-		request: func() esapi.Request {
-			return esapi.SnapshotCreateRepositoryRequest{
-				Repository: esc(r.Name),
-				Verify:     flag(r.Verify),
-				Body:       jsonBody(map[string]any{"type": r.Type, "settings": settings}),
-			}
+		request: func() request {
+			return request{method: http.MethodPut, path: "/_snapshot/" + esc(r.Name), query: params{"verify": strconv.FormatBool(r.Verify)},
+				body: map[string]any{"type": r.Type, "settings": settings}}
 		},
 	})
 }
@@ -114,8 +110,8 @@ func (c *Client) VerifyRepository(ctx context.Context, r cluster.VerifyRepositor
 		resend: harmless,
 		least:  sizesTimeout,
 		decode: fields(field{"nodes", &reply}),
-		request: func() esapi.Request {
-			return plain{method: http.MethodPost, path: "/_snapshot/" + esc(r.Name) + "/_verify"}
+		request: func() request {
+			return request{method: http.MethodPost, path: "/_snapshot/" + esc(r.Name) + "/_verify"}
 		},
 	})
 	var nodes []string
@@ -157,8 +153,8 @@ func (c *Client) Integrity(ctx context.Context, name string) (cluster.Integrity,
 	}
 	err = c.do(ctx, call{
 		op: op, resend: never, least: integrityTimeout,
-		request: func() esapi.Request {
-			return plain{method: http.MethodPost, path: "/_snapshot/" + esc(name) + "/_verify_integrity"}
+		request: func() request {
+			return request{method: http.MethodPost, path: "/_snapshot/" + esc(name) + "/_verify_integrity"}
 		},
 		decode: func(s *stream) error {
 			known := false
@@ -207,8 +203,8 @@ func (c *Client) CleanupRepository(ctx context.Context, r cluster.CleanupReposit
 	if !server.CleansUp() { // an older server reads _cleanup as the name of a snapshot to create
 		return result, cluster.NoCleanup(server, r.Name)
 	}
-	err = c.do(ctx, call{op: op, write: true, least: sizesTimeout, decode: fields(field{"results", &result}), request: func() esapi.Request {
-		return plain{method: http.MethodPost, path: "/_snapshot/" + esc(r.Name) + "/_cleanup"}
+	err = c.do(ctx, call{op: op, write: true, least: sizesTimeout, decode: fields(field{"results", &result}), request: func() request {
+		return request{method: http.MethodPost, path: "/_snapshot/" + esc(r.Name) + "/_cleanup"}
 	}})
 	return result, err
 }
@@ -219,10 +215,7 @@ func (c *Client) UnregisterRepository(ctx context.Context, r cluster.UnregisterR
 	if err := concrete(op, r.Name); err != nil {
 		return err
 	}
-	return c.do(ctx, call{op: op, write: true, request: func() esapi.Request {
-		return plain{method: http.MethodDelete, path: "/_snapshot/" + esc(r.Name)}
+	return c.do(ctx, call{op: op, write: true, request: func() request {
+		return request{method: http.MethodDelete, path: "/_snapshot/" + esc(r.Name)}
 	}})
 }
-
-// joinNames is a list of names as request bodies take it.
-func joinNames(names []string) string { return strings.Join(names, ",") }

@@ -11,8 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/elastic/go-elasticsearch/v8/esapi"
-
 	"github.com/esnap/esnap/internal/cluster"
 )
 
@@ -102,7 +100,7 @@ func (c *Client) probe(ctx context.Context) (cluster.Server, error) {
 		op:      askVersion,
 		which:   true,
 		resend:  never,
-		request: func() esapi.Request { return plain{path: "/"} },
+		request: func() request { return request{path: "/"} },
 		decode:  page(decode),
 	})
 	switch {
@@ -141,8 +139,8 @@ func (c *Client) probeNode(ctx context.Context) (cluster.Server, error) {
 		which:  true,
 		resend: never,
 		decode: page(fields(field{"nodes", &local.Nodes}, field{"cluster_name", &local.ClusterName})),
-		request: func() esapi.Request {
-			return plain{path: "/_nodes/_local", query: params{"filter_path": "cluster_name,nodes.*.version,nodes.*.build_flavor"}}
+		request: func() request {
+			return request{path: "/_nodes/_local", query: params{"filter_path": "cluster_name,nodes.*.version,nodes.*.build_flavor"}}
 		},
 	})
 	switch {
@@ -210,8 +208,8 @@ func (c *Client) Clock(ctx context.Context) (time.Time, error) {
 	var reply map[string]struct {
 		Timestamp int64 `json:"timestamp"`
 	}
-	err := c.do(ctx, call{op: op, decode: fields(field{"nodes", &reply}), request: func() esapi.Request {
-		return plain{path: "/_nodes/_master/stats/process", query: params{"filter_path": "nodes.*.timestamp"}}
+	err := c.do(ctx, call{op: op, decode: fields(field{"nodes", &reply}), request: func() request {
+		return request{path: "/_nodes/_master/stats/process", query: params{"filter_path": "nodes.*.timestamp"}}
 	}})
 	if err != nil {
 		return time.Time{}, err
@@ -225,15 +223,15 @@ func (c *Client) Clock(ctx context.Context) (time.Time, error) {
 // OnMaster implements cluster.ServerReader.
 func (c *Client) OnMaster(ctx context.Context) (bool, error) {
 	master := ""
-	err := c.do(ctx, call{op: "ask which node is the master", decode: identity(field{"master_node", &master}), request: func() esapi.Request {
-		return esapi.ClusterStateRequest{Metric: []string{"master_node"}, FilterPath: []string{"cluster_uuid", "master_node"}}
+	err := c.do(ctx, call{op: "ask which node is the master", decode: identity(field{"master_node", &master}), request: func() request {
+		return stateOf("master_node", "cluster_uuid", "master_node")
 	}})
 	if err != nil {
 		return false, err
 	}
 	var local map[string]json.RawMessage
-	err = c.do(ctx, call{op: "ask which node answers", decode: fields(field{"nodes", &local}), request: func() esapi.Request {
-		return plain{path: "/_nodes/_local", query: params{"filter_path": "nodes.*.name"}}
+	err = c.do(ctx, call{op: "ask which node answers", decode: fields(field{"nodes", &local}), request: func() request {
+		return request{path: "/_nodes/_local", query: params{"filter_path": "nodes.*.name"}}
 	}})
 	_, is := local[master]
 	return is, err
@@ -293,12 +291,10 @@ func (c *Client) Running(ctx context.Context) (ops []cluster.Operation, err erro
 
 func (c *Client) running(ctx context.Context, op string) ([]cluster.Operation, error) {
 	var state customs
-	err := c.do(ctx, call{op: op, decode: state.fields(), request: func() esapi.Request {
-		return esapi.ClusterStateRequest{Metric: []string{"customs"}, FilterPath: []string{
-			"cluster_uuid", "snapshots.snapshots.repository", "snapshots.snapshots.snapshot",
+	err := c.do(ctx, call{op: op, decode: state.fields(), request: func() request {
+		return stateOf("customs", "cluster_uuid", "snapshots.snapshots.repository", "snapshots.snapshots.snapshot",
 			"snapshots.snapshots.start_time_millis", "snapshots.snapshots.indices",
-			"snapshot_deletions", "restore.snapshots.repository", "restore.snapshots.snapshot", "restore.snapshots.indices",
-		}}
+			"snapshot_deletions", "restore.snapshots.repository", "restore.snapshots.snapshot", "restore.snapshots.indices")
 	}})
 	if err != nil {
 		return nil, err
@@ -361,8 +357,8 @@ func (c *Client) Capacity(ctx context.Context) (cluster.Capacity, error) {
 		op:     "count the cluster's shards",
 		decode: count,
 		accept: []int{http.StatusRequestTimeout},
-		request: func() esapi.Request {
-			return esapi.ClusterHealthRequest{FilterPath: []string{"active_shards", "unassigned_shards", "initializing_shards"}}
+		request: func() request {
+			return request{path: "/_cluster/health", query: params{"filter_path": "active_shards,unassigned_shards,initializing_shards"}}
 		},
 	})
 	out.Shards = active + unassigned + starting
@@ -383,8 +379,8 @@ type nodeStats struct {
 
 func (c *Client) nodes(ctx context.Context) (map[string]nodeStats, error) {
 	var nodes map[string]nodeStats
-	err := c.do(ctx, call{op: "read the nodes' disks", decode: fields(field{"nodes", &nodes}), request: func() esapi.Request {
-		return plain{path: "/_nodes/stats/fs", query: params{"filter_path": "nodes.*.name,nodes.*.roles,nodes.*.fs.total"}}
+	err := c.do(ctx, call{op: "read the nodes' disks", decode: fields(field{"nodes", &nodes}), request: func() request {
+		return request{path: "/_nodes/stats/fs", query: params{"filter_path": "nodes.*.name,nodes.*.roles,nodes.*.fs.total"}}
 	}})
 	return nodes, err
 }
@@ -408,8 +404,8 @@ func (c *Client) clusterSettings(ctx context.Context, names ...string) (map[stri
 	for _, n := range names {
 		paths = append(paths, "*."+n)
 	}
-	err := c.do(ctx, call{op: "read cluster settings", decode: whole(&reply), request: func() esapi.Request {
-		return plain{path: "/_cluster/settings", query: params{"include_defaults": "true", "filter_path": strings.Join(paths, ",")}}
+	err := c.do(ctx, call{op: "read cluster settings", decode: whole(&reply), request: func() request {
+		return request{path: "/_cluster/settings", query: params{"include_defaults": "true", "filter_path": strings.Join(paths, ",")}}
 	}})
 	out := map[string]string{}
 	for _, layer := range []string{"defaults", "persistent", "transient"} {

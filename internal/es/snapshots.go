@@ -10,8 +10,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/elastic/go-elasticsearch/v8/esapi"
-
 	"github.com/esnap/esnap/internal/cluster"
 )
 
@@ -140,15 +138,14 @@ func (c *Client) listSnapshots(
 ) error {
 	count := 0
 	ask := func(filterPath []string, decode func(*stream) error) error {
-		return c.do(ctx, call{op: op, decode: decode, request: func() esapi.Request {
+		return c.do(ctx, call{op: op, decode: decode, request: func() request {
 			reset()
 			count = 0
-			q := esapi.SnapshotGetRequest{Repository: esc(repository), Snapshot: escAll(names), FilterPath: filterPath}
+			q := request{path: pathOf("/_snapshot/"+esc(repository), names, ""), query: params{
+				"filter_path": list(filterPath...), "ignore_unavailable": only(names[0] != "_all"),
+			}}
 			if !verbose || filterPath == nil {
-				q.Verbose = flag(false)
-			}
-			if names[0] != "_all" {
-				q.IgnoreUnavailable = flag(true)
+				q.query["verbose"] = "false"
 			}
 			return q
 		}})
@@ -239,8 +236,8 @@ func (c *Client) SnapshotUUIDs(ctx context.Context, repository string) (map[stri
 func (c *Client) Snapshot(ctx context.Context, repository, name string) (*cluster.Snapshot, error) {
 	op := "read snapshot " + repository + "/" + name
 	var found *cluster.Snapshot
-	err := c.do(ctx, call{op: op, request: func() esapi.Request {
-		return esapi.SnapshotGetRequest{Repository: esc(repository), Snapshot: []string{esc(name)}}
+	err := c.do(ctx, call{op: op, request: func() request {
+		return request{path: "/_snapshot/" + esc(repository) + "/" + esc(name)}
 	}, decode: eachSnapshot(op, []string{name}, func(s snapshotReply) { found = s.snapshot(repository, true) })})
 	if err == nil && found == nil {
 		err = &cluster.Error{Op: op, Kind: cluster.ErrNoSnapshot}
@@ -267,8 +264,8 @@ func (c *Client) SnapshotProgress(ctx context.Context, repository, name string) 
 	err := c.do(ctx, call{
 		op:     "read the progress of snapshot " + repository + "/" + name,
 		decode: fields(field{"snapshots", &reply}),
-		request: func() esapi.Request {
-			return plain{path: "/_snapshot/" + esc(repository) + "/" + esc(name) + "/_status", query: params{
+		request: func() request {
+			return request{path: "/_snapshot/" + esc(repository) + "/" + esc(name) + "/_status", query: params{
 				"filter_path": "snapshots.state,snapshots.shards_stats,snapshots.stats",
 			}}
 		},
@@ -299,11 +296,9 @@ func (c *Client) unfinished(ctx context.Context, repository, name string) string
 	err := c.do(ctx, call{
 		op:     "find the node that a snapshot waits for",
 		decode: state.fields(field{"nodes", &nodes}),
-		request: func() esapi.Request {
-			return esapi.ClusterStateRequest{Metric: []string{"customs", "nodes"}, FilterPath: []string{
-				"cluster_uuid", "snapshots.snapshots.repository", "snapshots.snapshots.snapshot",
-				"snapshots.snapshots.shards.state", "snapshots.snapshots.shards.node", "nodes.*.name",
-			}}
+		request: func() request {
+			return stateOf("customs,nodes", "cluster_uuid", "snapshots.snapshots.repository", "snapshots.snapshots.snapshot",
+				"snapshots.snapshots.shards.state", "snapshots.snapshots.shards.node", "nodes.*.name")
 		},
 	})
 	if err != nil {
@@ -335,13 +330,10 @@ func (c *Client) SnapshotSizes(ctx context.Context, repository, name string) (ma
 	}
 	sizes := map[string]int64{}
 	if !server.OpenSearch && !server.Version.Less(detailsSince) {
-		err := c.do(ctx, call{op: op, request: func() esapi.Request {
-			return esapi.SnapshotGetRequest{
-				Repository:   esc(repository),
-				Snapshot:     []string{esc(name)},
-				IndexDetails: flag(true),
-				FilterPath:   []string{"snapshots.snapshot", "snapshots.index_details.*.size_in_bytes", "failures"},
-			}
+		err := c.do(ctx, call{op: op, request: func() request {
+			return request{path: "/_snapshot/" + esc(repository) + "/" + esc(name), query: params{
+				"index_details": "true", "filter_path": list("snapshots.snapshot", "snapshots.index_details.*.size_in_bytes", "failures"),
+			}}
 		}, decode: eachSnapshot(op, []string{name}, func(s snapshotReply) {
 			for index, d := range s.Details {
 				sizes[index] = d.Bytes
@@ -358,8 +350,8 @@ func (c *Client) SnapshotSizes(ctx context.Context, repository, name string) (ma
 			} `json:"stats"`
 		} `json:"indices"`
 	}
-	err = c.do(ctx, call{op: op, least: sizesTimeout, decode: fields(field{"snapshots", &reply}), request: func() esapi.Request {
-		return plain{path: "/_snapshot/" + esc(repository) + "/" + esc(name) + "/_status", query: params{
+	err = c.do(ctx, call{op: op, least: sizesTimeout, decode: fields(field{"snapshots", &reply}), request: func() request {
+		return request{path: "/_snapshot/" + esc(repository) + "/" + esc(name) + "/_status", query: params{
 			"filter_path": "snapshots.indices.*.stats.total",
 		}}
 	}})
@@ -384,8 +376,8 @@ func (c *Client) RestoreProgress(ctx context.Context, names []string) (cluster.P
 		} `json:"shards"`
 	}
 	var p cluster.Progress
-	err := c.do(ctx, call{op: "read the progress of a restore", decode: whole(&reply), request: func() esapi.Request {
-		return plain{path: "/_recovery", query: params{
+	err := c.do(ctx, call{op: "read the progress of a restore", decode: whole(&reply), request: func() request {
+		return request{path: "/_recovery", query: params{
 			"active_only": "true", "filter_path": "*.shards.index.size.total_in_bytes,*.shards.index.size.recovered_in_bytes",
 		}}
 	}})
@@ -429,7 +421,7 @@ func (c *Client) CreateSnapshot(ctx context.Context, r cluster.CreateSnapshot) e
 		names = slices.Concat(r.Plain, r.Streams)
 	}
 	body := map[string]any{
-		"indices": joinNames(names), "ignore_unavailable": r.IgnoreUnavailable,
+		"indices": list(names...), "ignore_unavailable": r.IgnoreUnavailable,
 		"include_global_state": r.GlobalState, "partial": r.Partial,
 	}
 	if r.FeatureStates != nil {
@@ -438,13 +430,9 @@ func (c *Client) CreateSnapshot(ctx context.Context, r cluster.CreateSnapshot) e
 	if r.Metadata != nil {
 		body["metadata"] = r.Metadata
 	}
-	return c.do(ctx, call{op: "create snapshot " + r.Repository + "/" + r.Name, write: true, least: masterWait, request: func() esapi.Request {
-		return esapi.SnapshotCreateRequest{
-			Repository:        esc(r.Repository),
-			Snapshot:          esc(r.Name),
-			Body:              jsonBody(body),
-			WaitForCompletion: flag(false),
-		}
+	return c.do(ctx, call{op: "create snapshot " + r.Repository + "/" + r.Name, write: true, least: masterWait, request: func() request {
+		return request{method: http.MethodPut, path: "/_snapshot/" + esc(r.Repository) + "/" + esc(r.Name), body: body,
+			query: params{"wait_for_completion": "false"}}
 	}})
 }
 
@@ -454,15 +442,15 @@ func (c *Client) DeleteSnapshots(ctx context.Context, r cluster.DeleteSnapshots)
 	if err := cmp.Or(concrete(op, r.Repository), concrete(op, r.Names...)); err != nil {
 		return err
 	}
-	return c.do(ctx, call{op: op, write: true, deletes: true, resend: never, request: func() esapi.Request {
-		return plain{method: http.MethodDelete, path: pathOf("/_snapshot/"+esc(r.Repository), r.Names, "")}
+	return c.do(ctx, call{op: op, write: true, deletes: true, resend: never, request: func() request {
+		return request{method: http.MethodDelete, path: pathOf("/_snapshot/"+esc(r.Repository), r.Names, "")}
 	}})
 }
 
 // RestoreSnapshot implements cluster.Writer.
 func (c *Client) RestoreSnapshot(ctx context.Context, r cluster.RestoreSnapshot) error {
 	body := map[string]any{
-		"indices": joinNames(r.Indices), "include_aliases": r.IncludeAliases, "ignore_unavailable": r.IgnoreUnavailable,
+		"indices": list(r.Indices...), "include_aliases": r.IncludeAliases, "ignore_unavailable": r.IgnoreUnavailable,
 		"include_global_state": r.GlobalState, "partial": r.Partial,
 	}
 	if r.RenamePattern != "" {
@@ -484,13 +472,9 @@ func (c *Client) RestoreSnapshot(ctx context.Context, r cluster.RestoreSnapshot)
 		op:    "restore from snapshot " + r.Repository + "/" + r.Name,
 		write: true,
 		least: masterWait,
-		request: func() esapi.Request {
-			return esapi.SnapshotRestoreRequest{
-				Repository:        esc(r.Repository),
-				Snapshot:          esc(r.Name),
-				Body:              jsonBody(body),
-				WaitForCompletion: flag(false),
-			}
+		request: func() request {
+			return request{method: http.MethodPost, path: "/_snapshot/" + esc(r.Repository) + "/" + esc(r.Name) + "/_restore", body: body,
+				query: params{"wait_for_completion": "false"}}
 		},
 	})
 }

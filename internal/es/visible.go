@@ -11,8 +11,6 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/elastic/go-elasticsearch/v8/esapi"
-
 	"github.com/esnap/esnap/internal/cluster"
 )
 
@@ -81,8 +79,8 @@ func (c *Client) seesAll(ctx context.Context) (all bool) {
 	body := map[string]any{"index": []any{map[string]any{"names": []string{"*"}, "privileges": []string{"view_index_metadata"}}}}
 	err := c.do(ctx, call{
 		op: "ask which indices the user may see", decode: fields(field{"has_all_requested", &all}),
-		request: func() esapi.Request {
-			return plain{method: http.MethodPost, path: "/_security/user/_has_privileges", body: body}
+		request: func() request {
+			return request{method: http.MethodPost, path: "/_security/user/_has_privileges", body: body}
 		},
 	})
 	return err == nil && all
@@ -93,9 +91,9 @@ func (c *Client) seesAll(ctx context.Context) (all bool) {
 func (c *Client) visible(ctx context.Context, op string) ([]*cluster.Index, error) {
 	var list []*cluster.Index
 	streams, open := map[string]bool{}, map[string]bool{}
-	err := c.do(ctx, call{op: op, request: func() esapi.Request {
+	err := c.do(ctx, call{op: op, request: func() request {
 		list = nil
-		return plain{
+		return request{
 			path:  "/*",
 			query: params{"expand_wildcards": "all", "flat_settings": "true", "filter_path": strings.Join(visibleFields, ",")},
 		}
@@ -137,9 +135,9 @@ func (c *Client) visible(ctx context.Context, op string) ([]*cluster.Index, erro
 		}
 	}
 	// Before 7.2 no setting tells that an index is closed. Hidden indices are of 7.7.
-	err = c.do(ctx, call{op: op, request: func() esapi.Request {
+	err = c.do(ctx, call{op: op, request: func() request {
 		clear(open)
-		return plain{path: "/*/_settings/index.uuid", query: params{
+		return request{path: "/*/_settings/index.uuid", query: params{
 			"expand_wildcards": "open", "flat_settings": "true", "filter_path": `*.settings.index\.uuid`,
 		}}
 	}, decode: func(s *stream) error {
@@ -178,8 +176,8 @@ func (c *Client) writeIndices(ctx context.Context, names []string, list []*clust
 				Name string `json:"index_name"`
 			} `json:"indices"`
 		}
-		err := c.do(ctx, call{op: "list data streams", decode: fields(field{"data_streams", &reply}), request: func() esapi.Request {
-			return plain{path: pathOf("/_data_stream", batch, "")} // OpenSearch takes no parameters here
+		err := c.do(ctx, call{op: "list data streams", decode: fields(field{"data_streams", &reply}), request: func() request {
+			return request{path: pathOf("/_data_stream", batch, "")} // OpenSearch takes no parameters here
 		}})
 		if err != nil && c.o.Warn != nil {
 			c.o.Warn("the write indices of data streams are not known, so all their indices count as such: " + err.Error())
@@ -210,8 +208,8 @@ func (c *Client) visibleSettings(ctx context.Context, op string, names []string)
 		var reply map[string]struct {
 			Settings map[string]any `json:"settings"`
 		}
-		err := c.do(ctx, call{op: op, decode: whole(&reply), request: func() esapi.Request {
-			return plain{path: pathOf("", batch, "/_settings"), query: params{
+		err := c.do(ctx, call{op: op, decode: whole(&reply), request: func() request {
+			return request{path: pathOf("", batch, "/_settings"), query: params{
 				"expand_wildcards": "none", "ignore_unavailable": "true", "flat_settings": "true",
 			}}
 		}})
@@ -236,8 +234,8 @@ func (c *Client) runningSnapshots(ctx context.Context, op string) ([]cluster.Ope
 			Started int64 `json:"start_time_in_millis"`
 		} `json:"stats"`
 	}
-	err := c.do(ctx, call{op: op, decode: fields(field{"snapshots", &reply}), request: func() esapi.Request {
-		return plain{path: "/_snapshot/_status"}
+	err := c.do(ctx, call{op: op, decode: fields(field{"snapshots", &reply}), request: func() request {
+		return request{path: "/_snapshot/_status"}
 	}})
 	var ops []cluster.Operation
 	for _, s := range reply {

@@ -1,0 +1,78 @@
+package es
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// request is what is sent. The request types of go-elasticsearch are not used: each adds 5 to
+// 12 kB to the program, and some lack parameters.
+type request struct {
+	method string // empty: GET
+	path   string // escaped
+	query  params
+	body   any // nil: none is sent
+}
+
+// params are the parameters of a request; what is empty is not sent.
+type params map[string]string
+
+// ms is a time as servers read it.
+func ms(d time.Duration) string {
+	if d == 0 {
+		return ""
+	}
+	return strconv.FormatInt(d.Milliseconds(), 10) + "ms"
+}
+
+// only is a boolean parameter that is false by default.
+func only(b bool) string {
+	if !b {
+		return ""
+	}
+	return "true"
+}
+
+// list is a parameter of several values.
+func list(values ...string) string { return strings.Join(values, ",") }
+
+// pathOf is the path of some names, as one part of it, between other parts.
+func pathOf(before string, names []string, after string) string {
+	return before + "/" + strings.Join(escAll(names), ",") + after
+}
+
+// stateOf is a request for parts of the cluster state.
+func stateOf(metrics string, paths ...string) request {
+	return request{path: "/_cluster/state/" + metrics, query: params{"filter_path": list(paths...)}}
+}
+
+// send sends the request; the caller closes the body of the reply.
+func (p request) send(ctx context.Context, perform func(*http.Request) (*http.Response, error)) (*http.Response, error) {
+	var body io.Reader
+	if p.body != nil {
+		body = jsonBody(p.body)
+	}
+	if p.method == "" {
+		p.method = http.MethodGet
+	}
+	r, err := http.NewRequestWithContext(ctx, p.method, p.path, body)
+	if err != nil {
+		return nil, err
+	}
+	if body != nil {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	query := url.Values{}
+	for k, v := range p.query {
+		if v != "" {
+			query.Set(k, v)
+		}
+	}
+	r.URL.RawQuery = query.Encode()
+	return perform(r)
+}
