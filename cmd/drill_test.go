@@ -151,7 +151,12 @@ func TestDrill(t *testing.T) {
 		k.c.AddIndex(cluster.Index{
 			Name:     "esnap-drill-left",
 			Created:  now.Add(-3 * time.Hour),
-			Settings: map[string]string{cluster.SettingDrill: "another run"},
+			Settings: map[string]string{cluster.SettingDrill: "another run", cluster.SettingRenameReplacement: "esnap-drill-left"},
+		})
+		k.c.AddIndex(cluster.Index{
+			Name:     "mine", // a clone of that: it has its settings
+			Created:  now.Add(-3 * time.Hour),
+			Settings: map[string]string{cluster.SettingDrill: "another run", cluster.SettingRenameReplacement: "esnap-drill-left"},
 		})
 		k.c.AddIndex(cluster.Index{
 			Name:     "esnap-drill-" + logsOf(2),
@@ -168,6 +173,7 @@ func TestDrill(t *testing.T) {
 		require.Contains(t, out, "removed from an earlier drill: esnap-drill-left")
 		require.NotContains(t, indices(k), "esnap-drill-left")
 		require.Contains(t, indices(k), "esnap-drill-mine")
+		require.Contains(t, indices(k), "mine", "a clone of a copy is somebody's own")
 		require.Contains(t, indices(k), "esnap-drill-"+logsOf(2), "another drill may be comparing it")
 	})
 	t.Run("copies are in no other action", func(t *testing.T) {

@@ -46,7 +46,10 @@ type purge struct {
 	Similar []string `json:"similar_names_kept,omitempty"`
 	// Lost are other indices whose last copy is in these snapshots, and that the cluster no
 	// longer has.
-	Lost    []string `json:"lost_with_them"`
+	Lost []string `json:"lost_with_them"`
+	// Uncopied are other indices of the cluster whose last complete copy is in these snapshots.
+	Uncopied []string `json:"live_without_copy"`
+
 	Cluster string   `json:"cluster_uuid"`
 	Time    string   `json:"time"`
 	Reason  string   `json:"reason,omitempty"`
@@ -188,6 +191,7 @@ func planPurge(ctx context.Context, x *session, cl cluster.Cluster, names []stri
 		Indices:   []string{},
 		Snapshots: map[string][]string{},
 		Lost:      []string{},
+		Uncopied:  []string{},
 		Cluster:   server.UUID,
 		Time:      x.Now().UTC().Format(time.RFC3339),
 	}
@@ -198,7 +202,7 @@ func planPurge(ctx context.Context, x *session, cl cluster.Cluster, names []stri
 	if err != nil {
 		return nil, nil, err
 	}
-	live := map[string]bool{}
+	live := map[string]*cluster.Index{}
 	for _, i := range indices {
 		switch {
 		case i.Drill != "" && copyOf(i, names):
@@ -206,7 +210,7 @@ func planPurge(ctx context.Context, x *session, cl cluster.Cluster, names []stri
 		case slices.Contains(names, i.Name), copyOf(i, names):
 			p.Indices = append(p.Indices, i.Name)
 		default:
-			live[i.Name] = true
+			live[i.Name] = i
 			if slices.ContainsFunc(names, func(n string) bool { return strings.Contains(i.Name, n) }) {
 				p.Similar = append(p.Similar, i.Name)
 			}
@@ -239,7 +243,7 @@ func planPurge(ctx context.Context, x *session, cl cluster.Cluster, names []stri
 	if len(p.Indices)+len(p.Drills)+len(doomed) == 0 {
 		return nil, nil, fmt.Errorf("nothing contains %s: neither the cluster nor a snapshot", strings.Join(names, ", "))
 	}
-	p.Lost = lostWith(doomed, others, names, live)
+	p.Lost, p.Uncopied = lostWith(doomed, others, names, live), uncopied(doomed, others, live)
 	return p, p.steps(), nil
 }
 
@@ -257,9 +261,9 @@ func copyOf(i *cluster.Index, names []string) bool {
 
 // lostWith are the other indices of which only the doomed snapshots have a copy without
 // missing shards.
-func lostWith(doomed, others []*cluster.Snapshot, names []string, live map[string]bool) []string {
+func lostWith(doomed, others []*cluster.Snapshot, names []string, live map[string]*cluster.Index) []string {
 	kept := map[string]bool{}
-	for _, s := range others {
+	for _, s := range cluster.Ours(others) {
 		complete := s.Complete()
 		for _, i := range s.Indices {
 			kept[i] = kept[i] || complete(i)
@@ -268,12 +272,24 @@ func lostWith(doomed, others []*cluster.Snapshot, names []string, live map[strin
 	lost := map[string]bool{}
 	for _, s := range coverage.Ordered(doomed) {
 		for _, i := range s.Indices {
-			if !kept[i] && !live[i] && !slices.Contains(names, i) {
+			if !kept[i] && live[i] == nil && !slices.Contains(names, i) {
 				lost[i] = true
 			}
 		}
 	}
 	return append([]string{}, slices.Sorted(maps.Keys(lost))...) // never nil: it is a list in JSON
+}
+
+// uncopied are the indices of the cluster that only the doomed snapshots have a good copy of.
+func uncopied(doomed, others []*cluster.Snapshot, live map[string]*cluster.Index) []string {
+	list := []string{} // never nil: it is a list in JSON
+	for _, name := range slices.Sorted(maps.Keys(live)) {
+		has := func(s *cluster.Snapshot) bool { return s.HoldsGoodOf(live[name]) }
+		if slices.ContainsFunc(doomed, has) && !slices.ContainsFunc(others, has) {
+			list = append(list, name)
+		}
+	}
+	return list
 }
 
 // steps are the deletions, with guards off: holds are kept all the same.
@@ -318,9 +334,18 @@ func (p *purge) write(x *session) {
 		terminal.Fprintf(x.Out, "not deleted, although the names are similar: %s; if one is a copy, name it as well\n",
 			strings.Join(p.Similar, ", "))
 	}
-	if len(p.Lost) > 0 {
-		terminal.Fprintf(x.Out, "%s also lost, because no other snapshot contains a copy:\n", cluster.CountAre(len(p.Lost), "index"))
-		for _, f := range report.Families(p.Lost) {
+	for _, cost := range []struct {
+		names []string
+		text  string
+	}{
+		{p.Lost, "also lost, because no other snapshot contains a copy"},
+		{p.Uncopied, "in the cluster only afterwards, because no other snapshot contains a good copy"},
+	} {
+		if len(cost.names) == 0 {
+			continue
+		}
+		terminal.Fprintf(x.Out, "%s %s:\n", cluster.CountAre(len(cost.names), "index"), cost.text)
+		for _, f := range report.Families(cost.names) {
 			terminal.Fprintf(x.Out, "  %s\n", f.Line())
 		}
 	}

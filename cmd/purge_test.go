@@ -15,7 +15,8 @@ func TestPurge(t *testing.T) {
 	setup := func() *console {
 		k := newConsole(t)
 		twentyNights(k, nil)
-		k.c.AddSnapshot("other", cluster.Snapshot{Name: "o-1", Indices: []string{logsOf(9), "only-there"}, Start: now.AddDate(0, 0, -2)})
+		k.c.AddSnapshot("other", cluster.Snapshot{Name: "o-1", Indices: []string{logsOf(9), "only-there", "live"}, Start: now.AddDate(0, 0, -2)})
+		k.c.AddIndex(cluster.Index{Name: "live", Created: now.AddDate(0, 0, -3)})
 		k.c.AddIndex(cluster.Index{Name: "restored-" + logsOf(9), Settings: map[string]string{
 			cluster.SettingRenamePattern: "^(.+)$", cluster.SettingRenameReplacement: "restored-$1"}})
 		k.c.AddIndex(cluster.Index{Name: "back-" + logsOf(9)[len(logsOf(9))-2:] + "-x", Settings: map[string]string{
@@ -23,7 +24,8 @@ func TestPurge(t *testing.T) {
 		k.c.AddIndex(cluster.Index{Name: "app-" + logsOf(9), Settings: map[string]string{
 			cluster.SettingRenamePattern: "^x-(.+)$", cluster.SettingRenameReplacement: "$1", cluster.SettingRestoredFrom: "backups/x"}})
 		k.c.AddIndex(cluster.Index{Name: "esnap-drill-" + logsOf(9), Settings: map[string]string{
-			cluster.SettingDrill: "run", cluster.SettingRenamePattern: "^(.+)$", cluster.SettingRenameReplacement: "esnap-drill-$1"}})
+			cluster.SettingDrill: "run", cluster.SettingRenamePattern: "^" + logsOf(9) + "$",
+			cluster.SettingRenameReplacement: "esnap-drill-" + logsOf(9)}})
 		return k
 	}
 	holding := func(k *console) (n int) {
@@ -48,6 +50,7 @@ func TestPurge(t *testing.T) {
 	require.Contains(t, out, "delete the copy of a drill esnap-drill-"+logsOf(9))
 	require.Contains(t, out, "delete from repository other: o-1")
 	require.Contains(t, out, "1 index is also lost, because no other snapshot contains a copy:\n  only-there")
+	require.Contains(t, out, "1 index is in the cluster only afterwards, because no other snapshot contains a good copy:\n  live")
 	require.Equal(t, 9, holding(k))
 
 	for _, args := range [][]string{
@@ -69,7 +72,7 @@ func TestPurge(t *testing.T) {
 	require.Zero(t, holding(k))
 	list, err := k.c.Indices(context.Background())
 	require.NoError(t, err)
-	require.Len(t, list, 9, "app-… is not a copy")
+	require.Len(t, list, 10, "app-… is not a copy")
 	data, err := os.ReadFile(record)
 	require.NoError(t, err)
 	require.Contains(t, string(data), `"reason": "case 4711"`)

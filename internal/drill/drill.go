@@ -512,6 +512,12 @@ func (d *driller) remove(ctx context.Context, meant func(*cluster.Index) bool) [
 	return removed
 }
 
+// made reports whether a drill restored the index: it has the mark, and the name that its
+// restore gave it. A clone of it has the mark, too, but is somebody's own.
+func made(i *cluster.Index) bool {
+	return i.Drill != "" && i.Renamed.Replacement == rename.Quote(i.Name)
+}
+
 // Remove deletes the copies of drills that are meant. It reads them again right before.
 // The error is why the first of those that are left could not be deleted.
 func Remove(ctx context.Context, c cluster.Cluster, meant func(*cluster.Index) bool) (removed, left []string, first error) {
@@ -521,7 +527,7 @@ func Remove(ctx context.Context, c cluster.Cluster, meant func(*cluster.Index) b
 	}
 	var names []string
 	for _, i := range list {
-		if i.Drill != "" && meant(i) {
+		if made(i) && meant(i) {
 			names = append(names, i.Name)
 		}
 	}
