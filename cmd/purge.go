@@ -50,10 +50,10 @@ type purge struct {
 	// Uncopied are other indices of the cluster whose last complete copy is in these snapshots.
 	Uncopied []string `json:"live_without_copy"`
 
-	Cluster string   `json:"cluster_uuid"`
-	Time    string   `json:"time"`
-	Reason  string   `json:"reason,omitempty"`
-	Result  string   `json:"result,omitempty"`
+	Cluster string `json:"cluster_uuid"`
+	Time    string `json:"time"`
+	Reason  string `json:"reason,omitempty"`
+	Result  string `json:"result,omitempty"`
 }
 
 func newPurge(app *App) *cobra.Command {
