@@ -26,17 +26,13 @@ func (a *Forcemerge) Run(ctx context.Context, env *Env) error {
 		return err
 	}
 	names := cluster.Names(indices)
-	most, err := a.segmentTarget(ctx, env, names)
-	if err != nil {
-		return err
-	}
 	before, err := env.Cluster.Segments(ctx, names)
 	if err != nil {
 		return err
 	}
 	merged := 0
 	for _, n := range names {
-		if have, known := before[n]; known && have <= most[n] {
+		if have, known := before[n]; known && a.merged(have) {
 			continue
 		}
 		merged++
@@ -48,14 +44,14 @@ func (a *Forcemerge) Run(ctx context.Context, env *Env) error {
 		}
 		err := env.Cluster.ForcemergeIndex(ctx, cluster.ForcemergeIndex{Name: n, MaxNumSegments: a.MaxNumSegments})
 		if errors.Is(err, cluster.ErrLost) {
-			err = a.lookForLost(ctx, env, n, most[n], err)
+			err = a.lookForLost(ctx, env, n, err)
 		}
 		if err != nil && ctx.Err() != nil {
 			o.Requested("the merge", context.Cause(ctx))
 		} else if err != nil {
 			o.Result, o.Err = cluster.Failure, err
 		} else if after, err := env.Cluster.Segments(ctx, []string{n}); err == nil {
-			o.Detail = fmt.Sprintf("%d segments, %d before", after[n], before[n])
+			o.Detail = fmt.Sprintf("%d segments, %d before", after[n].All, before[n].All)
 		}
 		env.Outcome(o)
 		if a.Delay > 0 {
@@ -70,12 +66,11 @@ func (a *Forcemerge) Run(ctx context.Context, env *Env) error {
 
 // lookForLost waits for a merge whose reply was lost: until the index has few enough
 // segments, or no merge runs any more and the request can no longer arrive.
-func (a *Forcemerge) lookForLost(ctx context.Context, env *Env, name string, most int, lost error) error {
+func (a *Forcemerge) lookForLost(ctx context.Context, env *Env, name string, lost error) error {
 	start, pause, seen := env.Watch.Elapsed(), firstPause, env.Watch.Elapsed()
-	most = max(most, 1)
 	for {
 		segments, err := env.Cluster.Segments(ctx, []string{name})
-		if have, known := segments[name]; err == nil && known && have <= most {
+		if have, known := segments[name]; err == nil && known && a.merged(have) {
 			return nil
 		}
 		if err != nil && !cluster.Transient(err) {
@@ -100,13 +95,5 @@ func (a *Forcemerge) lookForLost(ctx context.Context, env *Env, name string, mos
 	}
 }
 
-// segmentTarget is how many segments each index may have and still count as merged.
-func (a *Forcemerge) segmentTarget(ctx context.Context, env *Env, names []string) (map[string]int, error) {
-	settings, err := env.Cluster.Settings(ctx, names)
-	most := map[string]int{}
-	for n, s := range settings {
-		primaries, replicas := cluster.ShardNumbers(s)
-		most[n] = primaries * (1 + replicas) * int(a.MaxNumSegments)
-	}
-	return most, err
-}
+// merged reports whether no copy of a shard has more segments than the merge is to leave.
+func (a *Forcemerge) merged(have cluster.Segments) bool { return int64(have.Most) <= a.MaxNumSegments }

@@ -158,6 +158,7 @@ func (w *restoring) start(ctx context.Context, g restore.Group) ([]restore.Item,
 			continue
 		case restore.Feature:
 			req.FeatureStates = append(req.FeatureStates, it.Index)
+			req.Members = append(req.Members, it.Members...)
 			continue
 		}
 		req.Indices = append(req.Indices, it.Index)

@@ -59,6 +59,7 @@ func (a *Restore) plan(ctx context.Context, env *Env) (*restore.Plan, error) {
 	if l.Server, err = env.Cluster.Server(ctx); err != nil {
 		return nil, err
 	}
+	r.AllFeatures = r.GlobalState && !env.Behaviour.FeaturesByName && len(r.FeatureStates) == 0 && l.Server.HasFeatureStates()
 	if l.Indices, err = env.Indices(ctx); err != nil {
 		return nil, err
 	}

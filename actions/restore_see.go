@@ -93,7 +93,7 @@ func (w *restoring) finish(ctx context.Context, items []restore.Item) error {
 			if counted == len(it.Targets()) {
 				detail += fmt.Sprintf(", %s", cluster.Count(sum, "document"))
 			}
-			if !plan.KeepUntil.IsZero() {
+			if !plan.KeepUntil.IsZero() && it.Kind != restore.Feature { // a feature cannot be marked
 				detail += ", protected until the end of " + cluster.Day(plan.KeepUntil) + " (UTC)"
 			}
 			result := cluster.Done

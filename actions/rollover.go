@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/near"
 	"github.com/esnap/esnap/internal/strftime"
 )
 
@@ -152,8 +153,16 @@ func hasAliases(ctx context.Context, env *Env, index string, aliases map[string]
 // partKeys are the keys of extra_settings that are not settings by themselves.
 var partKeys = []string{"settings", "aliases", "mappings"}
 
-// checkParts reports those that are not maps.
+// checkParts reports those that are not maps, and maps under names that are similar: an empty
+// one would be a setting that is not sent.
 func checkParts(extra map[string]any) error {
+	for _, k := range slices.Sorted(maps.Keys(extra)) {
+		if _, isMap := extra[k].(map[string]any); isMap && !slices.Contains(partKeys, k) {
+			if hint := near.DidYouMean(k, partKeys); hint != "" {
+				return optionError("extra_settings", "unknown key %q; %s", k, hint)
+			}
+		}
+	}
 	for _, k := range partKeys {
 		if v, given := extra[k]; given {
 			if _, isMap := v.(map[string]any); !isMap {

@@ -136,4 +136,7 @@ func TestRolloverWithAliases(t *testing.T) {
 	_, err := plan.Parse("f", []byte("actions: {1: {action: rollover, options: {name: l, conditions: {max_docs: 5}, "+
 		"extra_settings: {aliases: r}}}}"), plan.Options{})
 	require.ErrorContains(t, err, "aliases: expected a map")
+	_, err = plan.Parse("f", []byte("actions: {1: {action: rollover, options: {name: l, conditions: {max_docs: 5}, "+
+		"extra_settings: {aliasses: {r: {}}}}}}"), plan.Options{})
+	require.ErrorContains(t, err, `unknown key "aliasses"; did you mean aliases?`)
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/job"
+	"github.com/esnap/esnap/internal/memory"
 )
 
 const november3 = "ks-logstash-log-2026.11.03"
@@ -548,4 +549,39 @@ actions:
 		require.Equal(t, 2, code, wrong)
 		require.Empty(t, k.written())
 	}
+}
+
+// TestRestoreFeatureRehearsed: the dry run of a restore with features foresees their indices,
+// and of one that the server refuses says so as the run does.
+func TestRestoreFeatureRehearsed(t *testing.T) {
+	prepared := func() *console {
+		k := newConsole(t)
+		k.c = memory.New(memory.Elasticsearch("8.19.7"), memory.At(now))
+		k.c.AddRepository(cluster.Repository{Name: "r", Type: "fs", Settings: map[string]string{"location": "r"}})
+		k.c.AddSnapshot("r", cluster.Snapshot{Name: "full", Indices: []string{".tasks", "a"}, Start: now.Add(-time.Hour),
+			Features: map[string][]string{"tasks": {".tasks"}}, Version: "8.19.7"})
+		return k
+	}
+	k := prepared()
+	file := k.file("actions: {1: {action: restore, options: {repository: r, name: full, extra_settings: {feature_states: [tasks]}}, " +
+		"filters: [{filtertype: none}]}}")
+	code, out, errs := k.run("run", "-n", file)
+	require.Equal(t, 0, code, out+errs)
+	require.Contains(t, out, "tasks")
+	k = prepared()
+	code, out, errs = k.run("restore", "*", "--repository", "r", "--feature-state", "tasks", "-n")
+	require.Equal(t, 0, code, out+errs)
+	for _, dry := range []string{"-n", "--yes"} {
+		k = prepared()
+		code, out, errs = k.run("restore", "a", ".tasks", "--repository", "r", dry)
+		require.Equal(t, 4, code, out+errs)
+		require.Contains(t, out+errs, "(--feature-state tasks)")
+		require.Empty(t, k.written())
+	}
+	k = prepared()
+	k.env["ESNAP_LOG_LEVEL"] = "warning"
+	file = k.file("actions: {1: {action: restore, options: {repository: r, name: full, include_global_state: true}, " +
+		"filters: [{filtertype: none}]}}")
+	_, out, errs = k.run("curator", "--dry-run", file)
+	require.Contains(t, out+errs, "the server also restores the features in the snapshot: 1 system index is replaced, such as .tasks")
 }

@@ -66,8 +66,9 @@ type IndexReader interface {
 	// KnownSettings are the full names of the index settings that the server knows, as it
 	// lists them for one index: those that are set, and those with a default.
 	KnownSettings(ctx context.Context, index string) (map[string]bool, error)
-	// Segments counts the segments of all shard copies of the named open indices.
-	Segments(ctx context.Context, names []string) (map[string]int, error)
+	// Segments counts the segments of the named open indices: those that they consist of,
+	// also where searches still use older ones.
+	Segments(ctx context.Context, names []string) (map[string]Segments, error)
 	// RolloverDue asks the server for a dry run of a rollover.
 	RolloverDue(ctx context.Context, r Rollover) (RolloverResult, error)
 	// FieldRange asks one index for the least and greatest value of a date field.

@@ -179,7 +179,7 @@ func (a assumed) Settings(ctx context.Context, names []string) (map[string]map[s
 	return out, err
 }
 
-func (a assumed) Segments(ctx context.Context, names []string) (map[string]int, error) {
+func (a assumed) Segments(ctx context.Context, names []string) (map[string]Segments, error) {
 	return askReal(ctx, a, names, a.Reader.Segments)
 }
 

@@ -215,3 +215,9 @@ type Explanation struct {
 // Lost reports whether no copy of the shard is left that the server would use: only a
 // restore brings its documents back, or a node that returns.
 func (e Explanation) Lost() bool { return e.Decision == "no_valid_shard_copy" }
+
+// Segments are numbers of segments of one index.
+type Segments struct {
+	All  int // of all copies of all shards
+	Most int // of the copy that has the most
+}

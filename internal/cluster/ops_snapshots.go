@@ -166,6 +166,7 @@ type RestoreSnapshot struct {
 	FeatureStates       []string       // nil: the server's default
 	Extra               map[string]any // merged into the body
 	Targets             []string       // the names the indices will have; not sent
+	Members             []string       // the indices of the features; not sent
 }
 
 // Intent implements Op.
@@ -198,7 +199,7 @@ func (r RestoreSnapshot) refused(ctx context.Context, c Reader) error {
 
 // Assume implements Op: the targets are there, open, created now.
 func (r RestoreSnapshot) Assume(o *Overlay) {
-	for _, n := range r.Targets {
+	for _, n := range slices.Concat(r.Targets, r.Members) {
 		delete(o.closed, n)
 		o.indices[n] = &Index{Name: n, Created: o.now, Primaries: 1, System: IsDotted(n), Assumed: true}
 	}

@@ -105,6 +105,10 @@ func (s Server) LosesMounts() bool {
 // OpenSearch).
 func (s Server) TracksRepositories() bool { return s.since(Version{7, 6, 0}) }
 
+// FeaturesOnly reports whether the server refuses to restore an index of a feature by its
+// name (Elasticsearch 8).
+func (s Server) FeaturesOnly() bool { return !s.OpenSearch && !s.Version.Less(Version{8, 0, 0}) }
+
 // HasFeatureStates reports whether snapshots and restores can name features (Elasticsearch
 // 7.12).
 func (s Server) HasFeatureStates() bool { return !s.OpenSearch && !s.Version.Less(Version{7, 12, 0}) }

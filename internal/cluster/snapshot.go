@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"time"
@@ -237,6 +238,16 @@ func (s *Snapshot) Complete() func(index string) bool {
 // late document. Sizes of 0 are not known.
 func Recreated(first, newer int64) bool {
 	return first > 0 && newer > 0 && float64(newer) < 0.95*float64(first)
+}
+
+// FeatureOf is the feature with which the snapshot contains an index; empty: none.
+func (s *Snapshot) FeatureOf(index string) string {
+	for _, f := range slices.Sorted(maps.Keys(s.Features)) {
+		if slices.Contains(s.Features[f], index) {
+			return f
+		}
+	}
+	return ""
 }
 
 // MayHold reports whether what the snapshot contains under the name of this index is this

@@ -30,6 +30,8 @@ const (
 		"indices.*.relocating_shards,indices.*.unassigned_shards"
 )
 
+const segmentNumbers = "_shards.total,indices.*.shards.*.num_search_segments,indices.*.shards.*.num_committed_segments"
+
 func at(ms int64) time.Time { return time.UnixMilli(ms).UTC() }
 
 // Every read: exactly what is sent, and what is made of the replies of real
@@ -50,6 +52,28 @@ func TestReads(t *testing.T) {
 			at(1795232933400)},
 		{"nothing runs, right after a restart", func(c *Client) (any, error) { return c.Running(ctx) },
 			[]exchange{{line: "GET /_cluster/state/customs?filter_path=" + running, reply: `{}`}}, []cluster.Operation(nil)},
+		{"segments", func(c *Client) (any, error) { return c.Segments(ctx, []string{"a", "b"}) },
+			[]exchange{{line: "GET /a,b/_segments?filter_path=" + segmentNumbers + "&ignore_unavailable=true",
+				reply: `{"_shards":{"total":3},"indices":{"a":{"shards":{"0":[{"num_search_segments":1,"num_committed_segments":1}],` +
+					`"1":[{"num_search_segments":3,"num_committed_segments":3}]}},` +
+					`"b":{"shards":{"0":[{"num_search_segments":2,"num_committed_segments":2}]}}}}`}},
+			map[string]cluster.Segments{"a": {All: 4, Most: 3}, "b": {All: 2, Most: 2}}},
+		{"segments that no search sees yet", func(c *Client) (any, error) { return c.Segments(ctx, []string{"a", "b", "c"}) },
+			[]exchange{
+				{line: "GET /a,b,c/_segments?filter_path=" + segmentNumbers + "&ignore_unavailable=true",
+					reply: `{"_shards":{"total":3},"indices":{"a":{"shards":{"0":[{"num_search_segments":3,"num_committed_segments":1}]}},` +
+						`"b":{"shards":{"0":[{"num_search_segments":3,"num_committed_segments":1}]}},` +
+						`"c":{"shards":{"0":[{"num_search_segments":1,"num_committed_segments":1}]}}}}`},
+				{line: "GET /a,b/_segments?filter_path=" + segmentNumbers + ",indices.*.shards.*.segments.*.generation," +
+					"indices.*.shards.*.segments.*.committed,indices.*.shards.*.segments.*.search&ignore_unavailable=true",
+					reply: `{"_shards":{"total":2},"indices":{"a":{"shards":{"0":[{"num_search_segments":3,"num_committed_segments":1,"segments":{` +
+						`"_0":{"generation":0,"committed":false,"search":true},"_1":{"generation":1,"committed":false,"search":true},` +
+						`"_2":{"generation":2,"committed":false,"search":true},"_3":{"generation":3,"committed":true,"search":false}}}]}},` +
+						`"b":{"shards":{"0":[{"num_search_segments":3,"num_committed_segments":1,"segments":{` +
+						`"_0":{"generation":0,"committed":true,"search":true},"_1":{"generation":1,"committed":false,"search":true},` +
+						`"_2":{"generation":2,"committed":false,"search":true}}}]}}}}`},
+			},
+			map[string]cluster.Segments{"a": {All: 1, Most: 1}, "b": {All: 3, Most: 3}, "c": {All: 1, Most: 1}}},
 		{"what runs, 6.7", func(c *Client) (any, error) { return c.Running(ctx) },
 			[]exchange{{
 				line: "GET /_cluster/state/customs?filter_path=" + running,

@@ -315,14 +315,69 @@ func (c *Client) KnownSettings(ctx context.Context, index string) (map[string]bo
 	return known, err
 }
 
-// Segments implements cluster.IndexReader.
-func (c *Client) Segments(ctx context.Context, names []string) (map[string]int, error) {
-	out := map[string]int{}
+// segment is a segment of a shard copy.
+type segment struct {
+	Generation int64 `json:"generation"`
+	Committed  bool  `json:"committed"`
+	Search     bool  `json:"search"`
+}
+
+// shardSegments are the segments of a shard copy.
+type shardSegments struct {
+	Search    int                `json:"num_search_segments"`
+	Committed int                `json:"num_committed_segments"`
+	Each      map[string]segment `json:"segments"`
+}
+
+// count is how many segments the copy consists of: those that searches use, unless they are
+// older than the last commit. A copy that is not searched is not refreshed after a merge.
+func (s shardSegments) count() int {
+	var committed, search int64
+	for _, x := range s.Each {
+		if x.Committed {
+			committed = max(committed, x.Generation)
+		}
+		if x.Search {
+			search = max(search, x.Generation)
+		}
+	}
+	if committed > search {
+		return s.Committed
+	}
+	return s.Search
+}
+
+// Segments implements cluster.IndexReader. It reads the segments themselves only of indices
+// where searches use others than those of the last commit.
+func (c *Client) Segments(ctx context.Context, names []string) (map[string]cluster.Segments, error) {
+	out := map[string]cluster.Segments{}
+	var differ []string
+	add := func(name string, s shardSegments) {
+		x := out[name]
+		x.All, x.Most = x.All+s.count(), max(x.Most, s.count())
+		out[name] = x
+	}
+	err := c.segments(ctx, names, "", func(name string, s shardSegments) {
+		add(name, s)
+		if s.Search != s.Committed && !slices.Contains(differ, name) {
+			differ = append(differ, name)
+		}
+	})
+	if err != nil || len(differ) == 0 {
+		return out, err
+	}
+	for _, name := range differ {
+		delete(out, name)
+	}
+	err = c.segments(ctx, differ, ",indices.*.shards.*.segments.*.generation,indices.*.shards.*.segments.*.committed,"+
+		"indices.*.shards.*.segments.*.search", add)
+	return out, err
+}
+
+func (c *Client) segments(ctx context.Context, names []string, more string, each func(name string, s shardSegments)) error {
 	for _, batch := range c.batches(names, 200) {
 		var reply map[string]struct {
-			Shards map[string][]struct {
-				Segments int `json:"num_search_segments"`
-			} `json:"shards"`
+			Shards map[string][]shardSegments `json:"shards"`
 		}
 		err := c.do(ctx, call{
 			op:     "read index segments",
@@ -330,22 +385,23 @@ func (c *Client) Segments(ctx context.Context, names []string) (map[string]int, 
 			absent: []int{http.StatusNotFound},
 			request: func() request {
 				return request{path: pathOf("", batch, "/_segments"), query: params{
-					"ignore_unavailable": "true", "filter_path": "_shards.total,indices.*.shards.*.num_search_segments",
+					"ignore_unavailable": "true",
+					"filter_path":        "_shards.total,indices.*.shards.*.num_search_segments,indices.*.shards.*.num_committed_segments" + more,
 				}}
 			},
 		})
 		if err != nil {
-			return nil, err
+			return err
 		}
 		for name, i := range reply {
 			for _, copies := range i.Shards {
 				for _, s := range copies {
-					out[name] += s.Segments
+					each(name, s)
 				}
 			}
 		}
 	}
-	return out, nil
+	return nil
 }
 
 // FieldRange implements cluster.IndexReader.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"maps"
 	"strconv"
+
+	"github.com/esnap/esnap/internal/cluster"
 )
 
 // Settings implements cluster.IndexReader: what an index was given, with its
@@ -56,14 +58,16 @@ func (m *Memory) KnownSettings(ctx context.Context, name string) (known map[stri
 
 // Segments implements cluster.IndexReader: what an index was given, or one for
 // each shard copy.
-func (m *Memory) Segments(ctx context.Context, names []string) (out map[string]int, err error) {
-	out = map[string]int{}
+func (m *Memory) Segments(ctx context.Context, names []string) (out map[string]cluster.Segments, err error) {
+	out = map[string]cluster.Segments{}
 	err = m.do(ctx, read("Segments", "read index segments", names...), func() error {
 		m.open(names, func(i *index) {
-			out[i.Name] = i.Primaries * (1 + i.Replicas)
+			copies := max(i.Primaries*(1+i.Replicas), 1)
+			all := copies
 			if i.Index.Segments != nil {
-				out[i.Name] = *i.Index.Segments
+				all = *i.Index.Segments
 			}
+			out[i.Name] = cluster.Segments{All: all, Most: (all + copies - 1) / copies}
 		})
 		return nil
 	})

@@ -52,6 +52,7 @@ type Request struct {
 	IgnoreMissing bool
 	Dotted        bool     // all includes dotted indices, except those of features, as with Curator
 	FeatureStates []string // features whose system indices are restored
+	AllFeatures   bool     // the server restores all of them with the global state
 	Replicas      int      // of the targets, for the space that they need
 }
 
@@ -221,6 +222,18 @@ func NewPlan(r Request, l Listings) *Plan {
 			}
 			continue
 		}
+		if f := s.FeatureOf(index); f != "" && l.Server.FeaturesOnly() {
+			why := fmt.Sprintf("belongs to the feature %s, and %s restores it with the feature only: feature_states (--feature-state %s)",
+				f, l.Server, f)
+			switch {
+			case slices.Contains(r.FeatureStates, f):
+			case r.Red:
+				p.cannot(index, "it %s", why)
+			default:
+				p.refuse("%s%s %s", r.place(index), index, why)
+			}
+			continue
+		}
 		if warning != "" {
 			p.Warnings = append(p.Warnings, warning)
 		}
@@ -255,7 +268,7 @@ func NewPlan(r Request, l Listings) *Plan {
 		p.unpredicted(r, l, unclear)
 	}
 	p.features(r, eligible)
-	p.leftOut(r, eligible)
+	p.leftOut(r, l.Server, eligible)
 	if r.Whole {
 		p.whole(r, l, eligible)
 	}

@@ -81,3 +81,40 @@ func TestWholeCluster(t *testing.T) {
 	p = NewPlan(r, Listings{Server: six})
 	require.Equal(t, []string{"there is no good snapshot that this server can restore"}, p.Missing)
 }
+
+// TestSystemIndices: what becomes of the indices of features, by server and by request.
+func TestSystemIndices(t *testing.T) {
+	s := snap("s", "2026-11-05 01:00", ".tasks", "a")
+	s.Features, s.GlobalState = map[string][]string{"tasks": {".tasks"}}, true
+	eight := cluster.Server{Text: "8.19.7", Version: cluster.Version{8, 19, 7}}
+	seven := cluster.Server{Text: "7.17.28", Version: cluster.Version{7, 17, 28}}
+	named := []string{"a", ".tasks"}
+	for name, c := range map[string]struct {
+		r       Request
+		server  cluster.Server
+		items   []string
+		warning string
+		refusal string
+	}{
+		"all":                              {Request{}, eight, []string{"a"}, "1 system index is not restored, such as .tasks", ""},
+		"all, where its name can be given": {Request{}, seven, []string{"a"}, "an exact name restores one of them", ""},
+		"by name": {Request{Indices: named}, eight, []string{"a"}, "",
+			".tasks belongs to the feature tasks, and Elasticsearch 8.19.7 restores it with the feature only: " +
+				"feature_states (--feature-state tasks)"},
+		"by name, before 8":            {Request{Indices: named}, seven, []string{".tasks", "a"}, "", ""},
+		"by name and with its feature": {Request{Indices: named, FeatureStates: []string{"tasks"}}, eight, []string{"a", "tasks"}, "", ""},
+		"the server restores all":      {Request{GlobalState: true, AllFeatures: true}, eight, []string{"a"}, "the server also restores", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c.r.OnConflict = Fail
+			p := NewPlan(c.r, Listings{Snapshots: []*cluster.Snapshot{s}, Server: c.server})
+			var items []string
+			for _, it := range p.Items {
+				items = append(items, it.Index)
+			}
+			require.Equal(t, c.items, items)
+			require.Contains(t, strings.Join(p.Warnings, "\n"), c.warning)
+			require.Equal(t, c.refusal, strings.Join(p.Refusals, "\n"))
+		})
+	}
+}

@@ -101,7 +101,7 @@ func Wanted(r Request, snapshots []*cluster.Snapshot) (wanted, missing []string)
 }
 
 // leftOut warns of system indices that match the request but are not restored.
-func (p *Plan) leftOut(r Request, eligible []*cluster.Snapshot) {
+func (p *Plan) leftOut(r Request, server cluster.Server, eligible []*cluster.Snapshot) {
 	_, system := names(eligible, r.Dotted)
 	var left []string
 	for _, n := range system {
@@ -112,12 +112,20 @@ func (p *Plan) leftOut(r Request, eligible []*cluster.Snapshot) {
 			left = append(left, n)
 		}
 	}
-	if len(left) == 0 || len(r.FeatureStates) > 0 {
-		return
+	switch {
+	case len(left) == 0 || len(r.FeatureStates) > 0:
+	case r.AllFeatures:
+		p.Warnings = append(p.Warnings, fmt.Sprintf("with include_global_state the server also restores the features in the snapshot: "+
+			"%s replaced, such as %s; feature_states: [none] in extra_settings keeps those of the cluster",
+			are(len(left), "system index"), left[0]))
+	case server.FeaturesOnly():
+		p.Warnings = append(p.Warnings, fmt.Sprintf("%s not restored, "+
+			"such as %s: feature_states (--feature-state) restores the features that they belong to", are(len(left), "system index"), left[0]))
+	default:
+		p.Warnings = append(p.Warnings, fmt.Sprintf("%s not restored, "+
+			"such as %s: feature_states (--feature-state) restores the features that they belong to; an exact name restores one of them",
+			are(len(left), "system index"), left[0]))
 	}
-	p.Warnings = append(p.Warnings, fmt.Sprintf("%s not restored, "+
-		"such as %s: feature_states (--feature-state) restores the features that they belong to; an exact name restores one of them",
-		are(len(left), "system index"), left[0]))
 }
 
 func are(n int, what string) string {

@@ -89,7 +89,7 @@ func (f facts) segments(ctx context.Context, indices []*cluster.Index) error {
 	}
 	for _, i := range indices {
 		if n, ok := segments[i.Name]; ok {
-			i.Segments = &n
+			i.Segments = &n.All
 		}
 	}
 	return nil
