@@ -224,7 +224,10 @@ func (w *restoring) marks(req cluster.RestoreSnapshot, g restore.Group) map[stri
 		return marks
 	}
 	if !w.plan.KeepUntil.IsZero() {
-		marks[cluster.SettingKeepUntil], marks[cluster.SettingRestoredFrom] = keepDay(w.plan), restore.From(g.Ref)
+		marks[cluster.SettingKeepUntil] = keepDay(w.plan)
+	}
+	if len(marks) > 0 || w.env.Behaviour.NotesRenames { // for as long as the index exists: it does not make its copy needless
+		marks[cluster.SettingRestoredFrom] = restore.From(g.Ref)
 	}
 	if w.env.Behaviour.NotesRenames && req.RenamePattern != "" {
 		marks[cluster.SettingRenamePattern], marks[cluster.SettingRenameReplacement] = req.RenamePattern, req.RenameReplacement

@@ -152,7 +152,7 @@ func (w *restoring) mark(ctx context.Context, items []restore.Item) error {
 		return nil
 	}
 	for _, batch := range env.Cluster.IndexBatches(names) { // the alias protects them now
-		none := map[string]any{cluster.SettingKeepUntil: nil, cluster.SettingRestoredFrom: nil}
+		none := map[string]any{cluster.SettingKeepUntil: nil}
 		_ = env.Cluster.PutIndexSettings(ctx, cluster.PutIndexSettings{Names: batch, Settings: none})
 	}
 	return nil

@@ -126,7 +126,8 @@ func (f *Retain) Judge(now time.Time, items []cluster.Item) []cluster.Verdict {
 func (f *Retain) JudgeAmong(ctx context.Context, now time.Time, items, among []cluster.Item, fetch Fetch) ([]cluster.Verdict, error) {
 	all := cluster.Of[*cluster.Snapshot](among)
 	needs := []cluster.Need{{Fact: cluster.FactAhead}}
-	if f.reach(now, nil) > 0 || f.Last != nil {
+	failed := func(s *cluster.Snapshot) bool { return !s.Good() && now.Sub(s.Start) > f.FailedExpireAfter }
+	if f.reach(now, nil) > 0 || f.Last != nil || slices.ContainsFunc(all, failed) {
 		needs = append(needs, cluster.Need{Fact: cluster.FactContents}, cluster.Need{Fact: cluster.FactLive})
 	}
 	if err := fetch(ctx, needs, cluster.Items(all)); err != nil {
@@ -191,7 +192,8 @@ type judgement struct {
 	list     []*cluster.Snapshot // oldest first
 	selected map[*cluster.Snapshot]bool
 	reasons  map[*cluster.Snapshot][]string // why good ones are retained
-	lives    []coverage.Life                // indices of which a copy must stay
+	every    []coverage.Life                // the indices that the snapshots contain
+	lives    []coverage.Life                // those of which a copy must stay
 	newest   *cluster.Snapshot              // the newest good one
 }
 
@@ -240,17 +242,18 @@ func (j *judgement) judge(ctx context.Context, fetch Fetch) error {
 
 // cover retains what is needed to keep a copy of each index.
 func (j *judgement) cover(ctx context.Context, good []*cluster.Snapshot, fetch Fetch) error {
-	reach := j.f.reach(j.now, good)
-	if reach == 0 || len(j.list) == 0 {
+	if len(j.list) == 0 || !slices.ContainsFunc(j.list, func(s *cluster.Snapshot) bool { return s.HasContents }) {
 		return nil
 	}
+	reach := j.f.reach(j.now, good)
 	rule := "keep_last_copy"
 	if d := j.f.cover(); d > 0 {
 		rule = "cover " + cluster.FormatDuration(d)
 	}
 	// What max_age deletes is no copy for anything.
 	lasting := slices.DeleteFunc(slices.Clone(j.list), func(s *cluster.Snapshot) bool { return j.f.Overdue(j.now, s) })
-	for _, l := range coverage.Lives(lasting, j.list[0].LiveIndices, coverage.Rules{Zones: []*time.Location{j.f.zone}, Settle: j.f.Settle}) {
+	j.every = coverage.Lives(lasting, j.list[0].LiveIndices, coverage.Rules{Zones: []*time.Location{j.f.zone}, Settle: j.f.Settle})
+	for _, l := range j.every {
 		if j.now.Sub(l.End) < reach && (j.f.cover() > 0 || !l.Live) {
 			j.lives = append(j.lives, l)
 		}
@@ -272,9 +275,6 @@ func (j *judgement) first(ctx context.Context, fetch Fetch, rule string) error {
 	var doubts []doubt
 	var sized []cluster.Item
 	for _, l := range j.lives {
-		if l.Live {
-			continue
-		}
 		list := l.Counting()
 		first := list[0].Snapshot
 		if len(list) == 1 || j.kept(first) || !j.selected[first] {
@@ -343,9 +343,9 @@ func (j *judgement) expired(s *cluster.Snapshot) cluster.Verdict {
 		return no("it is not good, but no younger snapshot is: " + s.WhyNotGood())
 	}
 	var only []string
-	for _, l := range j.lives {
+	for _, l := range j.every {
 		ours, held := l.In(s)
-		if !held || !ours.AllShards {
+		if !held || !ours.AllShards || j.f.cover() > 0 && j.now.Sub(l.End) >= j.f.cover() {
 			continue
 		}
 		if !slices.ContainsFunc(l.Copies, func(c coverage.Copy) bool {

@@ -17,7 +17,7 @@ import (
 // what is in a snapshot.
 func (k *checker) users() []*cluster.Index {
 	return slices.DeleteFunc(slices.Clone(k.indices), func(i *cluster.Index) bool {
-		copied := i.Mount != nil || i.RestoredFrom != "" || i.Renamed.Pattern != "" || i.Drill != "" || !i.KeepUntil().IsZero()
+		copied := i.Mount != nil || i.RestoredFrom != "" || i.Renamed.Pattern != "" || i.Drill != ""
 		return i.System || i.Hidden || cluster.IsOwn(i.Name) || copied
 	})
 }

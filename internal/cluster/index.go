@@ -84,7 +84,8 @@ func (m *Mount) Of(s *Snapshot) bool {
 
 // Settings of esnap's own: they name an attribute that no node has, and so exclude no
 // node. Two are part of a restore request, so that a restored index is protected from the
-// beginning; a listing reads them. The third exists while a shrink runs: on the source it
+// beginning; a listing reads them. One of them stays: it tells a restored index from the
+// original. The third exists while a shrink runs: on the source it
 // contains the settings to restore, on the target the uuid of the source.
 const (
 	SettingShrink       = "index.routing.allocation.exclude.esnap_shrink"

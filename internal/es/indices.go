@@ -366,6 +366,7 @@ func (c *Client) Segments(ctx context.Context, names []string) (map[string]clust
 	if err != nil || len(differ) == 0 {
 		return out, err
 	}
+	slices.Sort(differ)
 	for _, name := range differ {
 		delete(out, name)
 	}

@@ -371,8 +371,8 @@ func (p *Plan) settle(r Request, l Listings) {
 		}
 		there := byName[it.Target]
 		if restoring(it.Target) || it.Kind == DataStream && slices.ContainsFunc(it.Members, restoring) ||
-			there != nil && there.RestoredFrom == From(Ref{it.Repository, it.Snapshot}) {
-			it.Attach = true // an earlier run began the restore, and was killed before the index got its mark
+			there != nil && there.KeepMark != "" && there.RestoredFrom == From(Ref{it.Repository, it.Snapshot}) {
+			it.Attach = true // an earlier run began the restore, and was killed before the index got its alias
 			continue
 		}
 		if other := ours[it.Target]; other != "" {

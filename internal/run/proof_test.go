@@ -254,6 +254,56 @@ func TestLastCopyOfWhatIsNotWhole(t *testing.T) {
 	}), "it was restored")
 }
 
+// TestRestoredIndexKeepsItsCopy: what esnap restored does not make its copy needless, also when
+// its protection has ended.
+func TestRestoredIndexKeepsItsCopy(t *testing.T) {
+	for _, keep := range []string{"", ", keep_for: 0", ", keep_for: 1h"} {
+		for _, rule := range []string{"monthly: 6, last: 1", "cover: 60d"} {
+			b := runtest.New(t)
+			const day = "logs-2026.11.01"
+			for n, name := range []string{"s-2026.11.12", "s-2026.11.13", "s-2026.11.14"} {
+				s := cluster.Snapshot{Name: name, Indices: []string{"z"}, Start: runtest.Now.AddDate(0, 0, n-9)}
+				if n != 1 {
+					s.Indices = append(s.Indices, day)
+				}
+				size := int64(100 << 20)
+				if n == 2 { // a late document
+					size = 4000
+				}
+				b.Cluster.AddSnapshot("r", s, cluster.Index{Name: day, Stats: &cluster.IndexStats{PrimaryBytes: size}})
+			}
+			b.Cluster.AddSnapshot("r", cluster.Snapshot{Name: "s-2026.11.15", Indices: []string{"z"}, Start: runtest.Now.AddDate(0, 0, -6)})
+			res, _ := b.Run("actions: {1: {action: restore, options: {repository: r, name: s-2026.11.12, indices: [" + day + "]" + keep + "}, " +
+				"filters: [{filtertype: none}]}}")
+			require.NoError(t, errors.Join(res.Errors()...))
+			b.Run("actions: {1: {action: delete_snapshots, options: {repository: r}, filters: [{filtertype: retain, " + rule + "}]}}")
+			require.Contains(t, b.Snapshots("r"), "s-2026.11.12", "%s %s", keep, rule)
+		}
+	}
+}
+
+// TestPartialWithTheOnlyCompleteCopy: it expires only when a good one that is kept has the copy,
+// whether the cluster has the index or not, and whatever the rules reach.
+func TestPartialWithTheOnlyCompleteCopy(t *testing.T) {
+	for _, rules := range []string{"last: 1", "daily: 7", "last: 1, keep_last_copy: false", "cover: 60d"} {
+		for _, live := range []bool{false, true} {
+			b := runtest.New(t)
+			const day = "logs-2026.11.01"
+			b.Cluster.AddSnapshot("r", cluster.Snapshot{
+				Name: "s-2026.11.05", State: cluster.Partial, Start: runtest.Now.AddDate(0, 0, -16), Indices: []string{"bad", day},
+				Shards: cluster.ShardCount{Total: 2, Failed: 1, Successful: 1}, Failures: []cluster.ShardFailure{{Index: "bad"}},
+			})
+			b.Cluster.AddSnapshot("r", cluster.Snapshot{Name: "s-2026.11.20", Indices: []string{"other"}, Start: runtest.Now.AddDate(0, 0, -1)})
+			if live {
+				b.Cluster.AddIndex(cluster.Index{Name: day, Created: time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)})
+			}
+			b.Run("actions: {1: {action: delete_snapshots, options: {repository: r, ignore_empty_list: true}, " +
+				"filters: [{filtertype: retain, " + rules + "}]}}")
+			require.Len(t, b.Snapshots("r"), 2, "%s, live: %t", rules, live)
+		}
+	}
+}
+
 // TestPartialOnesUntilThereAreEnough: while there are fewer good snapshots than last asks for,
 // nothing is too old to be kept.
 func TestPartialOnesUntilThereAreEnough(t *testing.T) {
