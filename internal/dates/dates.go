@@ -2,6 +2,7 @@
 package dates
 
 import (
+	"slices"
 	"strings"
 	"time"
 )
@@ -195,8 +196,8 @@ func (d NameDate) MayBeNumber(name string) bool {
 	}
 }
 
-// countedUp reports whether a date is followed by four or six digits: a time, or the
-// number of a rollover.
+// countedUp reports whether a date is followed by two, four or six digits: a time, or a
+// number, such as that of a rollover.
 func countedUp(text string) bool {
 	for _, shape := range []string{
 		"9999-99-99_9999", "9999-99-99_999999", "9999-99-99.9999", "9999-99-99.999999", "99999999_9999", "99999999_999999",
@@ -206,12 +207,19 @@ func countedUp(text string) bool {
 			return true
 		}
 	}
-	return false
+	return mayBeTenant(text)
+}
+
+// mayBeTenant reports whether two digits after a day are more likely a number than the hour:
+// they follow a dash, and the day is written otherwise. 2026.11.03-14 may be of tenant 14.
+func mayBeTenant(text string) bool {
+	n := len(text) - 3
+	return (fits(text, "9999.99.99-99") > 0 && n == 10 || fits(text, "99999999-99") > 0 && n == 8) && text[n] == '-'
 }
 
 // Span is the period of the date, in a time zone: the day of 2026.11.03, the hour of
-// 2026.11.03.14, the month of 2026.11. If digits may be a time or the number of a
-// rollover, as in 2026.11.03-000001, they count as the number: the day is the longer
+// 2026.11.03.14, the month of 2026.11. If digits may be a time or a number, as in
+// 2026.11.03-000001 and 2026.11.03-14, they count as the number: the day is the longer
 // period, and so the safe one. An epoch does not have a period.
 func (d NameDate) Span(loc *time.Location) (Span, bool) {
 	digits, layout := d.digits, d.layout
@@ -268,6 +276,9 @@ func PeriodWith(name string, read []Span, zones ...*time.Location) NamePeriod {
 func periodOf(name string, zones []*time.Location, spans []Span) NamePeriod {
 	var p NamePeriod
 	dates := FindAll(name)
+	if slices.ContainsFunc(spans, func(s Span) bool { return s.End.Sub(s.Start) <= time.Hour }) { // then it is the hour
+		dates = slices.DeleteFunc(dates, func(d NameDate) bool { return mayBeTenant(name[d.Start:d.End]) })
+	}
 	for _, loc := range append([]*time.Location{time.UTC}, zones...) {
 		for _, d := range dates {
 			if s, ok := d.Span(loc); ok {

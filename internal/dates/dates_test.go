@@ -82,6 +82,10 @@ func TestPeriod(t *testing.T) {
 		".ds-logs-2026.11.03-000017": {"2026-11-03T00:00:00Z", "2026-11-04T00:00:00Z"},
 		"logs-20261103-000001":       {"2026-11-03T00:00:00Z", "2026-11-04T00:00:00Z"},
 		"logs-2026.11.03-0001":       {"2026-11-03T00:00:00Z", "2026-11-04T00:00:00Z"},
+		"logs-2026.11.03-14":         {"2026-11-03T00:00:00Z", "2026-11-04T00:00:00Z"}, // of tenant 14, or the hour
+		"logs-20261103-14":           {"2026-11-03T00:00:00Z", "2026-11-04T00:00:00Z"},
+		"logs-2026-11-03-14":         {"2026-11-03T14:00:00Z", "2026-11-03T15:00:00Z"},
+		"logs-2026.11.03.14":         {"2026-11-03T14:00:00Z", "2026-11-03T15:00:00Z"},
 		"logs-2026.11.03-999999":     {"2026-11-03T00:00:00Z", "2026-11-04T00:00:00Z"},
 		"logs-2026.13":               {},
 		"logs-12026.11":              {},
@@ -118,4 +122,12 @@ func FuzzFind(f *testing.F) {
 			require.True(t, from.Before(to), name)
 		}
 	})
+}
+
+// TestHourOrNumber: a timestring that reads the hour says what the digits are.
+func TestHourOrNumber(t *testing.T) {
+	hour := time.Date(2026, 11, 3, 14, 0, 0, 0, time.UTC)
+	require.Equal(t, hour.Add(time.Hour), PeriodWith("logs-2026.11.03-14", []Span{{hour, hour.Add(time.Hour)}}).End)
+	day := hour.Truncate(24 * time.Hour)
+	require.Equal(t, day.AddDate(0, 0, 1), PeriodWith("logs-2026.11.03-14", []Span{{day, day.AddDate(0, 0, 1)}}).End)
 }
