@@ -92,7 +92,7 @@ var mayImport = func() map[string][]string {
 		plan:                append([]string{flavour, notice, schedule}, planned...),
 		run:                 append([]string{plan, restore, clock}, planned...),
 		"internal/drill":    {clock, cluster, dates, series, "internal/coverage", rename},
-		"internal/check":    append([]string{bounded, plan, run, "internal/drill", "internal/lock"}, planned...),
+		"internal/check":    append([]string{bounded, plan, run, restore, "internal/drill", "internal/lock"}, planned...),
 		"internal/simulate": append([]string{plan, run, "internal/memory"}, planned...),
 		"internal/report":   {cluster, series, "repository", run, term},
 		notice:              {strictyaml, near},

@@ -20,6 +20,7 @@ import (
 	"github.com/esnap/esnap/internal/job"
 	"github.com/esnap/esnap/internal/plan"
 	"github.com/esnap/esnap/internal/report"
+	"github.com/esnap/esnap/internal/strftime"
 	"github.com/esnap/esnap/internal/terminal"
 )
 
@@ -107,13 +108,24 @@ func (o *checkOptions) options(app *App, p *plan.Plan) (check.Options, error) {
 	case (o.Attest == "") != (o.SigningKey == ""):
 		return check.Options{}, usagef("--attest and --signing-key-file need each other")
 	}
+	for _, name := range o.Indices {
+		day := app.Now()
+		switch text, why := strftime.Render(name, day), cluster.InvalidName("index", strftime.Render(name, day)); {
+		case strings.ContainsAny(name, "*?["):
+			return check.Options{}, usagef("--index: %s is a pattern; give names with strftime tokens, such as logs-%%Y.%%m.%%d", name)
+		case text == name || text == strftime.Render(name, day.AddDate(-1, -1, -3)):
+			return check.Options{}, usagef("--index: %s has no token of a date; example: logs-%%Y.%%m.%%d", name)
+		case why != "":
+			return check.Options{}, usagef("--index: %s cannot be the name of an index: %s", text, why)
+		}
+	}
 	state, err := readState(o.State)
 	if err != nil {
 		return check.Options{}, err
 	}
 	return check.Options{
 		Now: app.Now(), Plan: p, MaxAge: o.MaxAge.length, Grace: o.Grace.or(2 * time.Hour), Repositories: o.Repositories, Indices: o.Indices,
-		Days: o.Days, GapsOK: o.Gaps == "ok", Rules: o.Rules.rules(),
+		Days: o.Days, GapsOK: o.Gaps == "ok", Rules: o.Rules.asked(),
 		StalledAfter: o.StalledAfter.or(12 * time.Hour), Verify: o.Verify, Seen: state.seen(), Moved: state.Moved, Drill: state.Drill,
 		DrillAge: o.DrillAge.or(31 * 24 * time.Hour),
 	}, nil

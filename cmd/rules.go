@@ -25,3 +25,12 @@ func (r *copyRules) given() bool { return r.settle.given() || r.zone.given() }
 func (r *copyRules) rules() coverage.Rules {
 	return coverage.Rules{Zones: []*time.Location{r.zone.location()}, Settle: r.settle.or(coverage.DefaultSettle)}
 }
+
+// asked are the rules if a flag is given; nil: as an action file says.
+func (r *copyRules) asked() *coverage.Rules {
+	if !r.given() {
+		return nil
+	}
+	rules := r.rules()
+	return &rules
+}

@@ -161,7 +161,6 @@ func (h *health) look(ctx context.Context) (serve.Health, []history.Record, erro
 		r, err := check.Run(ctx, c, check.Options{
 			Now: h.v.app.Now(), Plan: f.plan, Grace: 2 * time.Hour, StalledAfter: 12 * time.Hour, Drill: drilled, DrillAge: 31 * 24 * time.Hour,
 			Seen: h.seenBy(ctx, c, f.job()), Moved: h.moved,
-			Rules: (&copyRules{}).rules(),
 		})
 		if err != nil {
 			result = h.unchecked(f.job(), x.s.Redact(err.Error()))

@@ -170,7 +170,9 @@ func oldCluster(t *testing.T) *memory.Memory {
 	for _, day := range []string{"02", "03", "04", "05", "06", "07", "08"} {
 		week = append(week, "ks-logstash-log-2026.11."+day)
 	}
-	server.AddIndices(week[2:]...) // the first ones have been deleted
+	for n, name := range week[2:] { // the first ones have been deleted
+		server.AddIndex(cluster.Index{Name: name, Created: night.Truncate(24*time.Hour).AddDate(0, 0, n-6)})
+	}
 	server.AddIndices("ks-logstash-log-2026.11.09", "orders", "logs-2026.11.01", "logs-2026.11.09", "logs-tmp")
 	server.AddRepository(cluster.Repository{Name: "ks-log-snapshots", Settings: map[string]string{"location": location, "compress": "true"}})
 	server.AddRepository(cluster.Repository{Name: "backups", Settings: map[string]string{"location": "/mnt/es-backup"}})

@@ -16,6 +16,7 @@ import (
 
 	"github.com/esnap/esnap/internal/clock"
 	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/coverage"
 	"github.com/esnap/esnap/internal/series"
 )
 
@@ -220,6 +221,8 @@ type Retention interface {
 	Filter
 	// Covers is how far back every index has a copy; 0: no rule asks for that.
 	Covers() time.Duration
+	// CopyRules say when a copy of an index is complete.
+	CopyRules() coverage.Rules
 	// Overdue reports whether a snapshot must be deleted, whatever it contains.
 	Overdue(now time.Time, s *cluster.Snapshot) bool
 	// SeriesPatterns are the series that the file names.

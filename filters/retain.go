@@ -99,6 +99,11 @@ func (f *Retain) cover() time.Duration {
 // GroupBy sets which snapshots are one series.
 func (f *Retain) GroupBy(series func(*cluster.Snapshot) series.Series) { f.series = series }
 
+// CopyRules say when a copy of an index is complete.
+func (f *Retain) CopyRules() coverage.Rules {
+	return coverage.Rules{Zones: []*time.Location{f.zone}, Settle: f.Settle}
+}
+
 // Covers is how far back the option cover reaches; 0: it is not given.
 func (f *Retain) Covers() time.Duration { return f.cover() }
 
@@ -252,7 +257,7 @@ func (j *judgement) cover(ctx context.Context, good []*cluster.Snapshot, fetch F
 	}
 	// What max_age deletes is no copy for anything.
 	lasting := slices.DeleteFunc(slices.Clone(j.list), func(s *cluster.Snapshot) bool { return j.f.Overdue(j.now, s) })
-	j.every = coverage.Lives(lasting, j.list[0].LiveIndices, coverage.Rules{Zones: []*time.Location{j.f.zone}, Settle: j.f.Settle})
+	j.every = coverage.Lives(lasting, j.list[0].LiveIndices, j.f.CopyRules())
 	for _, l := range j.every {
 		if j.now.Sub(l.End) < reach && (j.f.cover() > 0 || !l.Live) {
 			j.lives = append(j.lives, l)

@@ -87,10 +87,11 @@ func Attest(r *Report, version, file string, key ed25519.PrivateKey) (number int
 			a.Days[c.Title()] = append(a.Days[c.Title()], AttestedDay{d, basis, date.UTC().Format(time.RFC3339)})
 		}
 	}
-	switch before, hash, err := readAttestation(file, nil); {
+	public, _ := key.Public().(ed25519.PublicKey)
+	switch before, hash, err := readAttestation(file, public); {
 	case errors.Is(err, fs.ErrNotExist):
 	case err != nil:
-		return 0, "", fmt.Errorf("the attestation before, %s: %w", file, err)
+		return 0, "", fmt.Errorf("the attestation before, %s: %w; nothing was written: with another key begin another file", file, err)
 	default:
 		a.Number, a.Previous = before.Number+1, hash
 		if err := keep(file, numbered(file, before.Number)); err != nil {
@@ -101,7 +102,6 @@ func Attest(r *Report, version, file string, key ed25519.PrivateKey) (number int
 	if err != nil {
 		return 0, "", err
 	}
-	public, _ := key.Public().(ed25519.PublicKey)
 	data, err := json.MarshalIndent(envelope{document, base64.StdEncoding.EncodeToString(ed25519.Sign(key, document)), fingerprint(public)},
 		"", " ")
 	if err != nil {
@@ -200,8 +200,7 @@ func readAttestation(file string, key ed25519.PublicKey) (a Attestation, hash st
 func VerifyAttestations(files []string, key ed25519.PublicKey) (verified []string, problems []error) {
 	var all []string
 	for _, f := range files {
-		kept, _ := filepath.Glob(f + ".[0-9][0-9][0-9][0-9][0-9][0-9]")
-		all = append(append(all, kept...), f)
+		all = append(append(all, keptBeside(f)...), f)
 	}
 	slices.Sort(all)
 	type document struct {
@@ -236,6 +235,18 @@ func VerifyAttestations(files []string, key ed25519.PublicKey) (verified []strin
 		}
 	}
 	return verified, problems
+}
+
+// keptBeside are the documents before a file. A name is no pattern.
+func keptBeside(file string) (kept []string) {
+	entries, _ := os.ReadDir(filepath.Dir(file))
+	for _, e := range entries {
+		number, is := strings.CutPrefix(e.Name(), filepath.Base(file)+".")
+		if is && len(number) == 6 && strings.Trim(number, "0123456789") == "" {
+			kept = append(kept, filepath.Join(filepath.Dir(file), e.Name()))
+		}
+	}
+	return kept
 }
 
 // SigningKey reads an Ed25519 key in PKCS#8 (PEM) from a file that nobody else can read.

@@ -84,7 +84,8 @@ type Options struct {
 	Days    int
 	// GapsOK: days without an index are no finding.
 	GapsOK bool
-	Rules  coverage.Rules
+	// Rules say when a copy is complete; nil: as the file says.
+	Rules *coverage.Rules
 	// StalledAfter is how long an operation may make no progress. Moved is how far snapshots
 	// had come when an earlier check saw them first, by name; nil: not known. Of an operation
 	// whose progress is not known, it is how long it may run.
@@ -130,6 +131,7 @@ type Repository struct {
 // checker is one check.
 type checker struct {
 	Options
+	rules        coverage.Rules
 	c            cluster.Cluster
 	indices      []*cluster.Index
 	live         map[string]*cluster.Index
@@ -150,6 +152,7 @@ func Run(ctx context.Context, c cluster.Cluster, o Options) (*Report, error) {
 		sizes:   map[*cluster.Snapshot]map[string]int64{},
 		report:  &Report{Now: o.Now, Drill: o.Drill, Seen: map[string]bool{}, Moved: map[string]Moved{}},
 	}
+	k.rules = k.copyRules()
 	var err error
 	if k.report.Server, err = c.Server(ctx); err != nil {
 		return nil, err
@@ -188,6 +191,9 @@ func Run(ctx context.Context, c cluster.Cluster, o Options) (*Report, error) {
 	k.drill()
 	if o.Verify {
 		k.verify(ctx)
+	}
+	if len(k.report.Findings) == 0 {
+		k.add(Unknown, "series", "", "there is nothing to check", "give the action file that runs at night, and the repositories that it uses")
 	}
 	for _, f := range k.report.Findings {
 		k.report.Level = k.report.Level.Worse(f.Level)

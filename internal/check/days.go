@@ -11,6 +11,7 @@ import (
 	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/coverage"
 	"github.com/esnap/esnap/internal/dates"
+	"github.com/esnap/esnap/internal/restore"
 	"github.com/esnap/esnap/internal/series"
 	"github.com/esnap/esnap/internal/strftime"
 )
@@ -66,6 +67,7 @@ type Calendar struct {
 
 	unit   string // what a period of the name is called
 	newest spell  // of the cluster
+	of     string // the repository that it is about; empty: all
 }
 
 // Title is the family, with the repository if several promise to cover it.
@@ -95,7 +97,9 @@ type Day struct {
 	// Others are further indices of that name, which were created after this one was deleted.
 	Others int `json:"further_indices,omitempty"`
 
-	first, newest *cluster.Snapshot // complete copies
+	doubt     bool                // the copies may be of several indices
+	copies    []*cluster.Snapshot // all that count
+	unsettled *cluster.Snapshot   // the newest copy from before the period had ended, without missing shards
 }
 
 // grade is how bad a state is.
@@ -114,7 +118,7 @@ func (k *checker) lives(repositories []Repository) map[string][]coverage.Life {
 	for _, r := range repositories {
 		keys, groups := series.Group(r.Snapshots, series.Of(nil))
 		for _, key := range keys {
-			for _, l := range coverage.Lives(groups[key], k.live, k.Rules) {
+			for _, l := range coverage.Lives(groups[key], k.live, k.rules) {
 				lives[l.Name] = append(lives[l.Name], l)
 			}
 		}
@@ -160,7 +164,7 @@ const longest = 400 * 24 * time.Hour
 // last is the end of a period in that time zone of the rules in which it ends last.
 func (k *checker) last(end time.Time) time.Time {
 	latest := end
-	for _, zone := range k.Rules.Zones {
+	for _, zone := range k.rules.Zones {
 		if local := time.Date(end.Year(), end.Month(), end.Day(), end.Hour(), 0, 0, 0, zone); local.After(latest) {
 			latest = local
 		}
@@ -195,26 +199,29 @@ func (k *checker) day(p spell, lives []coverage.Life) Day {
 	d.Live = i != nil && i.Mount == nil
 	lives = ofOurs(lives, d.Live)
 	end := k.last(p.End)
-	var first, complete, whole *cluster.Snapshot
-	numbers := map[int]bool{}
+	var complete, whole *cluster.Snapshot
+	numbers, before := map[int]bool{}, false
 	for _, l := range lives {
 		numbers[l.Number] = true
+		d.doubt = d.doubt || l.Late
 		for _, c := range l.Copies {
 			if c.Snapshot.StartedAfter(k.Now) { // nobody knows when it was taken
 				continue
 			}
+			if d.Live && !c.Snapshot.MayHold(i) { // of an index that had this name before
+				before = true
+				continue
+			}
 			d.Copies++
+			d.copies = append(d.copies, c.Snapshot)
 			if c.Snapshot.Elsewhere {
 				d.Cluster = c.Snapshot.Cluster
 			}
 			switch {
-			case c.Complete() || c.AllShards && !c.Snapshot.Start.Before(end.Add(k.Rules.Settle)):
+			case c.Complete() || c.AllShards && !c.Snapshot.Start.Before(end.Add(k.rules.Settle)):
 				d.Complete++
 				if complete == nil || c.Snapshot.Start.After(complete.Start) {
 					complete = c.Snapshot
-				}
-				if first == nil || c.Snapshot.Start.Before(first.Start) {
-					first = c.Snapshot
 				}
 			case c.AllShards:
 				if whole == nil || c.Snapshot.Start.After(whole.Start) {
@@ -223,8 +230,11 @@ func (k *checker) day(p spell, lives []coverage.Life) Day {
 			}
 		}
 	}
-	d.Others, d.first, d.newest = max(len(numbers)-1, 0), first, complete
-	due := k.Now.After(end.Add(k.Rules.Settle + k.interval() + k.Grace))
+	if d.Others = max(len(numbers)-1, 0); before {
+		d.Others = max(d.Others, 1)
+	}
+	d.doubt, d.unsettled = d.doubt || d.Others > 0, whole
+	due := k.Now.After(end.Add(k.rules.Settle + k.interval() + k.Grace))
 	switch {
 	case complete != nil:
 		d.Newest, d.State = complete.Repository+"/"+complete.Name, Held
@@ -283,26 +293,45 @@ func (k *checker) interval() time.Duration {
 }
 
 // mostSizes is of how many snapshots a check reads the sizes of indices.
-const mostSizes = 40
+const mostSizes = 100
 
-// choose names the copy that a restore would choose where a name was deleted and created
-// again: the sizes tell a late document from the index.
+// choose names the copy that a restore would choose. Where a name was deleted and created
+// again, the sizes tell a late document from the index: the day of which only that is left
+// after its end is not whole.
 func (k *checker) choose(ctx context.Context, days []Day) {
-	size := func(s *cluster.Snapshot, index string) int64 {
-		if _, read := k.sizes[s]; !read && len(k.sizes) < mostSizes {
-			k.sizes[s], _ = k.c.SnapshotSizes(ctx, s.Repository, s.Name) // nil: not known
-		}
-		return k.sizes[s][index]
+	l := restore.Listings{Server: k.report.Server, ReadOnly: map[string]bool{}}
+	for _, r := range k.repositories {
+		l.ReadOnly[r.Name] = r.ReadOnly()
 	}
 	for i := range days {
 		d := &days[i]
-		if d.Others == 0 || d.first == nil || d.first == d.newest {
+		first, newest := restore.Rivals(d.Index, d.copies, l)
+		if newest == nil || d.State != Held && d.State != HeldLive {
 			continue
 		}
-		if cluster.Recreated(size(d.first, d.Index), size(d.newest, d.Index)) {
-			d.Newest = d.first.Repository + "/" + d.first.Name
+		chosen, sure := newest, true
+		if d.doubt {
+			a, b := k.size(ctx, first, d.Index), k.size(ctx, newest, d.Index)
+			if sure = first == newest || a > 0 && b > 0; cluster.Recreated(a, b) {
+				chosen = first
+			}
+			if u := d.unsettled; u != nil && cluster.Recreated(k.size(ctx, u, d.Index), k.size(ctx, chosen, d.Index)) {
+				until := u.Start.UTC()
+				d.State, d.Until = Incomplete, &until
+			}
+		}
+		if d.Newest = chosen.Repository + "/" + chosen.Name; !sure {
+			d.Newest = ""
 		}
 	}
+}
+
+// size is the size of an index in a snapshot; 0: not known.
+func (k *checker) size(ctx context.Context, s *cluster.Snapshot, index string) int64 {
+	if _, read := k.sizes[s]; !read && len(k.sizes) < mostSizes {
+		k.sizes[s], _ = k.c.SnapshotSizes(ctx, s.Repository, s.Name) // nil: not known
+	}
+	return k.sizes[s][index]
 }
 
 // calendar adds a calendar, with a finding.
@@ -326,6 +355,9 @@ func (k *checker) calendar(ctx context.Context, c Calendar) {
 	if len(c.Days) == 0 {
 		k.add(Unknown, "days", c.Title(), "no index of that name is in the cluster or in a snapshot", "")
 		return
+	}
+	if count[NoIndex] == len(c.Days) && k.GapsOK { // a misspelt name
+		level = Unknown
 	}
 	for _, l := range States {
 		if n := count[l.State]; n > 0 && l.Words != "" {

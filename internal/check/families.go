@@ -47,7 +47,7 @@ func (k *checker) everyFamily() {
 				continue
 			}
 			due++
-			if k.copies(i, k.repositories...) == noCopy {
+			if k.copies(i, k.repositories...) < aCopy {
 				lacking = append(lacking, i.Name)
 			}
 		}
@@ -69,8 +69,8 @@ func (k *checker) everyFamily() {
 // due reports whether an index should be in a snapshot by now.
 func (k *checker) due(i *cluster.Index) bool {
 	late := k.interval() + k.Grace
-	if end := dates.PeriodOf(i.Name, k.Rules.Zones...).End; !end.IsZero() {
-		return k.Now.After(end.Add(k.Rules.Settle + late))
+	if end := dates.PeriodOf(i.Name, k.rules.Zones...).End; !end.IsZero() {
+		return k.Now.After(end.Add(k.rules.Settle + late))
 	}
 	return k.Now.After(i.Created.Add(late))
 }
@@ -80,22 +80,28 @@ type copied int
 
 const (
 	noCopy   copied = iota // no copy is complete
-	aCopy                  // a copy has all shards, but nothing says that it has all documents
-	complete               // a copy is complete
+	oldCopy                // one has all shards, but it is older than a snapshot may be, and the index may have changed
+	aCopy                  // one has all shards, but nothing says that it has all documents
+	complete               // one is complete
 )
 
 // copies is what is known of the copies of an index in repositories.
 func (k *checker) copies(i *cluster.Index, repositories ...Repository) copied {
 	best := noCopy
 	for _, r := range repositories {
-		for _, c := range coverage.Enough(i, r.Snapshots, k.live, k.Rules) {
+		for _, c := range coverage.Enough(i, r.Snapshots, k.live, k.rules) {
 			if c.Snapshot.StartedAfter(k.Now) {
 				continue
 			}
 			if c.Complete() {
 				return complete
 			}
-			best = aCopy
+			if best == noCopy {
+				best = oldCopy
+			}
+			if k.Now.Sub(c.Snapshot.Start) <= k.interval()+k.Grace {
+				best = aCopy
+			}
 		}
 	}
 	return best
@@ -112,7 +118,7 @@ func (k *checker) stale() {
 		var name string
 		several := false
 		for _, i := range groups[f] {
-			p := dates.PeriodOf(i.Name, k.Rules.Zones...)
+			p := dates.PeriodOf(i.Name, k.rules.Zones...)
 			if p.End.IsZero() || p.Disagree {
 				continue
 			}

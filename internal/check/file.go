@@ -12,6 +12,7 @@ import (
 
 	"github.com/esnap/esnap/actions"
 	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/coverage"
 	"github.com/esnap/esnap/internal/dates"
 	"github.com/esnap/esnap/internal/plan"
 	"github.com/esnap/esnap/internal/run"
@@ -51,6 +52,30 @@ func (k *checker) declared() {
 			k.add(Warning, "action", s.ID, s.Kind+" is disabled by disable_action", "")
 		}
 	}
+}
+
+// copyRules say when a copy is complete: as was asked, or by what the options settle and
+// index_timezone of the file say, of which the longest counts.
+func (k *checker) copyRules() coverage.Rules {
+	if k.Rules != nil {
+		return *k.Rules
+	}
+	rules := coverage.Rules{Zones: []*time.Location{time.UTC}, Settle: coverage.DefaultSettle}
+	if k.Plan == nil {
+		return rules
+	}
+	for _, s := range k.enabled() {
+		var own coverage.Rules
+		if retain := s.Chain.Retention(); retain != nil {
+			own = retain.CopyRules()
+		}
+		if a, is := s.Action.(*actions.DeleteIndices); is && a.Protection().Copies != nil {
+			c := a.Protection().Copies
+			own = coverage.Rules{Zones: []*time.Location{c.Zone}, Settle: c.Settle}
+		}
+		rules.Zones, rules.Settle = append(rules.Zones, own.Zones...), max(rules.Settle, own.Settle)
+	}
+	return rules
 }
 
 // periods are the lengths of the periods of once_per.
@@ -127,7 +152,7 @@ func (k *checker) deletions(ctx context.Context) error {
 			switch k.copies(i, k.repositories...) {
 			case noCopy:
 				lacking = append(lacking, i.Name)
-			case aCopy:
+			case oldCopy, aCopy:
 				unsure = append(unsure, i.Name)
 			}
 		}
@@ -182,9 +207,9 @@ func (k *checker) covered(ctx context.Context) error {
 		}
 		named := cluster.Of[*cluster.Snapshot](passed)
 		lives := k.lives([]Repository{{r.Repository, named}})
-		for _, pattern := range patterns(named, k.indices, k.Plan, s.Source()) {
+		for _, pattern := range k.patterns(named, s.Source()) {
 			c := k.days(pattern, lives, k.Now.Add(-retain.Covers()), false)
-			c.Repository, several[r.Name] = r.Name, true
+			c.Repository, c.of, several[r.Name] = r.Name, r.Name, true
 			list = append(list, c)
 		}
 	}
@@ -197,9 +222,10 @@ func (k *checker) covered(ctx context.Context) error {
 	return nil
 }
 
-// patterns are the families of indices with a day in their names, as names with tokens:
-// those in the snapshots, and those of the cluster that the file takes there.
-func patterns(snapshots []*cluster.Snapshot, live []*cluster.Index, p *plan.Plan, repository string) []string {
+// patterns are the families of indices with a period in their names, as names with tokens:
+// those in the snapshots, and those that the file takes there out of what the cluster has, or
+// had when an earlier check looked.
+func (k *checker) patterns(snapshots []*cluster.Snapshot, repository string) []string {
 	seen := map[string]bool{}
 	known := map[string]bool{}
 	look := func(name string) {
@@ -207,7 +233,7 @@ func patterns(snapshots []*cluster.Snapshot, live []*cluster.Index, p *plan.Plan
 			return
 		}
 		known[name] = true
-		if pattern, ok := dates.DayPattern(name); ok {
+		if pattern, ok := dates.PeriodPattern(name); ok {
 			seen[pattern] = true
 		}
 	}
@@ -216,7 +242,13 @@ func patterns(snapshots []*cluster.Snapshot, live []*cluster.Index, p *plan.Plan
 			look(i)
 		}
 	}
-	for _, i := range p.Taken(live, repository) {
+	indices := slices.Clone(k.indices)
+	for _, name := range slices.Sorted(maps.Keys(k.Seen)) {
+		if k.live[name] == nil {
+			indices = append(indices, &cluster.Index{Name: name})
+		}
+	}
+	for _, i := range k.Plan.Taken(indices, repository) {
 		look(i.Name)
 	}
 	return slices.Sorted(maps.Keys(seen))
@@ -234,7 +266,7 @@ func (k *checker) taken() {
 		for _, f := range families {
 			var lacking []string
 			for _, i := range groups[f] {
-				if k.due(i) && k.copies(i, *r) == noCopy && !k.told(i.Name) {
+				if k.due(i) && k.copies(i, *r) < aCopy && !k.told(name, i.Name) {
 					lacking = append(lacking, i.Name)
 				}
 			}
@@ -246,10 +278,10 @@ func (k *checker) taken() {
 	}
 }
 
-// told reports whether a calendar has the index.
-func (k *checker) told(index string) bool {
+// told reports whether a calendar of a repository has the index.
+func (k *checker) told(repository, index string) bool {
 	return slices.ContainsFunc(k.report.Calendars, func(c Calendar) bool {
-		return slices.ContainsFunc(c.Days, func(d Day) bool { return d.Index == index })
+		return c.of == repository && slices.ContainsFunc(c.Days, func(d Day) bool { return d.Index == index })
 	})
 }
 

@@ -38,7 +38,10 @@ type Life struct {
 	Start, End time.Time
 	Dated      bool
 	Live       bool // the cluster has this index now, and all of it
-	Copies     []Copy
+	// Late: its period had ended, and a snapshot was taken since, or a long time had passed,
+	// before the first one that contains it: it may be of a late document.
+	Late   bool
+	Copies []Copy
 }
 
 // Copy is a copy of an index in one snapshot.
@@ -97,6 +100,7 @@ func Lives(snapshots []*cluster.Snapshot, live map[string]*cluster.Index, rules 
 	now := map[string]*open{}
 	ends := map[string]ending{}
 	number := 0
+	var last *cluster.Snapshot
 	for _, s := range ordered {
 		if s.State != cluster.Success && s.State != cluster.Partial || len(s.Indices) == 0 {
 			continue
@@ -118,6 +122,7 @@ func Lives(snapshots []*cluster.Snapshot, live map[string]*cluster.Index, rules 
 				if !life.Dated {
 					life.Start = s.Start
 				}
+				life.Late = life.Dated && (last != nil && !last.Start.Before(life.End) || last == nil && s.Start.Sub(life.End) > 48*time.Hour)
 				lives = append(lives, life)
 				o = &open{life: life}
 				now[name] = o
@@ -128,6 +133,7 @@ func Lives(snapshots []*cluster.Snapshot, live map[string]*cluster.Index, rules 
 			}
 			o.life.Copies = append(o.life.Copies, Copy{s, complete(name), end.before(s)})
 		}
+		last = s
 	}
 	for name, o := range now {
 		// What lacks a shard, or was restored from such a copy, does not make a copy needless.

@@ -342,18 +342,43 @@ func SixDigits(name string) (last Span, next string, ok bool) {
 	return last, next, ok
 }
 
+// token is a strftime token, and its number of digits.
+type token struct {
+	text   string
+	digits int
+}
+
+// dayTokens are those of a day; periodTokens those of other periods, by layout.
+var (
+	dayTokens    = []token{{"%Y", 4}, {"%m", 2}, {"%d", 2}}
+	periodTokens = map[string][]token{
+		"20060102":   dayTokens,
+		"02012006":   {{"%d", 2}, {"%m", 2}, {"%Y", 4}},
+		"2006010215": {{"%Y", 4}, {"%m", 2}, {"%d", 2}, {"%H", 2}},
+		"200601":     {{"%Y", 4}, {"%m", 2}},
+		isoWeek:      {{"%G", 4}, {"%V", 2}},
+	}
+)
+
 // DayPattern is the name with strftime tokens instead of its date, if that is one day:
 // logs-%Y.%m.%d for logs-2026.11.03.
 func DayPattern(name string) (string, bool) {
+	return patternOf(name, map[string][]token{"20060102": dayTokens})
+}
+
+// PeriodPattern is DayPattern also for hours, weeks and months: logs-%Y.%m for logs-2026.11.
+func PeriodPattern(name string) (string, bool) { return patternOf(name, periodTokens) }
+
+func patternOf(name string, known map[string][]token) (string, bool) {
 	dates := FindAll(name)
-	if len(dates) != 1 || dates[0].layout != "20060102" {
+	if len(dates) != 1 || strings.Contains(name, "%") {
 		return "", false
 	}
 	d := dates[0]
-	if d.counted || strings.Contains(name, "%") { // a rollover: the next index is not known
+	tokens, is := known[d.layout]
+	if !is || d.counted || d.layout == "200601" && d.End-d.Start == 6 { // a rollover, or a number: the next name is not known
 		return "", false
 	}
-	tokens, digits := []string{"%Y", "%m", "%d"}, []int{4, 2, 2}
 	pattern := name[:d.Start]
 	for at, n := d.Start, 0; at < d.End; {
 		if !DigitAt(name, at) {
@@ -364,8 +389,8 @@ func DayPattern(name string) (string, bool) {
 		if n >= len(tokens) {
 			return "", false
 		}
-		pattern += tokens[n]
-		at += digits[n]
+		pattern += tokens[n].text
+		at += tokens[n].digits
 		n++
 	}
 	return pattern + name[d.End:], true

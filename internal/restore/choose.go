@@ -68,6 +68,13 @@ func (r Request) rivals(index string, copies []*cluster.Snapshot) (first, newest
 	return first, newest
 }
 
+// Rivals are the copies between which a restore of an index chooses by their sizes: the first
+// and the newest complete one made after its period had ended; nil: there is none.
+func Rivals(index string, list []*cluster.Snapshot, l Listings) (first, newest *cluster.Snapshot) {
+	r := Request{}
+	return r.rivals(index, r.copies(index, r.eligible(list), l))
+}
+
 // SizesNeeded lists the snapshots whose index sizes Make needs: to choose between copies,
 // and for the size of the restore.
 func SizesNeeded(r Request, l Listings) []Ref {
