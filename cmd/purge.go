@@ -22,6 +22,7 @@ import (
 	"github.com/esnap/esnap/internal/rename"
 	"github.com/esnap/esnap/internal/report"
 	"github.com/esnap/esnap/internal/run"
+	"github.com/esnap/esnap/internal/series"
 	"github.com/esnap/esnap/internal/settings"
 	"github.com/esnap/esnap/internal/terminal"
 )
@@ -42,7 +43,8 @@ type purge struct {
 	Drills  []string `json:"drill_copies,omitempty"`
 	// Snapshots contain one of the names, by repository.
 	Snapshots map[string][]string `json:"snapshots"`
-	// Similar are other indices with such a name in theirs: they are kept.
+	// Similar are other indices with such a name in theirs, also in snapshots, as
+	// REPOSITORY/SNAPSHOT: INDEX. They are kept.
 	Similar []string `json:"similar_names_kept,omitempty"`
 	// Lost are other indices whose last copy is in these snapshots, and that the cluster no
 	// longer has.
@@ -203,7 +205,15 @@ func planPurge(ctx context.Context, x *session, cl cluster.Cluster, names []stri
 		return nil, nil, err
 	}
 	live := map[string]*cluster.Index{}
+	subjects := slices.Clone(names) // and all copies of them: a snapshot may contain one, too
 	for _, i := range indices {
+		if i.DataStream != "" && slices.Contains(names, i.DataStream) {
+			return nil, nil, cluster.WithHint(cluster.Refuse("%s is a data stream of the cluster, which is not deleted by deleting indices", i.DataStream),
+				"delete the stream first (DELETE _data_stream/%s); esnap purge then deletes the snapshots that contain it", i.DataStream)
+		}
+		if copyOf(i, names) {
+			subjects = append(subjects, i.Name)
+		}
 		switch {
 		case i.Drill != "" && copyOf(i, names):
 			p.Drills = append(p.Drills, i.Name)
@@ -220,15 +230,21 @@ func planPurge(ctx context.Context, x *session, cl cluster.Cluster, names []stri
 	if err != nil {
 		return nil, nil, err
 	}
-	var doomed, others []*cluster.Snapshot
+	var all, doomed []*cluster.Snapshot
+	similar := map[string]bool{}
 	for _, r := range repositories {
 		list, err := cl.Snapshots(ctx, r.Name, true)
 		if err != nil {
 			return nil, nil, fmt.Errorf("repository %s may contain copies, but cannot be read: %w", r.Name, err)
 		}
+		all = append(all, list...)
 		for _, s := range list {
-			if !slices.ContainsFunc(names, s.Holds) {
-				others = append(others, s)
+			if !slices.ContainsFunc(subjects, s.Holds) {
+				for _, i := range s.Indices {
+					if slices.ContainsFunc(names, func(n string) bool { return strings.Contains(i, n) }) {
+						similar[r.Name+"/"+s.Name+": "+i] = true
+					}
+				}
 				continue
 			}
 			if r.ReadOnly() {
@@ -243,7 +259,8 @@ func planPurge(ctx context.Context, x *session, cl cluster.Cluster, names []stri
 	if len(p.Indices)+len(p.Drills)+len(doomed) == 0 {
 		return nil, nil, fmt.Errorf("nothing contains %s: neither the cluster nor a snapshot", strings.Join(names, ", "))
 	}
-	p.Lost, p.Uncopied = lostWith(doomed, others, names, live), uncopied(doomed, others, live)
+	p.Similar = append(p.Similar, slices.Sorted(maps.Keys(similar))...)
+	p.Lost, p.Uncopied = lostWith(all, doomed, subjects, live)
 	return p, p.steps(), nil
 }
 
@@ -259,37 +276,41 @@ func copyOf(i *cluster.Index, names []string) bool {
 	})
 }
 
-// lostWith are the other indices of which only the doomed snapshots have a copy without
-// missing shards.
-func lostWith(doomed, others []*cluster.Snapshot, names []string, live map[string]*cluster.Index) []string {
-	kept := map[string]bool{}
-	for _, s := range cluster.Ours(others) {
-		complete := s.Complete()
-		for _, i := range s.Indices {
-			kept[i] = kept[i] || complete(i)
-		}
+// lostWith are the other indices that lose their last copy with the doomed snapshots: those
+// that the cluster does not have, or not as they were then, and those that it has.
+func lostWith(all, doomed []*cluster.Snapshot, subjects []string, live map[string]*cluster.Index) (lost, uncopied []string) {
+	going := map[*cluster.Snapshot]bool{}
+	for _, s := range doomed {
+		going[s] = true
 	}
-	lost := map[string]bool{}
-	for _, s := range coverage.Ordered(doomed) {
-		for _, i := range s.Indices {
-			if !kept[i] && live[i] == nil && !slices.Contains(names, i) {
-				lost[i] = true
+	stays := func(c coverage.Copy) bool { return !going[c.Snapshot] }
+	var ending []coverage.Life
+	kept := map[string]bool{} // of another series
+	_, groups := series.Group(cluster.Ours(all), series.Of(nil))
+	for _, group := range groups {
+		for _, l := range coverage.Lives(group, live, (&copyRules{}).rules()) {
+			switch {
+			case slices.Contains(subjects, l.Name):
+			case !slices.ContainsFunc(l.Counting(), stays):
+				ending = append(ending, l)
+			case !l.Late && l.Number == 1:
+				kept[l.Name] = true
 			}
 		}
 	}
-	return append([]string{}, slices.Sorted(maps.Keys(lost))...) // never nil: it is a list in JSON
-}
-
-// uncopied are the indices of the cluster that only the doomed snapshots have a good copy of.
-func uncopied(doomed, others []*cluster.Snapshot, live map[string]*cluster.Index) []string {
-	list := []string{} // never nil: it is a list in JSON
-	for _, name := range slices.Sorted(maps.Keys(live)) {
-		has := func(s *cluster.Snapshot) bool { return s.HoldsGoodOf(live[name]) }
-		if slices.ContainsFunc(doomed, has) && !slices.ContainsFunc(others, has) {
-			list = append(list, name)
+	lost, uncopied = []string{}, []string{} // never nil: they are lists in JSON
+	for _, l := range ending {
+		switch {
+		case kept[l.Name]:
+		case l.Live:
+			uncopied = append(uncopied, l.Name)
+		default:
+			lost = append(lost, l.Name)
 		}
 	}
-	return list
+	slices.Sort(lost)
+	slices.Sort(uncopied)
+	return slices.Compact(lost), slices.Compact(uncopied)
 }
 
 // steps are the deletions, with guards off: holds are kept all the same.
@@ -338,8 +359,8 @@ func (p *purge) write(x *session) {
 		names []string
 		text  string
 	}{
-		{p.Lost, "also lost, because no other snapshot contains a copy"},
-		{p.Uncopied, "in the cluster only afterwards, because no other snapshot contains a good copy"},
+		{p.Lost, "also lost, because no other snapshot contains a complete copy"},
+		{p.Uncopied, "in the cluster only afterwards, because no other snapshot contains a complete copy"},
 	} {
 		if len(cost.names) == 0 {
 			continue

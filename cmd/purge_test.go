@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -49,8 +50,9 @@ func TestPurge(t *testing.T) {
 	require.Contains(t, out, "not deleted, although the names are similar: app-"+logsOf(9)+"; if one is a copy, name it as well")
 	require.Contains(t, out, "delete the copy of a drill esnap-drill-"+logsOf(9))
 	require.Contains(t, out, "delete from repository other: o-1")
-	require.Contains(t, out, "1 index is also lost, because no other snapshot contains a copy:\n  only-there")
-	require.Contains(t, out, "1 index is in the cluster only afterwards, because no other snapshot contains a good copy:\n  live")
+	require.Contains(t, out, "2 indices are also lost, because no other snapshot contains a complete copy:\n  "+logsOf(10)+"\n  only-there",
+		"of the first one a copy from its own day is left")
+	require.Contains(t, out, "1 index is in the cluster only afterwards, because no other snapshot contains a complete copy:\n  live")
 	require.Equal(t, 9, holding(k))
 
 	for _, args := range [][]string{
@@ -92,4 +94,28 @@ func TestPurge(t *testing.T) {
 	code, _, errs = k.run("purge", logsOf(9), "--confirm", logsOf(9), "--record", record)
 	require.Equal(t, 4, code)
 	require.Contains(t, errs, "read-only in this cluster")
+}
+
+// TestPurgeFindsCopiesInSnapshots: of renamed copies, and of indices that had another's name.
+func TestPurgeFindsCopiesInSnapshots(t *testing.T) {
+	k := newConsole(t)
+	day := func(n int) time.Time { return now.AddDate(0, 0, -n) }
+	k.c.AddSnapshot("one", cluster.Snapshot{Name: "s-1", Indices: []string{"gd", "old-2026.11.10"}, Start: day(9)})
+	k.c.AddSnapshot("one", cluster.Snapshot{Name: "s-2", Indices: []string{"z"}, Start: day(8)})
+	k.c.AddSnapshot("one", cluster.Snapshot{Name: "s-3", Indices: []string{"old-2026.11.10"}, Start: day(7)})
+	k.c.AddSnapshot("two", cluster.Snapshot{Name: "t-1", Indices: []string{"restored-gd", "keepme"}, Start: day(2)})
+	k.c.AddSnapshot("two", cluster.Snapshot{Name: "t-2", Indices: []string{"copy-of-gd"}, Start: day(1)})
+	k.c.AddIndex(cluster.Index{Name: "old-2026.11.10", Created: day(8)}) // created again
+	k.c.AddIndex(cluster.Index{Name: "restored-gd", Created: day(3), Settings: map[string]string{
+		cluster.SettingRenamePattern: "^gd$", cluster.SettingRenameReplacement: "restored-gd"}})
+	code, out, errs := k.run("purge", "gd", "-n")
+	require.Equal(t, 0, code, out+errs)
+	require.Contains(t, out, "delete from repository two: t-1")
+	require.Contains(t, out, "two/t-2: copy-of-gd")
+	require.Contains(t, out, "also lost, because no other snapshot contains a complete copy:\n  keepme\n  old-2026.11.10")
+
+	k.c.AddIndex(cluster.Index{Name: ".ds-s-000001", DataStream: "s"})
+	code, _, errs = k.run("purge", "s", "--confirm", "s")
+	require.Equal(t, 4, code)
+	require.Contains(t, errs, "DELETE _data_stream/s")
 }

@@ -276,10 +276,12 @@ func (o *simulateOptions) write(w io.Writer, so simulate.Options, r *simulate.Re
 		}
 		value := map[string]any{
 			"schema_version": report.SchemaVersion, "nights": r.Nights, "indices": r.Days, "lost": lost, "require_days": so.RequireDays,
-			"survives_missed_nights": r.Missed,
-			"from":                   so.From.Format(time.RFC3339), "names": so.Indices, "assumed": assumed(so),
+			"from": so.From.Format(time.RFC3339), "names": so.Indices, "assumed": assumed(so),
 		}
-		if r.Missed < simulate.MostNights {
+		if r.Missed >= 0 {
+			value["survives_missed_nights"] = r.Missed
+		}
+		if r.Missed >= 0 && r.Missed < simulate.MostNights {
 			value["one_more_missed_night_loses"] = r.Loss
 		}
 		if r.Survives >= 0 {
@@ -355,9 +357,12 @@ func (o *simulateOptions) write(w io.Writer, so simulate.Options, r *simulate.Re
 	if failed > 0 {
 		terminal.Fprintf(w, "warning: the run failed in %s\n", cluster.Count(failed, "night"))
 	}
-	if r.Missed == simulate.MostNights {
+	switch {
+	case r.Missed < 0:
+		terminal.Fprintf(w, "nights in a row that the job may miss without a loss: none, as the file loses indices without any\n")
+	case r.Missed == simulate.MostNights:
 		terminal.Fprintf(w, "nights in a row that the job may miss without a loss: %d or more, after every night\n", r.Missed)
-	} else {
+	default:
 		terminal.Fprintf(w, "nights in a row that the job may miss without a loss: %d; %d after night %d lose %s\n", r.Missed,
 			r.Missed+1, r.Loss.After, r.Loss.Index)
 	}

@@ -52,6 +52,7 @@ type Result struct {
 	Days   []Day
 	// Missed is the longest run of nights in which the job does not run, after any of the
 	// nights, that loses nothing; up to MostNights.
+	// -1: the file loses something without any.
 	Missed int
 	// Loss is what one more missed night loses; zero: Missed is MostNights.
 	Loss Loss
@@ -152,6 +153,9 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	for _, d := range s.days {
 		r.Days = append(r.Days, *d)
 	}
+	if len(o.Fail) == 0 && len(r.Lost()) > 0 { // as it is, the file survives nothing
+		r.Missed, r.Loss, r.Survives, r.Tried = -1, Loss{}, -1, nil
+	}
 	return r, nil
 }
 
@@ -184,8 +188,8 @@ func (s *simulation) longest(ctx context.Context, how Failure, after, most int) 
 	return nights, index, nil
 }
 
-// loses is the first index that is lost too early by some bad nights and a good one after
-// them; empty: none.
+// loses is the first index that is lost too early by some bad nights, in them or in the good
+// ones after them; empty: none.
 func (s *simulation) loses(ctx context.Context, how Failure, after, bad int) (index string, err error) {
 	then := s.clone()
 	for k := 1; k <= bad; k++ {
@@ -198,8 +202,27 @@ func (s *simulation) loses(ctx context.Context, how Failure, after, bad int) (in
 			return index, err
 		}
 	}
-	next, err := then.night(ctx, after+bad+1, "")
-	return then.broken(next), err
+	for k := bad + 1; k <= bad+mostAfter; k++ {
+		next, err := then.night(ctx, after+k, "")
+		if index = then.broken(next); index != "" || err != nil {
+			return index, err
+		}
+		if then.settled(then.at(after + bad - 1)) { // what is newer is lost no sooner than on any other day
+			break
+		}
+	}
+	return "", nil
+}
+
+// mostAfter is for how many good nights after bad ones a loss is looked for: the file deletes
+// later what it did not save in time.
+const mostAfter = 60
+
+// settled reports whether all indices that were created by then are in a snapshot, or gone.
+func (s *simulation) settled(by time.Time) bool {
+	return !slices.ContainsFunc(s.days, func(d *Day) bool {
+		return !d.gone && d.Deleted == "" && s.copies[d.Index] == 0 && !d.created.After(by)
+	})
 }
 
 // broken is the first index that was lost too early in a night; empty: none.

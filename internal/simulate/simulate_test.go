@@ -189,3 +189,27 @@ func BenchmarkYear(b *testing.B) {
 		require.Empty(b, r.Lost())
 	}
 }
+
+// TestLossComesLater: what was not saved in a missed night is lost when the file deletes it, a
+// week later. A file that loses something as it is survives nothing.
+func TestLossComesLater(t *testing.T) {
+	for take, want := range map[string]int{"-1": 0, "-3": 2} {
+		file := strings.NewReplacer("EXPIRY", "{filtertype: retain, cover: 400d}", "DAYS", "7", "REQUIRE", ", guards: off", "CONTINUE", "true").Replace(night)
+		file = strings.Replace(file, "filters: [{filtertype: pattern, kind: prefix, value: logs-}]", "filters: [{filtertype: pattern, kind: prefix, "+
+			"value: logs-}, {filtertype: period, source: name, timestring: '%Y.%m.%d', unit: days, range_from: "+take+", range_to: -1}]", 1)
+		p, err := plan.Parse("night.yml", []byte(file), plan.Options{})
+		require.NoError(t, err)
+		r, err := Run(t.Context(), Options{
+			Plan: p, From: time.Date(2027, 1, 1, 3, 0, 0, 0, time.UTC), Nights: 60, Indices: []string{"logs-%Y.%m.%d"},
+			Rules: coverage.Rules{Settle: coverage.DefaultSettle},
+		})
+		require.NoError(t, err)
+		require.Empty(t, r.Lost())
+		require.Equal(t, want, r.Missed, take)
+		require.Equal(t, want, r.Survives, take)
+	}
+	r := simulated(t, 60, 7, 30, "{filtertype: retain, daily: 7, keep_last_copy: false}", "", nil)
+	require.NotEmpty(t, r.Lost())
+	require.Equal(t, -1, r.Missed)
+	require.Equal(t, -1, r.Survives)
+}
