@@ -386,7 +386,7 @@ func (o *simulateOptions) write(w io.Writer, so simulate.Options, r *simulate.Re
 func assumed(so simulate.Options) []string {
 	required := "each index must have a complete copy when it is deleted from the cluster"
 	if so.RequireDays > 0 {
-		required += fmt.Sprintf(", and can be brought back for %d days", so.RequireDays)
+		required += ", and can be brought back for " + cluster.Count(so.RequireDays, "day")
 	}
 	return []string{
 		"the file runs at " + so.From.Format("15:04") + " UTC",

@@ -87,13 +87,22 @@ func New(s Spec, job string) (*Schedule, error) {
 			return nil, err
 		}
 	}
-	if x.times, err = parser.ParseWithHashKey(s.Text, job); err != nil {
+	if x.times, err = parser.ParseWithHashKey(x.everyMonth(), job); err != nil {
 		return nil, fmt.Errorf("the schedule %q cannot be read: %w", s.Text, err)
 	}
 	if x.Next(time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)).IsZero() {
 		return nil, fmt.Errorf("the schedule %q never comes", s.Text)
 	}
 	return x, x.bounded()
+}
+
+// everyMonth is the text with a day for H that every month has, as in Jenkins.
+func (s *Schedule) everyMonth() string {
+	fields := strings.Fields(s.Text)
+	if day := len(fields) - 3; day >= 2 && !strings.HasPrefix(s.Text, "@") && fields[day] == "H" {
+		fields[day] = "H(1-28)"
+	}
+	return strings.Join(fields, " ")
 }
 
 // wellFormed finds what the parser takes and nobody means.
@@ -106,7 +115,12 @@ func wellFormed(text string) error {
 		for item := range strings.SplitSeq(field, ",") {
 			_, end, isRange := strings.Cut(item, "-")
 			day := len(fields) - 3 // days and months begin with 1
+			begin, _, _ := strings.Cut(item, "/")
 			switch {
+			case strings.HasPrefix(item, "*-") || strings.HasPrefix(item, "*") && begin != "*":
+				return fmt.Errorf("the schedule %q cannot be read: * means all and has no end, in %q", text, field)
+			case begin == "60" && i < len(fields)-3:
+				return fmt.Errorf("the schedule %q cannot be read: %q is more than 59", text, field)
 			case item == "":
 				return fmt.Errorf("the schedule %q cannot be read: a value is missing beside a comma in %q", text, field)
 			case isRange && end == "0" && (i == day || i == day+1):
@@ -139,6 +153,34 @@ func (s *Schedule) Next(t time.Time) time.Time {
 	next := s.times.Next(t.In(s.Zone))
 	for !next.IsZero() && s.repeated(next) {
 		next = s.times.Next(next)
+	}
+	return s.skipped(t, next)
+}
+
+// skipped is the first time between t and next that the clocks skip, or else next. It comes when
+// the clocks would have shown it: at 03:30 for 02:30. The library loses it where the day begins
+// with the gap, or the gap is not an hour.
+func (s *Schedule) skipped(t, next time.Time) time.Time {
+	if next.IsZero() {
+		return next
+	}
+	from := t.In(s.Zone)
+	change, _ := from.ZoneBounds() // the gap of the last change may not be over
+	if change.IsZero() || t.Sub(change) > 3*time.Hour {
+		_, change = from.ZoneBounds()
+	}
+	for !change.IsZero() && change.Before(next) {
+		old, before := change.Add(-time.Second).Zone()
+		_, after := change.Zone()
+		last := change.Add(-time.Nanosecond)
+		if t.After(last) {
+			last = t
+		}
+		due := s.times.Next(last.In(time.FixedZone(old, before)))
+		if gap := time.Duration(after-before) * time.Second; due.Before(change.Add(gap)) && due.Before(next) && !due.IsZero() {
+			return due.In(s.Zone)
+		}
+		_, change = change.ZoneBounds()
 	}
 	return next
 }

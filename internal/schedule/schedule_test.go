@@ -1,6 +1,7 @@
 package schedule
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -46,6 +47,14 @@ func TestNext(t *testing.T) {
 		{"30 2 * * *", "Europe/Berlin", "2027-03-27T12:00:00Z", []string{"2027-03-28T01:30:00Z", "2027-03-29T00:30:00Z"}},
 		{"30 2 * * *", "Europe/Berlin", "2026-10-24T12:00:00Z", []string{"2026-10-25T00:30:00Z", "2026-10-26T01:30:00Z"}},
 		{"30 3 * * *", "Europe/Berlin", "2027-03-27T12:00:00Z", []string{"2027-03-28T01:30:00Z", "2027-03-29T01:30:00Z"}},
+		// Where the day begins with the gap, or the gap is half an hour.
+		{"0 0 * * *", "America/Santiago", "2026-09-05T12:00:00Z", []string{"2026-09-06T04:00:00Z", "2026-09-07T03:00:00Z"}},
+		{"0 0 * * SUN", "America/Havana", "2026-03-05T12:00:00Z", []string{"2026-03-08T05:00:00Z", "2026-03-15T04:00:00Z"}},
+		{"30 0 * * *", "Africa/Cairo", "2026-04-23T12:00:00Z", []string{"2026-04-23T22:30:00Z", "2026-04-24T21:30:00Z"}},
+		{"@daily", "Asia/Beirut", "2026-03-28T12:00:00Z", []string{"2026-03-28T22:00:00Z", "2026-03-29T21:00:00Z"}},
+		{"15 2 * * *", "Australia/Lord_Howe", "2026-10-03T00:00:00Z", []string{"2026-10-03T15:45:00Z", "2026-10-04T15:15:00Z"}},
+		{"0 0 27-29 3 *", "Asia/Beirut", "2027-03-26T12:00:00Z", []string{"2027-03-26T22:00:00Z", "2027-03-27T22:00:00Z", "2027-03-28T21:00:00Z"}},
+		{"0 * * * *", "America/Santiago", "2026-09-06T03:30:00Z", []string{"2026-09-06T04:00:00Z", "2026-09-06T05:00:00Z"}},
 		{"0 * * * *", "Europe/Berlin", "2026-10-24T23:30:00Z", []string{"2026-10-25T00:00:00Z", "2026-10-25T01:00:00Z", "2026-10-25T02:00:00Z"}},
 	} {
 		s, err := New(Spec{Text: c.text, Zone: zone(t, c.zone)}, "job")
@@ -76,6 +85,11 @@ func TestHash(t *testing.T) {
 		seen[a.Next(now).Format("15:04")] = true
 	}
 	require.Greater(t, len(seen), 3)
+	for n := range 40 {
+		s, err := New(Spec{Text: "0 0 H * *"}, fmt.Sprint("job", n))
+		require.NoError(t, err)
+		require.LessOrEqual(t, s.Next(at(t, "2026-11-29T14:00:00Z")).Day(), 28, "every month has it")
+	}
 	s, err := New(Spec{Text: "H/15 * * * *"}, "nightly")
 	require.NoError(t, err)
 	require.Equal(t, 15*time.Minute, s.Interval(at(t, "2026-11-29T14:00:00Z")))
@@ -104,6 +118,9 @@ func TestRefused(t *testing.T) {
 		"0 1,,2 * * *":                       "a value is missing beside a comma",
 		"0 1 1-0 * *":                        "days and months begin with 1",
 		"0 0 1 * 5-0 *":                      "days and months begin with 1",
+		"60/5 * * * *":                       "more than 59",
+		"*-5 * * * *":                        "has no end",
+		"*/5 * * * *":                        "",
 		"0 22-0 * * FRI-0":                   "", // over midnight, and over the weekend
 		"99999999999999999999999999 * * * *": "cannot be read",
 	} {
