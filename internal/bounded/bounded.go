@@ -9,6 +9,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
+	"time"
 )
 
 // The most bytes that files may have.
@@ -42,6 +44,33 @@ func ReadAll(r io.Reader, most int64) ([]byte, error) {
 		return nil, err
 	}
 	return data, nil
+}
+
+// lockTries and lockPause are how long Update waits for another process: two seconds.
+const (
+	lockTries = 200
+	lockPause = 10 * time.Millisecond
+)
+
+// Update changes a file that other processes change, too: it reads, changes and replaces it
+// while it holds a lock on the folder. Without the lock, which not every file system has,
+// or which another process holds for too long, it does so nevertheless.
+func Update(file string, mode fs.FileMode, change func() ([]byte, error)) error {
+	lock, err := os.Open(filepath.Dir(file))
+	if err == nil {
+		defer func() { _ = lock.Close() }() // this releases it
+		for range lockTries {
+			if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); !errors.Is(err, syscall.EWOULDBLOCK) {
+				break
+			}
+			time.Sleep(lockPause)
+		}
+	}
+	data, err := change()
+	if err != nil {
+		return err
+	}
+	return Replace(file, data, mode)
 }
 
 // Replace writes a file so that a reader sees the old one or the new one, never a part.

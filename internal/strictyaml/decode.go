@@ -141,9 +141,9 @@ func Decode(n *Node, into any, how DecodeOptions, p *Problems) (given map[string
 					names = append(names, f.Name)
 				}
 				if hint := near.DidYouMean(e.Key.Text, names); how.TolerateEmptyUnknown && e.Value.Absent() {
-					p.WarnHint(e.Key, hint, "unknown %s %q; it has no value and counts as not given", how.Subject, e.Key.Text)
+					p.WarnHint(e.Key, hint, "unknown %s %q; it has no value and counts as not given", how.Subject, withoutPaths(e.Key.Text))
 				} else {
-					p.AddHint(e.Key, hint, "unknown %s %q", how.Subject, e.Key.Text)
+					p.AddHint(e.Key, hint, "unknown %s %q", how.Subject, withoutPaths(e.Key.Text))
 				}
 			}
 			continue

@@ -346,3 +346,18 @@ func TestDecodeOwn(t *testing.T) {
 		}
 	}
 }
+
+// TestAddressesInErrors: the path of an address may be a token, and who asks a password.
+func TestAddressesInErrors(t *testing.T) {
+	for text, want := range map[string]string{
+		"inner: https://hc.example/CANARY":     `got the text "https://hc.example/…"`,
+		"inner: https://u:CANARY@hc.example/":  `got the text "https://hc.example/"`,
+		"inner: {'https://hc.example/CANARY'}": `unknown key of inner "https://hc.example/…"`,
+		"bounded: 'x https://h?t=CANARY y'":    `got the text "x https://h/… y"`,
+	} {
+		var got all
+		_, p := decode(t, text, &got, DecodeOptions{Subject: "option"})
+		require.ErrorContains(t, p.Err(), want, text)
+		require.NotContains(t, p.Err().Error(), "CANARY", text)
+	}
+}

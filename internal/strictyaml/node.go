@@ -107,10 +107,24 @@ func (n *Node) Shown() string {
 	case n.Kind == Null:
 		return "nothing"
 	case n.Kind == String:
-		return strconv.Quote(n.Text)
+		return strconv.Quote(withoutPaths(n.Text))
 	default:
 		return n.Text
 	}
+}
+
+// address is an address in a text: its scheme, who asks, the host, and the rest.
+var address = regexp.MustCompile(`([A-Za-z][A-Za-z0-9+.-]*://)(?:[^\s/@]*@)?([^\s/?#@]*)([/?#]\S+)?`)
+
+// withoutPaths leaves scheme and host of addresses: the rest may contain a token.
+func withoutPaths(text string) string {
+	return address.ReplaceAllStringFunc(text, func(found string) string {
+		m := address.FindStringSubmatch(found)
+		if m[3] != "" {
+			m[3] = "/…"
+		}
+		return m[1] + m[2] + m[3]
+	})
 }
 
 // The implicit types of YAML 1.1 as PyYAML resolves them.

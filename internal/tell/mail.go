@@ -18,35 +18,62 @@ import (
 	"github.com/esnap/esnap/internal/notice"
 )
 
-// mail is a mail with the report, as text and as HTML. Each recipient gets one of its own: a
-// server that refuses one of them takes the others.
+// mail is a mail with the report, as text and as HTML. Each recipient is an outlet of its own:
+// what keeps the mail from one keeps it not from the others, and is not forgotten.
 type mail struct {
 	c       notice.Mail
 	read    secrets
 	version string
-
-	served map[string]bool // the recipients whose mail the server has taken
 }
 
-func (m *mail) send(ctx context.Context, s *Summary, c Change) error {
-	password := ""
-	if m.c.PasswordFile != "" {
-		var err error
-		if password, err = m.read(m.c.PasswordFile); err != nil {
-			return err
+// send sends a mail to some recipients, and says for each why it has none. They share one
+// message, unless the server refuses one of them.
+func (m *mail) send(ctx context.Context, s *Summary, c Change, to []string) []error {
+	errs := make([]error, len(to))
+	all, err := m.message(s, c, to...)
+	if err == nil {
+		err = m.deliver(ctx, all)
+	}
+	var sent *gomail.SendError
+	if !all.IsDelivered() && len(to) > 1 && errors.As(err, &sent) && sent.Reason == gomail.ErrSMTPRcptTo {
+		var each []*gomail.Msg
+		for _, one := range to {
+			msg, merr := m.message(s, c, one)
+			if merr != nil {
+				err = merr
+				break
+			}
+			each = append(each, msg)
+		}
+		if len(each) == len(to) {
+			err = m.deliver(ctx, each...)
+			for i, msg := range each {
+				switch {
+				case msg.IsDelivered():
+				case msg.HasSendError():
+					errs[i] = m.explain(ctx, msg.SendError())
+				default:
+					errs[i] = m.explain(ctx, err)
+				}
+			}
+			return errs
 		}
 	}
-	var messages []*gomail.Msg
-	var to []string
-	for _, recipient := range m.c.To {
-		if m.served[recipient] {
-			continue
-		}
-		msg, err := m.message(s, c, recipient)
-		if err != nil {
-			return final{err}
-		}
-		messages, to = append(messages, msg), append(to, recipient)
+	if err == nil || all.IsDelivered() { // what comes after the mail does not matter
+		return errs
+	}
+	err = m.explain(ctx, err)
+	for i := range errs {
+		errs[i] = err
+	}
+	return errs
+}
+
+// deliver sends messages over one connection.
+func (m *mail) deliver(ctx context.Context, messages ...*gomail.Msg) error {
+	password, err := m.password()
+	if err != nil {
+		return err
 	}
 	trust, err := trusted(m.c.CAFile)
 	if err != nil {
@@ -72,34 +99,25 @@ func (m *mail) send(ctx context.Context, s *Summary, c Change) error {
 			gomail.WithPassword(password))
 	}
 	client, err := gomail.NewClient(m.c.Host, options...)
-	if err == nil {
-		err = client.DialAndSendWithContext(ctx, messages...)
+	if err != nil {
+		return err
 	}
-	for i, msg := range messages {
-		if msg.IsDelivered() {
-			m.note(to[i])
-		} else if msg.HasSendError() { // those of the others may be of another kind
-			err = msg.SendError()
-		}
-	}
-	if err = m.explain(ctx, err, password); err != nil && len(m.served) > 0 {
-		return partly{err}
-	}
-	return err
+	return client.DialAndSendWithContext(ctx, messages...)
 }
 
-func (m *mail) note(recipient string) {
-	if m.served == nil {
-		m.served = map[string]bool{}
+func (m *mail) password() (string, error) {
+	if m.c.PasswordFile == "" {
+		return "", nil
 	}
-	m.served[recipient] = true
+	return m.read(m.c.PasswordFile)
 }
 
 // explain is an error with the place and without secrets.
-func (m *mail) explain(ctx context.Context, err error, password string) error {
-	if err == nil || len(m.served) == len(m.c.To) { // what comes after the mail does not matter
-		return nil
+func (m *mail) explain(ctx context.Context, err error) error {
+	if errors.As(err, new(final)) {
+		return err
 	}
+	password, _ := m.password()
 	place := fmt.Sprintf("%s:%d", m.c.Host, m.c.Port)
 	if ctx.Err() != nil {
 		return fmt.Errorf("%s: %w", place, errTime)
@@ -158,13 +176,13 @@ func (m *mail) dial(dialling, all context.Context, network, address string, trus
 }
 
 // message is the mail itself.
-func (m *mail) message(s *Summary, c Change, to string) (*gomail.Msg, error) {
+func (m *mail) message(s *Summary, c Change, to ...string) (*gomail.Msg, error) {
 	msg := gomail.NewMsg()
 	if err := msg.From(m.c.From); err != nil {
-		return nil, errors.New("invalid address of the sender")
+		return msg, finally("invalid address of the sender")
 	}
-	if err := msg.To(to); err != nil {
-		return nil, errors.New("invalid address of a recipient")
+	if err := msg.To(to...); err != nil {
+		return msg, finally("invalid address of a recipient")
 	}
 	msg.Subject(oneLine(s.Title(c)))
 	msg.SetDateWithValue(s.Began.Add(s.Duration))

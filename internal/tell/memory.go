@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/esnap/esnap/internal/bounded"
@@ -106,28 +107,40 @@ func recall(ctx context.Context, r Remember, policy string) *memory {
 func remember(ctx context.Context, file, policy string) (*memory, error) {
 	return within(ctx, func() (*memory, error) {
 		file := inFolder(file, "esnap_"+fileName(policy)+".json")
-		m := &memory{policy: policy, all: map[string]map[string]told{}}
-		m.save = func() error {
-			data, err := json.MarshalIndent(remembered{m.all}, "", "  ")
-			if err == nil {
-				err = bounded.Replace(file, append(data, '\n'), 0o600)
-			}
-			return err
-		}
-		text, err := readSmall(file)
-		switch {
-		case errors.Is(err, fs.ErrNotExist), err == nil && text == "":
-			return m, nil
-		case err != nil:
+		all, err := readMemory(file)
+		if err != nil {
 			return nil, err
 		}
-		var r remembered
-		if json.Unmarshal([]byte(text), &r) != nil || r.Policies == nil { // an action file may name any file
-			return nil, fmt.Errorf("%s exists and was not written by esnap; esnap does not change it", file)
+		m := &memory{policy: policy, all: all}
+		m.save = func() error {
+			return bounded.Update(file, 0o600, func() ([]byte, error) {
+				now, err := readMemory(file) // other jobs may have changed it meanwhile
+				if err != nil {
+					return nil, err
+				}
+				now[policy] = m.all[policy]
+				data, err := json.MarshalIndent(remembered{now}, "", "  ")
+				return append(data, '\n'), err
+			})
 		}
-		m.all = r.Policies
 		return m, nil
 	})
+}
+
+// readMemory reads the file; one that does not exist is empty.
+func readMemory(file string) (map[string]map[string]told, error) {
+	text, err := readSmall(file)
+	switch {
+	case errors.Is(err, fs.ErrNotExist), err == nil && text == "":
+		return map[string]map[string]told{}, nil
+	case err != nil:
+		return nil, err
+	}
+	var r remembered
+	if json.Unmarshal([]byte(text), &r) != nil || r.Policies == nil { // an action file may name any file
+		return nil, fmt.Errorf("%s exists and was not written by esnap; esnap does not change it", file)
+	}
+	return r.Policies, nil
 }
 
 // inFolder is a file, or the file of this name in an existing folder.
@@ -216,6 +229,18 @@ func (m *memory) change(o outlet, change func(*told)) {
 	x := m.all[m.policy][o.key]
 	change(&x)
 	m.all[m.policy][o.key] = x
+}
+
+// forget drops outlets that are not told any more.
+func (m *memory) forget(outlets []outlet) {
+	if m == nil {
+		return
+	}
+	for key := range m.all[m.policy] {
+		if !slices.ContainsFunc(outlets, func(o outlet) bool { return o.key == key }) {
+			delete(m.all[m.policy], key)
+		}
+	}
 }
 
 // keep writes the memory.

@@ -153,13 +153,18 @@ func (f textfile) send(_ context.Context, s *Summary, _ Change) error {
 	if filepath.Ext(file) != ".prom" {
 		return finally("the name of %s must end in .prom", file)
 	}
+	return bounded.Update(file, 0o644, func() ([]byte, error) { return f.with(file, s) })
+}
+
+// with is the text of the file with the numbers of a run.
+func (f textfile) with(file string, s *Summary) ([]byte, error) {
 	list := s.Samples()
 	old, err := readSmall(file)
 	switch {
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
-		return err
+		return nil, err
 	case old != "" && !strings.HasPrefix(old, "# HELP esnap_"): // an action file may name any file
-		return finally("%s exists and was not written by esnap; esnap does not change it", file)
+		return nil, finally("%s exists and was not written by esnap; esnap does not change it", file)
 	}
 	own := [2]string{"policy", s.Policy}
 	for _, x := range samples(old) {
@@ -172,7 +177,7 @@ func (f textfile) send(_ context.Context, s *Summary, _ Change) error {
 	}
 	var b strings.Builder
 	_ = WriteMetrics(&b, Grouped(list)) // a builder takes everything
-	return bounded.Replace(file, []byte(b.String()), 0o644)
+	return []byte(b.String()), nil
 }
 
 // samples are the numbers of an earlier file.

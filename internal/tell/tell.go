@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -28,6 +29,9 @@ type outlet struct {
 	key   string // in the memory: the same wherever it stands among the others
 	level string // empty: every run, without regard to what was told before
 	sink  sink
+	// mail and to are instead of a sink: the mail, which others may share, and the recipient.
+	mail *mail
+	to   string
 }
 
 // Options are what telling needs besides the configuration.
@@ -60,7 +64,11 @@ func New(c notice.Config, o Options) *Teller {
 	}
 	t := &Teller{c: c, o: o}
 	add := func(name, level string, s sink, id ...any) {
-		t.outlets = append(t.outlets, outlet{name: name, key: key(name, id), level: level, sink: s})
+		o := outlet{name: name, key: key(name, id), level: level, sink: s}
+		for slices.ContainsFunc(t.outlets, func(x outlet) bool { return x.key == o.key }) { // given twice
+			o.key += "'"
+		}
+		t.outlets = append(t.outlets, o)
 	}
 	m, n := c.Metrics, c.Notify
 	if m.Textfile != "" {
@@ -81,22 +89,26 @@ func New(c notice.Config, o Options) *Teller {
 		if w.Preset != "" {
 			name += " (" + w.Preset + ")"
 		}
-		add(name, w.Level, webhook{w, t.endpoint(w.Endpoint)}, w.Preset, w.URL, w.URLFile, w.Level)
+		add(name, w.Level, webhook{w, t.endpoint(w.Endpoint)}, w)
 	}
 	for i, x := range n.Mail {
-		m := &mail{c: x, read: t.secrets(x.Trusted), version: o.Version}
-		add(fmt.Sprintf("notify: mail %d", i+1), x.Level, m, x.Host, x.Port, x.To, x.Level)
+		m := &mail{x, t.secrets(x.Trusted), o.Version}
+		for _, to := range x.To {
+			add(fmt.Sprintf("notify: mail %d", i+1), x.Level, nil, x.Host, x.Port, x.Username, to, x.Level)
+			last := &t.outlets[len(t.outlets)-1]
+			last.mail, last.to = m, to
+		}
 	}
 	return t
 }
 
-// key names an outlet by where it sends to: the hash of an address, which may be secret.
+// key names an outlet by what it sends where: the hash, since an address may be secret.
 func key(name string, id []any) string {
 	if len(id) == 0 {
 		return name
 	}
 	kind, _, _ := strings.Cut(strings.TrimPrefix(name, "notify: "), " ")
-	sum := sha256.Sum256(fmt.Appendf(nil, "%q", id))
+	sum := sha256.Sum256(fmt.Appendf(nil, "%#v", id))
 	return kind + " " + hex.EncodeToString(sum[:6])
 }
 
@@ -142,10 +154,14 @@ func (t *Teller) End(ctx context.Context, s *Summary) (failed []string) {
 			continue
 		}
 		results[i] = make(chan error, 1)
+		if o.mail != nil {
+			continue
+		}
 		go func() {
 			results[i] <- t.twice(ctx, func(ctx context.Context) error { return o.sink.send(ctx, s, changes[i]) })
 		}()
 	}
+	t.mails(ctx, s, changes, results)
 	for i, o := range t.outlets {
 		if results[i] == nil {
 			memory.note(o, s, false)
@@ -162,18 +178,56 @@ func (t *Teller) End(ctx context.Context, s *Summary) (failed []string) {
 			}
 		}
 		if err != nil {
-			failed = append(failed, warning(o.name, err))
-			if !errors.As(err, new(partly)) {
-				memory.owe(o)
-				continue
+			if text := warning(o.name, err); !slices.Contains(failed, text) { // all recipients may have the same
+				failed = append(failed, text)
 			}
+			memory.owe(o)
+			continue
 		}
 		memory.note(o, s, true)
 	}
+	memory.forget(t.outlets)
 	if err := memory.keep(ctx); err != nil {
 		failed = append(failed, warning("notify: state", err))
 	}
 	return failed
+}
+
+// mails sends each mail to those of its recipients who are told the same.
+func (t *Teller) mails(ctx context.Context, s *Summary, changes []Change, results []chan error) {
+	type letter struct {
+		mail   *mail
+		change Change
+	}
+	to := map[letter][]int{}
+	for i, o := range t.outlets {
+		if o.mail != nil && results[i] != nil {
+			to[letter{o.mail, changes[i]}] = append(to[letter{o.mail, changes[i]}], i)
+		}
+	}
+	for l, who := range to {
+		go func() {
+			got, left := map[int]error{}, who
+			_ = t.twice(ctx, func(ctx context.Context) (err error) {
+				var names []string
+				for _, i := range left {
+					names = append(names, t.outlets[i].to)
+				}
+				var again []int
+				for n, e := range l.mail.send(ctx, s, l.change, names) {
+					got[left[n]] = e
+					if e != nil && !errors.As(e, new(final)) { // a second attempt may help
+						again, err = append(again, left[n]), e
+					}
+				}
+				left = again
+				return err
+			})
+			for _, i := range who {
+				results[i] <- got[i]
+			}
+		}()
+	}
 }
 
 var errTime = errors.New("no answer in time")
@@ -187,11 +241,6 @@ func warning(of string, err error) string {
 type final struct{ error }
 
 func (f final) Unwrap() error { return f.error }
-
-// partly is an error after which somebody has the message: it is not owed.
-type partly struct{ error }
-
-func (p partly) Unwrap() error { return p.error }
 
 func finally(format string, args ...any) error { return final{fmt.Errorf(format, args...)} }
 
