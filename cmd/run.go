@@ -125,18 +125,18 @@ func (x *session) runAll(ctx context.Context, j job.Job, names []string, output 
 	begun := x.Watch.Elapsed()
 	ctx, cancel := job.WithDeadline(ctx, x.s) // of all files together
 	defer cancel()
-	var over time.Duration // since the beginning, when the rest was told not to run any more
+	var told time.Duration // all together tell as long as one run may
+	var worst job.Ended
 	for _, f := range files {
-		j.File, j.Data = f.name, f.data
-		if ctx.Err() != nil { // the rest tells that together, as long as one run may
-			over = cmp.Or(over, x.Watch.Elapsed())
-			j.EndTime = max(job.EndTime-(x.Watch.Elapsed()-over), job.LeastEndTime)
-		}
+		j.File, j.Data, j.EndTime = f.name, f.data, max(job.EndTime-told, job.LeastEndTime)
 		e := j.Run(ctx)
 		if e.NotOurs {
 			continue
 		}
 		x.explain(e, isTable(output))
+		if told += e.EndTook; len(codes) == 0 || job.Worst(worst.Code, e.Code) != worst.Code {
+			worst = e
+		}
 		if e.Code == job.Unreachable {
 			j.Options.WaitForCluster = 0 // the next file need not wait for it again
 		}
@@ -146,6 +146,7 @@ func (x *session) runAll(ctx context.Context, j job.Job, names []string, output 
 	if len(codes) == 0 {
 		return nil
 	}
+	job.LeaveWords(j.TerminationLog, x.s.Redact, j.WordsOf(worst, len(codes), all.ExitCode)...)
 	if err := x.write(all.ExitCode, output, all); err != nil {
 		return err
 	}
@@ -229,6 +230,7 @@ func runValidate(c *cobra.Command, app *App, o *validateOptions, args []string) 
 	}
 	x.advise()
 	bad := 0
+	var valids []actionFile
 	for _, file := range files {
 		valid, err := o.validate(x, file)
 		if err != nil {
@@ -236,7 +238,13 @@ func runValidate(c *cobra.Command, app *App, o *validateOptions, args []string) 
 		}
 		if !valid {
 			bad++
+		} else if f, err := x.parse(file); err == nil && len(files) > 1 {
+			valids = append(valids, f)
 		}
+	}
+	if err := differ(valids); err != nil {
+		x.printError(err)
+		bad++
 	}
 	if err := x.checkVariables(slog.LevelWarn); err != nil {
 		return err

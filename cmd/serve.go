@@ -264,8 +264,7 @@ func (v *server) run(ctx context.Context, id string, r *serve.Run) serve.Ended {
 			return serve.Ended{NotOurs: true}
 		}
 		if e := v.once(ctx, f, r); !e.Again || ctx.Err() != nil {
-			refused := errors.As(e.Err, new(*lock.HeldError)) // a run by hand: the one that holds the lock says how it went
-			return serve.Ended{Code: e.Code, Run: e.RunID, NotOurs: e.NotOurs || refused, Due: e.Due}
+			return serve.Ended{Code: e.Code, Run: e.RunID, NotOurs: e.NotOurs || e.Held, Due: e.Due}
 		}
 	}
 }
@@ -345,7 +344,7 @@ func (v *server) acted(ctx context.Context, f actionFile) (time.Time, error) {
 	if err != nil || !at.IsZero() {
 		return at, err
 	}
-	past, err := history.Newest(ctx, c, name)
+	past, err := history.Newest(ctx, c, name, func(r history.Record) bool { return !job.WasInterrupted(r.ExitCode) })
 	if past == nil {
 		return time.Time{}, err
 	}

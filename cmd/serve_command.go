@@ -112,7 +112,7 @@ func (p *program) run(ctx context.Context, r *serve.Run) serve.Ended {
 // summary is how a run ended.
 func (p *program) summary(began time.Time, took time.Duration, code int, why, output string) *tell.Summary {
 	s := p.x.summary(p.name, began, took, code, p.x.s.Notice)
-	s.Error, s.Report, s.Every = p.x.s.Redact(why), output, p.schedule.Interval(began)
+	s.Error, s.Report, s.Every = p.x.s.Redact(why), output, cmp.Or(p.x.s.Notice.Metrics.ExpectedInterval, p.schedule.Interval(began))
 	if took > 0 {
 		s.Words = append(s.Words, fmt.Sprintf("the command %s ended with exit code %d after %s", p.name, code, took.Round(time.Second)))
 	}

@@ -331,7 +331,8 @@ func (h *health) metrics(w io.Writer) error {
 	}
 	list = append(list, schedulerSamples(jobs, h.v.files.expected())...)
 	for job, r := range latest {
-		list = append(list, tell.PastSamples(job, r.Started, time.Duration(r.Duration)*time.Millisecond, r.ExitCode)...)
+		list = append(list, tell.PastSamples(job, r.Started, time.Duration(r.Duration)*time.Millisecond,
+			time.Duration(r.Every)*time.Millisecond, r.ExitCode)...)
 	}
 	for job, at := range success {
 		list = append(list, tell.SuccessSample(job, at))

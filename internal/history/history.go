@@ -38,6 +38,7 @@ type Record struct {
 	Started  time.Time `json:"started"`
 	Duration int64     `json:"duration_ms"`
 	ExitCode int       `json:"exit_code"`
+	Every    int64     `json:"expected_every_ms,omitempty"` // how often the job is expected to run
 	Error    string    `json:"error,omitempty"`
 	Reason   string    `json:"reason,omitempty"` // --reason
 	User     string    `json:"cluster_user,omitempty"`
@@ -84,10 +85,10 @@ func last(
 	return v, err
 }
 
-// Newest is the last record of a job; nil: there is none among a great many.
-func Newest(ctx context.Context, c cluster.DocumentReader, job string) (newest *Record, err error) {
+// Newest is the last record of a job that counts; nil: there is none among a great many.
+func Newest(ctx context.Context, c cluster.DocumentReader, job string, counts func(Record) bool) (newest *Record, err error) {
 	err = search(ctx, c, []string{"summary", "drill", "told", "left", "seen"}, func(r Record) bool {
-		if r.Job == job {
+		if r.Job == job && counts(r) {
 			newest = &r
 		}
 		return newest != nil

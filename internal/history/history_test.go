@@ -105,10 +105,10 @@ func TestBesideABusyJob(t *testing.T) {
 	left, err := Left(t.Context(), c, "nightly")
 	require.NoError(t, err)
 	require.JSONEq(t, `{"r":1}`, string(left))
-	r, err := Newest(t.Context(), c, "nightly")
+	r, err := Newest(t.Context(), c, "nightly", func(Record) bool { return true })
 	require.NoError(t, err)
 	require.NotNil(t, r)
-	r, err = Newest(t.Context(), c, "other")
+	r, err = Newest(t.Context(), c, "other", func(Record) bool { return true })
 	require.NoError(t, err)
 	require.Nil(t, r)
 }

@@ -52,6 +52,12 @@ func Meaning(code int) string {
 	return ""
 }
 
+// WasInterrupted reports whether a run with this exit code was ended from outside, so that it
+// has not acted for its time.
+func WasInterrupted(code int) bool {
+	return code == HungUp || code == Interrupted || code == Terminated
+}
+
 // Coder is an error that carries its exit code.
 type Coder interface{ ExitCode() int }
 

@@ -132,7 +132,8 @@ func (h *record) Observe(e run.Event) {
 
 // End implements Ender. A record that cannot be written is a warning in the log.
 func (h *record) End(ctx context.Context, e Ended) {
-	if !h.j.keepsHistory(e.Plan) || !h.reached || e.NotOurs {
+	// A hook comes before the first request: the cluster may well be there.
+	if !h.j.keepsHistory(e.Plan) || !h.reached && e.Stage != run.StageHook || e.NotOurs || e.Held {
 		return
 	}
 	c, err := h.j.Dial()
@@ -146,6 +147,9 @@ func (h *record) End(ctx context.Context, e Ended) {
 	r := newRecord(h.j.Settings, e.Report.Now, command, h.j.Version, h.j.owner)
 	r.Job, r.Reason = e.Plan.Job(h.j.File), h.j.Reason
 	r.Duration, r.ExitCode, r.Error = e.Report.DurationMS, e.Code, e.Report.Error
+	if e.Plan.File != "" {
+		r.Every = h.j.every(e.Plan, r.Started).Milliseconds()
+	}
 	r.Summary, r.Told, r.Left = summary(e.Report), *h.j.told, h.left.newest()
 	seen := history.Seen{}
 	for name := range h.seen {

@@ -2,13 +2,11 @@ package job
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
 	"time"
 
 	"github.com/esnap/esnap/internal/command"
-	"github.com/esnap/esnap/internal/lock"
 	"github.com/esnap/esnap/internal/plan"
 	"github.com/esnap/esnap/internal/run"
 	"github.com/esnap/esnap/internal/settings"
@@ -66,8 +64,7 @@ func (j Job) execute(ctx context.Context, done *run.HookDone, args []string, tim
 // also where the run did not begin, unless another run is at work or it was not to begin.
 // That one fails is a warning: the run has ended as it has.
 func (j Job) hooksAtEnd(ctx context.Context, obs run.Observer, e Ended) {
-	var held *lock.HeldError
-	if e.Plan == nil || e.NotOurs || errors.As(e.Result.Err, &held) || e.late {
+	if e.Plan == nil || e.NotOurs || e.Held || e.late {
 		return
 	}
 	ctx = context.WithoutCancel(ctx)

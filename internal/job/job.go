@@ -133,11 +133,16 @@ type Ended struct {
 	// NotOurs means that nothing was done, because another run does it: the node is not the
 	// master, or another process has acted for this time of the schedule.
 	NotOurs bool
+	// Held means that the run was refused because another one has the job: that one tells how it
+	// went.
+	Held bool
 	// Again means that another run held the lock and holds it no more: the job is to be run
 	// again, with a clock that is read anew.
 	Again bool
 	// Due is the time of the schedule for which the run acted.
 	Due time.Time
+	// EndTook is how long the observers took at the end.
+	EndTook time.Duration
 
 	begun bool // the hooks before and the actions were run, as far as they could
 	late  bool // the run was told to end before it was started
@@ -184,6 +189,7 @@ func (j Job) Run(ctx context.Context) Ended {
 	if err != nil {
 		e.Result.Err = err
 	}
+	e.Held = as[*lock.HeldError](err)
 	j.hooksAtEnd(ctx, all, e)
 	if err != nil {
 		if cause := context.Cause(ctx); cause != nil && !errors.Is(err, cause) {
@@ -198,7 +204,9 @@ func (j Job) Run(ctx context.Context) Ended {
 	e.Code = j.ExitCode(e.Result)
 	e.Report = collector.Report(e.Code)
 	e.warn = func(text string) { all.Observe(run.Warning{Text: text}) }
+	told := o.Watch.Elapsed()
 	j.end(ctx, all, e)
+	e.EndTook = o.Watch.Elapsed() - told
 	return e
 }
 

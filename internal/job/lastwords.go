@@ -7,6 +7,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/run"
 	"github.com/esnap/esnap/internal/terminal"
 )
@@ -36,6 +37,17 @@ func (l lastWords) End(_ context.Context, e Ended) {
 	if w := words(e); len(w) > 0 {
 		LeaveWords(l.j.TerminationLog, l.j.Settings.Redact, w...)
 	}
+}
+
+// WordsOf are the last words of the runs of several files: those of the worst one, under the
+// exit code of all.
+func (j Job) WordsOf(worst Ended, files, code int) []string {
+	head := cluster.Count(files, "file")
+	if code != OK {
+		head += ", the worst is " + worst.Report.File
+	}
+	worst.Code = code
+	return append([]string{head}, lastWords{j}.words(worst)...)
 }
 
 // words are the end of the report, and what the exit code means. A dry run has done

@@ -4,12 +4,10 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"path/filepath"
 	"time"
 
 	"github.com/esnap/esnap/internal/history"
-	"github.com/esnap/esnap/internal/lock"
 	"github.com/esnap/esnap/internal/notice"
 	"github.com/esnap/esnap/internal/plan"
 	"github.com/esnap/esnap/internal/run"
@@ -117,8 +115,7 @@ func (t *telling) start() {
 
 // End implements Ender.
 func (t *telling) End(ctx context.Context, e Ended) {
-	var held *lock.HeldError
-	if e.NotOurs || t.notice.Empty() && t.j.Numbers == nil || errors.As(e.Err, &held) { // the run that holds the lock tells
+	if e.NotOurs || t.notice.Empty() && t.j.Numbers == nil || e.Held { // the run that holds the lock tells
 		return
 	}
 	summary := t.summary(e)
@@ -138,6 +135,11 @@ func (t *telling) End(ctx context.Context, e Ended) {
 	}
 }
 
+// every is how often the job is expected to run; 0: not known.
+func (j Job) every(p *plan.Plan, now time.Time) time.Duration {
+	return cmp.Or(p.Notice.Over(j.Settings.Notice).Metrics.ExpectedInterval, j.Every, p.Interval(now))
+}
+
 func (t *telling) summary(e Ended) *tell.Summary {
 	about := tell.About{
 		Policy: filepath.Base(t.j.name()), Name: cmp.Or(t.notice.Notify.Name, t.j.Options.Host),
@@ -146,7 +148,7 @@ func (t *telling) summary(e Ended) *tell.Summary {
 	}
 	if e.Plan != nil {
 		about.Policy = cmp.Or(e.Plan.Job(t.j.File), about.Policy)
-		about.Every = cmp.Or(about.Every, t.j.Every, e.Plan.Interval(about.Began))
+		about.Every = t.j.every(e.Plan, about.Began)
 	}
 	if t.j.LastWords == nil { // those of Curator's command lines have a meaning of their own
 		about.Meaning = Meaning(e.Code)

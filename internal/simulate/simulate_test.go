@@ -194,9 +194,10 @@ func BenchmarkYear(b *testing.B) {
 // week later. A file that loses something as it is survives nothing.
 func TestLossComesLater(t *testing.T) {
 	for take, want := range map[string]int{"-1": 0, "-3": 2} {
-		file := strings.NewReplacer("EXPIRY", "{filtertype: retain, cover: 400d}", "DAYS", "7", "REQUIRE", ", guards: off", "CONTINUE", "true").Replace(night)
-		file = strings.Replace(file, "filters: [{filtertype: pattern, kind: prefix, value: logs-}]", "filters: [{filtertype: pattern, kind: prefix, "+
-			"value: logs-}, {filtertype: period, source: name, timestring: '%Y.%m.%d', unit: days, range_from: "+take+", range_to: -1}]", 1)
+		file := strings.NewReplacer("EXPIRY", "{filtertype: retain, cover: 400d}", "DAYS", "7", "REQUIRE", ", guards: off",
+			"CONTINUE", "true").Replace(night)
+		file = strings.Replace(file, "kind: prefix, value: logs-}]", "kind: prefix, value: logs-}, "+
+			"{filtertype: period, source: name, timestring: '%Y.%m.%d', unit: days, range_from: "+take+", range_to: -1}]", 1)
 		p, err := plan.Parse("night.yml", []byte(file), plan.Options{})
 		require.NoError(t, err)
 		r, err := Run(t.Context(), Options{

@@ -59,7 +59,7 @@ func SuccessSample(job string, began time.Time) Sample {
 func DrillSample(began time.Time) Sample { return Sample{drillPassed, nil, seconds(began)} }
 
 // PastSamples are the numbers of a run of which only a record is known.
-func PastSamples(job string, began time.Time, took time.Duration, code int) []Sample {
+func PastSamples(job string, began time.Time, took, every time.Duration, code int) []Sample {
 	state := Error
 	switch code {
 	case 0:
@@ -67,8 +67,12 @@ func PastSamples(job string, began time.Time, took time.Duration, code int) []Sa
 	case incomplete:
 		state = Warning
 	}
-	return []Sample{one(lastRun, "policy", job, seconds(began)), one(runStatus, "policy", job, float64(state)),
+	list := []Sample{one(lastRun, "policy", job, seconds(began)), one(runStatus, "policy", job, float64(state)),
 		one(runDuration, "policy", job, took.Seconds()), CodeSample(job, code)}
+	if every > 0 {
+		list = append(list, IntervalSample(job, every))
+	}
+	return list
 }
 
 // Grouped puts samples into the order of Metrics, those of one name together. Of several

@@ -1,0 +1,117 @@
+package cmd
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/esnap/esnap/internal/clock"
+	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/history"
+	"github.com/esnap/esnap/internal/lock"
+	"github.com/esnap/esnap/internal/memory"
+)
+
+// TestARefusedRunIsNotTheLastOne: a run that another one keeps from its job is not in the
+// history, which would tell it as the job's last one.
+func TestARefusedRunIsNotTheLastOne(t *testing.T) {
+	k := newConsole(t)
+	k.c.AddIndices("a-1")
+	other, err := lock.Acquire(t.Context(), k.c, "nightly", lock.Options{Watch: clock.RealTime(), Wall: time.Now})
+	require.NoError(t, err)
+	defer func() { _ = other.Release(t.Context(), true) }()
+	k.tty = true
+	code, _, errs := k.run("run", k.file("name: nightly\nlock: required\nhistory: true\n"+deletePrefix))
+	require.Equal(t, 4, code, errs)
+	list, err := history.List(t.Context(), k.c, 10)
+	require.NoError(t, err)
+	require.Empty(t, list)
+}
+
+// TestAFailedHookIsInTheHistory: also where it comes before the first request.
+func TestAFailedHookIsInTheHistory(t *testing.T) {
+	for _, keys := range []string{"", "lock: required\n"} {
+		k := newConsole(t)
+		k.env["PATH"] = os.Getenv("PATH")
+		k.c.AddIndices("a-1")
+		code, _, errs := k.run("run", "--allow-hooks", k.file("name: nightly\nhistory: true\nhooks: {before: ['false']}\n"+keys+deletePrefix))
+		require.Equal(t, 1, code, errs)
+		list, err := history.List(t.Context(), k.c, 10)
+		require.NoError(t, err)
+		require.Len(t, list, 1)
+		require.Equal(t, 1, list[0].ExitCode)
+		require.Contains(t, list[0].Error, "the hook before (false)")
+	}
+}
+
+// TestLastWordsOfAFolder: the termination log has the exit code of all.
+func TestLastWordsOfAFolder(t *testing.T) {
+	dir := inFolder(t, map[string]string{"1.yml": "gone", "2.yml": "a"})
+	save(t, filepath.Join(dir, "1.yml"), strings.Replace(strings.Replace(deletePrefix, "PREFIX", "gone", 1), "ignore_empty_list: true", "", 1))
+	k := newConsole(t)
+	k.c.AddIndices("a-1")
+	k.termination = filepath.Join(t.TempDir(), "last")
+	require.NoError(t, os.WriteFile(k.termination, nil, 0o600))
+	code, _, _ := k.run("run", dir)
+	require.Equal(t, 1, code)
+	last, err := os.ReadFile(k.termination)
+	require.NoError(t, err)
+	require.Contains(t, string(last), "2 files, the worst is "+filepath.Join(dir, "1.yml"))
+	require.Contains(t, string(last), "exit code 1: an action failed")
+}
+
+// TestValidateTwins: what run and serve refuse, validate says.
+func TestValidateTwins(t *testing.T) {
+	a, b := inFolder(t, map[string]string{"nightly.yml": "a"}), inFolder(t, map[string]string{"nightly.yml": "b"})
+	for _, command := range []string{"validate", "run"} {
+		code, _, errs := newConsole(t).run(command, a, b)
+		require.Equal(t, 2, code, command)
+		require.Contains(t, errs, `are both the job "nightly.yml"`, command)
+	}
+}
+
+// TestServeRunsWhatWasInterrupted: a run that a signal ended has not acted for its time, also
+// where only the history says so.
+func TestServeRunsWhatWasInterrupted(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "hours.yml")
+	save(t, file, strings.Replace(everyMinute, "'* * * * *'", "'@hourly'", 1)+"history: true\n")
+	synctest.Test(t, func(t *testing.T) {
+		c := memory.New()
+		c.AddIndices("logs-1")
+		for i, code := range []int{0, 143} {
+			at := time.Now().Add(time.Duration(i) * time.Hour)
+			id := strings.Repeat(string(rune('a'+i)), 8)
+			require.NoError(t, history.Write(t.Context(), c, history.Record{ID: history.ID(at, id), Run: id, Command: "run", Job: "minutes",
+				Started: at, ExitCode: code}, func(s string) string { return s }))
+		}
+		time.Sleep(time.Hour + 10*time.Minute)
+		p := serveIn(t, c, file)
+		time.Sleep(10 * time.Minute)
+		require.Zero(t, p.term())
+		require.Equal(t, []string{"m-0110"}, namesIn(t, c))
+	})
+}
+
+// TestServeKnowsHowOftenCronJobsRun: from the records of their runs.
+func TestServeKnowsHowOftenCronJobsRun(t *testing.T) {
+	k := newConsole(t)
+	k.c.AddIndices("a-1")
+	code, _, errs := k.run("run", k.file("name: cronjob\nhistory: true\nmetrics: {expected_interval: 1d}\n"+
+		strings.Replace(deletePrefix, "PREFIX", "a", 1)))
+	require.Equal(t, 0, code, errs)
+	file := filepath.Join(t.TempDir(), "minutes.yml")
+	save(t, file, everyMinute)
+	v := startServer(t, cluster.Cluster(k.c), file)
+	v.app.Now = func() time.Time { return now.Add(time.Minute) }
+	_, past, err := v.health.look(t.Context())
+	require.NoError(t, err)
+	v.health.past = past
+	var b buffer
+	require.NoError(t, v.health.metrics(&b))
+	require.Contains(t, b.String(), `esnap_expected_interval_seconds{policy="cronjob"} 86400`)
+}
