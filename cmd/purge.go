@@ -209,7 +209,8 @@ func planPurge(ctx context.Context, x *session, cl cluster.Cluster, names []stri
 	for _, i := range indices {
 		if i.DataStream != "" && slices.Contains(names, i.DataStream) {
 			why := cluster.Refuse("%s is a data stream of the cluster, which is not deleted by deleting indices", i.DataStream)
-			return nil, nil, cluster.WithHint(why, "delete the stream first (DELETE _data_stream/%s); esnap purge then deletes the snapshots that contain it", i.DataStream)
+			return nil, nil, cluster.WithHint(why,
+				"delete the stream first (DELETE _data_stream/%s); esnap purge then deletes the snapshots that contain it", i.DataStream)
 		}
 		if copyOf(i, names) {
 			subjects = append(subjects, i.Name)
