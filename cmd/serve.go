@@ -280,7 +280,7 @@ func (v *server) once(ctx context.Context, f actionFile, r *serve.Run) job.Ended
 	j.File, j.Data, j.Due, j.FailOnSpared, j.MasterOnly = f.name, f.data, r.Due, v.o.FailOnSpared, x.s.MasterOnly
 	j.Missed, j.Reason, j.TerminationLog, j.Screen = r.Missed, r.Reason, "", nil
 	if times, err := scheduleOf(x.s, f.plan.Schedule, f.job()); err == nil {
-		j.Every = times.Interval(v.app.Now())
+		j.Every, j.Schedule = times.Interval(v.app.Now()), times.String()
 	}
 	j.Observers = append(j.Observers, running{r})
 	told, _ := v.told.LoadOrStore(f.job(), &toldHere{})
@@ -328,7 +328,7 @@ func (o running) Observe(e run.Event) {
 }
 
 // acted says for which time of its schedule a file was last run: by its lock, or else by
-// the history.
+// the history. Times of another schedule were not missed.
 func (v *server) acted(ctx context.Context, f actionFile) (time.Time, error) {
 	x, done, err := v.renew(io.Discard, io.Discard)
 	defer done()
@@ -340,12 +340,19 @@ func (v *server) acted(ctx context.Context, f actionFile) (time.Time, error) {
 		return time.Time{}, err
 	}
 	name := f.job()
-	at, err := lock.Acted(ctx, c, name)
-	if err != nil || !at.IsZero() {
+	same := func(schedule string) bool {
+		times, err := scheduleOf(x.s, f.plan.Schedule, name)
+		return schedule == "" || err == nil && schedule == times.String()
+	}
+	at, schedule, err := lock.Acted(ctx, c, name)
+	switch {
+	case err == nil && !at.IsZero() && !same(schedule):
+		return time.Time{}, nil
+	case err != nil || !at.IsZero():
 		return at, err
 	}
 	past, err := history.Newest(ctx, c, name, func(r history.Record) bool { return !job.WasInterrupted(r.ExitCode) })
-	if past == nil {
+	if past == nil || !same(past.Schedule) {
 		return time.Time{}, err
 	}
 	return past.Started, err

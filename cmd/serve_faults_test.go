@@ -302,7 +302,7 @@ func TestServeEndsByItself(t *testing.T) {
 		time.Sleep(61 * time.Second)
 		p.stop(errors.New("the HTTP interface ended"))
 		<-p.ended
-		acted, err := lock.Acted(t.Context(), c, "minutes")
+		acted, _, err := lock.Acted(t.Context(), c, "minutes")
 		require.NoError(t, err)
 		require.True(t, acted.IsZero(), acted)
 	})

@@ -115,3 +115,29 @@ func TestServeKnowsHowOftenCronJobsRun(t *testing.T) {
 	require.NoError(t, v.health.metrics(&b))
 	require.Contains(t, b.String(), `esnap_expected_interval_seconds{policy="cronjob"} 86400`)
 }
+
+// TestServeWithAnotherSchedule: after a restart, times of a schedule that was not there before were
+// not missed.
+func TestServeWithAnotherSchedule(t *testing.T) {
+	for _, keys := range []string{"history: true\n", "lock: required\n"} {
+		file := filepath.Join(t.TempDir(), "hours.yml")
+		save(t, file, strings.Replace(everyMinute, "'* * * * *'", "'@hourly'", 1)+keys)
+		synctest.Test(t, func(t *testing.T) {
+			c := memory.New()
+			c.AddIndices("logs-1")
+			p := serveIn(t, c, file)
+			time.Sleep(time.Hour + time.Minute)
+			require.Zero(t, p.term())
+			save(t, file, strings.Replace(everyMinute, "'* * * * *'", "'5 * * * *'", 1)+keys)
+			time.Sleep(10 * time.Minute) // 01:11
+			p = serveIn(t, c, file)
+			time.Sleep(10 * time.Minute)
+			require.Zero(t, p.term())
+			require.Equal(t, []string{"m-0100"}, namesIn(t, c), "01:05 was not missed")
+			p = serveIn(t, c, file)
+			time.Sleep(50 * time.Minute)
+			require.Zero(t, p.term())
+			require.Equal(t, []string{"m-0100", "m-0205"}, namesIn(t, c))
+		})
+	}
+}

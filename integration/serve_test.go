@@ -84,7 +84,7 @@ func TestServeReplicas(t *testing.T) {
 			require.False(e, seen[period], "two runs at %s\n%s\n%s", period, aErr, bErr)
 			seen[period] = true
 		}
-		acted, err := lock.Acted(e.Context(), client, job)
+		acted, _, err := lock.Acted(e.Context(), client, job)
 		require.NoError(e, err)
 		require.False(e, acted.IsZero())
 		stdout, _ := e.want(0, "lock", "list", "-o", "name")

@@ -38,6 +38,7 @@ type Record struct {
 	Started  time.Time `json:"started"`
 	Duration int64     `json:"duration_ms"`
 	ExitCode int       `json:"exit_code"`
+	Schedule string    `json:"schedule,omitempty"` // of the job
 	Every    int64     `json:"expected_every_ms,omitempty"` // how often the job is expected to run
 	Error    string    `json:"error,omitempty"`
 	Reason   string    `json:"reason,omitempty"` // --reason

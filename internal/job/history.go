@@ -148,7 +148,7 @@ func (h *record) End(ctx context.Context, e Ended) {
 	r.Job, r.Reason = e.Plan.Job(h.j.File), h.j.Reason
 	r.Duration, r.ExitCode, r.Error = e.Report.DurationMS, e.Code, e.Report.Error
 	if e.Plan.File != "" {
-		r.Every = h.j.every(e.Plan, r.Started).Milliseconds()
+		r.Every, r.Schedule = h.j.every(e.Plan, r.Started).Milliseconds(), h.j.schedule(e.Plan)
 	}
 	r.Summary, r.Told, r.Left = summary(e.Report), *h.j.told, h.left.newest()
 	seen := history.Seen{}

@@ -70,6 +70,8 @@ type Job struct {
 	// While another run holds the lock of the job, this one waits, as long as Due says a
 	// time: that run may end without having acted.
 	Due func() time.Time
+	// Schedule is that of Due, as text; empty: that of the file.
+	Schedule string
 	// Missed means that it is too late for the time that Due says: nothing is run, and that is
 	// how the run ends, of that one process that takes the lock.
 	Missed bool

@@ -47,6 +47,8 @@ type Held struct {
 	// for which a run has acted; zero: none.
 	Acting time.Time `json:"acting,omitzero"`
 	Acted  time.Time `json:"acted,omitzero"`
+	// Schedule is that of the time.
+	Schedule string `json:"schedule,omitempty"`
 
 	version cluster.DocumentVersion
 }
@@ -118,6 +120,8 @@ type Options struct {
 	Wall  func() time.Time
 	// Due is the time of the schedule for which the run acts; zero: it has no schedule.
 	Due time.Time
+	// Schedule is that of the time, as text.
+	Schedule string
 }
 
 // Lock is a lock that this run holds, or has lost.
@@ -178,7 +182,8 @@ func (l *Lock) acquire(ctx context.Context, name string) (again bool, err error)
 	if l.o.Due.After(now.Add(maxAhead)) {
 		return false, &AheadError{l.o.Due, now}
 	}
-	ours := Held{Name: name, Owner: l.o.Owner, Acquired: now, Renewed: now, Expires: now.Add(staleAfter), Acting: l.o.Due}
+	ours := Held{Name: name, Owner: l.o.Owner, Acquired: now, Renewed: now, Expires: now.Add(staleAfter), Acting: l.o.Due,
+		Schedule: l.o.Schedule}
 	ours.version, err = l.c.PutDocument(ctx, ours.request(nil))
 	if err == nil {
 		l.held, l.renewed = ours, begun
@@ -201,7 +206,7 @@ func (l *Lock) acquire(ctx context.Context, name string) (again bool, err error)
 	case !there.free() && !there.Stale(now):
 		return false, &HeldError{there, now}
 	}
-	ours.Acted = there.acted(now)
+	ours.Acted, ours.Schedule = there.acted(now), cmp.Or(ours.Schedule, there.Schedule)
 	ours.version, err = l.c.PutDocument(ctx, ours.request(&there.version))
 	if err == nil {
 		l.held, l.renewed = ours, begun
@@ -392,14 +397,14 @@ func Abandoned(ctx context.Context, c cluster.Reader, w clock.Stopwatch, seen He
 	return false
 }
 
-// Acted is the last time of its schedule for which a run of the job has acted; zero: not
+// Acted is the last time for which a run of the job has acted, of which schedule; zero: not
 // known.
-func Acted(ctx context.Context, c cluster.DocumentReader, name string) (time.Time, error) {
+func Acted(ctx context.Context, c cluster.DocumentReader, name string) (at time.Time, schedule string, err error) {
 	h, err := read(ctx, c, name)
 	if errors.Is(err, cluster.ErrNoDocument) {
-		return time.Time{}, nil
+		return time.Time{}, "", nil
 	}
-	return h.Acted, err
+	return h.Acted, h.Schedule, err
 }
 
 // read reads the document of a lock, which may be free.
@@ -459,7 +464,7 @@ func Free(ctx context.Context, c cluster.Cluster, name string, owner Owner) erro
 func free(ctx context.Context, c cluster.DocumentWriter, h Held) error {
 	if !h.Acted.IsZero() {
 		_, err := c.PutDocument(ctx, cluster.PutDocument{Index: cluster.LockIndex, ID: h.Name, Time: h.Renewed, Replaces: &h.version,
-			Body: Held{Name: h.Name, Acted: h.Acted}})
+			Body: Held{Name: h.Name, Acted: h.Acted, Schedule: h.Schedule}})
 		return err
 	}
 	return c.DeleteDocument(ctx, cluster.DeleteDocument{Index: cluster.LockIndex, ID: h.Name, Version: h.version})

@@ -30,6 +30,18 @@ type Spec struct {
 	Deadline time.Duration
 }
 
+// String is the schedule with its zone as text; empty: there is none.
+func (s Spec) String() string {
+	if s.Text == "" {
+		return ""
+	}
+	zone := "UTC"
+	if s.Zone != nil {
+		zone = s.Zone.String()
+	}
+	return strings.Join(strings.Fields(s.Text), " ") + " " + zone
+}
+
 // LoadZone finds a time zone by its name; UTC, and an error, if there is none.
 func LoadZone(name string) (*time.Location, error) {
 	zone, err := time.LoadLocation(name)
