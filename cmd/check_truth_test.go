@@ -144,6 +144,8 @@ func TestCheckStub(t *testing.T) {
 	code, out, errs := k.run("check", "--days", "19", "--index", "logs-%Y.%m.%d", "--gaps", "ok", "-o", "csv")
 	require.Equal(t, 2, code, out+errs)
 	require.Equal(t, "incomplete", dayRow(out, x)[2], out)
+	_, out, errs = k.run("restore", x, "-n")
+	require.Contains(t, out+errs, "the index was deleted and created again meanwhile; --snapshot logs-")
 }
 
 // TestCheckNamesTheCopyOfRestore: also with several repositories.

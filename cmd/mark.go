@@ -54,19 +54,22 @@ func runMark(c *cobra.Command, app *App, o *markOptions, names []string) error {
 		return err
 	}
 	ctx := c.Context()
-	list, err := cl.IndicesNamed(ctx, names)
+	list, err := cl.Indices(ctx)
 	if err != nil {
 		return err
 	}
 	for _, n := range names {
-		if !slices.ContainsFunc(list, func(i *cluster.Index) bool { return i.Name == n }) {
-			all, err := cl.Indices(ctx)
-			if err != nil {
-				return err
-			}
-			return noIndex(n, all)
+		if slices.ContainsFunc(list, func(i *cluster.Index) bool { return i.Name == n }) {
+			continue
 		}
+		for _, i := range list {
+			if slices.Contains(i.Aliases, n) {
+				return usagef("%s is an alias, of the index %s; a mark protects an index: name it", n, i.Name)
+			}
+		}
+		return noIndex(n, list)
 	}
+	list = slices.DeleteFunc(list, func(i *cluster.Index) bool { return !slices.Contains(names, i.Name) })
 	if !x.quiet {
 		x.nameCluster(x.Err)
 	}

@@ -21,6 +21,10 @@ func TestMark(t *testing.T) {
 	}
 	require.Equal(t, 4, deleted())
 
+	code, _, alias := k.run("mark", "app", "--keep-for", "30d")
+	require.Equal(t, 2, code)
+	require.Contains(t, alias, "app is an alias, of the index "+index)
+
 	code, out, errs := k.run("mark", index, "--keep-for", "30d", "-n")
 	require.Equal(t, 0, code, errs)
 	require.Equal(t, index+": would be protected from esnap's own deletions until the end of 2026-12-21 (UTC)\n", out)

@@ -150,8 +150,8 @@ func (h *health) look(ctx context.Context) (serve.Health, []history.Record, erro
 	fresh.Ready = true
 	past, unread := history.List(ctx, c, pastRuns) // without the right to read it there is none
 	past = h.older(ctx, c, past)
-	past = slices.DeleteFunc(past, func(r history.Record) bool { // of a wrong clock: it would hide what comes after it
-		return r.Started.After(h.v.app.Now().Add(cluster.MaxSkew))
+	past = slices.DeleteFunc(past, func(r history.Record) bool { // of a wrong clock, or of no run: it would hide others
+		return r.Held || r.Started.After(h.v.app.Now().Add(cluster.MaxSkew))
 	})
 	fresh.Past = newest(past)
 	drilled := drill.Last(h.drillsOf(ctx, c), nil)

@@ -17,8 +17,8 @@ import (
 	"github.com/esnap/esnap/internal/memory"
 )
 
-// TestARefusedRunIsNotTheLastOne: a run that another one keeps from its job is not in the
-// history, which would tell it as the job's last one.
+// TestARefusedRunIsNotTheLastOne: a run that another one keeps from its job is in the history,
+// but nothing takes it for the job's last one.
 func TestARefusedRunIsNotTheLastOne(t *testing.T) {
 	k := newConsole(t)
 	k.c.AddIndices("a-1")
@@ -30,7 +30,17 @@ func TestARefusedRunIsNotTheLastOne(t *testing.T) {
 	require.Equal(t, 4, code, errs)
 	list, err := history.List(t.Context(), k.c, 10)
 	require.NoError(t, err)
-	require.Empty(t, list)
+	require.Len(t, list, 1, "who tried")
+	file := filepath.Join(t.TempDir(), "nightly.yml")
+	save(t, file, strings.Replace(everyMinute, "minutes", "nightly", 1))
+	v := startServer(t, k.c, file)
+	v.app.Now = func() time.Time { return now.Add(time.Minute) }
+	fresh, _, err := v.health.look(t.Context())
+	require.NoError(t, err)
+	require.Empty(t, fresh.Past)
+	latest, err := history.Latest(t.Context(), k.c)
+	require.NoError(t, err)
+	require.Empty(t, latest)
 }
 
 // TestAFailedHookIsInTheHistory: also where it comes before the first request.

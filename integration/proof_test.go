@@ -391,7 +391,7 @@ func (e *env) provePurge() {
 
 	record := filepath.Join(e.dir, "record.json")
 	stdout, _ := e.want(0, "purge", gone, "-n", "--record", record)
-	require.Contains(e, stdout, "also lost, because no other snapshot contains a copy:\n  "+last)
+	require.Contains(e, stdout, "also lost, because no other snapshot contains a complete copy:\n  "+last)
 	require.Empty(e, e.writes())
 	require.NoFileExists(e, record)
 	e.want(2, "purge", gone, "--confirm", beside, "--record", record)

@@ -39,6 +39,8 @@ type Record struct {
 	Duration int64     `json:"duration_ms"`
 	ExitCode int       `json:"exit_code"`
 	Schedule string    `json:"schedule,omitempty"` // of the job
+	// Held: it was refused because another run had the job, of which it says nothing.
+	Held bool `json:"refused_by_lock,omitempty"`
 	Every    int64     `json:"expected_every_ms,omitempty"` // how often the job is expected to run
 	Error    string    `json:"error,omitempty"`
 	Reason   string    `json:"reason,omitempty"` // --reason
@@ -89,7 +91,7 @@ func last(
 // Newest is the last record of a job that counts; nil: there is none among a great many.
 func Newest(ctx context.Context, c cluster.DocumentReader, job string, counts func(Record) bool) (newest *Record, err error) {
 	err = search(ctx, c, []string{"summary", "drill", "told", "left", "seen"}, func(r Record) bool {
-		if r.Job == job && counts(r) {
+		if r.Job == job && !r.Held && counts(r) {
 			newest = &r
 		}
 		return newest != nil
@@ -107,6 +109,9 @@ func Latest(ctx context.Context, c cluster.DocumentReader) (list []Record, err e
 	known := map[kind]bool{}
 	err = search(ctx, c, []string{"summary", "drill", "told", "left", "seen"}, func(r Record) bool {
 		last, well := kind{job: r.Job}, kind{r.Job, true}
+		if r.Held {
+			return false
+		}
 		if r.Job != "" && (!known[last] || r.ExitCode == 0 && !known[well]) {
 			list = append(list, r)
 		}

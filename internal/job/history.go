@@ -133,7 +133,7 @@ func (h *record) Observe(e run.Event) {
 // End implements Ender. A record that cannot be written is a warning in the log.
 func (h *record) End(ctx context.Context, e Ended) {
 	// A hook comes before the first request: the cluster may well be there.
-	if !h.j.keepsHistory(e.Plan) || !h.reached && e.Stage != run.StageHook || e.NotOurs || e.Held {
+	if !h.j.keepsHistory(e.Plan) || !h.reached && e.Stage != run.StageHook || e.NotOurs {
 		return
 	}
 	c, err := h.j.Dial()
@@ -147,6 +147,7 @@ func (h *record) End(ctx context.Context, e Ended) {
 	r := newRecord(h.j.Settings, e.Report.Now, command, h.j.Version, h.j.owner)
 	r.Job, r.Reason = e.Plan.Job(h.j.File), h.j.Reason
 	r.Duration, r.ExitCode, r.Error = e.Report.DurationMS, e.Code, e.Report.Error
+	r.Held = e.Held
 	if e.Plan.File != "" {
 		r.Every, r.Schedule = h.j.every(e.Plan, r.Started).Milliseconds(), h.j.schedule(e.Plan)
 	}

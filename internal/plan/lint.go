@@ -59,6 +59,7 @@ func (p *parser) lint(root *strictyaml.Node) {
 					"once_per: day adopts the first")
 			}
 			p.lintName(at, "name", a.Name)
+			p.lintTwins(at, s, a)
 		case *actions.DeleteSnapshots:
 			p.lintSeries(at, a.Repository, s.Chain)
 		case *actions.Restore:
@@ -95,6 +96,24 @@ func (p *parser) lint(root *strictyaml.Node) {
 		p.p.Warn(at[0], "exclude is empty: the filter's default is used, which is %t%s", value, alsoIn(at))
 	}
 	p.lintFlavours(root)
+}
+
+// lintTwins warns of two snapshot actions whose snapshots are one series to a filter retain:
+// each index is then missing from every second one, and counts as deleted and created again.
+func (p *parser) lintTwins(at *strictyaml.Node, s Step, a *actions.Snapshot) {
+	retained := slices.ContainsFunc(p.plan.Steps, func(o Step) bool { return o.Repository() == a.Repository && o.Chain.Retention() != nil })
+	day := time.Date(2026, 11, 3, 4, 5, 6, 0, time.UTC)
+	for _, o := range p.plan.Steps {
+		if o.ID == s.ID {
+			return
+		}
+		b, is := o.Action.(*actions.Snapshot)
+		if is && retained && b.Repository == a.Repository && !o.Common.DisableAction && !s.Common.DisableAction &&
+			a.SameSeries(day)(strftime.Render(b.Name, day)) && !overlaps(o.Chain, s.Chain) {
+			p.p.Warn(at, "this action and action %s take other indices under names of one form: for retain they are one series, "+
+				"of which it can expire hardly anything; give the names another beginning", o.ID)
+		}
+	}
 }
 
 // lintUnsaved warns of a deletion of indices whose snapshot the file does not wait for, or

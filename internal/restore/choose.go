@@ -68,6 +68,21 @@ func (r Request) rivals(index string, copies []*cluster.Snapshot) (first, newest
 	return first, newest
 }
 
+// early is the newest copy from before the period of an index had ended, where the first one from
+// after its end came so late that it may be of a late document; nil: there is none.
+func early(index string, first *cluster.Snapshot, copies []*cluster.Snapshot) (newest *cluster.Snapshot) {
+	_, end, dated := dates.Period(index)
+	if !dated || first == nil || first.Start.Sub(end) < 48*time.Hour {
+		return nil
+	}
+	for _, s := range copies {
+		if s.Start.Before(end) {
+			newest = s
+		}
+	}
+	return newest
+}
+
 // Rivals are the copies between which a restore of an index chooses by their sizes: the first
 // and the newest complete one made after its period had ended; nil: there is none.
 func Rivals(index string, list []*cluster.Snapshot, l Listings) (first, newest *cluster.Snapshot) {
@@ -97,6 +112,7 @@ func SizesNeeded(r Request, l Listings) []Ref {
 		add(newest)
 		if r.Snapshot == "" {
 			add(first)
+			add(early(index, first, r.copies(index, eligible, l)))
 		}
 	}
 	return refs
@@ -113,6 +129,12 @@ func (r Request) choose(index string, eligible []*cluster.Snapshot, l Listings) 
 	copies := r.copies(index, eligible, l)
 	first, newest := r.rivals(index, copies)
 	if newest != nil {
+		if e := early(index, first, copies); e != nil && cluster.Recreated(size(e), size(newest)) && cluster.Recreated(size(e), size(first)) {
+			return newest, "the newest complete copy made after the index's " + unit + " had ended",
+				fmt.Sprintf("%s: the copy has only %s of the %s bytes that %s has, which was made before the index's %s had ended (%s): "+
+					"the index was deleted and created again meanwhile; --snapshot %s restores that one", index, group(size(newest)),
+					group(size(e)), e.Name, unit, cluster.Minutes(end), e.Name)
+		}
 		switch {
 		case !dated:
 			return newest, "the newest complete copy", ""
