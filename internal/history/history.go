@@ -40,14 +40,14 @@ type Record struct {
 	ExitCode int       `json:"exit_code"`
 	Schedule string    `json:"schedule,omitempty"` // of the job
 	// Held: it was refused because another run had the job, of which it says nothing.
-	Held bool `json:"refused_by_lock,omitempty"`
-	Every    int64     `json:"expected_every_ms,omitempty"` // how often the job is expected to run
-	Error    string    `json:"error,omitempty"`
-	Reason   string    `json:"reason,omitempty"` // --reason
-	User     string    `json:"cluster_user,omitempty"`
-	OSUser   string    `json:"os_user,omitempty"`
-	Host     string    `json:"host,omitempty"`
-	Version  string    `json:"esnap_version,omitempty"`
+	Held    bool   `json:"refused_by_lock,omitempty"`
+	Every   int64  `json:"expected_every_ms,omitempty"` // how often the job is expected to run
+	Error   string `json:"error,omitempty"`
+	Reason  string `json:"reason,omitempty"` // --reason
+	User    string `json:"cluster_user,omitempty"`
+	OSUser  string `json:"os_user,omitempty"`
+	Host    string `json:"host,omitempty"`
+	Version string `json:"esnap_version,omitempty"`
 	// Told is what the outlets of messages were told, for the next run of the job.
 	Told json.RawMessage `json:"told,omitempty"`
 	// Left is what the run left in repositories, for the next run of the job.
