@@ -551,8 +551,10 @@ func TestFindings(t *testing.T) {
 		{"date math of every day", file("1: {action: snapshot, options: {repository: r, name: '<a-{now/d}>'}}"), nil},
 		{
 			"two series in one",
-			file("1: {action: snapshot, options: {repository: r, name: 'x-%Y%m%d', once_per: day}, filters: [{filtertype: pattern, kind: prefix, value: a-}]}",
-				"2: {action: snapshot, options: {repository: r, name: 'x-%Y%m%d', once_per: day}, filters: [{filtertype: pattern, kind: prefix, value: b-}]}",
+			file("1: {action: snapshot, options: {repository: r, name: 'x-%Y%m%d', once_per: day}, "+
+				"filters: [{filtertype: pattern, kind: prefix, value: a-}]}",
+				"2: {action: snapshot, options: {repository: r, name: 'x-%Y%m%d', once_per: day}, "+
+					"filters: [{filtertype: pattern, kind: prefix, value: b-}]}",
 				"3: {action: delete_snapshots, options: {repository: r}, filters: [{filtertype: retain, cover: 400d}]}"),
 			[]string{"this action and action 1 take other indices under names of one form"},
 		},
