@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -221,4 +222,50 @@ func TestCheckMarkedIndex(t *testing.T) {
 	code, out, errs = k.run("check", takes(k, "", "backups"), "--gaps", "ok")
 	require.Equal(t, 2, code, out+errs)
 	require.Contains(t, out, "logs-orders")
+}
+
+// TestCheckRestoredIndex: what was restored is looked at like any index, when it is no longer
+// protected as a copy.
+func TestCheckRestoredIndex(t *testing.T) {
+	k := newConsole(t)
+	twentyNights(k, nil)
+	k.c.AddIndex(cluster.Index{Name: "logs-orders", Created: now.AddDate(0, 0, -10),
+		Settings: map[string]string{cluster.SettingRestoredFrom: "backups/x"}})
+	code, out, errs := k.run("check", takes(k, "", "backups"), "--gaps", "ok")
+	require.Equal(t, 2, code, out+errs)
+	require.Contains(t, out, "logs-orders")
+}
+
+// TestCheckRulesOfEachStep: the settle of one step is not that of another one.
+func TestCheckRulesOfEachStep(t *testing.T) {
+	k := newConsole(t)
+	twentyNights(k, nil)
+	file := takes(k, "", "backups")
+	text, err := os.ReadFile(file)
+	require.NoError(t, err)
+	save(t, file, string(text)+"  10: {action: delete_indices, options: {ignore_empty_list: true, require_snapshot: "+
+		"{repositories: [backups], settle: 3d}}, filters: [{filtertype: pattern, kind: prefix, value: other-}]}\n")
+	code, out, errs := k.run("check", file, "--gaps", "ok")
+	require.Equal(t, 0, code, out+errs)
+}
+
+// TestCheckTwoRetentions: each covers what the file takes into its own snapshots.
+func TestCheckTwoRetentions(t *testing.T) {
+	k := newConsole(t)
+	twentyNights(k, nil)
+	for ago := 20; ago >= 0; ago-- {
+		at := now.AddDate(0, 0, -ago).Add(-30 * time.Minute)
+		k.c.AddSnapshot("backups", cluster.Snapshot{Name: "long-" + at.Format("20060102"), Start: at,
+			Indices: []string{"audit-" + at.AddDate(0, 0, -2).Format("2006.01.02"), "audit-" + at.AddDate(0, 0, -3).Format("2006.01.02")}})
+	}
+	code, out, errs := k.run("check", k.file("actions:\n"+
+		"  1: {action: snapshot, options: {repository: backups, name: 'logs-%Y%m%d%H%M%S', once_per: day}, "+
+		"filters: [{filtertype: pattern, kind: prefix, value: logs-}]}\n"+
+		"  2: {action: snapshot, options: {repository: backups, name: 'long-%Y%m%d', once_per: day}, "+
+		"filters: [{filtertype: pattern, kind: prefix, value: audit-}]}\n"+
+		"  3: {action: delete_snapshots, options: {repository: backups, ignore_empty_list: true}, "+
+		"filters: [{filtertype: pattern, kind: prefix, value: logs-}, {filtertype: retain, cover: 30d}]}\n"+
+		"  4: {action: delete_snapshots, options: {repository: backups, ignore_empty_list: true}, "+
+		"filters: [{filtertype: pattern, kind: prefix, value: long-}, {filtertype: retain, cover: 400d}]}\n"), "--gaps", "ok")
+	require.Equal(t, 0, code, out+errs)
 }

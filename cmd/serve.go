@@ -280,7 +280,9 @@ func (v *server) once(ctx context.Context, f actionFile, r *serve.Run) job.Ended
 	j.File, j.Data, j.Due, j.FailOnSpared, j.MasterOnly = f.name, f.data, r.Due, v.o.FailOnSpared, x.s.MasterOnly
 	j.Missed, j.Reason, j.TerminationLog, j.Screen = r.Missed, r.Reason, "", nil
 	if times, err := scheduleOf(x.s, f.plan.Schedule, f.job()); err == nil {
-		j.Every, j.Schedule = times.Interval(v.app.Now()), times.String()
+		if j.Every = times.Interval(v.app.Now()); r.Due != nil {
+			j.Schedule = times.String()
+		}
 	}
 	j.Observers = append(j.Observers, running{r})
 	told, _ := v.told.LoadOrStore(f.job(), &toldHere{})

@@ -12,6 +12,7 @@ import (
 
 	"github.com/esnap/esnap/internal/clock"
 	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/es"
 	"github.com/esnap/esnap/internal/history"
 	"github.com/esnap/esnap/internal/lock"
 	"github.com/esnap/esnap/internal/memory"
@@ -148,6 +149,30 @@ func TestServeWithAnotherSchedule(t *testing.T) {
 			time.Sleep(50 * time.Minute)
 			require.Zero(t, p.term())
 			require.Equal(t, []string{"m-0100", "m-0205"}, namesIn(t, c))
+		})
+	}
+}
+
+// TestServeAfterARunByHand: a run by hand does not change whose times are missed.
+func TestServeAfterARunByHand(t *testing.T) {
+	for _, keys := range []string{"history: true\n", "lock: required\n"} {
+		file := filepath.Join(t.TempDir(), "hours.yml")
+		save(t, file, strings.Replace(everyMinute, "'* * * * *'", "'@hourly'", 1)+keys)
+		synctest.Test(t, func(t *testing.T) {
+			c := memory.New()
+			c.AddIndices("logs-1")
+			p := serveIn(t, c, file, "--timezone", "Europe/Berlin")
+			time.Sleep(time.Hour + time.Minute)
+			require.Zero(t, p.term())
+			time.Sleep(9 * time.Minute)
+			app := &App{Out: &p.out, Err: &p.errs, Now: time.Now, Watch: clock.RealTime(), Env: only("HOME", t.TempDir()),
+				Connect: func(es.Options) (cluster.Cluster, error) { return c, nil }}
+			require.Zero(t, Main(t.Context(), app, []string{"run", file}))
+			time.Sleep(time.Hour)
+			p = serveIn(t, c, file, "--timezone", "Europe/Berlin")
+			time.Sleep(10 * time.Minute)
+			require.Zero(t, p.term())
+			require.Equal(t, []string{"m-0100", "m-0110", "m-0210"}, namesIn(t, c), keys)
 		})
 	}
 }

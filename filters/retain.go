@@ -350,7 +350,11 @@ func (j *judgement) expired(s *cluster.Snapshot) cluster.Verdict {
 	var only []string
 	for _, l := range j.every {
 		ours, held := l.In(s)
-		if !held || !ours.AllShards || j.f.cover() > 0 && j.now.Sub(l.End) >= j.f.cover() {
+		// What the cluster has may be deleted from it next; the rest counts as far as the rules reach.
+		needed := s.LiveIndices[l.Name] != nil || slices.ContainsFunc(j.lives, func(o coverage.Life) bool {
+			return o.Name == l.Name && o.Number == l.Number
+		})
+		if !held || !ours.AllShards || !needed || j.f.cover() > 0 && j.now.Sub(l.End) >= j.f.cover() {
 			continue
 		}
 		if !slices.ContainsFunc(l.Copies, func(c coverage.Copy) bool {

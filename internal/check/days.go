@@ -203,7 +203,7 @@ func (k *checker) day(p spell, lives []coverage.Life) Day {
 	numbers, before := map[int]bool{}, false
 	for _, l := range lives {
 		numbers[l.Number] = true
-		d.doubt = d.doubt || l.Late
+		d.doubt = d.doubt || l.Late || len(lives) > 1 && l.Dated && l.Copies[0].Snapshot.Start.Sub(l.End) > 48*time.Hour
 		for _, c := range l.Copies {
 			if c.Snapshot.StartedAfter(k.Now) { // nobody knows when it was taken
 				continue
@@ -293,7 +293,7 @@ func (k *checker) interval() time.Duration {
 }
 
 // mostSizes is of how many snapshots a check reads the sizes of indices.
-const mostSizes = 100
+const mostSizes = 40
 
 // choose names the copy that a restore would choose. Where a name was deleted and created
 // again, the sizes tell a late document from the index: the day of which only that is left

@@ -14,10 +14,10 @@ import (
 )
 
 // users are the indices of the cluster that people made: no system index, and no copy of
-// what is in a snapshot.
+// what is in a snapshot, as long as it is protected as one.
 func (k *checker) users() []*cluster.Index {
 	return slices.DeleteFunc(slices.Clone(k.indices), func(i *cluster.Index) bool {
-		copied := i.Mount != nil || i.RestoredFrom != "" || i.Renamed.Pattern != "" || i.Drill != ""
+		copied := i.Mount != nil || i.RestoredFrom != "" && !i.KeepUntil().IsZero() || i.Renamed.Pattern != "" || i.Drill != ""
 		return i.System || i.Hidden || cluster.IsOwn(i.Name) || copied
 	})
 }

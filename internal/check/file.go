@@ -17,6 +17,7 @@ import (
 	"github.com/esnap/esnap/internal/plan"
 	"github.com/esnap/esnap/internal/run"
 	"github.com/esnap/esnap/internal/series"
+	"github.com/esnap/esnap/internal/strftime"
 	"github.com/esnap/esnap/repository"
 )
 
@@ -55,7 +56,7 @@ func (k *checker) declared() {
 }
 
 // copyRules say when a copy is complete: as was asked, or by what the options settle and
-// index_timezone of the file say, of which the longest counts.
+// index_timezone of the file say, of which the longest counts where no step says more.
 func (k *checker) copyRules() coverage.Rules {
 	if k.Rules != nil {
 		return *k.Rules
@@ -65,17 +66,33 @@ func (k *checker) copyRules() coverage.Rules {
 		return rules
 	}
 	for _, s := range k.enabled() {
-		var own coverage.Rules
-		if retain := s.Chain.Retention(); retain != nil {
-			own = retain.CopyRules()
+		if own, says := rulesOf(s); says {
+			rules.Zones, rules.Settle = append(rules.Zones, own.Zones...), max(rules.Settle, own.Settle)
 		}
-		if a, is := s.Action.(*actions.DeleteIndices); is && a.Protection().Copies != nil {
-			c := a.Protection().Copies
-			own = coverage.Rules{Zones: []*time.Location{c.Zone}, Settle: c.Settle}
-		}
-		rules.Zones, rules.Settle = append(rules.Zones, own.Zones...), max(rules.Settle, own.Settle)
 	}
 	return rules
+}
+
+// rulesOf are those that a step says itself.
+func rulesOf(s plan.Step) (rules coverage.Rules, says bool) {
+	if retain := s.Chain.Retention(); retain != nil {
+		return retain.CopyRules(), true
+	}
+	if a, is := s.Action.(*actions.DeleteIndices); is && a.Protection().Copies != nil {
+		c := a.Protection().Copies
+		return coverage.Rules{Zones: []*time.Location{c.Zone}, Settle: c.Settle}, true
+	}
+	return rules, false
+}
+
+// under judges something by the rules that a step says itself.
+func (k *checker) under(s plan.Step, judge func()) {
+	all := k.rules
+	defer func() { k.rules = all }()
+	if own, says := rulesOf(s); says && k.Rules == nil {
+		k.rules = own
+	}
+	judge()
 }
 
 // periods are the lengths of the periods of once_per.
@@ -148,14 +165,16 @@ func (k *checker) deletions(ctx context.Context) error {
 			continue // nothing is selected, or the action would fail
 		}
 		var lacking, unsure, kept []string
-		for _, i := range cluster.Of[*cluster.Index](sel.Selected) {
-			switch k.copies(i, k.repositories...) {
-			case noCopy:
-				lacking = append(lacking, i.Name)
-			case oldCopy, aCopy:
-				unsure = append(unsure, i.Name)
+		k.under(s, func() {
+			for _, i := range cluster.Of[*cluster.Index](sel.Selected) {
+				switch k.copies(i, k.repositories...) {
+				case noCopy:
+					lacking = append(lacking, i.Name)
+				case oldCopy, aCopy:
+					unsure = append(unsure, i.Name)
+				}
 			}
-		}
+		})
 		for _, sp := range sel.Spared {
 			if sp.By == "require_snapshot" {
 				kept = append(kept, sp.Item.ItemName())
@@ -206,12 +225,21 @@ func (k *checker) covered(ctx context.Context) error {
 			return err
 		}
 		named := cluster.Of[*cluster.Snapshot](passed)
-		lives := k.lives([]Repository{{r.Repository, named}})
-		for _, pattern := range k.patterns(named, s.Source()) {
-			c := k.days(pattern, lives, k.Now.Add(-retain.Covers()), false)
-			c.Repository, c.of, several[r.Name] = r.Name, r.Name, true
-			list = append(list, c)
+		taken, err := k.takenUnder(ctx, s)
+		if err != nil {
+			return err
 		}
+		k.under(s, func() {
+			lives := k.lives([]Repository{{r.Repository, named}})
+			for _, pattern := range patterns(named, taken) {
+				c := k.days(pattern, lives, k.Now.Add(-retain.Covers()), false)
+				if len(c.Days) == 0 { // all of it is older than what is covered
+					continue
+				}
+				c.Repository, c.of, several[r.Name] = r.Name, r.Name, true
+				list = append(list, c)
+			}
+		})
 	}
 	for _, c := range list {
 		if len(several) < 2 {
@@ -222,10 +250,39 @@ func (k *checker) covered(ctx context.Context) error {
 	return nil
 }
 
+// takenUnder are the indices that the file takes into snapshots that a step retains: those that
+// the cluster has, and those that it had when an earlier check looked.
+func (k *checker) takenUnder(ctx context.Context, retains plan.Step) ([]*cluster.Index, error) {
+	some := *k.Plan
+	some.Steps = nil
+	for _, s := range k.enabled() {
+		a, is := s.Action.(*actions.Snapshot)
+		if !is || a.Repository != retains.Source() {
+			continue
+		}
+		next := &cluster.Snapshot{
+			Repository: a.Repository, Name: strftime.Render(a.Name, k.Now.In(s.Location)), State: cluster.Success, Start: k.Now, End: k.Now,
+		}
+		passed, err := retains.Chain.Named(ctx, k.Now.In(retains.Location), []cluster.Item{next})
+		if err != nil {
+			return nil, err
+		}
+		if len(passed) > 0 {
+			some.Steps = append(some.Steps, s)
+		}
+	}
+	indices := k.users()
+	for _, name := range slices.Sorted(maps.Keys(k.Seen)) {
+		if k.live[name] == nil {
+			indices = append(indices, &cluster.Index{Name: name})
+		}
+	}
+	return some.Taken(indices, retains.Source()), nil
+}
+
 // patterns are the families of indices with a period in their names, as names with tokens:
-// those in the snapshots, and those that the file takes there out of what the cluster has, or
-// had when an earlier check looked.
-func (k *checker) patterns(snapshots []*cluster.Snapshot, repository string) []string {
+// those in the snapshots, and those that the file takes there.
+func patterns(snapshots []*cluster.Snapshot, taken []*cluster.Index) []string {
 	seen := map[string]bool{}
 	known := map[string]bool{}
 	look := func(name string) {
@@ -242,13 +299,7 @@ func (k *checker) patterns(snapshots []*cluster.Snapshot, repository string) []s
 			look(i)
 		}
 	}
-	indices := slices.Clone(k.indices)
-	for _, name := range slices.Sorted(maps.Keys(k.Seen)) {
-		if k.live[name] == nil {
-			indices = append(indices, &cluster.Index{Name: name})
-		}
-	}
-	for _, i := range k.Plan.Taken(indices, repository) {
+	for _, i := range taken {
 		look(i.Name)
 	}
 	return slices.Sorted(maps.Keys(seen))

@@ -22,6 +22,9 @@ type Rules struct {
 	Zones []*time.Location
 	// Settle is how long after that end late documents may come.
 	Settle time.Duration
+	// Numbers: two digits after a day and a dash are a number unless a timestring says that they
+	// are the hour.
+	Numbers bool
 }
 
 // DefaultSettle is how long after the end of an index's period late documents may come.
@@ -38,8 +41,8 @@ type Life struct {
 	Start, End time.Time
 	Dated      bool
 	Live       bool // the cluster has this index now, and all of it
-	// Late: its period had ended, and a snapshot was taken since, or a long time had passed,
-	// before the first one that contains it: it may be of a late document.
+	// Late: its period had ended, and a snapshot was taken since, before the first one that
+	// contains it: it may be of a late document.
 	Late   bool
 	Copies []Copy
 }
@@ -122,7 +125,7 @@ func Lives(snapshots []*cluster.Snapshot, live map[string]*cluster.Index, rules 
 				if !life.Dated {
 					life.Start = s.Start
 				}
-				life.Late = life.Dated && (last != nil && !last.Start.Before(life.End) || last == nil && s.Start.Sub(life.End) > 48*time.Hour)
+				life.Late = life.Dated && last != nil && !last.Start.Before(life.End)
 				lives = append(lives, life)
 				o = &open{life: life}
 				now[name] = o
@@ -230,7 +233,11 @@ func endOf(name string, i *cluster.Index, live map[string]*cluster.Index, rules 
 		}
 		return e
 	}
-	if p := dates.PeriodOf(name, rules.Zones...); !counted && !p.Disagree {
+	period := dates.PeriodOf(name, rules.Zones...)
+	if rules.Numbers {
+		period = dates.PeriodWith(name, nil, rules.Zones...)
+	}
+	if p := period; !counted && !p.Disagree {
 		e.Span = p.Span
 		if !p.End.IsZero() {
 			e.at = p.End.Add(rules.Settle)

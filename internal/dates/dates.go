@@ -196,8 +196,8 @@ func (d NameDate) MayBeNumber(name string) bool {
 	}
 }
 
-// countedUp reports whether a date is followed by two, four or six digits: a time, or a
-// number, such as that of a rollover.
+// countedUp reports whether a date is followed by four or six digits: a time, or the
+// number of a rollover.
 func countedUp(text string) bool {
 	for _, shape := range []string{
 		"9999-99-99_9999", "9999-99-99_999999", "9999-99-99.9999", "9999-99-99.999999", "99999999_9999", "99999999_999999",
@@ -207,7 +207,7 @@ func countedUp(text string) bool {
 			return true
 		}
 	}
-	return mayBeTenant(text)
+	return false
 }
 
 // mayBeTenant reports whether two digits after a day are more likely a number than the hour:
@@ -218,8 +218,8 @@ func mayBeTenant(text string) bool {
 }
 
 // Span is the period of the date, in a time zone: the day of 2026.11.03, the hour of
-// 2026.11.03.14, the month of 2026.11. If digits may be a time or a number, as in
-// 2026.11.03-000001 and 2026.11.03-14, they count as the number: the day is the longer
+// 2026.11.03.14, the month of 2026.11. If digits may be a time or the number of a
+// rollover, as in 2026.11.03-000001, they count as the number: the day is the longer
 // period, and so the safe one. An epoch does not have a period.
 func (d NameDate) Span(loc *time.Location) (Span, bool) {
 	digits, layout := d.digits, d.layout
@@ -266,18 +266,23 @@ type NamePeriod struct {
 
 // PeriodOf is the period of the dates in a name, in each of the time zones and in UTC: the
 // one that ends last. The given spans, of a timestring, also count.
-func PeriodOf(name string, zones ...*time.Location) NamePeriod { return periodOf(name, zones, nil) }
-
-// PeriodWith is PeriodOf with a span that a timestring reads in the name.
-func PeriodWith(name string, read []Span, zones ...*time.Location) NamePeriod {
-	return periodOf(name, zones, read)
+func PeriodOf(name string, zones ...*time.Location) NamePeriod {
+	return periodOf(name, zones, nil, false)
 }
 
-func periodOf(name string, zones []*time.Location, spans []Span) NamePeriod {
+// PeriodWith is PeriodOf with the spans that timestrings read in the name. Unless one of them
+// reads the hour, digits that may be a number instead of it count as one: the day is the longer
+// period, and so the safe one.
+func PeriodWith(name string, read []Span, zones ...*time.Location) NamePeriod {
+	hour := slices.ContainsFunc(read, func(s Span) bool { return s.End.Sub(s.Start) <= time.Hour })
+	return periodOf(name, zones, read, !hour)
+}
+
+func periodOf(name string, zones []*time.Location, spans []Span, numbers bool) NamePeriod {
 	var p NamePeriod
 	dates := FindAll(name)
-	if slices.ContainsFunc(spans, func(s Span) bool { return s.End.Sub(s.Start) <= time.Hour }) { // then it is the hour
-		dates = slices.DeleteFunc(dates, func(d NameDate) bool { return mayBeTenant(name[d.Start:d.End]) })
+	for n, d := range dates {
+		dates[n].counted = d.counted || numbers && mayBeTenant(name[d.Start:d.End])
 	}
 	for _, loc := range append([]*time.Location{time.UTC}, zones...) {
 		for _, d := range dates {

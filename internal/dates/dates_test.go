@@ -82,8 +82,7 @@ func TestPeriod(t *testing.T) {
 		".ds-logs-2026.11.03-000017": {"2026-11-03T00:00:00Z", "2026-11-04T00:00:00Z"},
 		"logs-20261103-000001":       {"2026-11-03T00:00:00Z", "2026-11-04T00:00:00Z"},
 		"logs-2026.11.03-0001":       {"2026-11-03T00:00:00Z", "2026-11-04T00:00:00Z"},
-		"logs-2026.11.03-14":         {"2026-11-03T00:00:00Z", "2026-11-04T00:00:00Z"}, // of tenant 14, or the hour
-		"logs-20261103-14":           {"2026-11-03T00:00:00Z", "2026-11-04T00:00:00Z"},
+		"logs-2026.11.03-14":         {"2026-11-03T14:00:00Z", "2026-11-03T15:00:00Z"},
 		"logs-2026-11-03-14":         {"2026-11-03T14:00:00Z", "2026-11-03T15:00:00Z"},
 		"logs-2026.11.03-999999":     {"2026-11-03T00:00:00Z", "2026-11-04T00:00:00Z"},
 		"logs-2026.13":               {},
@@ -129,4 +128,7 @@ func TestHourOrNumber(t *testing.T) {
 	require.Equal(t, hour.Add(time.Hour), PeriodWith("logs-2026.11.03-14", []Span{{hour, hour.Add(time.Hour)}}).End)
 	day := hour.Truncate(24 * time.Hour)
 	require.Equal(t, day.AddDate(0, 0, 1), PeriodWith("logs-2026.11.03-14", []Span{{day, day.AddDate(0, 0, 1)}}).End)
+	require.Equal(t, day.AddDate(0, 0, 1), PeriodWith("logs-2026.11.03-14", nil).End, "it may be tenant 14")
+	require.Equal(t, day.AddDate(0, 0, 1), PeriodWith("logs-20261103-14", nil).End)
+	require.Equal(t, hour.Add(time.Hour), PeriodWith("logs-2026-11-03-14", nil).End)
 }

@@ -149,7 +149,7 @@ func (h *record) End(ctx context.Context, e Ended) {
 	r.Duration, r.ExitCode, r.Error = e.Report.DurationMS, e.Code, e.Report.Error
 	r.Held = e.Held
 	if e.Plan.File != "" {
-		r.Every, r.Schedule = h.j.every(e.Plan, r.Started).Milliseconds(), h.j.schedule(e.Plan)
+		r.Every, r.Schedule = h.j.every(e.Plan, r.Started).Milliseconds(), h.j.Schedule
 	}
 	r.Summary, r.Told, r.Left = summary(e.Report), *h.j.told, h.left.newest()
 	seen := history.Seen{}

@@ -70,7 +70,7 @@ type Job struct {
 	// While another run holds the lock of the job, this one waits, as long as Due says a
 	// time: that run may end without having acted.
 	Due func() time.Time
-	// Schedule is that of Due, as text; empty: that of the file.
+	// Schedule is that of Due, as text; empty: it is run by hand.
 	Schedule string
 	// Missed means that it is too late for the time that Due says: nothing is run, and that is
 	// how the run ends, of that one process that takes the lock.
@@ -120,6 +120,8 @@ type Job struct {
 
 	owner lock.Owner // this run
 	told  *json.RawMessage
+	// slow: some outlet was not told.
+	slow *bool
 }
 
 // Ended is how a job ended.
@@ -143,7 +145,7 @@ type Ended struct {
 	Again bool
 	// Due is the time of the schedule for which the run acted.
 	Due time.Time
-	// EndTook is how long the observers took at the end.
+	// EndTook is how long the observers took at the end, if an outlet could not be told.
 	EndTook time.Duration
 
 	begun bool // the hooks before and the actions were run, as far as they could
@@ -182,7 +184,7 @@ func (j Job) Run(ctx context.Context) Ended {
 		j.Dial = func() (cluster.Cluster, error) { return nil, j.Refused }
 	}
 	j.Dial, j.owner = sync.OnceValues(j.Dial), lock.Owner{Run: o.RunID, Host: o.Host, PID: os.Getpid()} // one connection for all
-	j.Options, j.told = o, new(json.RawMessage)
+	j.Options, j.told, j.slow = o, new(json.RawMessage), new(bool)
 	collector := report.NewCollector()
 	all := j.observers(collector)
 	all.Observe(run.Started{File: j.name(), Now: o.Now, DryRun: o.DryRun})
@@ -208,7 +210,9 @@ func (j Job) Run(ctx context.Context) Ended {
 	e.warn = func(text string) { all.Observe(run.Warning{Text: text}) }
 	told := o.Watch.Elapsed()
 	j.end(ctx, all, e)
-	e.EndTook = o.Watch.Elapsed() - told
+	if *j.slow {
+		e.EndTook = o.Watch.Elapsed() - told
+	}
 	return e
 }
 

@@ -48,9 +48,6 @@ func (j Job) await(ctx context.Context, cl cluster.Cluster, name string) bool {
 	return false
 }
 
-// schedule is the schedule of the job, as text; empty: it has none.
-func (j Job) schedule(p *plan.Plan) string { return cmp.Or(j.Schedule, p.Schedule.String()) }
-
 // locked runs the plan while the run holds the lock of its job, if it is to take one. An
 // error is why it does not run.
 func (j Job) locked(
@@ -84,7 +81,7 @@ func (j Job) locked(
 	if err != nil {
 		return run.StageConnect, err
 	}
-	lo := lock.Options{Owner: j.owner, Watch: clock.RealTime(), Wall: j.Clock.Now, Due: e.Due, Schedule: j.schedule(p)}
+	lo := lock.Options{Owner: j.owner, Watch: clock.RealTime(), Wall: j.Clock.Now, Due: e.Due, Schedule: j.Schedule}
 	l, err := lock.Acquire(ctx, cl, name, lo)
 	var other *lock.HeldError
 	var acted *lock.ActedError

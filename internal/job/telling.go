@@ -131,6 +131,7 @@ func (t *telling) End(ctx context.Context, e Ended) {
 		t.prepare()
 	}
 	for _, failed := range t.teller.End(ctx, summary) {
+		*t.j.slow = true
 		e.warn(t.j.Settings.Redact(failed))
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/esnap/esnap/actions"
@@ -175,7 +176,8 @@ func Complete(step *Step, o Options) {
 		if c := pr.Copies; c != nil {
 			g.Copies = &guard.Copies{
 				Repositories: c.Repositories, Min: c.Min, Complete: c.Complete,
-				Rules: coverage.Rules{Zones: []*time.Location{c.Zone}, Settle: c.Settle},
+				Rules: coverage.Rules{Zones: []*time.Location{c.Zone}, Settle: c.Settle,
+					Numbers: !slices.ContainsFunc(step.Chain.Timestrings(), func(t string) bool { return strings.Contains(t, "%H") })},
 			}
 		}
 		var finders []dates.Finder

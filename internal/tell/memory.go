@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"github.com/esnap/esnap/internal/bounded"
@@ -229,18 +228,6 @@ func (m *memory) change(o outlet, change func(*told)) {
 	x := m.all[m.policy][o.key]
 	change(&x)
 	m.all[m.policy][o.key] = x
-}
-
-// forget drops outlets that are not told any more.
-func (m *memory) forget(outlets []outlet) {
-	if m == nil {
-		return
-	}
-	for key := range m.all[m.policy] {
-		if !slices.ContainsFunc(outlets, func(o outlet) bool { return o.key == key }) {
-			delete(m.all[m.policy], key)
-		}
-	}
 }
 
 // keep writes the memory.

@@ -186,7 +186,6 @@ func (t *Teller) End(ctx context.Context, s *Summary) (failed []string) {
 		}
 		memory.note(o, s, true)
 	}
-	memory.forget(t.outlets)
 	if err := memory.keep(ctx); err != nil {
 		failed = append(failed, warning("notify: state", err))
 	}
