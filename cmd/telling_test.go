@@ -35,7 +35,6 @@ func TestARefusedRunIsNotTheLastOne(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "nightly.yml")
 	save(t, file, strings.Replace(everyMinute, "minutes", "nightly", 1))
 	v := startServer(t, k.c, file)
-	v.app.Now = func() time.Time { return now.Add(time.Minute) }
 	fresh, _, err := v.health.look(t.Context())
 	require.NoError(t, err)
 	require.Empty(t, fresh.Past)
@@ -118,7 +117,6 @@ func TestServeKnowsHowOftenCronJobsRun(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "minutes.yml")
 	save(t, file, everyMinute)
 	v := startServer(t, cluster.Cluster(k.c), file)
-	v.app.Now = func() time.Time { return now.Add(time.Minute) }
 	_, past, err := v.health.look(t.Context())
 	require.NoError(t, err)
 	v.health.past = past
