@@ -21,6 +21,7 @@ import (
 
 	"github.com/esnap/esnap/internal/clock"
 	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/coverage"
 	"github.com/esnap/esnap/internal/restore"
 	"github.com/esnap/esnap/internal/strftime"
 )
@@ -187,6 +188,11 @@ type Copies struct {
 	Complete     bool
 	Settle       time.Duration
 	Zone         *time.Location
+}
+
+// Rules say when such a copy is complete.
+func (c *Copies) Rules() coverage.Rules {
+	return coverage.Rules{Zones: []*time.Location{c.Zone}, Settle: c.Settle}
 }
 
 // Env is what an action works with.

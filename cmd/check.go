@@ -110,7 +110,8 @@ func (o *checkOptions) options(app *App, p *plan.Plan) (check.Options, error) {
 	}
 	for _, name := range o.Indices {
 		day := app.Now()
-		switch text, why := strftime.Render(name, day), cluster.InvalidName("index", strftime.Render(name, day)); {
+		text := strftime.Render(name, day)
+		switch why := cluster.InvalidName("index", text); {
 		case strings.ContainsAny(name, "*?["):
 			return check.Options{}, usagef("--index: %s is a pattern; give names with strftime tokens, such as logs-%%Y.%%m.%%d", name)
 		case text == name || text == strftime.Render(name, day.AddDate(-1, -1, -3)):

@@ -48,10 +48,10 @@ func readNames(in io.Reader, file string) (names []string, written map[string]st
 	switch {
 	case len(bad) > 0:
 		return nil, nil, &usageError{text: strings.Join(bad, "\n"), hint: "write one name or pattern in each line"}
-	case !slices.ContainsFunc(names, func(n string) bool { return !strings.HasPrefix(n, "-") }) && len(names) > 0:
-		return nil, nil, usagef("--from-file: %s only excludes names; nothing was sent", job.FileName(file))
 	case len(names) == 0:
 		return nil, nil, usagef("--from-file: %s contains no names; nothing was sent", job.FileName(file))
+	case !slices.ContainsFunc(names, func(n string) bool { return !strings.HasPrefix(n, "-") }):
+		return nil, nil, usagef("--from-file: %s only excludes names; nothing was sent", job.FileName(file))
 	}
 	return names, written, nil
 }

@@ -192,8 +192,6 @@ func planPurge(ctx context.Context, x *session, cl cluster.Cluster, names []stri
 		Names:     names,
 		Indices:   []string{},
 		Snapshots: map[string][]string{},
-		Lost:      []string{},
-		Uncopied:  []string{},
 		Cluster:   server.UUID,
 		Time:      x.Now().UTC().Format(time.RFC3339),
 	}
@@ -204,6 +202,9 @@ func planPurge(ctx context.Context, x *session, cl cluster.Cluster, names []stri
 	if err != nil {
 		return nil, nil, err
 	}
+	similar := func(index string) bool {
+		return slices.ContainsFunc(names, func(n string) bool { return strings.Contains(index, n) })
+	}
 	live := map[string]*cluster.Index{}
 	subjects := slices.Clone(names) // and all copies of them: a snapshot may contain one, too
 	for _, i := range indices {
@@ -212,17 +213,18 @@ func planPurge(ctx context.Context, x *session, cl cluster.Cluster, names []stri
 			return nil, nil, cluster.WithHint(why,
 				"delete the stream first (DELETE _data_stream/%s); esnap purge then deletes the snapshots that contain it", i.DataStream)
 		}
-		if copyOf(i, names) {
+		copied := copyOf(i, names)
+		if copied {
 			subjects = append(subjects, i.Name)
 		}
 		switch {
-		case i.Drill != "" && copyOf(i, names):
+		case i.Drill != "" && copied:
 			p.Drills = append(p.Drills, i.Name)
-		case slices.Contains(names, i.Name), copyOf(i, names):
+		case slices.Contains(names, i.Name), copied:
 			p.Indices = append(p.Indices, i.Name)
 		default:
 			live[i.Name] = i
-			if slices.ContainsFunc(names, func(n string) bool { return strings.Contains(i.Name, n) }) {
+			if similar(i.Name) {
 				p.Similar = append(p.Similar, i.Name)
 			}
 		}
@@ -232,7 +234,7 @@ func planPurge(ctx context.Context, x *session, cl cluster.Cluster, names []stri
 		return nil, nil, err
 	}
 	var all, doomed []*cluster.Snapshot
-	similar := map[string]bool{}
+	var inSnapshots []string
 	for _, r := range repositories {
 		list, err := cl.Snapshots(ctx, r.Name, true)
 		if err != nil {
@@ -242,8 +244,8 @@ func planPurge(ctx context.Context, x *session, cl cluster.Cluster, names []stri
 		for _, s := range list {
 			if !slices.ContainsFunc(subjects, s.Holds) {
 				for _, i := range s.Indices {
-					if slices.ContainsFunc(names, func(n string) bool { return strings.Contains(i, n) }) {
-						similar[r.Name+"/"+s.Name+": "+i] = true
+					if similar(i) {
+						inSnapshots = append(inSnapshots, r.Name+"/"+s.Name+": "+i)
 					}
 				}
 				continue
@@ -260,7 +262,7 @@ func planPurge(ctx context.Context, x *session, cl cluster.Cluster, names []stri
 	if len(p.Indices)+len(p.Drills)+len(doomed) == 0 {
 		return nil, nil, fmt.Errorf("nothing contains %s: neither the cluster nor a snapshot", strings.Join(names, ", "))
 	}
-	p.Similar = append(p.Similar, slices.Sorted(maps.Keys(similar))...)
+	p.Similar = append(p.Similar, slices.Sorted(slices.Values(inSnapshots))...)
 	p.Lost, p.Uncopied = lostWith(all, doomed, subjects, live)
 	return p, p.steps(), nil
 }

@@ -551,9 +551,9 @@ actions:
 	}
 }
 
-// TestRestoreFeatureRehearsed: the dry run of a restore with features foresees their indices,
-// and of one that the server refuses says so as the run does.
-func TestRestoreFeatureRehearsed(t *testing.T) {
+// TestDryRunOfFeatures: the dry run of a restore with features knows their indices, and what the
+// server refuses is refused as in the run.
+func TestDryRunOfFeatures(t *testing.T) {
 	prepared := func() *console {
 		k := newConsole(t)
 		k.c = memory.New(memory.Elasticsearch("8.19.7"), memory.At(now))

@@ -232,14 +232,14 @@ func runValidate(c *cobra.Command, app *App, o *validateOptions, args []string) 
 	bad := 0
 	var valids []actionFile
 	for _, file := range files {
-		valid, err := o.validate(x, file)
-		if err != nil {
+		p, err := o.validate(x, file)
+		switch {
+		case err != nil:
 			return err
-		}
-		if !valid {
+		case p == nil:
 			bad++
-		} else if f, err := x.parse(file); err == nil && len(files) > 1 {
-			valids = append(valids, f)
+		default:
+			valids = append(valids, actionFile{name: file, plan: p})
 		}
 	}
 	if err := differ(valids); err != nil {
@@ -255,11 +255,12 @@ func runValidate(c *cobra.Command, app *App, o *validateOptions, args []string) 
 	return nil
 }
 
-// validate says what is wrong with one file. An error means that it cannot be read.
-func (o *validateOptions) validate(x *session, file string) (valid bool, err error) {
+// validate says what is wrong with one file; nil: it is not valid. An error means that it cannot
+// be read.
+func (o *validateOptions) validate(x *session, file string) (*plan.Plan, error) {
 	data, err := job.ReadFile(x.In, file)
 	if err != nil {
-		return false, err
+		return nil, err
 	}
 	name := job.FileName(file)
 	_, decided := x.s.Flavour()
@@ -267,7 +268,7 @@ func (o *validateOptions) validate(x *session, file string) (valid bool, err err
 		LintCuratorStrictness: x.s.Dialect != settings.Own})
 	if err != nil {
 		fmt.Fprintln(x.Err, err)
-		return false, nil
+		return nil, nil
 	}
 	for _, w := range p.Findings {
 		fmt.Fprintln(x.Err, w.Warning())
@@ -278,11 +279,11 @@ func (o *validateOptions) validate(x *session, file string) (valid bool, err err
 		}
 	}
 	if o.Strict && len(p.Findings) > 0 {
-		return false, nil
+		return nil, nil
 	}
 	if !x.quiet {
 		fmt.Fprintf(x.Out, "%s: valid, %s, %s\n", name, cluster.Count(len(p.Steps), "action"), cluster.Count(len(p.Findings), "warning"))
 		x.nextTimes(p)
 	}
-	return true, nil
+	return p, nil
 }

@@ -196,24 +196,12 @@ func (h *health) older(ctx context.Context, c cluster.Cluster, past []history.Re
 		h.searched = err == nil
 		before = append(latest, before...)
 	}
-	type kind struct {
-		job  string
-		well bool
-	}
-	known := map[kind]bool{}
-	note := func(r history.Record) (fresh bool) {
-		for _, k := range []kind{{r.Job, false}, {r.Job, true}} {
-			if !known[k] && (!k.well || r.ExitCode == 0) {
-				known[k], fresh = true, true
-			}
-		}
-		return fresh
-	}
+	lasts := history.Lasts{}
 	for _, r := range past {
-		note(r)
+		lasts.Add(r)
 	}
 	for _, r := range before {
-		if note(r) && r.Job != "" && h.v.app.Now().Sub(r.Started) < history.KeepFor {
+		if lasts.Add(r) && h.v.app.Now().Sub(r.Started) < history.KeepFor {
 			past = append(past, r)
 		}
 	}

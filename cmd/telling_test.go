@@ -125,52 +125,53 @@ func TestServeKnowsHowOftenCronJobsRun(t *testing.T) {
 	require.Contains(t, b.String(), `esnap_expected_interval_seconds{policy="cronjob"} 86400`)
 }
 
-// TestServeWithAnotherSchedule: after a restart, times of a schedule that was not there before were
-// not missed.
-func TestServeWithAnotherSchedule(t *testing.T) {
+// hourly runs a test in a bubble of time, with a job of each hour whose last time the history or
+// the lock knows, and which has run at 01:00.
+func hourly(t *testing.T, flags []string, do func(t *testing.T, c *memory.Memory, file, keys string)) {
 	for _, keys := range []string{"history: true\n", "lock: required\n"} {
 		file := filepath.Join(t.TempDir(), "hours.yml")
 		save(t, file, strings.Replace(everyMinute, "'* * * * *'", "'@hourly'", 1)+keys)
 		synctest.Test(t, func(t *testing.T) {
 			c := memory.New()
 			c.AddIndices("logs-1")
-			p := serveIn(t, c, file)
+			p := serveIn(t, c, append([]string{file}, flags...)...)
 			time.Sleep(time.Hour + time.Minute)
 			require.Zero(t, p.term())
-			save(t, file, strings.Replace(everyMinute, "'* * * * *'", "'5 * * * *'", 1)+keys)
-			time.Sleep(10 * time.Minute) // 01:11
-			p = serveIn(t, c, file)
-			time.Sleep(10 * time.Minute)
-			require.Zero(t, p.term())
-			require.Equal(t, []string{"m-0100"}, namesIn(t, c), "01:05 was not missed")
-			p = serveIn(t, c, file)
-			time.Sleep(50 * time.Minute)
-			require.Zero(t, p.term())
-			require.Equal(t, []string{"m-0100", "m-0205"}, namesIn(t, c))
+			do(t, c, file, keys)
 		})
 	}
 }
 
+// TestServeWithAnotherSchedule: after a restart, times of a schedule that was not there before were
+// not missed.
+func TestServeWithAnotherSchedule(t *testing.T) {
+	hourly(t, nil, func(t *testing.T, c *memory.Memory, file, keys string) {
+		save(t, file, strings.Replace(everyMinute, "'* * * * *'", "'5 * * * *'", 1)+keys)
+		time.Sleep(10 * time.Minute) // 01:11
+		p := serveIn(t, c, file)
+		time.Sleep(10 * time.Minute)
+		require.Zero(t, p.term())
+		require.Equal(t, []string{"m-0100"}, namesIn(t, c), "01:05 was not missed")
+		p = serveIn(t, c, file)
+		time.Sleep(50 * time.Minute)
+		require.Zero(t, p.term())
+		require.Equal(t, []string{"m-0100", "m-0205"}, namesIn(t, c))
+	})
+}
+
 // TestServeAfterARunByHand: a run by hand does not change whose times are missed.
 func TestServeAfterARunByHand(t *testing.T) {
-	for _, keys := range []string{"history: true\n", "lock: required\n"} {
-		file := filepath.Join(t.TempDir(), "hours.yml")
-		save(t, file, strings.Replace(everyMinute, "'* * * * *'", "'@hourly'", 1)+keys)
-		synctest.Test(t, func(t *testing.T) {
-			c := memory.New()
-			c.AddIndices("logs-1")
-			p := serveIn(t, c, file, "--timezone", "Europe/Berlin")
-			time.Sleep(time.Hour + time.Minute)
-			require.Zero(t, p.term())
-			time.Sleep(9 * time.Minute)
-			app := &App{Out: &p.out, Err: &p.errs, Now: time.Now, Watch: clock.RealTime(), Env: only("HOME", t.TempDir()),
-				Connect: func(es.Options) (cluster.Cluster, error) { return c, nil }}
-			require.Zero(t, Main(t.Context(), app, []string{"run", file}))
-			time.Sleep(time.Hour)
-			p = serveIn(t, c, file, "--timezone", "Europe/Berlin")
-			time.Sleep(10 * time.Minute)
-			require.Zero(t, p.term())
-			require.Equal(t, []string{"m-0100", "m-0110", "m-0210"}, namesIn(t, c), keys)
-		})
-	}
+	berlin := []string{"--timezone", "Europe/Berlin"}
+	hourly(t, berlin, func(t *testing.T, c *memory.Memory, file, keys string) {
+		time.Sleep(9 * time.Minute)
+		var out buffer
+		app := &App{Out: &out, Err: &out, Now: time.Now, Watch: clock.RealTime(), Env: only("HOME", t.TempDir()),
+			Connect: func(es.Options) (cluster.Cluster, error) { return c, nil }}
+		require.Zero(t, Main(t.Context(), app, []string{"run", file}))
+		time.Sleep(time.Hour)
+		p := serveIn(t, c, append([]string{file}, berlin...)...)
+		time.Sleep(10 * time.Minute)
+		require.Zero(t, p.term())
+		require.Equal(t, []string{"m-0100", "m-0110", "m-0210"}, namesIn(t, c), keys)
+	})
 }

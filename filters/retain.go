@@ -197,8 +197,8 @@ type judgement struct {
 	list     []*cluster.Snapshot // oldest first
 	selected map[*cluster.Snapshot]bool
 	reasons  map[*cluster.Snapshot][]string // why good ones are retained
-	every    []coverage.Life                // the indices that the snapshots contain
-	lives    []coverage.Life                // those of which a copy must stay
+	lives    []coverage.Life                // indices of which a copy must stay
+	counting []coverage.Life                // those whose complete copies a snapshot that is not good keeps
 	newest   *cluster.Snapshot              // the newest good one
 }
 
@@ -257,10 +257,15 @@ func (j *judgement) cover(ctx context.Context, good []*cluster.Snapshot, fetch F
 	}
 	// What max_age deletes is no copy for anything.
 	lasting := slices.DeleteFunc(slices.Clone(j.list), func(s *cluster.Snapshot) bool { return j.f.Overdue(j.now, s) })
-	j.every = coverage.Lives(lasting, j.list[0].LiveIndices, j.f.CopyRules())
-	for _, l := range j.every {
-		if j.now.Sub(l.End) < reach && (j.f.cover() > 0 || !l.Live) {
+	live, covers := j.list[0].LiveIndices, j.f.cover() > 0
+	for _, l := range coverage.Lives(lasting, live, j.f.CopyRules()) {
+		stays := j.now.Sub(l.End) < reach && (covers || !l.Live)
+		if stays {
 			j.lives = append(j.lives, l)
+		}
+		// What the cluster has may be deleted from it next; the rest counts as far as the rules reach.
+		if stays || !covers && live[l.Name] != nil {
+			j.counting = append(j.counting, l)
 		}
 	}
 	for s, names := range coverage.Cover(j.lives, j.kept) {
@@ -348,13 +353,9 @@ func (j *judgement) expired(s *cluster.Snapshot) cluster.Verdict {
 		return no("it is not good, but no younger snapshot is: " + s.WhyNotGood())
 	}
 	var only []string
-	for _, l := range j.every {
+	for _, l := range j.counting {
 		ours, held := l.In(s)
-		// What the cluster has may be deleted from it next; the rest counts as far as the rules reach.
-		needed := s.LiveIndices[l.Name] != nil || slices.ContainsFunc(j.lives, func(o coverage.Life) bool {
-			return o.Name == l.Name && o.Number == l.Number
-		})
-		if !held || !ours.AllShards || !needed || j.f.cover() > 0 && j.now.Sub(l.End) >= j.f.cover() {
+		if !held || !ours.AllShards {
 			continue
 		}
 		if !slices.ContainsFunc(l.Copies, func(c coverage.Copy) bool {

@@ -203,7 +203,7 @@ func (k *checker) day(p spell, lives []coverage.Life) Day {
 	numbers, before := map[int]bool{}, false
 	for _, l := range lives {
 		numbers[l.Number] = true
-		d.doubt = d.doubt || l.Late || len(lives) > 1 && l.Dated && l.Copies[0].Snapshot.Start.Sub(l.End) > 48*time.Hour
+		d.doubt = d.doubt || l.Late || len(lives) > 1 && l.Dated && l.Copies[0].Snapshot.Start.Sub(l.End) > cluster.LateAfter
 		for _, c := range l.Copies {
 			if c.Snapshot.StartedAfter(k.Now) { // nobody knows when it was taken
 				continue

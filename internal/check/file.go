@@ -78,9 +78,10 @@ func rulesOf(s plan.Step) (rules coverage.Rules, says bool) {
 	if retain := s.Chain.Retention(); retain != nil {
 		return retain.CopyRules(), true
 	}
-	if a, is := s.Action.(*actions.DeleteIndices); is && a.Protection().Copies != nil {
-		c := a.Protection().Copies
-		return coverage.Rules{Zones: []*time.Location{c.Zone}, Settle: c.Settle}, true
+	if a, is := s.Action.(*actions.DeleteIndices); is {
+		if c := a.Protection().Copies; c != nil {
+			return c.Rules(), true
+		}
 	}
 	return rules, false
 }

@@ -233,6 +233,10 @@ func (s *Snapshot) Complete() func(index string) bool {
 	return func(index string) bool { return !failed[index] }
 }
 
+// LateAfter is how long after its period the first copy of an index may come until it may be of
+// another one: of one that a late document created again.
+const LateAfter = 48 * time.Hour
+
 // Recreated reports whether a newer copy of an index is so much smaller than the first
 // one that it is a copy of another index: of one that was deleted, and created again by a
 // late document. Sizes of 0 are not known.

@@ -76,7 +76,7 @@ func last(
 	of func(Record) json.RawMessage,
 ) (v json.RawMessage, err error) {
 	own := 0
-	without := slices.DeleteFunc([]string{"summary", "drill", "told", "left", "seen"}, func(f string) bool { return f == field })
+	without := slices.DeleteFunc(slices.Clone(brief), func(f string) bool { return f == field })
 	err = search(ctx, c, without, func(r Record) bool {
 		if r.Job != job {
 			return false
@@ -90,7 +90,7 @@ func last(
 
 // Newest is the last record of a job that counts; nil: there is none among a great many.
 func Newest(ctx context.Context, c cluster.DocumentReader, job string, counts func(Record) bool) (newest *Record, err error) {
-	err = search(ctx, c, []string{"summary", "drill", "told", "left", "seen"}, func(r Record) bool {
+	err = search(ctx, c, brief, func(r Record) bool {
 		if r.Job == job && !r.Held && counts(r) {
 			newest = &r
 		}
@@ -99,28 +99,42 @@ func Newest(ctx context.Context, c cluster.DocumentReader, job string, counts fu
 	return newest, err
 }
 
-// Latest are the last record of each job, and the last one of a run that went well, among a
-// great many records; the newest first.
-func Latest(ctx context.Context, c cluster.DocumentReader) (list []Record, err error) {
-	type kind struct {
-		job  string
-		well bool
+// Lasts chooses from records, the newest first, the last one of each job, and the last one of a
+// run that went well.
+type Lasts map[lastOf]bool
+
+type lastOf struct {
+	job  string
+	well bool
+}
+
+// Add notes a record, and reports whether it is one of those.
+func (l Lasts) Add(r Record) (is bool) {
+	if r.Job == "" || r.Held {
+		return false
 	}
-	known := map[kind]bool{}
-	err = search(ctx, c, []string{"summary", "drill", "told", "left", "seen"}, func(r Record) bool {
-		last, well := kind{job: r.Job}, kind{r.Job, true}
-		if r.Held {
-			return false
+	for _, k := range []lastOf{{r.Job, false}, {r.Job, true}} {
+		if !l[k] && (!k.well || r.ExitCode == 0) {
+			l[k], is = true, true
 		}
-		if r.Job != "" && (!known[last] || r.ExitCode == 0 && !known[well]) {
+	}
+	return is
+}
+
+// Latest are those that Lasts chooses among a great many records, the newest first.
+func Latest(ctx context.Context, c cluster.DocumentReader) (list []Record, err error) {
+	lasts := Lasts{}
+	err = search(ctx, c, brief, func(r Record) bool {
+		if lasts.Add(r) {
 			list = append(list, r)
 		}
-		known[last] = true
-		known[well] = known[well] || r.ExitCode == 0
 		return false
 	})
 	return list, err
 }
+
+// brief leaves out what only single records are asked for.
+var brief = []string{"summary", "drill", "told", "left", "seen"}
 
 // search goes through the records, the newest first, until found says that it is enough:
 // another job may have run many times since the last run of one.

@@ -13,7 +13,6 @@ import (
 	"github.com/esnap/esnap/actions"
 	"github.com/esnap/esnap/filters"
 	"github.com/esnap/esnap/internal/cluster"
-	"github.com/esnap/esnap/internal/coverage"
 	"github.com/esnap/esnap/internal/dates"
 	"github.com/esnap/esnap/internal/flavour"
 	"github.com/esnap/esnap/internal/guard"
@@ -174,11 +173,8 @@ func Complete(step *Step, o Options) {
 		pr := a.Protection()
 		g.KeepNewestGood, g.Protect, g.NamedExactly = pr.KeepNewestGood, pr.Protect, pr.NamedExactly
 		if c := pr.Copies; c != nil {
-			g.Copies = &guard.Copies{
-				Repositories: c.Repositories, Min: c.Min, Complete: c.Complete,
-				Rules: coverage.Rules{Zones: []*time.Location{c.Zone}, Settle: c.Settle,
-					Numbers: !slices.ContainsFunc(step.Chain.Timestrings(), func(t string) bool { return strings.Contains(t, "%H") })},
-			}
+			g.Copies = &guard.Copies{Repositories: c.Repositories, Min: c.Min, Complete: c.Complete, Rules: c.Rules()}
+			g.Copies.Rules.Numbers = !slices.ContainsFunc(step.Chain.Timestrings(), func(t string) bool { return strings.Contains(t, "%H") })
 		}
 		var finders []dates.Finder
 		for _, t := range step.Chain.Timestrings() {

@@ -72,7 +72,7 @@ func (r Request) rivals(index string, copies []*cluster.Snapshot) (first, newest
 // after its end came so late that it may be of a late document; nil: there is none.
 func early(index string, first *cluster.Snapshot, copies []*cluster.Snapshot) (newest *cluster.Snapshot) {
 	_, end, dated := dates.Period(index)
-	if !dated || first == nil || first.Start.Sub(end) < 48*time.Hour {
+	if !dated || first == nil || first.Start.Sub(end) < cluster.LateAfter {
 		return nil
 	}
 	for _, s := range copies {
@@ -108,11 +108,12 @@ func SizesNeeded(r Request, l Listings) []Ref {
 	eligible := r.eligible(l.Snapshots)
 	wanted, _ := Wanted(r, l.Snapshots)
 	for _, index := range wanted {
-		first, newest := r.rivals(index, r.copies(index, eligible, l))
+		copies := r.copies(index, eligible, l)
+		first, newest := r.rivals(index, copies)
 		add(newest)
 		if r.Snapshot == "" {
 			add(first)
-			add(early(index, first, r.copies(index, eligible, l)))
+			add(early(index, first, copies))
 		}
 	}
 	return refs

@@ -391,7 +391,7 @@ func (t *task) look() step {
 func (t *task) lastMissed(first, now time.Time) time.Time {
 	from := now.Add(-t.patience() - 2*t.t.Schedule.Interval(now))
 	if from.Before(first) {
-		return cmp.Or(t.t.Schedule.Due(first, now), first)
+		from = first
 	}
 	return cmp.Or(t.t.Schedule.Due(from, now), first)
 }

@@ -51,8 +51,7 @@ type Result struct {
 	Nights []Night
 	Days   []Day
 	// Missed is the longest run of nights in which the job does not run, after any of the
-	// nights, that loses nothing; up to MostNights.
-	// -1: the file loses something without any.
+	// nights, that loses nothing; up to MostNights; -1: the file loses something without any.
 	Missed int
 	// Loss is what one more missed night loses; zero: Missed is MostNights.
 	Loss Loss

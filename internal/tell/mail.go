@@ -11,6 +11,7 @@ import (
 	"io"
 	"net"
 	"net/textproto"
+	"slices"
 	"strings"
 
 	gomail "github.com/wneessen/go-mail"
@@ -29,44 +30,36 @@ type mail struct {
 // send sends a mail to some recipients, and says for each why it has none. They share one
 // message, unless the server refuses one of them.
 func (m *mail) send(ctx context.Context, s *Summary, c Change, to []string) []error {
-	errs := make([]error, len(to))
-	all, err := m.message(s, c, to...)
+	msg, err := m.message(s, c, to...)
 	if err == nil {
-		err = m.deliver(ctx, all)
+		err = m.deliver(ctx, msg)
 	}
+	errs := slices.Repeat([]error{m.outcome(ctx, msg, err)}, len(to))
 	var sent *gomail.SendError
-	if !all.IsDelivered() && len(to) > 1 && errors.As(err, &sent) && sent.Reason == gomail.ErrSMTPRcptTo {
-		var each []*gomail.Msg
-		for _, one := range to {
-			msg, merr := m.message(s, c, one)
-			if merr != nil {
-				err = merr
-				break
-			}
-			each = append(each, msg)
-		}
-		if len(each) == len(to) {
-			err = m.deliver(ctx, each...)
-			for i, msg := range each {
-				switch {
-				case msg.IsDelivered():
-				case msg.HasSendError():
-					errs[i] = m.explain(ctx, msg.SendError())
-				default:
-					errs[i] = m.explain(ctx, err)
-				}
-			}
-			return errs
-		}
-	}
-	if err == nil || all.IsDelivered() { // what comes after the mail does not matter
+	if errs[0] == nil || len(to) == 1 || !errors.As(err, &sent) || sent.Reason != gomail.ErrSMTPRcptTo {
 		return errs
 	}
-	err = m.explain(ctx, err)
-	for i := range errs {
-		errs[i] = err
+	each := make([]*gomail.Msg, len(to))
+	for i, one := range to {
+		each[i], _ = m.message(s, c, one) // its address is valid: the server was asked
+	}
+	err = m.deliver(ctx, each...)
+	for i, msg := range each {
+		of := err
+		if msg.HasSendError() { // those of the others may be of another kind
+			of = msg.SendError()
+		}
+		errs[i] = m.outcome(ctx, msg, of)
 	}
 	return errs
+}
+
+// outcome is why a message was not delivered; nil: it was, and what comes after does not matter.
+func (m *mail) outcome(ctx context.Context, msg *gomail.Msg, err error) error {
+	if err == nil || msg.IsDelivered() {
+		return nil
+	}
+	return m.explain(ctx, err)
 }
 
 // deliver sends messages over one connection.
