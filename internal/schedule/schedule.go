@@ -158,59 +158,54 @@ func (s *Schedule) bounded() error {
 
 // Next is the first time after t at which the job is due, in the zone of the schedule. The
 // jitter is not in it.
+//
+// As with cron, a job that is not due in every hour is due once where the clocks are put back;
+// and a time that they skip comes when they would have shown it, at 03:30 for 02:30.
 func (s *Schedule) Next(t time.Time) time.Time {
 	if s.every > 0 { // counted from a fixed time, so that all replicas agree
 		return t.Truncate(s.every).Add(s.every).In(s.Zone)
 	}
-	next := s.times.Next(t.In(s.Zone))
-	for !next.IsZero() && s.repeated(next) {
-		next = s.times.Next(next)
+	for at := t.In(s.Zone); ; {
+		start, end := at.ZoneBounds()
+		next := s.between(start, at, t)
+		if next.IsZero() || end.IsZero() || next.Before(end) {
+			return next.In(s.Zone)
+		}
+		at = end
 	}
-	return s.skipped(t, next)
 }
 
-// skipped is the first time between t and next that the clocks skip, or else next. It comes when
-// the clocks would have shown it: at 03:30 for 02:30. The library loses it where the day begins
-// with the gap, or the gap is not an hour.
-func (s *Schedule) skipped(t, next time.Time) time.Time {
-	if next.IsZero() {
-		return next
-	}
-	from := t.In(s.Zone)
-	change, _ := from.ZoneBounds() // the gap of the last change may not be over
-	if change.IsZero() || t.Sub(change) > 3*time.Hour {
-		_, change = from.ZoneBounds()
-	}
-	for !change.IsZero() && change.Before(next) {
-		old, before := change.Add(-time.Second).Zone()
-		_, after := change.Zone()
-		last := change.Add(-time.Nanosecond)
-		if t.After(last) {
-			last = t
+// between is the first time after t at which the job is due by the clocks as they have been since
+// start, and are at the time at. The library is asked with an offset from UTC, never with a zone:
+// it then reads a calendar in which each time comes once.
+func (s *Schedule) between(start, at, t time.Time) time.Time {
+	after := func(from time.Time, offset int) time.Time {
+		if from = from.Add(-time.Nanosecond); from.Before(t) {
+			from = t
 		}
-		due := s.times.Next(last.In(time.FixedZone(old, before)))
-		if gap := time.Duration(after-before) * time.Second; due.Before(change.Add(gap)) && due.Before(next) && !due.IsZero() {
-			return due.In(s.Zone)
-		}
-		_, change = change.ZoneBounds()
+		return s.times.Next(from.In(time.FixedZone("", offset)))
+	}
+	_, offset := at.Zone()
+	if start.IsZero() || s.everyHour() {
+		return after(start, offset)
+	}
+	_, before := start.Add(-time.Nanosecond).Zone()
+	put := time.Duration(offset-before) * time.Second
+	if put < 0 { // until then they show what they have shown before
+		return after(start.Add(-put), offset)
+	}
+	next := after(start, offset)
+	if skipped := after(start, before); skipped.Before(start.Add(put)) && skipped.Before(next) {
+		return skipped
 	}
 	return next
 }
 
-// repeated says that the clocks were put back, so that they have shown this time before. A
-// job that is not due in every hour then runs once, as with cron.
-func (s *Schedule) repeated(t time.Time) bool {
-	const everyHour = 1<<24 - 1
-	if x, ok := s.times.(*cron.SpecSchedule); !ok || x.Hour&everyHour == everyHour {
-		return false
-	}
-	_, offset := t.Zone()
-	for _, by := range []time.Duration{time.Hour, 30 * time.Minute, 2 * time.Hour} { // by which clocks are put back
-		if _, before := t.Add(-by).Zone(); time.Duration(before-offset)*time.Second == by {
-			return true
-		}
-	}
-	return false
+// everyHour says that the job is due in each hour: it keeps its distance whatever the clocks do.
+func (s *Schedule) everyHour() bool {
+	const all = 1<<24 - 1
+	x, ok := s.times.(*cron.SpecSchedule)
+	return ok && x.Hour&all == all
 }
 
 // Due is the last time at which the job was due, from from (not included) to now

@@ -2,6 +2,9 @@ package schedule
 
 import (
 	"fmt"
+	"slices"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -69,6 +72,108 @@ func TestNext(t *testing.T) {
 			require.Equal(t, want, from.UTC().Format(time.RFC3339), "%s in %s", c.text, c.zone)
 		}
 	}
+}
+
+// TestNextOracle: around each change of the clocks of two years, Next finds the times that an
+// oracle finds which goes through all minutes of the calendar.
+func TestNextOracle(t *testing.T) {
+	type line struct{ minutes, hours, weekdays string }
+	var lines []line
+	for _, minutes := range []string{"30", "0,45"} {
+		for _, hours := range []string{"*", "0", "1", "2", "3", "23", "0,2", "1-3"} {
+			for _, weekdays := range []string{"*", "0", "6"} {
+				lines = append(lines, line{minutes, hours, weekdays})
+			}
+		}
+	}
+	for _, name := range []string{
+		"Europe/Berlin", "America/New_York", "America/Santiago", "America/Havana", "America/Asuncion", "Africa/Cairo",
+		"Asia/Beirut", "Asia/Tehran", "Asia/Shanghai", "Australia/Lord_Howe", "Pacific/Chatham", "Africa/Casablanca", "Europe/Dublin",
+	} {
+		z := zone(t, name)
+		for change := time.Date(2021, 1, 1, 0, 0, 0, 0, z); change.Year() < 2023; {
+			_, end := change.ZoneBounds()
+			if change = end; change.IsZero() {
+				break
+			}
+			from, until := change.Add(-50*time.Hour), change.Add(50*time.Hour)
+			shown, once := calendar(from, until)
+			for _, l := range lines {
+				s, err := New(Spec{Text: l.minutes + " " + l.hours + " * * " + l.weekdays, Zone: z}, "job")
+				require.NoError(t, err)
+				var got []time.Time
+				for next := s.Next(from); next.Before(until); next = s.Next(next) {
+					got = append(got, next)
+				}
+				of := once
+				if l.hours == "*" {
+					of = shown
+				}
+				var want []time.Time
+				for _, m := range of {
+					if in(l.minutes, m.wall.Minute()) && in(l.hours, m.wall.Hour()) && in(l.weekdays, int(m.wall.Weekday())) {
+						want = append(want, m.at)
+					}
+				}
+				slices.SortFunc(want, time.Time.Compare)
+				require.Equal(t, slices.CompactFunc(want, time.Time.Equal), got, "%s in %s", s.Text, name)
+			}
+		}
+	}
+}
+
+// minute is one of the calendar, and when it is.
+type minute struct {
+	wall time.Time // as if in UTC
+	at   time.Time
+}
+
+// calendar is the oracle: all minutes after from and before until that the clocks of from's zone
+// show; and each minute of these days once: the first time that the clocks show it, and what they
+// skip by the clocks of before.
+func calendar(from, until time.Time) (shown, once []minute) {
+	const day = 24 * time.Hour
+	first := map[time.Time]time.Time{}
+	for at := from.Add(-day).Truncate(time.Minute); at.Before(until.Add(day)); at = at.Add(time.Minute) {
+		_, offset := at.Zone()
+		m := minute{at.UTC().Add(time.Duration(offset) * time.Second), at}
+		if at.After(from) && at.Before(until) {
+			shown = append(shown, m)
+		}
+		if first[m.wall].IsZero() {
+			first[m.wall] = at
+		}
+	}
+	_, offset := from.Zone()
+	y, mon, d := from.Date()
+	for wall := time.Date(y, mon, d, 0, 0, 0, 0, time.UTC); wall.Before(until.Add(14 * time.Hour)); wall = wall.Add(time.Minute) {
+		at := first[wall]
+		if at.IsZero() {
+			at = wall.Add(-time.Duration(offset) * time.Second).In(from.Location())
+		} else {
+			_, offset = at.Zone()
+		}
+		if at.After(from) && at.Before(until) {
+			once = append(once, minute{wall, at})
+		}
+	}
+	return shown, once
+}
+
+// in says whether a field holds a value.
+func in(field string, n int) bool {
+	for item := range strings.SplitSeq(field, ",") {
+		low, high, isRange := strings.Cut(item, "-")
+		if !isRange {
+			high = low
+		}
+		least, _ := strconv.Atoi(low)
+		most, _ := strconv.Atoi(high)
+		if item == "*" || least <= n && n <= most {
+			return true
+		}
+	}
+	return false
 }
 
 // TestHash: H is the same for one name everywhere, and differs between names.
