@@ -285,6 +285,42 @@ actions:
 		require.Contains(t, out, "delete_indices would delete 1 index of which snapshots contain a copy, "+
 			"but cannot tell whether it is complete: orders")
 	})
+	t.Run("another file saves what this one deletes", func(t *testing.T) {
+		for _, options := range []string{"options: {require_snapshot: {repositories: [backups]}}, ", ""} {
+			k := newConsole(t)
+			k.c.AddRepository(cluster.Repository{Name: "backups", Type: "fs", Settings: map[string]string{"location": "backups"}})
+			k.c.AddIndex(cluster.Index{Name: "logs-2026.10.21", Created: now.AddDate(0, -1, 0)})
+			k.c.AddSnapshot("backups", cluster.Snapshot{Name: "s", Indices: []string{"logs-2026.10.21"}, Start: now.Add(-time.Hour)})
+			file := k.file("actions: {1: {action: delete_indices, " + options + "filters: [{filtertype: none}]}}")
+			code, out, _ := k.run("check", "--gaps", "ok", file)
+			require.Equal(t, 0, code, out)
+			require.Contains(t, out, "snapshots contain a complete copy of all that delete_indices would delete: 1 index")
+			k.c.AddIndex(cluster.Index{Name: "logs-2026.10.22", Created: now.AddDate(0, -1, 0)})
+			code, out, _ = k.run("check", "--gaps", "ok", file)
+			require.Equal(t, map[bool]int{true: 2, false: 1}[options == ""], code, out)
+			k.c.Fault = func(call string, _ []string) error {
+				if call == "Snapshots" {
+					return &cluster.Error{Op: "list", Kind: cluster.ErrRepository}
+				}
+				return nil
+			}
+			code, out, _ = k.run("check", "--gaps", "ok", file)
+			require.Equal(t, map[bool]int{true: 3, false: 2}[options == ""], code, out)
+			require.Equal(t, options == "", strings.Contains(out, "of which a complete copy may be in backups, which could not be read"), out)
+		}
+	})
+	t.Run("an action that would be refused", func(t *testing.T) {
+		k := newConsole(t)
+		for _, name := range []string{"backups", "again"} {
+			k.c.AddRepository(cluster.Repository{Name: name, Type: "fs", Settings: map[string]string{"location": "backups"}})
+		}
+		k.c.AddIndex(cluster.Index{Name: "orders", Created: now.AddDate(0, -1, 0)})
+		code, out, _ := k.run("check", k.file("actions: {1: {action: delete_indices, "+
+			"options: {require_snapshot: {repositories: [backups, again]}}, filters: [{filtertype: none}]}}"))
+		require.Equal(t, 2, code, out)
+		require.Contains(t, out, "delete_indices is refused: require_snapshot asks for copies in 2 repositories, "+
+			"but again and backups are one place")
+	})
 	t.Run("weeks on the command line", func(t *testing.T) {
 		k := newConsole(t)
 		k.c.AddIndex(cluster.Index{Name: "w-2026.46", Created: now.AddDate(0, 0, -12)})

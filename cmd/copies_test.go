@@ -78,7 +78,6 @@ func TestRequireSnapshotFlags(t *testing.T) {
 	}
 }
 
-// TestRegisterAPlaceOfAnother: --owner says that this cluster writes there now.
 // TestAnUnreadableRepository: what could not be read is no empty list.
 func TestAnUnreadableRepository(t *testing.T) {
 	k := newConsole(t)
@@ -110,6 +109,7 @@ func TestAnUnreadableRepository(t *testing.T) {
 	require.NotContains(t, out, "no snapshot contains any of its")
 }
 
+// TestRegisterAPlaceOfAnother: --owner says that this cluster writes there now.
 func TestRegisterAPlaceOfAnother(t *testing.T) {
 	k := newConsole(t)
 	k.c.AddRepository(cluster.Repository{Name: "r", Type: "fs", Settings: map[string]string{"location": "r"}})

@@ -16,6 +16,7 @@ import (
 	"github.com/esnap/esnap/internal/history"
 	"github.com/esnap/esnap/internal/job"
 	"github.com/esnap/esnap/internal/lock"
+	"github.com/esnap/esnap/internal/plan"
 	"github.com/esnap/esnap/internal/report"
 	"github.com/esnap/esnap/internal/run"
 	"github.com/esnap/esnap/internal/schedule"
@@ -329,15 +330,38 @@ func (o running) Observe(e run.Event) {
 	}
 }
 
+// aside is a session, and the cluster, for questions beside the runs.
+func (v *server) aside() (*session, cluster.Cluster, func(), error) {
+	x, done, err := v.renew(io.Discard, io.Discard)
+	if err != nil {
+		return x, nil, done, err
+	}
+	c, err := x.quietly()
+	return x, c, done, err
+}
+
+// askTimeout is how long a request over HTTP waits for what the cluster says.
+const askTimeout = 3 * time.Second
+
+// elsewhere says whether another process holds the lock of a file's job; false if the cluster
+// does not say: the run itself finds out.
+func (v *server) elsewhere(ctx context.Context, f actionFile) bool {
+	x, c, done, err := v.aside()
+	defer done()
+	if err != nil || f.plan.LockModeOf(x.s.Lock) == plan.LockOff {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	held, err := lock.IsHeld(ctx, c, f.job())
+	return err == nil && held
+}
+
 // acted says for which time of its schedule a file was last run: by its lock, or else by
 // the history. Times of another schedule were not missed.
 func (v *server) acted(ctx context.Context, f actionFile) (time.Time, error) {
-	x, done, err := v.renew(io.Discard, io.Discard)
+	x, c, done, err := v.aside()
 	defer done()
-	if err != nil {
-		return time.Time{}, err
-	}
-	c, err := x.quietly()
 	if err != nil {
 		return time.Time{}, err
 	}

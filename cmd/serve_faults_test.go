@@ -408,8 +408,10 @@ func TestServeByHandBesideAnother(t *testing.T) {
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer func() { cancel(); v.s.Wait() }()
+	require.True(t, tasks[0].Elsewhere(ctx))
+	tasks[0].Elsewhere = nil // as if it began after the question
 	v.s.Set(ctx, tasks)
-	require.NoError(t, v.s.Trigger("minutes", "by hand"))
+	require.NoError(t, v.s.Trigger(t.Context(), "minutes", "by hand"))
 	require.Eventually(t, func() bool {
 		return strings.Contains(out.String(), "another run of the job minutes holds its lock")
 	}, 10*time.Second, time.Millisecond)
@@ -528,7 +530,7 @@ func TestServeTellsTheLastCode(t *testing.T) {
 		}
 		return ""
 	}
-	require.NoError(t, v.s.Trigger("minutes", "by hand"))
+	require.NoError(t, v.s.Trigger(t.Context(), "minutes", "by hand"))
 	require.Eventually(t, func() bool { return v.s.Status()[0].Last != nil }, 10*time.Second, time.Millisecond)
 	own := fmt.Sprint(v.s.Status()[0].Last.Code)
 	require.Equal(t, own, code())
@@ -545,7 +547,7 @@ func TestServeSaysHowOften(t *testing.T) {
 	c := memory.New()
 	c.AddIndices("logs-1")
 	v := startServer(t, c, file, "schedule", "@weekly")
-	require.NoError(t, v.s.Trigger("minutes", "by hand"))
+	require.NoError(t, v.s.Trigger(t.Context(), "minutes", "by hand"))
 	require.Eventually(t, func() bool { return v.s.Status()[0].Last != nil }, 10*time.Second, time.Millisecond)
 	var b bytes.Buffer
 	require.NoError(t, v.health.metrics(&b))

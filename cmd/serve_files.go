@@ -249,6 +249,7 @@ func (f *files) tasks() []serve.Task {
 			Run: func(ctx context.Context, r *serve.Run) serve.Ended { return f.v.run(ctx, id, r) }}
 		if !f.v.x.s.DryRun {
 			t.Acted = func(ctx context.Context) (time.Time, error) { return f.v.acted(ctx, use) }
+			t.Elsewhere = func(ctx context.Context) bool { return f.v.elsewhere(ctx, use) }
 		}
 		list = append(list, t)
 	}

@@ -426,7 +426,8 @@ func TestServeCommandTells(t *testing.T) {
 func TestServeOverHTTP(t *testing.T) {
 	dir := t.TempDir()
 	file, password, token := filepath.Join(dir, "minutes.yml"), filepath.Join(dir, "password"), filepath.Join(dir, "token")
-	save(t, file, strings.NewReplacer("'* * * * *'", "'@yearly'", "m-%H%M", "m-%Y%m%d%H%M%S").Replace(everyMinute)+"history: true\n")
+	once := strings.NewReplacer("'* * * * *'", "'@yearly'", "m-%H%M", "m-%Y%m%d%H%M%S").Replace(everyMinute)
+	save(t, file, once+"history: true\nlock: required\n")
 	save(t, password, "geheim-password\n")
 	save(t, token, "geheim-token\n")
 	c := memory.New()
@@ -468,6 +469,12 @@ func TestServeOverHTTP(t *testing.T) {
 	require.Equal(t, http.StatusUnauthorized, code)
 	code, _ = ask(http.MethodPost, "/jobs/nosuch/run", bearer)
 	require.Equal(t, http.StatusNotFound, code)
+	other, err := lock.Acquire(t.Context(), c, "minutes", lock.Options{Owner: lock.Owner{Run: "other", Host: "node-7", PID: 42},
+		Watch: clock.RealTime(), Wall: time.Now})
+	require.NoError(t, err)
+	code, _ = ask(http.MethodPost, "/jobs/minutes/run", bearer)
+	require.Equal(t, http.StatusConflict, code, "another process runs it")
+	require.NoError(t, other.Release(t.Context(), false))
 	code, _ = ask(http.MethodPost, "/jobs/minutes/run", bearer)
 	require.Equal(t, http.StatusAccepted, code)
 	require.Eventually(t, func() bool {

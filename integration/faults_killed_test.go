@@ -35,7 +35,6 @@ func TestFaultServerKilled(t *testing.T) {
 						n.limit = 8 * time.Second
 					}
 					n.slower()
-					n.leftover = during == "restore"
 					p := newFaultProxy(t, s.URL, nil)
 					p.normal.Transport = nil // no connection is kept to a server that dies
 					p.client.CloseIdleConnections()
@@ -53,6 +52,7 @@ func TestFaultServerKilled(t *testing.T) {
 						require.NotZero(t, r.code, "the server was gone: %s", r)
 						require.NoError(t, s.StartNode(t.Context(), 0))
 					}
+					n.leftover = p.mayRestore()
 					n.recovered()
 					t.Logf("exit code %d after %s", r.code, r.took.Round(time.Millisecond))
 					n.check(p, r)

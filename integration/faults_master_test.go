@@ -35,13 +35,13 @@ func TestFaultMaster(t *testing.T) {
 					n := newNight(newReplicatedEnv(t, f, s, (master+1)%3), binary)
 					n.limit = 40 * time.Second
 					n.slower()
-					n.leftover = during == "restore"
 					n.eventually("all replicas are there", func() bool { return n.health(n.prefix+"*") == "green" })
 					p := newFaultProxy(t, n.server.URL, nil)
 					killed, met := p.meet(during, func() error { return s.StopNode(master) })
 					r := n.through(p, "--connect-timeout", "30s")
 					require.True(t, *met, "no request of the kind was sent: %s", r)
 					require.NoError(t, <-killed)
+					n.leftover = p.mayRestore()
 					n.recovered()
 					n.check(p, r)
 					t.Logf("exit code %d after %s", r.code, r.took.Round(time.Millisecond))

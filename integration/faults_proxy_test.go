@@ -175,6 +175,7 @@ type faultProxy struct {
 	schedule []fault
 	seen     []int // requests so far of each fault's kind
 	log      []string
+	restored bool       // a restore was asked for
 	replies  []recorded // of other requests
 }
 
@@ -242,6 +243,7 @@ func (p *faultProxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (p *faultProxy) pick(r *http.Request) string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.restored = p.restored || requestKinds["restore"](r.Method, r.URL.Path)
 	what := ""
 	for i, f := range p.schedule {
 		if !requestKinds[f.on](r.Method, r.URL.Path) {
@@ -312,6 +314,13 @@ func (p *faultProxy) requests() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return strings.Join(p.log, "\n")
+}
+
+// mayRestore says that the server may have begun a restore.
+func (p *faultProxy) mayRestore() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.restored
 }
 
 // hit says how many requests met a fault of the schedule.

@@ -274,6 +274,10 @@ func (e *env) proveMinCopies() {
 	r := e.run(0, replaceMore(file, ""))
 	require.Equal(e, 1, r.Spared)
 	require.Equal(e, []string{once}, e.indices(), "not in both")
+	e.register(e.prefix+"third", e.location("second"), map[string]any{"readonly": "true"})
+	again := strings.Replace(file, "PREFIXr,", "PREFIXthird,", 1)
+	e.run(4, replaceMore(again, ""))
+	require.Equal(e, []string{once}, e.indices(), "one place is no second copy")
 	e.run(0, replaceMore(file, ", min_copies: 1"))
 	require.Empty(e, e.indices())
 }

@@ -243,8 +243,7 @@ func Drift(have cluster.Repository, want Spec) []Difference {
 		if IsSecret(want.Type, k) {
 			continue
 		}
-		place := s.Place || settings == nil && (k == "location" || k == "url" || k == "bucket" || k == "container" ||
-			k == "base_path" || k == "path" || k == "uri")
+		place := isPlace(want.Type, k)
 		path := s.Path || place
 		h, w := normal(have.Settings[k], path), normal(wanted[k], path)
 		if h == w || s.Type == Bool && (h == "" && w == "false" || h == "false" && w == "") {
@@ -253,6 +252,42 @@ func Drift(have cluster.Repository, want Spec) []Difference {
 		out = append(out, Difference{Key: k, Have: Shown(have.Settings[k]), Want: Shown(wanted[k]), Place: place})
 	}
 	return out
+}
+
+// isPlace says that a setting is part of the place of a repository's snapshots.
+func isPlace(kind, key string) bool {
+	known := Kinds[kind].Settings
+	if known == nil {
+		return slices.Contains([]string{"location", "url", "bucket", "container", "base_path", "path", "uri"}, key)
+	}
+	return known[key].Place
+}
+
+// OnePlace finds, of registered repositories, two with these names whose snapshots are in one
+// place: each snapshot in one is that in the other. Empty if there are none.
+func OnePlace(registered []cluster.Repository, names []string) (first, second string) {
+	places := map[string]string{} // names
+	for _, r := range registered {
+		if !slices.Contains(names, r.Name) {
+			continue
+		}
+		place := []string{r.Type}
+		for _, key := range slices.Sorted(maps.Keys(r.Settings)) {
+			// A bucket of this name may be in several object stores.
+			if v := normal(r.Settings[key], true); v != "" && (isPlace(r.Type, key) || key == "endpoint" || key == "client") {
+				place = append(place, key, v)
+			}
+		}
+		if len(place) == 1 {
+			continue // not known
+		}
+		id := strings.Join(place, "\x00")
+		if other, found := places[id]; found {
+			return other, r.Name
+		}
+		places[id] = r.Name
+	}
+	return "", ""
 }
 
 func normal(v string, path bool) string {

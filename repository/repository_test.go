@@ -281,6 +281,43 @@ func TestDrift(t *testing.T) {
 		repository.Drift(cluster.Repository{Type: "fs"}, repository.Spec{Type: "s3"}))
 }
 
+func TestOnePlace(t *testing.T) {
+	fs := func(name, location string, more ...string) cluster.Repository {
+		r := cluster.Repository{Name: name, Type: "fs", Settings: map[string]string{"location": location}}
+		for i := 0; i < len(more); i += 2 {
+			r.Settings[more[i]] = more[i+1]
+		}
+		return r
+	}
+	bucket := func(name, bucket, client string) cluster.Repository {
+		return cluster.Repository{Name: name, Type: "s3", Settings: map[string]string{"bucket": bucket, "client": client}}
+	}
+	for _, c := range []struct {
+		name string
+		a, b cluster.Repository
+		one  bool
+	}{
+		{"one folder", fs("a", "/b"), fs("b", "/b/", "readonly", "true", "compress", "false"), true},
+		{"two folders", fs("a", "/b"), fs("b", "/c"), false},
+		{"letter case counts", fs("a", "/b"), fs("b", "/B"), false},
+		{"a folder below", fs("a", "/b"), fs("b", "/b", "base_path", "x"), false},
+		{"one bucket", bucket("a", "x", ""), bucket("b", "x", ""), true},
+		{"two object stores", bucket("a", "x", "default"), bucket("b", "x", "minio"), false},
+		{"other types", fs("a", "/b"), cluster.Repository{Name: "b", Type: "url", Settings: map[string]string{"location": "/b"}}, false},
+		{"a type of a plug-in", cluster.Repository{Name: "a", Type: "azure", Settings: map[string]string{"container": "x"}},
+			cluster.Repository{Name: "b", Type: "azure", Settings: map[string]string{"container": "x"}}, true},
+		{"nothing is known", cluster.Repository{Name: "a", Type: "source"}, cluster.Repository{Name: "b", Type: "source"}, false},
+		{"not asked for", fs("a", "/b"), fs("c", "/b"), false},
+	} {
+		first, second := repository.OnePlace([]cluster.Repository{c.a, c.b}, []string{"a", "b"})
+		if c.one {
+			require.Equal(t, "a b", first+" "+second, c.name)
+		} else {
+			require.Empty(t, first+second, c.name)
+		}
+	}
+}
+
 // answer is a server that answers everything with one body.
 type answer struct {
 	status int

@@ -135,8 +135,10 @@ type checker struct {
 	c            cluster.Cluster
 	indices      []*cluster.Index
 	live         map[string]*cluster.Index
-	repositories []Repository
-	unread       []string // repositories
+	registered   []cluster.Repository
+	repositories []Repository // those to look at, as far as they could be read
+	rest         []Repository // the others, once something asked for them
+	unread       []string     // repositories
 	report       *Report
 	aged         map[string]bool // families whose newest index was found to be old
 	sizes        map[*cluster.Snapshot]map[string]int64
@@ -218,17 +220,16 @@ func (k *checker) read(ctx context.Context) error {
 		k.live[i.Name] = i
 		k.report.Seen[i.Name] = true
 	}
-	registered, err := k.c.Repositories(ctx)
-	if err != nil {
+	if k.registered, err = k.c.Repositories(ctx); err != nil {
 		return err
 	}
 	wanted := k.wanted()
 	for _, name := range wanted {
-		if !slices.ContainsFunc(registered, func(r cluster.Repository) bool { return r.Name == name }) {
+		if !slices.ContainsFunc(k.registered, func(r cluster.Repository) bool { return r.Name == name }) {
 			k.add(Critical, "repository", name, "is not registered in the cluster", "")
 		}
 	}
-	for _, r := range registered {
+	for _, r := range k.registered {
 		if wanted != nil && !slices.Contains(wanted, r.Name) {
 			continue
 		}

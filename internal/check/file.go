@@ -86,14 +86,13 @@ func rulesOf(s plan.Step) (rules coverage.Rules, says bool) {
 	return rules, false
 }
 
-// under judges something by the rules that a step says itself.
-func (k *checker) under(s plan.Step, judge func()) {
-	all := k.rules
-	defer func() { k.rules = all }()
+// under is a checker that judges by the rules that a step says itself.
+func (k *checker) under(s plan.Step) *checker {
+	judge := *k
 	if own, says := rulesOf(s); says && k.Rules == nil {
-		k.rules = own
+		judge.rules = own
 	}
-	judge()
+	return &judge
 }
 
 // periods are the lengths of the periods of once_per.
@@ -148,6 +147,11 @@ func (o once) Snapshots(ctx context.Context, name string, contents bool) ([]*clu
 	return o.Cluster.Snapshots(ctx, name, contents)
 }
 
+// Repositories implements cluster.RepositoryReader.
+func (o once) Repositories(context.Context) ([]cluster.Repository, error) {
+	return slices.Clone(o.k.registered), nil
+}
+
 // deletions checks that a copy exists of everything that the file would delete now.
 func (k *checker) deletions(ctx context.Context) error {
 	for _, s := range k.enabled() {
@@ -158,6 +162,10 @@ func (k *checker) deletions(ctx context.Context) error {
 		if err != nil && ctx.Err() != nil {
 			return err
 		}
+		if refused := (*cluster.Refused)(nil); errors.As(err, &refused) {
+			k.add(Critical, "action", s.ID, fmt.Sprintf("%s is refused: %s", s.Kind, err), cluster.Hint(err))
+			continue
+		}
 		if failed := (*cluster.Error)(nil); errors.As(err, &failed) {
 			k.add(Unknown, "action", s.ID, fmt.Sprintf("cannot tell what %s would delete: %s", s.Kind, err), cluster.Hint(err))
 			continue
@@ -165,23 +173,25 @@ func (k *checker) deletions(ctx context.Context) error {
 		if err != nil && len(sel.Selected) == 0 {
 			continue // nothing is selected, or the action would fail
 		}
-		var lacking, unsure, kept []string
-		k.under(s, func() {
-			for _, i := range cluster.Of[*cluster.Index](sel.Selected) {
-				switch k.copies(i, k.repositories...) {
-				case noCopy:
-					lacking = append(lacking, i.Name)
-				case oldCopy, aCopy:
-					unsure = append(unsure, i.Name)
-				}
+		selected := cluster.Of[*cluster.Index](sel.Selected)
+		lacking, unsure := k.under(s).without(selected, k.repositories)
+		if len(lacking)+len(unsure) > 0 {
+			others, err := k.others(ctx)
+			if err != nil {
+				return err
 			}
-		})
+			lacking, unsure = k.under(s).without(selected, slices.Concat(k.repositories, others))
+		}
+		var kept []string
 		for _, sp := range sel.Spared {
 			if sp.By == "require_snapshot" {
 				kept = append(kept, sp.Item.ItemName())
 			}
 		}
 		switch {
+		case len(lacking) > 0 && len(k.unread) > 0:
+			k.add(Unknown, "action", s.ID, fmt.Sprintf("%s would delete %s of which a complete copy may be in %s, which could not be read: %s",
+				s.Kind, cluster.Count(len(lacking), "index"), strings.Join(k.unread, ", "), few(lacking)), "require_snapshot in the action keeps them")
 		case len(lacking) > 0:
 			k.add(Critical, "action", s.ID, fmt.Sprintf("%s would delete %s of which no snapshot contains a complete copy: %s",
 				s.Kind, cluster.Count(len(lacking), "index"), few(lacking)),
@@ -199,6 +209,43 @@ func (k *checker) deletions(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// without are, of indices, those of which no repository has a complete copy, and those of which
+// nothing says whether it is.
+func (k *checker) without(indices []*cluster.Index, repositories []Repository) (lacking, unsure []string) {
+	for _, i := range indices {
+		switch k.copies(i, repositories...) {
+		case noCopy:
+			lacking = append(lacking, i.Name)
+		case oldCopy, aCopy:
+			unsure = append(unsure, i.Name)
+		}
+	}
+	return lacking, unsure
+}
+
+// others are the registered repositories that the file does not name, read once: another file
+// may save what this one deletes.
+func (k *checker) others(ctx context.Context) ([]Repository, error) {
+	if k.rest != nil || len(k.Options.Repositories) > 0 {
+		return k.rest, nil
+	}
+	for _, r := range k.registered {
+		if k.repository(r.Name) != nil || slices.Contains(k.unread, r.Name) {
+			continue
+		}
+		list, err := k.c.Snapshots(ctx, r.Name, true)
+		switch {
+		case err == nil:
+			k.rest = append(k.rest, Repository{r, list})
+		case ctx.Err() != nil || errors.Is(err, cluster.ErrUnreachable):
+			return nil, err
+		default:
+			k.unread = append(k.unread, r.Name)
+		}
+	}
+	return k.rest, nil
 }
 
 func few(names []string) string {
@@ -230,17 +277,16 @@ func (k *checker) covered(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		k.under(s, func() {
-			lives := k.lives([]Repository{{r.Repository, named}})
-			for _, pattern := range patterns(named, taken) {
-				c := k.days(pattern, lives, k.Now.Add(-retain.Covers()), false)
-				if len(c.Days) == 0 { // all of it is older than what is covered
-					continue
-				}
-				c.Repository, c.of, several[r.Name] = r.Name, r.Name, true
-				list = append(list, c)
+		judge := k.under(s)
+		lives := judge.lives([]Repository{{r.Repository, named}})
+		for _, pattern := range patterns(named, taken) {
+			c := judge.days(pattern, lives, k.Now.Add(-retain.Covers()), false)
+			if len(c.Days) == 0 { // all of it is older than what is covered
+				continue
 			}
-		})
+			c.Repository, c.of, several[r.Name] = r.Name, r.Name, true
+			list = append(list, c)
+		}
 	}
 	for _, c := range list {
 		if len(several) < 2 {

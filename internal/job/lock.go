@@ -62,7 +62,7 @@ func (j Job) locked(
 	if j.Due != nil {
 		e.Due = j.Due()
 	}
-	mode := cmp.Or(plan.LockMode(j.Settings.Lock), p.Lock, plan.LockOff)
+	mode := p.LockModeOf(j.Settings.Lock)
 	if mode == plan.LockOff || p.File == "" || o.DryRun || p.Idle(p.Steps) {
 		do(o)
 		return "", nil

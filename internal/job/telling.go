@@ -38,7 +38,7 @@ func (t *telling) Observe(e run.Event) {
 	switch e := e.(type) {
 	case run.Parsed:
 		t.notice, t.plan = e.Plan.Notice.Over(t.j.Settings.Notice), e.Plan
-		if mode := cmp.Or(plan.LockMode(t.j.Settings.Lock), e.Plan.Lock, plan.LockOff); !t.j.MasterOnly && mode == plan.LockOff {
+		if !t.j.MasterOnly && e.Plan.LockModeOf(t.j.Settings.Lock) == plan.LockOff {
 			t.start()
 		}
 	case run.RepositoryReady, run.ActionStarting: // it does something: the node is the master, and the lock is taken

@@ -86,6 +86,10 @@ type FileKeys struct {
 	Hooks            *Hooks         `yaml:"hooks" doc:"commands that run before and after the actions, with --allow-hooks"`
 }
 
+// LockModeOf is whether a run of the plan takes the lock of its job, if own is what the settings
+// say; they win.
+func (p *Plan) LockModeOf(own string) LockMode { return cmp.Or(LockMode(own), p.Lock, LockOff) }
+
 // LockMode is whether a run takes the lock of its job; empty: not set.
 type LockMode string
 

@@ -219,8 +219,14 @@ func (p *Plan) RepositoryNames() []string {
 		names = append(names, spec.Name)
 	}
 	for _, s := range p.Steps {
-		if r := s.Repository(); r != "" && !slices.Contains(names, r) {
-			names = append(names, r)
+		uses := []string{s.Repository()}
+		if a, ok := s.Action.(actions.Guarded); ok && a.Protection().Copies != nil {
+			uses = append(uses, a.Protection().Copies.Repositories...)
+		}
+		for _, r := range uses {
+			if r != "" && !slices.Contains(names, r) {
+				names = append(names, r)
+			}
 		}
 	}
 	return names

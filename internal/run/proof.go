@@ -12,7 +12,27 @@ import (
 	"github.com/esnap/esnap/internal/dates"
 	"github.com/esnap/esnap/internal/plan"
 	"github.com/esnap/esnap/internal/series"
+	"github.com/esnap/esnap/repository"
 )
+
+// distinct refuses an action that asks for copies in several repositories if two of them are
+// one place: one copy would count twice.
+func (r *runner) distinct(ctx context.Context, s plan.Step) error {
+	a, ok := s.Action.(actions.Guarded)
+	if !ok || a.Protection().Copies == nil || a.Protection().Copies.Min < 2 {
+		return nil
+	}
+	registered, err := r.lister.Repositories(ctx)
+	if err != nil {
+		return err
+	}
+	if first, second := repository.OnePlace(registered, a.Protection().Copies.Repositories); second != "" {
+		return cluster.WithHint(cluster.Refuse("require_snapshot asks for copies in %d repositories, but %s and %s are one place: "+
+			"a copy in one is that in the other", a.Protection().Copies.Min, first, second),
+			"name only one of them; or set min_copies: 1")
+	}
+	return nil
+}
 
 // warnUnproven warns of what an action keeps because snapshots do not contain it: how old
 // the newest good snapshot is, and when the disks are full; and of families that no

@@ -72,6 +72,19 @@ func TestOnlyWhatASnapshotContainsIsDeleted(t *testing.T) {
 		require.ErrorContains(t, res.Errors()[0], "other")
 		require.Equal(t, names, b.Indices())
 	})
+	t.Run("one place under two names counts once", func(t *testing.T) {
+		const file = "actions: {1: {action: delete_indices, options: {require_snapshot: {repositories: [r, again]MORE}}, " +
+			"filters: [{filtertype: pattern, kind: prefix, value: logs-}]}}"
+		b, names := setup(t)
+		r, err := b.Cluster.Repository(context.Background(), "r")
+		require.NoError(t, err)
+		r.Name = "again"
+		b.Cluster.AddRepository(r)
+		res, _ := b.Run(strings.Replace(file, "MORE", "", 1))
+		require.ErrorAs(t, res.Errors()[0], new(*cluster.Refused))
+		require.ErrorContains(t, res.Errors()[0], "again and r are one place")
+		require.Equal(t, names, b.Indices())
+	})
 }
 
 // TestWhichCopiesCount of an index that is to be deleted.

@@ -22,6 +22,9 @@ func (r *runner) choose(ctx context.Context, s plan.Step) (cluster.Selection, in
 		return cluster.Selection{}, 0, nil
 	}
 	now := r.o.Now.In(s.Location)
+	if err := r.distinct(ctx, s); err != nil {
+		return cluster.Selection{}, 0, err
+	}
 	all, err := r.list(ctx, s)
 	if err != nil {
 		return cluster.Selection{}, 0, err

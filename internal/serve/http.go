@@ -189,7 +189,7 @@ func (o Options) start(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		from = r.RemoteAddr
 	}
-	err = o.Scheduler.Trigger(name, "started over HTTP from "+from)
+	err = o.Scheduler.Trigger(r.Context(), name, "started over HTTP from "+from)
 	o.Log.Info("a run was asked for over HTTP", "job", name, "from", from, "accepted", err == nil)
 	switch {
 	case errors.Is(err, ErrUnknown):

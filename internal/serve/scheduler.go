@@ -44,6 +44,8 @@ type Task struct {
 	// Acted, if given, says for which time of the schedule the task was last run, here or in
 	// another process; zero: never, or not known. A run that was missed since is caught up.
 	Acted func(ctx context.Context) (time.Time, error)
+	// Elsewhere, if given, says whether another process runs the task now, as far as it can tell.
+	Elsewhere func(ctx context.Context) bool
 	// Problem is why the current text of the task is not used; empty: it is.
 	Problem string
 }
@@ -190,15 +192,32 @@ var (
 )
 
 // Trigger asks for a run by hand, now.
-func (s *Scheduler) Trigger(name, reason string) error {
+func (s *Scheduler) Trigger(ctx context.Context, name, reason string) error {
+	t := s.named(name)
+	if t == nil {
+		return ErrUnknown
+	}
+	if elsewhere := t.elsewhere(); elsewhere != nil && elsewhere(ctx) {
+		return ErrRunning
+	}
+	return t.ask(reason)
+}
+
+func (s *Scheduler) named(name string) *task {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, t := range s.tasks {
 		if t.status().Name == name {
-			return t.ask(reason)
+			return t
 		}
 	}
-	return ErrUnknown
+	return nil
+}
+
+func (t *task) elsewhere() func(context.Context) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.t.Elsewhere
 }
 
 func (t *task) replace(n Task) {
