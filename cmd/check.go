@@ -43,6 +43,9 @@ type checkOptions struct {
 	Output       string
 }
 
+// maxDays is how far back a check looks: 27 years.
+const maxDays = 10000
+
 func newCheck(app *App) *cobra.Command {
 	o := &checkOptions{}
 	c := &cobra.Command{
@@ -105,6 +108,8 @@ func (o *checkOptions) options(app *App, p *plan.Plan) (check.Options, error) {
 	switch {
 	case (o.Days > 0) != (len(o.Indices) > 0):
 		return check.Options{}, usagef("--days and --index need each other")
+	case o.Days > maxDays:
+		return check.Options{}, usagef("--days: at most %d", maxDays)
 	case (o.Attest == "") != (o.SigningKey == ""):
 		return check.Options{}, usagef("--attest and --signing-key-file need each other")
 	}
@@ -134,6 +139,9 @@ func (o *checkOptions) options(app *App, p *plan.Plan) (check.Options, error) {
 
 func runCheck(c *cobra.Command, app *App, o *checkOptions, args []string) error {
 	if len(o.VerifyFiles) > 0 {
+		if len(args) > 0 {
+			return usagef("--verify-attestation only verifies documents; leave out the action file")
+		}
 		return verifyAttestations(app, o)
 	}
 	x, err := app.open(c)

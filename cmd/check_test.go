@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"bytes"
 	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/x509"
@@ -372,7 +373,8 @@ actions:
 		for _, args := range [][]string{
 			{"check", "/nowhere.yml"}, {"check", "a", "b"}, {"check", "--nosuch"}, {"check", "--max-age", "soon"}, {"check", "--max-age", ""},
 			{"check", "--days", "4"}, {"check", "--gaps", "bad"}, {"check", "-o", "xml"},
-			{"check", "--verify-attestation", "x"}, {"check", "--index-timezone", "Mars", "--max-age", "1d"},
+			{"check", "--verify-attestation", "x"}, {"check", "--verify-attestation", "x", "--public-key-file", "y", "file.yml"},
+			{"check", "--days", "99999999", "--index", "a-%Y.%m.%d"}, {"check", "--index-timezone", "Mars", "--max-age", "1d"},
 		} {
 			code, out, errs := newConsole(t).run(args...)
 			require.Equal(t, 3, code, args)
@@ -530,6 +532,22 @@ func TestAttestation(t *testing.T) {
 	code, out = verify()
 	require.Equal(t, 2, code)
 	require.Contains(t, out, "the signature does not match: the document was changed")
+	// What another program would read instead of what was signed.
+	for _, forged := range []string{
+		strings.Replace(string(data), "{", `{"document":{"status":"OK"},`, 1),
+		`{"document":{"status":"OK"},` + strings.Replace(string(data), `"document"`, `"Document"`, 1)[1:],
+		strings.Replace(string(data), "{", `{"more":1,`, 1),
+	} {
+		require.NoError(t, os.WriteFile(second, []byte(forged), 0o600))
+		code, out = verify()
+		require.Equal(t, 2, code, forged)
+		require.Contains(t, out, "the document was changed")
+	}
+	var indented bytes.Buffer
+	require.NoError(t, json.Indent(&indented, data, "", "    "))
+	require.NoError(t, os.WriteFile(second, indented.Bytes(), 0o600))
+	code, out = verify()
+	require.Equal(t, 0, code, out)
 	require.NoError(t, os.Remove(second))
 	_, out = verify()
 	require.Contains(t, out, "number 3 follows number 1: documents are missing")

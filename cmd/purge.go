@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"slices"
@@ -46,6 +47,9 @@ type purge struct {
 	// Similar are other indices with such a name in theirs, also in snapshots, as
 	// REPOSITORY/SNAPSHOT: INDEX. They are kept.
 	Similar []string `json:"similar_names_kept,omitempty"`
+	// Foreign are snapshots of other clusters that contain one of the names, as
+	// REPOSITORY/SNAPSHOT. They are kept: the name is that of another index there.
+	Foreign []string `json:"snapshots_of_other_clusters_kept,omitempty"`
 	// Lost are other indices whose last copy is in these snapshots, and that the cluster no
 	// longer has.
 	Lost []string `json:"lost_with_them"`
@@ -97,8 +101,12 @@ func runPurge(c *cobra.Command, app *App, o *purgeOptions, names []string) error
 	}
 	p.Reason = o.Reason
 	asks := o.Confirm == "" && !x.s.DryRun
-	if o.Output == "table" && (!x.quiet || asks) {
-		p.write(x)
+	if !x.quiet || asks {
+		where := x.Err // what it costs is told with every format
+		if o.Output == "table" {
+			where = x.Out
+		}
+		p.write(x, where)
 	}
 	if !x.s.DryRun {
 		if err := x.confirmNames(c.Context(), o.Confirm, names); err != nil {
@@ -250,6 +258,10 @@ func planPurge(ctx context.Context, x *session, cl cluster.Cluster, names []stri
 				}
 				continue
 			}
+			if s.Elsewhere {
+				p.Foreign = append(p.Foreign, r.Name+"/"+s.Name)
+				continue
+			}
 			if r.ReadOnly() {
 				return nil, nil, cluster.WithHint(cluster.Refuse("snapshot %s/%s contains a copy, but the repository is read-only in this cluster",
 					r.Name, s.Name),
@@ -260,7 +272,12 @@ func planPurge(ctx context.Context, x *session, cl cluster.Cluster, names []stri
 		}
 	}
 	if len(p.Indices)+len(p.Drills)+len(doomed) == 0 {
-		return nil, nil, fmt.Errorf("nothing contains %s: neither the cluster nor a snapshot", strings.Join(names, ", "))
+		err := fmt.Errorf("nothing contains %s: neither the cluster nor a snapshot", strings.Join(names, ", "))
+		if len(p.Foreign) > 0 {
+			err = cluster.WithHint(fmt.Errorf("only snapshots of another cluster contain %s: %s", strings.Join(names, ", "),
+				strings.Join(p.Foreign, ", ")), "purge in the cluster that took them")
+		}
+		return nil, nil, err
 	}
 	p.Similar = append(p.Similar, slices.Sorted(slices.Values(inSnapshots))...)
 	p.Lost, p.Uncopied = lostWith(all, doomed, subjects, live)
@@ -341,22 +358,26 @@ func (p *purge) steps() []plan.Step {
 }
 
 // write shows the plan.
-func (p *purge) write(x *session) {
-	x.nameCluster(x.Out)
+func (p *purge) write(x *session, w io.Writer) {
+	x.nameCluster(w)
 	for _, i := range p.Indices {
-		terminal.Fprintf(x.Out, "  delete the index %s\n", i)
+		terminal.Fprintf(w, "  delete the index %s\n", i)
 	}
 	for _, i := range p.Drills {
-		terminal.Fprintf(x.Out, "  delete the copy of a drill %s\n", i)
+		terminal.Fprintf(w, "  delete the copy of a drill %s\n", i)
 	}
 	for _, r := range slices.Sorted(maps.Keys(p.Snapshots)) {
 		for _, f := range report.Families(p.Snapshots[r]) {
-			terminal.Fprintf(x.Out, "  delete from repository %s: %s\n", r, f.Line())
+			terminal.Fprintf(w, "  delete from repository %s: %s\n", r, f.Line())
 		}
 	}
 	if len(p.Similar) > 0 {
-		terminal.Fprintf(x.Out, "not deleted, although the names are similar: %s; if one is a copy, name it as well\n",
+		terminal.Fprintf(w, "not deleted, although the names are similar: %s; if one is a copy, name it as well\n",
 			strings.Join(p.Similar, ", "))
+	}
+	if len(p.Foreign) > 0 {
+		terminal.Fprintf(w, "not deleted, because another cluster took them: %s; purge there, too, if it is the same data\n",
+			strings.Join(p.Foreign, ", "))
 	}
 	for _, cost := range []struct {
 		names []string
@@ -368,9 +389,9 @@ func (p *purge) write(x *session) {
 		if len(cost.names) == 0 {
 			continue
 		}
-		terminal.Fprintf(x.Out, "%s %s:\n", cluster.CountAre(len(cost.names), "index"), cost.text)
+		terminal.Fprintf(w, "%s %s:\n", cluster.CountAre(len(cost.names), "index"), cost.text)
 		for _, f := range report.Families(cost.names) {
-			terminal.Fprintf(x.Out, "  %s\n", f.Line())
+			terminal.Fprintf(w, "  %s\n", f.Line())
 		}
 	}
 }

@@ -119,3 +119,32 @@ func TestPurgeFindsCopiesInSnapshots(t *testing.T) {
 	require.Equal(t, 4, code)
 	require.Contains(t, errs, "DELETE _data_stream/s")
 }
+
+// TestPurgeKeepsWhatAnotherClusterTook: its index of that name is another one, and it may have
+// its last copies there. What a purge costs is told with every format.
+func TestPurgeKeepsWhatAnotherClusterTook(t *testing.T) {
+	k := newConsole(t)
+	k.c.AddSnapshot("r", cluster.Snapshot{Name: "ours", Indices: []string{"gd", "beside"}, Start: now.AddDate(0, 0, -2)})
+	k.c.AddSnapshot("r", cluster.Snapshot{Name: "theirs", Indices: []string{"gd", "other"}, Start: now.AddDate(0, 0, -1), Cluster: "another"})
+	for _, format := range []string{"table", "json", "wide", "name", "yaml"} {
+		code, out, errs := k.run("purge", "gd", "-n", "-o", format)
+		require.Equal(t, 0, code, out+errs)
+		told := errs
+		if format == "table" {
+			told = out
+		}
+		require.Contains(t, told, "delete from repository r: ours", format)
+		require.Contains(t, told, "not deleted, because another cluster took them: r/theirs", format)
+		require.Contains(t, told, "1 index is also lost, because no other snapshot contains a complete copy:\n  beside", format)
+	}
+	record := filepath.Join(t.TempDir(), "record.json")
+	code, out, errs := k.run("purge", "gd", "--confirm", "gd", "--record", record)
+	require.Equal(t, 0, code, out+errs)
+	require.Equal(t, []string{"theirs"}, k.snapshots("r"))
+	data, err := os.ReadFile(record)
+	require.NoError(t, err)
+	require.Contains(t, string(data), `"r/theirs"`)
+	code, _, errs = k.run("purge", "gd", "--confirm", "gd", "--record", record)
+	require.Equal(t, 1, code)
+	require.Contains(t, errs, "only snapshots of another cluster contain gd: r/theirs")
+}

@@ -2,6 +2,7 @@ package check
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/ed25519"
 	"crypto/sha256"
 	"crypto/x509"
@@ -173,12 +174,13 @@ func readAttestation(file string, key ed25519.PublicKey) (a Attestation, hash st
 		return a, "", err
 	}
 	var e envelope
-	if err := json.Unmarshal(data, &e); err != nil {
+	var written, document bytes.Buffer
+	if err := cmp.Or(json.Unmarshal(data, &e), json.Compact(&written, data), json.Compact(&document, e.Document)); err != nil {
 		return a, "", fmt.Errorf("is not an attestation: %w", err)
 	}
-	var document bytes.Buffer
-	if err := json.Compact(&document, e.Document); err != nil {
-		return a, "", fmt.Errorf("is not an attestation: %w", err)
+	// Other programs read another document where a key stands twice, or in other letters.
+	if again, err := json.Marshal(envelope{document.Bytes(), e.Signature, e.Key}); err != nil || !bytes.Equal(again, written.Bytes()) {
+		return a, "", errors.New("is not as esnap wrote it: the document was changed")
 	}
 	if key != nil {
 		signature, err := base64.StdEncoding.DecodeString(e.Signature)

@@ -22,9 +22,9 @@ type Rules struct {
 	Zones []*time.Location
 	// Settle is how long after that end late documents may come.
 	Settle time.Duration
-	// Numbers: two digits after a day and a dash are a number unless a timestring says that they
-	// are the hour.
-	Numbers bool
+	// Read, if given, is what the timestrings of an action read in a name. Then two digits after a
+	// day and a dash are a number unless one of them reads the hour.
+	Read func(name string) []dates.Span
 }
 
 // DefaultSettle is how long after the end of an index's period late documents may come.
@@ -234,8 +234,8 @@ func endOf(name string, i *cluster.Index, live map[string]*cluster.Index, rules 
 		return e
 	}
 	period := dates.PeriodOf(name, rules.Zones...)
-	if rules.Numbers {
-		period = dates.PeriodWith(name, nil, rules.Zones...)
+	if rules.Read != nil {
+		period = dates.PeriodWith(name, rules.Read(name), rules.Zones...)
 	}
 	if p := period; !counted && !p.Disagree {
 		e.Span = p.Span

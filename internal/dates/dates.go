@@ -29,7 +29,8 @@ var dateShapes = []dateShape{
 	{"9999-99-99T9999", "200601021504", false},
 	{"9999-99-99T99", "2006010215", false},
 	{"9999-99-99", "20060102", false},
-	{"99-99-9999", "02012006", false},
+	{"99-99-9999", dayFirst, false},
+	{"99-99-9999", monthFirst, false},
 	{"9999-W99", isoWeek, false},
 	{"9999W99", isoWeek, false},
 	{"99999999_999999", "20060102150405", true},
@@ -42,6 +43,12 @@ var dateShapes = []dateShape{
 	{"9999-99", "200601", false},
 }
 
+// The layouts of 25.11.2026 and, with dashes only, 11-25-2026. 11-05-2026 may be either.
+const (
+	dayFirst   = "02012006"
+	monthFirst = "01022006"
+)
+
 // isoWeek stands for the layout of a year and an ISO week, which package time lacks.
 const isoWeek = "week"
 
@@ -51,6 +58,7 @@ type NameDate struct {
 	digits     string // of it
 	layout     string
 	counted    bool // what looks like a time may be the number of a rollover
+	either     bool // its month may stand before its day
 }
 
 // FindAll finds all runs in a name that parse as a date or time, in the usual forms:
@@ -86,14 +94,15 @@ func dateAt(name string, at int) (NameDate, bool) {
 		}
 		text, rest := name[at:at+n], name[at+n:]
 		switch {
-		case DigitAt(rest, 0), !isDate(text, d.layout):
+		case DigitAt(rest, 0), !isDate(text, d.layout), d.layout == monthFirst && strings.Contains(text, "."):
 			continue
 		case strings.Contains(d.shape, "T9999") && fits(rest, "-99") > 0: // not the minute 20:26 but another date
 			continue
 		case d.layout == "200601" && fits(rest, "-9") > 0 && rest[0] == '.': // a version, or an invalid date
 			continue
 		}
-		return NameDate{at, at + n, onlyDigits(text), d.layout, countedUp(text)}, true
+		either := d.layout == dayFirst && !strings.Contains(text, ".") && isDate(text, monthFirst)
+		return NameDate{at, at + n, onlyDigits(text), d.layout, countedUp(text), either}, true
 	}
 	return NameDate{}, false
 }
@@ -220,10 +229,17 @@ func mayBeTenant(text string) bool {
 // Span is the period of the date, in a time zone: the day of 2026.11.03, the hour of
 // 2026.11.03.14, the month of 2026.11. If digits may be a time or the number of a
 // rollover, as in 2026.11.03-000001, they count as the number: the day is the longer
-// period, and so the safe one. An epoch does not have a period.
+// period, and so the safe one. Of 11-05-2026 it is the later day. An epoch does not have a
+// period.
 func (d NameDate) Span(loc *time.Location) (Span, bool) {
 	digits, layout := d.digits, d.layout
 	switch {
+	case d.either:
+		first, other := d.readings(loc)
+		if other.End.After(first.End) {
+			return other, true
+		}
+		return first, true
 	case layout == "":
 		return Span{}, false
 	case layout == isoWeek:
@@ -248,6 +264,15 @@ func (d NameDate) Span(loc *time.Location) (Span, bool) {
 		return Span{t, t.AddDate(0, 1, 0)}, true
 	}
 	return Span{t, t.AddDate(0, 0, 1)}, true
+}
+
+// readings are the two days that 11-05-2026 may be.
+func (d NameDate) readings(loc *time.Location) (dayThenMonth, monthThenDay Span) {
+	d.either = false
+	dayThenMonth, _ = d.Span(loc)
+	d.layout = monthFirst
+	monthThenDay, _ = d.Span(loc)
+	return dayThenMonth, monthThenDay
 }
 
 // Period is the period of an index by the dates in its name, in UTC: the one that ends
@@ -284,8 +309,12 @@ func periodOf(name string, zones []*time.Location, spans []Span, numbers bool) N
 	for n, d := range dates {
 		dates[n].counted = d.counted || numbers && mayBeTenant(name[d.Start:d.End])
 	}
+	read := spans
 	for _, loc := range append([]*time.Location{time.UTC}, zones...) {
 		for _, d := range dates {
+			if d.either && slices.ContainsFunc(read, d.reads(loc)) {
+				continue
+			}
 			if s, ok := d.Span(loc); ok {
 				spans = append(spans, s)
 			}
@@ -300,6 +329,13 @@ func periodOf(name string, zones []*time.Location, spans []Span, numbers bool) N
 		}
 	}
 	return p
+}
+
+// reads says whether a span is one of the two days that 11-05-2026 may be: then a timestring
+// knows which.
+func (d NameDate) reads(loc *time.Location) func(Span) bool {
+	first, other := d.readings(loc)
+	return func(s Span) bool { return s.Start.Equal(first.Start) || s.Start.Equal(other.Start) }
 }
 
 // Generation is the number of a rollover at the end of an index's name: for logs-000007 it
@@ -358,7 +394,8 @@ var (
 	dayTokens    = []token{{"%Y", 4}, {"%m", 2}, {"%d", 2}}
 	periodTokens = map[string][]token{
 		"20060102":   dayTokens,
-		"02012006":   {{"%d", 2}, {"%m", 2}, {"%Y", 4}},
+		dayFirst:     {{"%d", 2}, {"%m", 2}, {"%Y", 4}},
+		monthFirst:   {{"%m", 2}, {"%d", 2}, {"%Y", 4}},
 		"2006010215": {{"%Y", 4}, {"%m", 2}, {"%d", 2}, {"%H", 2}},
 		"200601":     {{"%Y", 4}, {"%m", 2}},
 		isoWeek:      {{"%G", 4}, {"%V", 2}},
@@ -381,7 +418,7 @@ func patternOf(name string, known map[string][]token) (string, bool) {
 	}
 	d := dates[0]
 	tokens, is := known[d.layout]
-	if !is || d.counted || d.layout == "200601" && d.End-d.Start == 6 { // a rollover, or a number: the next name is not known
+	if !is || d.counted || d.either || d.layout == "200601" && d.End-d.Start == 6 { // a rollover, or a number: the next name is not known
 		return "", false
 	}
 	pattern := name[:d.Start]

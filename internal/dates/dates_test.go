@@ -7,6 +7,39 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// TestMonthFirst: of the two days that a date with dashes may be, the later one counts, unless a
+// timestring reads one of them.
+func TestMonthFirst(t *testing.T) {
+	day := func(text string) Span {
+		at, err := time.Parse(time.DateOnly, text)
+		require.NoError(t, err)
+		return Span{at, at.AddDate(0, 0, 1)}
+	}
+	for _, c := range []struct {
+		name string
+		read []Span
+		want string
+	}{
+		{"a-11-05-2026", nil, "2026-11-05"},
+		{"a-05-11-2026", nil, "2026-11-05"},
+		{"a-05-05-2026", nil, "2026-05-05"},
+		{"a-11.05.2026", nil, "2026-05-11"},
+		{"a-11-25-2026", nil, "2026-11-25"},
+		{"a-25-11-2026", nil, "2026-11-25"},
+		{"a-11-05-2026", []Span{day("2026-05-11")}, "2026-05-11"},
+		{"a-11-05-2026", []Span{day("2026-11-05")}, "2026-11-05"},
+	} {
+		p := PeriodWith(c.name, c.read)
+		require.Equal(t, day(c.want), p.Span, "%s %v", c.name, c.read)
+		require.False(t, p.Disagree, c.name)
+	}
+	require.True(t, PeriodWith("a-11-05-2026", []Span{day("2026-01-01")}).Disagree)
+	for name, want := range map[string]string{"a-11-25-2026": "a-%m-%d-%Y", "a-25-11-2026": "a-%d-%m-%Y", "a-11-05-2026": ""} {
+		got, _ := PeriodPattern(name)
+		require.Equal(t, want, got, name)
+	}
+}
+
 func TestFindDate(t *testing.T) {
 	for name, want := range map[string]string{
 		"logs-2026.11.03":              "2026.11.03",
@@ -50,6 +83,8 @@ func TestFindDate(t *testing.T) {
 		"a-2026.w45-b":                 "2026.w45",
 		"a-2026.w54":                   "",
 		"a-03.11.2026":                 "03.11.2026",
+		"a-11-25-2026":                 "11-25-2026",
+		"a-11.25.2026":                 "", // nobody writes dots and the month first
 		"a-2026.11-000001":             "2026.11",
 		"a-2026":                       "",
 		"":                             "",

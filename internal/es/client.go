@@ -274,7 +274,7 @@ func (c *Client) once(ctx context.Context, k call, host int) (retryAfter time.Du
 		if name := dots(r.URL.EscapedPath()); name != "" {
 			return nil, fmt.Errorf("%w: %q", errDots, name)
 		}
-		if n := len(r.Method) + c.prefix + len(uri) + len("  HTTP/1.1"); n > maxLine {
+		if n := lineLength(r.Method, c.prefix, uri); n > maxLine {
 			return nil, fmt.Errorf("%w: it has %d bytes; servers accept %d", errTooLong, n, maxLine)
 		}
 		if r.Body != nil && c.o.Trace != nil && !k.private {
@@ -460,10 +460,10 @@ func escAll(names []string) []string {
 	return out
 }
 
-// batches splits names so that each batch, comma-joined and encoded, fits into the request
-// line.
-func (c *Client) batches(names []string, rest int) [][]string {
-	room := maxLine - 96 - c.prefix - rest
+// batches splits names so that the line of a request for each batch is short enough. It
+// measures the very request that is sent.
+func (c *Client) batches(names []string, of func(batch []string) request) [][]string {
+	room := maxLine - of([]string{""}).line(c.prefix)
 	var out [][]string
 	used := 0
 	for _, n := range names {

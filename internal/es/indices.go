@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"slices"
 	"strconv"
@@ -42,13 +43,7 @@ func (c *Client) metadata(
 	return c.patiently(ctx, func(err error) bool { return errors.Is(err, errNotRecovered) }, func() error {
 		return c.do(ctx, call{op: op, request: func() request {
 			reset()
-			q := stateOf("metadata,blocks", append([]string{"cluster_uuid", "metadata.cluster_uuid", "blocks.global"}, filterPath...)...)
-			q.query["flat_settings"] = "true"
-			if names != nil { // a name is never a pattern, and a deleted index is not an error
-				q.path = pathOf(q.path, names, "")
-				q.query["expand_wildcards"], q.query["ignore_unavailable"] = "none", "true"
-			}
-			return q
+			return metadataOf(names, filterPath)
 		}, decode: func(s *stream) error {
 			uuid, found := "", false
 			err := s.object(func(key string) error {
@@ -125,6 +120,17 @@ func (c *Client) Indices(ctx context.Context) (list []*cluster.Index, err error)
 	return list, err
 }
 
+// metadataOf is a request for the metadata of some indices, nil: of all.
+func metadataOf(names, filterPath []string) request {
+	q := stateOf("metadata,blocks", append([]string{"cluster_uuid", "metadata.cluster_uuid", "blocks.global"}, filterPath...)...)
+	q.query["flat_settings"] = "true"
+	if names != nil { // a name is never a pattern, and a deleted index is not an error
+		q.path = pathOf(q.path, names, "")
+		q.query["expand_wildcards"], q.query["ignore_unavailable"] = "none", "true"
+	}
+	return q
+}
+
 // IndicesNamed implements cluster.IndexReader.
 func (c *Client) IndicesNamed(ctx context.Context, names []string) (list []*cluster.Index, err error) {
 	err = c.stateless(ctx, func() error {
@@ -139,7 +145,7 @@ func (c *Client) IndicesNamed(ctx context.Context, names []string) (list []*clus
 
 func (c *Client) indicesNamed(ctx context.Context, names []string) ([]*cluster.Index, error) {
 	var list []*cluster.Index
-	for _, batch := range c.batches(names, 700) {
+	for _, batch := range c.batches(names, func(batch []string) request { return metadataOf(batch, indexFields) }) {
 		some, err := c.indices(ctx, describe("read", "index ", "indices", batch), batch)
 		if err != nil {
 			return nil, err
@@ -223,7 +229,14 @@ func (m indexMetadata) index(name string) *cluster.Index {
 // Stats implements cluster.IndexReader.
 func (c *Client) Stats(ctx context.Context, names []string) (map[string]cluster.IndexStats, error) {
 	out := make(map[string]cluster.IndexStats, len(names))
-	for _, batch := range c.batches(names, 300) {
+	of := func(batch []string) request {
+		return request{path: pathOf("", batch, "/_stats/docs,store"), query: params{
+			"ignore_unavailable": "true",
+			"filter_path": "_shards.total,indices.*.primaries.docs.count,indices.*.primaries.store.size_in_bytes," +
+				"indices.*.total.store.size_in_bytes",
+		}}
+	}
+	for _, batch := range c.batches(names, of) {
 		var reply map[string]struct {
 			Primaries, Total struct {
 				Docs struct {
@@ -235,16 +248,10 @@ func (c *Client) Stats(ctx context.Context, names []string) (map[string]cluster.
 			}
 		}
 		err := c.do(ctx, call{
-			op:     "read index statistics",
-			decode: fields(field{"_shards", &json.RawMessage{}}, field{"indices", &reply}),
-			absent: []int{http.StatusNotFound},
-			request: func() request {
-				return request{path: pathOf("", batch, "/_stats/docs,store"), query: params{
-					"ignore_unavailable": "true",
-					"filter_path": "_shards.total,indices.*.primaries.docs.count,indices.*.primaries.store.size_in_bytes," +
-						"indices.*.total.store.size_in_bytes",
-				}}
-			},
+			op:      "read index statistics",
+			decode:  fields(field{"_shards", &json.RawMessage{}}, field{"indices", &reply}),
+			absent:  []int{http.StatusNotFound},
+			request: func() request { return of(batch) },
 		})
 		if err != nil {
 			return nil, err
@@ -376,20 +383,21 @@ func (c *Client) Segments(ctx context.Context, names []string) (map[string]clust
 }
 
 func (c *Client) segments(ctx context.Context, names []string, more string, each func(name string, s shardSegments)) error {
-	for _, batch := range c.batches(names, 200) {
+	of := func(batch []string) request {
+		return request{path: pathOf("", batch, "/_segments"), query: params{
+			"ignore_unavailable": "true",
+			"filter_path":        "_shards.total,indices.*.shards.*.num_search_segments,indices.*.shards.*.num_committed_segments" + more,
+		}}
+	}
+	for _, batch := range c.batches(names, of) {
 		var reply map[string]struct {
 			Shards map[string][]shardSegments `json:"shards"`
 		}
 		err := c.do(ctx, call{
-			op:     "read index segments",
-			decode: fields(field{"_shards", &json.RawMessage{}}, field{"indices", &reply}),
-			absent: []int{http.StatusNotFound},
-			request: func() request {
-				return request{path: pathOf("", batch, "/_segments"), query: params{
-					"ignore_unavailable": "true",
-					"filter_path":        "_shards.total,indices.*.shards.*.num_search_segments,indices.*.shards.*.num_committed_segments" + more,
-				}}
-			},
+			op:      "read index segments",
+			decode:  fields(field{"_shards", &json.RawMessage{}}, field{"indices", &reply}),
+			absent:  []int{http.StatusNotFound},
+			request: func() request { return of(batch) },
 		})
 		if err != nil {
 			return err
@@ -438,16 +446,17 @@ func (c *Client) FieldRange(ctx context.Context, index, name string) (cluster.Fi
 // one without an alias: a reply without one of them is not valid.
 func (c *Client) WriteAliases(ctx context.Context, names []string) (map[string][]string, error) {
 	out := map[string][]string{}
-	for _, batch := range c.batches(names, 100) {
+	of := func(batch []string) request {
+		return request{path: pathOf("", batch, "/_alias"), query: params{"expand_wildcards": "all", "ignore_unavailable": "true"}}
+	}
+	for _, batch := range c.batches(names, of) {
 		var reply map[string]struct {
 			Aliases map[string]struct {
 				Write bool `json:"is_write_index"`
 			} `json:"aliases"`
 		}
 		const op = "list write aliases"
-		err := c.do(ctx, call{op: op, decode: whole(&reply), request: func() request {
-			return request{path: pathOf("", batch, "/_alias"), query: params{"expand_wildcards": "all", "ignore_unavailable": "true"}}
-		}})
+		err := c.do(ctx, call{op: op, decode: whole(&reply), request: func() request { return of(batch) }})
 		if err != nil && !errors.Is(err, cluster.ErrNoIndex) {
 			return nil, err
 		}
@@ -579,7 +588,7 @@ func (r shardRow) number() int { n, _ := strconv.Atoi(r.Shard); return n }
 func (c *Client) shards(ctx context.Context, names []string, columns ...string) ([]shardRow, error) {
 	columns = append([]string{"index", "shard", "prirep", "state"}, columns...)
 	var out []shardRow
-	for _, batch := range c.batches(names, 200) {
+	for _, batch := range c.batches(names, func(batch []string) request { return shardsOf(batch, columns) }) {
 		rows, err := c.shardBatch(ctx, batch, columns)
 		if err != nil {
 			return nil, err
@@ -589,13 +598,16 @@ func (c *Client) shards(ctx context.Context, names []string, columns ...string) 
 	return out, nil
 }
 
+// shardsOf is a request for columns of the table of shards of some indices.
+func shardsOf(names, columns []string) request {
+	return request{path: pathOf("/_cat/shards", names, ""), query: params{"format": "json", "h": strings.Join(columns, ",")}}
+}
+
 // shardBatch reads one batch. Servers refuse the whole batch because of one deleted index,
 // and have no parameter to ignore it: then each half is read separately.
 func (c *Client) shardBatch(ctx context.Context, names, columns []string) ([]shardRow, error) {
 	var rows []shardRow
-	err := c.do(ctx, call{op: "read shard states", decode: whole(&rows), request: func() request {
-		return request{path: pathOf("/_cat/shards", names, ""), query: params{"format": "json", "h": strings.Join(columns, ",")}}
-	}})
+	err := c.do(ctx, call{op: "read shard states", decode: whole(&rows), request: func() request { return shardsOf(names, columns) }})
 	switch {
 	case errors.Is(err, cluster.ErrNoIndex) && len(names) == 1:
 		return nil, nil
@@ -625,8 +637,18 @@ func (c *Client) AliasBodies(ctx context.Context, index string) (map[string]map[
 	return reply[index].Aliases, err
 }
 
-// IndexBatches implements cluster.Batcher.
-func (c *Client) IndexBatches(names []string) [][]string { return c.batches(names, 100) }
+// IndexBatches implements cluster.Batcher. Of all requests that write to several indices a
+// deletion has the longest line.
+func (c *Client) IndexBatches(names []string) [][]string {
+	return c.batches(names, func(batch []string) request { return indexDeletionOf(batch, math.MaxInt64) })
+}
+
+// indexDeletionOf is the request that deletes some indices.
+func indexDeletionOf(names []string, masterTimeout time.Duration) request {
+	return request{method: http.MethodDelete, path: pathOf("", names, ""), query: params{
+		"master_timeout": ms(masterTimeout), "expand_wildcards": "none", "ignore_unavailable": "true",
+	}}
+}
 
 // DeleteIndices implements cluster.Writer. With expand_wildcards=none a name is never read
 // as a pattern. An index that is already deleted is not an error.
@@ -636,9 +658,7 @@ func (c *Client) DeleteIndices(ctx context.Context, r cluster.DeleteIndices) err
 		return err
 	}
 	return c.do(ctx, call{op: op, write: true, deletes: true, resend: never, least: r.MasterTimeout, request: func() request {
-		return request{method: http.MethodDelete, path: pathOf("", r.Names, ""), query: params{
-			"master_timeout": ms(r.MasterTimeout), "expand_wildcards": "none", "ignore_unavailable": "true",
-		}}
+		return indexDeletionOf(r.Names, r.MasterTimeout)
 	}})
 }
 

@@ -80,6 +80,24 @@ func TestNoLineIsTooLong(t *testing.T) {
 		for _, b := range batches {
 			require.NoError(t, client.DeleteSnapshots(ctx, cluster.DeleteSnapshots{Repository: repository, Names: b}))
 		}
+		for _, b := range client.IndexBatches(names) { // whatever an action does to them
+			require.NoError(t, client.PutIndexSettings(ctx, cluster.PutIndexSettings{Names: b, IgnoreUnavailable: true, PreserveExisting: true}))
+			require.NoError(t, client.OpenIndices(ctx, cluster.OpenIndices{Names: b, Close: true}))
+			require.NoError(t, client.OpenIndices(ctx, cluster.OpenIndices{Names: b}))
+			require.NoError(t, client.FlushIndices(ctx, cluster.FlushIndices{Names: b}))
+			require.NoError(t, client.FreezeIndices(ctx, cluster.FreezeIndices{Names: b, Unfreeze: true}))
+		}
+		for what, of := range map[string]func([]string) request{
+			"indices":   func(batch []string) request { return metadataOf(batch, indexFields) },
+			"snapshots": func(batch []string) request { return snapshotsOf(repository, batch, true, snapshotFields) },
+			"shards":    func(batch []string) request { return shardsOf(batch, []string{"index", "unassigned.details"}) },
+		} {
+			batches := client.batches(names, of)
+			require.Equal(t, names, slices.Concat(batches...), what)
+			for _, b := range batches {
+				require.LessOrEqual(t, of(b).line(client.prefix), maxLine, what)
+			}
+		}
 		_, err = client.Stats(ctx, names)
 		require.NoError(t, err)
 		_, err = client.ShardProblems(ctx, names)

@@ -1,6 +1,7 @@
 package es
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"net/http"
@@ -51,28 +52,42 @@ func stateOf(metrics string, paths ...string) request {
 	return request{path: "/_cluster/state/" + metrics, query: params{"filter_path": list(paths...)}}
 }
 
-// send sends the request; the caller closes the body of the reply.
-func (p request) send(ctx context.Context, perform func(*http.Request) (*http.Response, error)) (*http.Response, error) {
-	var body io.Reader
-	if p.body != nil {
-		body = jsonBody(p.body)
-	}
-	if p.method == "" {
-		p.method = http.MethodGet
-	}
-	r, err := http.NewRequestWithContext(ctx, p.method, p.path, body)
-	if err != nil {
-		return nil, err
-	}
-	if body != nil {
-		r.Header.Set("Content-Type", "application/json")
-	}
+// uri is the path and the parameters.
+func (p request) uri() string {
 	query := url.Values{}
 	for k, v := range p.query {
 		if v != "" {
 			query.Set(k, v)
 		}
 	}
-	r.URL.RawQuery = query.Encode()
+	if len(query) == 0 {
+		return p.path
+	}
+	return p.path + "?" + query.Encode()
+}
+
+// line is the length of the first line of the request, in bytes, below a URL with a path of
+// prefix bytes.
+func (p request) line(prefix int) int {
+	return lineLength(cmp.Or(p.method, http.MethodGet), prefix, p.uri())
+}
+
+func lineLength(method string, prefix int, uri string) int {
+	return len(method) + len(" ") + prefix + len(uri) + len(" HTTP/1.1")
+}
+
+// send sends the request; the caller closes the body of the reply.
+func (p request) send(ctx context.Context, perform func(*http.Request) (*http.Response, error)) (*http.Response, error) {
+	var body io.Reader
+	if p.body != nil {
+		body = jsonBody(p.body)
+	}
+	r, err := http.NewRequestWithContext(ctx, cmp.Or(p.method, http.MethodGet), p.uri(), body)
+	if err != nil {
+		return nil, err
+	}
+	if body != nil {
+		r.Header.Set("Content-Type", "application/json")
+	}
 	return perform(r)
 }

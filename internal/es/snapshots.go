@@ -141,13 +141,7 @@ func (c *Client) listSnapshots(
 		return c.do(ctx, call{op: op, decode: decode, request: func() request {
 			reset()
 			count = 0
-			q := request{path: pathOf("/_snapshot/"+esc(repository), names, ""), query: params{
-				"filter_path": list(filterPath...), "ignore_unavailable": only(names[0] != "_all"),
-			}}
-			if !verbose || filterPath == nil {
-				q.query["verbose"] = "false"
-			}
-			return q
+			return snapshotsOf(repository, names, verbose, filterPath)
 		}})
 	}
 	asked := names
@@ -175,10 +169,22 @@ func (c *Client) listSnapshots(
 	}
 }
 
+// snapshotsOf is a request for some or all snapshots of a repository.
+func snapshotsOf(repository string, names []string, verbose bool, filterPath []string) request {
+	q := request{path: pathOf("/_snapshot/"+esc(repository), names, ""), query: params{
+		"filter_path": list(filterPath...), "ignore_unavailable": only(names[0] != "_all"),
+	}}
+	if !verbose || filterPath == nil {
+		q.query["verbose"] = "false"
+	}
+	return q
+}
+
 // SnapshotsNamed implements cluster.SnapshotReader.
 func (c *Client) SnapshotsNamed(ctx context.Context, repository string, names []string) ([]*cluster.Snapshot, error) {
 	var list []*cluster.Snapshot
-	for _, batch := range c.batches(names, 600) {
+	of := func(batch []string) request { return snapshotsOf(repository, batch, true, snapshotFields) }
+	for _, batch := range c.batches(names, of) {
 		if len(batch) == 1 && cluster.IsDots(batch[0]) { // sent twice with a comma, the name does not mean another path
 			batch = slices.Repeat(batch, 2)
 		}
@@ -405,7 +411,7 @@ func (c *Client) SnapshotBatches(ctx context.Context, repository string, names [
 		return nil, err
 	}
 	if server.DeletesMany() {
-		return c.batches(names, len(esc(repository))), nil
+		return c.batches(names, func(batch []string) request { return deletionOf(repository, batch) }), nil
 	}
 	out := make([][]string, len(names))
 	for i, n := range names {
@@ -443,8 +449,13 @@ func (c *Client) DeleteSnapshots(ctx context.Context, r cluster.DeleteSnapshots)
 		return err
 	}
 	return c.do(ctx, call{op: op, write: true, deletes: true, resend: never, request: func() request {
-		return request{method: http.MethodDelete, path: pathOf("/_snapshot/"+esc(r.Repository), r.Names, "")}
+		return deletionOf(r.Repository, r.Names)
 	}})
+}
+
+// deletionOf is the request that deletes some snapshots.
+func deletionOf(repository string, names []string) request {
+	return request{method: http.MethodDelete, path: pathOf("/_snapshot/"+esc(repository), names, "")}
 }
 
 // RestoreSnapshot implements cluster.Writer.

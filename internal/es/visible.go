@@ -169,16 +169,16 @@ var visibleFields = []string{
 // backing index counts as one: what may still be written to is spared.
 func (c *Client) writeIndices(ctx context.Context, names []string, list []*cluster.Index) {
 	last := map[string]string{}
-	for _, batch := range c.batches(names, 100) {
+	of := func(batch []string) request { return request{path: pathOf("/_data_stream", batch, "")} } // OpenSearch takes no parameters here
+	for _, batch := range c.batches(names, of) {
 		var reply []struct {
 			Name    string `json:"name"`
 			Indices []struct {
 				Name string `json:"index_name"`
 			} `json:"indices"`
 		}
-		err := c.do(ctx, call{op: "list data streams", decode: fields(field{"data_streams", &reply}), request: func() request {
-			return request{path: pathOf("/_data_stream", batch, "")} // OpenSearch takes no parameters here
-		}})
+		err := c.do(ctx, call{op: "list data streams", decode: fields(field{"data_streams", &reply}),
+			request: func() request { return of(batch) }})
 		if err != nil && c.o.Warn != nil {
 			c.o.Warn("the write indices of data streams are not known, so all their indices count as such: " + err.Error())
 		}
@@ -204,15 +204,16 @@ func (c *Client) visibleNamed(ctx context.Context, op string, names []string) ([
 // visibleSettings are the settings of those of the named indices that the user may see.
 func (c *Client) visibleSettings(ctx context.Context, op string, names []string) (map[string]map[string]string, error) {
 	out := map[string]map[string]string{}
-	for _, batch := range c.batches(names, 100) {
+	of := func(batch []string) request {
+		return request{path: pathOf("", batch, "/_settings"), query: params{
+			"expand_wildcards": "none", "ignore_unavailable": "true", "flat_settings": "true",
+		}}
+	}
+	for _, batch := range c.batches(names, of) {
 		var reply map[string]struct {
 			Settings map[string]any `json:"settings"`
 		}
-		err := c.do(ctx, call{op: op, decode: whole(&reply), request: func() request {
-			return request{path: pathOf("", batch, "/_settings"), query: params{
-				"expand_wildcards": "none", "ignore_unavailable": "true", "flat_settings": "true",
-			}}
-		}})
+		err := c.do(ctx, call{op: op, decode: whole(&reply), request: func() request { return of(batch) }})
 		if err != nil {
 			return nil, err
 		}

@@ -22,8 +22,8 @@ type Read struct {
 	End int // where it ends in the name, in bytes
 }
 
-// of returns the period of an index by its name.
-func (p Periods) of(name string) dates.NamePeriod {
+// Spans are what the timestrings find in a name.
+func (p Periods) Spans(name string) []dates.Span {
 	var spans []dates.Span
 	for _, read := range p.Read {
 		for _, loc := range []*time.Location{time.UTC, p.Zone} {
@@ -32,7 +32,12 @@ func (p Periods) of(name string) dates.NamePeriod {
 			}
 		}
 	}
-	return dates.PeriodWith(name, spans, p.Zone)
+	return spans
+}
+
+// of returns the period of an index by its name.
+func (p Periods) of(name string) dates.NamePeriod {
+	return dates.PeriodWith(name, p.Spans(name), p.Zone)
 }
 
 // counts reports whether the digits at the end of a name are a rollover number, and which

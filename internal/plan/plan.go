@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/esnap/esnap/actions"
@@ -174,7 +173,7 @@ func Complete(step *Step, o Options) {
 		g.KeepNewestGood, g.Protect, g.NamedExactly = pr.KeepNewestGood, pr.Protect, pr.NamedExactly
 		if c := pr.Copies; c != nil {
 			g.Copies = &guard.Copies{Repositories: c.Repositories, Min: c.Min, Complete: c.Complete, Rules: c.Rules()}
-			g.Copies.Rules.Numbers = !slices.ContainsFunc(step.Chain.Timestrings(), func(t string) bool { return strings.Contains(t, "%H") })
+			g.Copies.Rules.Read = periods(step.Chain.Timestrings(), c.Zone).Spans
 		}
 		var finders []dates.Finder
 		for _, t := range step.Chain.Timestrings() {
@@ -192,17 +191,23 @@ func Complete(step *Step, o Options) {
 		}
 	}
 	if kind.List == cluster.Indices && step.Chain.TakesOlder() {
-		g.Periods = &guard.Periods{Zone: step.Location}
-		for _, t := range step.Chain.Timestrings() {
-			if l, err := strftime.NewLayout(t); err == nil {
-				g.Periods.Read = append(g.Periods.Read, func(name string, loc *time.Location) (guard.Read, bool) {
-					f, ok, err := l.Find(name, loc)
-					return guard.Read{Span: dates.Span{Start: f.Time, End: l.Span(f.Time)}, End: f.End}, ok && err == nil
-				})
-			}
-		}
+		g.Periods = periods(step.Chain.Timestrings(), step.Location)
 	}
 	step.Guards = guard.For(kind.List, g)
+}
+
+// periods read the periods of indices as timestrings say.
+func periods(timestrings []string, zone *time.Location) *guard.Periods {
+	p := &guard.Periods{Zone: zone}
+	for _, t := range timestrings {
+		if l, err := strftime.NewLayout(t); err == nil {
+			p.Read = append(p.Read, func(name string, loc *time.Location) (guard.Read, bool) {
+				f, ok, err := l.Find(name, loc)
+				return guard.Read{Span: dates.Span{Start: f.Time, End: l.Span(f.Time)}, End: f.End}, ok && err == nil
+			})
+		}
+	}
+	return p
 }
 
 func finder(l *strftime.Layout) dates.Finder {
