@@ -171,10 +171,10 @@ func runCheck(c *cobra.Command, app *App, o *checkOptions, args []string) error 
 		}
 		options.Seen = with(options.Seen, attested)
 	}
-	known, _ := drills(ctx, cl, false)
+	known, _ := drills(ctx, cl, app.Now(), false)
 	options.Drill = drill.Last(known, options.Drill)
 	if p != nil {
-		options.Seen = with(options.Seen, seenBy(ctx, cl, p.Job(args[0])))
+		options.Seen = with(options.Seen, seenBy(ctx, cl, app.Now(), p.Job(args[0])))
 	}
 	r, err := check.Run(ctx, cl, options)
 	if cause := context.Cause(ctx); cause != nil && c.Context().Err() == nil {
@@ -212,11 +212,11 @@ func runCheck(c *cobra.Command, app *App, o *checkOptions, args []string) error 
 
 // seenBy are the indices that the runs of a job saw, by the history. It may not be readable
 // with the rights of a check, or there is none.
-func seenBy(ctx context.Context, cl cluster.DocumentReader, name string) map[string]bool {
+func seenBy(ctx context.Context, cl history.Reader, now time.Time, name string) map[string]bool {
 	if name == "" {
 		return nil
 	}
-	seen, err := history.SeenBy(ctx, cl, name)
+	seen, err := history.SeenBy(ctx, cl, now, name)
 	if err != nil {
 		return nil
 	}

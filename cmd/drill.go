@@ -155,7 +155,7 @@ func (o *drillOptions) drill(ctx context.Context, x *session, p *plan.Plan) (wor
 		state, _ := readState(o.State) // it was read before the drill
 		var older []*drill.Result
 		if x.s.History {
-			older, _ = drills(context.WithoutCancel(ctx), cl, false) // it may not be readable
+			older, _ = drills(context.WithoutCancel(ctx), cl, x.Now(), false) // it may not be readable
 		}
 		r.Carry(drill.Last(older, state.Drill))
 		x.keepDrill(ctx, cl, r, failed, x.Watch.Elapsed()-began)
@@ -226,8 +226,8 @@ func (x *session) keepDrill(ctx context.Context, cl cluster.Cluster, r *drill.Re
 
 // drills are the results of the newest drills that the history has. It may not be readable
 // with the rights of a check.
-func drills(ctx context.Context, cl cluster.DocumentReader, recent bool) (list []*drill.Result, err error) {
-	texts, err := history.Drills(ctx, cl, recent)
+func drills(ctx context.Context, cl history.Reader, now time.Time, recent bool) (list []*drill.Result, err error) {
+	texts, err := history.Drills(ctx, cl, now, recent)
 	for _, text := range texts {
 		r := &drill.Result{}
 		if json.Unmarshal(text, r) == nil {

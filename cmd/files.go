@@ -92,6 +92,15 @@ func (x *session) parse(name string) (actionFile, error) {
 	return actionFile{name, data, p}, err
 }
 
+// runnable reads an action file that is to be run.
+func (x *session) runnable(name string) (actionFile, error) {
+	f, err := x.parse(name)
+	if err == nil {
+		err = job.RefuseHooks(f.plan, x.s, job.FileName(name))
+	}
+	return f, err
+}
+
 // containsSecret reports whether the text of an action file contains a key of a repository
 // or the password of a remote cluster. One that comes from a variable is not in the text.
 func containsSecret(data []byte, p *plan.Plan) bool {
@@ -125,7 +134,7 @@ func (x *session) parseAll(names []string) ([]actionFile, error) {
 	var list []actionFile
 	var errs []error
 	for _, name := range names {
-		f, err := x.parse(name)
+		f, err := x.runnable(name)
 		if err != nil {
 			errs = append(errs, err)
 			continue

@@ -231,7 +231,7 @@ func (x *session) recorded(ctx context.Context, cl cluster.Cluster, command stri
 func (x *session) keep(ctx context.Context, cl cluster.Cluster, r history.Record) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTime)
 	defer cancel()
-	if wrong := history.Write(ctx, cl, r, x.s.Redact); wrong != nil {
+	if wrong := history.Write(ctx, cl, x.Now(), r, x.s.Redact); wrong != nil {
 		x.log.Warn("the record of this command was not written to the history: " + wrong.Error())
 	}
 }

@@ -164,7 +164,7 @@ func (x *session) abort(ctx context.Context, j job.Job, names []string, refused 
 				continue
 			}
 			j.Refused = nil
-			if _, err := x.parse(name); err == nil {
+			if _, err := x.runnable(name); err == nil {
 				j.Refused = errors.New("nothing was run: another file of this run is not valid")
 			}
 		}

@@ -377,7 +377,7 @@ func (v *server) acted(ctx context.Context, f actionFile) (time.Time, error) {
 	case err != nil || !at.IsZero():
 		return at, err
 	}
-	past, err := history.Newest(ctx, c, name, func(r history.Record) bool { return !job.WasInterrupted(r.ExitCode) })
+	past, err := history.Newest(ctx, c, v.app.Now(), name, func(r history.Record) bool { return !job.WasInterrupted(r.ExitCode) })
 	if past == nil || !same(past.Schedule) {
 		return time.Time{}, err
 	}

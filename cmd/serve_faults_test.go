@@ -214,7 +214,7 @@ func TestServeStaysCritical(t *testing.T) {
 		require.False(t, v.health.now().Ready)
 		require.Equal(t, check.Critical, v.health.now().Checks["minutes"].Level)
 		gone.away.Store(false)
-		require.NoError(t, history.Write(t.Context(), c,
+		require.NoError(t, history.Write(t.Context(), c, time.Now(),
 			history.Record{ID: "x", Run: "x", Command: "run", Job: "minutes", Started: time.Now(), ExitCode: 1},
 			func(s string) string { return s }))
 		time.Sleep(10 * time.Minute)
@@ -241,7 +241,7 @@ func TestServeCatchesUpBesideABusyJob(t *testing.T) {
 		for i := range 300 {
 			at := time.Now()
 			id := fmt.Sprintf("%08d", i)
-			require.NoError(t, history.Write(t.Context(), c,
+			require.NoError(t, history.Write(t.Context(), c, time.Now(),
 				history.Record{ID: history.ID(at, id), Run: id, Command: "run", Job: "busy", Started: at},
 				func(s string) string { return s }))
 			time.Sleep(15 * time.Second)
@@ -469,7 +469,7 @@ func TestServeKnowsDrills(t *testing.T) {
 			require.NoError(t, err)
 			record.Drill = text
 		}
-		require.NoError(t, history.Write(t.Context(), c, record, func(s string) string { return s }))
+		require.NoError(t, history.Write(t.Context(), c, time.Now(), record, func(s string) string { return s }))
 	}
 	of := func(index string, state drill.State) *drill.Result {
 		return &drill.Result{Copies: []drill.Copy{{Repository: "r", Snapshot: "s", Index: index, State: state, Reason: "a shard is missing"}}}
@@ -536,7 +536,7 @@ func TestServeTellsTheLastCode(t *testing.T) {
 	require.Equal(t, own, code())
 	at := time.Now().Add(time.Second)
 	record := history.Record{ID: history.ID(at, "elsewhere"), Run: "elsewhere", Command: "run", Job: "minutes", Started: at, ExitCode: 4}
-	require.NoError(t, history.Write(t.Context(), c, record, func(s string) string { return s }))
+	require.NoError(t, history.Write(t.Context(), c, time.Now(), record, func(s string) string { return s }))
 	require.Equal(t, "4", code(), "it was %s here", own)
 }
 
@@ -569,7 +569,7 @@ func TestServeKnowsBesideABusyJob(t *testing.T) {
 	put := func(job string, code int) {
 		at = at.Add(10 * time.Second)
 		id := fmt.Sprintf("%08d", at.Unix())
-		require.NoError(t, history.Write(t.Context(), c,
+		require.NoError(t, history.Write(t.Context(), c, time.Now(),
 			history.Record{ID: history.ID(at, id), Run: id, Command: "run", Job: job, Started: at, ExitCode: code},
 			func(s string) string { return s }))
 	}

@@ -225,13 +225,8 @@ func accept(x *session, fresh actionFile) (*schedule.Schedule, error) {
 		return nil, &usageError{text: job.FileName(fresh.name) + ": " + wrong.text, hint: wrong.hint}
 	case err != nil:
 		return nil, err
-	case job.RefusesHooks(fresh.plan, x.s):
-		return nil, &usageError{
-			text: fmt.Sprintf("the file %s has hooks, which run programs", fresh.name),
-			hint: "if you trust the file, set --allow-hooks",
-		}
 	}
-	return times, nil
+	return times, job.RefuseHooks(fresh.plan, x.s, fresh.name)
 }
 
 // tasks are the files that can be used, as tasks.

@@ -192,7 +192,7 @@ func (h *health) older(ctx context.Context, c cluster.Cluster, past []history.Re
 	before := h.past
 	h.mu.Unlock()
 	if !h.searched {
-		latest, err := history.Latest(ctx, c)
+		latest, err := history.Latest(ctx, c, h.v.app.Now())
 		h.searched = err == nil
 		before = append(latest, before...)
 	}
@@ -210,7 +210,7 @@ func (h *health) older(ctx context.Context, c cluster.Cluster, past []history.Re
 
 // drillsOf are the newest drills: those that were known, and what the newest records add.
 func (h *health) drillsOf(ctx context.Context, c cluster.Cluster) []*drill.Result {
-	list, err := drills(ctx, c, h.drilled)
+	list, err := drills(ctx, c, h.v.app.Now(), h.drilled)
 	h.drilled = h.drilled || err == nil
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -228,7 +228,7 @@ func (h *health) drillsOf(ctx context.Context, c cluster.Cluster) []*drill.Resul
 func (h *health) seenBy(ctx context.Context, c cluster.Cluster, job string) map[string]bool {
 	known := h.seen[job]
 	if now := h.v.app.Now(); now.Sub(known.at) > 24*time.Hour {
-		if names := seenBy(ctx, c, job); names != nil {
+		if names := seenBy(ctx, c, h.v.app.Now(), job); names != nil {
 			known.names, known.at = names, now
 			h.seen[job] = known
 		}

@@ -507,7 +507,7 @@ func TestServeTellsOfOthers(t *testing.T) {
 	c := memory.New()
 	for i, code := range []int{0, 1} {
 		began := time.Now().Add(time.Duration(i-3) * time.Hour)
-		require.NoError(t, history.Write(t.Context(), c,
+		require.NoError(t, history.Write(t.Context(), c, time.Now(),
 			history.Record{ID: history.ID(began, "run"), Run: "run", Command: "run", Job: "minutes", Started: began,
 				Duration: 1500, ExitCode: code, Host: "elsewhere"}, func(s string) string { return s }))
 	}

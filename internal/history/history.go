@@ -25,6 +25,9 @@ const (
 	prune = 50
 	// mostDrills is how many drills count.
 	mostDrills = 10
+	// mayDiffer is by how much a clock may differ from the cluster's without any notice: the time
+	// of a request counts, too.
+	mayDiffer = 30 * time.Second
 	// maxText is the length of a text in a record that is too large.
 	maxText = 300
 )
@@ -59,25 +62,33 @@ type Record struct {
 	Summary *Summary        `json:"summary,omitempty"`
 }
 
+// Reader reads records. Their times are the cluster's: the clocks of the machines that write them
+// may differ.
+type Reader interface {
+	cluster.DocumentReader
+	Clock(ctx context.Context) (time.Time, error)
+}
+
 // Told is what the outlets of messages were told by the last run of a job; nil: not known.
-func Told(ctx context.Context, c cluster.DocumentReader, job string) (json.RawMessage, error) {
-	return last(ctx, c, job, "told", func(r Record) json.RawMessage { return r.Told })
+func Told(ctx context.Context, c Reader, now time.Time, job string) (json.RawMessage, error) {
+	return last(ctx, c, now, job, "told", func(r Record) json.RawMessage { return r.Told })
 }
 
 // Left is what the last run of a job left in repositories; nil: not known.
-func Left(ctx context.Context, c cluster.DocumentReader, job string) (json.RawMessage, error) {
-	return last(ctx, c, job, "left", func(r Record) json.RawMessage { return r.Left })
+func Left(ctx context.Context, c Reader, now time.Time, job string) (json.RawMessage, error) {
+	return last(ctx, c, now, job, "left", func(r Record) json.RawMessage { return r.Left })
 }
 
 func last(
 	ctx context.Context,
-	c cluster.DocumentReader,
+	c Reader,
+	now time.Time,
 	job, field string,
 	of func(Record) json.RawMessage,
 ) (v json.RawMessage, err error) {
 	own := 0
 	without := slices.DeleteFunc(slices.Clone(brief), func(f string) bool { return f == field })
-	err = search(ctx, c, without, func(r Record) bool {
+	err = search(ctx, c, now, without, func(r Record) bool {
 		if r.Job != job {
 			return false
 		}
@@ -89,8 +100,8 @@ func last(
 }
 
 // Newest is the last record of a job that counts; nil: there is none among a great many.
-func Newest(ctx context.Context, c cluster.DocumentReader, job string, counts func(Record) bool) (newest *Record, err error) {
-	err = search(ctx, c, brief, func(r Record) bool {
+func Newest(ctx context.Context, c Reader, now time.Time, job string, counts func(Record) bool) (newest *Record, err error) {
+	err = search(ctx, c, now, brief, func(r Record) bool {
 		if r.Job == job && !r.Held && counts(r) {
 			newest = &r
 		}
@@ -122,9 +133,9 @@ func (l Lasts) Add(r Record) (is bool) {
 }
 
 // Latest are those that Lasts chooses among a great many records, the newest first.
-func Latest(ctx context.Context, c cluster.DocumentReader) (list []Record, err error) {
+func Latest(ctx context.Context, c Reader, now time.Time) (list []Record, err error) {
 	lasts := Lasts{}
-	err = search(ctx, c, brief, func(r Record) bool {
+	err = search(ctx, c, now, brief, func(r Record) bool {
 		if lasts.Add(r) {
 			list = append(list, r)
 		}
@@ -137,16 +148,24 @@ func Latest(ctx context.Context, c cluster.DocumentReader) (list []Record, err e
 var brief = []string{"summary", "drill", "told", "left", "seen"}
 
 // search goes through the records, the newest first, until found says that it is enough:
-// another job may have run many times since the last run of one.
-func search(ctx context.Context, c cluster.DocumentReader, without []string, found func(Record) bool) error {
+// another job may have run many times since the last run of one. Records from the future do not
+// count: nobody knows when they were written.
+func search(ctx context.Context, c Reader, now time.Time, without []string, found func(Record) bool) error {
 	q := cluster.DocumentQuery{Index: cluster.HistoryIndex, Limit: firstAmong, Without: without}
+	asked := false
 	for range pages {
 		docs, err := c.Documents(ctx, q)
 		if err != nil {
 			return err
 		}
 		for _, d := range docs {
-			if found(record(d)) {
+			if !asked && ahead(d.Time, now) { // or our clock is slow
+				asked = true
+				if theirs, err := c.Clock(ctx); err == nil {
+					now = theirs
+				}
+			}
+			if r, ok := record(d); ok && !ahead(d.Time, now) && found(r) {
 				return nil
 			}
 		}
@@ -157,6 +176,9 @@ func search(ctx context.Context, c cluster.DocumentReader, without []string, fou
 	}
 	return nil
 }
+
+// ahead says whether a time is in the future, by more than clocks may differ.
+func ahead(t, now time.Time) bool { return t.After(now.Add(cluster.MaxSkew)) }
 
 // Summary is the short form of a report.
 type Summary struct {
@@ -200,9 +222,9 @@ const DrillCommand = "drill"
 
 // Drills are the results of the newest drills, at most ten, the newest first. They are looked
 // for among a great many records or, if recent is true, only among the newest ones.
-func Drills(ctx context.Context, c cluster.DocumentReader, recent bool) (drills []json.RawMessage, err error) {
+func Drills(ctx context.Context, c Reader, now time.Time, recent bool) (drills []json.RawMessage, err error) {
 	seen := 0
-	err = search(ctx, c, []string{"summary", "told", "left", "seen"}, func(r Record) bool {
+	err = search(ctx, c, now, []string{"summary", "told", "left", "seen"}, func(r Record) bool {
 		seen++
 		if r.Command == DrillCommand && r.Drill != nil {
 			drills = append(drills, r.Drill)
@@ -212,9 +234,14 @@ func Drills(ctx context.Context, c cluster.DocumentReader, recent bool) (drills 
 	return drills, err
 }
 
-// Write keeps a record and deletes those that are too old. Secrets are taken out of all
+// Write keeps a record, with its start by the cluster's clock if that differs from ours, which is
+// now. It deletes records that are too old by the cluster's clock. Secrets are taken out of all
 // texts by redact.
-func Write(ctx context.Context, c cluster.Cluster, r Record, redact func(string) string) error {
+func Write(ctx context.Context, c cluster.Cluster, now time.Time, r Record, redact func(string) string) error {
+	theirs, unknown := c.Clock(ctx)
+	if skew := theirs.Sub(now); unknown == nil && skew.Abs() > mayDiffer {
+		r.Started = r.Started.Add(skew)
+	}
 	body, err := shorten(r, redact)
 	if err != nil {
 		return err
@@ -222,7 +249,10 @@ func Write(ctx context.Context, c cluster.Cluster, r Record, redact func(string)
 	if _, err := c.PutDocument(ctx, cluster.PutDocument{Index: cluster.HistoryIndex, ID: r.ID, Time: r.Started, Body: body}); err != nil {
 		return err
 	}
-	old, err := c.Documents(ctx, cluster.DocumentQuery{Index: cluster.HistoryIndex, Limit: prune, Before: r.Started.Add(-KeepFor),
+	if unknown != nil {
+		return fmt.Errorf("the record was written, but old ones were not deleted: %w", unknown)
+	}
+	old, err := c.Documents(ctx, cluster.DocumentQuery{Index: cluster.HistoryIndex, Limit: prune, Before: theirs.Add(-KeepFor),
 		Without: []string{"*"}})
 	if err != nil {
 		return fmt.Errorf("the record was written, but old ones were not deleted: %w", err)
@@ -325,7 +355,9 @@ func List(ctx context.Context, c cluster.DocumentReader, limit int) ([]Record, e
 	}
 	list := []Record{}
 	for _, d := range docs {
-		list = append(list, record(d))
+		if r, ok := record(d); ok {
+			list = append(list, r)
+		}
 	}
 	return list, nil
 }
@@ -336,13 +368,17 @@ func Read(ctx context.Context, c cluster.DocumentReader, id string) (Record, err
 	if err != nil {
 		return Record{}, err
 	}
-	return record(d), nil
+	r, ok := record(d)
+	if !ok {
+		return Record{}, fmt.Errorf("the document %s is not a record of esnap", id)
+	}
+	return r, nil
 }
 
-// record is the record in a document: what cannot be read is left empty.
-func record(d cluster.Document) Record {
-	var r Record
-	_ = json.Unmarshal(d.Body, &r)
+// record is the record in a document; false if esnap did not write it: a number that cannot be
+// read must not look like success.
+func record(d cluster.Document) (r Record, ok bool) {
+	err := json.Unmarshal(d.Body, &r)
 	r.ID, r.Started = d.ID, d.Time.UTC()
-	return r
+	return r, err == nil && r.Command != "" && r.Started.Year() > 0 && r.Started.Year() < 10000
 }

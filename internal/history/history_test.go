@@ -26,7 +26,7 @@ func TestOldRecordsAreDeleted(t *testing.T) {
 	c := memory.New(memory.At(now))
 	for day := range 100 {
 		at := now.AddDate(0, 0, day-99)
-		require.NoError(t, Write(t.Context(), c, newRecord(at, "r"), plain))
+		require.NoError(t, Write(t.Context(), c, now, newRecord(at, "r"), plain))
 	}
 	list, err := List(t.Context(), c, 1000)
 	require.NoError(t, err)
@@ -78,37 +78,96 @@ func TestSecretsAreTakenOut(t *testing.T) {
 	r := newRecord(now, "r")
 	r.Error, r.Reason = "no route to http://u:"+secret+"@h", secret
 	r.Summary = &Summary{Warnings: []string{secret}, Actions: []Action{{Error: secret, Items: []Item{{Name: secret, Error: secret}}}}}
-	require.NoError(t, Write(t.Context(), c, r, func(s string) string { return strings.ReplaceAll(s, secret, "***") }))
+	require.NoError(t, Write(t.Context(), c, now, r, func(s string) string { return strings.ReplaceAll(s, secret, "***") }))
 	d, err := c.Document(t.Context(), cluster.HistoryIndex, r.ID)
 	require.NoError(t, err)
 	require.NotContains(t, string(d.Body), "4711")
 	require.Equal(t, 6, strings.Count(string(d.Body), "***"))
 }
 
+// TestWrongClocks: records have the times of the cluster, whatever the clocks of the machines say,
+// and one from the future hides nothing.
+func TestWrongClocks(t *testing.T) {
+	c := memory.New(memory.At(now))
+	write := func(ago, skew time.Duration, left string) {
+		c.SetClock(now.Add(-ago))
+		ours := now.Add(-ago + skew)
+		r := newRecord(ours.Add(-time.Second), "r")
+		r.ID, r.Job, r.Left = left, "nightly", json.RawMessage(`"`+left+`"`)
+		require.NoError(t, Write(t.Context(), c, ours, r, plain))
+	}
+	write(5*time.Hour, 0, "a")
+	write(4*time.Hour, 48*time.Hour, "b")
+	write(3*time.Hour, -30*time.Minute, "c")
+	write(2*time.Hour, 2400*time.Hour, "d")
+	write(time.Hour, 10*time.Second, "e")
+	c.SetClock(now)
+	list, err := List(t.Context(), c, 10)
+	require.NoError(t, err)
+	var order string
+	for _, r := range list {
+		order += r.ID
+	}
+	require.Equal(t, "edcba", order, "and none is deleted because of the clock of another machine")
+	require.Equal(t, now.Add(-4*time.Hour-time.Second), list[3].Started)
+
+	_, err = c.PutDocument(t.Context(), cluster.PutDocument{Index: cluster.HistoryIndex, ID: "forged", Time: now.AddDate(1, 0, 0),
+		Body: Record{Command: "run", Job: "nightly", Left: json.RawMessage(`"forged"`)}})
+	require.NoError(t, err)
+	for _, ours := range []time.Time{now, now.Add(-26 * time.Hour), now.Add(26 * time.Hour)} {
+		left, err := Left(t.Context(), c, ours, "nightly")
+		require.NoError(t, err)
+		require.JSONEq(t, `"e"`, string(left), "%s", ours)
+	}
+}
+
+// TestForeignDocuments: what esnap did not write is no record, and no success.
+func TestForeignDocuments(t *testing.T) {
+	c := memory.New(memory.At(now))
+	for id, body := range map[string]any{
+		"text":  map[string]any{"command": "run", "job": "nightly", "exit_code": "1"},
+		"empty": map[string]any{},
+		"list":  []int{1},
+	} {
+		_, err := c.PutDocument(t.Context(), cluster.PutDocument{Index: cluster.HistoryIndex, ID: id, Time: now, Body: body})
+		require.NoError(t, err)
+		_, err = Read(t.Context(), c, id)
+		require.ErrorContains(t, err, "is not a record of esnap")
+	}
+	_, ok := record(cluster.Document{Time: time.Date(12026, 1, 1, 0, 0, 0, 0, time.UTC), Body: json.RawMessage(`{"command":"run"}`)})
+	require.False(t, ok, "JSON has no such year")
+	list, err := List(t.Context(), c, 10)
+	require.NoError(t, err)
+	require.Empty(t, list)
+	r, err := Newest(t.Context(), c, now, "nightly", func(Record) bool { return true })
+	require.NoError(t, err)
+	require.Nil(t, r)
+}
+
 // TestBesideABusyJob: what the last run of a job left is found although another job has run
 // many times since.
 func TestBesideABusyJob(t *testing.T) {
-	c := memory.New()
+	c := memory.New(memory.At(now))
 	at := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
 	put := func(job, left string) {
 		at = at.Add(10 * time.Second)
-		r := Record{ID: ID(at, "run"), Run: "run", Job: job, Started: at}
+		r := Record{ID: ID(at, "run"), Run: "run", Command: "run", Job: job, Started: at}
 		if left != "" {
 			r.Left = json.RawMessage(left)
 		}
-		require.NoError(t, Write(t.Context(), c, r, func(s string) string { return s }))
+		require.NoError(t, Write(t.Context(), c, now, r, func(s string) string { return s }))
 	}
 	put("nightly", `{"r":1}`)
 	for range 1500 {
 		put("busy", "")
 	}
-	left, err := Left(t.Context(), c, "nightly")
+	left, err := Left(t.Context(), c, now, "nightly")
 	require.NoError(t, err)
 	require.JSONEq(t, `{"r":1}`, string(left))
-	r, err := Newest(t.Context(), c, "nightly", func(Record) bool { return true })
+	r, err := Newest(t.Context(), c, now, "nightly", func(Record) bool { return true })
 	require.NoError(t, err)
 	require.NotNil(t, r)
-	r, err = Newest(t.Context(), c, "other", func(Record) bool { return true })
+	r, err = Newest(t.Context(), c, now, "other", func(Record) bool { return true })
 	require.NoError(t, err)
 	require.Nil(t, r)
 }

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/dates"
 	"github.com/esnap/esnap/internal/strftime"
 )
@@ -107,8 +106,8 @@ func parseSeen(text json.RawMessage) Seen {
 }
 
 // Remember puts the days into the record, with those that the last record of the job has.
-func (s Seen) Remember(ctx context.Context, c cluster.DocumentReader, r *Record) error {
-	before, err := last(ctx, c, r.Job, "seen", func(r Record) json.RawMessage { return r.Seen })
+func (s Seen) Remember(ctx context.Context, c Reader, now time.Time, r *Record) error {
+	before, err := last(ctx, c, now, r.Job, "seen", func(r Record) json.RawMessage { return r.Seen })
 	if err != nil {
 		return err
 	}
@@ -117,7 +116,7 @@ func (s Seen) Remember(ctx context.Context, c cluster.DocumentReader, r *Record)
 }
 
 // SeenBy are the days that the runs of a job saw.
-func SeenBy(ctx context.Context, c cluster.DocumentReader, job string) (Seen, error) {
-	text, err := last(ctx, c, job, "seen", func(r Record) json.RawMessage { return r.Seen })
+func SeenBy(ctx context.Context, c Reader, now time.Time, job string) (Seen, error) {
+	text, err := last(ctx, c, now, job, "seen", func(r Record) json.RawMessage { return r.Seen })
 	return parseSeen(text), err
 }

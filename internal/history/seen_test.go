@@ -20,8 +20,9 @@ func TestSeen(t *testing.T) {
 		for _, n := range names {
 			s.Add(n)
 		}
-		require.NoError(t, s.Remember(t.Context(), c, &r))
-		require.NoError(t, Write(t.Context(), c, r, func(s string) string { return s }))
+		c.SetClock(at)
+		require.NoError(t, s.Remember(t.Context(), c, at, &r))
+		require.NoError(t, Write(t.Context(), c, at, r, func(s string) string { return s }))
 		return r
 	}
 	first := run("nightly", "logs-2026.11.20", "logs-2026.11.19", "logs-2026.11.17", "orders", "old-2022.01.01", "logs-2026.11.20-000001")
@@ -29,7 +30,7 @@ func TestSeen(t *testing.T) {
 	run("other", "logs-2020.01.01")
 	run("nightly")
 	run("nightly", "logs-2026.11.21", "logs-2026.11.18")
-	s, err := SeenBy(t.Context(), c, "nightly")
+	s, err := SeenBy(t.Context(), c, at, "nightly")
 	require.NoError(t, err)
 	want := map[string]bool{}
 	for d := 17; d <= 21; d++ {

@@ -71,10 +71,17 @@ var kinds = []struct {
 		return as[*run.UsageError](err) || as[*settings.Error](err) || as[*strictyaml.Error](err) || as[*FileError](err)
 	}},
 	{Unreachable, func(err error, wrote bool) bool {
-		return !wrote && (errors.Is(err, cluster.ErrUnreachable) || errors.Is(err, cluster.ErrUnauthorized) ||
+		return !wrote && !outOfTime(err) && (errors.Is(err, cluster.ErrUnreachable) || errors.Is(err, cluster.ErrUnauthorized) ||
 			errors.Is(err, cluster.ErrUnavailable))
 	}},
 	{Refused, func(err error, _ bool) bool { return as[*cluster.Refused](err) }},
+}
+
+// outOfTime reports whether the deadline of the run ended a request, and not the cluster.
+func outOfTime(err error) bool {
+	var d Deadline
+	var request *cluster.Error
+	return errors.As(err, &d) && errors.As(err, &request) && request.Text == d.Error()
 }
 
 func as[T error](err error) bool {

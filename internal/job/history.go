@@ -97,7 +97,7 @@ func (j Job) before(ctx context.Context, c cluster.Cluster, p *plan.Plan) map[st
 	if p.File == "" || !j.wantsHistory(p) || len(p.RepositoryNames()) == 0 {
 		return nil
 	}
-	text, err := history.Left(ctx, c, p.Job(j.File))
+	text, err := history.Left(ctx, c, j.Clock.Now(), p.Job(j.File))
 	if err != nil || text == nil {
 		return nil
 	}
@@ -156,13 +156,13 @@ func (h *record) End(ctx context.Context, e Ended) {
 	for name := range h.seen {
 		seen.Add(name)
 	}
-	if err := seen.Remember(ctx, c, &r); err != nil {
+	if err := seen.Remember(ctx, c, h.j.Clock.Now(), &r); err != nil {
 		r.Seen = nil // the next run tries again
 	}
 	for _, a := range r.Summary.Actions {
 		r.Error = cmp.Or(r.Error, a.Error)
 	}
-	if err := history.Write(ctx, c, r, h.j.Settings.Redact); err != nil && h.j.Warn != nil {
+	if err := history.Write(ctx, c, h.j.Clock.Now(), r, h.j.Settings.Redact); err != nil && h.j.Warn != nil {
 		h.j.Warn("the record of this run was not written to the history: " + err.Error())
 	}
 }

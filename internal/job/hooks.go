@@ -12,10 +12,13 @@ import (
 	"github.com/esnap/esnap/internal/settings"
 )
 
-// RefusesHooks says whether a file is not run because its hooks are not allowed. A dry run
-// runs none.
-func RefusesHooks(p *plan.Plan, s *settings.Settings) bool {
-	return p.Hooks != nil && !s.AllowHooks && !s.DryRun
+// RefuseHooks is why a file is not run: its hooks are not allowed. A dry run runs none.
+func RefuseHooks(p *plan.Plan, s *settings.Settings, name string) error {
+	if p.Hooks == nil || s.AllowHooks || s.DryRun {
+		return nil
+	}
+	return &settings.Error{Text: fmt.Sprintf("the file %s has hooks, which run programs; nothing was sent", name),
+		Hint: "if you trust the file, set --allow-hooks"}
 }
 
 // hook runs a command of the file, if it has one for this. In a dry run it only says so. The

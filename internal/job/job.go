@@ -263,13 +263,12 @@ func (j Job) run(ctx context.Context, o run.Options, obs run.Observer, e *Ended)
 			obs.Observe(run.Warning{Text: f.Error()})
 		}
 	}
+	if err := RefuseHooks(p, j.Settings, j.name()); err != nil {
+		return run.StageSettings, err
+	}
 	cl, err := j.Dial()
 	if err != nil {
 		return run.StageSettings, err
-	}
-	if RefusesHooks(p, j.Settings) {
-		return run.StageSettings, &settings.Error{Text: fmt.Sprintf("the file %s has hooks, which run programs; nothing was sent", j.name()),
-			Hint: "if you trust the file, set --allow-hooks"}
 	}
 	if j.MasterOnly && !p.Idle(p.Steps) {
 		elected, err := connect.OnMaster(ctx, cl, j.Settings)

@@ -87,7 +87,7 @@ func (h inHistory) Load(ctx context.Context) (json.RawMessage, error) {
 	c, err := h.j.Dial()
 	var told json.RawMessage
 	if err == nil {
-		told, err = history.Told(ctx, c, h.job)
+		told, err = history.Told(ctx, c, h.j.Clock.Now(), h.job)
 	}
 	if h.j.Remember == nil {
 		return told, err
