@@ -44,7 +44,8 @@ func newSimulate(app *App) *cobra.Command {
 		Long: `Run an action file night after night on a cluster in memory, with the engine that
 runs it on a real one. Show for each index until when it can be brought back. An
 index that is lost too early ends with exit code 1, and the action that lost it
-is named.`,
+is named. A run that fails in a night that --fail does not name, and a file that
+takes no snapshot, end with 1, too.`,
 		Example: `  esnap simulate action_file.yml
   esnap simulate action_file.yml --fail 3,40-52,60-62=partial
   esnap simulate action_file.yml --index 'logs-%Y.%m.%d' --require-days 400`,
@@ -99,13 +100,36 @@ func runSimulate(c *cobra.Command, app *App, o *simulateOptions, file string) er
 	if err != nil {
 		return err
 	}
+	if o.Output == "csv" { // has no place for it
+		for _, text := range faults(r) {
+			terminal.Fprintf(app.Err, "esnap: %s\n", text)
+		}
+	}
 	if err := o.write(app.Out, so, r); err != nil {
 		return err
 	}
-	if len(r.Lost()) > 0 {
+	if len(r.Lost()) > 0 || len(faults(r)) > 0 {
 		return &exit{job.Failed}
 	}
 	return nil
+}
+
+// faults are the reasons why the file cannot be relied on, besides lost indices.
+func faults(r *simulate.Result) []string {
+	var texts []string
+	if failed := r.Failed(); len(failed) > 0 {
+		texts = append(texts, fmt.Sprintf("the run failed in %d of %s; first in night %d (%s): %s",
+			len(failed), cluster.Count(len(r.Nights), "night"), failed[0].Number, failed[0].Date, firstLine(failed[0].Error)))
+	}
+	if r.NoSnapshot {
+		texts = append(texts, "the file took no snapshot in "+cluster.Count(len(r.Nights), "night"))
+	}
+	return texts
+}
+
+func firstLine(text string) string {
+	line, _, _ := strings.Cut(text, "\n")
+	return line
 }
 
 func (o *simulateOptions) options(p *plan.Plan) (simulate.Options, error) {
@@ -277,6 +301,10 @@ func (o *simulateOptions) write(w io.Writer, so simulate.Options, r *simulate.Re
 		value := map[string]any{
 			"schema_version": report.SchemaVersion, "nights": r.Nights, "indices": r.Days, "lost": lost, "require_days": so.RequireDays,
 			"from": so.From.Format(time.RFC3339), "names": so.Indices, "assumed": assumed(so),
+			"failed_nights": len(r.Failed()), "no_snapshot": r.NoSnapshot,
+		}
+		if len(r.NoCopy) > 0 {
+			value["names_without_copy"] = r.NoCopy
 		}
 		if r.Missed >= 0 {
 			value["survives_missed_nights"] = r.Missed
@@ -291,12 +319,15 @@ func (o *simulateOptions) write(w io.Writer, so simulate.Options, r *simulate.Re
 		return report.WriteJSON(w, value)
 	case "csv":
 		out := csv.NewWriter(w)
-		_ = out.Write([]string{"index", "created", "deleted", "until", "lost_by", "lost_too_early"})
+		_ = out.Write([]string{"index", "created", "deleted", "until", "lost_by", "lost_too_early", "only_in_cluster"})
 		for _, d := range r.Days {
-			_ = out.Write([]string{d.Index, d.Created, d.Deleted, d.Until, d.LostBy, strconv.FormatBool(d.Broken)})
+			_ = out.Write([]string{d.Index, d.Created, d.Deleted, d.Until, d.LostBy, strconv.FormatBool(d.Broken), strconv.FormatBool(d.OnlyLive)})
 		}
 		out.Flush()
 		return out.Error()
+	}
+	for _, text := range faults(r) {
+		terminal.Fprintf(w, "%s\n", text)
 	}
 	columns := []column{
 		{title: "night", right: true}, {title: "date"}, {title: "indices", right: true}, {title: "snapshots", right: true},
@@ -304,7 +335,7 @@ func (o *simulateOptions) write(w io.Writer, so simulate.Options, r *simulate.Re
 		{title: "kept by guards", right: true}, {title: "what happened"},
 	}
 	var rows [][]string
-	failed := 0
+	early := 0
 	for _, n := range r.Nights {
 		var happened []string
 		switch {
@@ -313,9 +344,10 @@ func (o *simulateOptions) write(w io.Writer, so simulate.Options, r *simulate.Re
 		case n.Failure != "":
 			happened = append(happened, "snapshots end "+strings.ToUpper(string(n.Failure)))
 		case n.Error != "":
-			failed++
-			text, _, _ := strings.Cut(n.Error, "\n")
-			happened = append(happened, "failed: "+text)
+			if n.Early {
+				early++
+			}
+			happened = append(happened, "failed: "+firstLine(n.Error))
 		}
 		if len(n.Lost) > 0 {
 			happened = append(happened, "no copy is left of "+fewNames(n.Lost))
@@ -333,16 +365,21 @@ func (o *simulateOptions) write(w io.Writer, so simulate.Options, r *simulate.Re
 		return err
 	}
 	fmt.Fprintln(w)
-	kept, expired := 0, 0
+	saved, live, expired := 0, 0, 0
 	for _, d := range r.Days {
-		if d.Until == "" {
-			kept++
-		} else if !d.Broken {
+		switch {
+		case d.OnlyLive:
+			live++
+		case d.Until == "":
+			saved++
+		case !d.Broken:
 			expired++
 		}
 	}
-	terminal.Fprintf(w, "%s of %s in %s; %d can be brought back at the end, %d could for as long as required, %d were lost too early\n",
-		cluster.Count(len(r.Days), "index"), strings.Join(so.Indices, ", "), cluster.Count(len(r.Nights), "night"), kept, expired, len(lost))
+	terminal.Fprintf(w, "%s of %s in %s; %d can be brought back at the end, %d exist only in the cluster, "+
+		"%d could be brought back for as long as required, %d were lost too early\n",
+		cluster.Count(len(r.Days), "index"), strings.Join(so.Indices, ", "), cluster.Count(len(r.Nights), "night"),
+		saved, live, expired, len(lost))
 	for n, d := range lost {
 		if n == 20 {
 			terminal.Fprintf(w, "and %d more; -o csv lists all\n", len(lost)-n)
@@ -354,10 +391,17 @@ func (o *simulateOptions) write(w io.Writer, so simulate.Options, r *simulate.Re
 		}
 		terminal.Fprintf(w, "lost: %s, after %s, by %s\n", d.Index, d.Until, by)
 	}
-	if failed > 0 {
-		terminal.Fprintf(w, "warning: the run failed in %s\n", cluster.Count(failed, "night"))
+	for _, name := range r.NoCopy {
+		terminal.Fprintf(w, "warning: no snapshot contains a complete copy of any index of %s\n", name)
+	}
+	if early > 0 {
+		terminal.Fprintf(w, "warning: the run failed in %s because nothing was selected yet\n", cluster.Count(early, "night"))
 	}
 	switch {
+	case len(r.Failed()) > 0:
+		terminal.Fprintf(w, "nights in a row that the job may miss without a loss: none, as the run fails without any\n")
+	case r.NoSnapshot:
+		terminal.Fprintf(w, "nights in a row that the job may miss without a loss: none, as the file takes no snapshot\n")
 	case r.Missed < 0:
 		terminal.Fprintf(w, "nights in a row that the job may miss without a loss: none, as the file loses indices without any\n")
 	case r.Missed == simulate.MostNights:

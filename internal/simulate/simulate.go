@@ -51,15 +51,21 @@ type Result struct {
 	Nights []Night
 	Days   []Day
 	// Missed is the longest run of nights in which the job does not run, after any of the
-	// nights, that loses nothing; up to MostNights; -1: the file loses something without any.
+	// nights, that loses nothing; up to MostNights; -1: without any the file loses something,
+	// fails or takes no snapshot.
 	Missed int
 	// Loss is what one more missed night loses; zero: Missed is MostNights.
 	Loss Loss
 	// Survives is the longest run of nights without a good snapshot that loses nothing,
-	// up to MostNights; -1: there were too few nights to find out.
+	// up to MostNights; -1: there were too few nights to find out, or as for Missed.
 	Survives int
 	// Tried are the nights after which such a run was tried. Missed is tried after each.
 	Tried []int
+	// NoSnapshot says that the file took no snapshot, though there was something to take.
+	NoSnapshot bool
+	// NoCopy are the names of Options.Indices of which no index got a complete copy, though
+	// the day of one had ended when the file ran.
+	NoCopy []string
 }
 
 // Loss is the first index that too many missed nights lose.
@@ -73,16 +79,21 @@ const MostNights = 31
 
 // Night is one run of the file.
 type Night struct {
-	Number           int      `json:"night"`
-	Date             string   `json:"date"`
-	Indices          int      `json:"indices"`   // in the cluster, after the run
-	Snapshots        int      `json:"snapshots"` // in the repositories, after the run
-	DeletedIndices   int      `json:"deleted_indices"`
-	DeletedSnapshots int      `json:"deleted_snapshots"`
-	Kept             int      `json:"kept_by_guards"`
-	Failure          Failure  `json:"failure,omitempty"` // as asked for
-	Error            string   `json:"error,omitempty"`   // of the run
-	Lost             []string `json:"lost,omitempty"`    // indices that cannot be brought back any more
+	Number           int     `json:"night"`
+	Date             string  `json:"date"`
+	Indices          int     `json:"indices"`   // in the cluster, after the run
+	Snapshots        int     `json:"snapshots"` // in the repositories, after the run
+	DeletedIndices   int     `json:"deleted_indices"`
+	DeletedSnapshots int     `json:"deleted_snapshots"`
+	Kept             int     `json:"kept_by_guards"`
+	Failure          Failure `json:"failure,omitempty"` // as asked for
+	Error            string  `json:"error,omitempty"`   // of the run
+	// Early says that the run failed only because an action selected nothing so far: the
+	// cluster is empty in the first night, and the action selects something later.
+	Early bool     `json:"nothing_selected_yet,omitempty"`
+	Lost  []string `json:"lost,omitempty"` // indices that cannot be brought back any more
+
+	empty string // the action that selected nothing, if nothing else failed
 }
 
 // Day is one index.
@@ -97,7 +108,10 @@ type Day struct {
 	LostBy string `json:"lost_by,omitempty"`
 	// Broken says that it was lost earlier than required.
 	Broken bool `json:"lost_too_early,omitempty"`
+	// OnlyLive says that at the end the cluster has it, and no snapshot has a complete copy.
+	OnlyLive bool `json:"only_in_cluster,omitempty"`
 
+	pattern string
 	created time.Time
 	gone    bool
 }
@@ -105,6 +119,12 @@ type Day struct {
 // Lost are the indices that were lost earlier than required.
 func (r *Result) Lost() []Day {
 	return slices.DeleteFunc(slices.Clone(r.Days), func(d Day) bool { return !d.Broken })
+}
+
+// Failed are the nights that failed by the file itself: not as asked for, and not only because
+// the cluster had nothing to select yet.
+func (r *Result) Failed() []Night {
+	return slices.DeleteFunc(slices.Clone(r.Nights), func(n Night) bool { return n.Error == "" || n.Early })
 }
 
 // simulation is the state of a simulation.
@@ -115,13 +135,16 @@ type simulation struct {
 	byName map[string]*Day
 	copies map[string]int      // complete copies of each index
 	seen   map[string][]string // snapshots that were counted: the indices they hold completely
+	acted  map[string]int      // by action: the first night in which it selected something
+	saved  map[string]bool     // patterns of which a complete copy was made
+	taken  bool                // a snapshot was taken
 }
 
 // Run simulates.
 func Run(ctx context.Context, o Options) (*Result, error) {
 	s := &simulation{
 		Options: o, c: memory.New(memory.Elasticsearch("8.19.7"), memory.At(o.From)),
-		byName: map[string]*Day{}, copies: map[string]int{}, seen: map[string][]string{},
+		byName: map[string]*Day{}, copies: map[string]int{}, seen: map[string][]string{}, acted: map[string]int{}, saved: map[string]bool{},
 	}
 	s.prepare()
 	r := &Result{Survives: -1, Missed: MostNights}
@@ -150,12 +173,45 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 		}
 	}
 	for _, d := range s.days {
+		d.OnlyLive = !d.gone && s.copies[d.Index] == 0
 		r.Days = append(r.Days, *d)
 	}
-	if len(o.Fail) == 0 && len(r.Lost()) > 0 { // as it is, the file survives nothing
+	s.judge(ctx, r)
+	if len(r.Failed()) > 0 || r.NoSnapshot || len(o.Fail) == 0 && len(r.Lost()) > 0 { // as it is, the file survives nothing
 		r.Missed, r.Loss, r.Survives, r.Tried = -1, Loss{}, -1, nil
 	}
 	return r, nil
+}
+
+// judge finds out which nights failed only because they came early, and what was never saved.
+func (s *simulation) judge(ctx context.Context, r *Result) {
+	later := map[string]bool{}
+	for _, step := range s.Plan.Steps {
+		later[step.ID] = s.acted[step.ID] == 0 && s.selectsLater(ctx, step)
+	}
+	var good time.Time // the last run that was not to fail
+	for i := range r.Nights {
+		n := &r.Nights[i]
+		n.Early = n.empty != "" && (later[n.empty] || n.Number < s.acted[n.empty])
+		if n.Failure == "" {
+			good = s.at(n.Number)
+		}
+	}
+	r.NoSnapshot = !s.taken && !good.IsZero() && !slices.ContainsFunc(s.Plan.Steps, func(step plan.Step) bool {
+		return step.Kind == "snapshot" && later[step.ID]
+	})
+	for _, d := range s.days {
+		if !s.saved[d.pattern] && !good.IsZero() && !s.ready(d).After(good) && !slices.Contains(r.NoCopy, d.pattern) {
+			r.NoCopy = append(r.NoCopy, d.pattern)
+		}
+	}
+}
+
+// selectsLater reports whether an action would select something a year after the last night
+// of what there is now: so far nothing was old enough.
+func (s *simulation) selectsLater(ctx context.Context, step plan.Step) bool {
+	items, err := run.Select(ctx, step, s.c, s.at(s.Nights).AddDate(1, 0, 0))
+	return err == nil && len(items) > 0 && !step.Common.DisableAction
 }
 
 // Runs of nights without a good snapshot are tried after the night warm, when expiry has
@@ -246,18 +302,18 @@ func (s *simulation) clone() *simulation {
 		c.days = append(c.days, &copied)
 		c.byName[d.Index] = &copied
 	}
-	c.copies, c.seen = maps.Clone(s.copies), maps.Clone(s.seen)
+	c.copies, c.seen, c.acted, c.saved = maps.Clone(s.copies), maps.Clone(s.seen), maps.Clone(s.acted), maps.Clone(s.saved)
 	return &c
 }
 
-// prepare registers the repositories that the file does not declare.
+// prepare registers the repositories that the file works with and does not declare.
 func (s *simulation) prepare() {
 	declared := map[string]bool{}
 	for _, spec := range s.Plan.Repositories {
 		declared[spec.Name] = true
 	}
-	for _, step := range s.Plan.Steps {
-		if r := step.Repository(); r != "" && !declared[r] {
+	for _, r := range s.Plan.RepositoryNames() {
+		if !declared[r] {
 			s.c.AddRepository(cluster.Repository{Name: r})
 		}
 	}
@@ -275,14 +331,36 @@ func (s *simulation) night(ctx context.Context, number int, failure Failure) (Ni
 		result := run.Run(ctx, s.Plan, s.c, run.Options{Now: at, Watch: &watch{c: s.c}, Timeout: time.Minute}, heard)
 		if err := errors.Join(result.Errors()...); err != nil && failure == "" {
 			n.Error = err.Error()
+			n.empty = emptyAction(result)
 		}
 		for _, a := range result.Actions {
 			n.Kept += a.Guarded
+			if s.acted[a.Step.ID] == 0 && !a.NotRun && !a.Empty && a.Err == nil {
+				s.acted[a.Step.ID] = number
+			}
 		}
 	}
 	s.c.ForgetCalls()
 	n.DeletedIndices, n.DeletedSnapshots = heard.count-len(heard.snapshots), len(heard.snapshots)
 	return n, s.account(ctx, &n, heard, at)
+}
+
+// emptyAction is the action that selected nothing, if that is all that failed in a run.
+func emptyAction(r run.Result) string {
+	id := ""
+	for _, a := range r.Actions {
+		switch {
+		case a.Err == nil:
+		case id == "" && errors.Is(a.Err, cluster.ErrEmpty):
+			id = a.Step.ID
+		default:
+			return ""
+		}
+	}
+	if r.Err != nil {
+		return ""
+	}
+	return id
 }
 
 // create makes the indices whose period has begun.
@@ -301,7 +379,7 @@ func (s *simulation) create(at time.Time) {
 			if !dated || start.After(at) || start.Before(from) {
 				start = t.UTC()
 			}
-			d := &Day{Index: name, Created: start.Format(time.DateOnly), created: start}
+			d := &Day{Index: name, Created: start.Format(time.DateOnly), pattern: pattern, created: start}
 			s.days, s.byName[name] = append(s.days, d), d
 			s.c.AddIndex(cluster.Index{Name: name, Created: start})
 		}
@@ -351,9 +429,10 @@ func (s *simulation) account(ctx context.Context, n *Night, heard *heard, at tim
 			key := r.Name + "/" + x.Name + "/" + x.UUID
 			now[key] = true
 			if _, counted := s.seen[key]; !counted {
-				s.seen[key] = s.complete(x)
+				s.seen[key], s.taken = s.complete(x), true
 				for _, i := range s.seen[key] {
 					s.copies[i]++
+					s.saved[s.byName[i].pattern] = true
 				}
 			}
 		}
@@ -401,11 +480,19 @@ func (s *simulation) complete(x *cluster.Snapshot) []string {
 		if d == nil || !complete(i) {
 			continue
 		}
-		if end := dates.PeriodOf(i, s.Rules.Zones...).End; end.IsZero() || !x.Start.Before(end.Add(s.Rules.Settle)) {
+		if !x.Start.Before(s.ready(d)) {
 			names = append(names, i)
 		}
 	}
 	return names
+}
+
+// ready is from when on a snapshot can have a complete copy of an index: its day has ended.
+func (s *simulation) ready(d *Day) time.Time {
+	if end := dates.PeriodOf(d.Index, s.Rules.Zones...).End; !end.IsZero() {
+		return end.Add(s.Rules.Settle)
+	}
+	return time.Time{}
 }
 
 // heard is what a run deleted, and which action did.
