@@ -66,6 +66,8 @@ type Result struct {
 	// NoCopy are the names of Options.Indices of which no index got a complete copy, though
 	// the day of one had ended when the file ran.
 	NoCopy []string
+
+	ran int // how often the file was run
 }
 
 // Loss is the first index that too many missed nights lose.
@@ -113,6 +115,7 @@ type Day struct {
 
 	pattern string
 	created time.Time
+	ready   time.Time // a snapshot that starts then, or later, can have a complete copy
 	gone    bool
 }
 
@@ -131,12 +134,17 @@ func (r *Result) Failed() []Night {
 type simulation struct {
 	Options
 	c      *memory.Memory
-	days   []*Day
-	byName map[string]*Day
+	all    []*Day              // in the order of their creation; of a clone only new ones
+	days   []*Day              // those that are not gone, and those that a clone lost
+	byName map[string]*Day     // the same
+	past   map[string]*Day     // those that are gone; a clone does not change it
+	born   map[int][]Day       // by night: the indices that are created; clones share it
 	copies map[string]int      // complete copies of each index
 	seen   map[string][]string // snapshots that were counted: the indices they hold completely
 	acted  map[string]int      // by action: the first night in which it selected something
 	saved  map[string]bool     // patterns of which a complete copy was made
+	never  map[string]bool     // patterns of which many nights saved nothing; clones share it
+	ran    *int                // how often the file was run, also in clones
 	taken  bool                // a snapshot was taken
 }
 
@@ -145,6 +153,7 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	s := &simulation{
 		Options: o, c: memory.New(memory.Elasticsearch("8.19.7"), memory.At(o.From)),
 		byName: map[string]*Day{}, copies: map[string]int{}, seen: map[string][]string{}, acted: map[string]int{}, saved: map[string]bool{},
+		past: map[string]*Day{}, born: map[int][]Day{}, never: map[string]bool{}, ran: new(int),
 	}
 	s.prepare()
 	r := &Result{Survives: -1, Missed: MostNights}
@@ -158,6 +167,7 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 			return nil, err
 		}
 		r.Nights = append(r.Nights, night)
+		s.bury(n)
 		missed, index, err := s.longest(ctx, Missed, n, r.Missed)
 		if err != nil {
 			return nil, err
@@ -172,10 +182,11 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 			r.Survives, r.Tried = least, append(r.Tried, n)
 		}
 	}
-	for _, d := range s.days {
+	for _, d := range s.all {
 		d.OnlyLive = !d.gone && s.copies[d.Index] == 0
 		r.Days = append(r.Days, *d)
 	}
+	r.ran = *s.ran
 	s.judge(ctx, r)
 	if len(r.Failed()) > 0 || r.NoSnapshot || len(o.Fail) == 0 && len(r.Lost()) > 0 { // as it is, the file survives nothing
 		r.Missed, r.Loss, r.Survives, r.Tried = -1, Loss{}, -1, nil
@@ -200,8 +211,8 @@ func (s *simulation) judge(ctx context.Context, r *Result) {
 	r.NoSnapshot = !s.taken && !good.IsZero() && !slices.ContainsFunc(s.Plan.Steps, func(step plan.Step) bool {
 		return step.Kind == "snapshot" && later[step.ID]
 	})
-	for _, d := range s.days {
-		if !s.saved[d.pattern] && !good.IsZero() && !s.ready(d).After(good) && !slices.Contains(r.NoCopy, d.pattern) {
+	for _, d := range s.all {
+		if !s.saved[d.pattern] && !good.IsZero() && !d.ready.After(good) && !slices.Contains(r.NoCopy, d.pattern) {
 			r.NoCopy = append(r.NoCopy, d.pattern)
 		}
 	}
@@ -249,7 +260,7 @@ func (s *simulation) loses(ctx context.Context, how Failure, after, bad int) (in
 	then := s.clone()
 	for k := 1; k <= bad; k++ {
 		if how == Missed { // nothing happens but that indices are created
-			then.create(then.at(after + k))
+			then.create(after + k)
 			continue
 		}
 		n, err := then.night(ctx, after+k, how)
@@ -262,9 +273,12 @@ func (s *simulation) loses(ctx context.Context, how Failure, after, bad int) (in
 		if index = then.broken(next); index != "" || err != nil {
 			return index, err
 		}
-		if then.settled(then.at(after + bad - 1)) { // what is newer is lost no sooner than on any other day
-			break
+		if len(then.unsettled(after, bad)) == 0 { // nothing else could have been saved in the bad nights
+			return "", nil
 		}
+	}
+	for _, d := range then.unsettled(after, bad) {
+		s.never[d.pattern] = s.never[d.pattern] || !then.saved[d.pattern]
 	}
 	return "", nil
 }
@@ -273,11 +287,17 @@ func (s *simulation) loses(ctx context.Context, how Failure, after, bad int) (in
 // later what it did not save in time.
 const mostAfter = 60
 
-// settled reports whether all indices that were created by then are in a snapshot, or gone.
-func (s *simulation) settled(by time.Time) bool {
-	return !slices.ContainsFunc(s.days, func(d *Day) bool {
-		return !d.gone && d.Deleted == "" && s.copies[d.Index] == 0 && !d.created.After(by)
-	})
+// unsettled are the indices that could have been saved in bad nights and are in no snapshot.
+// Those of a name that the file never saves do not count.
+func (s *simulation) unsettled(after, bad int) []*Day {
+	end := s.at(after + bad)
+	var list []*Day
+	for _, d := range s.days {
+		if !d.gone && d.Deleted == "" && s.copies[d.Index] == 0 && !d.ready.After(end) && (s.saved[d.pattern] || !s.never[d.pattern]) {
+			list = append(list, d)
+		}
+	}
+	return list
 }
 
 // broken is the first index that was lost too early in a night; empty: none.
@@ -296,7 +316,7 @@ func (s *simulation) at(number int) time.Time { return s.From.AddDate(0, 0, numb
 func (s *simulation) clone() *simulation {
 	c := *s
 	c.c = s.c.Clone()
-	c.days, c.byName = nil, map[string]*Day{}
+	c.all, c.days, c.byName = nil, nil, map[string]*Day{}
 	for _, d := range s.days {
 		copied := *d
 		c.days = append(c.days, &copied)
@@ -304,6 +324,27 @@ func (s *simulation) clone() *simulation {
 	}
 	c.copies, c.seen, c.acted, c.saved = maps.Clone(s.copies), maps.Clone(s.seen), maps.Clone(s.acted), maps.Clone(s.saved)
 	return &c
+}
+
+// bury puts the indices that are gone after a night aside, so that clones need not copy them.
+func (s *simulation) bury(night int) {
+	s.days = slices.DeleteFunc(s.days, func(d *Day) bool {
+		if d.gone {
+			s.past[d.Index] = d
+			delete(s.byName, d.Index)
+			delete(s.copies, d.Index)
+		}
+		return d.gone
+	})
+	delete(s.born, night)
+}
+
+// day is an index by its name; nil: there never was one.
+func (s *simulation) day(name string) *Day {
+	if d := s.byName[name]; d != nil {
+		return d
+	}
+	return s.past[name]
 }
 
 // prepare registers the repositories that the file works with and does not declare.
@@ -322,11 +363,12 @@ func (s *simulation) prepare() {
 // night is one day and the run of the file in its night.
 func (s *simulation) night(ctx context.Context, number int, failure Failure) (Night, error) {
 	at := s.at(number)
-	s.create(at)
+	s.create(number)
 	s.c.SetClock(at)
 	n := Night{Number: number, Date: at.Format(time.DateOnly), Failure: failure}
 	heard := newHeard()
 	if failure != Missed {
+		*s.ran++
 		s.c.SnapshotEnds = endings(failure, at)
 		result := run.Run(ctx, s.Plan, s.c, run.Options{Now: at, Watch: &watch{c: s.c}, Timeout: time.Minute}, heard)
 		if err := errors.Join(result.Errors()...); err != nil && failure == "" {
@@ -364,26 +406,47 @@ func emptyAction(r run.Result) string {
 }
 
 // create makes the indices whose period has begun.
-func (s *simulation) create(at time.Time) {
+func (s *simulation) create(number int) {
+	born, known := s.born[number]
+	if !known {
+		born = s.births(number)
+		s.born[number] = born
+	}
+	for _, d := range born {
+		if s.day(d.Index) != nil {
+			continue
+		}
+		s.all, s.days, s.byName[d.Index] = append(s.all, &d), append(s.days, &d), &d
+		s.c.AddIndex(cluster.Index{Name: d.Index, Created: d.created})
+	}
+}
+
+// births are the indices that are created before the run of a night, if they do not exist.
+func (s *simulation) births(number int) []Day {
+	var born []Day
+	at := s.at(number)
 	from := at.AddDate(0, 0, -1)
-	if len(s.days) == 0 {
+	if number == 1 {
 		from = at.Add(-time.Nanosecond)
 	}
 	for _, pattern := range s.Indices {
 		for t := from; !t.After(at); t = t.Add(time.Hour) {
 			name := strftime.Render(pattern, t.UTC())
-			if s.byName[name] != nil {
+			if slices.ContainsFunc(born, func(d Day) bool { return d.Index == name }) {
 				continue
 			}
 			start, _, dated := dates.Period(name)
 			if !dated || start.After(at) || start.Before(from) {
 				start = t.UTC()
 			}
-			d := &Day{Index: name, Created: start.Format(time.DateOnly), pattern: pattern, created: start}
-			s.days, s.byName[name] = append(s.days, d), d
-			s.c.AddIndex(cluster.Index{Name: name, Created: start})
+			d := Day{Index: name, Created: start.Format(time.DateOnly), pattern: pattern, created: start, ready: start}
+			if end := dates.PeriodOf(name, s.Rules.Zones...).End; !end.IsZero() {
+				d.ready = end.Add(s.Rules.Settle)
+			}
+			born = append(born, d)
 		}
 	}
+	return born
 }
 
 // endings is how the snapshots of a night end.
@@ -432,7 +495,7 @@ func (s *simulation) account(ctx context.Context, n *Night, heard *heard, at tim
 				s.seen[key], s.taken = s.complete(x), true
 				for _, i := range s.seen[key] {
 					s.copies[i]++
-					s.saved[s.byName[i].pattern] = true
+					s.saved[s.day(i).pattern] = true
 				}
 			}
 		}
@@ -476,23 +539,15 @@ func (s *simulation) complete(x *cluster.Snapshot) []string {
 	complete := x.Complete()
 	var names []string
 	for _, i := range x.Indices {
-		d := s.byName[i]
+		d := s.day(i)
 		if d == nil || !complete(i) {
 			continue
 		}
-		if !x.Start.Before(s.ready(d)) {
+		if !x.Start.Before(d.ready) {
 			names = append(names, i)
 		}
 	}
 	return names
-}
-
-// ready is from when on a snapshot can have a complete copy of an index: its day has ended.
-func (s *simulation) ready(d *Day) time.Time {
-	if end := dates.PeriodOf(d.Index, s.Rules.Zones...).End; !end.IsZero() {
-		return end.Add(s.Rules.Settle)
-	}
-	return time.Time{}
 }
 
 // heard is what a run deleted, and which action did.

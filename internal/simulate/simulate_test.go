@@ -214,3 +214,37 @@ func TestLossComesLater(t *testing.T) {
 	require.Equal(t, -1, r.Missed)
 	require.Equal(t, -1, r.Survives)
 }
+
+// TestFewRuns: a night costs about one run more for the nights that may be missed after it, also
+// if the days of the names end late, cannot be read, or the file never saves them.
+func TestFewRuns(t *testing.T) {
+	for name, test := range map[string]struct {
+		index, action string
+		most          int
+	}{
+		"days":                  {"logs-%Y.%m.%d", "", 80},
+		"weeks":                 {"logs-%Y.%W", "", 110},
+		"weeks read as months":  {"logs-%Y-%W", "", 110},
+		"days read as months":   {"logs-%m-%d-%Y", "", 110},
+		"months":                {"logs-%Y.%m", "", 110},
+		"no date":               {"logs-all", "", 80},
+		"never saved":           {"app-%Y.%m.%d", "", 160},
+		"no snapshot is taken":  {"logs-%Y.%m.%d", "disable_action: true", 160},
+		"two, of which one has": {"logs-%Y.%m.%d,app-%Y.%m.%d", "", 160},
+	} {
+		t.Run(name, func(t *testing.T) {
+			file := strings.NewReplacer("EXPIRY", "{filtertype: retain, cover: 90d}", "DAYS", "7", "REQUIRE", "", "CONTINUE", "true").Replace(night)
+			if test.action != "" {
+				file = strings.Replace(file, "once_per: day", test.action, 1)
+			}
+			p, err := plan.Parse("night.yml", []byte(file), plan.Options{})
+			require.NoError(t, err)
+			r, err := Run(t.Context(), Options{
+				Plan: p, From: time.Date(2027, 1, 1, 1, 0, 0, 0, time.UTC), Nights: 29, // before failed snapshots are tried
+				Indices: strings.Split(test.index, ","), Rules: coverage.Rules{Settle: coverage.DefaultSettle},
+			})
+			require.NoError(t, err)
+			require.LessOrEqual(t, r.ran, test.most)
+		})
+	}
+}
