@@ -12,6 +12,7 @@ import (
 
 	"github.com/esnap/esnap/internal/clock"
 	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/command"
 	"github.com/esnap/esnap/internal/es"
 	"github.com/esnap/esnap/internal/job"
 	"github.com/esnap/esnap/internal/settings"
@@ -45,6 +46,9 @@ type App struct {
 	ErrColumns int
 	// Watch measures and waits; nil: real time.
 	Watch clock.Stopwatch
+
+	// command runs another program; nil: command.Run.
+	command func(context.Context, command.Spec) (int, error)
 
 	screen  io.Writer // Err as it is, for progress: it steers the terminal
 	redact  func(string) string

@@ -39,7 +39,8 @@ func newServe(app *App) *cobra.Command {
 		Long: `Run each action file at the times of its schedule, until SIGTERM. With --listen it
 answers over HTTP how the jobs are. A changed file is used from the next run on, if
 it is valid. With lock: required, one of several replicas acts each time. After --
-comes any other program, which is run at the times of --schedule.`,
+comes any other program, which is run at the times of --schedule; with --lock
+required, by one of several replicas.`,
 		Example: `  esnap serve conf.d/ --listen :18080
   esnap serve nightly.yml --schedule '0 1 * * *' --timezone Europe/Berlin
   esnap serve --schedule '0/10 * * * * *' -- etcd-backup.sh`,
@@ -343,31 +344,30 @@ func (v *server) aside() (*session, cluster.Cluster, func(), error) {
 // askTimeout is how long a request over HTTP waits for what the cluster says.
 const askTimeout = 3 * time.Second
 
-// elsewhere says whether another process holds the lock of a file's job; false if the cluster
-// does not say: the run itself finds out.
-func (v *server) elsewhere(ctx context.Context, f actionFile) bool {
+// elsewhere says whether another process holds the lock of the job of a plan; false if the
+// cluster does not say: the run itself finds out.
+func (v *server) elsewhere(ctx context.Context, p *plan.Plan, name string) bool {
 	x, c, done, err := v.aside()
 	defer done()
-	if err != nil || f.plan.LockModeOf(x.s.Lock) == plan.LockOff {
+	if err != nil || p.LockModeOf(x.s.Lock) == plan.LockOff {
 		return false
 	}
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
-	held, err := lock.IsHeld(ctx, c, f.job())
+	held, err := lock.IsHeld(ctx, c, name)
 	return err == nil && held
 }
 
-// acted says for which time of its schedule a file was last run: by its lock, or else by
+// acted says for which time of its schedule a job was last run: by its lock, or else by
 // the history. Times of another schedule were not missed.
-func (v *server) acted(ctx context.Context, f actionFile) (time.Time, error) {
+func (v *server) acted(ctx context.Context, own schedule.Spec, name string) (time.Time, error) {
 	x, c, done, err := v.aside()
 	defer done()
 	if err != nil {
 		return time.Time{}, err
 	}
-	name := f.job()
 	same := func(schedule string) bool {
-		times, err := scheduleOf(x.s, f.plan.Schedule, name)
+		times, err := scheduleOf(x.s, own, name)
 		return schedule == "" || err == nil && schedule == times.String()
 	}
 	at, schedule, err := lock.Acted(ctx, c, name)

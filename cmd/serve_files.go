@@ -243,8 +243,8 @@ func (f *files) tasks() []serve.Task {
 		t := serve.Task{Key: id, Name: id, Schedule: s.times, Problem: s.problem,
 			Run: func(ctx context.Context, r *serve.Run) serve.Ended { return f.v.run(ctx, id, r) }}
 		if !f.v.x.s.DryRun {
-			t.Acted = func(ctx context.Context) (time.Time, error) { return f.v.acted(ctx, use) }
-			t.Elsewhere = func(ctx context.Context) bool { return f.v.elsewhere(ctx, use) }
+			t.Acted = func(ctx context.Context) (time.Time, error) { return f.v.acted(ctx, use.plan.Schedule, use.job()) }
+			t.Elsewhere = func(ctx context.Context) bool { return f.v.elsewhere(ctx, use.plan, use.job()) }
 		}
 		list = append(list, t)
 	}

@@ -345,9 +345,14 @@ func TestServeRefuses(t *testing.T) {
 		valid + " --listen :0 --listen-token-file " + secret:                        "over plain HTTP",
 		valid + " --listen :0 --listen-username u --listen-password-file " + secret: "over plain HTTP",
 		valid + " --listen 127.0.0.1:0 --listen-username u":                         "need each other",
-		"-- true":                            "a command needs --schedule",
-		valid + " --schedule @daily -- true": "not both",
-		"--schedule @daily --":               "must follow",
+		"--schedule @daily --guards off -- true":                                    "--guards does not apply to a command",
+		"--schedule @daily -o json -- true":                                         "--output does not apply to a command",
+		"--schedule @daily --fail-on-spared -- true":                                "--fail-on-spared does not apply to a command",
+		"--schedule @daily --allow-hooks -- true":                                   "--allow-hooks does not apply to a command",
+		"--schedule @daily --lock no -- true":                                       "expected off, auto or required",
+		"-- true":                                                                   "a command needs --schedule",
+		valid + " --schedule @daily -- true":                                        "not both",
+		"--schedule @daily --":                                                      "must follow",
 	} {
 		k := newConsole(t)
 		code, _, errs := k.run(append([]string{"serve"}, strings.Fields(line)...)...)

@@ -183,7 +183,7 @@ func (j Job) Run(ctx context.Context) Ended {
 	if j.Refused != nil {
 		j.Dial = func() (cluster.Cluster, error) { return nil, j.Refused }
 	}
-	j.Dial, j.owner = sync.OnceValues(j.Dial), lock.Owner{Run: o.RunID, Host: o.Host, PID: os.Getpid()} // one connection for all
+	j.Dial, j.owner = sync.OnceValues(j.Dial), NewOwner(o.RunID) // one connection for all
 	j.Options, j.told, j.slow = o, new(json.RawMessage), new(bool)
 	collector := report.NewCollector()
 	all := j.observers(collector)

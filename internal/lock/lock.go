@@ -25,6 +25,8 @@ const (
 	// trustFor is how long after its last renewal a run still starts writes: shorter, so
 	// that a write ends before another run may begin.
 	trustFor = 2 * time.Minute
+	// trustEvery is how often While looks whether the lock is still held.
+	trustEvery = time.Second
 	// renewTimeout bounds one renewal, with its retries.
 	renewTimeout = 25 * time.Second
 )
@@ -271,8 +273,7 @@ func (l *Lock) renew(ctx context.Context) time.Duration {
 func (l *Lock) lose(why string) time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.lost = cluster.WithHint(&lostError{fmt.Sprintf("this run has lost the lock of the job %s: %s; nothing more is changed", l.held.Name,
-		why)},
+	l.lost = cluster.WithHint(&lostError{fmt.Sprintf("this run has lost the lock of the job %s: %s", l.held.Name, why)},
 		"esnap lock list shows who holds the lock; run the file again when it is free")
 	return 0
 }
@@ -280,27 +281,59 @@ func (l *Lock) lose(why string) time.Duration {
 // lostError is a cluster.ErrLockLost in its own words.
 type lostError struct{ text string }
 
-func (e *lostError) Error() string { return e.text }
+func (e *lostError) Error() string { return e.text + "; nothing more is changed" }
 
 // Unwrap returns the kind.
 func (e *lostError) Unwrap() error { return cluster.ErrLockLost }
 
+// trusted is an error if the lock is lost, or if another run may take it over soon.
+func (l *Lock) trusted() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if age := l.o.read().since(l.renewed); l.lost == nil && age > trustFor {
+		text := fmt.Sprintf("the lock of the job %s could not be renewed for %s: another run may take it over", l.held.Name,
+			age.Round(time.Second))
+		return cluster.WithHint(&lostError{text}, "check whether the cluster can be written to, then run the file again")
+	}
+	return l.lost
+}
+
+// endedError is why a program was told to end: it has lost its lock.
+type endedError struct{ text string }
+
+func (e *endedError) Error() string { return e.text }
+
+// Unwrap returns the kind.
+func (e *endedError) Unwrap() error { return cluster.ErrLockLost }
+
+// While is a context that ends when the lock is lost, or may be taken over soon. Its cause
+// says why.
+func (l *Lock) While(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	go func() {
+		for l.o.Watch.Sleep(ctx, trustEvery) == nil {
+			var lost *lostError
+			if errors.As(l.trusted(), &lost) {
+				cancel(&endedError{lost.text})
+				return
+			}
+		}
+	}()
+	return ctx, func() { cancel(nil) }
+}
+
 // Check is asked before each write of the run: an error means that it must not be sent.
 // Before a deletion it reads who holds the lock.
 func (l *Lock) Check(ctx context.Context, op cluster.Op) error {
-	l.mu.Lock()
-	lost, age, name := l.lost, l.o.read().since(l.renewed), l.held.Name
-	l.mu.Unlock()
-	switch verb := op.Intent().Verb; {
-	case lost != nil:
-		return lost
-	case age > trustFor:
-		text := fmt.Sprintf("the lock of the job %s could not be renewed for %s: another run may take it over; nothing more is changed",
-			name, age.Round(time.Second))
-		return cluster.WithHint(&lostError{text}, "check whether the cluster can be written to, then run the file again")
-	case verb != cluster.VerbDelete && verb != cluster.VerbUnregister:
+	if err := l.trusted(); err != nil {
+		return err
+	}
+	if verb := op.Intent().Verb; verb != cluster.VerbDelete && verb != cluster.VerbUnregister {
 		return nil
 	}
+	l.mu.Lock()
+	name := l.held.Name
+	l.mu.Unlock()
 	there, err := Read(ctx, l.c, name)
 	switch {
 	case errors.Is(err, cluster.ErrNoDocument):
