@@ -344,6 +344,8 @@ func TestServeRefuses(t *testing.T) {
 		valid + " --listen 127.0.0.1:0 --listen-cert-file x --listen-key-file y":    "cannot read the certificate",
 		valid + " --listen :0 --listen-token-file " + secret:                        "over plain HTTP",
 		valid + " --listen :0 --listen-username u --listen-password-file " + secret: "over plain HTTP",
+		valid + " --listen-token-file " + secret:                                    "listen-token-file needs listen",
+		"--schedule @daily --listen-token-file " + secret + " -- true":              "listen-token-file needs listen",
 		valid + " --listen 127.0.0.1:0 --listen-username u":                         "need each other",
 		"--schedule @daily --guards off -- true":                                    "--guards does not apply to a command",
 		"--schedule @daily -o json -- true":                                         "--output does not apply to a command",

@@ -87,6 +87,7 @@ type Settings struct {
 	overrides       map[string]any    // the settings that these keys set
 	values          map[string]string // effective, as text
 	source          map[string]source
+	serves          bool              // the command has the flags of the HTTP interface
 	via             map[string]string // the variable that the file's value comes from, by setting
 	from            string            // where the name of the client file comes from
 	others          []Shown           // values in the client file that are not settings
@@ -289,6 +290,7 @@ func LoadOver(flags *pflag.FlagSet, env Env, client map[string]string) (*Setting
 		source:          map[string]source{},
 		via:             map[string]string{},
 		Header:          http.Header{},
+		serves:          flags != nil && flags.Lookup("listen") != nil,
 	}
 	for _, e := range entries {
 		if e.def != "" {
@@ -484,6 +486,8 @@ func (s *Settings) resolveOthers() (err error) {
 		return &Error{Text: "listen-username and listen-password-file need each other"}
 	case strings.Contains(l.Username, ":"): // no client could give it
 		return &Error{Text: "listen-username must not contain a colon"}
+	case s.serves && l.Address == "" && l.Token != "": // other commands may have the variables of a container that serves
+		return &Error{Text: "listen-token-file needs listen", Hint: "set --listen, such as 127.0.0.1:18080, or remove the token"}
 	}
 	s.Lock = strings.ToLower(get("lock"))
 	if !slices.Contains([]string{"", "off", "auto", "required"}, s.Lock) {

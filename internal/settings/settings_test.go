@@ -385,6 +385,20 @@ func TestSecretFiles(t *testing.T) {
 	require.EqualError(t, err, "the secret file "+two+" must contain one line")
 	_, err = load(t, given{env: map[string]string{"ESNAP_LISTEN_USERNAME": "u:x", "ESNAP_LISTEN_PASSWORD_FILE": pw}})
 	require.EqualError(t, err, "listen-username must not contain a colon")
+	require.NotNil(t, mustLoad(t, given{env: map[string]string{"ESNAP_LISTEN_TOKEN": "t"}}), "of a container that serves")
+	for listen, want := range map[string]string{"": "listen-token-file needs listen", ":18080": ""} {
+		for variable, value := range map[string]string{"ESNAP_LISTEN_TOKEN": "t", "ESNAP_LISTEN_TOKEN_FILE": pw} {
+			serve := pflag.NewFlagSet("serve", pflag.ContinueOnError)
+			SomeFlags(serve)
+			env := map[string]string{"ESNAP_LISTEN": listen, variable: value}
+			_, err = Load(serve, func(name string) (string, bool) { v, ok := env[name]; return v, ok })
+			if want == "" {
+				require.NoError(t, err, variable)
+			} else {
+				require.EqualError(t, err, want, variable)
+			}
+		}
+	}
 	_, err = load(t, given{env: map[string]string{"ESNAP_PASSWORD": "p"}})
 	require.EqualError(t, err, "a password is set, but no user name")
 	require.NotNil(t, mustLoad(t, given{env: map[string]string{"ESNAP_PASSWORD": "p", "ESNAP_URL": "http://u@es"}}))
