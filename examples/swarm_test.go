@@ -25,6 +25,8 @@ case "$*" in
 'service create '*)
     for word; do case $word in esnap.once.run=*) echo "${word##*-}" >"$dir/pid" ;; esac; done
     [ ! -e "$dir/refused" ] || { echo 'invalid option' >&2; exit 125; }
+    [ ! -e "$dir/help" ] || { printf 'Usage:  docker service create [OPTIONS]\n\nCreate a new service\n'; exit 0; }
+    [ ! -e "$dir/silent" ] || exit 0
     touch "$dir/there"
     [ ! -e "$dir/lost" ] || { echo 'the connection was reset' >&2; exit 1; }
     echo svc1 ;;
@@ -94,6 +96,8 @@ func TestOnce(t *testing.T) {
 		"SIGHUP":            {states: running + "HUP\nrunning 0", code: 129, says: "interrupted", logs: "one\ntwo\nit ended\n"},
 		"SIGTERM early":     {states: "TERM\npreparing ", code: 143, says: "interrupted", logs: "one\ntwo\nit ended\n"},
 		"a wrong option":    {states: running, file: "refused", code: 125, says: "invalid option"},
+		"no id":             {states: running, file: "silent", code: 125, says: "did not reply with the id of a service"},
+		"a help text":       {states: running, file: "help", code: 125, says: "Create a new service\nonce.sh: docker service create did not"},
 		"the reply is lost": {states: running, file: "lost", code: 125, says: "reset"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -150,6 +154,19 @@ func TestOnceUsage(t *testing.T) {
 		require.Equal(t, 2, code, "%v: %s", args, stderr)
 		require.NotContains(t, stderr, "unexpected")
 		require.Contains(t, stderr, "once.sh: ")
+	}
+}
+
+// TestOnceHelp: the usage is printed, and Docker is not asked.
+func TestOnceHelp(t *testing.T) {
+	programs := map[string]string{"docker": "echo unexpected >&2; exit 9"}
+	for _, args := range [][]string{{"--help"}, {"-h"}, {"--no-logs", "--help"}, {"-h", "img:1"}} {
+		code, stdout, stderr := script(t, "swarm", programs, append([]string{"once.sh"}, args...)...)
+		require.Zero(t, code, "%v: %s", args, stderr)
+		require.Empty(t, stderr)
+		require.True(t, strings.HasPrefix(stdout, "Runs a container once on a Docker Swarm: "), stdout)
+		require.Contains(t, stdout, "\n  once.sh [--timeout TIME] [--no-logs] [--keep] [OPTION...] IMAGE [ARGUMENT...]\n")
+		require.True(t, strings.HasSuffix(stdout, "after a\nsignal.\n"), stdout)
 	}
 }
 

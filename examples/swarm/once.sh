@@ -4,6 +4,7 @@
 #
 #   once.sh [--timeout TIME] [--no-logs] [--keep] [OPTION...] IMAGE [ARGUMENT...]
 #   once.sh --prune
+#   once.sh --help
 #
 #   --timeout TIME   stop the container after this time: 90, 90s, 30m, 2h (default 1h)
 #   --no-logs        do not show the logs of the container
@@ -23,6 +24,9 @@ usage() {
     say "usage: once.sh [--timeout TIME] [--no-logs] [--keep] [OPTION...] IMAGE [ARGUMENT...], or once.sh --prune"
     exit 2
 }
+
+# The comment at the top of this file.
+help() { sed -n -e '/^#!/d' -e '/^#/!q' -e 's/^# \{0,1\}//p' "$0"; }
 
 # Every service has this label, and two more: which call created it, and until when
 # that call needs it.
@@ -45,6 +49,10 @@ logs=yes
 keep=
 while [ $# -gt 0 ]; do
     case $1 in
+    --help | -h)
+        help
+        exit 0
+        ;;
     --prune)
         [ $# -eq 1 ] || usage
         prune
@@ -195,6 +203,14 @@ task=
 service=$(docker service create --quiet --detach --name "once-$run" --stop-grace-period "${grace}s" \
     --label "$label=yes" --label "$label.run=$run" --label "$label.until=$((start + seconds + 2 * grace))" \
     --restart-condition none "$@")
+case $service in
+'' | *[!0-9A-Za-z]*) # for example because of --help after another option
+    [ -z "$service" ] || echo "$service" >&2
+    service=
+    say "docker service create did not reply with the id of a service"
+    exit 125
+    ;;
+esac
 
 while :; do
     look
