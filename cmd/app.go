@@ -52,6 +52,7 @@ type App struct {
 
 	screen  io.Writer // Err as it is, for progress: it steers the terminal
 	redact  func(string) string
+	unread  error // why the settings could not be read
 	closers []func()
 	// server is the cluster that answered, once one has; named: the user was told which.
 	server *cluster.Server
@@ -94,16 +95,25 @@ func Main(ctx context.Context, app *App, args []string) int {
 	}
 	if err != nil {
 		app.printError(err)
+		code := job.ExitCode(err, false)
+		if app.unread != nil && errors.Is(err, app.unread) {
+			err = settings.Told(err)
+		}
 		words := []string{"esnap: " + err.Error()}
 		if hint := hintFor(err); hint != "" {
 			words = append(words, "hint: "+hint)
 		}
-		if code := job.ExitCode(err, false); job.Meaning(code) != "" {
+		if job.Meaning(code) != "" {
 			words = append(words, fmt.Sprintf("exit code %d: %s", code, job.Meaning(code)))
 		}
+		if app.redact == nil { // the settings were not read
+			s, _ := settings.Load(nil, app.Env)
+			app.redact = s.Redact
+		}
 		job.LeaveWords(app.TerminationLog, app.redact, words...)
+		return code
 	}
-	return job.ExitCode(err, false)
+	return job.OK
 }
 
 // printError writes an error and its hint. Further lines of an error are indented, so

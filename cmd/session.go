@@ -44,7 +44,9 @@ type session struct {
 // abort only.
 func (a *App) open(c *cobra.Command) (*session, error) {
 	s, err := settings.Load(c.Flags(), a.Env)
+	a.redact = s.Redact
 	if err != nil {
+		a.unread = err
 		return &session{App: a, s: s, log: slog.New(slog.DiscardHandler)}, err
 	}
 	flag := func(name string) bool { v, _ := c.Flags().GetBool(name); return v }
@@ -54,7 +56,6 @@ func (a *App) open(c *cobra.Command) (*session, error) {
 	}
 	x.quiet = flag("quiet")
 	x.reason, _ = c.Flags().GetString("reason")
-	a.redact = s.Redact
 	if a.colours(s.Color) {
 		a.Out = terminal.WithColours(a.Out)
 	}

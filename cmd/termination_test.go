@@ -17,6 +17,10 @@ func TestTerminationLog(t *testing.T) {
 	missing := "actions:\n  1:\n    action: delete_indices\n    filters: [{filtertype: pattern, kind: prefix, value: nope}]\n"
 	long := "actions:\n  1:\n    action: delete_indices\n    filters: [{filtertype: pattern, kind: prefix, value: '" +
 		strings.Repeat("ö", 4000) + "'}]\n"
+	over := "actions:\n  1:\n    action: snapshot\n    options: {repository: gone, name: s, continue_if_exception: true}\n" +
+		"    filters: [{filtertype: none}]\n"
+	client := filepath.Join(t.TempDir(), "client.yml")
+	require.NoError(t, os.WriteFile(client, []byte("cluster: {password: [geheimnis]}\n"), 0o600))
 	for name, c := range map[string]struct {
 		args  []string
 		file  string
@@ -30,9 +34,29 @@ func TestTerminationLog(t *testing.T) {
 			"\nexit code 1: an action failed"}},
 		"a file that is wrong": {[]string{"run"}, "actions: {1: {acton: x}}", nil, []string{"esnap: ", `unknown key of an action "acton"`,
 			"\nexit code 2: the command line, a setting or the file is wrong"}},
-		"Curator's line":         {[]string{"curator"}, missing, nil, []string{"curator: "}},
-		"Curator's line, a file": {[]string{"curator"}, "actions: {1: {acton: x}}", nil, []string{"curator: ", `"acton"`}},
-		"a long one, cut":        {[]string{"run"}, long, nil, []string{"1 action: 1 failed"}},
+		"Curator's line, done": {[]string{"curator"}, deleteLogs, nil, []string{"1 action: 1 done; ",
+			"\nexit code 0: everything was done and verified"}},
+		"Curator's line": {[]string{"curator"}, missing, nil, []string{"1 action: 1 failed; ", "\nerror: action 1 (delete_indices): ",
+			"\nexit code 1: an action failed"}},
+		"Curator's line, passed over": {[]string{"curator"}, over, nil, []string{"1 action: 1 failed; ",
+			"\nexit code 0: finished; what went wrong is not a failure by Curator's rules"}},
+		"Curator's line, a dry run": {[]string{"curator", "--dry-run"}, deleteLogs, nil, []string{"; dry run: nothing was changed"}},
+		"Curator's line, a file": {[]string{"curator"}, "actions: {1: {acton: x}}", nil, []string{"curator: ", `"acton"`,
+			"\nexit code 1: an action failed, nothing was selected, a file is wrong"}},
+		"Curator's line, an option": {[]string{"curator", "--password", "geheimer", "geheimer-x"}, deleteLogs, nil, []string{
+			"curator: Got unexpected extra argument (", "\nexit code 2: the command line is wrong"}},
+		"Curator's line, no cluster": {
+			[]string{"curator"},
+			deleteLogs,
+			&cluster.Error{Op: "ask", Kind: cluster.ErrForbidden, Text: "u:geheim@es geheim"},
+			[]string{"***@es ***", "\nexit code 1: an action failed"},
+		},
+		"Curator's line, a client file": {[]string{"curator", "--config", client}, deleteLogs, nil, []string{
+			"curator: the client file is not valid", "\nexit code 1: "}},
+		"a client file": {[]string{"--config", client, "run"}, deleteLogs, nil, []string{
+			"esnap: the client file is not valid\nhint: esnap config show says where\nexit code 2: "}},
+		"a wrong option":  {[]string{"run", "--geheim"}, deleteLogs, nil, []string{"esnap: ", "***", "\nexit code 2: "}},
+		"a long one, cut": {[]string{"run"}, long, nil, []string{"1 action: 1 failed"}},
 		"a cluster that is not there": {
 			[]string{"run"},
 			deleteLogs,

@@ -200,6 +200,9 @@ type session struct {
 // and opens the log. With an error the session, if there is one, is good for a job that is refused.
 func open(c *cobra.Command, h Host, program string) (*session, error) {
 	s, given, err := load(c.Flags(), h, program)
+	if h.loaded != nil {
+		*h.loaded = loaded{s, err}
+	}
 	if s == nil {
 		return nil, err
 	}

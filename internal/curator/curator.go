@@ -38,6 +38,14 @@ type Host struct {
 	TerminationLog string
 	// Connect makes the cluster; nil speaks HTTP.
 	Connect func(es.Options) (cluster.Cluster, error)
+
+	loaded *loaded
+}
+
+// loaded are the settings of a command line, as far as they could be read.
+type loaded struct {
+	s   *settings.Settings // nil: the command line is wrong
+	err error
 }
 
 // usage is a command line that cannot be obeyed: exit code 2.
@@ -63,7 +71,7 @@ var Programs = []string{program, cli, repoMgr}
 // Main runs a command line of one of Curator's programs and returns its exit code: 2
 // for a wrong command line, 1 for every other failure.
 func Main(ctx context.Context, h Host, name string, args []string) int {
-	h.Out, h.Err = terminal.NewWriter(h.Out), terminal.NewWriter(h.Err)
+	h.Out, h.Err, h.loaded = terminal.NewWriter(h.Out), terminal.NewWriter(h.Err), &loaded{}
 	root := map[string]func(Host) *cobra.Command{program: newCurator, cli: newCLI, repoMgr: newRepoMgr}[name](h)
 	addVersion(root, fmt.Sprintf("%s, version %s\n", name, h.Version))
 	root.SetArgs(args)
@@ -80,13 +88,60 @@ func Main(ctx context.Context, h Host, name string, args []string) int {
 		return done.code
 	case errors.As(err, &wrong) || strings.HasPrefix(err.Error(), "unknown command"):
 		fmt.Fprintf(h.Err, "Usage: %s\nTry '%s --help' for help.\n\nError: %s\n", c.UseLine(), c.CommandPath(), err)
-		job.LeaveWords(h.TerminationLog, nil, name+": "+err.Error())
+		h.leave(ctx, c, name+": "+err.Error(), 2)
 		return 2
 	}
-	text := words{c.Flags(), name}.error(err)
-	terminal.Fprintf(h.Err, "%s: %s\n", name, text)
-	job.LeaveWords(h.TerminationLog, nil, name+": "+text)
+	w := words{c.Flags(), name}
+	terminal.Fprintf(h.Err, "%s: %s\n", name, w.error(err))
+	if h.loaded.err != nil && errors.Is(err, h.loaded.err) {
+		err = settings.Told(err)
+	}
+	h.leave(ctx, c, name+": "+w.error(err), 1)
 	return 1
+}
+
+// leave leaves the last words of a command line that did not begin a run, without secrets.
+func (h Host) leave(ctx context.Context, c *cobra.Command, text string, code int) {
+	s := h.loaded.s
+	if s == nil { // options are not understood: the others may still have secrets
+		s, _ = settings.Load(nil, h.Env)
+	}
+	var secrets []string
+	for _, o := range options {
+		v, given := value(c.Flags(), h.Env, o)
+		if !given || !o.hides() {
+			continue
+		}
+		_, password, _ := strings.Cut(v, ":")
+		secrets = append(secrets, v, password)
+	}
+	job.LeaveWords(h.TerminationLog, func(text string) string {
+		for _, secret := range secrets {
+			if len(secret) > 3 {
+				text = strings.ReplaceAll(text, secret, "***")
+			}
+		}
+		return s.Redact(text)
+	}, text, codeLine(ctx, code, true))
+}
+
+// codeLine is what an exit code of these command lines means. done says that it is also 0 by
+// esnap's own rules.
+func codeLine(ctx context.Context, code int, done bool) string {
+	var signalled *job.Signal
+	if code != 0 && errors.As(context.Cause(ctx), &signalled) {
+		code = signalled.ExitCode()
+	}
+	meaning := job.Meaning(code)
+	switch {
+	case code == 0 && !done:
+		meaning = "finished; what went wrong is not a failure by Curator's rules"
+	case code == 1:
+		meaning = "an action failed, nothing was selected, a file is wrong, or there is no connection"
+	case code == 2:
+		meaning = "the command line is wrong"
+	}
+	return fmt.Sprintf("exit code %d: %s", code, meaning)
 }
 
 // newRoot is what the programs have in common: their options and their behaviour.
@@ -207,10 +262,13 @@ func (x *session) run(ctx context.Context, j job.Job, single bool) error {
 	j.Observers = run.Observers{&observer{log: x.log, words: x.words, flavour: x.flavour, single: single, anyServer: x.s.SkipVersionTest}}
 	j.TerminationLog = x.h.TerminationLog
 	j.LastWords = func(e job.Ended) []string {
-		if errs := e.Result.Errors(); e.Code != 0 && len(errs) > 0 {
-			return []string{x.program + ": " + x.words.error(errs[0])}
+		last := e.Report.LastWords()
+		last.Error, last.Hint = x.words.fit(strings.ReplaceAll(last.Error, "\n", "; ")), x.words.sentences(last.Hint)
+		lines := last.Lines()
+		if !x.s.DryRun {
+			lines = append(lines, codeLine(ctx, e.Code, job.ResultCode(e.Result, false) == job.OK))
 		}
-		return nil
+		return lines
 	}
 	j.Warn = func(text string) { x.log.Warn(text) }
 	e := j.Run(ctx)

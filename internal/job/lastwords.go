@@ -61,8 +61,8 @@ func (l lastWords) words(e Ended) []string {
 }
 
 // LeaveWords leaves the last words of a program, each in a line, where Kubernetes looks
-// for why a container ended: in this file, if it is already there. redact, if given, takes
-// secrets out. Nothing fails because they cannot be left.
+// for why a container ended: in this file, if it is already there. redact takes secrets out.
+// Nothing fails because they cannot be left.
 func LeaveWords(file string, redact func(string) string, words ...string) {
 	if file == "" {
 		return
@@ -73,10 +73,7 @@ func LeaveWords(file string, redact func(string) string, words ...string) {
 			lines = append(lines, terminal.Line(w))
 		}
 	}
-	text := strings.Join(lines, "\n")
-	if redact != nil {
-		text = redact(text)
-	}
+	text := redact(strings.Join(lines, "\n"))
 	if len(text) > maxTermination {
 		text = text[:maxTermination-len("…")]
 		for !utf8.ValidString(text) {
