@@ -46,7 +46,8 @@ func newDrill(app *App) *cobra.Command {
 		Long: `Restore the newest ended index of each family in each repository from the newest
 good snapshot, under another name and without replicas. Compare the documents with
 the index in the cluster, where there is one. Then remove the copies, also after
-a signal. Copies of a drill that was killed are removed by a later one.`,
+a signal or the deadline: a copy that is not finished then counts neither as passed
+nor as failed. Copies of a drill that was killed are removed by a later one.`,
 		Example: `  esnap drill
   esnap drill action_file.yml --sample 5 --state /var/lib/esnap/state.json`,
 		Args: wantArgs(0, 1, "at most one action file"),
@@ -159,7 +160,7 @@ func (o *drillOptions) drill(ctx context.Context, x *session, p *plan.Plan) (wor
 		}
 		r.Carry(drill.Last(older, state.Drill))
 		x.keepDrill(ctx, cl, r, failed, x.Watch.Elapsed()-began)
-		if serr := updateState(o.State, func(state *stateFile) { state.Drill = r }); serr != nil {
+		if serr := updateState(o.State, func(state *stateFile) { state.Drill = r.Kept(state.Drill) }); serr != nil {
 			return words, serr
 		}
 	}
@@ -175,6 +176,9 @@ func (o *drillOptions) drill(ctx context.Context, x *session, p *plan.Plan) (wor
 // drillWords are the result in a few lines.
 func drillWords(r *drill.Result) []string {
 	words := []string{fmt.Sprintf("%s: %d passed, %d failed", cluster.Count(len(r.Copies), "copy"), r.Passed(), r.Failures())}
+	if n := r.Unfinished(); n > 0 {
+		words[0] += fmt.Sprintf(", %d not finished", n)
+	}
 	for _, c := range r.Copies {
 		if c.State == drill.Failed {
 			words = append(words, fmt.Sprintf("%s from %s/%s: %s", c.Index, c.Repository, c.Snapshot, c.Reason))
@@ -216,6 +220,10 @@ func (x *session) keepDrill(ctx context.Context, cl cluster.Cluster, r *drill.Re
 	if err != nil && !errors.As(err, new(*exit)) {
 		record.Error = err.Error()
 	}
+	if r.Unfinished() > 0 && r.Passed()+r.Failures() == 0 { // it says nothing, and must not push out one that does
+		x.keep(ctx, cl, record)
+		return
+	}
 	record.Drill, err = json.Marshal(r)
 	if err != nil {
 		x.log.Warn("the drill is not kept in the history: " + err.Error())
@@ -255,7 +263,7 @@ func (o *drillOptions) write(x *session, r *drill.Result) error {
 		return fmt.Sprint(*n)
 	}
 	for _, c := range r.Copies {
-		state := string(c.State)
+		state := c.State.String()
 		if state == "" {
 			state = "chosen"
 		}

@@ -8,14 +8,18 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/job"
 	"github.com/esnap/esnap/internal/memory"
 )
 
@@ -217,6 +221,211 @@ func TestDrill(t *testing.T) {
 		require.Equal(t, 0, code, out+errs)
 		require.Equal(t, 5, strings.Count(out, "passed"))
 	})
+}
+
+// A copy that an interrupted drill did not finish says nothing about its snapshot: what was known
+// of its family before still counts, in the file of state, in the history, and in metrics.
+func TestDrillInterrupted(t *testing.T) {
+	logs, apps := logsOf(2), "apps"
+	for name, c := range map[string]struct {
+		before  string // failed, passed, or nothing
+		after   int    // restores before the interruption
+		hang    string // the request that it interrupts; empty: the drill waits for the shards
+		cause   error
+		code    int
+		states  map[string]string
+		checked int
+		says    string // in the check
+	}{
+		"SIGTERM while the first copy is restored": {
+			cause: &job.Signal{Number: syscall.SIGTERM}, code: 143, after: 1,
+			states: map[string]string{apps: "not finished", logs: "not finished"},
+		},
+		"SIGTERM during the request": {
+			cause: &job.Signal{Number: syscall.SIGTERM}, code: 143, after: 1, hang: "RestoreSnapshot",
+			states: map[string]string{apps: "not finished", logs: "not finished"},
+		},
+		"SIGTERM while documents are counted": {
+			cause: &job.Signal{Number: syscall.SIGTERM}, code: 143, after: 1, hang: "Stats",
+			states: map[string]string{apps: "not finished", logs: "not finished"},
+		},
+		"the deadline, after one passed": {
+			cause: job.Deadline{After: time.Hour}, code: 1, after: 2,
+			states: map[string]string{apps: "passed", logs: "not finished"},
+			says:   "drill: 1 index of 2 restored and compared 0s ago, 1 not finished",
+		},
+		"after a failure": {
+			before: "failed", cause: &job.Signal{Number: syscall.SIGTERM}, code: 143, after: 1,
+			states:  map[string]string{apps: "not finished", logs: "not finished"},
+			checked: 2, says: "drill " + logs + ": backups/logs-20261121005908: the copy has 10 documents",
+		},
+		"after a failure, one passed": {
+			before: "failed", cause: &job.Signal{Number: syscall.SIGTERM}, code: 143, after: 2,
+			states:  map[string]string{apps: "passed", logs: "not finished"},
+			checked: 2, says: "drill " + logs + ": backups/logs-20261121005908: the copy has 10 documents",
+		},
+		"after all passed": {
+			before: "passed", cause: &job.Signal{Number: syscall.SIGTERM}, code: 143, after: 1,
+			states: map[string]string{apps: "not finished", logs: "not finished"},
+			says:   "drill: 2 indices of 2 restored and compared 1m ago",
+		},
+	} {
+		for _, kept := range []string{"state", "history"} {
+			t.Run(name+", "+kept, func(t *testing.T) {
+				k := newConsole(t)
+				twentyNights(k, nil)
+				k.c.AddSnapshot("backups", cluster.Snapshot{Name: "apps-1", Indices: []string{apps}, Start: now.AddDate(0, 0, -30)})
+				documents := func(n int64) {
+					list, err := k.c.Indices(t.Context())
+					require.NoError(t, err)
+					for _, i := range list {
+						if i.Name == logs {
+							i.Stats = &cluster.IndexStats{Docs: n, Bytes: 1}
+							k.c.AddIndex(*i)
+						}
+					}
+				}
+				folder := t.TempDir()
+				state := filepath.Join(folder, "state.json")
+				k.env["ESNAP_CONFIG"] = k.file("cluster: {url: 'http://es:9200'}\nmetrics: {textfile: '" + folder + "'}\n")
+				flags := []string{"--state", state}
+				if kept == "history" {
+					k.env["ESNAP_HISTORY"] = "true"
+					flags = nil
+				}
+				var passed string
+				metric := func() string {
+					text, err := os.ReadFile(filepath.Join(folder, "esnap_drill.prom"))
+					require.NoError(t, err)
+					for line := range strings.Lines(string(text)) {
+						if strings.HasPrefix(line, "esnap_restore_drill_success_timestamp_seconds{") {
+							return line
+						}
+					}
+					return ""
+				}
+				if c.before != "" {
+					if c.before == "failed" {
+						documents(12)
+					}
+					_, out, _ := k.run(append([]string{"drill"}, flags...)...)
+					require.Contains(t, out, c.before)
+					documents(10)
+					passed = metric()
+				}
+				k.now = func() time.Time { return now.Add(time.Minute) }
+				k.c.Advance(time.Minute)
+
+				ctx, cancel := context.WithCancelCause(t.Context())
+				k.ctx = ctx
+				restores := 0
+				k.c.Fault = func(method string, _ []string) error {
+					if method == "RestoreSnapshot" {
+						restores++
+					}
+					if restores == c.after && method == c.hang {
+						cancel(c.cause)
+						return memory.ErrHang
+					}
+					return nil
+				}
+				k.c.FaultAfter = func(method string, _ []string) error {
+					if restores == c.after && method == "RestoreSnapshot" {
+						cancel(c.cause)
+					}
+					return nil
+				}
+				code, out, errs := k.run(append([]string{"drill"}, flags...)...)
+				require.Equal(t, c.code, code, out+errs)
+				for index, state := range c.states {
+					require.Regexp(t, index+` +backups/\S+ +`+state+` `, out)
+					if state == "not finished" {
+						require.Contains(t, out, "not finished "+index+": "+c.cause.Error())
+					}
+				}
+				require.Equal(t, passed, metric())
+				k.c.Fault, k.c.FaultAfter, k.ctx = nil, nil, context.Background()
+				list, err := k.c.Indices(t.Context())
+				require.NoError(t, err)
+				require.NotContains(t, strings.Join(cluster.Names(list), " "), "esnap-drill")
+
+				k.env["ESNAP_HISTORY"] = "false"
+				code, out, errs = k.run(append([]string{"check", k.file(nightFile)}, flags...)...)
+				require.Equal(t, c.checked, code, out+errs)
+				if c.says == "" {
+					require.NotContains(t, out, "drill")
+				}
+				require.Contains(t, out, c.says)
+			})
+		}
+	}
+}
+
+// Interrupted drills do not push out what drills before them found.
+func TestDrillInterruptedOften(t *testing.T) {
+	k := newConsole(t)
+	k.env["ESNAP_HISTORY"] = "true"
+	twentyNights(k, nil)
+	k.c.RestoreEnds = func(string) string { return "checksum mismatch" }
+	k.watch = &stopped{}
+	code, _, _ := k.run("drill")
+	require.Equal(t, 1, code)
+	k.c.FaultAfter = func(method string, _ []string) error {
+		if method == "SnapshotSizes" {
+			k.ctx.Value(stop{}).(context.CancelFunc)()
+		}
+		return nil
+	}
+	for n := range 12 {
+		ctx, cancel := context.WithCancel(t.Context())
+		k.ctx = context.WithValue(ctx, stop{}, cancel)
+		at := now.Add(time.Duration(n+1) * time.Minute)
+		k.now = func() time.Time { return at }
+		code, _, _ = k.run("drill")
+		require.NotZero(t, code)
+	}
+	k.c.FaultAfter, k.ctx = nil, context.Background()
+	code, out, _ := k.run("check", k.file(nightFile))
+	require.Equal(t, 2, code, out)
+	require.Contains(t, out, "checksum mismatch")
+}
+
+// stop is the key of a context's own end.
+type stop struct{}
+
+// The copy of an index with a long name gets a name that servers accept.
+func TestDrillLongNames(t *testing.T) {
+	long := func(begin, end string) string { return begin + strings.Repeat("é", (255-len(begin)-len(end))/2) + end }
+	names := []string{long("a", ""), long("ab", "x"), long("a", "é-1"), strings.Repeat("l", 243), strings.Repeat("l", 244)}
+	k := newConsole(t)
+	k.c.AddRepository(cluster.Repository{Name: "backups", Type: "fs", Settings: map[string]string{"location": "backups"}})
+	k.c.AddIndices(names...)
+	k.c.AddSnapshot("backups", cluster.Snapshot{Name: "s-1", Indices: names, Start: now.Add(-time.Hour)})
+	var made []string
+	k.c.FaultAfter = func(method string, _ []string) error {
+		if method == "RestoreSnapshot" {
+			list, err := k.c.Indices(t.Context())
+			require.NoError(t, err)
+			for _, i := range list {
+				if i.Drill != "" && !slices.Contains(made, i.Name) {
+					made = append(made, i.Name)
+				}
+			}
+		}
+		return nil
+	}
+	code, out, errs := k.run("drill", "--sample", "9")
+	require.Zero(t, code, out+errs)
+	require.Equal(t, len(names), strings.Count(out, "passed"), out)
+	require.Len(t, made, len(names))
+	for _, name := range made {
+		require.Empty(t, cluster.InvalidName("index", name))
+		require.True(t, utf8.ValidString(name), name)
+	}
+	require.Contains(t, made, "esnap-drill-"+strings.Repeat("l", 243), "as long as it may be")
+	list, err := k.c.Indices(t.Context())
+	require.NoError(t, err)
+	require.ElementsMatch(t, names, cluster.Names(list), "the copies are removed")
 }
 
 // stopped is a stopwatch on which sleeping takes no time.

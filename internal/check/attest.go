@@ -82,8 +82,8 @@ func Attest(r *Report, version, file string, key ed25519.PrivateKey) (number int
 	for _, c := range r.Calendars {
 		for _, d := range c.Days {
 			basis, date := "listed", r.Now
-			if r.drilled(d) {
-				basis, date = "drill", r.Drill.Time
+			if at := r.drilled(d); !at.IsZero() {
+				basis, date = "drill", at
 			}
 			a.Days[c.Title()] = append(a.Days[c.Title()], AttestedDay{d, basis, date.UTC().Format(time.RFC3339)})
 		}
@@ -129,17 +129,24 @@ func Attested(file string) (map[string]bool, error) {
 	return seen, nil
 }
 
-// drilled reports whether a copy of the day passed in the last drill, and its snapshot is still
-// there.
-func (r *Report) drilled(d Day) bool {
-	return r.Drill != nil && d.Complete > 0 && slices.ContainsFunc(r.Drill.Copies, func(c drill.Copy) bool {
-		return c.Index == d.Index && c.State == drill.Passed && strings.HasPrefix(d.Newest, c.Repository+"/") &&
+// drilled is when a copy of the day passed in a drill, if its snapshot is still there; zero: it
+// did not.
+func (r *Report) drilled(d Day) time.Time {
+	if r.Drill == nil || d.Complete == 0 {
+		return time.Time{}
+	}
+	for _, c := range r.Drill.Copies {
+		at := cmp.Or(c.Time, r.Drill.Time)
+		if c.Index == d.Index && c.State == drill.Passed && strings.HasPrefix(d.Newest, c.Repository+"/") &&
 			slices.ContainsFunc(r.Repositories, func(x Repository) bool {
 				return x.Name == c.Repository && slices.ContainsFunc(x.Snapshots, func(s *cluster.Snapshot) bool {
-					return s.Name == c.Snapshot && s.Holds(c.Index) && !s.StartedAfter(r.Drill.Time)
+					return s.Name == c.Snapshot && s.Holds(c.Index) && !s.StartedAfter(at)
 				})
-			})
-	})
+			}) {
+			return at
+		}
+	}
+	return time.Time{}
 }
 
 // keep copies an attestation beside the place where the next one will be. The original

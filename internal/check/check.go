@@ -388,7 +388,13 @@ func (k *checker) drill() {
 		return
 	}
 	age := k.Now.Sub(d.Time)
-	text := fmt.Sprintf("%s of %d restored and compared %s ago", cluster.Count(d.Passed(), "index"), len(d.Copies), cluster.Age(k.Now, d.Time))
+	own := *d
+	own.Copies = slices.DeleteFunc(slices.Clone(d.Copies), func(c drill.Copy) bool { return !c.Time.IsZero() })
+	text := fmt.Sprintf("%s of %d restored and compared %s ago", cluster.Count(own.Passed(), "index"), len(own.Copies),
+		cluster.Age(k.Now, d.Time))
+	if n := own.Unfinished(); n > 0 {
+		text += fmt.Sprintf(", %d not finished", n)
+	}
 	for _, i := range d.Repositories(drill.Damaged) {
 		k.add(Critical, "repository", i.Repository, fmt.Sprintf("the server found %s in its files, the first is %s",
 			cluster.Count(int(i.Anomalies), "anomaly"), i.First), "write nothing to it; restore its storage from a copy of before the damage")

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/esnap/esnap/internal/clock"
 	"github.com/esnap/esnap/internal/cluster"
@@ -44,6 +45,9 @@ type Options struct {
 // Prefix begins the names of the copies. They are found by their setting, never by name.
 const Prefix = "esnap-drill-"
 
+// longest is how many bytes the name of an index may have.
+const longest = 255
+
 // wait is how long the shards of a copy may take to start.
 const wait = 2 * time.Hour
 
@@ -52,10 +56,14 @@ type State string
 
 // The states.
 const (
-	Passed  State = "passed"  // restored, complete, and the same as in the cluster where it can be compared
-	Failed  State = "failed"  //
-	Skipped State = "skipped" // not restored; the reason says why
+	Passed     State = "passed"       // restored, complete, and the same as in the cluster where it can be compared
+	Failed     State = "failed"       //
+	Skipped    State = "skipped"      // not restored; the reason says why
+	Unfinished State = "not_finished" // the drill was interrupted first: it says nothing about the snapshot
 )
+
+// String is the state in words.
+func (s State) String() string { return strings.ReplaceAll(string(s), "_", " ") }
 
 // Result is a drill.
 type Result struct {
@@ -109,16 +117,25 @@ type Copy struct {
 	// Live is the number of documents of the index in the cluster, if it can be compared.
 	Live *int64 `json:"live_documents,omitempty"`
 	Took string `json:"took,omitempty"`
+	// Time is when the older drill began whose result this is; zero: it is of this drill.
+	Time time.Time `json:"time,omitzero"`
 
 	target   string
 	snapshot *cluster.Snapshot
 }
 
 // Failures counts the copies that failed.
-func (r *Result) Failures() int {
-	n := 0
+func (r *Result) Failures() int { return r.count(Failed) }
+
+// Passed counts the copies that passed.
+func (r *Result) Passed() int { return r.count(Passed) }
+
+// Unfinished counts the copies that are not finished.
+func (r *Result) Unfinished() int { return r.count(Unfinished) }
+
+func (r *Result) count(state State) (n int) {
 	for _, c := range r.Copies {
-		if c.State == Failed {
+		if c.State == state {
 			n++
 		}
 	}
@@ -143,17 +160,6 @@ func (r *Result) Carry(older ...*Result) {
 			}
 		}
 	}
-}
-
-// Passed counts the copies that passed.
-func (r *Result) Passed() int {
-	n := 0
-	for _, c := range r.Copies {
-		if c.State == Passed {
-			n++
-		}
-	}
-	return n
 }
 
 // driller is one drill.
@@ -400,7 +406,17 @@ func (d *driller) fit(ctx context.Context, chosen []Copy) error {
 // copy restores one index, compares it, and leaves it to be removed.
 func (d *driller) copy(ctx context.Context, c *Copy) {
 	began := d.Watch.Elapsed()
-	c.target = d.unused(Prefix + c.Index)
+	// A request that an interruption ended says nothing about the snapshot.
+	unfinished := func() bool {
+		if ctx.Err() != nil {
+			c.State, c.Reason = Unfinished, context.Cause(ctx).Error()
+		}
+		return ctx.Err() != nil
+	}
+	if unfinished() {
+		return
+	}
+	c.target = d.unused(c.Index)
 	fail := func(format string, args ...any) {
 		c.State, c.Reason = Failed, fmt.Sprintf(format, args...)
 	}
@@ -418,11 +434,15 @@ func (d *driller) copy(ctx context.Context, c *Copy) {
 		Targets: []string{c.target},
 	})
 	if err != nil && !errors.Is(err, cluster.ErrLost) {
-		fail("the restore was refused: %s", err)
+		if !unfinished() {
+			fail("the restore was refused: %s", err)
+		}
 		return
 	}
 	if err := d.await(ctx, c); err != nil {
-		fail("%s", err)
+		if errors.As(err, new(notStarted)) || !unfinished() {
+			fail("%s", err)
+		}
 		return
 	}
 	c.Took = (d.Watch.Elapsed() - began).Round(time.Millisecond).String()
@@ -437,7 +457,9 @@ func (d *driller) copy(ctx context.Context, c *Copy) {
 	}
 	stats, err := d.c.Stats(ctx, names)
 	if err != nil {
-		fail("the documents cannot be counted: %s", err)
+		if !unfinished() {
+			fail("the documents cannot be counted: %s", err)
+		}
 		return
 	}
 	restored, counted := stats[c.target]
@@ -455,18 +477,28 @@ func (d *driller) copy(ctx context.Context, c *Copy) {
 	}
 }
 
-// unused is a name that no index has: several copies of one index may be restored, from
-// different repositories or by another drill.
-func (d *driller) unused(name string) string {
-	target := name
+// unused is a name for the copy of an index that no index has: several copies of one index may
+// be restored, from different repositories or by another drill. That of a long name is shortened.
+func (d *driller) unused(index string) string {
+	number := ""
 	for n := 2; ; n++ {
+		cut := min(len(index), longest-len(Prefix)-len(number))
+		for cut < len(index) && !utf8.RuneStart(index[cut]) {
+			cut--
+		}
+		target := Prefix + index[:cut] + number
 		if _, taken := d.live[target]; !taken {
 			d.live[target] = nil
 			return target
 		}
-		target = fmt.Sprintf("%s-%d", name, n)
+		number = fmt.Sprintf("-%d", n)
 	}
 }
+
+// notStarted is what the server said about shards of a copy that do not start.
+type notStarted struct{ text string }
+
+func (e notStarted) Error() string { return e.text }
 
 // await waits until all primaries of a copy are started.
 func (d *driller) await(ctx context.Context, c *Copy) error {
@@ -484,11 +516,11 @@ func (d *driller) await(ctx context.Context, c *Copy) error {
 		case err == nil && there && elapsed > time.Minute && h.Initializing == 0 && h.ActivePrimary < h.Shards:
 			problems, perr := d.c.ShardProblems(ctx, []string{c.target})
 			if perr == nil && len(problems) > 0 {
-				return fmt.Errorf("shard %d is not started: %s %s", problems[0].Shard, problems[0].Reason, problems[0].Details)
+				return notStarted{fmt.Sprintf("shard %d is not started: %s %s", problems[0].Shard, problems[0].Reason, problems[0].Details)}
 			}
-			return fmt.Errorf("only %d of %d shards are started, and none is being started", h.ActivePrimary, h.Shards)
+			return notStarted{fmt.Sprintf("only %d of %d shards are started, and none is being started", h.ActivePrimary, h.Shards)}
 		case elapsed > wait:
-			return fmt.Errorf("not all shards were started within %s", wait)
+			return notStarted{fmt.Sprintf("not all shards were started within %s", wait)}
 		}
 		if d.Waiting != nil {
 			d.Waiting(cluster.Waiting{For: "the restore of " + c.Index + " from " + c.Repository + "/" + c.Snapshot, Elapsed: elapsed})

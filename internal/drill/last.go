@@ -1,14 +1,17 @@
 package drill
 
 import (
+	"maps"
 	"slices"
+	"time"
 
 	"github.com/esnap/esnap/internal/series"
 )
 
 // Last is what several drills say together; nil if none restored anything. It is the newest
 // one that did, with the failures of earlier ones: a failure counts until a later drill
-// passed an index of the same family from the same repository. Those of kept, which may be
+// passed an index of the same family from the same repository. For copies that it did not
+// finish, what earlier ones found counts. Those of kept, which may be
 // nil, count until kept itself is a later drill: it lies where nobody but its owner
 // writes, and the others are documents of the cluster.
 func Last(drills []*Result, kept *Result) *Result {
@@ -31,31 +34,94 @@ func Last(drills []*Result, kept *Result) *Result {
 	slices.SortStableFunc(list, func(a, b *Result) int { return b.Time.Compare(a.Time) })
 	last := *list[0]
 	last.Copies = slices.Clone(last.Copies)
-	passed := map[[2]string]bool{}
+	open := last.open()
+	passed := map[[2]string]time.Time{} // when it passed last
+	for _, r := range list {
+		for _, c := range r.Copies {
+			if at := c.of(r).Time; c.State == Passed && at.After(passed[subject(c)]) {
+				passed[subject(c)] = at
+			}
+		}
+	}
 	known := map[[3]string]bool{}
 	for _, r := range list {
 		for _, c := range r.Copies {
 			id := [3]string{c.Repository, c.Snapshot, c.Index}
-			if r != list[0] && c.State == Failed && !known[id] && (r == kept || !passed[subject(c)]) {
-				last.Copies = append(last.Copies, c)
+			counts := r == kept || !passed[subject(c)].After(c.of(r).Time)
+			if r != list[0] && c.State == Failed && !known[id] && counts {
+				last.Copies = append(last.Copies, c.of(r))
 			}
 			known[id] = known[id] || c.State == Failed
 		}
-		for _, c := range r.Copies {
-			if c.State == Passed {
-				passed[subject(c)] = true
-			}
+		if r != list[0] {
+			last.Copies = append(last.Copies, r.passedOf(open)...)
+			maps.DeleteFunc(open, func(s [2]string, _ bool) bool { return r.finished(s) })
 		}
 	}
 	last.Integrity = found.Integrity
 	return &last
 }
 
+// Kept is what a file keeps of this drill instead of an older one, which may be nil: a copy that
+// is not finished does not replace the older result of its family.
+func (r *Result) Kept(older *Result) *Result {
+	kept := *r
+	switch {
+	case older == nil || r.Unfinished() == 0:
+	case r.Passed()+r.Failures() == 0:
+		kept = *older
+		kept.Integrity = r.Integrity
+	default:
+		open := r.open()
+		kept.Copies = append(slices.Clone(r.Copies), older.passedOf(open)...)
+		for _, c := range older.Copies {
+			if c.State == Failed && open[subject(c)] {
+				kept.Copies = append(kept.Copies, c.of(older))
+			}
+		}
+	}
+	return &kept
+}
+
+// open are what the unfinished copies of a drill stand for, if no other one of it passed or failed.
+func (r *Result) open() map[[2]string]bool {
+	open := map[[2]string]bool{}
+	for _, c := range r.Copies {
+		if c.State == Unfinished && !r.finished(subject(c)) {
+			open[subject(c)] = true
+		}
+	}
+	return open
+}
+
+// finished reports whether a copy that stands for the subject passed or failed.
+func (r *Result) finished(of [2]string) bool {
+	return slices.ContainsFunc(r.Copies, func(c Copy) bool { return (c.State == Passed || c.State == Failed) && subject(c) == of })
+}
+
+// passedOf are the copies of an older drill that passed, of some subjects.
+func (r *Result) passedOf(subjects map[[2]string]bool) (list []Copy) {
+	for _, c := range r.Copies {
+		if c.State == Passed && subjects[subject(c)] {
+			list = append(list, c.of(r))
+		}
+	}
+	return list
+}
+
+// of is the copy as the result of an older drill.
+func (c Copy) of(r *Result) Copy {
+	if c.Time.IsZero() {
+		c.Time = r.Time
+	}
+	return c
+}
+
 // subject is what a copy stands for.
 func subject(c Copy) [2]string { return [2]string{c.Repository, series.Family(c.Index)} }
 
-// OK reports whether a drill restored something, all of that passed, and no repository is
-// damaged.
+// OK reports whether a drill restored something, all of that passed, it was not interrupted, and
+// no repository is damaged.
 func (r *Result) OK() bool {
-	return r.Failures() == 0 && r.Passed() > 0 && len(r.Repositories(Damaged)) == 0
+	return r.Failures() == 0 && r.Unfinished() == 0 && r.Passed() > 0 && len(r.Repositories(Damaged)) == 0
 }

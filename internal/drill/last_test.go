@@ -1,6 +1,8 @@
 package drill_test
 
 import (
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -18,6 +20,9 @@ func TestLast(t *testing.T) {
 	}
 	failed := func(index string) drill.Copy {
 		return drill.Copy{Repository: "r", Snapshot: "s", Index: index, State: drill.Failed, Reason: "a shard is missing"}
+	}
+	unfinished := func(index string) drill.Copy {
+		return drill.Copy{Repository: "r", Snapshot: "s", Index: index, State: drill.Unfinished}
 	}
 	skipped := drill.Copy{Repository: "r", Index: "logs-2026.11.01", State: drill.Skipped}
 	elsewhere := passed("logs-2026.11.09")
@@ -84,6 +89,47 @@ func TestLast(t *testing.T) {
 			day:    9,
 			passed: 1,
 		},
+		"one that was interrupted": {drills: []*drill.Result{day(9, unfinished("logs-2026.11.08"))}},
+		"a failure, then it was interrupted": {
+			drills:   []*drill.Result{day(9, unfinished("logs-2026.11.08")), day(8, failed("logs-2026.11.07"))},
+			day:      8,
+			failures: 1,
+		},
+		"a pass, then it was interrupted": {
+			drills: []*drill.Result{
+				day(9, unfinished("logs-2026.11.08"), passed("events-2026.11.08")),
+				day(8, passed("logs-2026.11.07"), passed("events-2026.11.07")),
+				day(7, passed("logs-2026.11.06")),
+			},
+			day:    9,
+			passed: 2,
+		},
+		"interrupted twice after a pass": {
+			drills: []*drill.Result{
+				day(9, unfinished("logs-2026.11.08"), passed("events-2026.11.08")),
+				day(8, unfinished("logs-2026.11.07"), passed("events-2026.11.07")),
+				day(7, passed("logs-2026.11.06")),
+			},
+			day:    9,
+			passed: 2,
+		},
+		"a failure between a pass and an interrupted one": {
+			drills: []*drill.Result{
+				day(9, unfinished("logs-2026.11.08"), passed("events-2026.11.08")),
+				day(8, failed("logs-2026.11.07")),
+				day(7, passed("logs-2026.11.06")),
+			},
+			day:      9,
+			passed:   1,
+			failures: 1,
+		},
+		"a failure before the pass that a file kept": {
+			drills:   []*drill.Result{day(8, failed("logs-2026.11.07"))},
+			kept:     day(9, unfinished("logs-2026.11.08"), passed("events-2026.11.08")).Kept(day(7, passed("logs-2026.11.06"))),
+			day:      9,
+			passed:   2,
+			failures: 1,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			last := drill.Last(c.drills, c.kept)
@@ -94,6 +140,56 @@ func TestLast(t *testing.T) {
 			require.Equal(t, c.day, last.Time.Day())
 			require.Equal(t, c.passed, last.Passed())
 			require.Equal(t, c.failures, last.Failures())
+		})
+	}
+}
+
+// A drill replaces the one in the file, but for what it did not finish.
+func TestKept(t *testing.T) {
+	day := func(n int, copies ...string) *drill.Result {
+		r := &drill.Result{Time: time.Date(2026, 11, n, 3, 0, 0, 0, time.UTC)}
+		for _, c := range copies {
+			index, state, _ := strings.Cut(c, " ")
+			r.Copies = append(r.Copies, drill.Copy{Repository: "r", Snapshot: "s", Index: index, State: drill.State(state)})
+		}
+		return r
+	}
+	for name, c := range map[string]struct {
+		older, drill *drill.Result
+		day          int
+		want         []string
+	}{
+		"nothing before":       {nil, day(9, "logs passed"), 9, []string{"logs passed"}},
+		"interrupted at first": {nil, day(9, "logs not_finished"), 9, []string{"logs not_finished"}},
+		"finished":             {day(8, "logs failed"), day(9, "orders passed"), 9, []string{"orders passed"}},
+		"skipped":              {day(8, "logs failed"), day(9, "orders skipped"), 9, []string{"orders skipped"}},
+		"nothing was finished": {day(8, "logs failed", "a passed"), day(9, "logs not_finished"), 8, []string{"logs failed", "a passed"}},
+		"only skipped before it": {
+			day(8, "logs failed"), day(9, "orders skipped", "logs not_finished"), 8, []string{"logs failed"},
+		},
+		"one was finished": {
+			day(8, "logs failed", "logs passed", "orders passed", "users failed"),
+			day(9, "orders passed", "logs not_finished"),
+			9, []string{"orders passed", "logs not_finished", "logs passed 8", "logs failed 8"},
+		},
+		"one of two of the family was finished": {
+			day(8, "logs-2026.11.07 failed"),
+			day(9, "logs-2026.11.08 passed", "logs-2026.11.06 not_finished"),
+			9, []string{"logs-2026.11.08 passed", "logs-2026.11.06 not_finished"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			kept := c.drill.Kept(c.older)
+			var got []string
+			for _, x := range kept.Copies {
+				text := x.Index + " " + string(x.State)
+				if !x.Time.IsZero() {
+					text += " " + strconv.Itoa(x.Time.Day())
+				}
+				got = append(got, text)
+			}
+			require.Equal(t, c.want, got)
+			require.Equal(t, c.day, kept.Time.Day())
 		})
 	}
 }
