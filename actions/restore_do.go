@@ -19,13 +19,42 @@ type restoring struct {
 	env  *Env
 	plan *restore.Plan
 
-	failed  bool              // something was not restored as planned
+	failed bool // something was not restored as planned
+	// requests are whether the restore of an item was requested.
+	requests map[itemID]request
+
 	created map[string]string // for a rollback: the uuids of the indices that this run created, by name
 	unsure  []string          // for a rollback: indices that this run may have created
 }
 
+// request is whether the restore of an item was requested.
+type request int
+
+// The states.
+const (
+	notRequested   request = iota // not sent, or refused: nothing was restored
+	maybeRequested                // the reply was lost
+	isRequested                   // accepted
+)
+
+// itemID tells the items of a plan apart.
+type itemID struct {
+	kind          restore.ItemKind
+	index, target string
+}
+
+func idOf(it restore.Item) itemID { return itemID{it.Kind, it.Index, it.Target} }
+
+func (w *restoring) request(it restore.Item) request { return w.requests[idOf(it)] }
+
+func (w *restoring) note(r request, items ...restore.Item) {
+	for _, it := range items {
+		w.requests[idOf(it)] = r
+	}
+}
+
 func (a *Restore) carryOut(ctx context.Context, env *Env, plan *restore.Plan) error {
-	w := &restoring{Restore: a, env: env, plan: plan, created: map[string]string{}}
+	w := &restoring{Restore: a, env: env, plan: plan, requests: map[itemID]request{}, created: map[string]string{}}
 	err := w.run(ctx)
 	if a.Rollback && (w.failed || err != nil || ctx.Err() != nil) {
 		err = errors.Join(err, w.rollBack(ctx))
@@ -110,18 +139,20 @@ func (w *restoring) group(ctx context.Context, g restore.Group) []restore.Item {
 			return w.startedOf(items)
 		}
 	}
-	lost := errors.Is(err, cluster.ErrLost)
 	reopened := map[string]string{}
 	if err != nil && len(closed) > 0 && !errors.Is(err, errUnnamed) {
-		reopened = w.reopen(ctx, closed, lost)
+		reopened = w.reopen(ctx, g, closed, err)
 	}
 	for _, it := range g.Items {
-		switch state, is := reopened[it.Target]; {
+		state, is := reopened[it.Target]
+		switch request := w.request(it); {
 		case errors.Is(err, errUnnamed):
 			w.outcome(it, cluster.Unclear, nil, "the restore continues in the cluster; %s", err)
+		case ctx.Err() != nil && request == notRequested && state != mayBeClosed:
+			w.outcome(it, cluster.NotStarted, nil, "%s", strings.TrimPrefix(state+"; "+w.whyNot(ctx), "; "))
 		case is:
 			w.outcome(it, cluster.Failure, err, "%s", state)
-		case ctx.Err() != nil && lost:
+		case ctx.Err() != nil && request != notRequested:
 			w.outcome(it, cluster.Requested, nil, "the restore may continue in the cluster; %s", context.Cause(ctx))
 		default:
 			w.outcome(it, cluster.Failure, err, "")
@@ -206,8 +237,14 @@ func (w *restoring) start(ctx context.Context, g restore.Group) ([]restore.Item,
 	busy := newWaitBudget(w.env.waitForRunning(w.WaitForRunning))
 	err = busy.busy(ctx, w.env, func() error { return w.env.Cluster.RestoreSnapshot(ctx, req) })
 	lost := errors.Is(err, cluster.ErrLost)
+	if lost {
+		w.note(maybeRequested, g.Items...)
+	}
 	if lost && len(req.Targets) > 0 {
 		err = w.lookForLost(ctx, w.env, len(req.Targets), appeared, err)
+	}
+	if err == nil {
+		w.note(isRequested, g.Items...)
 	}
 	items := g.Items
 	if err == nil && g.Unpredicted {

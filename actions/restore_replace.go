@@ -56,33 +56,43 @@ func (w *restoring) closeReplaced(ctx context.Context, g restore.Group) (restore
 	return g, closed, nil
 }
 
+// mayBeClosed is the state of an index that was closed for a restore and not opened again.
+const mayBeClosed = "the existing index may still be closed"
+
 // reopen opens the indices that this run closed for a restore that did not begin, also
 // when the run is interrupted. It returns the state of each of them. After a lost reply,
 // an index that is open already, or that a restore has, is being restored: it has no
-// state. A request that arrives later is refused because of the open index.
-func (w *restoring) reopen(ctx context.Context, names []string, lost bool) map[string]string {
+// state. A request that arrives later is refused because of the open index. If the reply to
+// the closing was lost, an index that is open is opened, too: the closing may still arrive.
+func (w *restoring) reopen(ctx context.Context, g restore.Group, names []string, failed error) map[string]string {
 	ctx, cancel := afterwards(ctx)
 	defer cancel()
+	lost := w.request(g.Items[0]) != notRequested // one request is of all of them
+	closing := !lost && errors.Is(failed, cluster.ErrLost)
 	state := map[string]string{}
 	list, err := w.env.Cluster.IndicesNamed(ctx, names)
 	if err != nil {
 		for _, n := range names {
-			state[n] = "the existing index may still be closed"
+			state[n] = mayBeClosed
 		}
 		w.env.Warn("%s may still be closed: %s; a file with the action open opens them", strings.Join(names, ", "), err)
 		return state
 	}
 	for _, i := range list {
 		switch {
-		case !i.Closed && !lost:
-			state[i.Name] = "the existing index is open, unchanged"
+		case !i.Closed && lost:
+			continue
 		case !i.Closed:
+			state[i.Name] = "the existing index is open, unchanged"
 		default:
 			state[i.Name] = "the existing index was opened again, unchanged"
-			if err := w.env.Cluster.OpenIndices(ctx, cluster.OpenIndices{Names: []string{i.Name}}); err != nil {
-				state[i.Name] = "the existing index may still be closed"
-				w.env.Warn("%s may still be closed: %s; a file with the action open opens it", i.Name, err)
-			}
+		}
+		if !i.Closed && !closing {
+			continue
+		}
+		if err := w.env.Cluster.OpenIndices(ctx, cluster.OpenIndices{Names: []string{i.Name}}); err != nil {
+			state[i.Name] = mayBeClosed
+			w.env.Warn("%s may still be closed: %s; a file with the action open opens it", i.Name, err)
 		}
 	}
 	if !lost {
@@ -94,6 +104,11 @@ func (w *restoring) reopen(ctx context.Context, names []string, lost bool) map[s
 			return o.Kind == cluster.OpRestore && slices.Contains(o.Indices, n)
 		}) {
 			delete(state, n)
+		}
+	}
+	for _, it := range g.Items {
+		if s := state[it.Target]; s != "" && s != mayBeClosed {
+			w.note(notRequested, it)
 		}
 	}
 	return state

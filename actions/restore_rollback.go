@@ -62,7 +62,11 @@ func (w *restoring) rollBack(ctx context.Context) error {
 	ctx, cancel := afterwards(ctx)
 	defer cancel()
 	for _, it := range w.plan.Items {
-		switch {
+		switch request := w.request(it); {
+		case request == notRequested: // nothing was replaced or changed
+		case it.Replaces != nil && request == maybeRequested:
+			w.env.Warn("%s", strings.TrimSuffix("rollback: cannot tell whether "+it.Target+
+				" was replaced: the reply was lost; it existed before, so it is kept; "+bringBack(it), "; "))
 		case it.Replaces != nil:
 			w.env.Warn("%s", strings.TrimSuffix("rollback: "+it.Target+" existed before, so it is kept; "+bringBack(it), "; "))
 		case it.Kind == restore.GlobalState:

@@ -282,6 +282,155 @@ func TestRollback(t *testing.T) {
 	require.NotContains(t, out, "deleted")
 }
 
+// TestRollbackOverOthers: what is said about an index that was to be overwritten depends on whether
+// its restore was requested, not on what was planned.
+func TestRollbackOverOthers(t *testing.T) {
+	const second = "ks-logstash-log-2026.11.02"
+	terminated := &job.Signal{Number: syscall.SIGTERM}
+	kept := func(index string) string {
+		return "rollback: " + index + " existed before, so it is kept; esnap restore " + index
+	}
+	unclear := func(index string) string { return "rollback: cannot tell whether " + index + " was replaced" }
+	for name, c := range map[string]struct {
+		fault, after func(stop func(error), method string, call int) error
+		ends         func(string) string
+		running      bool // the restore does not end
+		code         int
+		says, not    []string
+		writes       []string
+	}{
+		"SIGTERM before the closing arrives": {
+			fault: func(stop func(error), method string, call int) error {
+				if method == "OpenIndices" && call == 1 {
+					stop(terminated)
+					return cluster.ErrLost
+				}
+				return nil
+			},
+			code:   143,
+			says:   []string{"not started " + second + ": the existing index is open, unchanged", "not started " + november3},
+			not:    []string{"may continue", "requested", "existed before", "cannot tell"},
+			writes: []string{"close " + second, "open " + second},
+		},
+		"SIGTERM after the closing arrived": {
+			after: func(stop func(error), method string, call int) error {
+				if method == "OpenIndices" && call == 1 {
+					stop(terminated)
+					return cluster.ErrLost
+				}
+				return nil
+			},
+			code:   143,
+			says:   []string{"not started " + second + ": the existing index was opened again, unchanged; terminated", "not started " + november3},
+			not:    []string{"may continue", "requested", "existed before", "cannot tell"},
+			writes: []string{"close " + second, "open " + second},
+		},
+		"SIGTERM between the closing and the restore": {
+			after: func(stop func(error), method string, call int) error {
+				if method == "OpenIndices" && call == 1 {
+					stop(terminated)
+				}
+				return nil
+			},
+			code:   143,
+			says:   []string{"not started " + second + ": the existing index was opened again, unchanged; terminated", "not started " + november3},
+			not:    []string{"may continue", "requested", "existed before", "cannot tell"},
+			writes: []string{"close " + second, "open " + second},
+		},
+		"the first restore is refused": {
+			fault: func(_ func(error), method string, _ int) error {
+				if method == "RestoreSnapshot" {
+					return cluster.ErrForbidden
+				}
+				return nil
+			},
+			code:   1,
+			says:   []string{"the existing index was opened again, unchanged", "not started " + november3},
+			not:    []string{"existed before", "cannot tell"},
+			writes: []string{"close " + second, "restore r/older " + second, "open " + second},
+		},
+		"SIGTERM during the first restore": {
+			running: true,
+			after: func(stop func(error), method string, _ int) error {
+				if method == "RestoreSnapshot" {
+					stop(terminated)
+				}
+				return nil
+			},
+			code:   143,
+			says:   []string{"requested " + second, "not started " + november3, kept(second)},
+			not:    []string{kept(november3), "cannot tell"},
+			writes: []string{"close " + second, "restore r/older " + second},
+		},
+		"SIGTERM, and the reply to the first restore is lost": {
+			running: true,
+			after: func(stop func(error), method string, _ int) error {
+				if method == "RestoreSnapshot" {
+					stop(terminated)
+					return cluster.ErrLost
+				}
+				return nil
+			},
+			code:   143,
+			says:   []string{"requested " + second + ": the restore may continue", "not started " + november3, unclear(second)},
+			not:    []string{kept(second), kept(november3), unclear(november3)},
+			writes: []string{"close " + second, "restore r/older " + second},
+		},
+		"the second restore fails": {
+			ends: func(index string) string {
+				if index == november3 {
+					return "no space left"
+				}
+				return ""
+			},
+			code:   1,
+			says:   []string{"restored " + second, kept(second), kept(november3)},
+			writes: []string{"close " + second, "restore r/older " + second, "close " + november3, "restore r/old " + november3},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			k := overwriting(t)
+			k.c.AddIndex(cluster.Index{Name: second, Created: dayAfter.AddDate(0, 0, 2), WriteAliases: []string{},
+				Stats: &cluster.IndexStats{Docs: 3, PrimaryBytes: 1}})
+			k.c.AddSnapshot("r", cluster.Snapshot{Name: "older", Start: dayAfter.Add(-time.Hour), Indices: []string{second}},
+				cluster.Index{Name: second, Created: dayAfter.AddDate(0, 0, -1)})
+			k.c.AddSnapshot("other", cluster.Snapshot{Name: "today", Start: now, Indices: []string{november3, second}})
+			k.env["ESNAP_LOG_LEVEL"] = "warn"
+			ctx, cancel := context.WithCancelCause(t.Context())
+			k.ctx, k.c.RestoreEnds = ctx, c.ends
+			if c.running {
+				k.c.RestorePolls = -1
+			}
+			calls := map[string]int{}
+			k.c.Fault = func(method string, _ []string) error {
+				calls[method]++
+				if c.fault == nil {
+					return nil
+				}
+				return c.fault(cancel, method, calls[method])
+			}
+			k.c.FaultAfter = func(method string, _ []string) error {
+				if c.after == nil {
+					return nil
+				}
+				return c.after(cancel, method, calls[method])
+			}
+			code, out, errs := k.run("restore", november3, second, "--repository", "r", "--on-conflict", "overwrite", "--rollback", "--yes")
+			require.Equal(t, c.code, code, out+errs)
+			for _, text := range c.says {
+				require.Contains(t, out+errs, text)
+			}
+			for _, text := range c.not {
+				require.NotContains(t, out+errs, text)
+			}
+			require.Equal(t, c.writes, k.written())
+			if !slices.ContainsFunc(c.writes, func(w string) bool { return strings.HasPrefix(w, "restore") }) {
+				require.Equal(t, int64(3), k.documents(second), "open, and unchanged")
+			}
+		})
+	}
+}
+
 // TestRestoreFromFile: names come from a file, and errors say where they are.
 func TestRestoreFromFile(t *testing.T) {
 	const second = "ks-logstash-log-2026.11.02"
