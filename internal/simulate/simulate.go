@@ -273,11 +273,11 @@ func (s *simulation) loses(ctx context.Context, how Failure, after, bad int) (in
 		if index = then.broken(next); index != "" || err != nil {
 			return index, err
 		}
-		if len(then.unsettled(after, bad)) == 0 { // nothing else could have been saved in the bad nights
+		if len(then.unsettled(how, after, bad)) == 0 { // nothing else could have been saved in the bad nights
 			return "", nil
 		}
 	}
-	for _, d := range then.unsettled(after, bad) {
+	for _, d := range then.unsettled(how, after, bad) {
 		s.never[d.pattern] = s.never[d.pattern] || !then.saved[d.pattern]
 	}
 	return "", nil
@@ -288,16 +288,25 @@ func (s *simulation) loses(ctx context.Context, how Failure, after, bad int) (in
 const mostAfter = 60
 
 // unsettled are the indices that could have been saved in bad nights and are in no snapshot.
-// Those of a name that the file never saves do not count.
-func (s *simulation) unsettled(after, bad int) []*Day {
+// Those of a name that the file never saves do not count. In the last try all count that exist.
+func (s *simulation) unsettled(how Failure, after, bad int) []*Day {
 	end := s.at(after + bad)
 	var list []*Day
 	for _, d := range s.days {
-		if !d.gone && d.Deleted == "" && s.copies[d.Index] == 0 && !d.ready.After(end) && (s.saved[d.pattern] || !s.never[d.pattern]) {
+		could := !d.ready.After(end) && (s.saved[d.pattern] || !s.never[d.pattern])
+		if s.lastTry(after, how) { // what is lost anyway, soon after the last night, is seen nowhere else
+			could = !d.created.After(s.at(after + bad - 1))
+		}
+		if could && !d.gone && d.Deleted == "" && s.copies[d.Index] == 0 {
 			list = append(list, d)
 		}
 	}
 	return list
+}
+
+// lastTry reports whether bad nights are tried after no later night.
+func (s *simulation) lastTry(after int, how Failure) bool {
+	return after == s.Nights || how == Failed && after+every > s.Nights
 }
 
 // broken is the first index that was lost too early in a night; empty: none.

@@ -215,22 +215,22 @@ func TestLossComesLater(t *testing.T) {
 	require.Equal(t, -1, r.Survives)
 }
 
-// TestFewRuns: a night costs about one run more for the nights that may be missed after it, also
+// TestFewRuns: a night costs about one run more for the nights that may be missed after it (the last: up to 60), also
 // if the days of the names end late, cannot be read, or the file never saves them.
 func TestFewRuns(t *testing.T) {
 	for name, test := range map[string]struct {
 		index, action string
 		most          int
 	}{
-		"days":                  {"logs-%Y.%m.%d", "", 80},
-		"weeks":                 {"logs-%Y.%W", "", 110},
-		"weeks read as months":  {"logs-%Y-%W", "", 110},
-		"days read as months":   {"logs-%m-%d-%Y", "", 110},
-		"months":                {"logs-%Y.%m", "", 110},
-		"no date":               {"logs-all", "", 80},
-		"never saved":           {"app-%Y.%m.%d", "", 160},
-		"no snapshot is taken":  {"logs-%Y.%m.%d", "disable_action: true", 160},
-		"two, of which one has": {"logs-%Y.%m.%d,app-%Y.%m.%d", "", 160},
+		"days":                  {"logs-%Y.%m.%d", "", 60},
+		"weeks":                 {"logs-%Y.%W", "", 130},
+		"weeks read as months":  {"logs-%Y-%W", "", 130},
+		"days read as months":   {"logs-%m-%d-%Y", "", 130},
+		"months":                {"logs-%Y.%m", "", 130},
+		"no date":               {"logs-all", "", 90},
+		"never saved":           {"app-%Y.%m.%d", "", 190},
+		"no snapshot is taken":  {"logs-%Y.%m.%d", "disable_action: true", 190},
+		"two, of which one has": {"logs-%Y.%m.%d,app-%Y.%m.%d", "", 190},
 	} {
 		t.Run(name, func(t *testing.T) {
 			file := strings.NewReplacer("EXPIRY", "{filtertype: retain, cover: 90d}", "DAYS", "7", "REQUIRE", "", "CONTINUE", "true").Replace(night)
