@@ -59,8 +59,13 @@ func (f *Retain) Validate(list cluster.ListKind, _ map[string]bool) error {
 		key   string
 		value *time.Duration
 	}{{"within", f.Within}, {"cover", f.Cover}, {"indices_within", f.IndicesWithin}, {"max_age", f.MaxAge}} {
-		if d.value != nil && *d.value <= 0 {
+		switch {
+		case d.value == nil:
+		case *d.value <= 0:
 			errs = append(errs, optionError(d.key, "must be longer than 0"))
+		case *d.value >= time.Minute && *d.value < time.Hour: // 6m are six months to users of restic
+			errs = append(errs, optionError(d.key, cluster.FormatDuration(*d.value)+
+				" is a number of minutes, too short for anything; there is no unit for months: write 180d"))
 		}
 	}
 	if f.Cover != nil && f.IndicesWithin != nil {

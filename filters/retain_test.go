@@ -438,10 +438,11 @@ func TestExpiryOfWhatIsNotGood(t *testing.T) {
 
 func TestRetainIsChecked(t *testing.T) {
 	for text, set := range map[string]func(f *Retain){
-		"retain has no rule":           func(*Retain) {},
-		"cover: must be longer than 0": func(f *Retain) { f.Cover = span(0) },
-		"is another name of cover":     func(f *Retain) { f.Cover, f.IndicesWithin = span(1), span(1) },
-		"is not a time zone":           func(f *Retain) { f.Last, f.IndexTimezone = number(1), "Mars" },
+		"retain has no rule":                func(*Retain) {},
+		"cover: must be longer than 0":      func(f *Retain) { f.Cover = span(0) },
+		"within: 6m is a number of minutes": func(f *Retain) { f.Within = span(6 * time.Minute) },
+		"is another name of cover":          func(f *Retain) { f.Cover, f.IndicesWithin = span(1), span(1) },
+		"is not a time zone":                func(f *Retain) { f.Last, f.IndexTimezone = number(1), "Mars" },
 	} {
 		require.ErrorContains(t, policy(set).Validate(cluster.Snapshots, nil), text)
 	}

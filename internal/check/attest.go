@@ -225,7 +225,7 @@ func VerifyAttestations(files []string, key ed25519.PublicKey) (verified []strin
 		}
 		list = append(list, document{a, f, hash})
 	}
-	slices.SortStableFunc(list, func(a, b document) int { return a.Number - b.Number })
+	cluster.Sort(list, func(a, b document) int { return a.Number - b.Number })
 	// A run that was killed leaves a copy of the last one.
 	list = slices.CompactFunc(list, func(a, b document) bool { return a.Number == b.Number && a.hash == b.hash })
 	for n, d := range list {

@@ -200,7 +200,7 @@ func Run(ctx context.Context, c cluster.Cluster, o Options) (*Report, error) {
 	for _, f := range k.report.Findings {
 		k.report.Level = k.report.Level.Worse(f.Level)
 	}
-	slices.SortStableFunc(k.report.Findings, func(a, b Finding) int {
+	cluster.Sort(k.report.Findings, func(a, b Finding) int {
 		return slices.Index(severity, b.Level) - slices.Index(severity, a.Level)
 	})
 	k.report.Repositories = k.repositories

@@ -118,6 +118,6 @@ func (a assumed) Documents(ctx context.Context, q DocumentQuery) ([]Document, er
 			list = append(list, *d)
 		}
 	}
-	slices.SortFunc(list, func(x, y Document) int { return cmp.Or(y.Time.Compare(x.Time), cmp.Compare(x.ID, y.ID)) })
+	Sort(list, func(x, y Document) int { return cmp.Or(y.Time.Compare(x.Time), cmp.Compare(x.ID, y.ID)) })
 	return list[:min(len(list), q.Limit)], nil
 }

@@ -256,7 +256,7 @@ func (a assumed) Repositories(ctx context.Context) ([]Repository, error) {
 			list = append(list, *r)
 		}
 	}
-	slices.SortFunc(list, func(x, y Repository) int { return compareNames(x.Name, y.Name) })
+	Sort(list, func(x, y Repository) int { return compareNames(x.Name, y.Name) })
 	return list, nil
 }
 

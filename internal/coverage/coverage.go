@@ -149,7 +149,7 @@ func Lives(snapshots []*cluster.Snapshot, live map[string]*cluster.Index, rules 
 	for i, l := range lives {
 		list[i] = *l
 	}
-	slices.SortStableFunc(list, func(a, b Life) int { return cmp.Or(cmp.Compare(a.Name, b.Name), a.Number-b.Number) })
+	cluster.Sort(list, func(a, b Life) int { return cmp.Or(cmp.Compare(a.Name, b.Name), a.Number-b.Number) })
 	return list
 }
 

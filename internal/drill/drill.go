@@ -323,7 +323,7 @@ func (d *driller) choose(snapshots []*cluster.Snapshot) []Copy {
 		for _, c := range copies {
 			all = append(all, c)
 		}
-		slices.SortFunc(all, func(a, b Copy) int { return cmp.Compare(a.Index, b.Index) })
+		cluster.Sort(all, func(a, b Copy) int { return cmp.Compare(a.Index, b.Index) })
 		rand.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
 		return all[:min(d.Sample, len(all))]
 	}

@@ -59,7 +59,7 @@ func (c *Client) Repositories(ctx context.Context) ([]cluster.Repository, error)
 	for name, r := range reply {
 		list = append(list, r.repository(name))
 	}
-	slices.SortFunc(list, func(a, b cluster.Repository) int { return strings.Compare(a.Name, b.Name) })
+	cluster.Sort(list, func(a, b cluster.Repository) int { return strings.Compare(a.Name, b.Name) })
 	return list, err
 }
 

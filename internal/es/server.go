@@ -339,7 +339,7 @@ func (c *Client) Capacity(ctx context.Context) (cluster.Capacity, error) {
 			out.Nodes = append(out.Nodes, cluster.Disk{Node: n.Name, Total: n.FS.Total.Total, Free: n.FS.Total.Avail})
 		}
 	}
-	slices.SortFunc(out.Nodes, func(a, b cluster.Disk) int { return strings.Compare(a.Node, b.Node) })
+	cluster.Sort(out.Nodes, func(a, b cluster.Disk) int { return strings.Compare(a.Node, b.Node) })
 	settings, err := c.clusterSettings(ctx, "cluster.routing.allocation.disk", "cluster.max_shards_per_node")
 	if err != nil {
 		return out, err
@@ -392,7 +392,7 @@ func (c *Client) Nodes(ctx context.Context) ([]cluster.Node, error) {
 	for _, n := range nodes {
 		out = append(out, cluster.Node{Name: n.Name, Roles: n.Roles, Free: n.FS.Total.Avail})
 	}
-	slices.SortFunc(out, func(a, b cluster.Node) int { return strings.Compare(a.Name, b.Name) })
+	cluster.Sort(out, func(a, b cluster.Node) int { return strings.Compare(a.Name, b.Name) })
 	return out, err
 }
 

@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -471,7 +470,7 @@ func List(ctx context.Context, c cluster.DocumentReader) ([]Held, error) {
 			list = append(list, h)
 		}
 	}
-	slices.SortFunc(list, func(a, b Held) int { return strings.Compare(a.Name, b.Name) })
+	cluster.Sort(list, func(a, b Held) int { return strings.Compare(a.Name, b.Name) })
 	return list, err
 }
 

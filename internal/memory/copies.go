@@ -21,7 +21,7 @@ func (m *Memory) Nodes(ctx context.Context) (list []cluster.Node, err error) {
 			}
 			list = append(list, n)
 		}
-		slices.SortFunc(list, func(a, b cluster.Node) int { return cmp.Compare(a.Name, b.Name) })
+		cluster.Sort(list, func(a, b cluster.Node) int { return cmp.Compare(a.Name, b.Name) })
 		return nil
 	})
 	return list, err

@@ -34,7 +34,7 @@ func (m *Memory) Documents(ctx context.Context, q cluster.DocumentQuery) (list [
 				list = append(list, d)
 			}
 		}
-		slices.SortFunc(list, func(x, y cluster.Document) int { return cmp.Or(y.Time.Compare(x.Time), cmp.Compare(x.ID, y.ID)) })
+		cluster.Sort(list, func(x, y cluster.Document) int { return cmp.Or(y.Time.Compare(x.Time), cmp.Compare(x.ID, y.ID)) })
 		list = list[:min(len(list), q.Limit)]
 		return nil
 	})

@@ -147,7 +147,7 @@ func (p *parser) repositories(n *strictyaml.Node) {
 		})
 		p.plan.Repositories = append(p.plan.Repositories, s)
 	}
-	slices.SortFunc(p.plan.Repositories, func(a, b repository.Spec) int { return strings.Compare(a.Name, b.Name) })
+	cluster.Sort(p.plan.Repositories, func(a, b repository.Spec) int { return strings.Compare(a.Name, b.Name) })
 }
 
 // RepositoryKeys are the keys of one repository.

@@ -298,7 +298,7 @@ func Families(names []string) []Family {
 		list[i].Count++
 		list[i].Last = n
 	}
-	slices.SortFunc(list, func(a, b Family) int { return cmp.Compare(a.Family, b.Family) })
+	cluster.Sort(list, func(a, b Family) int { return cmp.Compare(a.Family, b.Family) })
 	return list
 }
 

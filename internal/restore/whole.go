@@ -90,7 +90,7 @@ func (p *Plan) whole(r Request, l Listings, eligible []*cluster.Snapshot) {
 	rank := func(it Item) int {
 		return slices.Index([]ItemKind{GlobalState, DataStream, Index, Feature}, it.Kind)
 	}
-	slices.SortStableFunc(p.Items, func(a, b Item) int { return rank(a) - rank(b) })
+	cluster.Sort(p.Items, func(a, b Item) int { return rank(a) - rank(b) })
 }
 
 // allFeatures are the names of the features in the snapshots.
