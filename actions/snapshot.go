@@ -9,8 +9,6 @@ import (
 	"time"
 
 	"github.com/esnap/esnap/internal/cluster"
-	"github.com/esnap/esnap/internal/dates"
-	"github.com/esnap/esnap/internal/series"
 	"github.com/esnap/esnap/internal/strftime"
 )
 
@@ -100,7 +98,7 @@ func (a *Snapshot) adopt(
 	if err != nil {
 		return false, "", err
 	}
-	same := a.sameSeries(name)
+	same := a.SameSeries()
 	period := strftime.Truncate(env.Now, map[string]string{"hour": "h", "day": "d", "week": "w", "month": "M"}[a.OncePer])
 	for _, s := range slices.Backward(list) {
 		if s.Start.Before(period) || !same(s.Name) || s.Elsewhere || s.StartedAfter(env.Now.Add(env.Watch.Elapsed())) {
@@ -172,23 +170,9 @@ func (a *Snapshot) holdsStreams(s *cluster.Snapshot, indices []*cluster.Index) b
 	return !slices.ContainsFunc(streams, func(name string) bool { return !s.HasStream(name) })
 }
 
-// SameSeries matches the names of snapshots that this action takes, at any time.
-func (a *Snapshot) SameSeries(now time.Time) func(string) bool {
-	name, err := strftime.Resolve(a.Name, now)
-	if err != nil {
-		return func(string) bool { return false }
-	}
-	return a.sameSeries(name)
-}
-
-// sameSeries matches the names that this action's name could have at another time, also
-// with the number that is added after a failed try.
-func (a *Snapshot) sameSeries(name string) func(string) bool {
-	if strings.HasPrefix(a.Name, "<") {
-		of := series.OfName(name)
-		_, _, dated := dates.Find(name)
-		return func(other string) bool { return dated && series.OfName(other).Key == of.Key }
-	}
+// SameSeries matches the names of snapshots that this action takes, at any time, also with the
+// number that is added after a failed try.
+func (a *Snapshot) SameSeries() func(string) bool {
 	names := strftime.Names(a.Name)
 	return func(other string) bool {
 		if names.MatchString(other) {

@@ -162,6 +162,49 @@ func foreign(s cluster.Snapshot) cluster.Snapshot {
 	return s
 }
 
+// TestOncePerKnowsItsOwnNames: whatever the form of the date in the name, a run adopts the snapshot
+// of its period, also one with a number, and not that of the period before.
+func TestOncePerKnowsItsOwnNames(t *testing.T) {
+	for name, c := range map[string]struct{ period, first, next string }{
+		"snap-%G-%V":                         {"week", "snap-2026-47", "snap-2026-48"},
+		"<snap-{now/w{xxxx-ww}}>":            {"week", "snap-2026-47", "snap-2026-48"},
+		"<snap-{now/w{xxxx-ww|Asia/Tokyo}}>": {"week", "snap-2026-47", "snap-2026-48"},
+		"<snap-{now/d}>":                     {"day", "snap-2026.11.21", "snap-2026.11.28"},
+		"<snap-{now/d{dd.MM.yy}}>":           {"day", "snap-21.11.26", "snap-28.11.26"},
+		"<snap-{now/d{yyMMdd}}>":             {"day", "snap-261121", "snap-261128"},
+		"<snap-{now/d{MM-dd-yyyy}}>":         {"day", "snap-11-21-2026", "snap-11-28-2026"},
+		"<snap-{now/y{yyyy}}>":               {"week", "snap-2026", "snap-2026-2"},
+		"<snap-{now{H.m}}-x>":                {"day", "snap-1.0-x", "snap-1.0-x-2"},
+		"<snap-{now/M{M}}>":                  {"month", "snap-11", "snap-11"},
+		"snap":                               {"day", "snap", "snap-2"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := runtest.New(t)
+			b.Cluster.AddIndices("logs-a")
+			b.Cluster.AddRepository(cluster.Repository{Name: "r"})
+			file := "actions: {1: {action: snapshot, options: {repository: r, name: '" + name + "', once_per: " + c.period +
+				"}, filters: [{filtertype: none}]}}"
+			take := func(want cluster.Result, named string, all ...string) {
+				res, r := b.Run(file)
+				require.NoError(t, errors.Join(res.Errors()...))
+				require.Equal(t, want, r.Outcomes()[named])
+				require.ElementsMatch(t, all, b.Snapshots("r"))
+			}
+			take(cluster.Done, c.first, c.first)
+			take(cluster.Adopted, c.first, c.first)
+			take(cluster.Adopted, c.first, c.first)
+			b.Cluster.Advance(7 * 24 * time.Hour)
+			b.Options.Now = runtest.Now.AddDate(0, 0, 7)
+			if c.next == c.first { // the period has not ended
+				take(cluster.Adopted, c.first, c.first)
+				return
+			}
+			take(cluster.Done, c.next, c.first, c.next)
+			take(cluster.Adopted, c.next, c.first, c.next)
+		})
+	}
+}
+
 func TestOncePerAdoptsOnlyWhatIsComplete(t *testing.T) {
 	snap := func(name string, state cluster.State, start time.Time, indices ...string) cluster.Snapshot {
 		return cluster.Snapshot{Name: name, State: state, Start: start, Indices: indices}

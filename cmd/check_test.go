@@ -274,6 +274,29 @@ actions:
 		_, out, _ = k.run("check", file, "--gaps", "ok")
 		require.NotContains(t, out, "no new one came")
 	})
+	t.Run("names in any form of date math", func(t *testing.T) {
+		for name, taken := range map[string]string{
+			"<snap-{now/w{xxxx-ww}}>":    "snap-2026-47",
+			"<snap-{now/d}>":             "snap-2026.11.21-2",
+			"<snap-{now/d{dd.MM.yy}}>":   "snap-21.11.26",
+			"<snap-{now/d{yyMMdd}}>":     "snap-261121-3",
+			"<snap-{now/d{MM-dd-yyyy}}>": "snap-11-21-2026",
+			"<snap-{now/y{yyyy}}>":       "snap-2026",
+		} {
+			k := newConsole(t)
+			k.c.AddRepository(cluster.Repository{Name: "backups", Type: "fs", Settings: map[string]string{"location": "backups"}})
+			k.c.AddIndex(cluster.Index{Name: "logs-2026.11.19", Created: now.AddDate(0, 0, -2)})
+			k.c.AddSnapshot("backups", cluster.Snapshot{Name: taken, Indices: []string{"logs-2026.11.19"}, Start: now.Add(-time.Hour)})
+			file := "actions: {1: {action: snapshot, options: {repository: backups, name: '" + name + "', once_per: day}, " +
+				"filters: [{filtertype: pattern, kind: prefix, value: logs-}]}, " +
+				"2: {action: delete_snapshots, options: {repository: backups}, filters: [" +
+				"{filtertype: pattern, kind: prefix, value: snap-}, {filtertype: retain, cover: 400d, series: ['snap-*']}]}}"
+			code, out, errs := k.run("check", k.file(file))
+			require.Equal(t, 0, code, out+errs)
+			require.Contains(t, out, "the newest good snapshot, "+taken+", is 1h old", name)
+			require.Contains(t, out, "days logs-%Y.%m.%d: 1 of 1 days", "what the file retains: %s", name)
+		}
+	})
 	t.Run("undated names", func(t *testing.T) {
 		k := newConsole(t)
 		k.c.AddRepository(cluster.Repository{Name: "backups", Type: "fs", Settings: map[string]string{"location": "backups"}})

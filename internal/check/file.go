@@ -117,7 +117,7 @@ func (k *checker) fresh() {
 		if r == nil {
 			continue
 		}
-		same := a.SameSeries(k.Now.In(s.Location))
+		same := a.SameSeries()
 		var ours []*cluster.Snapshot
 		for _, x := range r.Snapshots {
 			if same(x.Name) && !x.Elsewhere {
@@ -307,9 +307,11 @@ func (k *checker) takenUnder(ctx context.Context, retains plan.Step) ([]*cluster
 		if !is || a.Repository != retains.Source() {
 			continue
 		}
-		next := &cluster.Snapshot{
-			Repository: a.Repository, Name: strftime.Render(a.Name, k.Now.In(s.Location)), State: cluster.Success, Start: k.Now, End: k.Now,
+		name, err := strftime.Resolve(a.Name, k.Now.In(s.Location))
+		if err != nil {
+			return nil, err
 		}
+		next := &cluster.Snapshot{Repository: a.Repository, Name: name, State: cluster.Success, Start: k.Now, End: k.Now}
 		passed, err := retains.Chain.Named(ctx, k.Now.In(retains.Location), []cluster.Item{next})
 		if err != nil {
 			return nil, err

@@ -108,8 +108,10 @@ func (p *parser) lintTwins(at *strictyaml.Node, s Step, a *actions.Snapshot) {
 			return
 		}
 		b, is := o.Action.(*actions.Snapshot)
-		if is && retained && b.Repository == a.Repository && !o.Common.DisableAction && !s.Common.DisableAction &&
-			a.SameSeries(day)(strftime.Render(b.Name, day)) && !overlaps(o.Chain, s.Chain) {
+		if !is || !retained || b.Repository != a.Repository || o.Common.DisableAction || s.Common.DisableAction {
+			continue
+		}
+		if name, err := strftime.Resolve(b.Name, day); err == nil && a.SameSeries()(name) && !overlaps(o.Chain, s.Chain) {
 			p.p.Warn(at, "this action and action %s take other indices under names of one form: for retain they are one series, "+
 				"of which it can expire hardly anything; give the names another beginning", o.ID)
 		}

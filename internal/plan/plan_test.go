@@ -558,6 +558,15 @@ func TestFindings(t *testing.T) {
 				"3: {action: delete_snapshots, options: {repository: r}, filters: [{filtertype: retain, cover: 400d}]}"),
 			[]string{"this action and action 1 take other indices under names of one form"},
 		},
+		{
+			"two series in one, by date math",
+			file("1: {action: snapshot, options: {repository: r, name: '<x-{now/d{dd.MM.yy}}>', once_per: day}, "+
+				"filters: [{filtertype: pattern, kind: prefix, value: a-}]}",
+				"2: {action: snapshot, options: {repository: r, name: '<x-{now/d{dd.MM.yy}}>', once_per: day}, "+
+					"filters: [{filtertype: pattern, kind: prefix, value: b-}]}",
+				"3: {action: delete_snapshots, options: {repository: r}, filters: [{filtertype: retain, cover: 400d}]}"),
+			[]string{"this action and action 1 take other indices under names of one form"},
+		},
 		{"the default name", file("1: {action: snapshot, options: {repository: r}}"), []string{"the snapshot's name changes every second"}},
 		{
 			"dots, and a prefix with dashes",

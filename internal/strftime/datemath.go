@@ -12,23 +12,84 @@ import (
 // Resolve renders a name: strftime tokens, or Elasticsearch date math if the name has the
 // form <…>, evaluated as the server would.
 func Resolve(name string, now time.Time) (string, error) {
-	open, closed := strings.HasPrefix(name, "<"), strings.HasSuffix(name, ">")
-	switch {
-	case len(name) > 1 && open && closed:
+	switch open := strings.HasPrefix(name, "<"); {
+	case isMath(name):
 		return dateMath(name, now)
-	case open != closed:
+	case open != strings.HasSuffix(name, ">"):
 		return "", fmt.Errorf("the name %q has only one of < and >; date math has the form <prefix-{now/d}>", name)
 	}
 	return Render(name, now), nil
 }
 
-// dateMath evaluates <text{expression{format|zone}}text…>, part by part, as the server
-// does: a brace after a backslash is an ordinary character.
+func isMath(name string) bool {
+	return len(name) > 1 && strings.HasPrefix(name, "<") && strings.HasSuffix(name, ">")
+}
+
+// dateMath evaluates <text{expression{format|zone}}text…>.
 func dateMath(name string, now time.Time) (string, error) {
-	wrong := func(what string) (string, error) { return "", fmt.Errorf("the date math %q %s", name, what) }
+	parts, err := mathParts(name)
+	if err != nil {
+		return "", err
+	}
 	var out strings.Builder
+	for _, p := range parts {
+		text, err := p.evaluate(now)
+		if err != nil {
+			return "", fmt.Errorf("the date math %q: %w", name, err)
+		}
+		out.WriteString(text)
+	}
+	return out.String(), nil
+}
+
+// mostNamed is more digits than the name of anything has.
+const mostNamed = 255
+
+// mathNames is the pattern of the names that date math makes at any time.
+func mathNames(name string) (string, error) {
+	parts, err := mathParts(name)
+	if err != nil {
+		return "", err
+	}
+	var out strings.Builder
+	digits := 0
+	for _, p := range parts {
+		if _, err := p.evaluate(time.Unix(0, 0).UTC()); err != nil {
+			return "", err
+		}
+		if !p.dated {
+			out.WriteString(regexp.QuoteMeta(p.text))
+			continue
+		}
+		format, _, _ := p.layout()
+		tokens, err := javaTokens(format)
+		if err != nil {
+			return "", err
+		}
+		for _, t := range tokens {
+			if digits += t.n; digits > mostNamed {
+				return "", errors.New("the names are too long")
+			}
+			out.WriteString(t.pattern())
+		}
+	}
+	return out.String(), nil
+}
+
+// mathPart is a text, or an expression in one pair of braces.
+type mathPart struct {
+	text         string
+	dated        bool // it is an expression
+	expr, format string
+	formatted    bool
+}
+
+// mathParts reads date math as the server does: a brace after a backslash is an ordinary
+// character.
+func mathParts(name string) (parts []mathPart, err error) {
+	wrong := func(what string) ([]mathPart, error) { return nil, fmt.Errorf("the date math %q %s", name, what) }
 	var part mathPart
-	depth, parts, escaped := 0, 0, false
+	depth, dates, escaped := 0, 0, false
 	for _, c := range name[1 : len(name)-1] {
 		brace := !escaped && (c == '{' || c == '}')
 		switch {
@@ -36,64 +97,63 @@ func dateMath(name string, now time.Time) (string, error) {
 			escaped = true
 			continue
 		case depth == 0 && !brace:
-			out.WriteRune(c)
+			part.text += string(c)
 		case depth == 1 && !brace && part.formatted:
 			return wrong("has text after the format of an expression; the format must end the expression")
 		case depth == 1 && !brace:
-			part.expr.WriteRune(c)
+			part.expr += string(c)
 		case !brace:
-			part.format.WriteRune(c)
+			part.format += string(c)
 		case c == '{' && (depth == 2 || part.formatted):
 			return wrong("has one { too many; write \\{ for the character")
+		case c == '{' && depth == 0:
+			depth++
+			parts, part = append(parts, part), mathPart{dated: true}
 		case c == '{':
 			depth++
-			part.formatted = depth == 2
+			part.formatted = true
 		case depth == 0:
 			return wrong("has a } without {")
 		default:
-			if depth--; depth > 0 {
-				break
+			if depth--; depth == 0 {
+				parts, part, dates = append(parts, part), mathPart{}, dates+1
 			}
-			text, err := part.evaluate(now)
-			if err != nil {
-				return "", fmt.Errorf("the date math %q: %w", name, err)
-			}
-			out.WriteString(text)
-			part, parts = mathPart{}, parts+1
 		}
 		escaped = false
 	}
 	switch {
 	case depth > 0:
 		return wrong("has a { without }")
-	case parts == 0:
+	case dates == 0:
 		return wrong("does not contain an {expression}")
 	}
-	return out.String(), nil
+	return append(parts, part), nil
 }
 
-// mathPart is the text in one pair of braces.
-type mathPart struct {
-	expr, format strings.Builder
-	formatted    bool
+// layout is the format of an expression, and the time zone, if it names one.
+func (p mathPart) layout() (format, zone string, zoned bool) {
+	if !p.formatted {
+		return "yyyy.MM.dd", "", false
+	}
+	return strings.Cut(p.format, "|")
 }
 
-func (p *mathPart) evaluate(now time.Time) (string, error) {
-	format, loc := "yyyy.MM.dd", now.Location()
-	if p.formatted {
-		var zone string
-		var hasZone bool
+func (p mathPart) evaluate(now time.Time) (string, error) {
+	if !p.dated {
+		return p.text, nil
+	}
+	format, zone, zoned := p.layout()
+	loc := now.Location()
+	if zoned {
 		var err error
-		if format, zone, hasZone = strings.Cut(p.format.String(), "|"); hasZone {
-			if loc, err = zoneOf(zone); err != nil {
-				return "", err
-			}
-		}
-		if format == "" {
-			return "", errors.New("the format is missing")
+		if loc, err = zoneOf(zone); err != nil {
+			return "", err
 		}
 	}
-	t, err := evaluateMath(p.expr.String(), now.In(loc))
+	if format == "" {
+		return "", errors.New("the format is missing")
+	}
+	t, err := evaluateMath(p.expr, now.In(loc))
 	if err != nil {
 		return "", err
 	}
@@ -233,18 +293,78 @@ func addMonths(t time.Time, n int) time.Time {
 	return first.AddDate(0, 0, min(t.Day(), lastDay)-1)
 }
 
-// formatJava writes a date in the pattern language of Elasticsearch's names.
-func formatJava(format string, t time.Time) (string, error) {
-	var out strings.Builder
-	isoYear, isoWeek := t.ISOWeek()
+// javaToken is a letter of a format, written so many times, or a text.
+type javaToken struct {
+	letter byte
+	n      int
+	text   string
+}
+
+// mostDigits is how many digits the parts of a date can have, by the letter of a format. A year
+// has four.
+var mostDigits = map[byte]int{
+	'y': 4, 'Y': 4, 'u': 4, 'x': 4, 'M': 2, 'w': 2, 'd': 2, 'D': 3, 'H': 2, 'm': 2, 's': 2, 'e': 1,
+}
+
+// short reports whether a year is written with two digits.
+func (t javaToken) short() bool { return mostDigits[t.letter] == 4 && t.n == 2 }
+
+// javaTokens reads the pattern language of Elasticsearch's names.
+func javaTokens(format string) (list []javaToken, err error) {
 	for i := 0; i < len(format); {
 		c := format[i]
 		n := 1
 		for i+n < len(format) && format[i+n] == c {
 			n++
 		}
-		value, known := 0, true
-		switch c {
+		switch {
+		case mostDigits[c] > 0:
+			list = append(list, javaToken{letter: c, n: n})
+		case c == '\'':
+			end := strings.IndexByte(format[i+1:], '\'')
+			if end < 0 {
+				return nil, fmt.Errorf("the quote in the format %q is not closed", format)
+			}
+			list = append(list, javaToken{text: format[i+1 : i+1+end]})
+			n = end + 2
+		case c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z':
+			return nil, fmt.Errorf("the letter %c in the format %q is not supported", c, format)
+		default:
+			list = append(list, javaToken{text: format[i : i+n]})
+		}
+		i += n
+	}
+	return list, nil
+}
+
+// pattern matches what a token writes at any time.
+func (t javaToken) pattern() string {
+	most := mostDigits[t.letter]
+	switch {
+	case most == 0:
+		return regexp.QuoteMeta(t.text)
+	case t.short():
+		return `\d{2}`
+	case most == 4 || t.n >= most:
+		return fmt.Sprintf(`\d{%d}`, max(t.n, most))
+	}
+	return fmt.Sprintf(`\d{%d,%d}`, t.n, most)
+}
+
+// formatJava writes a date in the pattern language of Elasticsearch's names.
+func formatJava(format string, t time.Time) (string, error) {
+	tokens, err := javaTokens(format)
+	if err != nil {
+		return "", err
+	}
+	var out strings.Builder
+	isoYear, isoWeek := t.ISOWeek()
+	for _, token := range tokens {
+		value := 0
+		switch token.letter {
+		case 0:
+			out.WriteString(token.text)
+			continue
 		case 'y', 'Y', 'u':
 			value = t.Year()
 		case 'x':
@@ -265,27 +385,11 @@ func formatJava(format string, t time.Time) (string, error) {
 			value = t.Second()
 		case 'e':
 			value = (int(t.Weekday())+6)%7 + 1
-		default:
-			known = false
 		}
-		switch {
-		case known && (c == 'y' || c == 'Y' || c == 'u' || c == 'x') && n == 2:
-			fmt.Fprintf(&out, "%02d", value%100)
-		case known:
-			fmt.Fprintf(&out, "%0*d", n, value)
-		case c == '\'':
-			end := strings.IndexByte(format[i+1:], '\'')
-			if end < 0 {
-				return "", fmt.Errorf("the quote in the format %q is not closed", format)
-			}
-			out.WriteString(format[i+1 : i+1+end])
-			n = end + 2
-		case c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z':
-			return "", fmt.Errorf("the letter %c in the format %q is not supported", c, format)
-		default:
-			out.WriteString(format[i : i+n])
+		if token.short() {
+			value %= 100
 		}
-		i += n
+		fmt.Fprintf(&out, "%0*d", token.n, value)
 	}
 	return out.String(), nil
 }

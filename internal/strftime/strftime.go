@@ -34,8 +34,24 @@ func Render(name string, now time.Time) string {
 	return out.String()
 }
 
-// Names matches exactly the names that Render can make from the name at any time.
+// Names matches exactly the names that Resolve can make from the name at any time, and nothing if
+// it can make none.
 func Names(name string) *regexp.Regexp {
+	pattern := textNames(name)
+	if isMath(name) {
+		var err error
+		if pattern, err = mathNames(name); err != nil {
+			pattern = `[^\s\S]`
+		}
+	}
+	return regexp.MustCompile(`^(?:` + pattern + `)$`)
+}
+
+// textNames is the pattern of the names that tokens make at any time.
+func textNames(name string) string {
+	if strings.Contains(name, "<") { // Render leaves it as it is
+		return regexp.QuoteMeta(name)
+	}
 	var out strings.Builder
 	for _, p := range pieces(name) {
 		if p.token != 0 {
@@ -44,7 +60,7 @@ func Names(name string) *regexp.Regexp {
 			out.WriteString(regexp.QuoteMeta(string([]byte{p.char})))
 		}
 	}
-	return regexp.MustCompile(`^(?:` + out.String() + `)$`)
+	return out.String()
 }
 
 func token(c byte, t time.Time) string {

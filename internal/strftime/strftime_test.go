@@ -1,8 +1,10 @@
 package strftime
 
 import (
+	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
 )
@@ -162,7 +164,43 @@ func FuzzLayout(f *testing.F) {
 	})
 }
 
-// FuzzResolve: a name becomes the same name each time, or an error; a year has four digits.
+// TestNames: a name's pattern matches all names that it makes, whatever their form, and not those of
+// other names.
+func TestNames(t *testing.T) {
+	for in, c := range map[string]struct{ pattern, not string }{
+		"s-%Y.%m.%d":                                 {`s-\d{4}\.\d{2}\.\d{2}`, "s-2026.1.1"},
+		"plain":                                      {`plain`, "plain2"},
+		"<snap-{now/d}>":                             {`snap-\d{4}\.\d{2}\.\d{2}`, "snap-2026-11-21"},
+		"<snap-{now/w{xxxx-ww}}>":                    {`snap-\d{4}-\d{2}`, "snap-2026.49"},
+		"<snap-{now/d{dd.MM.yy}}>":                   {`snap-\d{2}\.\d{2}\.\d{2}`, "snap-21.11.2026"},
+		"<snap-{now/d{yyMMdd}}>":                     {`snap-\d{2}\d{2}\d{2}`, "snap-20261121"},
+		"<snap-{now/d{MM-dd-yyyy}}>":                 {`snap-\d{2}-\d{2}-\d{4}`, "snap-2026-11-21"},
+		"<snap-{now/y{yyyy}}>":                       {`snap-\d{4}`, "snap-26"},
+		"<snap-{now/d{y-M-d}}>":                      {`snap-\d{4}-\d{1,2}-\d{1,2}`, "snap-2026-111-1"},
+		"<snap-{now{D'T'H.m.s-e}}>":                  {`snap-\d{1,3}T\d{1,2}\.\d{1,2}\.\d{1,2}-\d{1}`, "snap-1T1.1.1-12"},
+		"<snap-{now{DD-DDDD-ee-yyyyyy}}>":            {`snap-\d{2,3}-\d{4}-\d{2}-\d{6}`, "snap-1-0001-01-002026"},
+		"<a.b-{now/d}-{now/M{MM}}_x>":                {`a\.b-\d{4}\.\d{2}\.\d{2}-\d{2}_x`, "aab-2026.11.21-11_x"},
+		"<s-{now/d{yyyy.MM.dd|Asia/Tokyo}}>":         {`s-\d{4}\.\d{2}\.\d{2}`, "s-2026.11"},
+		`<a\{b\}-{now/d}>`:                           {`a\{b\}-\d{4}\.\d{2}\.\d{2}`, "ab-2026.11.21"},
+		"<broken-{now/q}>":                           {`[^\s\S]`, "<broken-{now/q}>"},
+		"<broken>":                                   {`[^\s\S]`, "<broken>"},
+		"<a{now{" + strings.Repeat("y", 300) + "}}>": {`[^\s\S]`, "a2026"},
+		"foo<%Y": {`foo<%Y`, "foo<2026"},
+	} {
+		names := Names(in)
+		require.Equal(t, "^(?:"+c.pattern+")$", names.String(), in)
+		require.NotRegexp(t, names, c.not, in)
+		for at := time.Date(2019, 12, 25, 0, 0, 0, 0, time.UTC); at.Year() < 2028; at = at.Add(37*time.Hour + 7*time.Minute + 3*time.Second) {
+			name, err := Resolve(in, at)
+			if err == nil && len(name) <= 255 && !names.MatchString(name) {
+				t.Fatalf("%s: the pattern %s does not match %s", in, names, name)
+			}
+		}
+	}
+}
+
+// FuzzResolve: a name becomes the same name each time, which its pattern matches, or an error; a
+// year has four digits.
 func FuzzResolve(f *testing.F) {
 	for _, name := range []string{
 		"<logs-{now/d}>", "<logs-{now/M{yyyy.MM}}>", "<logs-{now{yyyy.MM.dd|+02:00}}>",
@@ -180,6 +218,11 @@ func FuzzResolve(f *testing.F) {
 		}
 		if err != nil && got != "" {
 			t.Fatalf("%q: %q beside the error %v", name, got, err)
+		}
+		// An anchor may name a year of fewer than four digits.
+		usual := now.Year() > 1300 && len(got) <= 255 && utf8.ValidString(name) && !strings.Contains(name, "||")
+		if usual && err == nil && !Names(name).MatchString(got) {
+			t.Fatalf("%q: the pattern %s does not match %q", name, Names(name), got)
 		}
 	})
 }
