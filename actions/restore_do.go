@@ -21,7 +21,7 @@ type restoring struct {
 
 	failed bool // something was not restored as planned
 	// requests are whether the restore of an item was requested.
-	requests map[itemID]request
+	requests map[string]request
 
 	created map[string]string // for a rollback: the uuids of the indices that this run created, by name
 	unsure  []string          // for a rollback: indices that this run may have created
@@ -37,13 +37,8 @@ const (
 	isRequested                   // accepted
 )
 
-// itemID tells the items of a plan apart.
-type itemID struct {
-	kind          restore.ItemKind
-	index, target string
-}
-
-func idOf(it restore.Item) itemID { return itemID{it.Kind, it.Index, it.Target} }
+// idOf tells the items of a plan apart.
+func idOf(it restore.Item) string { return string(it.Kind) + " " + it.Index + " " + it.Target }
 
 func (w *restoring) request(it restore.Item) request { return w.requests[idOf(it)] }
 
@@ -54,7 +49,7 @@ func (w *restoring) note(r request, items ...restore.Item) {
 }
 
 func (a *Restore) carryOut(ctx context.Context, env *Env, plan *restore.Plan) error {
-	w := &restoring{Restore: a, env: env, plan: plan, requests: map[itemID]request{}, created: map[string]string{}}
+	w := &restoring{Restore: a, env: env, plan: plan, requests: map[string]request{}, created: map[string]string{}}
 	err := w.run(ctx)
 	if a.Rollback && (w.failed || err != nil || ctx.Err() != nil) {
 		err = errors.Join(err, w.rollBack(ctx))

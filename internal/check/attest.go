@@ -136,7 +136,7 @@ func (r *Report) drilled(d Day) time.Time {
 		return time.Time{}
 	}
 	for _, c := range r.Drill.Copies {
-		at := cmp.Or(c.Time, r.Drill.Time)
+		at := c.At(r.Drill)
 		if c.Index == d.Index && c.State == drill.Passed && strings.HasPrefix(d.Newest, c.Repository+"/") &&
 			slices.ContainsFunc(r.Repositories, func(x Repository) bool {
 				return x.Name == c.Repository && slices.ContainsFunc(x.Snapshots, func(s *cluster.Snapshot) bool {

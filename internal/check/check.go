@@ -388,12 +388,22 @@ func (k *checker) drill() {
 		return
 	}
 	age := k.Now.Sub(d.Time)
-	own := *d
-	own.Copies = slices.DeleteFunc(slices.Clone(d.Copies), func(c drill.Copy) bool { return !c.Time.IsZero() })
-	text := fmt.Sprintf("%s of %d restored and compared %s ago", cluster.Count(own.Passed(), "index"), len(own.Copies),
-		cluster.Age(k.Now, d.Time))
-	if n := own.Unfinished(); n > 0 {
-		text += fmt.Sprintf(", %d not finished", n)
+	passed, all, unfinished := 0, 0, 0 // of this drill
+	for _, c := range d.Copies {
+		if !c.Time.IsZero() {
+			continue
+		}
+		all++
+		switch c.State {
+		case drill.Passed:
+			passed++
+		case drill.Unfinished:
+			unfinished++
+		}
+	}
+	text := fmt.Sprintf("%s of %d restored and compared %s ago", cluster.Count(passed, "index"), all, cluster.Age(k.Now, d.Time))
+	if unfinished > 0 {
+		text += fmt.Sprintf(", %d not finished", unfinished)
 	}
 	for _, i := range d.Repositories(drill.Damaged) {
 		k.add(Critical, "repository", i.Repository, fmt.Sprintf("the server found %s in its files, the first is %s",

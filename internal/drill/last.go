@@ -1,7 +1,6 @@
 package drill
 
 import (
-	"maps"
 	"slices"
 	"time"
 
@@ -35,27 +34,22 @@ func Last(drills []*Result, kept *Result) *Result {
 	last := *list[0]
 	last.Copies = slices.Clone(last.Copies)
 	open := last.open()
-	passed := map[[2]string]time.Time{} // when it passed last
-	for _, r := range list {
-		for _, c := range r.Copies {
-			if at := c.of(r).Time; c.State == Passed && at.After(passed[subject(c)]) {
-				passed[subject(c)] = at
-			}
-		}
-	}
 	known := map[[3]string]bool{}
 	for _, r := range list {
 		for _, c := range r.Copies {
 			id := [3]string{c.Repository, c.Snapshot, c.Index}
-			counts := r == kept || !passed[subject(c)].After(c.of(r).Time)
-			if r != list[0] && c.State == Failed && !known[id] && counts {
+			if r != list[0] && c.State == Failed && !known[id] && (r == kept || !passedSince(list, c, c.At(r))) {
 				last.Copies = append(last.Copies, c.of(r))
 			}
 			known[id] = known[id] || c.State == Failed
 		}
 		if r != list[0] {
 			last.Copies = append(last.Copies, r.passedOf(open)...)
-			maps.DeleteFunc(open, func(s [2]string, _ bool) bool { return r.finished(s) })
+			for s := range open {
+				if r.finished(s) {
+					delete(open, s)
+				}
+			}
 		}
 	}
 	last.Integrity = found.Integrity
@@ -96,7 +90,24 @@ func (r *Result) open() map[[2]string]bool {
 
 // finished reports whether a copy that stands for the subject passed or failed.
 func (r *Result) finished(of [2]string) bool {
-	return slices.ContainsFunc(r.Copies, func(c Copy) bool { return (c.State == Passed || c.State == Failed) && subject(c) == of })
+	for _, c := range r.Copies {
+		if (c.State == Passed || c.State == Failed) && subject(c) == of {
+			return true
+		}
+	}
+	return false
+}
+
+// passedSince reports whether a copy that stands for the same passed in a later drill.
+func passedSince(list []*Result, failed Copy, at time.Time) bool {
+	for _, r := range list {
+		for _, c := range r.Copies {
+			if c.State == Passed && c.At(r).After(at) && subject(c) == subject(failed) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // passedOf are the copies of an older drill that passed, of some subjects.
@@ -109,11 +120,17 @@ func (r *Result) passedOf(subjects map[[2]string]bool) (list []Copy) {
 	return list
 }
 
+// At is when the drill began whose result the copy is; r is the one that has it.
+func (c Copy) At(r *Result) time.Time {
+	if c.Time.IsZero() {
+		return r.Time
+	}
+	return c.Time
+}
+
 // of is the copy as the result of an older drill.
 func (c Copy) of(r *Result) Copy {
-	if c.Time.IsZero() {
-		c.Time = r.Time
-	}
+	c.Time = c.At(r)
 	return c
 }
 
