@@ -96,7 +96,8 @@ func TestServeRunsWhatWasInterrupted(t *testing.T) {
 		for i, code := range []int{0, 143} {
 			at := time.Now().Add(time.Duration(i) * time.Hour)
 			id := strings.Repeat(string(rune('a'+i)), 8)
-			require.NoError(t, history.Write(t.Context(), c, time.Now(), history.Record{ID: history.ID(at, id), Run: id, Command: "run", Job: "minutes",
+			require.NoError(t, history.Write(t.Context(), c, time.Now(), history.Record{
+				ID: history.ID(at, id), Run: id, Command: "run", Job: "minutes",
 				Started: at, ExitCode: code}, func(s string) string { return s }))
 		}
 		time.Sleep(time.Hour + 10*time.Minute)
