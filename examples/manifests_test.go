@@ -243,10 +243,10 @@ func TestImageIsNamedOnce(t *testing.T) {
 	}
 }
 
-// TestKustomization: it has both CronJobs, and finds their image.
+// TestKustomization: it has the three CronJobs, and finds their image.
 func TestKustomization(t *testing.T) {
 	k := objects(t, path.Join(folder, oldSet, "kustomization.yaml"))[0]
-	require.Equal(t, []any{"cronjob.yaml", "check-cronjob.yaml"}, k["resources"])
+	require.Equal(t, []any{"cronjob.yaml", "check-cronjob.yaml", "drill-cronjob.yaml"}, k["resources"])
 	for _, r := range k["resources"].([]any) {
 		o := objects(t, path.Join(folder, oldSet, r.(string)))[0]
 		require.Equal(t, at(o, "metadata", "namespace"), k["namespace"])
