@@ -62,7 +62,7 @@ type NameDate struct {
 }
 
 // FindAll finds all runs in a name that parse as a date or time, in the usual forms:
-// %Y[.-]%m[.-]%d with or without a time, %Y%m%d[%H%M[%S]], %d.%m.%Y, %Y.%m, %G.w%V, an
+// %Y[.-]%m[.-]%d with or without a time, %Y%m%d[%H%M[%S]], %d.%m.%Y, %m-%d-%Y, %Y.%m, %G.w%V, an
 // epoch in seconds or milliseconds.
 func FindAll(name string) []NameDate {
 	var list []NameDate
