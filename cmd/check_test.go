@@ -656,3 +656,71 @@ func TestNewestCopyIsTheOneToRestore(t *testing.T) {
 		})
 	}
 }
+
+// TestCheckDayFirst: a date that may be of two days is that which the timestring of the action reads.
+func TestCheckDayFirst(t *testing.T) {
+	k := newConsole(t)
+	k.c.AddRepository(cluster.Repository{Name: "backups", Type: "fs", Settings: map[string]string{"location": "backups"}})
+	var names []string
+	for ago := 2; ago < 60; ago++ {
+		names = append(names, "logs-"+now.AddDate(0, 0, -ago).Format("02-01-2006"))
+	}
+	for ago := 60; ago >= 0; ago-- {
+		var in []string
+		for i, n := range names {
+			if i+2 > ago {
+				in = append(in, n)
+			}
+		}
+		at := now.AddDate(0, 0, -ago)
+		k.c.AddSnapshot("backups", cluster.Snapshot{Name: "logs-" + at.Format("20060102"), Indices: in, Start: at.Add(-time.Hour)})
+	}
+	for ago := 0; ago < 60; ago++ {
+		d := now.AddDate(0, 0, -ago)
+		k.c.AddIndex(cluster.Index{Name: "logs-" + d.Format("02-01-2006"), Created: d.Truncate(24 * time.Hour)})
+	}
+	file := k.file(`
+repositories:
+  backups: {type: fs, settings: {location: backups}}
+actions:
+  1:
+    action: snapshot
+    options: {repository: backups, name: 'logs-%Y%m%d', once_per: day}
+    filters: [{filtertype: pattern, kind: prefix, value: logs-}]
+  2:
+    action: delete_snapshots
+    options: {repository: backups, ignore_empty_list: true}
+    filters: [{filtertype: retain, cover: 400d}]
+  3:
+    action: delete_indices
+    options: {ignore_empty_list: true, require_snapshot: {repositories: [backups]}}
+    filters:
+    - {filtertype: pattern, kind: prefix, value: logs-}
+    - {filtertype: age, source: name, timestring: '%d-%m-%Y', direction: older, unit: days, unit_count: 7}
+`)
+	code, out, errs := k.run("check", file)
+	require.Zero(t, code, out+errs)
+	require.Contains(t, out, "snapshots contain a complete copy of all that delete_indices would delete: 53 indices")
+	code, out, errs = k.run("run", file)
+	require.Zero(t, code, out+errs)
+	require.Len(t, k.indices(), 7)
+}
+
+// TestCheckBesideABrokenRepository that the file does not name: it hides nothing.
+func TestCheckBesideABrokenRepository(t *testing.T) {
+	k := newConsole(t)
+	twentyNights(k, nil)
+	k.c.AddRepository(cluster.Repository{Name: "old", Type: "fs", Settings: map[string]string{"location": "gone"}})
+	k.c.AddIndex(cluster.Index{Name: "tmp-2026.10.01", Created: now.AddDate(0, 0, -50)})
+	k.c.Fault = func(call string, args []string) error {
+		if call == "Snapshots" && len(args) > 0 && args[0] == "old" {
+			return &cluster.Error{Op: "list", Kind: cluster.ErrRepository}
+		}
+		return nil
+	}
+	code, out, _ := k.run("check", "--gaps", "ok", k.file(nightFile+"  4: {action: delete_indices, options: {ignore_empty_list: true}, "+
+		"filters: [{filtertype: pattern, kind: prefix, value: tmp-}]}\n"))
+	require.Equal(t, 2, code, out)
+	require.Contains(t, out, "no snapshot contains a complete copy: tmp-2026.10.01 (old could not be read)")
+	require.Equal(t, 2, strings.Count(out, "could not be read"), "in the first line, too: %s", out)
+}

@@ -19,6 +19,7 @@ import (
 	"github.com/esnap/esnap/internal/coverage"
 	"github.com/esnap/esnap/internal/drill"
 	"github.com/esnap/esnap/internal/flavour"
+	"github.com/esnap/esnap/internal/job"
 	"github.com/esnap/esnap/internal/plan"
 	"github.com/esnap/esnap/internal/rename"
 	"github.com/esnap/esnap/internal/report"
@@ -153,6 +154,9 @@ func runPurge(c *cobra.Command, app *App, o *purgeOptions, names []string) error
 	if err == nil && !x.s.DryRun && o.Output == "table" {
 		x.say("record: %s", record)
 	}
+	if err == nil && len(p.Foreign) > 0 { // they may be of the same data, before the cluster was made anew
+		return &exit{job.Incomplete}
+	}
 	return err
 }
 
@@ -258,14 +262,14 @@ func planPurge(ctx context.Context, x *session, cl cluster.Cluster, names []stri
 				}
 				continue
 			}
-			if s.Elsewhere {
-				p.Foreign = append(p.Foreign, r.Name+"/"+s.Name)
-				continue
-			}
 			if r.ReadOnly() {
 				return nil, nil, cluster.WithHint(cluster.Refuse("snapshot %s/%s contains a copy, but the repository is read-only in this cluster",
 					r.Name, s.Name),
 					"purge in the cluster that writes to it")
+			}
+			if s.Elsewhere {
+				p.Foreign = append(p.Foreign, r.Name+"/"+s.Name)
+				continue
 			}
 			doomed = append(doomed, s)
 			p.Snapshots[r.Name] = append(p.Snapshots[r.Name], s.Name)
@@ -376,8 +380,8 @@ func (p *purge) write(x *session, w io.Writer) {
 			strings.Join(p.Similar, ", "))
 	}
 	if len(p.Foreign) > 0 {
-		terminal.Fprintf(w, "not deleted, because another cluster took them: %s; purge there, too, if it is the same data\n",
-			strings.Join(p.Foreign, ", "))
+		terminal.Fprintf(w, "not deleted, because another cluster took them: %s; if it is the same data, purge there, too, "+
+			"or delete them: esnap snapshot delete REPOSITORY SNAPSHOT --guards off\n", strings.Join(p.Foreign, ", "))
 	}
 	for _, cost := range []struct {
 		names []string

@@ -381,5 +381,5 @@ func (v *server) acted(ctx context.Context, own schedule.Spec, name string) (tim
 	if past == nil || !same(past.Schedule) {
 		return time.Time{}, err
 	}
-	return past.Started, err
+	return cmp.Or(past.Due, past.Started), err
 }

@@ -127,6 +127,10 @@ func (p *program) once(ctx context.Context, r *serve.Run) (e serve.Ended, again 
 		cl, err = x.dial(false)
 	}
 	id := job.NewRunID()
+	var locked job.Ended
+	if r.Due != nil {
+		locked.Due = r.Due()
+	}
 	keep := func(how ran) {
 		if !x.s.History {
 			return
@@ -138,6 +142,7 @@ func (p *program) once(ctx context.Context, r *serve.Run) (e serve.Ended, again 
 		record := job.NewRecord(x.s, how.began, "serve", Version())
 		record.ID, record.Run, record.Job, record.Reason = history.ID(how.began, id), id, p.name, r.Reason
 		record.Duration, record.ExitCode, record.Error = how.took.Milliseconds(), how.code, how.why
+		record.Due = locked.Due
 		record.Schedule, record.Every = p.scheduled(r), p.every(how.began).Milliseconds()
 		x.keep(ctx, cl, record)
 	}
@@ -152,7 +157,6 @@ func (p *program) once(ctx context.Context, r *serve.Run) (e serve.Ended, again 
 	}
 	_, _ = cl.Server(ctx) // it waits for a cluster that does not answer yet; the lock says why it cannot be written
 	var how ran
-	var locked job.Ended
 	k := job.Locking{
 		Name: p.name, Mode: p.mode, Owner: job.NewOwner(id), Clock: job.Clock{Now: p.x.Now, Watch: p.x.Watch},
 		Due: r.Due, Schedule: p.scheduled(r), AwaitLock: true,

@@ -149,10 +149,12 @@ func TestServeCommandLeaderDies(t *testing.T) {
 		})
 		a := commandIn(t, leader.Cluster, f, "--lock", "required")
 		time.Sleep(time.Minute + time.Second)
+		synctest.Wait()
 		require.Equal(t, []string{"00:01"}, f.began)
 		leader.dead.Store(true)
 		b := commandIn(t, c, g, "--lock", "required")
 		time.Sleep(5 * time.Minute)
+		synctest.Wait()
 		require.Equal(t, []string{"00:03:01"}, f.ended)
 		require.Equal(t, "00:04", g.began[0], "taken over when the lock was stale, for the time that had come meanwhile")
 		require.Contains(t, a.errs.String(),

@@ -601,3 +601,42 @@ func TestServeKnowsBesideABusyJob(t *testing.T) {
 		require.Contains(t, b.String(), `esnap_last_success_timestamp_seconds{policy="`+job+`"}`)
 	}
 }
+
+// slowClock is a cluster whose clock is behind.
+type slowClock struct {
+	cluster.Cluster
+	by time.Duration
+}
+
+func (s slowClock) Clock(ctx context.Context) (time.Time, error) {
+	t, err := s.Cluster.Clock(ctx)
+	return t.Add(-s.by), err
+}
+
+// TestServeBesideAClusterWithAnotherClock: a run that was made is not made again after a restart.
+func TestServeBesideAClusterWithAnotherClock(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "hourly.yml")
+	save(t, file, `
+name: hourly
+history: true
+schedule: 0 * * * *
+repositories: {r: {type: fs, settings: {location: /x}}}
+actions:
+  1: {action: snapshot, options: {repository: r, name: 'm-%H%M%S'}, filters: [{filtertype: pattern, kind: prefix, value: logs-}]}
+`)
+	synctest.Test(t, func(t *testing.T) {
+		m := memory.New()
+		m.AddIndices("logs-1")
+		c := slowClock{m, time.Minute}
+		time.Sleep(30 * time.Minute)
+		p := serveIn(t, c, file)
+		time.Sleep(30*time.Minute + 20*time.Second)
+		require.Zero(t, p.term(), p.errs.String())
+		require.Len(t, namesIn(t, m), 1)
+		time.Sleep(5 * time.Minute)
+		p = serveIn(t, c, file)
+		time.Sleep(5 * time.Minute)
+		require.Zero(t, p.term(), p.errs.String())
+		require.Len(t, namesIn(t, m), 1, p.errs.String()+p.out.String())
+	})
+}

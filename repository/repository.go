@@ -273,8 +273,13 @@ func OnePlace(registered []cluster.Repository, names []string) (first, second st
 		}
 		place := []string{r.Type}
 		for _, key := range slices.Sorted(maps.Keys(r.Settings)) {
-			// A bucket of this name may be in several object stores.
-			if v := normal(r.Settings[key], true); v != "" && (isPlace(r.Type, key) || key == "endpoint" || key == "client") {
+			v := normal(r.Settings[key], true)
+			if key == "base_path" {
+				v = strings.Trim(v, "/")
+			}
+			// A bucket of this name may be in several object stores, and a container in several accounts.
+			store := slices.Contains([]string{"endpoint", "client", "account", "region"}, key) && v != "default"
+			if v != "" && (isPlace(r.Type, key) || store) {
 				place = append(place, key, v)
 			}
 		}

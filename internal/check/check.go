@@ -138,7 +138,8 @@ type checker struct {
 	registered   []cluster.Repository
 	repositories []Repository // those to look at, as far as they could be read
 	rest         []Repository // the others, once something asked for them
-	unread       []string     // repositories
+	restUnread   []string
+	unread       []string // repositories
 	report       *Report
 	aged         map[string]bool // families whose newest index was found to be old
 	sizes        map[*cluster.Snapshot]map[string]int64
@@ -257,7 +258,7 @@ func (k *checker) wanted() []string {
 	if len(k.Options.Repositories) > 0 || k.Plan == nil {
 		return k.Options.Repositories
 	}
-	return k.Plan.RepositoryNames()
+	return k.Plan.WithCopies()
 }
 
 func (k *checker) add(level Level, about, name, text, hint string) {

@@ -66,30 +66,17 @@ func (k *checker) copyRules() coverage.Rules {
 		return rules
 	}
 	for _, s := range k.enabled() {
-		if own, says := rulesOf(s); says {
+		if own, says := s.CopyRules(); says {
 			rules.Zones, rules.Settle = append(rules.Zones, own.Zones...), max(rules.Settle, own.Settle)
 		}
 	}
 	return rules
 }
 
-// rulesOf are those that a step says itself.
-func rulesOf(s plan.Step) (rules coverage.Rules, says bool) {
-	if retain := s.Chain.Retention(); retain != nil {
-		return retain.CopyRules(), true
-	}
-	if a, is := s.Action.(*actions.DeleteIndices); is {
-		if c := a.Protection().Copies; c != nil {
-			return c.Rules(), true
-		}
-	}
-	return rules, false
-}
-
 // under is a checker that judges by the rules that a step says itself.
 func (k *checker) under(s plan.Step) *checker {
 	judge := *k
-	if own, says := rulesOf(s); says && k.Rules == nil {
+	if own, says := s.CopyRules(); says && k.Rules == nil {
 		judge.rules = own
 	}
 	return &judge
@@ -189,13 +176,17 @@ func (k *checker) deletions(ctx context.Context) error {
 			}
 		}
 		switch {
-		case len(lacking) > 0 && len(k.unread) > 0:
+		case len(lacking) > 0 && len(k.repositories)+len(k.rest) == 0 && len(k.restUnread) > 0:
 			k.add(Unknown, "action", s.ID, fmt.Sprintf("%s would delete %s of which a complete copy may be in %s, which could not be read: %s",
-				s.Kind, cluster.Count(len(lacking), "index"), strings.Join(k.unread, ", "), few(lacking)), "require_snapshot in the action keeps them")
-		case len(lacking) > 0:
-			k.add(Critical, "action", s.ID, fmt.Sprintf("%s would delete %s of which no snapshot contains a complete copy: %s",
-				s.Kind, cluster.Count(len(lacking), "index"), few(lacking)),
+				s.Kind, cluster.Count(len(lacking), "index"), strings.Join(k.restUnread, ", "), few(lacking)),
 				"require_snapshot in the action keeps them")
+		case len(lacking) > 0:
+			text := fmt.Sprintf("%s would delete %s of which no snapshot contains a complete copy: %s",
+				s.Kind, cluster.Count(len(lacking), "index"), few(lacking))
+			if len(k.restUnread) > 0 {
+				text += " (" + strings.Join(k.restUnread, ", ") + " could not be read)"
+			}
+			k.add(Critical, "action", s.ID, text, "require_snapshot in the action keeps them")
 		case len(unsure) > 0:
 			k.add(Warning, "action", s.ID, fmt.Sprintf("%s would delete %s of which snapshots contain a copy, "+
 				"but cannot tell whether it is complete: %s", s.Kind,
@@ -232,7 +223,7 @@ func (k *checker) others(ctx context.Context) ([]Repository, error) {
 		return k.rest, nil
 	}
 	for _, r := range k.registered {
-		if k.repository(r.Name) != nil || slices.Contains(k.unread, r.Name) {
+		if k.repository(r.Name) != nil || slices.Contains(k.unread, r.Name) || slices.Contains(k.restUnread, r.Name) {
 			continue
 		}
 		list, err := k.c.Snapshots(ctx, r.Name, true)
@@ -242,7 +233,7 @@ func (k *checker) others(ctx context.Context) ([]Repository, error) {
 		case ctx.Err() != nil || errors.Is(err, cluster.ErrUnreachable):
 			return nil, err
 		default:
-			k.unread = append(k.unread, r.Name)
+			k.restUnread = append(k.restUnread, r.Name)
 		}
 	}
 	return k.rest, nil

@@ -101,7 +101,7 @@ func dateAt(name string, at int) (NameDate, bool) {
 		case d.layout == "200601" && fits(rest, "-9") > 0 && rest[0] == '.': // a version, or an invalid date
 			continue
 		}
-		either := d.layout == dayFirst && !strings.Contains(text, ".") && isDate(text, monthFirst)
+		either := d.layout == dayFirst && !strings.Contains(text, ".") && text[:2] != text[3:5] && isDate(text, monthFirst)
 		return NameDate{at, at + n, onlyDigits(text), d.layout, countedUp(text), either}, true
 	}
 	return NameDate{}, false

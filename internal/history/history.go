@@ -34,11 +34,13 @@ const (
 
 // Record is what is kept of one run or command.
 type Record struct {
-	ID       string    `json:"id"`
-	Run      string    `json:"run"`     // as in the metadata of its snapshots
-	Command  string    `json:"command"` // run, restore, delete_indices, mark, unregister, …
-	Job      string    `json:"job"`     // the name of the job; empty for a command
-	Started  time.Time `json:"started"`
+	ID      string    `json:"id"`
+	Run     string    `json:"run"`     // as in the metadata of its snapshots
+	Command string    `json:"command"` // run, restore, delete_indices, mark, unregister, …
+	Job     string    `json:"job"`     // the name of the job; empty for a command
+	Started time.Time `json:"started"`
+	// Due is the time of the schedule for which esnap serve ran it, by the clock of its machine.
+	Due      time.Time `json:"due,omitzero"`
 	Duration int64     `json:"duration_ms"`
 	ExitCode int       `json:"exit_code"`
 	Schedule string    `json:"schedule,omitempty"` // of the job

@@ -147,7 +147,7 @@ func (h *record) End(ctx context.Context, e Ended) {
 	r := newRecord(h.j.Settings, e.Report.Now, command, h.j.Version, h.j.owner)
 	r.Job, r.Reason = e.Plan.Job(h.j.File), h.j.Reason
 	r.Duration, r.ExitCode, r.Error = e.Report.DurationMS, e.Code, e.Report.Error
-	r.Held = e.Held
+	r.Held, r.Due = e.Held, e.Due
 	if e.Plan.File != "" {
 		r.Every, r.Schedule = h.j.every(e.Plan, r.Started).Milliseconds(), h.j.Schedule
 	}

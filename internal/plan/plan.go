@@ -12,6 +12,7 @@ import (
 	"github.com/esnap/esnap/actions"
 	"github.com/esnap/esnap/filters"
 	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/coverage"
 	"github.com/esnap/esnap/internal/dates"
 	"github.com/esnap/esnap/internal/flavour"
 	"github.com/esnap/esnap/internal/guard"
@@ -172,8 +173,8 @@ func Complete(step *Step, o Options) {
 		pr := a.Protection()
 		g.KeepNewestGood, g.Protect, g.NamedExactly = pr.KeepNewestGood, pr.Protect, pr.NamedExactly
 		if c := pr.Copies; c != nil {
-			g.Copies = &guard.Copies{Repositories: c.Repositories, Min: c.Min, Complete: c.Complete, Rules: c.Rules()}
-			g.Copies.Rules.Read = periods(step.Chain.Timestrings(), c.Zone).Spans
+			g.Copies = &guard.Copies{Repositories: c.Repositories, Min: c.Min, Complete: c.Complete}
+			g.Copies.Rules, _ = step.CopyRules()
 		}
 		var finders []dates.Finder
 		for _, t := range step.Chain.Timestrings() {
@@ -191,13 +192,28 @@ func Complete(step *Step, o Options) {
 		}
 	}
 	if kind.List == cluster.Indices && step.Chain.TakesOlder() {
-		g.Periods = periods(step.Chain.Timestrings(), step.Location)
+		g.Periods = Periods(step.Chain.Timestrings(), step.Location)
 	}
 	step.Guards = guard.For(kind.List, g)
 }
 
-// periods read the periods of indices as timestrings say.
-func periods(timestrings []string, zone *time.Location) *guard.Periods {
+// CopyRules say when a copy of an index is complete, where the step says that itself: with the
+// filter retain, or the option require_snapshot.
+func (s Step) CopyRules() (rules coverage.Rules, says bool) {
+	if retain := s.Chain.Retention(); retain != nil {
+		return retain.CopyRules(), true
+	}
+	if a, ok := s.Action.(actions.Guarded); ok && a.Protection().Copies != nil {
+		c := a.Protection().Copies
+		rules = c.Rules()
+		rules.Read = Periods(s.Chain.Timestrings(), c.Zone).Spans
+		return rules, true
+	}
+	return rules, false
+}
+
+// Periods read the periods of indices as timestrings say.
+func Periods(timestrings []string, zone *time.Location) *guard.Periods {
 	p := &guard.Periods{Zone: zone}
 	for _, t := range timestrings {
 		if l, err := strftime.NewLayout(t); err == nil {
@@ -224,13 +240,22 @@ func (p *Plan) RepositoryNames() []string {
 		names = append(names, spec.Name)
 	}
 	for _, s := range p.Steps {
-		uses := []string{s.Repository()}
-		if a, ok := s.Action.(actions.Guarded); ok && a.Protection().Copies != nil {
-			uses = append(uses, a.Protection().Copies.Repositories...)
+		if r := s.Repository(); r != "" && !slices.Contains(names, r) {
+			names = append(names, r)
 		}
-		for _, r := range uses {
-			if r != "" && !slices.Contains(names, r) {
-				names = append(names, r)
+	}
+	return names
+}
+
+// WithCopies are RepositoryNames, and those in which require_snapshot looks for copies.
+func (p *Plan) WithCopies() []string {
+	names := p.RepositoryNames()
+	for _, s := range p.Steps {
+		if a, ok := s.Action.(actions.Guarded); ok && a.Protection().Copies != nil {
+			for _, r := range a.Protection().Copies.Repositories {
+				if !slices.Contains(names, r) {
+					names = append(names, r)
+				}
 			}
 		}
 	}

@@ -84,6 +84,15 @@ func TestOnlyWhatASnapshotContainsIsDeleted(t *testing.T) {
 		require.ErrorAs(t, res.Errors()[0], new(*cluster.Refused))
 		require.ErrorContains(t, res.Errors()[0], "again and r are one place")
 		require.Equal(t, names, b.Indices())
+		b.Cluster.Fault = func(call string, _ []string) error {
+			if call == "Repositories" {
+				return &cluster.Error{Op: "list repositories", Kind: cluster.ErrForbidden}
+			}
+			return nil
+		}
+		res, o := b.Run(strings.Replace(file, "MORE", "", 1))
+		require.NoError(t, errors.Join(res.Errors()...), "without the right to know")
+		require.Contains(t, o.Warnings(), "cannot tell whether the repositories of require_snapshot are one place")
 	})
 }
 

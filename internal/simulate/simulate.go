@@ -115,6 +115,7 @@ type Day struct {
 
 	pattern string
 	created time.Time
+	end     time.Time // of its period; zero: it has none
 	ready   time.Time // a snapshot that starts then, or later, can have a complete copy
 	gone    bool
 }
@@ -362,7 +363,7 @@ func (s *simulation) prepare() {
 	for _, spec := range s.Plan.Repositories {
 		declared[spec.Name] = true
 	}
-	for _, r := range s.Plan.RepositoryNames() {
+	for _, r := range s.Plan.WithCopies() {
 		if !declared[r] {
 			s.c.AddRepository(cluster.Repository{Name: r})
 		}
@@ -439,17 +440,19 @@ func (s *simulation) births(number int) []Day {
 		from = at.Add(-time.Nanosecond)
 	}
 	for _, pattern := range s.Indices {
+		read := plan.Periods([]string{pattern}, time.UTC) // the name may be read in another way, too
 		for t := from; !t.After(at); t = t.Add(time.Hour) {
 			name := strftime.Render(pattern, t.UTC())
 			if slices.ContainsFunc(born, func(d Day) bool { return d.Index == name }) {
 				continue
 			}
-			start, _, dated := dates.Period(name)
-			if !dated || start.After(at) || start.Before(from) {
+			period := dates.PeriodWith(name, read.Spans(name))
+			start := period.Start
+			if period.End.IsZero() || start.After(at) || start.Before(from) {
 				start = t.UTC()
 			}
-			d := Day{Index: name, Created: start.Format(time.DateOnly), pattern: pattern, created: start, ready: start}
-			if end := dates.PeriodOf(name, s.Rules.Zones...).End; !end.IsZero() {
+			d := Day{Index: name, Created: start.Format(time.DateOnly), pattern: pattern, created: start, ready: start, end: period.End}
+			if end := dates.PeriodWith(name, read.Spans(name), s.Rules.Zones...).End; !end.IsZero() {
 				d.ready = end.Add(s.Rules.Settle)
 			}
 			born = append(born, d)
@@ -531,8 +534,8 @@ func (s *simulation) account(ctx context.Context, n *Night, heard *heard, at tim
 		d.gone = true
 		d.Until = at.AddDate(0, 0, -1).Format(time.DateOnly)
 		d.LostBy = heard.by(d.Index)
-		_, end, dated := dates.Period(d.Index)
-		if !dated {
+		end := d.end
+		if end.IsZero() {
 			end = d.created
 		}
 		if age := at.Sub(end); d.Deleted == n.Date || age < time.Duration(s.RequireDays)*24*time.Hour {
