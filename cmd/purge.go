@@ -154,7 +154,7 @@ func runPurge(c *cobra.Command, app *App, o *purgeOptions, names []string) error
 	if err == nil && !x.s.DryRun && o.Output == "table" {
 		x.say("record: %s", record)
 	}
-	if err == nil && len(p.Foreign) > 0 { // they may be of the same data, before the cluster was made anew
+	if err == nil && len(p.Foreign) > 0 { // they may be of the same data: the cluster may have replaced another one
 		return &exit{job.Incomplete}
 	}
 	return err

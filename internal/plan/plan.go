@@ -197,14 +197,21 @@ func Complete(step *Step, o Options) {
 	step.Guards = guard.For(kind.List, g)
 }
 
+// Copies are those that require_snapshot asks for; nil: it is not given.
+func (s Step) Copies() *actions.Copies {
+	if a, ok := s.Action.(actions.Guarded); ok {
+		return a.Protection().Copies
+	}
+	return nil
+}
+
 // CopyRules say when a copy of an index is complete, where the step says that itself: with the
 // filter retain, or the option require_snapshot.
 func (s Step) CopyRules() (rules coverage.Rules, says bool) {
 	if retain := s.Chain.Retention(); retain != nil {
 		return retain.CopyRules(), true
 	}
-	if a, ok := s.Action.(actions.Guarded); ok && a.Protection().Copies != nil {
-		c := a.Protection().Copies
+	if c := s.Copies(); c != nil {
 		rules = c.Rules()
 		rules.Read = Periods(s.Chain.Timestrings(), c.Zone).Spans
 		return rules, true
@@ -251,11 +258,13 @@ func (p *Plan) RepositoryNames() []string {
 func (p *Plan) WithCopies() []string {
 	names := p.RepositoryNames()
 	for _, s := range p.Steps {
-		if a, ok := s.Action.(actions.Guarded); ok && a.Protection().Copies != nil {
-			for _, r := range a.Protection().Copies.Repositories {
-				if !slices.Contains(names, r) {
-					names = append(names, r)
-				}
+		c := s.Copies()
+		if c == nil {
+			continue
+		}
+		for _, r := range c.Repositories {
+			if !slices.Contains(names, r) {
+				names = append(names, r)
 			}
 		}
 	}

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/esnap/esnap/actions"
 	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/dates"
 	"github.com/esnap/esnap/internal/plan"
@@ -19,8 +18,8 @@ import (
 // distinct refuses an action that asks for copies in several repositories if two of them are
 // one place: one copy would count twice.
 func (r *runner) distinct(ctx context.Context, s plan.Step) error {
-	a, ok := s.Action.(actions.Guarded)
-	if !ok || a.Protection().Copies == nil || a.Protection().Copies.Min < 2 {
+	copies := s.Copies()
+	if copies == nil || copies.Min < 2 {
 		return nil
 	}
 	registered, err := r.lister.Repositories(ctx)
@@ -31,9 +30,9 @@ func (r *runner) distinct(ctx context.Context, s plan.Step) error {
 	if err != nil {
 		return err
 	}
-	if first, second := repository.OnePlace(registered, a.Protection().Copies.Repositories); second != "" {
+	if first, second := repository.OnePlace(registered, copies.Repositories); second != "" {
 		return cluster.WithHint(cluster.Refuse("require_snapshot asks for copies in %d repositories, but %s and %s are one place: "+
-			"a copy in one is that in the other", a.Protection().Copies.Min, first, second),
+			"a copy in one is that in the other", copies.Min, first, second),
 			"name only one of them; or set min_copies: 1")
 	}
 	return nil
@@ -43,8 +42,8 @@ func (r *runner) distinct(ctx context.Context, s plan.Step) error {
 // the newest good snapshot is, and when the disks are full; and of families that no
 // snapshot contains at all.
 func (r *runner) warnUnproven(ctx context.Context, s plan.Step, let, spared []cluster.Spared) {
-	a, ok := s.Action.(actions.Guarded)
-	if !ok || a.Protection().Copies == nil {
+	copies := s.Copies()
+	if copies == nil {
 		return
 	}
 	var kept []*cluster.Index
@@ -72,7 +71,7 @@ func (r *runner) warnUnproven(ctx context.Context, s plan.Step, let, spared []cl
 			kept = append(kept, i)
 		}
 	}
-	repositories := a.Protection().Copies.Repositories
+	repositories := copies.Repositories
 	for _, f := range families {
 		if !held[f] {
 			r.warn("no snapshot in %s contains an index of the family %s", strings.Join(repositories, ", "), f)

@@ -293,7 +293,7 @@ func addMonths(t time.Time, n int) time.Time {
 	return first.AddDate(0, 0, min(t.Day(), lastDay)-1)
 }
 
-// javaToken is a letter of a format, written so many times, or a text.
+// javaToken is a letter of a format and how often it is repeated, or a text.
 type javaToken struct {
 	letter byte
 	n      int
