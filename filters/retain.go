@@ -263,7 +263,9 @@ func (j *judgement) cover(ctx context.Context, good []*cluster.Snapshot, fetch F
 	// What max_age deletes is no copy for anything.
 	lasting := slices.DeleteFunc(slices.Clone(j.list), func(s *cluster.Snapshot) bool { return j.f.Overdue(j.now, s) })
 	live, covers := j.list[0].LiveIndices, j.f.cover() > 0
-	for _, l := range coverage.Lives(lasting, live, j.f.CopyRules()) {
+	lives := coverage.Lives(lasting, live, j.f.CopyRules())
+	j.lives, j.counting = make([]coverage.Life, 0, len(lives)), make([]coverage.Life, 0, len(lives))
+	for _, l := range lives {
 		stays := j.now.Sub(l.End) < reach && (covers || !l.Live)
 		if stays {
 			j.lives = append(j.lives, l)

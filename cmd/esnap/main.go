@@ -34,11 +34,24 @@ func main() {
 	os.Exit(code)
 }
 
+// The percentages of garbage at which the heap is collected: the first time, and later.
+const (
+	firstGC = 200 // of 4 MB
+	laterGC = 50
+)
+
 // tuneMemory lets the heap grow to 8 MB before the first garbage collection. Most
 // commands end before that, and collecting would take a third of their time. After
 // that, the heap must fit into a small container.
 func tuneMemory() {
-	debug.SetGCPercent(200)                                                          // of 4 MB
-	first := new(*int)                                                               // with a pointer in it, it shares its block with nothing
-	runtime.AddCleanup(first, func(percent int) { debug.SetGCPercent(percent) }, 50) // with the first collection
+	debug.SetGCPercent(firstGC)
+	mark := new(*int) // with a pointer in it, it shares its block with nothing
+	runtime.AddCleanup(mark, keepSmall, laterGC)
+}
+
+// keepSmall is called with the first collection. A command may have said another percentage.
+func keepSmall(percent int) {
+	if now := debug.SetGCPercent(percent); now != firstGC {
+		debug.SetGCPercent(now)
+	}
 }

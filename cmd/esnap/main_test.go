@@ -24,4 +24,8 @@ func TestTuneMemory(t *testing.T) {
 		runtime.GC()
 		runtime.Gosched()
 	}
+
+	debug.SetGCPercent(400) // a command's own
+	keepSmall(laterGC)
+	require.Equal(t, uint64(400), percent())
 }

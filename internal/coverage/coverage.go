@@ -95,62 +95,57 @@ func (l Life) In(s *cluster.Snapshot) (Copy, bool) {
 // The contents of the snapshots must be known.
 func Lives(snapshots []*cluster.Snapshot, live map[string]*cluster.Index, rules Rules) []Life {
 	type open struct {
-		life *Life
+		life int // its place in lives
 		seen int // the number of the last snapshot that contains it, among those that count
+		end  ending
 	}
-	ordered := Ordered(snapshots)
-	var lives []*Life
+	var lives []Life
 	now := map[string]*open{}
-	ends := map[string]ending{}
 	number := 0
 	var last *cluster.Snapshot
-	for _, s := range ordered {
+	for _, s := range Ordered(snapshots) {
 		if s.State != cluster.Success && s.State != cluster.Partial || len(s.Indices) == 0 {
 			continue
 		}
 		number++
 		complete := s.Complete()
 		for _, name := range s.Indices {
-			end, known := ends[name]
-			if !known {
-				end = endOf(name, live[name], live, rules)
-				ends[name] = end
-			}
 			o := now[name]
-			if o == nil || o.seen < number-1 || bornBetween(live[name], o.life, s) {
-				life := &Life{Name: name, Number: 1, Start: end.Start, End: end.End, Dated: !end.End.IsZero()}
-				if o != nil {
-					life.Number = o.life.Number + 1
+			first := o == nil
+			if first {
+				o = &open{end: endOf(name, live[name], live, rules)}
+				now[name] = o
+			}
+			if first || o.seen < number-1 || bornBetween(live[name], &lives[o.life], s) {
+				life := Life{Name: name, Number: 1, Start: o.end.Start, End: o.end.End, Dated: !o.end.End.IsZero()}
+				if !first {
+					life.Number = lives[o.life].Number + 1
 				}
 				if !life.Dated {
 					life.Start = s.Start
 				}
 				life.Late = life.Dated && last != nil && !last.Start.Before(life.End)
+				o.life = len(lives)
 				lives = append(lives, life)
-				o = &open{life: life}
-				now[name] = o
 			}
 			o.seen = number
-			if !o.life.Dated {
-				o.life.End = s.Start
+			life := &lives[o.life]
+			if !life.Dated {
+				life.End = s.Start
 			}
-			o.life.Copies = append(o.life.Copies, Copy{s, complete(name), end.before(s)})
+			life.Copies = append(life.Copies, Copy{s, complete(name), o.end.before(s)})
 		}
 		last = s
 	}
 	for name, o := range now {
 		// What lacks a shard, or was restored from such a copy, does not make a copy needless.
 		if i := live[name]; i != nil && i.Mount == nil && !i.Lacking && i.RestoredFrom == "" &&
-			!i.Created.After(o.life.Copies[0].Snapshot.Start) {
-			o.life.Live = true
+			!i.Created.After(lives[o.life].Copies[0].Snapshot.Start) {
+			lives[o.life].Live = true
 		}
 	}
-	list := make([]Life, len(lives))
-	for i, l := range lives {
-		list[i] = *l
-	}
-	cluster.Sort(list, func(a, b Life) int { return cmp.Or(cmp.Compare(a.Name, b.Name), a.Number-b.Number) })
-	return list
+	cluster.Sort(lives, func(a, b Life) int { return cmp.Or(cmp.Compare(a.Name, b.Name), a.Number-b.Number) })
+	return lives
 }
 
 // CopiesOf lists the copies of an index of the cluster in the snapshots that contain its

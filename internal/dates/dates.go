@@ -93,16 +93,20 @@ func dateAt(name string, at int) (NameDate, bool) {
 			}
 		}
 		text, rest := name[at:at+n], name[at+n:]
+		if DigitAt(rest, 0) {
+			continue
+		}
+		digits := onlyDigits(text)
 		switch {
-		case DigitAt(rest, 0), !isDate(text, d.layout), d.layout == monthFirst && strings.Contains(text, "."):
+		case !isDate(digits, d.layout), d.layout == monthFirst && strings.Contains(text, "."):
 			continue
 		case strings.Contains(d.shape, "T9999") && fits(rest, "-99") > 0: // not the minute 20:26 but another date
 			continue
 		case d.layout == "200601" && fits(rest, "-9") > 0 && rest[0] == '.': // a version, or an invalid date
 			continue
 		}
-		either := d.layout == dayFirst && !strings.Contains(text, ".") && text[:2] != text[3:5] && isDate(text, monthFirst)
-		return NameDate{at, at + n, onlyDigits(text), d.layout, countedUp(text), either}, true
+		either := d.layout == dayFirst && !strings.Contains(text, ".") && text[:2] != text[3:5] && isDate(digits, monthFirst)
+		return NameDate{at, at + n, digits, d.layout, countedUp(text), either}, true
 	}
 	return NameDate{}, false
 }
@@ -149,16 +153,16 @@ func fits(text, shape string) int {
 func DigitAt(s string, i int) bool { return i >= 0 && i < len(s) && s[i] >= '0' && s[i] <= '9' }
 
 func onlyDigits(text string) string {
-	return strings.Map(func(r rune) rune {
-		if r < '0' || r > '9' {
-			return -1
+	digits := make([]byte, 0, 20)
+	for i := range len(text) {
+		if DigitAt(text, i) {
+			digits = append(digits, text[i])
 		}
-		return r
-	}, text)
+	}
+	return string(digits)
 }
 
-func isDate(text, layout string) bool {
-	digits := onlyDigits(text)
+func isDate(digits, layout string) bool {
 	switch layout {
 	case "": // an epoch between 2001 and 2100
 		return digits[0] != '0' && digits[:10] >= "1000000000" && digits[:10] < "4102444800"
@@ -166,11 +170,36 @@ func isDate(text, layout string) bool {
 		_, ok := weekSpan(digits, time.UTC)
 		return ok
 	}
-	if len(digits) > len(layout) { // fractions of a second
-		digits = digits[:len(layout)]
+	t, ok := parse(digits, layout, time.UTC)
+	return ok && plausible(t)
+}
+
+// parse reads the digits of a date by one of the layouts that have only digits. It is faster than
+// time.ParseInLocation; more digits than the layout has are fractions of a second.
+func parse(digits, layout string, loc *time.Location) (time.Time, bool) {
+	field := func(at int) int {
+		if at+2 > len(layout) {
+			return 0
+		}
+		return atoi(digits[at : at+2])
 	}
-	t, err := time.Parse(layout, digits)
-	return err == nil && plausible(t)
+	year, month, day := 4, 4, 6 // where they are; of the year, where it ends
+	switch layout {
+	case dayFirst:
+		year, month, day = 8, 2, 0
+	case monthFirst:
+		year, month, day = 8, 0, 2
+	}
+	y, m, d := atoi(digits[year-4:year]), field(month), field(day)
+	if day >= len(layout) { // a month
+		d = 1
+	}
+	hour, minute, second := field(8), field(10), field(12)
+	date := time.Date(y, time.Month(m), d, 0, 0, 0, 0, time.UTC)
+	if date.Day() != d || int(date.Month()) != m || hour > 23 || minute > 59 || second > 59 {
+		return time.Time{}, false
+	}
+	return time.Date(y, time.Month(m), d, hour, minute, second, 0, loc), true
 }
 
 func plausible(t time.Time) bool { return t.Year() >= 1970 && t.Year() < 2200 }
@@ -245,12 +274,10 @@ func (d NameDate) Span(loc *time.Location) (Span, bool) {
 	case layout == isoWeek:
 		return weekSpan(digits, loc)
 	case d.counted:
-		digits, layout = digits[:8], "20060102"
-	case len(digits) > len(layout):
-		digits = digits[:len(layout)]
+		layout = "20060102"
 	}
-	t, err := time.ParseInLocation(layout, digits, loc)
-	if err != nil {
+	t, ok := parse(digits, layout, loc)
+	if !ok {
 		return Span{}, false
 	}
 	switch layout {
@@ -306,12 +333,14 @@ func PeriodWith(name string, read []Span, zones ...*time.Location) NamePeriod {
 func periodOf(name string, zones []*time.Location, spans []Span, numbers bool) NamePeriod {
 	var p NamePeriod
 	dates := FindAll(name)
-	for n, d := range dates {
-		dates[n].counted = d.counted || numbers && mayBeTenant(name[d.Start:d.End])
-	}
 	read := spans
-	for _, loc := range append([]*time.Location{time.UTC}, zones...) {
+	for n := range len(zones) + 1 {
+		loc := time.UTC
+		if n > 0 {
+			loc = zones[n-1]
+		}
 		for _, d := range dates {
+			d.counted = d.counted || numbers && mayBeTenant(name[d.Start:d.End])
 			if d.either && slices.ContainsFunc(read, d.reads(loc)) {
 				continue
 			}

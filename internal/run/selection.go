@@ -138,8 +138,9 @@ type needing interface {
 // those that they let go, with what one of them warns of, and those that they spare.
 func (r *runner) guard(ctx context.Context, s plan.Step, selected, all []cluster.Item) (let, spared []cluster.Spared, err error) {
 	now := r.o.Now.In(s.Location)
-	for _, it := range selected {
-		let = append(let, cluster.Spared{Item: it})
+	let = make([]cluster.Spared, len(selected))
+	for i, it := range selected {
+		let[i].Item = it
 	}
 	held := guard.For(s.Selects(), guard.Options{Off: true, Holds: r.o.Holds})
 	if !s.Deletes() {
@@ -161,7 +162,7 @@ func (r *runner) guard(ctx context.Context, s plan.Step, selected, all []cluster
 				return nil, nil, err
 			}
 		}
-		rest := let[:0:0]
+		rest := let[:0] // its items are read before they are written over
 		for i, v := range g.Judge(now, items, all) {
 			if v.Match == cluster.Yes {
 				spared = append(spared, cluster.Spared{Item: items[i], By: g.Name(), Why: v.Why, Guard: true, Kept: v.Kept})

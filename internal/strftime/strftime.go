@@ -5,6 +5,8 @@ package strftime
 import (
 	"fmt"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -98,6 +100,7 @@ type Layout struct {
 	text   string
 	re     *pyregex.Regexp
 	tokens []byte
+	plain  []piece // all of it, if it has no other regular expression than its tokens
 }
 
 // NewLayout compiles a timestring such as %Y.%m.%d. It is an error if it has no token, or
@@ -106,7 +109,8 @@ type Layout struct {
 func NewLayout(timestring string) (*Layout, error) {
 	l := &Layout{text: timestring}
 	var pattern strings.Builder
-	for _, p := range pieces(timestring) {
+	l.plain = pieces(timestring)
+	for _, p := range l.plain {
 		if p.token == 0 {
 			pattern.WriteString(p.raw())
 			continue
@@ -125,7 +129,15 @@ func NewLayout(timestring string) (*Layout, error) {
 	if l.re, err = pyregex.Compile(pattern.String()); err != nil {
 		return nil, fmt.Errorf("the timestring %q: %w", timestring, err)
 	}
+	if slices.ContainsFunc(l.plain, func(p piece) bool { return p.token == 0 && !plain(p.char) }) {
+		l.plain = nil
+	}
 	return l, nil
+}
+
+// plain reports whether a byte of a timestring stands for itself.
+func plain(c byte) bool {
+	return c == '.' || c == '-' || c == '_' || '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
 }
 
 // String is the timestring.
@@ -175,6 +187,14 @@ func (p piece) raw() string {
 	return string([]byte{p.char})
 }
 
+// width is how many bytes of a name a piece is.
+func (p piece) width() int {
+	if p.token != 0 {
+		return digits[p.token]
+	}
+	return 1
+}
+
 // pieces splits a name or timestring: % and a known letter are a token, any other % is
 // removed.
 func pieces(text string) []piece {
@@ -207,19 +227,16 @@ type Found struct {
 // the digits are not a date (month 13, 30 February, an ISO week that the year does not
 // have).
 func (l *Layout) Find(name string, loc *time.Location) (Found, bool, error) {
-	m, ok, err := l.re.Search(name)
+	m, ok, err := l.search(name)
 	if err != nil || !ok {
 		return Found{}, false, err
 	}
 	f := Found{Start: m.Start, End: m.End, Text: name[m.Start:m.End]}
-	values := map[byte]int{}
+	values := make(map[byte]int, len(l.tokens))
 	for i, c := range l.tokens {
-		n := 0
-		for _, d := range m.Groups[i+1] {
-			if d < '0' || d > '9' { // \d also matches digits of other scripts
-				return Found{}, false, fmt.Errorf("%q is not a date of the form %s", f.Text, l.text)
-			}
-			n = n*10 + int(d-'0')
+		n, err := strconv.Atoi(m.Groups[i+1])
+		if err != nil { // \d also matches digits of other scripts
+			return Found{}, false, fmt.Errorf("%q is not a date of the form %s", f.Text, l.text)
 		}
 		values[c] = n
 	}
@@ -229,6 +246,43 @@ func (l *Layout) Find(name string, loc *time.Location) (Found, bool, error) {
 	}
 	f.Time = t
 	return f, true, nil
+}
+
+// search finds the first place in a name that the timestring fits. A timestring that stands for
+// itself needs no regular expression for that.
+func (l *Layout) search(name string) (m pyregex.Match, ok bool, err error) {
+	if l.plain == nil || strings.ContainsFunc(name, func(c rune) bool { return c > 0x7f }) {
+		return l.re.Search(name)
+	}
+	for start := range len(name) {
+		if end := l.fits(name, start); end > 0 {
+			m = pyregex.Match{Start: start, End: end, Groups: append(make([]string, 0, len(l.tokens)+1), name[start:end])}
+			for _, p := range l.plain {
+				if p.token != 0 {
+					m.Groups = append(m.Groups, name[start:start+digits[p.token]])
+				}
+				start += p.width()
+			}
+			return m, true, nil
+		}
+	}
+	return m, false, nil
+}
+
+// fits is where a plain timestring ends that fits a name at a place; 0: it does not fit.
+func (l *Layout) fits(name string, at int) (end int) {
+	for _, p := range l.plain {
+		to := at + p.width()
+		if to > len(name) {
+			return 0
+		}
+		for ; at < to; at++ {
+			if digit := '0' <= name[at] && name[at] <= '9'; p.token != 0 && !digit || p.token == 0 && name[at] != p.char {
+				return 0
+			}
+		}
+	}
+	return at
 }
 
 func evaluate(v map[byte]int, loc *time.Location) (time.Time, bool) {

@@ -152,6 +152,8 @@ func FuzzLayout(f *testing.F) {
 	f.Add("%Y.%m.%d", "a-2024.01.02")
 	f.Add("%G.%V", "2016.53")
 	f.Add("%y%W+%U", "1111")
+	f.Add("x%Y-%m", "xx2024-012024-13-01")
+	f.Add("%Y%Y.%d", "12342024.02\u0661")
 	f.Fuzz(func(t *testing.T, timestring, name string) {
 		l, err := NewLayout(timestring)
 		if err != nil {
@@ -161,6 +163,12 @@ func FuzzLayout(f *testing.F) {
 		if ok && err == nil && name[found.Start:found.End] != found.Text {
 			t.Fatalf("%q in %q: %d-%d is not %q", timestring, name, found.Start, found.End, found.Text)
 		}
+		// What reads plain timestrings is no other than their regular expression.
+		got, is, err := l.search(name)
+		want, matches, fails := l.re.Search(name)
+		require.Equal(t, want, got)
+		require.Equal(t, matches, is)
+		require.Equal(t, fails, err)
 	})
 }
 
