@@ -69,7 +69,7 @@ func (k *checker) everyFamily() {
 // due reports whether an index should be in a snapshot by now.
 func (k *checker) due(i *cluster.Index) bool {
 	late := k.interval() + k.Grace
-	if end := dates.PeriodOf(i.Name, k.rules.Zones...).End; !end.IsZero() {
+	if end := dates.PeriodBy(i.Name, i.Created, k.rules.Zones...).End; !end.IsZero() {
 		return k.Now.After(end.Add(k.rules.Settle + late))
 	}
 	return k.Now.After(i.Created.Add(late))
@@ -118,7 +118,7 @@ func (k *checker) stale() {
 		var name string
 		several := false
 		for _, i := range groups[f] {
-			p := dates.PeriodOf(i.Name, k.rules.Zones...)
+			p := dates.PeriodBy(i.Name, i.Created, k.rules.Zones...)
 			if p.End.IsZero() || p.Disagree {
 				continue
 			}

@@ -228,9 +228,13 @@ func endOf(name string, i *cluster.Index, live map[string]*cluster.Index, rules 
 		}
 		return e
 	}
-	period := dates.PeriodOf(name, rules.Zones...)
+	var created time.Time
+	if i != nil {
+		created = i.Created
+	}
+	period := dates.PeriodBy(name, created, rules.Zones...)
 	if rules.Read != nil {
-		period = dates.PeriodWith(name, rules.Read(name), rules.Zones...)
+		period = dates.PeriodWith(name, created, rules.Read(name), rules.Zones...)
 	}
 	if p := period; !counted && !p.Disagree {
 		e.Span = p.Span

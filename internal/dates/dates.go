@@ -58,7 +58,7 @@ type NameDate struct {
 	digits     string // of it
 	layout     string
 	counted    bool // what looks like a time may be the number of a rollover
-	either     bool // its month may stand before its day
+	either     bool // its month may stand before its day, or after it
 }
 
 // FindAll finds all runs in a name that parse as a date or time, in the usual forms:
@@ -317,33 +317,37 @@ type NamePeriod struct {
 }
 
 // PeriodOf is the period of the dates in a name, in each of the time zones and in UTC: the
-// one that ends last. The given spans, of a timestring, also count.
+// one that ends last.
 func PeriodOf(name string, zones ...*time.Location) NamePeriod {
-	return periodOf(name, zones, nil, false)
+	return periodOf(name, time.Time{}, zones, nil, false)
 }
 
-// PeriodWith is PeriodOf with the spans that timestrings read in the name. Unless one of them
+// PeriodBy is PeriodOf for the name of an index that was created at that time; zero: it is not
+// known.
+func PeriodBy(name string, created time.Time, zones ...*time.Location) NamePeriod {
+	return periodOf(name, created, zones, nil, false)
+}
+
+// PeriodWith is PeriodBy with the spans that timestrings read in the name. Unless one of them
 // reads the hour, digits that may be a number instead of it count as one: the day is the longer
 // period, and so the safe one.
-func PeriodWith(name string, read []Span, zones ...*time.Location) NamePeriod {
+func PeriodWith(name string, created time.Time, read []Span, zones ...*time.Location) NamePeriod {
 	hour := slices.ContainsFunc(read, func(s Span) bool { return s.End.Sub(s.Start) <= time.Hour })
-	return periodOf(name, zones, read, !hour)
+	return periodOf(name, created, zones, read, !hour)
 }
 
-func periodOf(name string, zones []*time.Location, spans []Span, numbers bool) NamePeriod {
+func periodOf(name string, created time.Time, zones []*time.Location, spans []Span, numbers bool) NamePeriod {
 	var p NamePeriod
 	dates := FindAll(name)
-	read := spans
-	for n := range len(zones) + 1 {
-		loc := time.UTC
-		if n > 0 {
-			loc = zones[n-1]
+	all := append([]*time.Location{time.UTC}, zones...)
+	for n, d := range dates {
+		dates[n].counted = d.counted || numbers && mayBeTenant(name[d.Start:d.End])
+		if d.either {
+			dates[n] = d.decided(created, spans, all)
 		}
+	}
+	for _, loc := range all {
 		for _, d := range dates {
-			d.counted = d.counted || numbers && mayBeTenant(name[d.Start:d.End])
-			if d.either && slices.ContainsFunc(read, d.reads(loc)) {
-				continue
-			}
 			if s, ok := d.Span(loc); ok {
 				spans = append(spans, s)
 			}
@@ -360,11 +364,33 @@ func periodOf(name string, zones []*time.Location, spans []Span, numbers bool) N
 	return p
 }
 
-// reads says whether a span is one of the two days that 11-05-2026 may be: then a timestring
-// knows which.
-func (d NameDate) reads(loc *time.Location) func(Span) bool {
-	first, other := d.readings(loc)
-	return func(s Span) bool { return s.Start.Equal(first.Start) || s.Start.Equal(other.Start) }
+// decided is the date as the one day that it means, if that is known: a timestring reads it, or
+// the index was created on it, or a day before or after it.
+func (d NameDate) decided(created time.Time, read []Span, zones []*time.Location) NameDate {
+	day, month := d, d
+	day.either = false
+	month.either, month.layout = false, monthFirst
+	for _, loc := range zones {
+		first, other := d.readings(loc)
+		for _, s := range read {
+			switch {
+			case s.Start.Equal(first.Start):
+				return day
+			case s.Start.Equal(other.Start):
+				return month
+			}
+		}
+	}
+	near := func(s Span) bool {
+		return !created.Before(s.Start.AddDate(0, 0, -1)) && created.Before(s.End.AddDate(0, 0, 1))
+	}
+	switch first, other := d.readings(time.UTC); {
+	case near(first):
+		return day
+	case near(other):
+		return month
+	}
+	return d
 }
 
 // Generation is the number of a rollover at the end of an index's name: for logs-000007 it

@@ -8,32 +8,45 @@ import (
 )
 
 // TestMonthFirst: of the two days that a date with dashes may be, the later one counts, unless a
-// timestring reads one of them.
+// timestring reads one of them, or the index was created on one.
 func TestMonthFirst(t *testing.T) {
 	day := func(text string) Span {
 		at, err := time.Parse(time.DateOnly, text)
 		require.NoError(t, err)
 		return Span{at, at.AddDate(0, 0, 1)}
 	}
+	at := func(text string) time.Time {
+		at, err := time.Parse(time.RFC3339, text)
+		require.NoError(t, err)
+		return at
+	}
 	for _, c := range []struct {
-		name string
-		read []Span
-		want string
+		name    string
+		created time.Time
+		read    []Span
+		want    string
 	}{
-		{"a-11-05-2026", nil, "2026-11-05"},
-		{"a-05-11-2026", nil, "2026-11-05"},
-		{"a-05-05-2026", nil, "2026-05-05"},
-		{"a-11.05.2026", nil, "2026-05-11"},
-		{"a-11-25-2026", nil, "2026-11-25"},
-		{"a-25-11-2026", nil, "2026-11-25"},
-		{"a-11-05-2026", []Span{day("2026-05-11")}, "2026-05-11"},
-		{"a-11-05-2026", []Span{day("2026-11-05")}, "2026-11-05"},
+		{"a-11-05-2026", time.Time{}, nil, "2026-11-05"},
+		{"a-05-11-2026", time.Time{}, nil, "2026-11-05"},
+		{"a-05-05-2026", time.Time{}, nil, "2026-05-05"},
+		{"a-11.05.2026", time.Time{}, nil, "2026-05-11"},
+		{"a-11-25-2026", time.Time{}, nil, "2026-11-25"},
+		{"a-25-11-2026", time.Time{}, nil, "2026-11-25"},
+		{"a-11-05-2026", time.Time{}, []Span{day("2026-05-11")}, "2026-05-11"},
+		{"a-11-05-2026", time.Time{}, []Span{day("2026-11-05")}, "2026-11-05"},
+		{"a-11-05-2026", at("2026-05-11T00:00:01Z"), nil, "2026-05-11"},
+		{"a-11-05-2026", at("2026-05-10T16:00:00Z"), nil, "2026-05-11"}, // when the day began in Shanghai
+		{"a-11-05-2026", at("2026-05-12T23:00:00Z"), nil, "2026-05-11"},
+		{"a-11-05-2026", at("2026-11-05T12:00:00Z"), nil, "2026-11-05"},
+		{"a-11-05-2026", at("2026-07-01T12:00:00Z"), nil, "2026-11-05"}, // written again
+		{"a-11-05-2026", at("2026-11-05T12:00:00Z"), []Span{day("2026-05-11")}, "2026-05-11"},
+		{"a-2026.05.11", at("2026-11-05T12:00:00Z"), nil, "2026-05-11"},
 	} {
-		p := PeriodWith(c.name, c.read)
+		p := PeriodWith(c.name, c.created, c.read)
 		require.Equal(t, day(c.want), p.Span, "%s %v", c.name, c.read)
 		require.False(t, p.Disagree, c.name)
 	}
-	require.True(t, PeriodWith("a-11-05-2026", []Span{day("2026-01-01")}).Disagree)
+	require.True(t, PeriodWith("a-11-05-2026", time.Time{}, []Span{day("2026-01-01")}).Disagree)
 	for name, want := range map[string]string{"a-11-25-2026": "a-%m-%d-%Y", "a-25-11-2026": "a-%d-%m-%Y", "a-11-05-2026": ""} {
 		got, _ := PeriodPattern(name)
 		require.Equal(t, want, got, name)
@@ -160,10 +173,10 @@ func FuzzFind(f *testing.F) {
 // TestHourOrNumber: a timestring that reads the hour says what the digits are.
 func TestHourOrNumber(t *testing.T) {
 	hour := time.Date(2026, 11, 3, 14, 0, 0, 0, time.UTC)
-	require.Equal(t, hour.Add(time.Hour), PeriodWith("logs-2026.11.03-14", []Span{{hour, hour.Add(time.Hour)}}).End)
+	require.Equal(t, hour.Add(time.Hour), PeriodWith("logs-2026.11.03-14", time.Time{}, []Span{{hour, hour.Add(time.Hour)}}).End)
 	day := hour.Truncate(24 * time.Hour)
-	require.Equal(t, day.AddDate(0, 0, 1), PeriodWith("logs-2026.11.03-14", []Span{{day, day.AddDate(0, 0, 1)}}).End)
-	require.Equal(t, day.AddDate(0, 0, 1), PeriodWith("logs-2026.11.03-14", nil).End, "it may be tenant 14")
-	require.Equal(t, day.AddDate(0, 0, 1), PeriodWith("logs-20261103-14", nil).End)
-	require.Equal(t, hour.Add(time.Hour), PeriodWith("logs-2026-11-03-14", nil).End)
+	require.Equal(t, day.AddDate(0, 0, 1), PeriodWith("logs-2026.11.03-14", time.Time{}, []Span{{day, day.AddDate(0, 0, 1)}}).End)
+	require.Equal(t, day.AddDate(0, 0, 1), PeriodWith("logs-2026.11.03-14", time.Time{}, nil).End, "it may be tenant 14")
+	require.Equal(t, day.AddDate(0, 0, 1), PeriodWith("logs-20261103-14", time.Time{}, nil).End)
+	require.Equal(t, hour.Add(time.Hour), PeriodWith("logs-2026-11-03-14", time.Time{}, nil).End)
 }

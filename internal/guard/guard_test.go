@@ -276,6 +276,9 @@ func TestLive(t *testing.T) {
 		{"the next generation exists", cluster.Index{Name: "b-000001"}, "2026-11-29T00:00:00Z", time.UTC, ""},
 		{"not rolled over, as far as known", cluster.Index{Name: "b-000002"}, "2026-11-29T00:00:00Z", time.UTC, "next index does not exist"},
 		{"an older backing index", cluster.Index{Name: ".ds-s-000001", DataStream: "s"}, "2026-11-29T00:00:00Z", time.UTC, ""},
+		{"May or November: the later one", cluster.Index{Name: "d-11-05-2026"}, "2026-06-01T00:00:00Z", time.UTC, "ends 2026-11-06"},
+		{"May, when it was created", cluster.Index{Name: "d-11-05-2026", Created: utc("2026-05-11T00:00:02Z")}, "2026-06-01T00:00:00Z",
+			time.UTC, ""},
 		{"no date", cluster.Index{Name: "plain"}, "2026-11-29T00:00:00Z", time.UTC, ""},
 		{"named exactly", cluster.Index{Name: "named-2026.11.29"}, "2026-11-29T00:00:00Z", time.UTC, ""},
 	} {

@@ -35,9 +35,9 @@ func (p Periods) Spans(name string) []dates.Span {
 	return spans
 }
 
-// of returns the period of an index by its name.
-func (p Periods) of(name string) dates.NamePeriod {
-	return dates.PeriodWith(name, p.Spans(name), p.Zone)
+// of returns the period of an index.
+func (p Periods) of(i *cluster.Index) dates.NamePeriod {
+	return dates.PeriodWith(i.Name, i.Created, p.Spans(i.Name), p.Zone)
 }
 
 // counts reports whether the digits at the end of a name are a rollover number, and which
@@ -90,7 +90,7 @@ func (g live) Judge(now time.Time, selected, all []cluster.Item) []cluster.Verdi
 			}
 			continue
 		}
-		p := g.periods.of(i.Name)
+		p := g.periods.of(i)
 		switch {
 		case p.End.After(now):
 			out[n] = cluster.Verdict{Match: cluster.Yes, Why: "its own period has not ended: it ends " + cluster.Minutes(p.End)}

@@ -124,7 +124,7 @@ func newestCopy(i *cluster.Index, l Listings) *Copy {
 		if size, known := l.Sizes[Ref{s.Repository, s.Name}][i.Name]; known && size == 0 { // of a mounted index
 			continue
 		}
-		if end := dates.PeriodOf(i.Name).End; s.Start.Before(end) { // it was still written to
+		if end := dates.PeriodBy(i.Name, i.Created).End; s.Start.Before(end) { // it was still written to
 			continue
 		}
 		if ours && s.HoldsGoodOf(i) && (best == nil || best.Start.Before(s.Start)) {

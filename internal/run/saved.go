@@ -141,7 +141,7 @@ func (r *runner) check(ctx context.Context, s plan.Step, t taken, ours []*cluste
 		if now != nil && now.HoldsGoodOf(i) {
 			continue
 		}
-		if end := dates.PeriodOf(i.Name, s.Location).End; !end.IsZero() {
+		if end := dates.PeriodBy(i.Name, i.Created, s.Location).End; !end.IsZero() {
 			if earlier == nil {
 				var err error
 				if earlier, err = r.present(ctx, t.repository); err != nil {

@@ -446,13 +446,13 @@ func (s *simulation) births(number int) []Day {
 			if slices.ContainsFunc(born, func(d Day) bool { return d.Index == name }) {
 				continue
 			}
-			period := dates.PeriodWith(name, read.Spans(name))
+			period := dates.PeriodWith(name, time.Time{}, read.Spans(name))
 			start := period.Start
 			if period.End.IsZero() || start.After(at) || start.Before(from) {
 				start = t.UTC()
 			}
 			d := Day{Index: name, Created: start.Format(time.DateOnly), pattern: pattern, created: start, ready: start, end: period.End}
-			if end := dates.PeriodWith(name, read.Spans(name), s.Rules.Zones...).End; !end.IsZero() {
+			if end := dates.PeriodWith(name, time.Time{}, read.Spans(name), s.Rules.Zones...).End; !end.IsZero() {
 				d.ready = end.Add(s.Rules.Settle)
 			}
 			born = append(born, d)
