@@ -83,7 +83,7 @@ var mayImport = func() map[string][]string {
 		history:             {cluster, dates, strftime},
 		"filters":           {clock, cluster, series, "internal/coverage", strftime, pyregex},
 		guard:               {cluster, dates, series, "internal/coverage"},
-		restore:             {near, cluster, dates, series, rename},
+		restore:             {near, cluster, dates, series, "internal/coverage", rename},
 		"repository":        {near, cluster},
 		"internal/es":       {bounded, cluster},
 		"actions":           {near, clock, cluster, dates, series, "internal/coverage", "repository", rename, restore, strftime},

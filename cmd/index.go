@@ -93,7 +93,7 @@ func runIndexList(c *cobra.Command, app *App, o *indexListOptions, names []strin
 		}
 		var held map[string]*copyJSON
 		if err == nil && copies {
-			held, err = newestCopies(ctx, x, cl, byName(all), byName(list), o.Rules.rules())
+			held, err = newestCopies(ctx, x, cl, cluster.ByName(all), cluster.ByName(list), o.Rules.rules())
 		}
 		if err != nil {
 			return err
@@ -130,14 +130,6 @@ func newestCopies(
 		}
 	}
 	return held, nil
-}
-
-func byName(list []*cluster.Index) map[string]*cluster.Index {
-	m := make(map[string]*cluster.Index, len(list))
-	for _, i := range list {
-		m[i.Name] = i
-	}
-	return m
 }
 
 // addStats asks for documents and bytes of the open indices.
@@ -311,7 +303,7 @@ func runIndexShow(c *cobra.Command, app *App, o *indexShowOptions, name string) 
 		return err
 	}
 	held, copies := []string{}, []copyJSON{}
-	for _, c := range coverage.Enough(i, snapshots, byName(all), o.Rules.rules()) {
+	for _, c := range coverage.Enough(i, snapshots, cluster.ByName(all), o.Rules.rules()) {
 		copies = append(copies, copyJSON{c.Snapshot.Repository, c.Snapshot.Name, jsonTime(c.Snapshot.Start), c.Complete()})
 		if c.Complete() {
 			held = append(held, c.Snapshot.Repository+"/"+c.Snapshot.Name)

@@ -142,6 +142,15 @@ func UUIDs[T Item](items []T) map[string]string {
 	return uuids
 }
 
+// ByName are indices by name.
+func ByName(list []*Index) map[string]*Index {
+	byName := make(map[string]*Index, len(list))
+	for _, i := range list {
+		byName[i.Name] = i
+	}
+	return byName
+}
+
 // SnapshotNames are the names of a repository's snapshots, sorted.
 func SnapshotNames(ctx context.Context, r SnapshotReader, repository string) ([]string, error) {
 	uuids, err := r.SnapshotUUIDs(ctx, repository)

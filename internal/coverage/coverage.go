@@ -148,14 +148,14 @@ func Lives(snapshots []*cluster.Snapshot, live map[string]*cluster.Index, rules 
 	return lives
 }
 
-// CopiesOf lists the copies of an index of the cluster in the snapshots that contain its
-// name: this cluster took the snapshots after it was created. A mounted index has no copy,
-// because a snapshot of it contains no data.
-func CopiesOf(i *cluster.Index, holders []*cluster.Snapshot, live map[string]*cluster.Index, rules Rules) []Copy {
+// CopiesOf lists the copies of an index of the cluster in the snapshots that contain it: this
+// cluster took them after it was created. A mounted index has no copy, because a snapshot of it
+// contains no data.
+func CopiesOf(i *cluster.Index, snapshots []*cluster.Snapshot, live map[string]*cluster.Index, rules Rules) []Copy {
 	end := endOf(i.Name, i, live, rules)
 	var copies []Copy
-	for _, s := range holders {
-		if s.MayHold(i) {
+	for _, s := range snapshots {
+		if s.MayHold(i) && s.Holds(i.Name) {
 			copies = append(copies, Copy{s, s.Complete()(i.Name), end.before(s)})
 		}
 	}
@@ -166,9 +166,8 @@ func CopiesOf(i *cluster.Index, holders []*cluster.Snapshot, live map[string]*cl
 // all of it: the complete ones. Where it is not known when the index ended, every copy
 // without missing shards is.
 func Enough(i *cluster.Index, snapshots []*cluster.Snapshot, live map[string]*cluster.Index, rules Rules) []Copy {
-	holders := slices.DeleteFunc(slices.Clone(snapshots), func(s *cluster.Snapshot) bool { return !s.Holds(i.Name) })
 	_, known := Ended(i, live, rules)
-	return slices.DeleteFunc(CopiesOf(i, holders, live, rules), func(c Copy) bool { return !c.Complete() && (known || !c.AllShards) })
+	return slices.DeleteFunc(CopiesOf(i, snapshots, live, rules), func(c Copy) bool { return !c.Complete() && (known || !c.AllShards) })
 }
 
 // In judges the copy of an index by its name alone, in a snapshot that lists it: whether it

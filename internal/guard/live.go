@@ -80,10 +80,7 @@ func (g live) Judge(now time.Time, selected, all []cluster.Item) []cluster.Verdi
 		next, counted := g.periods.counts(i.Name)
 		if counted || i.DataStream != "" {
 			if byName == nil {
-				byName = map[string]*cluster.Index{}
-				for _, x := range cluster.Of[*cluster.Index](all) {
-					byName[x.Name] = x
-				}
+				byName = cluster.ByName(cluster.Of[*cluster.Index](all))
 			}
 			if why := notRolled(i, byName[next], now); why != "" {
 				out[n] = cluster.Verdict{Match: cluster.Yes, Why: why}

@@ -39,10 +39,7 @@ func (g requireSnapshot) Needs() []cluster.Need {
 }
 
 func (g requireSnapshot) Judge(_ time.Time, selected, all []cluster.Item) []cluster.Verdict {
-	live := map[string]*cluster.Index{}
-	for _, i := range cluster.Of[*cluster.Index](all) {
-		live[i.Name] = i
-	}
+	live := cluster.ByName(cluster.Of[*cluster.Index](all))
 	return each(selected, cluster.KeptUnproven, func(i *cluster.Index) string {
 		if i.Mount != nil {
 			return "it is mounted from a snapshot: snapshots of it contain no data"

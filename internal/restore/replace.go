@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/esnap/esnap/internal/cluster"
-	"github.com/esnap/esnap/internal/dates"
+	"github.com/esnap/esnap/internal/coverage"
 )
 
 // Replaced is the index of the cluster that an item replaces: it is closed, and the
@@ -116,18 +116,18 @@ func isAre(n *int64) string {
 
 // newestCopy is the newest good copy of an index that is in the cluster: of this index, and
 // not of one with its name in another cluster. A read-only repository may have been written
-// by another cluster, so its snapshots count only if they name this one.
+// by another cluster, so its snapshots count only if they name this one. No time is left for late
+// documents: what is written after the copy is lost anyway, and the plan says so.
 func newestCopy(i *cluster.Index, l Listings) *Copy {
+	live := cluster.ByName(l.Indices)
 	var best *cluster.Snapshot
-	for _, s := range slices.Concat(l.Everywhere, l.Snapshots) {
+	for _, c := range coverage.Enough(i, slices.Concat(l.Everywhere, l.Snapshots), live, coverage.Rules{}) {
+		s := c.Snapshot
 		ours := !l.ReadOnly[s.Repository] || s.Cluster != "" && s.Cluster == l.Server.UUID
 		if size, known := l.Sizes[Ref{s.Repository, s.Name}][i.Name]; known && size == 0 { // of a mounted index
 			continue
 		}
-		if end := dates.PeriodBy(i.Name, i.Created).End; s.Start.Before(end) { // it was still written to
-			continue
-		}
-		if ours && s.HoldsGoodOf(i) && (best == nil || best.Start.Before(s.Start)) {
+		if ours && (best == nil || best.Start.Before(s.Start)) {
 			best = s
 		}
 	}

@@ -350,10 +350,7 @@ func (p *Plan) settle(r Request, l Listings) {
 			taken[i.DataStream] = "a data stream with that name exists"
 		}
 	}
-	byName := map[string]*cluster.Index{}
-	for _, i := range l.Indices {
-		byName[i.Name] = i
-	}
+	byName := cluster.ByName(l.Indices)
 	ours := map[string]string{}
 	for n := range p.Items {
 		it := &p.Items[n]

@@ -11,7 +11,7 @@ import (
 
 	"github.com/esnap/esnap/actions"
 	"github.com/esnap/esnap/internal/cluster"
-	"github.com/esnap/esnap/internal/dates"
+	"github.com/esnap/esnap/internal/coverage"
 	"github.com/esnap/esnap/internal/plan"
 	"github.com/esnap/esnap/internal/series"
 )
@@ -136,19 +136,24 @@ func (r *runner) check(ctx context.Context, s plan.Step, t taken, ours []*cluste
 			what = fmt.Sprintf("the snapshot %s of action %s (%s) contains no complete copy of it", t.name, t.action, now.State)
 		}
 	}
+	rules, says := s.CopyRules()
+	if !says {
+		rules = coverage.Rules{Zones: []*time.Location{s.Location}, Settle: coverage.DefaultSettle}
+	}
+	live := cluster.ByName(cluster.Of[*cluster.Index](r.all))
 	var earlier []*cluster.Snapshot
 	for _, i := range ours {
 		if now != nil && now.HoldsGoodOf(i) {
 			continue
 		}
-		if end := dates.PeriodBy(i.Name, i.Created, s.Location).End; !end.IsZero() {
+		if _, ended := coverage.Ended(i, live, rules); ended {
 			if earlier == nil {
 				var err error
 				if earlier, err = r.present(ctx, t.repository); err != nil {
 					return err
 				}
 			}
-			if slices.ContainsFunc(earlier, func(s *cluster.Snapshot) bool { return s.HoldsGoodOf(i) && !s.Start.Before(end) }) {
+			if slices.ContainsFunc(coverage.CopiesOf(i, earlier, live, rules), coverage.Copy.Complete) {
 				continue
 			}
 		}
@@ -262,10 +267,7 @@ func (r *runner) live(ctx context.Context, snapshots []*cluster.Snapshot) error 
 	if err != nil {
 		return err
 	}
-	byName := make(map[string]*cluster.Index, len(list))
-	for _, i := range list {
-		byName[i.Name] = i
-	}
+	byName := cluster.ByName(list)
 	r.lacking(ctx, list)
 	for _, s := range snapshots {
 		s.LiveIndices = byName
