@@ -109,4 +109,9 @@ func TestOverwrite(t *testing.T) {
 	}
 	require.WithinDuration(t, at("2026-11-07 01:00"), newestCopy(&there, Listings{Snapshots: []*cluster.Snapshot{newer,
 		older}}).Started, time.Second)
+
+	rolled := &cluster.Index{Name: "a-000001", Created: at("2026-11-01 00:00"), Rolled: at("2026-11-06 00:00")}
+	before, after := snap("before", "2026-11-05 01:00", rolled.Name), snap("after", "2026-11-07 01:00", rolled.Name)
+	require.Nil(t, newestCopy(rolled, Listings{Snapshots: []*cluster.Snapshot{before}}), "it was still written to")
+	require.Equal(t, "after", newestCopy(rolled, Listings{Snapshots: []*cluster.Snapshot{before, after}}).Snapshot)
 }
