@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -196,17 +195,27 @@ func aliased(ctx context.Context, env *Env, req cluster.UpdateAliases) (bool, er
 // moveAliases moves all aliases of one index to another in one request and verifies
 // that. If move is false, it warns which aliases the target does not get.
 func moveAliases(ctx context.Context, env *Env, source, target string, move bool) error {
-	bodies, err := env.Cluster.AliasBodies(ctx, source)
-	if err != nil || len(bodies) == 0 {
+	now, err := env.Cluster.IndicesNamed(ctx, []string{source})
+	if err != nil || len(now) == 0 || len(now[0].Aliases) == 0 {
 		return err
 	}
-	names := slices.Sorted(maps.Keys(bodies))
+	names := now[0].Aliases
 	if !move {
 		env.Warn("the aliases of %s (%s) are not moved to %s; copy_aliases: true moves them", source, strings.Join(names, ", "), target)
 		return nil
 	}
+	bodies, err := env.Cluster.AliasBodies(ctx, source)
+	if err != nil {
+		return err
+	}
 	var req cluster.UpdateAliases
 	for _, n := range names {
+		if _, seen := bodies[n]; !seen {
+			return &cluster.Error{
+				Op: "move the alias " + n + " to " + target, Kind: cluster.ErrUnseen, Text: "the user may not see it; no alias was moved",
+				Hint: "give the user the privilege manage on " + n,
+			}
+		}
 		req.Actions = append(req.Actions, cluster.AliasAction{Remove: true, Index: source, Alias: n},
 			cluster.AliasAction{Index: target, Alias: n, Extra: bodies[n]})
 	}

@@ -77,8 +77,13 @@ func (a *Rollover) Run(ctx context.Context, env *Env) error {
 	if err != nil {
 		return err
 	}
-	at := slices.IndexFunc(members, func(i *cluster.Index) bool { return slices.Contains(write[i.Name], a.Name) })
+	at := slices.IndexFunc(members, func(i *cluster.Index) bool { return slices.Contains(write[i.Name].Write, a.Name) })
 	switch {
+	case slices.ContainsFunc(members, func(i *cluster.Index) bool { return !slices.Contains(write[i.Name].All, a.Name) }):
+		return &cluster.Error{
+			Op: "roll over alias " + a.Name, Kind: cluster.ErrUnseen, Text: "the user may not see which index is its write index",
+			Hint: "give the user the privilege view_index_metadata on " + a.Name,
+		}
 	case at < 0 && len(members) > 1:
 		return fmt.Errorf("the alias %s cannot be rolled over: it has %d indices, and none is its write index", a.Name, len(members))
 	case at < 0 && !counts.MatchString(members[0].Name):

@@ -123,7 +123,7 @@ func TestRestoreOverwrites(t *testing.T) {
 	k.c.AddSnapshot("other", cluster.Snapshot{Name: "today", Start: now, Indices: []string{november3}})
 	code, out, _ = k.run(args...)
 	require.Equal(t, 4, code)
-	require.Contains(t, out, november3+" is the write index of write")
+	require.Contains(t, out, november3+": it is the write index of the alias write")
 }
 
 // TestRestoreThatCannotOverwrite: what was closed for a restore that does not begin is
@@ -578,7 +578,7 @@ func TestRestoreRed(t *testing.T) {
 	k.c.SetAlias(second, "w", true)
 	code, out, _ = k.run("restore", "--red", "ks-*", "--yes")
 	require.Equal(t, 4, code)
-	require.Contains(t, out, second+" is the write index of w")
+	require.Contains(t, out, second+": it is the write index of the alias w")
 	require.Empty(t, k.written())
 	code, _, errs = k.run("restore", "--red", "ks-*", "--yes", "--force")
 	require.Equal(t, 0, code, errs)
@@ -652,7 +652,7 @@ func TestRestoreWholeCluster(t *testing.T) {
 	require.NotContains(t, out, "protected from", "everything follows its usual rules")
 	aliases, err := k.c.WriteAliases(context.Background(), []string{"app"})
 	require.NoError(t, err)
-	require.Equal(t, []string{"write"}, aliases["app"])
+	require.Equal(t, []string{"write"}, aliases["app"].Write)
 
 	code, out, _ = k.run(args...)
 	require.Equal(t, 4, code)

@@ -73,9 +73,8 @@ type IndexReader interface {
 	RolloverDue(ctx context.Context, r Rollover) (RolloverResult, error)
 	// FieldRange asks one index for the least and greatest value of a date field.
 	FieldRange(ctx context.Context, index, field string) (FieldRange, error)
-	// WriteAliases lists, for each of the named indices, the aliases whose explicit
-	// write index it is.
-	WriteAliases(ctx context.Context, names []string) (map[string][]string, error)
+	// WriteAliases lists the aliases of each of the named indices that the user may see.
+	WriteAliases(ctx context.Context, names []string) (map[string]SeenAliases, error)
 	// AliasBodies are the aliases of an index with their filter, routing and
 	// is_write_index, in the form in which UpdateAliases takes them as Extra.
 	AliasBodies(ctx context.Context, index string) (map[string]map[string]any, error)

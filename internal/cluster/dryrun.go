@@ -296,6 +296,33 @@ func (a assumed) Shards(ctx context.Context, names []string) ([]ShardCopy, error
 	return out, err
 }
 
+// WriteAliases are the real ones with the assumed changes.
+func (a assumed) WriteAliases(ctx context.Context, names []string) (map[string]SeenAliases, error) {
+	out, err := askReal(ctx, a, names, a.Reader.WriteAliases)
+	for _, n := range names {
+		if i := a.o.indices[n]; i != nil && err == nil {
+			out[n] = SeenAliases{i.Aliases, i.WriteAliases}
+		}
+	}
+	for _, act := range a.o.aliases {
+		if err != nil || !slices.Contains(names, act.Index) {
+			continue
+		}
+		without := func(list []string) []string {
+			return slices.DeleteFunc(slices.Clone(list), func(alias string) bool { return alias == act.Alias })
+		}
+		seen := SeenAliases{without(out[act.Index].All), without(out[act.Index].Write)}
+		if !act.Remove {
+			seen.All = append(seen.All, act.Alias)
+			if act.Extra["is_write_index"] == true {
+				seen.Write = append(seen.Write, act.Alias)
+			}
+		}
+		out[act.Index] = seen
+	}
+	return out, err
+}
+
 // AliasBodies are the real ones with the assumed changes.
 func (a assumed) AliasBodies(ctx context.Context, index string) (map[string]map[string]any, error) {
 	out := map[string]map[string]any{}

@@ -23,11 +23,13 @@ type Index struct {
 	DataStream           string // the data stream whose backing index this is
 	DataStreamWriteIndex bool   // the newest backing index of DataStream: its write index
 
-	Settings     map[string]string // FactSettings: flat names, such as index.number_of_replicas
-	Segments     *int              // FactSegments: of all copies of all shards
-	WriteAliases []string          // FactWriteIndex: aliases with an explicit is_write_index on this index
-	Stats        *IndexStats
-	Fields       map[string]FieldRange
+	Settings      map[string]string // FactSettings: flat names, such as index.number_of_replicas
+	Segments      *int              // FactSegments: of all copies of all shards
+	WriteAliases  []string          // FactWriteIndex: aliases with an explicit is_write_index on this index
+	UnseenAliases []string          // FactWriteIndex: aliases that the user may not see: it may be their write index
+	AliasesHidden bool              // the user may not see every index and alias: there may be more aliases than listed
+	Stats         *IndexStats
+	Fields        map[string]FieldRange
 
 	Rolled time.Time // when an alias or data stream was rolled over to the next index; zero: never, or unknown
 	Mount  *Mount    // it is mounted from a snapshot and does not have its own data
@@ -48,6 +50,34 @@ type Index struct {
 	Unsaved string // FactSaved: why a snapshot of this run does not contain it although it should; empty: it does, or there is none
 
 	Assumed bool // it exists only by the assumed effect of a dry run
+}
+
+// SeenAliases are the aliases of an index that the user may see, sorted: all, and those whose
+// explicit write index it is.
+type SeenAliases struct{ All, Write []string }
+
+// SetWriteAliases sets FactWriteIndex from what the user may see of the aliases. Servers leave out
+// of their replies what the user may not see, but not of the listing.
+func (i *Index) SetWriteAliases(seen SeenAliases) {
+	i.WriteAliases, i.UnseenAliases = seen.Write, nil
+	for _, a := range i.Aliases {
+		if !slices.Contains(seen.All, a) {
+			i.UnseenAliases = append(i.UnseenAliases, a)
+		}
+	}
+}
+
+// MayWrite are the reasons why an alias may write to the index, by FactWriteIndex; empty: none
+// does, as far as that is explicit.
+func (i *Index) MayWrite() string {
+	switch {
+	case len(i.WriteAliases) > 0:
+		return "it is the write index of the alias " + strings.Join(i.WriteAliases, ", ")
+	case len(i.UnseenAliases) > 0:
+		return "it may be the write index of the alias " + strings.Join(i.UnseenAliases, ", ") +
+			", which the user may not see (view_index_metadata on that name)"
+	}
+	return ""
 }
 
 // Renamed is the rule by which a restore named an index; empty: it was not renamed, or not

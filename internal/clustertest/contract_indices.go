@@ -59,10 +59,12 @@ func (c contract) testWriteAliases() {
 	closed := c.create("closed", Setup{Closed: true, WriteAliases: []string{c.name("shut")}})
 	aliases, err := c.Cluster.WriteAliases(c.ctx, []string{write, member, implicit, closed, c.name("gone")})
 	require.NoError(c, err)
-	require.Equal(c, []string{alias, other}, aliases[write])
-	require.Equal(c, []string{c.name("shut")}, aliases[closed])
-	require.NotContains(c, aliases, member)
-	require.NotContains(c, aliases, implicit)
+	both := []string{alias, other}
+	require.Equal(c, cluster.SeenAliases{All: both, Write: both}, aliases[write])
+	require.Equal(c, []string{c.name("shut")}, aliases[closed].Write)
+	require.Equal(c, cluster.SeenAliases{All: []string{alias}}, aliases[member])
+	require.Equal(c, cluster.SeenAliases{All: []string{c.name("single")}}, aliases[implicit])
+	require.NotContains(c, aliases, c.name("gone"))
 	require.Equal(c, []string{alias, other}, c.index(write).Aliases)
 }
 
@@ -200,8 +202,8 @@ func (c contract) testUpdateAliases() {
 	require.Equal(c, []string{old}, c.index(two).Aliases)
 	write, err := c.Cluster.WriteAliases(c.ctx, []string{one, two})
 	require.NoError(c, err)
-	require.Equal(c, []string{added}, write[one])
-	require.NotContains(c, write, two)
+	require.Equal(c, []string{added}, write[one].Write)
+	require.Equal(c, cluster.SeenAliases{All: []string{old}}, write[two])
 
 	c.kind(update(
 		cluster.AliasAction{Index: one, Alias: c.name("half")},

@@ -412,5 +412,5 @@ func (c contract) testRestoreAliases() {
 	require.Equal(c, []string{alias, write}, c.index(name).Aliases)
 	aliases, err := c.Cluster.WriteAliases(c.ctx, []string{name})
 	require.NoError(c, err)
-	require.Equal(c, []string{write}, aliases[name])
+	require.Equal(c, []string{write}, aliases[name].Write)
 }

@@ -212,7 +212,7 @@ func TestRequestsOneByOne(t *testing.T) {
 			"GET /_cluster/state/customs",        // the restore is still going on
 			"GET /_cluster/health?level=indices",
 			"GET /_cat/shards/r_a,r_b?format=json&h=index,shard,prirep,state,unassigned.reason,unassigned.details",
-			"GET /r_a,r_b/_stats/docs,store?ignore_unavailable=true", // how many documents came back
+			"GET /r_a,r_b/_stats/docs,store", // how many documents came back
 		}},
 		{"restore, 8", eight, "8.19.7", "restore", renames, brings, 0, []string{
 			"GET /",
@@ -227,7 +227,7 @@ func TestRequestsOneByOne(t *testing.T) {
 			"GET /_cluster/state/customs",
 			"GET /_cluster/health?level=indices",
 			"GET /_cat/shards/r_a,r_b?format=json&h=index,shard,prirep,state,unassigned.reason,unassigned.details",
-			"GET /r_a,r_b/_stats/docs,store?ignore_unavailable=true",
+			"GET /r_a,r_b/_stats/docs,store",
 		}},
 		{"delete_indices, 5", five, "6.7.0", "delete_indices", "timeout_override: 60", removes, 1, []string{
 			"GET /",
@@ -235,7 +235,7 @@ func TestRequestsOneByOne(t *testing.T) {
 			"GET /_cluster/state/metadata,blocks/a-1,a-2?expand_wildcards=none&flat_settings=true&ignore_unavailable=true", // right before: by name
 			// The time-out of the request; one that has gone meanwhile is no failure, and no name is a
 			// pattern.
-			"DELETE /a-1,a-2?expand_wildcards=none&ignore_unavailable=true&master_timeout=60000ms",
+			"DELETE /a-1,a-2?expand_wildcards=none&master_timeout=60000ms",
 			// Once, not once for each name.
 			"GET /_cluster/state/metadata,blocks/a-1,a-2?expand_wildcards=none&flat_settings=true&ignore_unavailable=true",
 		}},
@@ -243,7 +243,7 @@ func TestRequestsOneByOne(t *testing.T) {
 			"GET /",
 			"GET /_cluster/state/metadata,blocks?flat_settings=true",
 			"GET /_cluster/state/metadata,blocks/a-1,a-2?expand_wildcards=none&flat_settings=true&ignore_unavailable=true",
-			"DELETE /a-1,a-2?expand_wildcards=none&ignore_unavailable=true&master_timeout=30000ms",
+			"DELETE /a-1,a-2?expand_wildcards=none&master_timeout=30000ms",
 			"GET /_cluster/state/metadata,blocks/a-1,a-2?expand_wildcards=none&flat_settings=true&ignore_unavailable=true",
 		}},
 	} {

@@ -2,6 +2,7 @@ package es
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"time"
 
@@ -30,6 +31,12 @@ const (
 		"indices.*.relocating_shards,indices.*.unassigned_shards"
 )
 
+const (
+	stats = "_stats/docs,store?filter_path=_shards.total,indices.*.primaries.docs.count,indices.*.primaries.store.size_in_bytes," +
+		"indices.*.total.store.size_in_bytes"
+	noIndex = `{"error":{"type":"index_not_found_exception","reason":"no such index [gone]","index":"gone"},"status":404}`
+)
+
 const segmentNumbers = "_shards.total,indices.*.shards.*.num_search_segments,indices.*.shards.*.num_committed_segments"
 
 func at(ms int64) time.Time { return time.UnixMilli(ms).UTC() }
@@ -53,19 +60,19 @@ func TestReads(t *testing.T) {
 		{"nothing runs, right after a restart", func(c *Client) (any, error) { return c.Running(ctx) },
 			[]exchange{{line: "GET /_cluster/state/customs?filter_path=" + running, reply: `{}`}}, []cluster.Operation(nil)},
 		{"segments", func(c *Client) (any, error) { return c.Segments(ctx, []string{"a", "b"}) },
-			[]exchange{{line: "GET /a,b/_segments?filter_path=" + segmentNumbers + "&ignore_unavailable=true",
+			[]exchange{{line: "GET /a,b/_segments?filter_path=" + segmentNumbers + "",
 				reply: `{"_shards":{"total":3},"indices":{"a":{"shards":{"0":[{"num_search_segments":1,"num_committed_segments":1}],` +
 					`"1":[{"num_search_segments":3,"num_committed_segments":3}]}},` +
 					`"b":{"shards":{"0":[{"num_search_segments":2,"num_committed_segments":2}]}}}}`}},
 			map[string]cluster.Segments{"a": {All: 4, Most: 3}, "b": {All: 2, Most: 2}}},
 		{"segments that no search sees yet", func(c *Client) (any, error) { return c.Segments(ctx, []string{"a", "b", "c"}) },
 			[]exchange{
-				{line: "GET /a,b,c/_segments?filter_path=" + segmentNumbers + "&ignore_unavailable=true",
+				{line: "GET /a,b,c/_segments?filter_path=" + segmentNumbers + "",
 					reply: `{"_shards":{"total":3},"indices":{"a":{"shards":{"0":[{"num_search_segments":3,"num_committed_segments":1}]}},` +
 						`"b":{"shards":{"0":[{"num_search_segments":3,"num_committed_segments":1}]}},` +
 						`"c":{"shards":{"0":[{"num_search_segments":1,"num_committed_segments":1}]}}}}`},
 				{line: "GET /a,b/_segments?filter_path=" + segmentNumbers + ",indices.*.shards.*.segments.*.generation," +
-					"indices.*.shards.*.segments.*.committed,indices.*.shards.*.segments.*.search&ignore_unavailable=true",
+					"indices.*.shards.*.segments.*.committed,indices.*.shards.*.segments.*.search",
 					reply: `{"_shards":{"total":2},"indices":{"a":{"shards":{"0":[{"num_search_segments":3,"num_committed_segments":1,"segments":{` +
 						`"_0":{"generation":0,"committed":false,"search":true},"_1":{"generation":1,"committed":false,"search":true},` +
 						`"_2":{"generation":2,"committed":false,"search":true},"_3":{"generation":3,"committed":true,"search":false}}}]}},` +
@@ -128,20 +135,26 @@ func TestReads(t *testing.T) {
 			[]exchange{{line: "GET /_cluster/state/metadata,blocks?filter_path=" + listing, reply: `{}`}}, []*cluster.Index(nil)},
 		{"stats", func(c *Client) (any, error) { return c.Stats(ctx, []string{"a", "grüße", "gone"}) },
 			[]exchange{{
-				line: "GET /a,gr%C3%BC%C3%9Fe,gone/_stats/docs,store?filter_path=_shards.total,indices.*.primaries.docs.count," +
-					"indices.*.primaries.store.size_in_bytes,indices.*.total.store.size_in_bytes&ignore_unavailable=true",
+				line:  "GET /a,gr%C3%BC%C3%9Fe,gone/" + stats,
 				reply: `{"indices":{"a":{"primaries":{"docs":{"count":3},"store":{"size_in_bytes":10}},"total":{"store":{"size_in_bytes":20}}}}}`,
 			}},
 			map[string]cluster.IndexStats{"a": {Docs: 3, Bytes: 20, PrimaryBytes: 10}}},
 		{"stats of nothing", func(c *Client) (any, error) { return c.Stats(ctx, nil) }, nil, map[string]cluster.IndexStats{}},
 		{"stats of what is gone", func(c *Client) (any, error) { return c.Stats(ctx, []string{"gone"}) },
-			[]exchange{{
-				line: "GET /gone/_stats/docs,store?filter_path=_shards.total,indices.*.primaries.docs.count," +
-					"indices.*.primaries.store.size_in_bytes,indices.*.total.store.size_in_bytes&ignore_unavailable=true",
-				status: 404,
-				reply:  `{}`,
-			}},
+			[]exchange{
+				{line: "GET /gone/" + stats, status: 404, reply: noIndex},
+				{line: "GET /gone/" + stats + "&ignore_unavailable=true", status: 404, reply: `{}`},
+			},
 			map[string]cluster.IndexStats{}},
+		{"stats, one of what is closed", func(c *Client) (any, error) { return c.Stats(ctx, []string{"a", "shut"}) },
+			[]exchange{
+				{line: "GET /a,shut/" + stats, status: 400, reply: `{"error":{"type":"index_closed_exception","reason":"closed"},"status":400}`},
+				{
+					line:  "GET /a,shut/" + stats + "&ignore_unavailable=true",
+					reply: `{"_shards":{"total":1},"indices":{"a":{"primaries":{"docs":{"count":3}}}}}`,
+				},
+			},
+			map[string]cluster.IndexStats{"a": {Docs: 3}}},
 		{"range of a field", func(c *Client) (any, error) { return c.FieldRange(ctx, "a#1", "@timestamp") },
 			[]exchange{{
 				line:  "POST /a%231/_search?filter_path=aggregations,timed_out&size=0",
@@ -157,10 +170,16 @@ func TestReads(t *testing.T) {
 			}},
 			cluster.FieldRange{}},
 		{"write aliases", func(c *Client) (any, error) { return c.WriteAliases(ctx, []string{"roll-1", "roll-4"}) },
-			[]exchange{{line: "GET /roll-1,roll-4/_alias?expand_wildcards=all&ignore_unavailable=true",
+			[]exchange{{line: "GET /roll-1,roll-4/_alias?expand_wildcards=all",
 				reply: `{"roll-1":{"aliases":{"roll":{"is_write_index":false}}},"roll-4":{"aliases":{"z":{"is_write_index":true},` +
 					`"roll":{"is_write_index":true}}}}`}},
-			map[string][]string{"roll-4": {"roll", "z"}}},
+			map[string]cluster.SeenAliases{"roll-1": {All: []string{"roll"}}, "roll-4": {All: []string{"roll", "z"}, Write: []string{"roll", "z"}}}},
+		{"write aliases, one index is gone", func(c *Client) (any, error) { return c.WriteAliases(ctx, []string{"a", "gone"}) },
+			[]exchange{
+				{line: "GET /a,gone/_alias?expand_wildcards=all", status: 404, reply: noIndex},
+				{line: "GET /a,gone/_alias?expand_wildcards=all&ignore_unavailable=true", reply: `{"a":{"aliases":{"x":{}}}}`},
+			},
+			map[string]cluster.SeenAliases{"a": {All: []string{"x"}}}},
 		{"health, where the server waited in vain", func(c *Client) (any, error) { return c.Health(ctx, []string{"back", "gone"}) },
 			[]exchange{{line: "GET /_cluster/health?filter_path=" + health + "&level=indices", status: 408,
 				reply: `{"indices":{"back":{"status":"yellow","number_of_shards":2,"active_primary_shards":1,"initializing_shards":3,` +
@@ -457,7 +476,7 @@ func TestWrites(t *testing.T) {
 		}},
 		{"delete indices, never a pattern", func(c *Client) error {
 			return c.DeleteIndices(ctx, cluster.DeleteIndices{Names: []string{"a", "ß"}, MasterTimeout: 30 * time.Second})
-		}, exchange{line: "DELETE /a,%C3%9F?expand_wildcards=none&ignore_unavailable=true&master_timeout=30000ms"}},
+		}, exchange{line: "DELETE /a,%C3%9F?expand_wildcards=none&master_timeout=30000ms"}},
 		{"roll over", func(c *Client) error {
 			_, err := c.Rollover(ctx, cluster.Rollover{
 				Alias:               "w",
@@ -473,7 +492,7 @@ func TestWrites(t *testing.T) {
 			body: `{"conditions":{"max_docs":1},"settings":{"index.number_of_shards":1},"aliases":{"r":{}},"mappings":{"dynamic":false}}`}},
 		{"flush", func(c *Client) error {
 			return c.FlushIndices(ctx, cluster.FlushIndices{Names: []string{"a", "b"}})
-		}, exchange{line: "POST /a,b/_flush?force=true&ignore_unavailable=true", reply: `{"_shards":{"total":4,"successful":2,"failed":0}}`}},
+		}, exchange{line: "POST /a,b/_flush?force=true", reply: `{"_shards":{"total":4,"successful":2,"failed":0}}`}},
 		{"update aliases", func(c *Client) error {
 			return c.UpdateAliases(ctx, cluster.UpdateAliases{Actions: []cluster.AliasAction{
 				{Remove: true, Index: "a", Alias: "x"},
@@ -574,10 +593,33 @@ func TestDotsNeverGetIntoAPath(t *testing.T) {
 
 // So is a flush.
 func TestFlushOfWhichShardsFailed(t *testing.T) {
-	client, _ := play(t, Options{}, exchange{line: "POST /a/_flush?force=true&ignore_unavailable=true",
+	client, _ := play(t, Options{}, exchange{line: "POST /a/_flush?force=true",
 		reply: `{"_shards":{"total":2,"successful":1,"failed":1,"failures":[{"shard":0,"index":"a","status":"SERVICE_UNAVAILABLE",` +
 			`"reason":{"type":"unavailable_shards_exception","reason":"primary shard is not active"}}]}}`})
 	err := client.FlushIndices(context.Background(), cluster.FlushIndices{Names: []string{"a"}})
 	require.ErrorIs(t, err, cluster.ErrShards)
 	require.ErrorContains(t, err, "shard 0: primary shard is not active")
+}
+
+// TestLeftOut: servers leave out of a reply what the user may not see, if they are told to leave out
+// what does not exist. So they are first not told, and their refusal is the result.
+func TestLeftOut(t *testing.T) {
+	ctx := context.Background()
+	const refused = `{"error":{"type":"security_exception","reason":"action [%s] is unauthorized for user [u] on indices [b], ` +
+		`this action is granted by the index privileges [monitor]"},"status":403}`
+	for line, call := range map[string]func(c *Client) error{
+		"GET /a,b/" + stats: func(c *Client) error { _, err := c.Stats(ctx, []string{"a", "b"}); return err },
+		"GET /a,b/_segments?filter_path=" + segmentNumbers: func(c *Client) error {
+			_, err := c.Segments(ctx, []string{"a", "b"})
+			return err
+		},
+		"GET /a,b/_alias?expand_wildcards=all": func(c *Client) error { _, err := c.WriteAliases(ctx, []string{"a", "b"}); return err },
+		"DELETE /a,b?expand_wildcards=none":    func(c *Client) error { return c.DeleteIndices(ctx, cluster.DeleteIndices{Names: []string{"a", "b"}}) },
+		"POST /a,b/_flush?force=true":          func(c *Client) error { return c.FlushIndices(ctx, cluster.FlushIndices{Names: []string{"a", "b"}}) },
+	} {
+		client, _ := play(t, Options{}, exchange{line: line, status: 403, reply: fmt.Sprintf(refused, "some:action")})
+		err := call(client)
+		require.ErrorIs(t, err, cluster.ErrForbidden, line)
+		require.ErrorContains(t, err, "on indices [b]", line)
+	}
 }

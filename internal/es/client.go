@@ -460,6 +460,31 @@ func escAll(names []string) []string {
 	return out
 }
 
+// ignoreUnavailable is the parameter with which a request leaves out indices that do not exist or
+// are closed.
+const ignoreUnavailable = "ignore_unavailable"
+
+// named makes a call about indices that are named one by one, some of which may be deleted
+// meanwhile. A server that is told to leave those out also leaves out, without a word, what the
+// user has no privilege on: it would look deleted. So the request is first sent without that
+// parameter, to be refused with the missing privilege, and with it only if an index does not
+// exist or is closed.
+func (c *Client) named(ctx context.Context, k call) error {
+	whole, absent := k.request, k.absent
+	k.request = func() request {
+		r := whole()
+		delete(r.query, ignoreUnavailable)
+		return r
+	}
+	k.absent = nil
+	err := c.do(ctx, k)
+	if whole().query[ignoreUnavailable] == "" || !errors.Is(err, cluster.ErrNoIndex) && !errors.Is(err, cluster.ErrInvalid) {
+		return err
+	}
+	k.request, k.absent = whole, absent
+	return c.do(ctx, k)
+}
+
 // batches splits names so that the line of a request for each batch is short enough. It
 // measures the very request that is sent.
 func (c *Client) batches(names []string, of func(batch []string) request) [][]string {

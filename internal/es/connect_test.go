@@ -298,7 +298,7 @@ func TestAnAddressThatIsSwitched(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		which := "GET /_cluster/state/master_node?filter_path=cluster_uuid"
 		client, _ := play(t, Options{}, exchange{line: which, reply: `{"cluster_uuid":"u"}`},
-			exchange{line: "DELETE /i?expand_wildcards=none&ignore_unavailable=true", reply: `{"acknowledged":true}`},
+			exchange{line: "DELETE /i?expand_wildcards=none", reply: `{"acknowledged":true}`},
 			exchange{line: which, reply: `{"cluster_uuid":"another"}`})
 		time.Sleep(time.Minute) // since the listing
 		require.NoError(t, client.DeleteIndices(t.Context(), cluster.DeleteIndices{Names: []string{"i"}}))

@@ -78,7 +78,7 @@ func (c *Client) Documents(ctx context.Context, q cluster.DocumentQuery) ([]clus
 	}
 	err := c.do(ctx, call{op: op, decode: fields(field{"hits", &hits}), request: func() request {
 		return request{method: http.MethodPost, path: "/" + esc(q.Index) + "/_search", body: body, query: params{
-			"ignore_unavailable": "true", "allow_no_indices": "true", "allow_partial_search_results": "false", "filter_path": "hits",
+			"allow_partial_search_results": "false", "filter_path": "hits",
 		}}
 	}})
 	if errors.Is(err, cluster.ErrNoIndex) {

@@ -60,7 +60,7 @@ func TestDocumentRequests(t *testing.T) {
 	require.ErrorIs(t, err, cluster.ErrNoDocument)
 
 	c, _ = play(t, Options{}, exchange{
-		line: "POST /i/_search?allow_no_indices=true&allow_partial_search_results=false&filter_path=hits&ignore_unavailable=true",
+		line: "POST /i/_search?allow_partial_search_results=false&filter_path=hits",
 		body: `{"_source":{"excludes":["body.x"]},"query":{"range":{"time":{"format":"epoch_millis","lt":5}}},"seq_no_primary_term":true,` +
 			`"size":2,"sort":[{"time":{"order":"desc","unmapped_type":"date"}}]}`,
 		reply: `{"hits":{"total":1,"hits":[` + doc + `]}}`,

@@ -73,6 +73,7 @@ var kinds = map[string]error{
 	"version_conflict_engine_exception":        cluster.ErrChanged,
 	"repository_missing_exception":             cluster.ErrNoRepository,
 	"index_not_found_exception":                cluster.ErrNoIndex,
+	"index_closed_exception":                   cluster.ErrInvalid,
 	"concurrent_snapshot_execution_exception":  cluster.ErrBusy,
 	"snapshot_in_progress_exception":           cluster.ErrBusy,
 	"snapshot_name_already_in_use_exception":   cluster.ErrExists,

@@ -45,7 +45,7 @@ func (c *Client) PutIndexSettings(ctx context.Context, r cluster.PutIndexSetting
 	}
 	return c.do(ctx, call{op: op, write: true, resend: harmless, request: func() request {
 		return request{method: http.MethodPut, path: pathOf("", r.Names, "/_settings"), body: r.Settings, query: params{
-			"ignore_unavailable": only(r.IgnoreUnavailable), "preserve_existing": only(r.PreserveExisting),
+			ignoreUnavailable: only(r.IgnoreUnavailable), "preserve_existing": only(r.PreserveExisting),
 		}}
 	}})
 }
@@ -65,10 +65,10 @@ func (c *Client) OpenIndices(ctx context.Context, r cluster.OpenIndices) error {
 	if server, err := c.Server(ctx); err == nil && !server.OpenSearch && !server.Version.Less(cluster.Version{8, 0, 0}) {
 		active = "0"
 	}
-	return c.do(ctx, call{op: op, write: true, resend: harmless, least: sizesTimeout, request: func() request {
+	return c.named(ctx, call{op: op, write: true, resend: harmless, least: sizesTimeout, request: func() request {
 		if r.Close {
 			return request{method: http.MethodPost, path: pathOf("", r.Names, "/_close"), query: params{
-				"ignore_unavailable": "true", "wait_for_active_shards": active,
+				ignoreUnavailable: "true", "wait_for_active_shards": active,
 			}}
 		}
 		return request{method: http.MethodPost, path: pathOf("", r.Names, "/_open")}
@@ -81,7 +81,7 @@ func (c *Client) FlushIndices(ctx context.Context, r cluster.FlushIndices) error
 	if err := concrete(op, r.Names...); err != nil {
 		return err
 	}
-	return c.do(ctx, call{
+	return c.named(ctx, call{
 		op:     op,
 		write:  true,
 		resend: harmless,
@@ -89,7 +89,7 @@ func (c *Client) FlushIndices(ctx context.Context, r cluster.FlushIndices) error
 		decode: shardsDone(op, cluster.ErrShards, "not flushed"),
 		request: func() request {
 			return request{method: http.MethodPost, path: pathOf("", r.Names, "/_flush"), query: params{
-				"force": "true", "ignore_unavailable": "true",
+				"force": "true", ignoreUnavailable: "true",
 			}}
 		},
 	})

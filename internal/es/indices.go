@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"net/http"
 	"slices"
@@ -126,7 +127,7 @@ func metadataOf(names, filterPath []string) request {
 	q.query["flat_settings"] = "true"
 	if names != nil { // a name is never a pattern, and a deleted index is not an error
 		q.path = pathOf(q.path, names, "")
-		q.query["expand_wildcards"], q.query["ignore_unavailable"] = "none", "true"
+		q.query["expand_wildcards"], q.query[ignoreUnavailable] = "none", "true"
 	}
 	return q
 }
@@ -231,7 +232,7 @@ func (c *Client) Stats(ctx context.Context, names []string) (map[string]cluster.
 	out := make(map[string]cluster.IndexStats, len(names))
 	of := func(batch []string) request {
 		return request{path: pathOf("", batch, "/_stats/docs,store"), query: params{
-			"ignore_unavailable": "true",
+			ignoreUnavailable: "true",
 			"filter_path": "_shards.total,indices.*.primaries.docs.count,indices.*.primaries.store.size_in_bytes," +
 				"indices.*.total.store.size_in_bytes",
 		}}
@@ -247,7 +248,7 @@ func (c *Client) Stats(ctx context.Context, names []string) (map[string]cluster.
 				} `json:"store"`
 			}
 		}
-		err := c.do(ctx, call{
+		err := c.named(ctx, call{
 			op:      "read index statistics",
 			decode:  fields(field{"_shards", &json.RawMessage{}}, field{"indices", &reply}),
 			absent:  []int{http.StatusNotFound},
@@ -385,15 +386,15 @@ func (c *Client) Segments(ctx context.Context, names []string) (map[string]clust
 func (c *Client) segments(ctx context.Context, names []string, more string, each func(name string, s shardSegments)) error {
 	of := func(batch []string) request {
 		return request{path: pathOf("", batch, "/_segments"), query: params{
-			"ignore_unavailable": "true",
-			"filter_path":        "_shards.total,indices.*.shards.*.num_search_segments,indices.*.shards.*.num_committed_segments" + more,
+			ignoreUnavailable: "true",
+			"filter_path":     "_shards.total,indices.*.shards.*.num_search_segments,indices.*.shards.*.num_committed_segments" + more,
 		}}
 	}
 	for _, batch := range c.batches(names, of) {
 		var reply map[string]struct {
 			Shards map[string][]shardSegments `json:"shards"`
 		}
-		err := c.do(ctx, call{
+		err := c.named(ctx, call{
 			op:      "read index segments",
 			decode:  fields(field{"_shards", &json.RawMessage{}}, field{"indices", &reply}),
 			absent:  []int{http.StatusNotFound},
@@ -444,10 +445,10 @@ func (c *Client) FieldRange(ctx context.Context, index, name string) (cluster.Fi
 // WriteAliases implements cluster.IndexReader. The cluster's metadata contains only the
 // names of aliases, so this needs another request. The server lists each named index, also
 // one without an alias: a reply without one of them is not valid.
-func (c *Client) WriteAliases(ctx context.Context, names []string) (map[string][]string, error) {
-	out := map[string][]string{}
+func (c *Client) WriteAliases(ctx context.Context, names []string) (map[string]cluster.SeenAliases, error) {
+	out := map[string]cluster.SeenAliases{}
 	of := func(batch []string) request {
-		return request{path: pathOf("", batch, "/_alias"), query: params{"expand_wildcards": "all", "ignore_unavailable": "true"}}
+		return request{path: pathOf("", batch, "/_alias"), query: params{"expand_wildcards": "all", ignoreUnavailable: "true"}}
 	}
 	for _, batch := range c.batches(names, of) {
 		var reply map[string]struct {
@@ -456,7 +457,7 @@ func (c *Client) WriteAliases(ctx context.Context, names []string) (map[string][
 			} `json:"aliases"`
 		}
 		const op = "list write aliases"
-		err := c.do(ctx, call{op: op, decode: whole(&reply), request: func() request { return of(batch) }})
+		err := c.named(ctx, call{op: op, decode: whole(&reply), request: func() request { return of(batch) }})
 		if err != nil && !errors.Is(err, cluster.ErrNoIndex) {
 			return nil, err
 		}
@@ -471,12 +472,15 @@ func (c *Client) WriteAliases(ctx context.Context, names []string) (map[string][
 					Text: "the reply names " + strconv.Quote(index) + ", which was not requested",
 				}
 			}
-			for alias, a := range r.Aliases {
-				if a.Write {
-					out[index] = append(out[index], alias)
+			seen := cluster.SeenAliases{All: slices.Sorted(maps.Keys(r.Aliases))}
+			for _, alias := range seen.All {
+				if r.Aliases[alias].Write {
+					seen.Write = append(seen.Write, alias)
 				}
 			}
-			slices.Sort(out[index])
+			if len(seen.All) > 0 {
+				out[index] = seen
+			}
 		}
 	}
 	return out, nil
@@ -646,7 +650,7 @@ func (c *Client) IndexBatches(names []string) [][]string {
 // indexDeletionOf is the request that deletes some indices.
 func indexDeletionOf(names []string, masterTimeout time.Duration) request {
 	return request{method: http.MethodDelete, path: pathOf("", names, ""), query: params{
-		"master_timeout": ms(masterTimeout), "expand_wildcards": "none", "ignore_unavailable": "true",
+		"master_timeout": ms(masterTimeout), "expand_wildcards": "none", ignoreUnavailable: "true",
 	}}
 }
 
@@ -657,7 +661,7 @@ func (c *Client) DeleteIndices(ctx context.Context, r cluster.DeleteIndices) err
 	if err := concrete(op, r.Names...); err != nil {
 		return err
 	}
-	return c.do(ctx, call{op: op, write: true, deletes: true, resend: never, least: r.MasterTimeout, request: func() request {
+	return c.named(ctx, call{op: op, write: true, deletes: true, resend: never, least: r.MasterTimeout, request: func() request {
 		return indexDeletionOf(r.Names, r.MasterTimeout)
 	}})
 }

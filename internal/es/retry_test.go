@@ -230,7 +230,7 @@ func TestTimeoutsOfSlowRequests(t *testing.T) {
 				Names:         []string{"a"},
 				MasterTimeout: 45 * time.Second,
 			})
-		}, "DELETE /a?expand_wildcards=none&ignore_unavailable=true&master_timeout=45000ms", "", 45 * time.Second},
+		}, "DELETE /a?expand_wildcards=none&master_timeout=45000ms", "", 45 * time.Second},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -146,8 +146,9 @@ func (c *Client) visible(ctx context.Context, op string) ([]*cluster.Index, erro
 	if err != nil {
 		return nil, err
 	}
+	hidden := c.Sight().Indices != nil
 	for _, i := range list {
-		i.Closed = i.Closed || !i.Hidden && !open[i.Name]
+		i.Closed, i.AliasesHidden = i.Closed || !i.Hidden && !open[i.Name], hidden
 	}
 	slices.SortFunc(list, func(a, b *cluster.Index) int { return strings.Compare(a.Name, b.Name) })
 	if len(streams) > 0 {
@@ -206,14 +207,14 @@ func (c *Client) visibleSettings(ctx context.Context, op string, names []string)
 	out := map[string]map[string]string{}
 	of := func(batch []string) request {
 		return request{path: pathOf("", batch, "/_settings"), query: params{
-			"expand_wildcards": "none", "ignore_unavailable": "true", "flat_settings": "true",
+			"expand_wildcards": "none", ignoreUnavailable: "true", "flat_settings": "true",
 		}}
 	}
 	for _, batch := range c.batches(names, of) {
 		var reply map[string]struct {
 			Settings map[string]any `json:"settings"`
 		}
-		err := c.do(ctx, call{op: op, decode: whole(&reply), request: func() request { return of(batch) }})
+		err := c.named(ctx, call{op: op, decode: whole(&reply), request: func() request { return of(batch) }})
 		if err != nil {
 			return nil, err
 		}

@@ -41,7 +41,7 @@ func TestVisibleIndices(t *testing.T) {
 		denied("GET /_cluster/state/metadata,blocks?filter_path="+listing), sees("false"),
 		exchange{line: visibleLine, reply: both}, exchange{line: openLine, reply: open},
 		exchange{line: visibleLine, reply: both}, exchange{line: openLine, reply: open},
-		exchange{line: "GET /a,b/_settings?expand_wildcards=none&flat_settings=true&ignore_unavailable=true",
+		exchange{line: "GET /a,b/_settings?expand_wildcards=none&flat_settings=true",
 			reply: `{"a":{"settings":{"index.number_of_replicas":"1"}}}`},
 		exchange{line: "GET /_snapshot/_status", reply: `{"snapshots":[{"snapshot":"s","repository":"r","state":"STARTED",
 			"stats":{"start_time_in_millis":1795232938837},"indices":{"b":{},"a":{}}}]}`},
@@ -50,10 +50,10 @@ func TestVisibleIndices(t *testing.T) {
 	list, err := c.Indices(ctx)
 	require.NoError(t, err)
 	require.Equal(t, []*cluster.Index{
-		{Name: "a", UUID: "A", Created: at(1795233622369), Aliases: []string{"y", "z"}, Blocks: []string{"write"}},
-		{Name: "b", UUID: "B", Closed: true},
-		{Name: "c", UUID: "C", Closed: true},
-		{Name: "h", UUID: "H", Hidden: true},
+		{Name: "a", UUID: "A", Created: at(1795233622369), Aliases: []string{"y", "z"}, Blocks: []string{"write"}, AliasesHidden: true},
+		{Name: "b", UUID: "B", Closed: true, AliasesHidden: true},
+		{Name: "c", UUID: "C", Closed: true, AliasesHidden: true},
+		{Name: "h", UUID: "H", Hidden: true, AliasesHidden: true},
 	}, list)
 	require.ErrorContains(t, c.Sight().Indices, "indices that it may not see are missing from the list")
 	require.ErrorContains(t, c.Sight().Operations, "cluster:monitor/state")

@@ -86,12 +86,12 @@ func (m *Memory) FieldRange(ctx context.Context, name, field string) (r cluster.
 }
 
 // WriteAliases implements cluster.IndexReader.
-func (m *Memory) WriteAliases(ctx context.Context, names []string) (map[string][]string, error) {
-	out := map[string][]string{}
+func (m *Memory) WriteAliases(ctx context.Context, names []string) (map[string]cluster.SeenAliases, error) {
+	out := map[string]cluster.SeenAliases{}
 	err := m.do(ctx, read("WriteAliases", "list write aliases", names...), func() error {
 		for _, n := range names {
-			if i := m.indices[n]; i != nil && len(i.WriteAliases) > 0 {
-				out[n] = slices.Sorted(slices.Values(i.WriteAliases))
+			if i := m.indices[n]; i != nil && len(i.Aliases) > 0 {
+				out[n] = cluster.SeenAliases{All: slices.Clone(i.Aliases), Write: slices.Sorted(slices.Values(i.WriteAliases))}
 			}
 		}
 		return nil

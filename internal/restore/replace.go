@@ -3,7 +3,6 @@ package restore
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/esnap/esnap/internal/cluster"
@@ -36,8 +35,8 @@ func (c *Copy) String() string {
 // Existing is what is read about an index that is to be replaced, in addition to the
 // listing.
 type Existing struct {
-	Documents    *int64 // nil: unknown
-	WriteAliases []string
+	Documents *int64 // nil: unknown
+	MayWrite  string // why an alias may write to it; empty: none does
 }
 
 // Replaces are the names of the indices that the plan replaces.
@@ -84,9 +83,8 @@ func (p *Plan) replace(it *Item, there *cluster.Index, why string, l Listings) (
 	if n := it.Replaces.Documents; n != nil {
 		docs = cluster.Count(int(*n), "document")
 	}
-	if len(facts.WriteAliases) > 0 {
-		p.Forcible = append(p.Forcible, fmt.Sprintf("%s is the write index of %s: documents are being written to it",
-			there.Name, strings.Join(facts.WriteAliases, ", ")))
+	if facts.MayWrite != "" {
+		p.Forcible = append(p.Forcible, there.Name+": "+facts.MayWrite)
 	}
 	switch c := it.Replaces.Copy; {
 	case c == nil:

@@ -24,34 +24,35 @@ func TestOverwrite(t *testing.T) {
 		name      string
 		index     func(*cluster.Index)
 		extra     *cluster.Snapshot // in another repository
-		aliases   []string
+		write     string
 		partial   bool
 		forcible  string // empty: nothing in the way
 		refused   string
 		copyIn    string
 		documents *int64
 	}{
-		{"no copy that is as new as the index", nil, nil, nil, false,
+		{"no copy that is as new as the index", nil, nil, "", false,
 			logs + ": no snapshot contains a good copy of the existing index, which has 120 documents", "", "", &docs},
-		{"a copy in another repository", nil, elsewhere(func(*cluster.Snapshot) {}), nil, false, "", "", "elsewhere", &docs},
+		{"a copy in another repository", nil, elsewhere(func(*cluster.Snapshot) {}), "", false, "", "", "elsewhere", &docs},
 		{"a copy with missing shards", nil, elsewhere(func(s *cluster.Snapshot) {
 			*s = *holed("x", "2026-11-08 01:00", logs)
 			s.Repository = "other"
-		}), nil, false, "no snapshot contains a good copy", "", "", &docs},
-		{"a copy of another cluster", nil, elsewhere(func(s *cluster.Snapshot) { s.Cluster, s.Elsewhere = "theirs", true }), nil, false,
+		}), "", false, "no snapshot contains a good copy", "", "", &docs},
+		{"a copy of another cluster", nil, elsewhere(func(s *cluster.Snapshot) { s.Cluster, s.Elsewhere = "theirs", true }), "", false,
 			"no snapshot contains a good copy", "", "", &docs},
-		{"a copy in a read-only repository", nil, elsewhere(func(s *cluster.Snapshot) { s.Repository = "ro" }), nil, false,
+		{"a copy in a read-only repository", nil, elsewhere(func(s *cluster.Snapshot) { s.Repository = "ro" }), "", false,
 			"no snapshot contains a good copy", "", "", &docs},
-		{"ours, in a read-only repository", nil, elsewhere(func(s *cluster.Snapshot) { s.Repository, s.Cluster = "ro", "ours" }), nil,
+		{"ours, in a read-only repository", nil, elsewhere(func(s *cluster.Snapshot) { s.Repository, s.Cluster = "ro", "ours" }), "",
 			false, "", "", "elsewhere", &docs},
-		{"a mounted index", func(i *cluster.Index) { i.Mount = &cluster.Mount{} }, elsewhere(func(*cluster.Snapshot) {}), nil, false,
+		{"a mounted index", func(i *cluster.Index) { i.Mount = &cluster.Mount{} }, elsewhere(func(*cluster.Snapshot) {}), "", false,
 			"no snapshot contains a good copy", "", "", &docs},
-		{"the index is older than the copy", func(i *cluster.Index) { i.Created = at("2026-11-03 00:00") }, nil, nil, false, "", "",
+		{"the index is older than the copy", func(i *cluster.Index) { i.Created = at("2026-11-03 00:00") }, nil, "", false, "", "",
 			"older", &docs},
-		{"a closed index", func(i *cluster.Index) { i.Closed = true }, nil, nil, false, "which has an unknown number of documents", "", "", nil},
-		{"a write index", nil, elsewhere(func(*cluster.Snapshot) {}), []string{"logs"}, false, logs + " is the write index of logs", "",
+		{"a closed index", func(i *cluster.Index) { i.Closed = true }, nil, "", false, "which has an unknown number of documents", "", "", nil},
+		{"a write index", nil, elsewhere(func(*cluster.Snapshot) {}), "it is the write index of the alias logs", false,
+			logs + ": it is the write index of the alias logs", "",
 			"elsewhere", &docs},
-		{"a backing index", func(i *cluster.Index) { i.DataStream = "logs" }, nil, nil, false, "",
+		{"a backing index", func(i *cluster.Index) { i.DataStream = "logs" }, nil, "", false, "",
 			"a backing index of the data stream logs cannot be overwritten", "", nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -62,7 +63,7 @@ func TestOverwrite(t *testing.T) {
 			l := Listings{
 				Snapshots: []*cluster.Snapshot{older}, Indices: []*cluster.Index{&index},
 				Server: cluster.Server{UUID: "ours"}, ReadOnly: map[string]bool{"ro": true},
-				Existing: map[string]Existing{logs: {Documents: c.documents, WriteAliases: c.aliases}},
+				Existing: map[string]Existing{logs: {Documents: c.documents, MayWrite: c.write}},
 			}
 			if c.extra != nil {
 				l.Everywhere = []*cluster.Snapshot{c.extra}

@@ -132,7 +132,7 @@ func (f facts) writeAliases(ctx context.Context, indices []*cluster.Index) error
 		return err
 	}
 	for _, i := range indices {
-		i.WriteAliases = write[i.Name]
+		i.SetWriteAliases(write[i.Name])
 	}
 	return nil
 }
