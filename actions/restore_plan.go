@@ -88,7 +88,7 @@ func (a *Restore) plan(ctx context.Context, env *Env) (*restore.Plan, error) {
 		}
 		p = restore.NewPlan(r, l)
 	}
-	for _, name := range p.Replaces() {
+	for _, name := range p.Over(l.Indices) {
 		if why := env.held(name); why != "" {
 			p.Refusals = append(p.Refusals, fmt.Sprintf("%s would be replaced: %s", name, why))
 		}
@@ -212,8 +212,8 @@ func (a *Restore) measure(ctx context.Context, env *Env, r restore.Request, l *r
 	}
 }
 
-// owners finds out which repositories this cluster does not write to, and which marked
-// indices are incomplete.
+// owners finds out which repositories this cluster does not write to, and which restored
+// indices, or those that may be skipped, lack shards.
 func (a *Restore) owners(ctx context.Context, env *Env, l *restore.Listings) error {
 	l.ReadOnly, l.Unready = map[string]bool{}, map[string]bool{}
 	if a.choice() != nil || a.OnConflict == string(restore.Overwrite) {
@@ -225,16 +225,16 @@ func (a *Restore) owners(ctx context.Context, env *Env, l *restore.Listings) err
 			l.ReadOnly[r.Name] = r.ReadOnly()
 		}
 	}
-	var marked []string
+	var open []string
 	for _, i := range l.Indices {
-		if !i.KeepUntil().IsZero() && !i.Closed {
-			marked = append(marked, i.Name)
+		if (i.Restored() || a.OnConflict == string(restore.Skip)) && !i.Closed {
+			open = append(open, i.Name)
 		}
 	}
-	if len(marked) == 0 {
+	if len(open) == 0 {
 		return nil
 	}
-	health, err := env.Cluster.Health(ctx, marked)
+	health, err := env.Cluster.Health(ctx, open)
 	for name, h := range health {
 		l.Unready[name] = !h.Ready()
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/restore"
@@ -15,23 +16,35 @@ import (
 // warned of: their shards may come back by themselves.
 func (a *Restore) lost(ctx context.Context, env *Env, l *restore.Listings) error {
 	l.Lost = map[string][]int{}
-	var open []string
+	l.Left = map[string]time.Time{}
+	var red []string
 	for _, i := range l.Indices {
-		if !i.Closed && !cluster.IsOwn(i.Name) {
-			open = append(open, i.Name)
+		if !cluster.IsOwn(i.Name) {
+			red = append(red, i.Name)
 		}
 	}
-	health, err := env.Cluster.Health(ctx, open)
+	health, err := env.Cluster.Health(ctx, red) // closed indices have shards, too, from Elasticsearch 7.2 on
 	if err != nil {
 		return err
 	}
-	red := slices.DeleteFunc(open, func(n string) bool { return health[n].Status != "red" })
+	red = slices.DeleteFunc(red, func(n string) bool { return health[n].Status != "red" })
 	if len(a.Indices) > 0 {
 		red, _ = cluster.ExpandNames(a.Indices, red)
 	}
-	problems, err := env.Cluster.ShardProblems(ctx, red)
+	closed := map[string]bool{}
+	for _, i := range l.Indices {
+		closed[i.Name] = i.Closed
+	}
+	problems, err := env.Cluster.ShardProblems(ctx, slices.DeleteFunc(slices.Clone(red), func(n string) bool { return closed[n] }))
 	if err != nil {
 		return err
+	}
+	for _, n := range red { // the table of shards does not have those of closed indices
+		for shard := range health[n].Shards {
+			if closed[n] {
+				problems = append(problems, cluster.ShardProblem{Index: n, Shard: shard, Primary: true})
+			}
+		}
 	}
 	waits := map[string]string{} // why a red index is not restored
 	for _, p := range problems {
@@ -44,6 +57,9 @@ func (a *Restore) lost(ctx context.Context, env *Env, l *restore.Listings) error
 			return err
 		case why.Lost():
 			l.Lost[p.Index] = append(l.Lost[p.Index], p.Shard)
+			if why.NodeLeft.After(l.Left[p.Index]) {
+				l.Left[p.Index] = why.NodeLeft
+			}
 		case why.Decision == "": // it is allocated meanwhile
 		default:
 			waits[p.Index] = fmt.Sprintf("the cluster may still allocate shard %d (%s): %s", p.Shard, why.Decision, why.Text)

@@ -52,6 +52,9 @@ type Index struct {
 	Assumed bool // it exists only by the assumed effect of a dry run
 }
 
+// Restored reports whether a restore by esnap made the index, as far as it still says so.
+func (i *Index) Restored() bool { return i.RestoredFrom != "" || !i.KeepUntil().IsZero() }
+
 // SeenAliases are the aliases of an index that the user may see, sorted: all, and those whose
 // explicit write index it is.
 type SeenAliases struct{ All, Write []string }
@@ -241,11 +244,16 @@ type ShardProblem struct {
 type Explanation struct {
 	Decision string // can_allocate, such as no_valid_shard_copy or allocation_delayed
 	Text     string // in the server's words
+	// NodeLeft is when the node with the last copy left the cluster; zero: that is not why.
+	NodeLeft time.Time
+	// RestoreFailed: the shard was being restored, and that ended. The server does not try again.
+	RestoreFailed bool
 }
 
 // Lost reports whether no copy of the shard is left that the server would use: only a
-// restore brings its documents back, or a node that returns.
-func (e Explanation) Lost() bool { return e.Decision == "no_valid_shard_copy" }
+// restore brings its documents back, or a node that returns. After a restore that failed, only
+// another one does.
+func (e Explanation) Lost() bool { return e.Decision == "no_valid_shard_copy" || e.RestoreFailed }
 
 // Segments are numbers of segments of one index.
 type Segments struct {

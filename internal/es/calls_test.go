@@ -34,6 +34,8 @@ const (
 const (
 	stats = "_stats/docs,store?filter_path=_shards.total,indices.*.primaries.docs.count,indices.*.primaries.store.size_in_bytes," +
 		"indices.*.total.store.size_in_bytes"
+	explained = "current_state,can_allocate,allocate_explanation,unassigned_info.reason,unassigned_info.at," +
+		"node_allocation_decisions.deciders.decider,node_allocation_decisions.deciders.decision"
 	noIndex = `{"error":{"type":"index_not_found_exception","reason":"no such index [gone]","index":"gone"},"status":404}`
 )
 
@@ -192,12 +194,25 @@ func TestReads(t *testing.T) {
 			}},
 			cluster.Health{Status: "green", Relocating: 3}},
 		{"a shard of which no copy is left", func(c *Client) (any, error) { return c.Explain(ctx, "a", 2) },
-			[]exchange{{line: "POST /_cluster/allocation/explain?filter_path=current_state,can_allocate,allocate_explanation",
+			[]exchange{{line: "POST /_cluster/allocation/explain?filter_path=" + explained,
 				body:  `{"index":"a","shard":2,"primary":true}`,
 				reply: `{"current_state":"unassigned","can_allocate":"no_valid_shard_copy","allocate_explanation":"cannot allocate"}`}},
 			cluster.Explanation{Decision: "no_valid_shard_copy", Text: "cannot allocate"}},
+		{"a shard whose node left", func(c *Client) (any, error) { return c.Explain(ctx, "a", 2) },
+			[]exchange{{line: "POST /_cluster/allocation/explain?filter_path=" + explained,
+				body: `{"index":"a","shard":2,"primary":true}`,
+				reply: `{"current_state":"unassigned","unassigned_info":{"reason":"NODE_LEFT","at":"2026-11-30T12:00:01.250Z"},` +
+					`"can_allocate":"no_valid_shard_copy"}`}},
+			cluster.Explanation{Decision: "no_valid_shard_copy", NodeLeft: time.Date(2026, 11, 30, 12, 0, 1, 250e6, time.UTC)}},
+		{"a shard whose restore failed", func(c *Client) (any, error) { return c.Explain(ctx, "a", 2) },
+			[]exchange{{line: "POST /_cluster/allocation/explain?filter_path=" + explained,
+				body: `{"index":"a","shard":2,"primary":true}`,
+				reply: `{"current_state":"unassigned","unassigned_info":{"reason":"EXISTING_INDEX_RESTORED","at":"2026-11-30T12:00:01.250Z"},` +
+					`"can_allocate":"no","node_allocation_decisions":[{"deciders":[{"decider":"filter","decision":"NO"},` +
+					`{"decider":"restore_in_progress","decision":"NO"}]}]}`}},
+			cluster.Explanation{Decision: "no", RestoreFailed: true}},
 		{"a shard that is allocated", func(c *Client) (any, error) { return c.Explain(ctx, "a", 0) },
-			[]exchange{{line: "POST /_cluster/allocation/explain?filter_path=current_state,can_allocate,allocate_explanation",
+			[]exchange{{line: "POST /_cluster/allocation/explain?filter_path=" + explained,
 				body:  `{"index":"a","shard":0,"primary":true}`,
 				reply: `{"current_state":"started"}`}},
 			cluster.Explanation{}},
@@ -614,8 +629,12 @@ func TestLeftOut(t *testing.T) {
 			return err
 		},
 		"GET /a,b/_alias?expand_wildcards=all": func(c *Client) error { _, err := c.WriteAliases(ctx, []string{"a", "b"}); return err },
-		"DELETE /a,b?expand_wildcards=none":    func(c *Client) error { return c.DeleteIndices(ctx, cluster.DeleteIndices{Names: []string{"a", "b"}}) },
-		"POST /a,b/_flush?force=true":          func(c *Client) error { return c.FlushIndices(ctx, cluster.FlushIndices{Names: []string{"a", "b"}}) },
+		"DELETE /a,b?expand_wildcards=none": func(c *Client) error {
+			return c.DeleteIndices(ctx, cluster.DeleteIndices{Names: []string{"a", "b"}})
+		},
+		"POST /a,b/_flush?force=true": func(c *Client) error {
+			return c.FlushIndices(ctx, cluster.FlushIndices{Names: []string{"a", "b"}})
+		},
 	} {
 		client, _ := play(t, Options{}, exchange{line: line, status: 403, reply: fmt.Sprintf(refused, "some:action")})
 		err := call(client)

@@ -551,13 +551,33 @@ func (c *Client) Explain(ctx context.Context, index string, shard int) (cluster.
 	var state string
 	var out cluster.Explanation
 	body := map[string]any{"index": index, "shard": shard, "primary": true}
-	decode := fields(field{"current_state", &state}, field{"can_allocate", &out.Decision}, field{"allocate_explanation", &out.Text})
+	var unassigned struct {
+		Reason string `json:"reason"`
+		At     string `json:"at"`
+	}
+	var nodes []struct {
+		Deciders []struct {
+			Decider  string `json:"decider"`
+			Decision string `json:"decision"`
+		} `json:"deciders"`
+	}
+	decode := fields(field{"current_state", &state}, field{"can_allocate", &out.Decision}, field{"allocate_explanation", &out.Text},
+		field{"unassigned_info", &unassigned}, field{"node_allocation_decisions", &nodes})
 	err := c.do(ctx, call{op: fmt.Sprintf("explain the allocation of shard %d of index %s", shard, index), decode: decode,
 		request: func() request {
 			return request{method: http.MethodPost, path: "/_cluster/allocation/explain", body: body, query: params{
-				"filter_path": "current_state,can_allocate,allocate_explanation",
+				"filter_path": "current_state,can_allocate,allocate_explanation,unassigned_info.reason,unassigned_info.at," +
+					"node_allocation_decisions.deciders.decider,node_allocation_decisions.deciders.decision",
 			}}
 		}})
+	if unassigned.Reason == "NODE_LEFT" {
+		out.NodeLeft, _ = time.Parse(time.RFC3339, unassigned.At)
+	}
+	for _, n := range nodes {
+		for _, d := range n.Deciders {
+			out.RestoreFailed = out.RestoreFailed || d.Decider == "restore_in_progress" && d.Decision == "NO"
+		}
+	}
 	if state != "unassigned" {
 		out = cluster.Explanation{}
 	}

@@ -334,13 +334,15 @@ func TestIndices(t *testing.T) {
 		spared, warned map[string]string
 	}{
 		{"on", Options{Protect: []string{"x", "prot*"}}, map[string]string{
-			"ds-000002": "data_stream_write_index", "written": "write_index", "unseen": "write_index", "hidden": "write_index", ".kibana_1": "system_index",
-			"system": "system_index", "restored": "restore_mark", "protected-1": "protect", "unsaved": "unsaved",
+			"ds-000002": "data_stream_write_index", "written": "write_index", "unseen": "write_index", "hidden": "write_index",
+			".kibana_1": "system_index",
+			"system":    "system_index", "restored": "restore_mark", "protected-1": "protect", "unsaved": "unsaved",
 		}, map[string]string{}},
 		{
 			"system indices named by a filter",
 			Options{SystemNamed: true},
-			map[string]string{"ds-000002": "data_stream_write_index", "written": "write_index", "unseen": "write_index", "hidden": "write_index", "restored": "restore_mark", "unsaved": "unsaved"},
+			map[string]string{"ds-000002": "data_stream_write_index", "written": "write_index", "unseen": "write_index", "hidden": "write_index",
+				"restored": "restore_mark", "unsaved": "unsaved"},
 			map[string]string{},
 		},
 		{"a system index named exactly", Options{NamedExactly: []string{".kibana_1", "plain"}}, map[string]string{

@@ -50,6 +50,21 @@ func (p *Plan) Replaces() []string {
 	return names
 }
 
+// Over are the indices of the cluster that the plan restores over, whatever was asked for in a
+// conflict: servers restore over a closed index. If a pattern makes names that cannot be predicted,
+// it may be any closed one.
+func (p *Plan) Over(indices []*cluster.Index) []string {
+	var names []string
+	for _, i := range indices {
+		if slices.ContainsFunc(p.Items, func(it Item) bool {
+			return it.open() && (it.Target == i.Name || slices.Contains(it.Members, i.Name) || it.Unpredicted && i.Closed)
+		}) {
+			names = append(names, i.Name)
+		}
+	}
+	return names
+}
+
 // ReplacedDocuments is how many documents the plan replaces, as far as they are known.
 func (p *Plan) ReplacedDocuments() (sum int64) {
 	for _, it := range p.Items {
@@ -70,7 +85,15 @@ func (p *Plan) replace(it *Item, there *cluster.Index, why string, l Listings) (
 	case there == nil:
 		return why + "; only an index can be overwritten"
 	case there.DataStream != "":
-		return "a backing index of the data stream " + there.DataStream + " cannot be overwritten"
+		return "a backing index of the data stream " + there.DataStream + " cannot be overwritten; " +
+			"delete the data stream and restore it whole: esnap restore " + there.DataStream
+	case it.Lacking:
+		return why + ", and servers do not restore a copy with missing shards over an index; delete it first"
+	}
+	for _, block := range there.Blocks { // it is closed first
+		if slices.Contains([]string{"read_only", "read_only_allow_delete", "metadata"}, block) {
+			return "the existing index is blocked by its setting index.blocks." + block + ": set it to false first"
+		}
 	}
 	facts := l.Existing[there.Name]
 	it.Replaces = &Replaced{
@@ -86,17 +109,17 @@ func (p *Plan) replace(it *Item, there *cluster.Index, why string, l Listings) (
 	if facts.MayWrite != "" {
 		p.Forcible = append(p.Forcible, there.Name+": "+facts.MayWrite)
 	}
-	switch c := it.Replaces.Copy; {
-	case c == nil:
+	if it.Replaces.Copy == nil {
 		p.Forcible = append(p.Forcible, fmt.Sprintf("%s: no snapshot contains a good copy of the existing index, which has %s", there.Name, docs))
-	case it.Lacking:
-		p.Forcible = append(p.Forcible, fmt.Sprintf("%s: a copy with missing shards would replace the existing index, which has %s",
-			there.Name, docs))
 	}
 	text := fmt.Sprintf("%s is overwritten: %s in the existing index %s replaced", there.Name, docs, isAre(it.Replaces.Documents))
 	if l.isRed(there.Name) {
 		text = fmt.Sprintf("%s has lost its %s; %s in its started shards %s replaced",
 			there.Name, lostShards(it.Replaces.LostShards), docs, isAre(it.Replaces.Documents))
+		if left := l.Left[there.Name]; !left.IsZero() {
+			text += fmt.Sprintf("; the node that had them left the cluster at %s: if it returns, it brings all documents back, "+
+				"but only as long as nothing is restored: start missing nodes first", left.UTC().Format("2006-01-02 15:04:05 UTC"))
+		}
 	}
 	if c := it.Replaces.Copy; c != nil {
 		text += fmt.Sprintf("; the newest good copy of it is in %s; documents written later are lost", c)

@@ -99,8 +99,19 @@ func TestOverwrite(t *testing.T) {
 	l.Existing = map[string]Existing{logs: {}}
 	l.Snapshots = []*cluster.Snapshot{newer, holed("holed", "2026-11-09 01:00", logs)}
 	p = NewPlan(Request{Indices: []string{logs}, OnConflict: Overwrite, Partial: true, Snapshot: "holed"}, l)
-	require.Len(t, p.Forcible, 1)
-	require.Contains(t, p.Forcible[0], "a copy with missing shards would replace the existing index")
+	require.Len(t, p.Refusals, 1, "also with force: no server does it")
+	require.Contains(t, p.Refusals[0], "servers do not restore a copy with missing shards over an index")
+
+	l.Snapshots = []*cluster.Snapshot{newer}
+	there.Blocks = []string{"read_only"}
+	p = NewPlan(Request{Indices: []string{logs}, OnConflict: Overwrite}, l)
+	require.Contains(t, p.Refusals[0], "the existing index is blocked by its setting index.blocks.read_only")
+	there.Blocks = nil
+	require.Equal(t, []string{logs}, (&Plan{Items: []Item{{Target: logs}, {Target: "x"}}}).Over(l.Indices))
+	require.Empty(t, (&Plan{Items: []Item{{Target: logs, Attach: true}, {Target: "y", Unpredicted: true}}}).Over(l.Indices))
+	there.Closed = true
+	require.Equal(t, []string{logs}, (&Plan{Items: []Item{{Target: "y", Unpredicted: true}}}).Over(l.Indices))
+	there.Closed = false
 
 	for _, taken := range []*cluster.Index{{Name: "x", Aliases: []string{logs}}, {Name: ".ds-1", DataStream: logs}} {
 		p = NewPlan(Request{Indices: []string{logs}, OnConflict: Overwrite}, Listings{Snapshots: []*cluster.Snapshot{older},

@@ -65,12 +65,15 @@ type Listings struct {
 	Capacity  *cluster.Capacity // nil: not asked
 	// Sizes are the bytes of each index in a snapshot, by Ref; nil entries are unknown.
 	Sizes map[Ref]map[string]int64
-	// Unready are marked indices whose primary shards are not all started.
+	// Unready are restored indices, or those that may be skipped, whose primary shards are not
+	// all started.
 	Unready map[string]bool
 	// ReadOnly are the repositories that this cluster does not write to.
 	ReadOnly map[string]bool
 	// Lost are the shards of red indices of which no valid copy is left, by index.
 	Lost map[string][]int
+	// Left is when the last node with such a shard left the cluster.
+	Left map[string]time.Time
 	// Everywhere are the snapshots of all repositories that can be read, and Existing the
 	// facts about the indices that the plan replaces; both are read only if there are some.
 	Everywhere []*cluster.Snapshot
@@ -119,7 +122,7 @@ type Item struct {
 	// Unpredicted: the server makes the target's name by an ambiguous pattern; Target only
 	// describes it.
 	Unpredicted bool `json:"-"`
-	// Unready: the target exists, is marked as restored, and lacks shards.
+	// Unready: the target exists and lacks shards.
 	Unready bool `json:"-"`
 }
 
@@ -386,8 +389,10 @@ func (p *Plan) settle(r Request, l Listings) {
 			continue
 		}
 		if l.Unready[it.Target] {
-			why += "; not all of its shards are started: an earlier restore may have been interrupted; " +
-				"to begin again, delete it: esnap index delete --guards off " + it.Target
+			why += "; not all of its shards are started"
+			if there != nil && there.Restored() {
+				why += ": an earlier restore may have been interrupted; to begin again, delete it: esnap index delete --guards off " + it.Target
+			}
 		}
 		if r.Whole && l.hasOwn(it) {
 			it.Skipped = why + "; the server keeps its own"

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/flavour"
 	"github.com/esnap/esnap/internal/guard"
 	"github.com/esnap/esnap/internal/memory"
 	"github.com/esnap/esnap/internal/runtest"
@@ -425,5 +426,21 @@ func TestHoldsKeepFromReplacement(t *testing.T) {
 		require.ErrorContains(t, errors.Join(res.Errors()...), "it is held by the client file (case-*): a court", file)
 		require.Equal(t, []string{"case-1"}, b.Indices())
 		require.False(t, b.Index("case-1").Closed)
+	}
+}
+
+// TestHoldsKeepFromCuratorsRestore: on Curator's command line a restore replaces a closed index of
+// the same name, as the server does.
+func TestHoldsKeepFromCuratorsRestore(t *testing.T) {
+	for rename, index := range map[string]string{"": "case-1", ", rename_pattern: free, rename_replacement: case": "free-1"} {
+		b := runtest.New(t)
+		b.Flavour = flavour.Curator5
+		b.Options.Holds = []guard.Hold{{Indices: []string{"case-*"}}}
+		b.Cluster.AddIndex(cluster.Index{Name: "case-1", Closed: true, Created: runtest.Now.AddDate(0, 0, -9)})
+		b.Cluster.AddSnapshot("r", cluster.Snapshot{Name: "s", Indices: []string{index}, Start: runtest.Now.AddDate(0, 0, -1)})
+		res, _ := b.Run("actions: {1: {action: restore, options: {repository: r, name: s, indices: [" + index + "]" + rename +
+			"}, filters: [{filtertype: none}]}}")
+		require.ErrorContains(t, errors.Join(res.Errors()...), "it is held by the client file (case-*)")
+		require.True(t, b.Index("case-1").Closed)
 	}
 }

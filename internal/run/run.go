@@ -384,6 +384,10 @@ func (r *runner) act(ctx context.Context, s plan.Step, sel cluster.Selection, sl
 					hint = "esnap mark --remove " + sp.Item.ItemName() + " ends the protection"
 				case sp.Kept == cluster.KeptHeld:
 					hint = "nothing lifts a hold but its entry in the client file"
+				case sp.By == "require_snapshot":
+					hint = "take a snapshot of it, or leave out --require-snapshot"
+				case sp.By == "protect":
+					hint = "--protect names it"
 				}
 				return cluster.WithHint(cluster.Refuse("%s is spared by the guard %s: %s; nothing was deleted", sp.Item.ItemName(), sp.By, sp.Why),
 					"%s", hint)

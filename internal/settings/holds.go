@@ -1,8 +1,10 @@
 package settings
 
 import (
+	"strings"
 	"time"
 
+	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/strictyaml"
 )
 
@@ -34,6 +36,8 @@ func (s *Settings) holds(n *strictyaml.Node, p *strictyaml.Problems) {
 		var in holdIn
 		strictyaml.Decode(it, &in, strictyaml.DecodeOptions{Subject: "key of a hold", IgnoreNull: true, Own: true}, p)
 		h := Hold{Snapshots: in.Snapshots, Indices: in.Indices, Reason: in.Reason}
+		possible(it, "snapshot", h.Snapshots, p)
+		possible(it, "index", h.Indices, p)
 		if len(h.Snapshots)+len(h.Indices) == 0 && it.Kind == strictyaml.Map {
 			p.Add(it, "the hold names nothing; give snapshots or indices")
 		}
@@ -46,5 +50,14 @@ func (s *Settings) holds(n *strictyaml.Node, p *strictyaml.Problems) {
 			}
 		}
 		s.Holds = append(s.Holds, h)
+	}
+}
+
+// possible refuses patterns that no name can match: a hold that holds nothing is a mistake.
+func possible(at *strictyaml.Node, what string, patterns []string, p *strictyaml.Problems) {
+	for _, pattern := range patterns {
+		if why := cluster.InvalidName(what, strings.ReplaceAll(pattern, "*", "x")); why != "" {
+			p.Add(at, "the hold %q can match no %s: %s", pattern, what, why)
+		}
 	}
 }
