@@ -2,6 +2,7 @@ package actions_test
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -77,6 +78,7 @@ func TestLimits(t *testing.T) {
 		for d := range 20 {
 			b.Cluster.AddIndices("logs-" + runtest.Now.AddDate(0, 0, -d).Format("2006.01.02"))
 		}
+		b.Options.LetThrough = func(file, id string, n int) string { return fmt.Sprint(file, " ", id, " ", n) }
 		res, _ := b.Run(file(options))
 		if want == "" {
 			require.NoError(t, errors.Join(res.Errors()...))
@@ -85,7 +87,7 @@ func TestLimits(t *testing.T) {
 		var refusal *cluster.Refused
 		require.ErrorAs(t, res.Errors()[0], &refusal)
 		require.ErrorContains(t, res.Errors()[0], want)
-		require.Equal(t, "look at what is selected; to let it through once: esnap run --only 1 --max-items 13 test.yml",
+		require.Equal(t, "look at what is selected; to let it through once: test.yml 1 13",
 			cluster.Hint(res.Errors()[0]))
 		require.Len(t, b.Indices(), 21)
 		most := int64(13)

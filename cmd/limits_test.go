@@ -2,6 +2,9 @@ package cmd
 
 import (
 	"context"
+	"fmt"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -37,7 +40,7 @@ func TestRetainAndLimitsAsFlags(t *testing.T) {
 	code, _, errs = k.run("snapshot", "delete", "r", "--retain", "last=3", "--max-items", "8", "--yes")
 	require.Equal(t, 4, code)
 	require.Contains(t, errs, "9 snapshots are selected, but max_items allows 8; nothing was deleted")
-	require.Contains(t, errs, "--max-items 9 allows it")
+	require.Contains(t, errs, "to let it through once: esnap snapshot delete --retain=last=3 --yes --max-items=9 r")
 	require.Equal(t, 12, left(k))
 
 	for rule, want := range map[string]string{
@@ -52,4 +55,32 @@ func TestRetainAndLimitsAsFlags(t *testing.T) {
 		require.Equal(t, 2, code, rule)
 		require.Contains(t, errs, want)
 	}
+}
+
+// TestLetThrough: the command that lets something through once is the one that was typed.
+func TestLetThrough(t *testing.T) {
+	k := newConsole(t)
+	k.c.AddIndices("a-1", "a-2", "b")
+	dir := filepath.Join(t.TempDir(), "it is mine")
+	require.NoError(t, os.Mkdir(dir, 0o700))
+	file, config := filepath.Join(dir, "a b.yml"), filepath.Join(dir, "c.yml")
+	require.NoError(t, os.WriteFile(config, []byte("cluster: {url: 'http://x:9200'}\n"), 0o600))
+	require.NoError(t, os.WriteFile(file, []byte("actions: {del: {action: delete_indices, options: {max_items: 1}, "+
+		"filters: [{filtertype: pattern, kind: prefix, value: a-}]}}\n"), 0o600))
+	quoted := dir
+	code, _, errs := k.run("run", "--config", config, "--guards", "off", "-n", file)
+	require.Equal(t, 4, code, errs)
+	require.Contains(t, errs, "to let it through once: esnap run '--config="+quoted+"/c.yml' --guards=off --only=del --max-items=2 '"+quoted+"/a b.yml'")
+	code, _, errs = k.run("run", "--config", config, "--guards=off", "--only=del", "--max-items=2", file)
+	require.Equal(t, 0, code, errs)
+	require.Len(t, k.written(), 1)
+
+	for n := range 12 {
+		k.c.AddIndices(fmt.Sprint("c-", n))
+	}
+	k.in = "actions: {1: {action: delete_indices, options: {max_items: 1}, filters: [{filtertype: none}]}}"
+	_, _, errs = k.run("run", "-")
+	require.Contains(t, errs, "esnap run --only=1 --max-items=13 -")
+	_, _, errs = k.run("index", "delete", "c-*", "--max-percent", "1", "--url", "http://y:9200", "--yes")
+	require.Contains(t, errs, "esnap index delete --url=http://y:9200 --yes --max-items=12 'c-*'")
 }

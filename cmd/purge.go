@@ -3,6 +3,7 @@ package cmd
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -19,6 +20,7 @@ import (
 	"github.com/esnap/esnap/internal/coverage"
 	"github.com/esnap/esnap/internal/drill"
 	"github.com/esnap/esnap/internal/flavour"
+	"github.com/esnap/esnap/internal/guard"
 	"github.com/esnap/esnap/internal/job"
 	"github.com/esnap/esnap/internal/plan"
 	"github.com/esnap/esnap/internal/rename"
@@ -58,9 +60,12 @@ type purge struct {
 	Uncopied []string `json:"live_without_copy"`
 
 	Cluster string `json:"cluster_uuid"`
-	Time    string `json:"time"`
-	Reason  string `json:"reason,omitempty"`
-	Result  string `json:"result,omitempty"`
+	// Outcomes are what became of each snapshot and index.
+	Outcomes []string `json:"outcomes,omitempty"`
+
+	Time   string `json:"time"`
+	Reason string `json:"reason,omitempty"`
+	Result string `json:"result,omitempty"`
 }
 
 func newPurge(app *App) *cobra.Command {
@@ -118,22 +123,28 @@ func runPurge(c *cobra.Command, app *App, o *purgeOptions, names []string) error
 	if record == "" {
 		record = "esnap-purge-" + app.Now().UTC().Format("20060102T150405Z") + ".json"
 	}
-	write := func(result string) error {
+	write := func(result string, flags int) error {
 		if x.s.DryRun {
 			return nil
 		}
 		p.Result = result
 		data, err := json.MarshalIndent(p, "", "  ")
-		if err == nil {
-			err = os.WriteFile(record, append(data, '\n'), 0o600)
+		if err != nil {
+			return err
 		}
-		return err
+		f, err := os.OpenFile(record, os.O_WRONLY|flags, 0o600)
+		if err != nil {
+			return err
+		}
+		_, err = f.Write(append(data, '\n'))
+		return errors.Join(err, f.Close())
 	}
-	if err := write("started"); err != nil { // nothing is deleted without a record
+	if err := write("started", os.O_CREATE|os.O_EXCL); err != nil { // nothing is deleted without a record, and no record is lost
 		return usagef("the record cannot be written: %s", err)
 	}
 	j := x.job(&plan.Plan{Behaviour: actions.Own, Steps: steps}, run.Options{RefuseSpared: slices.Concat(p.all(), p.Indices)})
 	j.Command = "purge"
+	j.Observers = append(j.Observers, p)
 	err = x.carryOut(c.Context(), j, o.Output)
 	if err == nil && len(p.Drills) > 0 && !x.s.DryRun {
 		_, left, why := drill.Remove(c.Context(), cl, func(i *cluster.Index) bool { return slices.Contains(p.Drills, i.Name) })
@@ -148,7 +159,7 @@ func runPurge(c *cobra.Command, app *App, o *purgeOptions, names []string) error
 	if err != nil {
 		result = "failed: " + err.Error()
 	}
-	if werr := write(result); werr != nil {
+	if werr := write(result, os.O_TRUNC); werr != nil {
 		return werr
 	}
 	if err == nil && !x.s.DryRun && o.Output == "table" {
@@ -182,6 +193,14 @@ func (x *session) confirmNames(ctx context.Context, given string, names []string
 		return usagef("%q is not %s; nothing was sent", given, want)
 	}
 	return nil
+}
+
+// Observe implements run.Observer, for the record.
+func (p *purge) Observe(e run.Event) {
+	if o, ok := e.(run.Outcome); ok {
+		what := strings.TrimPrefix(o.Outcome.Repository+"/"+o.Outcome.Name, "/")
+		p.Outcomes = append(p.Outcomes, fmt.Sprintf("%s %s: %s", o.Outcome.What, what, o.Outcome.Result))
+	}
 }
 
 // all are the snapshots of all repositories.
@@ -277,15 +296,50 @@ func planPurge(ctx context.Context, x *session, cl cluster.Cluster, names []stri
 	}
 	if len(p.Indices)+len(p.Drills)+len(doomed) == 0 {
 		err := fmt.Errorf("nothing contains %s: neither the cluster nor a snapshot", strings.Join(names, ", "))
+		for _, i := range indices {
+			if a := slices.IndexFunc(i.Aliases, func(a string) bool { return slices.Contains(names, a) }); a >= 0 {
+				return nil, nil, cluster.WithHint(err, "%s is an alias of the index %s: name the index", i.Aliases[a], i.Name)
+			}
+		}
 		if len(p.Foreign) > 0 {
 			err = cluster.WithHint(fmt.Errorf("only snapshots of another cluster contain %s: %s", strings.Join(names, ", "),
 				strings.Join(p.Foreign, ", ")), "purge in the cluster that took them")
 		}
 		return nil, nil, err
 	}
+	if err := cl.Sight().Operations; err != nil && len(doomed) > 0 { // a snapshot could be in use
+		return nil, nil, &cluster.Refused{Err: err}
+	}
+	if err := x.unheld(p, doomed); err != nil {
+		return nil, nil, err
+	}
 	p.Similar = append(p.Similar, slices.Sorted(slices.Values(inSnapshots))...)
 	p.Lost, p.Uncopied = lostWith(all, doomed, subjects, live)
 	return p, p.steps(), nil
+}
+
+// unheld refuses a purge of something that is held, before anything is deleted.
+func (x *session) unheld(p *purge, doomed []*cluster.Snapshot) error {
+	var holds []guard.Hold
+	for _, h := range x.s.Holds {
+		holds = append(holds, guard.Hold(h))
+	}
+	var held []string
+	for _, n := range slices.Concat(p.Indices, p.Drills) {
+		if why := guard.Held(holds, x.Now(), &cluster.Index{Name: n}); why != "" {
+			held = append(held, fmt.Sprintf("index %s: %s", n, why))
+		}
+	}
+	for _, s := range doomed {
+		if why := guard.Held(holds, x.Now(), s); why != "" {
+			held = append(held, fmt.Sprintf("snapshot %s/%s: %s", s.Repository, s.Name, why))
+		}
+	}
+	if len(held) == 0 {
+		return nil
+	}
+	return cluster.WithHint(cluster.Refuse("%s; nothing was deleted", strings.Join(held, "; ")),
+		"nothing lifts a hold but its entry in the client file")
 }
 
 // copyOf reports whether an index is a renamed copy of one of the names, restored by esnap.

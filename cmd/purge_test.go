@@ -79,6 +79,7 @@ func TestPurge(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, string(data), `"reason": "case 4711"`)
 	require.Contains(t, string(data), `"result": "done"`)
+	require.Contains(t, string(data), `"index back-12-x: done"`)
 
 	// Only a hold is stronger.
 	k = setup()
@@ -87,6 +88,22 @@ func TestPurge(t *testing.T) {
 	code, _, errs = k.run("--config", config, "purge", logsOf(9), "--confirm", logsOf(9), "--record", record)
 	require.Equal(t, 4, code)
 	require.Contains(t, errs, "held by the client file (o-1)")
+	require.Empty(t, k.written(), "nothing at all is deleted")
+
+	// A record is never written over.
+	k = setup()
+	code, _, errs = k.run("purge", logsOf(9), "--confirm", logsOf(9), "--record", record)
+	require.Equal(t, 2, code)
+	require.Contains(t, errs, "the record cannot be written: open "+record+": file exists")
+	require.Empty(t, k.written())
+
+	// A snapshot that may be in use is not deleted.
+	k = setup()
+	k.c.Hides.Operations = &cluster.Error{Op: "list running operations", Kind: cluster.ErrUnseen, Text: "the user may not read the state"}
+	code, _, errs = k.run("purge", logsOf(9), "--confirm", logsOf(9), "--record", record+"2")
+	require.Equal(t, 4, code)
+	require.Contains(t, errs, "the user may not read the state")
+	require.Empty(t, k.written())
 
 	// A read-only repository is another cluster's.
 	k = setup()

@@ -26,8 +26,9 @@ import (
 // session is one command line with its settings and its log.
 type session struct {
 	*App
-	s   *settings.Settings
-	log *slog.Logger
+	cobra *cobra.Command
+	s     *settings.Settings
+	log   *slog.Logger
 	// quietRuns means that on a terminal the report tells what log lines would.
 	quietRuns bool
 	quiet     bool // --quiet: a run that ends with 0 prints nothing for people
@@ -47,11 +48,11 @@ func (a *App) open(c *cobra.Command) (*session, error) {
 	a.redact = s.Redact
 	if err != nil {
 		a.unread = err
-		return &session{App: a, s: s, log: slog.New(slog.DiscardHandler)}, err
+		return &session{App: a, cobra: c, s: s, log: slog.New(slog.DiscardHandler)}, err
 	}
 	flag := func(name string) bool { v, _ := c.Flags().GetBool(name); return v }
 	x := &session{
-		App: a, s: s, advises: c.Annotations[advises] != "",
+		App: a, cobra: c, s: s, advises: c.Annotations[advises] != "",
 		progress: a.ErrTTY && a.getenv("CI") == "" && a.getenv("TERM") != "dumb" && !flag("no-progress"),
 	}
 	x.quiet = flag("quiet")
@@ -292,6 +293,7 @@ func (x *session) environ() []string {
 // command; otherwise the file is read.
 func (x *session) job(p *plan.Plan, o run.Options) job.Job {
 	o.WaitForCluster = connect.WaitBudget(x.s, x.purpose())
+	o.LetThrough = x.letThrough
 	j := job.Job{
 		In: x.In, Plan: p, Flavour: flavour.Native, Settings: x.s, Clock: job.Clock{Now: x.Now, Watch: x.Watch}, Version: Version(), Options: o,
 		Dial:           func() (cluster.Cluster, error) { return x.dial(p == nil) },

@@ -15,7 +15,7 @@ func Intercept(r Reader, w Writer, around func(ctx context.Context, op Op, do fu
 	return intercept{r, w, func(ctx context.Context, op Op, do func() error) error {
 		if needsSight(op) {
 			if err := cmp.Or(r.Sight().Indices, r.Sight().Operations); err != nil {
-				return err
+				return &Refused{Err: err}
 			}
 		}
 		return around(ctx, op, do)

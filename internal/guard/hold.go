@@ -69,9 +69,10 @@ func (g hold) Judge(now time.Time, selected, all []cluster.Item) []cluster.Verdi
 	return out
 }
 
-// Held is why the holds keep an index of the cluster; empty if none does.
-func Held(holds []Hold, now time.Time, index string) string {
-	for _, v := range (hold{holds}).Judge(now, []cluster.Item{&cluster.Index{Name: index}}, nil) {
+// Held is why the holds keep an index of the cluster, or a snapshot with contents; empty if none
+// does.
+func Held(holds []Hold, now time.Time, item cluster.Item) string {
+	for _, v := range (hold{holds}).Judge(now, []cluster.Item{item}, []cluster.Item{item}) {
 		return v.Why
 	}
 	return ""

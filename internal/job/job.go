@@ -333,10 +333,13 @@ func (j Job) name() string {
 	return FileName(j.File)
 }
 
+// Stdin is the name of an action file that is read from standard input.
+const Stdin = "standard input"
+
 // FileName is a file's name in reports and messages.
 func FileName(file string) string {
 	if file == "-" {
-		return "standard input"
+		return Stdin
 	}
 	return file
 }

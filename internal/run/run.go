@@ -34,6 +34,9 @@ type Options struct {
 	Force bool
 	// Left is what the last run of the job left in repositories, as far as it is known.
 	Left map[string]Left
+	// LetThrough is the command that lets a number of items of an action through, once; nil: there
+	// is none.
+	LetThrough func(file, action string, items int) string
 	// Holds keep items from all deleting actions, also with guards off.
 	Holds []guard.Hold
 	// MaxItems, if set, replaces the limits of all deleting actions.
@@ -424,7 +427,7 @@ func (r *runner) act(ctx context.Context, s plan.Step, sel cluster.Selection, sl
 		Revalidate: func(ctx context.Context, names []string) (map[string]string, error) {
 			return r.revalidate(ctx, s, sel.Selected, names)
 		},
-		Held:      func(index string) string { return guard.Held(r.o.Holds, r.o.Now, index) },
+		Held:      func(index string) string { return guard.Held(r.o.Holds, r.o.Now, &cluster.Index{Name: index}) },
 		Snapshots: r.lister.Snapshots,
 		Indices:   r.lister.Indices,
 		Outcome: func(o cluster.Outcome) {
@@ -502,11 +505,10 @@ func (r *runner) withinLimits(ctx context.Context, s plan.Step, selected []clust
 	if err == nil || ctx.Err() != nil {
 		return err
 	}
-	if r.plan.File == "" {
-		return cluster.WithHint(err, "--max-items %d allows it", len(selected))
+	if r.o.LetThrough == nil {
+		return err
 	}
-	return cluster.WithHint(err, "look at what is selected; to let it through once: esnap run --only %s --max-items %d %s",
-		s.ID, len(selected), r.plan.File)
+	return cluster.WithHint(err, "look at what is selected; to let it through once: %s", r.o.LetThrough(r.plan.File, s.ID, len(selected)))
 }
 
 // clock is the time now: the run's snapshots were started after the time that it counts from.

@@ -34,11 +34,22 @@ func (r *runner) choose(ctx context.Context, s plan.Step) (cluster.Selection, in
 		return cluster.Selection{}, 0, err
 	}
 	r.noteRetained(sel)
-	warned := map[string]bool{} // a reason that is not about one name is warned of once
+	skipped := map[string][]string{} // by reason: it is warned of once
 	for _, sp := range sel.Spared {
-		if sp.Warn && !warned[sp.Why] {
-			warned[sp.Why] = true
-			r.warn("%s is skipped: %s", sp.Item.ItemName(), sp.Why)
+		if sp.Warn {
+			skipped[sp.Why] = append(skipped[sp.Why], sp.Item.ItemName())
+		}
+	}
+	for _, sp := range sel.Spared {
+		names := skipped[sp.Why]
+		delete(skipped, sp.Why)
+		switch n := len(names); {
+		case n == 1:
+			r.warn("%s is skipped: %s", names[0], sp.Why)
+		case n > 5:
+			r.warn("%s and %d more are skipped: %s", strings.Join(names[:5], ", "), n-5, sp.Why)
+		case n > 1:
+			r.warn("%s are skipped: %s", strings.Join(names, ", "), sp.Why)
 		}
 	}
 	if err := unmatched(s, all); err != nil {
