@@ -67,10 +67,10 @@ func TestLetThrough(t *testing.T) {
 	require.NoError(t, os.WriteFile(config, []byte("cluster: {url: 'http://x:9200'}\n"), 0o600))
 	require.NoError(t, os.WriteFile(file, []byte("actions: {del: {action: delete_indices, options: {max_items: 1}, "+
 		"filters: [{filtertype: pattern, kind: prefix, value: a-}]}}\n"), 0o600))
-	quoted := dir
 	code, _, errs := k.run("run", "--config", config, "--guards", "off", "-n", file)
 	require.Equal(t, 4, code, errs)
-	require.Contains(t, errs, "to let it through once: esnap run '--config="+quoted+"/c.yml' --guards=off --only=del --max-items=2 '"+quoted+"/a b.yml'")
+	require.Contains(t, errs, "to let it through once: esnap run '--config="+dir+"/c.yml' --guards=off --only=del --max-items=2 '"+
+		dir+"/a b.yml'")
 	code, _, errs = k.run("run", "--config", config, "--guards=off", "--only=del", "--max-items=2", file)
 	require.Equal(t, 0, code, errs)
 	require.Len(t, k.written(), 1)

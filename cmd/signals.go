@@ -6,6 +6,7 @@ import (
 	"os/signal"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"github.com/esnap/esnap/internal/job"
 )
@@ -18,8 +19,13 @@ type hangup struct {
 
 type hangupKey struct{}
 
-// WithSignals ends the context at the first SIGINT, SIGTERM or SIGHUP; the second one
-// ends the process. A SIGHUP that is ignored, after nohup, stays so.
+// oneCause is within which time two signals have one cause: timeout(1) and a terminal that is
+// closed send a signal to the process and to its group.
+const oneCause = time.Second
+
+// WithSignals ends the context at the first SIGINT, SIGTERM or SIGHUP. Another SIGINT or SIGTERM,
+// if it does not come right after the first, ends the process. A SIGHUP that is ignored, after
+// nohup, stays so.
 func WithSignals(ctx context.Context) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	h := &hangup{ch: make(chan struct{}, 1)}
@@ -30,17 +36,22 @@ func WithSignals(ctx context.Context) (context.Context, func()) {
 	}
 	signal.Notify(ch, signals...)
 	go func() {
+		var first time.Time
 		for s := range ch {
-			if s == syscall.SIGHUP && h.taken.Load() {
+			switch {
+			case s == syscall.SIGHUP && h.taken.Load():
 				select {
 				case h.ch <- struct{}{}:
 				default: // one is waiting already
 				}
-				continue
+			case first.IsZero():
+				first = time.Now()
+				cancel(&job.Signal{Number: s.(syscall.Signal)})
+			case s != syscall.SIGHUP && time.Since(first) > oneCause:
+				signal.Stop(ch)
+				_ = syscall.Kill(os.Getpid(), s.(syscall.Signal))
+				return
 			}
-			cancel(&job.Signal{Number: s.(syscall.Signal)})
-			signal.Stop(ch)
-			return
 		}
 	}()
 	return context.WithValue(ctx, hangupKey{}, h), func() { signal.Stop(ch); cancel(nil) }

@@ -23,6 +23,10 @@ func TestSignals(t *testing.T) {
 			t.Fatal(s, "does not end the context")
 		}
 		require.Equal(t, code, job.ExitCode(context.Cause(ctx), true))
+		// A terminal that is closed, and timeout(1), send two: the second one would end the process here.
+		require.NoError(t, syscall.Kill(os.Getpid(), s))
+		require.NoError(t, syscall.Kill(os.Getpid(), syscall.SIGHUP))
+		time.Sleep(20 * time.Millisecond)
 		stop()
 	}
 	signal.Ignore(syscall.SIGHUP) // as nohup does

@@ -98,6 +98,9 @@ func (j Job) before(ctx context.Context, c cluster.Cluster, p *plan.Plan) map[st
 		return nil
 	}
 	text, err := history.Left(ctx, c, j.Clock.Now(), p.Job(j.File))
+	if err != nil && ctx.Err() == nil {
+		j.Warn("the history cannot be read, so this run does not know whether what the last one left is still there: " + err.Error())
+	}
 	if err != nil || text == nil {
 		return nil
 	}

@@ -41,7 +41,8 @@ func TestRed(t *testing.T) {
 	require.Len(t, not, 3)
 	require.Contains(t, not["b"], "in two shards are missing")
 	require.Equal(t, "no snapshot contains the index c", not["c"])
-	require.Equal(t, "a backing index of the data stream s cannot be overwritten; delete the data stream and restore it whole: esnap restore s", not[".ds-s-000001"])
+	require.Equal(t, "a backing index of the data stream s cannot be overwritten; "+
+		"delete the data stream and restore it whole: esnap restore s", not[".ds-s-000001"])
 	require.Equal(t, 3, p.Count())
 	require.Contains(t, p.Warnings, "a has lost its shards 0, 2; 4 documents in its started shards are replaced; "+
 		"the newest good copy of it is in r/one, started 2026-11-04 01:00 UTC; documents written later are lost")
