@@ -131,7 +131,7 @@ func (w *restoring) group(ctx context.Context, g restore.Group) []restore.Item {
 	if g, closed, err = w.closeReplaced(ctx, g); err == nil && len(g.Items) > 0 {
 		var items []restore.Item
 		if items, err = w.start(ctx, g); err == nil {
-			return w.startedOf(items)
+			return w.startedOf(ctx, items)
 		}
 	}
 	reopened := map[string]string{}
@@ -157,11 +157,15 @@ func (w *restoring) group(ctx context.Context, g restore.Group) []restore.Item {
 }
 
 // startedOf reports the global state, which the server has restored before it answers, and
-// returns the items to wait for.
-func (w *restoring) startedOf(items []restore.Item) (waitFor []restore.Item) {
+// returns the items to wait for. It warns of settings in it that hinder the rest.
+func (w *restoring) startedOf(ctx context.Context, items []restore.Item) (waitFor []restore.Item) {
 	for _, it := range items {
 		if it.Kind == restore.GlobalState {
 			w.outcome(it, cluster.Done, nil, "from %s/%s", it.Repository, it.Snapshot)
+			if c, err := w.env.Cluster.Capacity(ctx); err == nil && len(c.Holding) > 0 {
+				w.env.Warn("the restored settings of the cluster may keep the shards of the restored indices from being allocated: %s; "+
+					"to remove one: PUT _cluster/settings {\"persistent\": {NAME: null}}", strings.Join(c.Holding, ", "))
+			}
 			continue
 		}
 		waitFor = append(waitFor, it)

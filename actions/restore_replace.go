@@ -120,6 +120,9 @@ func replacedHint(err error, it restore.Item) error {
 	if back := bringBack(it); back != "" {
 		return cluster.WithHint(err, "%s", back)
 	}
+	if it.Kind == restore.Feature { // its indices have other names
+		return err
+	}
 	return cluster.WithHint(err, "if the shards do not start, delete it: esnap index delete --guards off %s", it.Target)
 }
 

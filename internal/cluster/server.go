@@ -147,6 +147,9 @@ type Capacity struct {
 	WatermarkOn   bool
 	ShardLimit    int // cluster.max_shards_per_node times data nodes; 0 if the server does not have the setting
 	Shards        int // open shards now, replicas included
+	// Holding are the settings of the cluster that keep shards of new indices from being allocated,
+	// to all nodes or to some, as NAME: VALUE.
+	Holding []string
 }
 
 // Disk is the file system of one data node.

@@ -36,6 +36,8 @@ const (
 		"indices.*.total.store.size_in_bytes"
 	explained = "current_state,can_allocate,allocate_explanation,unassigned_info.reason,unassigned_info.at," +
 		"node_allocation_decisions.deciders.decider,node_allocation_decisions.deciders.decision"
+	capacity = "*.cluster.routing.allocation.disk,*.cluster.max_shards_per_node,*.cluster.routing.allocation.enable," +
+		"*.cluster.routing.allocation.include,*.cluster.routing.allocation.exclude,*.cluster.routing.allocation.require"
 	noIndex = `{"error":{"type":"index_not_found_exception","reason":"no such index [gone]","index":"gone"},"status":404}`
 )
 
@@ -393,7 +395,7 @@ func TestReads(t *testing.T) {
 					"3":{"name":"n3","roles":["cluster_manager"],"fs":{"total":{"total_in_bytes":9,"available_in_bytes":9}}},
 					"2":{"name":"n2","roles":["data_hot","ingest"],"fs":{"total":{"total_in_bytes":200,"free_in_bytes":150,"available_in_bytes":20}}},
 					"1":{"name":"n1","roles":["master","data"],"fs":{"total":{"total_in_bytes":100,"available_in_bytes":10}}}}}`},
-				{line: "GET /_cluster/settings?filter_path=*.cluster.routing.allocation.disk,*.cluster.max_shards_per_node&include_defaults=true",
+				{line: "GET /_cluster/settings?filter_path=" + capacity + "&include_defaults=true",
 					reply: `{"transient":{"cluster":{"routing":{"allocation":{"disk":{"watermark":{"high":"95%"}}}}}},
 						"persistent":{"cluster":{"routing":{"allocation":{"disk":{"watermark":{"high":"80%"},"threshold_enabled":"false"}}}}},
 						"defaults":{"cluster":{"max_shards_per_node":"1000","routing":{"allocation":{"disk":{"threshold_enabled":"true",
@@ -416,13 +418,15 @@ func TestReads(t *testing.T) {
 					line:  "GET /_nodes/stats/fs?filter_path=nodes.*.name,nodes.*.roles,nodes.*.fs.total",
 					reply: `{"nodes":{"1":{"name":"n1","roles":["data"],"fs":{"total":{"total_in_bytes":100,"available_in_bytes":10}}}}}`,
 				},
-				{line: "GET /_cluster/settings?filter_path=*.cluster.routing.allocation.disk,*.cluster.max_shards_per_node&include_defaults=true",
-					reply: `{"defaults":{"cluster":{"max_shards_per_node":"1000","routing":{"allocation":{"disk":{"threshold_enabled":"true",` +
-						`"watermark":{"high":"90%"}}}}}}}`},
+				{line: "GET /_cluster/settings?filter_path=" + capacity + "&include_defaults=true",
+					reply: `{"persistent":{"cluster":{"routing":{"allocation":{"enable":"none","exclude":{"_ip":"10.0.0.1"}}}}},` +
+						`"defaults":{"cluster":{"max_shards_per_node":"1000","routing":{"allocation":{"enable":"all","include":{"_ip":""},` +
+						`"disk":{"threshold_enabled":"true","watermark":{"high":"90%"}}}}}}}`},
 				{line: "GET /", reply: root670},
 				{line: "GET /_cluster/health?filter_path=active_shards,unassigned_shards,initializing_shards", reply: `{"active_shards":20}`},
 			},
-			cluster.Capacity{Nodes: []cluster.Disk{{Node: "n1", Total: 100, Free: 10}}, HighWatermark: "90%", WatermarkOn: true, Shards: 20}},
+			cluster.Capacity{Nodes: []cluster.Disk{{Node: "n1", Total: 100, Free: 10}}, HighWatermark: "90%", WatermarkOn: true, Shards: 20,
+				Holding: []string{"cluster.routing.allocation.enable: none", "cluster.routing.allocation.exclude._ip: 10.0.0.1"}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			client, _ := play(t, Options{}, c.sent...)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -340,9 +341,20 @@ func (c *Client) Capacity(ctx context.Context) (cluster.Capacity, error) {
 		}
 	}
 	cluster.Sort(out.Nodes, func(a, b cluster.Disk) int { return strings.Compare(a.Node, b.Node) })
-	settings, err := c.clusterSettings(ctx, "cluster.routing.allocation.disk", "cluster.max_shards_per_node")
+	settings, err := c.clusterSettings(ctx, "cluster.routing.allocation.disk", "cluster.max_shards_per_node",
+		"cluster.routing.allocation.enable", "cluster.routing.allocation.include", "cluster.routing.allocation.exclude",
+		"cluster.routing.allocation.require")
 	if err != nil {
 		return out, err
+	}
+	for _, name := range slices.Sorted(maps.Keys(settings)) {
+		value, filter := settings[name], false
+		for _, kind := range []string{"include.", "exclude.", "require."} {
+			filter = filter || strings.HasPrefix(name, "cluster.routing.allocation."+kind)
+		}
+		if filter && value != "" || name == "cluster.routing.allocation.enable" && (value == "none" || value == "replicas") {
+			out.Holding = append(out.Holding, name+": "+value)
+		}
 	}
 	out.HighWatermark = settings["cluster.routing.allocation.disk.watermark.high"]
 	out.WatermarkOn = settings["cluster.routing.allocation.disk.threshold_enabled"] != "false"

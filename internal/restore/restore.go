@@ -464,6 +464,10 @@ func (p *Plan) space(r Request, l Listings) {
 		p.Free += d.Free
 		total += d.Total
 	}
+	if len(l.Capacity.Holding) > 0 && p.Bytes > 0 {
+		p.Warnings = append(p.Warnings, "settings of the cluster may keep the shards of the restored indices from being allocated: "+
+			strings.Join(l.Capacity.Holding, ", "))
+	}
 	need := p.Bytes * int64(1+r.Replicas)
 	limit := watermark(l.Capacity.HighWatermark, total)
 	if total > 0 && l.Capacity.WatermarkOn && need > 0 && p.Free-need < limit {
