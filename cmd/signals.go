@@ -36,7 +36,8 @@ func WithSignals(ctx context.Context) (context.Context, func()) {
 	}
 	signal.Notify(ch, signals...)
 	go func() {
-		var first time.Time
+		ended := false
+		var again atomic.Bool // another signal ends the process
 		for s := range ch {
 			switch {
 			case s == syscall.SIGHUP && h.taken.Load():
@@ -44,10 +45,11 @@ func WithSignals(ctx context.Context) (context.Context, func()) {
 				case h.ch <- struct{}{}:
 				default: // one is waiting already
 				}
-			case first.IsZero():
-				first = time.Now()
+			case !ended:
+				ended = true
+				time.AfterFunc(oneCause, func() { again.Store(true) })
 				cancel(&job.Signal{Number: s.(syscall.Signal)})
-			case s != syscall.SIGHUP && time.Since(first) > oneCause:
+			case s != syscall.SIGHUP && again.Load():
 				signal.Stop(ch)
 				_ = syscall.Kill(os.Getpid(), s.(syscall.Signal))
 				return
