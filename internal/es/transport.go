@@ -23,6 +23,7 @@ func ParseURL(raw string) (*url.URL, error) {
 	if u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 		shown := ""
 		if u.User == nil && u.Opaque == "" && !strings.Contains(raw, "@") { // an address that may contain a password is not shown
+			u.RawQuery, u.Fragment = "", ""
 			shown = " " + u.String()
 		}
 		return nil, fmt.Errorf("the cluster address%s must start with http:// or https:// and contain a host", shown)
