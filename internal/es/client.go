@@ -375,6 +375,8 @@ func (c *Client) transportError(ctx context.Context, k call, host int, err error
 		}
 	case errors.Is(err, errTooLong), errors.Is(err, errDots): // nothing was sent, and it will never be sent
 		e.Kind = cluster.ErrInvalid
+	case strings.Contains(err.Error(), "net/http: invalid header field value for"): // the same, but the package does not export an error
+		e.Kind, e.Hint = cluster.ErrInvalid, "a credential or header contains a line end or another control character; remove it"
 	case errors.As(err, &cert):
 		e.Text = "the server's certificate is not trusted: " + cert.Err.Error()
 		e.Hint, e.Lasting = "set the certificate authority with --ca-file", true

@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/esnap/esnap/internal/bounded"
 )
 
 // ParseURL reads a cluster's address. Errors never show user information.
@@ -63,7 +65,8 @@ func httpTransport(o Options) (*http.Transport, error) {
 		}
 		pair, err := tls.LoadX509KeyPair(o.ClientCert, key)
 		if err != nil {
-			return nil, fmt.Errorf("cannot read the client certificate %s and its key: %w", o.ClientCert, err)
+			// The path may be the key itself, given as the name of its file.
+			return nil, fmt.Errorf("cannot read the client certificate %s and its key: %w", o.ClientCert, bounded.WithoutPath(err))
 		}
 		cfg.Certificates = []tls.Certificate{pair}
 	}
