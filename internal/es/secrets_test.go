@@ -259,3 +259,20 @@ func TestMaskDecidesNothing(t *testing.T) {
 	require.ErrorIs(t, err, cluster.ErrNoIndex)
 	require.NotContains(t, err.Error(), "index_not_found")
 }
+
+// TestCredentialsThatCannotBeSent: what no header can carry is not a cluster that does not answer.
+func TestCredentialsThatCannotBeSent(t *testing.T) {
+	server := httptest.NewServer(http.NotFoundHandler())
+	defer server.Close()
+	for _, o := range []Options{
+		{BearerToken: canaryWord + "\n"}, {APIKey: canaryWord + "\n"}, {Header: http.Header{"X-Api-Key": {canaryWord + "\x01"}}},
+	} {
+		o.URLs, o.ConnectTimeout = []string{server.URL}, time.Hour
+		client, err := New(o)
+		require.NoError(t, err)
+		_, err = client.Server(t.Context())
+		require.ErrorIs(t, err, cluster.ErrInvalid)
+		require.Contains(t, cluster.Hint(err), "a line end or another control character")
+		requireNoCanary(t, everything(err), "header")
+	}
+}

@@ -175,7 +175,7 @@ func TestCertificateFiles(t *testing.T) {
 			"cannot read the client certificate /nowhere/c.pem and its key: no such file or directory",
 		},
 		{Options{ClientCert: ca, ClientKey: junk}, "cannot read the client certificate " + ca + " and its key: "},
-		{Options{ClientCert: ca, ClientKey: "-----BEGIN"}, "cannot read the client certificate " + ca + " and its key: no such file or directory"},
+		{Options{ClientCert: ca, ClientKey: "-----BEGIN"}, "client certificate " + ca + " and its key: no such file or directory"},
 		{Options{ClientKey: ca}, "cannot read the client certificate"},
 	} {
 		c.o.URLs = []string{"https://es"}
