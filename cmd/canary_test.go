@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/ed25519"
 	"crypto/x509"
@@ -402,4 +403,67 @@ func TestCanariesInRequests(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestCanariesInWrongPlaces: a secret that is not where it belongs ends the command at once, and
+// is not repeated.
+func TestCanariesInWrongPlaces(t *testing.T) {
+	const (
+		take   = "actions: {1: {action: snapshot, options: {repository: plain}, filters: [{filtertype: none}]}}\n"
+		curl   = "\"curl -H 'Authorization: CANARY'\""
+		mysec  = "CANARY-of-a-variable"
+		mail   = "notify: {mail: [{host: h, from: a@b, to: [a@b], username: u, password_file: "
+		target = "repositories: {r: {type: s3, settings: "
+	)
+	for name, c := range map[string]struct{ client, file, variable, value string }{
+		"an anchor in the client file":    {client: "cluster:\n  password: *CANARY\n"},
+		"a tag in the client file":        {client: "cluster:\n  password: !CANARY x\n"},
+		"an anchor of Curator 8":          {client: "elasticsearch: {client: {bearer_auth: *CANARY }}\n"},
+		"a text for a map of Curator 8":   {client: "elasticsearch: {other_settings: {api_key: CANARY}}\n"},
+		"a text for headers of Curator 8": {client: "elasticsearch: {client: {headers: CANARY}}\n"},
+		"a number for a text":             {client: "cluster: {api_key: 20261130}\n"},
+		"a map for a text":                {client: "cluster: {password: {a: CANARY}}\n"},
+		"a text for the client file":      {client: "CANARY\n"},
+		"a text for a section":            {client: "cluster: CANARY\n"},
+		"a line end in the client file":   {client: "cluster: {bearer_token: \"CANARY\\n\"}\n"},
+		"a secret for its file, there":    {client: "cluster: {api_key_file: CANARY}\n"},
+		"an anchor in an action file":     {file: mail + "*CANARY }]}\n" + take},
+		"a tag in an action file":         {file: mail + "!CANARY x}]}\n" + take},
+		"a text for settings":             {file: target + "\"secret_key=CANARY\"}}\n" + take},
+		"a text for a hook":               {file: "hooks: {before: " + curl + "}\n" + take},
+		"a text for hooks":                {file: "hooks: " + curl + "\n" + take},
+		"a variable as an action":         {file: "actions: {1: {action: '${MYSEC}'}}\n"},
+		"a variable in a name":            {file: strings.Replace(take, "plain", "plain, name: 'X ${MYSEC}'", 1)},
+		"a variable as the name":          {file: "name: '/${MYSEC}'\n" + strings.Replace(take, "none", "'${MYSEC}'", 1)},
+		"a variable as a schedule":        {file: "schedule: '${MYSEC}'\n" + take},
+		"a secret for its file":           {variable: "ESNAP_PASSWORD_FILE", value: "CANARY"},
+		"a token with a line end":         {variable: "ESNAP_BEARER_TOKEN", value: "CANARY\n"},
+		"an API key with a line end":      {variable: "ESNAP_API_KEY", value: "Y2FuYXJ5LWlkOkNBTkFSWQ==\n"},
+	} {
+		for _, command := range []string{"run", "validate"} {
+			k := newConsole(t)
+			k.env["MYSEC"], k.env["ESNAP_USERNAME"], k.env["ESNAP_LOG_LEVEL"] = mysec, "ops", "debug"
+			if c.variable != "" {
+				k.env[c.variable] = c.value
+			}
+			args := []string{command, k.file(cmp.Or(c.file, take))}
+			if c.client != "" {
+				client := filepath.Join(t.TempDir(), "client.yml")
+				save(t, client, c.client)
+				args = append([]string{"--config", client}, args...)
+			}
+			code, out, errs := k.run(args...)
+			require.Equal(t, 2, code, "%s: %s", name, out+errs)
+			for _, secret := range []string{"CANARY", "20261130", "Y2FuYXJ5"} {
+				require.NotContains(t, out+errs, secret, "%s, %s", name, command)
+			}
+			require.Empty(t, k.c.Calls(), name)
+		}
+	}
+	k := newConsole(t)
+	k.env["ESNAP_URL"] = "https://es:9200/prefix?token=CANARY"
+	code, out, errs := k.run("config", "show")
+	require.Zero(t, code, errs)
+	require.Contains(t, out, "https://es:9200/prefix?***")
+	require.NotContains(t, out+errs, "CANARY")
 }

@@ -148,7 +148,7 @@ func TestRefusedRunsAreTold(t *testing.T) {
 			args: []string{"run", "FILE"},
 			env:  map[string]string{"ESNAP_PASSWORD_FILE": "/none"},
 			told: "esnap_a.yml.prom",
-			want: "/none",
+			want: "password-file (from environment ESNAP_PASSWORD_FILE) names: no such file",
 		},
 		"no client file": {args: []string{"run", "FILE", "--config", "/none.yml"}, told: "esnap_a.yml.prom", want: "/none.yml"},
 		"a log that cannot be opened": {

@@ -34,6 +34,22 @@ func ReadFile(name string, most int64) ([]byte, error) {
 	return data, nil
 }
 
+// ReadSecret reads a file with a secret. Its errors do not contain the name of a file that cannot
+// be opened: it may be the secret itself, given as the name of its file. The caller says which
+// setting names the file.
+func ReadSecret(name string) ([]byte, error) {
+	data, err := ReadFile(name, Secret)
+	return data, WithoutPath(err)
+}
+
+// WithoutPath is what went wrong with a file, without its name.
+func WithoutPath(err error) error {
+	if path := (*fs.PathError)(nil); errors.As(err, &path) {
+		return path.Err
+	}
+	return err
+}
+
 // ReadAll reads at most so many bytes; more are an error.
 func ReadAll(r io.Reader, most int64) ([]byte, error) {
 	data, err := io.ReadAll(io.LimitReader(r, most+1))

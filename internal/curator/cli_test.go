@@ -11,6 +11,7 @@ import (
 
 	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/memory"
+	"github.com/esnap/esnap/internal/settings"
 )
 
 func (s *shell) cli(args ...string) (code int, out, errs string) {
@@ -753,4 +754,14 @@ func TestC11ABlockStays(t *testing.T) {
 	require.Equal(t, 1, code)
 	require.Equal(t, "true", s.setting("wide", "index.blocks.write"))
 	require.Empty(t, s.c.Writes())
+}
+
+// TestSecretOptionsArePrivate: no other program gets the variable of an option that is a secret,
+// whoever runs it.
+func TestSecretOptionsArePrivate(t *testing.T) {
+	s, err := settings.Load(nil, func(string) (string, bool) { return "", false })
+	require.NoError(t, err)
+	for _, o := range options {
+		require.Equal(t, o.hides(), s.Private(variable(o.name)), o.name)
+	}
 }

@@ -160,9 +160,9 @@ func refusal(status int, code, message string) error {
 // of identities, for a role's credentials. The token's file is read each time, because the
 // kubelet replaces it.
 func (f finder) webIdentity(ctx context.Context, file, role string) (aws.Credentials, error) {
-	token, err := bounded.ReadFile(file, bounded.Secret)
+	token, err := bounded.ReadSecret(file)
 	if err != nil {
-		return aws.Credentials{}, err
+		return aws.Credentials{}, fmt.Errorf("cannot read the file with the token: %w", err)
 	}
 	form := url.Values{
 		"Action": {"AssumeRoleWithWebIdentity"}, "Version": {"2011-06-15"}, "RoleArn": {role},
@@ -240,9 +240,9 @@ func (f finder) container(ctx context.Context, uri string) (aws.Credentials, err
 	}
 	token := f.env("AWS_CONTAINER_AUTHORIZATION_TOKEN")
 	if file := f.env("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"); file != "" {
-		data, err := bounded.ReadFile(file, bounded.Secret)
+		data, err := bounded.ReadSecret(file)
 		if err != nil {
-			return aws.Credentials{}, err
+			return aws.Credentials{}, fmt.Errorf("cannot read the file that AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE names: %w", err)
 		}
 		token = strings.TrimSpace(string(data))
 	}

@@ -198,7 +198,9 @@ func TestAWSWebIdentity(t *testing.T) {
 
 	a.env["AWS_WEB_IDENTITY_TOKEN_FILE"] = "/nowhere/token"
 	_, err = a.credentials()
-	require.ErrorContains(t, err, "/nowhere/token")
+	require.ErrorContains(t, err, "_TOKEN_FILE")
+	require.ErrorContains(t, err, "no such file")
+	require.NotContains(t, err.Error(), "/nowhere/token", "it may be the token itself")
 	delete(a.env, "AWS_ROLE_ARN")
 	_, err = a.credentials()
 	require.ErrorContains(t, err, "AWS_ROLE_ARN is not")
@@ -291,7 +293,9 @@ func TestAWSContainer(t *testing.T) {
 	require.NotContains(t, err.Error(), canarySecret)
 	a.env["AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"] = "/nowhere/token"
 	_, err = a.credentials()
-	require.ErrorContains(t, err, "/nowhere/token")
+	require.ErrorContains(t, err, "_TOKEN_FILE")
+	require.ErrorContains(t, err, "no such file")
+	require.NotContains(t, err.Error(), "/nowhere/token", "it may be the token itself")
 }
 
 func TestAWSInstance(t *testing.T) {

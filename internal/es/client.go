@@ -17,6 +17,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -100,6 +101,8 @@ type Client struct {
 	hosts hosts
 	sight sight
 	idle  func() // closes idle connections
+
+	secret func() *regexp.Regexp // matches the credentials
 }
 
 var _ cluster.Cluster = (*Client)(nil)
@@ -117,7 +120,7 @@ func New(o Options) (*Client, error) {
 	if o.Timeout == 0 {
 		o.Timeout = 30 * time.Second
 	}
-	c := &Client{o: o}
+	c := &Client{o: o, secret: sync.OnceValue(func() *regexp.Regexp { return anyOf(o.secrets()) })}
 	c.hosts.warn = o.Warn
 	options := []elastictransport.Option{elastictransport.WithDisableRetry(), elastictransport.WithUserAgent(o.UserAgent)}
 	if o.Header != nil {
@@ -268,6 +271,7 @@ func (c *Client) once(ctx context.Context, k call, host int) (retryAfter time.Du
 			c.o.Trace(ex)
 		}
 	}()
+	defer func() { err = c.masked(err) }()
 	resp, err := k.request().send(ctx, func(r *http.Request) (*http.Response, error) {
 		uri = r.URL.RequestURI()
 		ex.Method, ex.URI = r.Method, uri
@@ -296,7 +300,7 @@ func (c *Client) once(ctx context.Context, k call, host int) (retryAfter time.Du
 		return 0, err
 	default:
 		retryAfter, _ = parseRetryAfter(resp.Header.Get("Retry-After"))
-		err = replyError(k, resp.StatusCode, c.masked(body))
+		err = replyError(k, resp.StatusCode, body, c.mask)
 		if said := (*cluster.Error)(nil); errors.As(err, &said) {
 			said.RetryAfter = retryAfter
 			if c.o.RefusedHint != "" && errors.Is(err, cluster.ErrUnauthorized) {
@@ -371,6 +375,8 @@ func (c *Client) transportError(ctx context.Context, k call, host int, err error
 		}
 	case errors.Is(err, errTooLong), errors.Is(err, errDots): // nothing was sent, and it will never be sent
 		e.Kind = cluster.ErrInvalid
+	case strings.Contains(err.Error(), "net/http: invalid header field value for"): // the same, but the package does not export an error
+		e.Kind, e.Hint = cluster.ErrInvalid, "a credential or header contains a line end or another control character; remove it"
 	case errors.As(err, &cert):
 		e.Text = "the server's certificate is not trusted: " + cert.Err.Error()
 		e.Hint, e.Lasting = "set the certificate authority with --ca-file", true
@@ -405,11 +411,11 @@ func (c *Client) transportError(ctx context.Context, k call, host int, err error
 	return e
 }
 
-// address is one of the addresses as it was given, without a password.
+// address is one of the addresses as it was given, without a password and a query.
 func (c *Client) address(host int) string {
 	text := c.o.URLs[host]
 	if u, err := url.Parse(text); err == nil {
-		u.User = nil
+		u.User, u.RawQuery, u.Fragment = nil, "", ""
 		text = u.String()
 	}
 	if c.o.URLSource != "" {

@@ -24,8 +24,9 @@ type errorBody struct {
 }
 
 // replyError maps a failed reply onto the cluster's errors by the types in its body; the
-// status decides only if the body does not contain a type.
-func replyError(k call, status int, body io.Reader) error {
+// status decides only if the body does not contain a type. A text is masked before it is cut:
+// half of a secret would not be found any more.
+func replyError(k call, status int, body io.Reader, mask func(string) string) error {
 	e := &cluster.Error{Op: k.op, Status: status}
 	raw, _ := io.ReadAll(io.LimitReader(body, maxErrorBody))
 	var reply struct {
@@ -37,14 +38,14 @@ func replyError(k call, status int, body io.Reader) error {
 	case json.Unmarshal(raw, &reply) == nil && reply.Tagline != "":
 		e.Text = "the cluster does not have a master yet, or has not recovered its state"
 	case json.Unmarshal(raw, &reply) != nil || len(reply.Error) == 0:
-		e.Text = plainText(string(raw))
+		e.Text = plainText(mask(string(raw)))
 	case json.Unmarshal(reply.Error, &e.Text) == nil:
 	case json.Unmarshal(reply.Error, &eb) == nil && eb.Type+eb.Reason != "":
 		for at := &eb; at != nil && len(e.Causes) < 20; at = at.CausedBy {
 			e.Causes = append(e.Causes, cluster.Cause{Type: at.Type, Reason: oneLine(at.Reason)})
 		}
 	default:
-		e.Text = plainText(string(raw))
+		e.Text = plainText(mask(string(raw)))
 	}
 	e.Kind = kindOf(e, k.write)
 	e.Hint = hint(e)

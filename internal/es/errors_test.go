@@ -115,7 +115,7 @@ func TestKindsOfRealBodies(t *testing.T) {
 		c, known := table[f.Name()]
 		require.True(t, known, "%s is not in the table", f.Name())
 		delete(table, f.Name())
-		err := replyError(call{op: "try", write: !c.read}, c.status, strings.NewReader(read(t, "errors/"+f.Name())))
+		err := replyError(call{op: "try", write: !c.read}, c.status, strings.NewReader(read(t, "errors/"+f.Name())), unmasked)
 		requireKind(t, c.kind, err, f.Name())
 		require.Greater(t, len(err.Error()), len("try: ")+10, "%s says nothing", f.Name())
 		if c.hint == "" {
@@ -355,7 +355,7 @@ func TestKindsOfOtherReplies(t *testing.T) {
 		{"a redirection", false, 302, "", cluster.ErrServer, "try: server error", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			err := replyError(call{op: "try", write: c.write}, c.status, strings.NewReader(c.body))
+			err := replyError(call{op: "try", write: c.write}, c.status, strings.NewReader(c.body), unmasked)
 			requireKind(t, c.kind, err, c.body)
 			require.Contains(t, err.Error(), c.text)
 			require.Less(t, len(err.Error()), 400)
@@ -375,8 +375,8 @@ func TestSnapshotMissingWithACauseIsTheRepositorysFault(t *testing.T) {
 		`"caused_by":{"type":"no_such_file_exception",` +
 		`"reason":"Blob object [v/snap-Fe1f.dat] not found: The specified bucket does not exist (Service: S3, Status Code: 404,` +
 		` Request ID: ...)"}},"status":404}`
-	requireKind(t, cluster.ErrRepository, replyError(call{op: "read"}, 404, strings.NewReader(body)), "read")
-	requireKind(t, cluster.ErrRepository, replyError(call{op: "delete", write: true}, 404, strings.NewReader(body)), "delete")
+	requireKind(t, cluster.ErrRepository, replyError(call{op: "read"}, 404, strings.NewReader(body), unmasked), "read")
+	requireKind(t, cluster.ErrRepository, replyError(call{op: "delete", write: true}, 404, strings.NewReader(body), unmasked), "delete")
 }
 
 // TestReplacedContents: which failures say that a repository's storage is another one.
@@ -385,11 +385,14 @@ func TestReplacedContents(t *testing.T) {
 		"modified-elsewhere.es71728.json": true, "modified-elsewhere.es8197.json": true,
 		"shard-file-gone.es71728.json": false, "access-denied.os2110.json": false,
 	} {
-		got := replyError(call{op: "read"}, 500, strings.NewReader(read(t, "errors/"+file)))
+		got := replyError(call{op: "read"}, 500, strings.NewReader(read(t, "errors/"+file)), unmasked)
 		require.ErrorIs(t, got, cluster.ErrRepository, file)
 		require.Equal(t, want, errors.Is(got, cluster.ErrReplaced), file)
 	}
 	gone := `{"error":{"type":"snapshot_missing_exception","reason":"[r:s/u] is missing",` +
 		`"caused_by":{"type":"no_such_file_exception","reason":"/repo/snap-u.dat"}},"status":404}`
-	require.ErrorIs(t, replyError(call{op: "read"}, 404, strings.NewReader(gone)), cluster.ErrReplaced)
+	require.ErrorIs(t, replyError(call{op: "read"}, 404, strings.NewReader(gone), unmasked), cluster.ErrReplaced)
 }
+
+// unmasked is the mask of a client without credentials.
+func unmasked(text string) string { return text }

@@ -3,10 +3,13 @@ package es
 import (
 	"context"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"html"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -108,6 +111,8 @@ func TestBadAddressesAreNotShown(t *testing.T) {
 	}
 	_, err := New(Options{URLs: []string{"ftp://es:9200/x"}})
 	require.ErrorContains(t, err, "ftp://es:9200/x", "a harmless one is shown")
+	_, err = New(Options{URLs: []string{"ftp://es:9200/x?token=" + canaryWord + "#" + canaryWord}})
+	requireNoCanary(t, err.Error(), "a query may contain a token")
 }
 
 // Through the network: what the transport itself says.
@@ -181,5 +186,93 @@ func TestCredentialsInRepliesAreMasked(t *testing.T) {
 			requireNoCanary(t, everything(err), how)
 			require.Contains(t, err.Error(), "refused: ***", how)
 		}
+	}
+}
+
+// TestMaskedForms: however a server or a proxy escapes a secret, no text of the error contains it.
+func TestMaskedForms(t *testing.T) {
+	const password = `CANARYé/ "&<1+2>'\😀12`
+	ascii := func(s string) (out string) { // as servers write JSON that escape all but ASCII
+		quoted, _ := json.Marshal(s)
+		for _, r := range string(quoted[1 : len(quoted)-1]) {
+			switch {
+			case r > 0xffff:
+				out += fmt.Sprintf(`\u%04x\u%04X`, 0xd800+(r-0x10000)>>10, 0xdc00+(r-0x10000)&0x3ff)
+			case r > 127:
+				out += fmt.Sprintf(`\u%04x`, r)
+			default:
+				out += string(r)
+			}
+		}
+		return out
+	}
+	var numeric strings.Builder
+	for _, r := range password {
+		if r > 127 || strings.ContainsRune(`"&<>'/`, r) {
+			fmt.Fprintf(&numeric, "&#x%X;", r)
+		} else {
+			numeric.WriteRune(r)
+		}
+	}
+	plain, _ := json.Marshal(password)
+	forms := map[string]string{
+		"as it is": password, "JSON": string(plain[1 : len(plain)-1]), "JSON in ASCII": ascii(password),
+		"query": url.QueryEscape(password), "path": url.PathEscape(password),
+		"base64": base64.StdEncoding.EncodeToString([]byte(password)), "base64 in addresses": base64.URLEncoding.EncodeToString([]byte(password)),
+		"HTML": html.EscapeString(password), "numeric": numeric.String(), "JSON in HTML": html.EscapeString(ascii(password)),
+	}
+	for how, form := range forms {
+		inJSON, _ := json.Marshal("bad " + form)
+		for where, body := range map[string]string{
+			"text": "bad " + form, "page": "<p>bad " + html.EscapeString(form) + "</p>",
+			"reason":      `{"error":{"type":"x","reason":` + string(inJSON) + `},"status":403}`,
+			"in ASCII":    `{"error":{"type":"x","reason":"bad ` + ascii(form) + `"},"status":403}`,
+			"cause":       `{"error":{"type":"x","reason":"no","caused_by":{"type":` + string(inJSON) + `,"reason":` + string(inJSON) + `}}}`,
+			"error":       `{"error":` + string(inJSON) + `}`,
+			"other JSON":  `{"message":` + string(inJSON) + `}`,
+			"where cut":   strings.Repeat("x", 190) + " " + form,
+			"before cut":  strings.Repeat("x ", 90) + form,
+			"with status": `{"_shards":{"failed":1,"failures":[{"shard":0,"reason":{"type":"x","reason":` + string(inJSON) + `}}]}}`,
+		} {
+			status, line := 403, "POST /i/_forcemerge?max_num_segments=1"
+			if where == "with status" {
+				status = 200
+			}
+			client, _ := play(t, Options{Username: "u", Password: password}, exchange{line: line, status: status, reply: body})
+			err := client.ForcemergeIndex(t.Context(), cluster.ForcemergeIndex{Name: "i", MaxNumSegments: 1})
+			require.Error(t, err)
+			text := everything(err)
+			require.NotContains(t, text, "CANARY", "%s, %s: %s", how, where, body)
+			require.NotContains(t, text, base64.StdEncoding.EncodeToString([]byte(password))[:12], "%s, %s", how, where)
+		}
+	}
+}
+
+// TestMaskDecidesNothing: a password that is a word of the server's errors does not change what
+// an error means.
+func TestMaskDecidesNothing(t *testing.T) {
+	client, _ := play(t, Options{Username: "u", Password: "index_not_found"}, exchange{
+		line: "POST /i/_forcemerge?max_num_segments=1", status: 404,
+		reply: `{"error":{"type":"index_not_found_exception","reason":"no such index; index_not_found"},"status":404}`,
+	})
+	err := client.ForcemergeIndex(t.Context(), cluster.ForcemergeIndex{Name: "i", MaxNumSegments: 1})
+	require.ErrorIs(t, err, cluster.ErrNoIndex)
+	require.NotContains(t, err.Error(), "index_not_found")
+}
+
+// TestCredentialsThatCannotBeSent: what no header can carry is not a cluster that does not answer.
+func TestCredentialsThatCannotBeSent(t *testing.T) {
+	server := httptest.NewServer(http.NotFoundHandler())
+	defer server.Close()
+	for _, o := range []Options{
+		{BearerToken: canaryWord + "\n"}, {APIKey: canaryWord + "\n"}, {Header: http.Header{"X-Api-Key": {canaryWord + "\x01"}}},
+	} {
+		o.URLs, o.ConnectTimeout = []string{server.URL}, time.Hour
+		client, err := New(o)
+		require.NoError(t, err)
+		_, err = client.Server(t.Context())
+		require.ErrorIs(t, err, cluster.ErrInvalid)
+		require.Contains(t, cluster.Hint(err), "a line end or another control character")
+		requireNoCanary(t, everything(err), "header")
 	}
 }

@@ -58,7 +58,7 @@ type snapshotReply struct {
 // answers 200 with a map of failures for a repository that it cannot read.
 //
 // With names, a snapshot of another name is a reply to another request.
-func eachSnapshot(op string, names []string, take func(snapshotReply)) func(*stream) error {
+func (c *Client) eachSnapshot(op string, names []string, take func(snapshotReply)) func(*stream) error {
 	return func(s *stream) error {
 		found := false
 		known, last := texts{}, []string(nil)
@@ -70,7 +70,7 @@ func eachSnapshot(op string, names []string, take func(snapshotReply)) func(*str
 					return err
 				}
 				for _, f := range failed {
-					return replyError(call{op: op}, http.StatusOK, strings.NewReader(`{"error":`+string(f)+`}`))
+					return replyError(call{op: op}, http.StatusOK, strings.NewReader(`{"error":`+string(f)+`}`), c.mask)
 				}
 				return nil
 			case "snapshots":
@@ -148,7 +148,7 @@ func (c *Client) listSnapshots(
 	if names[0] == "_all" {
 		asked = nil
 	}
-	each := eachSnapshot(op, asked, func(s snapshotReply) { count++; take(s) })
+	each := c.eachSnapshot(op, asked, func(s snapshotReply) { count++; take(s) })
 	for range tries {
 		err := ask(filterPath, func(s *stream) error {
 			if err := each(s); err != nil && (count > 0 || !errors.Is(err, errLacks)) {
@@ -159,7 +159,7 @@ func (c *Client) listSnapshots(
 		if err != nil || count > 0 {
 			return err
 		}
-		if err := ask(nil, eachSnapshot(op, asked, func(snapshotReply) { count++ })); err != nil || count == 0 {
+		if err := ask(nil, c.eachSnapshot(op, asked, func(snapshotReply) { count++ })); err != nil || count == 0 {
 			return err
 		}
 	}
@@ -244,7 +244,7 @@ func (c *Client) Snapshot(ctx context.Context, repository, name string) (*cluste
 	var found *cluster.Snapshot
 	err := c.do(ctx, call{op: op, request: func() request {
 		return request{path: "/_snapshot/" + esc(repository) + "/" + esc(name)}
-	}, decode: eachSnapshot(op, []string{name}, func(s snapshotReply) { found = s.snapshot(repository, true) })})
+	}, decode: c.eachSnapshot(op, []string{name}, func(s snapshotReply) { found = s.snapshot(repository, true) })})
 	if err == nil && found == nil {
 		err = &cluster.Error{Op: op, Kind: cluster.ErrNoSnapshot}
 	}
@@ -340,7 +340,7 @@ func (c *Client) SnapshotSizes(ctx context.Context, repository, name string) (ma
 			return request{path: "/_snapshot/" + esc(repository) + "/" + esc(name), query: params{
 				"index_details": "true", "filter_path": list("snapshots.snapshot", "snapshots.index_details.*.size_in_bytes", "failures"),
 			}}
-		}, decode: eachSnapshot(op, []string{name}, func(s snapshotReply) {
+		}, decode: c.eachSnapshot(op, []string{name}, func(s snapshotReply) {
 			for index, d := range s.Details {
 				sizes[index] = d.Bytes
 			}

@@ -172,9 +172,10 @@ func TestCertificateFiles(t *testing.T) {
 		{Options{CAFile: junk}, "the CA file " + junk + " does not contain a PEM certificate"},
 		{
 			Options{CAFile: ca, ClientCert: "/nowhere/c.pem"},
-			"cannot read the client certificate /nowhere/c.pem and its key: open /nowhere/c.pem: no such file or directory",
+			"cannot read the client certificate /nowhere/c.pem and its key: no such file or directory",
 		},
 		{Options{ClientCert: ca, ClientKey: junk}, "cannot read the client certificate " + ca + " and its key: "},
+		{Options{ClientCert: ca, ClientKey: "-----BEGIN"}, "client certificate " + ca + " and its key: no such file or directory"},
 		{Options{ClientKey: ca}, "cannot read the client certificate"},
 	} {
 		c.o.URLs = []string{"https://es"}

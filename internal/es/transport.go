@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/esnap/esnap/internal/bounded"
 )
 
 // ParseURL reads a cluster's address. Errors never show user information.
@@ -23,6 +25,7 @@ func ParseURL(raw string) (*url.URL, error) {
 	if u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 		shown := ""
 		if u.User == nil && u.Opaque == "" && !strings.Contains(raw, "@") { // an address that may contain a password is not shown
+			u.RawQuery, u.Fragment = "", ""
 			shown = " " + u.String()
 		}
 		return nil, fmt.Errorf("the cluster address%s must start with http:// or https:// and contain a host", shown)
@@ -62,7 +65,8 @@ func httpTransport(o Options) (*http.Transport, error) {
 		}
 		pair, err := tls.LoadX509KeyPair(o.ClientCert, key)
 		if err != nil {
-			return nil, fmt.Errorf("cannot read the client certificate %s and its key: %w", o.ClientCert, err)
+			// The path may be the key itself, given as the name of its file.
+			return nil, fmt.Errorf("cannot read the client certificate %s and its key: %w", o.ClientCert, bounded.WithoutPath(err))
 		}
 		cfg.Certificates = []tls.Certificate{pair}
 	}

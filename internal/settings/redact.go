@@ -10,9 +10,9 @@ import (
 func (s *Settings) Redact(text string) string {
 	var secrets []string
 	for _, raw := range s.URLs {
-		if u, err := url.Parse(raw); err == nil && u.User != nil {
+		if u, err := url.Parse(raw); err == nil {
 			password, _ := u.User.Password()
-			secrets = append(secrets, u.User.String(), password)
+			secrets = append(secrets, u.User.String(), password, u.RawQuery)
 		}
 	}
 	if s.AWS != nil {

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/url"
 	"os"
@@ -19,6 +20,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/spf13/pflag"
 	"github.com/spf13/viper"
@@ -416,7 +418,7 @@ func (s *Settings) resolveSecrets() error {
 		case file == "":
 		case *secret.to == "" || s.source[inFile].rank >= s.source[secret.key].rank:
 			var err error
-			if *secret.to, err = readSecret(file); err != nil {
+			if *secret.to, err = readSecret(fmt.Sprintf("%s (from %s)", inFile, s.source[inFile].text), file); err != nil {
 				wrong = cmp.Or(wrong, err)
 				continue
 			}
@@ -424,7 +426,9 @@ func (s *Settings) resolveSecrets() error {
 		default:
 			delete(s.values, inFile)
 		}
+		wrong = cmp.Or(wrong, sendable(fmt.Sprintf("%s (from %s)", secret.key, s.source[secret.key].text), *secret.to))
 	}
+	wrong = cmp.Or(wrong, s.othersSendable())
 	if strings.Contains(s.APIKey, ":") {
 		s.APIKey = base64.StdEncoding.EncodeToString([]byte(s.APIKey))
 	}
@@ -435,6 +439,32 @@ func (s *Settings) resolveSecrets() error {
 		delete(s.values, "username")
 		delete(s.values, "password")
 		delete(s.values, "password-file")
+	}
+	return wrong
+}
+
+// sendable refuses a credential that no header can carry: the request would fail as if the
+// cluster could not be reached.
+func sendable(what, value string) error {
+	if !strings.ContainsFunc(value, unicode.IsControl) {
+		return nil
+	}
+	return &Error{
+		Text: what + " contains a line end or another control character",
+		Hint: "remove it; echo and some editors add a line end, printf %s does not",
+	}
+}
+
+// othersSendable is sendable for the credentials that are not settings.
+func (s *Settings) othersSendable() error {
+	wrong := sendable(fmt.Sprintf("username (from %s)", s.source["username"].text), s.Username)
+	for _, name := range slices.Sorted(maps.Keys(s.Header)) {
+		wrong = cmp.Or(wrong, sendable(fmt.Sprintf("the header %s (from %s)", name, s.inFile("").text), s.Header.Get(name)))
+	}
+	if s.AWS != nil {
+		for _, of := range [][2]string{{"aws_key", s.AWS.Key}, {"aws_secret_key", s.AWS.Secret}, {"aws_token", s.AWS.Token}} {
+			wrong = cmp.Or(wrong, sendable(fmt.Sprintf("%s (from %s)", of[0], s.inFile("").text), of[1]))
+		}
 	}
 	return wrong
 }
@@ -451,7 +481,7 @@ func (s *Settings) resolveOthers() (err error) {
 		if text := get(d.key); text != "" {
 			dur, ok := strictyaml.ParseDuration(text)
 			if !ok {
-				return &Error{Text: fmt.Sprintf("%s (from %s): %s", d.key, s.source[d.key].text, strictyaml.InvalidDuration(text))}
+				return &Error{Text: fmt.Sprintf("%s (from %s): %s", d.key, s.source[d.key].text, strictyaml.InvalidDuration(s.shown(d.key)))}
 			}
 			*d.to = dur
 		}
@@ -586,14 +616,26 @@ func (s *Settings) boolean(key string) (bool, error) {
 }
 
 func (s *Settings) wrong(key, want string) error {
-	shown := s.values[key]
-	return &Error{Text: fmt.Sprintf("%s (from %s) is %q; expected %s", key, s.source[key].text, shown, want)}
+	return &Error{Text: fmt.Sprintf("%s (from %s) is %q; expected %s", key, s.source[key].text, s.shown(key), want)}
 }
 
-func readSecret(file string) (string, error) {
-	data, err := bounded.ReadFile(file, bounded.Secret)
+// shown is the value of a setting in an error: a variable that the client file names is not
+// shown.
+func (s *Settings) shown(key string) string {
+	if name := s.via[key]; name != "" && s.source[key].rank == fromFile {
+		return "${" + name + "}"
+	}
+	return s.values[key]
+}
+
+// readSecret reads the secret from the file that a setting names.
+func readSecret(setting, file string) (string, error) {
+	data, err := bounded.ReadSecret(file)
 	if err != nil {
-		return "", &Error{Text: fmt.Sprintf("cannot read the secret: %s", err), Hint: "mount the secret, or remove the setting"}
+		return "", &Error{
+			Text: fmt.Sprintf("cannot read the file that %s names: %s", setting, err),
+			Hint: "mount the secret, or remove the setting; its value is the path of a file, not the secret",
+		}
 	}
 	text := strings.TrimRight(string(data), "\r\n")
 	switch {
@@ -661,7 +703,7 @@ func (s *Settings) other(key, value string) {
 	}
 }
 
-// Mask hides user information in addresses. A comma may be part of a password: the next
+// Mask hides user information and the query in addresses. A comma may be part of a password: the next
 // address begins only if a scheme follows the comma.
 func Mask(urls string) string {
 	starts := append([]int{0}, commaScheme(urls)...)
@@ -679,6 +721,9 @@ func Mask(urls string) string {
 				scheme = ""
 			}
 			part = scheme + "***@" + part[at+1:]
+		}
+		if query := strings.IndexAny(part, "?#"); query >= 0 {
+			part = part[:query+1] + "***"
 		}
 		parts = append(parts, part)
 	}

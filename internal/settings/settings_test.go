@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -379,7 +380,7 @@ func TestSecretFiles(t *testing.T) {
 	_, err := load(t, given{flags: []string{"--api-key-file", empty}})
 	require.EqualError(t, err, "the secret file "+empty+" is empty")
 	_, err = load(t, given{flags: []string{"--api-key-file", "/nowhere/key"}})
-	require.EqualError(t, err, "cannot read the secret: open /nowhere/key: no such file or directory")
+	require.EqualError(t, err, "cannot read the file that api-key-file (from flag --api-key-file) names: no such file or directory")
 	two := file("two", "first\nsecond\n")
 	_, err = load(t, given{flags: []string{"--bearer-token-file", two}})
 	require.EqualError(t, err, "the secret file "+two+" must contain one line")
@@ -459,6 +460,8 @@ func TestMask(t *testing.T) {
 		{"http://u:p,q@es,http://b", "http://***@es,http://b"},
 		{"u:p@es:9200", "***@es:9200"},
 		{"http://a,u:p@b", "http://***@b"},
+		{"http://es:9200/?token=t", "http://es:9200/?***"},
+		{"http://u:p?x@es/x?a=b&c=d#e,https://b#f", "http://***@es/x?***,https://b#***"},
 		{"", ""},
 	} {
 		require.Equal(t, c.want, Mask(c.in), c.in)
@@ -583,4 +586,72 @@ func TestHolds(t *testing.T) {
 			{Indices: []string{"b", "c"}, Until: time.Date(2027, 1, 31, 12, 0, 0, 0, time.UTC)},
 		}, s.Holds)
 	}
+}
+
+// TestCredentialsThatCannotBeSent: a credential with a control character is an error of the
+// setting, not a cluster that cannot be reached.
+func TestCredentialsThatCannotBeSent(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "secret")
+	require.NoError(t, os.WriteFile(file, []byte("CANARY\x07\n"), 0o600))
+	const url = "cluster: {url: 'http://es:9200', "
+	for _, c := range []struct {
+		g    given
+		want string
+	}{
+		{given{env: map[string]string{"ESNAP_BEARER_TOKEN": "CANARY\n"}}, "bearer-token (from environment ESNAP_BEARER_TOKEN)"},
+		{given{env: map[string]string{"ESNAP_API_KEY": "CANARY\r\n"}}, "api-key (from environment ESNAP_API_KEY)"},
+		{given{env: map[string]string{"ESNAP_API_KEY": "id:CANARY\n"}}, "api-key (from environment ESNAP_API_KEY)"},
+		{given{env: map[string]string{"ESNAP_USERNAME": "u", "ESNAP_PASSWORD": "CANARY\n"}}, "password (from environment ESNAP_PASSWORD)"},
+		{given{env: map[string]string{"ESNAP_USERNAME": "CANARY\n", "ESNAP_PASSWORD": "p"}}, "username (from environment ESNAP_USERNAME)"},
+		{given{env: map[string]string{"ESNAP_LISTEN_TOKEN": "CANARY\x00"}}, "listen-token (from environment ESNAP_LISTEN_TOKEN)"},
+		{given{env: map[string]string{"ESNAP_API_KEY_FILE": file}}, "api-key (from environment ESNAP_API_KEY_FILE, api-key-file)"},
+		{given{file: url + "bearer_token: \"CANARY\\n\"}"}, "bearer-token (from file client.yml)"},
+		{given{file: "cluster:\n  api_key: |\n    CANARY\n"}, "api-key (from file client.yml)"},
+		{given{file: url + "bearer_token: '${T}'}", env: map[string]string{"T": "CANARY\n"}}, "bearer-token (from file client.yml, variable T)"},
+		{given{file: "client: {api_key: \"CANARY\\n\"}"}, "the header X-Api-Key (from file client.yml)"},
+		{given{file: "elasticsearch: {client: {headers: {X-A: \"CANARY\\n\"}}}"}, "the header X-A (from file client.yml)"},
+		{
+			given{file: "client: {aws_region: r, aws_key: k, aws_secret_key: s, aws_token: \"CANARY\\n\"}"},
+			"aws_token (from file client.yml)",
+		},
+	} {
+		_, err := load(t, c.g)
+		require.EqualError(t, err, c.want+" contains a line end or another control character")
+	}
+}
+
+// TestSecretForItsFile: a secret that is given as the name of its file is not shown.
+func TestSecretForItsFile(t *testing.T) {
+	for _, key := range []string{"PASSWORD", "API_KEY", "BEARER_TOKEN", "LISTEN_PASSWORD", "LISTEN_TOKEN"} {
+		for _, value := range []string{"CANARY", "CANARY/x", strings.Repeat("CANARY", 1000), "CANARY\x00"} {
+			name := "ESNAP_" + key + "_FILE"
+			_, err := load(t, given{env: map[string]string{"ESNAP_USERNAME": "u", name: value}})
+			require.ErrorContains(t, err, "(from environment "+name+") names: ")
+			require.NotContains(t, err.Error(), "CANARY")
+		}
+	}
+	_, err := load(t, given{file: "cluster: {timeout: '${T}'}\nlogging: {loglevel: INFO}", env: map[string]string{"T": "CANARY"}})
+	require.EqualError(t, err, `timeout (from file client.yml, variable T): invalid duration "${T}"; write 14d, 12h or 30m`)
+}
+
+// TestPrivate: which variables other programs do not get.
+func TestPrivate(t *testing.T) {
+	env := map[string]string{
+		"ESNAP_PASSWORD": "p", "ESNAP_USERNAME": "u", "ESNAP_URL": "http://es:9200?token=t", "ESNAP_OTHER": "x", "ESNAP_LOG_LEVEL": "info",
+		"ESCLIENT_PASSWORD": "p", "ESCLIENT_API_TOKEN": "t", "ESCLIENT_API_KEY": "k", "ESCLIENT_BEARER_AUTH": "t", "ESCLIENT_HTTP_AUTH": "u:p",
+		"ESCLIENT_HOSTS": "http://u:p@es:9200 http://b", "ESCLIENT_HOST": "es", "ESCLIENT_LOGLEVEL": "INFO",
+		"HTTP_PROXY": "http://u:p@proxy:3128", "https_proxy": "u:p@proxy:3128", "HTTPS_PROXY": "http://proxy:3128", "http_proxy": "proxy",
+		"all_proxy": "socks5://u:p@proxy", "NO_PROXY": "es", "AWS_SECRET_ACCESS_KEY": "s", "PATH": "/bin", "MAIL": "a@b",
+	}
+	s := mustLoad(t, given{env: env})
+	var kept []string
+	for name := range env {
+		if !s.Private(name) {
+			kept = append(kept, name)
+		}
+	}
+	slices.Sort(kept)
+	require.Equal(t, []string{
+		"ESCLIENT_HOST", "ESCLIENT_LOGLEVEL", "ESNAP_LOG_LEVEL", "ESNAP_USERNAME", "HTTPS_PROXY", "MAIL", "NO_PROXY", "PATH", "http_proxy",
+	}, kept)
 }

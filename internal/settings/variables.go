@@ -47,11 +47,27 @@ func (s *Settings) Secret(name string) bool {
 }
 
 // Private reports whether a variable must not be given to another program: one of esnap's
-// that is a secret, or is not a setting, so that it may contain one.
+// that is a secret, or is not a setting, so that it may contain one; a secret of Curator's
+// command line; and a proxy with a password.
 func (s *Settings) Private(name string) bool {
 	known := slices.ContainsFunc(entries, func(e entry) bool { return variable(e.key) == name })
-	return s.Secret(name) || strings.HasPrefix(name, prefix) && !known
+	option, ofCurator := strings.CutPrefix(name, "ESCLIENT_")
+	switch {
+	case s.Secret(name), strings.HasPrefix(name, prefix) && !known, ofCurator && slices.Contains(curatorSecrets, option):
+		return true
+	case ofCurator, slices.Contains(proxies, strings.ToUpper(name)):
+		value := s.env.get(name)
+		return Mask(value) != value
+	}
+	return false
 }
+
+// curatorSecrets are the options of Curator's command line that are secrets, as its variables
+// name them.
+var curatorSecrets = []string{"PASSWORD", "API_TOKEN", "API_KEY", "BEARER_AUTH", "HTTP_AUTH"}
+
+// proxies are the variables of proxies, which programs read in capitals or in small letters.
+var proxies = []string{"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "FTP_PROXY"}
 
 // injected are the prefixes of variables that others set: Kubernetes for a Service called
 // esnap, and esnap's own tests.

@@ -195,7 +195,15 @@ func (f Field) set(v reflect.Value, n *Node, p *Problems) {
 		f.set(v.Elem(), n, p)
 		return
 	}
-	wrong := func(want string) { p.Add(n, "%s: expected %s, got %s", f.Name, want, describe(n)) }
+	// The value is shown only where a boolean or a number is expected: any other key may be
+	// one of a secret, or hold one below it.
+	wrong := func(want string) {
+		got := describe(n)
+		if !v.CanInt() && !v.CanFloat() && v.Kind() != reflect.Bool && n.From == "" {
+			got = n.Kind.String()
+		}
+		p.Add(n, "%s: expected %s, got %s", f.Name, want, got)
+	}
 	switch {
 	case v.Type() == durationType:
 		if d, ok := ParseDuration(n.Text); ok && n.Kind != Map && n.Kind != List {

@@ -1,6 +1,7 @@
 package strictyaml
 
 import (
+	"fmt"
 	"math"
 	"testing"
 	"time"
@@ -127,14 +128,14 @@ func TestDecode(t *testing.T) {
 
 func TestDecodeRefuses(t *testing.T) {
 	for _, c := range []struct{ text, want string }{
-		{"text: 17", `f.yml:1:7: text: expected text (put it in quotes), got a number (17)`},
-		{"text: yes", `text: expected text (put it in quotes), got a boolean (yes)`},
-		{"text: 2017.01", `text: expected text (put it in quotes), got a number (2017.01)`},
-		{"text: 2017-01-02", `text: expected text (put it in quotes), got a date (2017-01-02)`},
+		{"text: 17", `f.yml:1:7: text: expected text (put it in quotes), got a number`},
+		{"text: yes", `text: expected text (put it in quotes), got a boolean`},
+		{"text: 2017.01", `text: expected text (put it in quotes), got a number`},
+		{"text: 2017-01-02", `text: expected text (put it in quotes), got a date`},
 		{"text: [a]", `text: expected text (put it in quotes), got a list`},
 		{"text: ~", `text: expected text (put it in quotes), got nothing`},
 		{"text: {a: b}", `f.yml:1:7: text: expected text (put it in quotes), got a map`},
-		{"scalar: yes", `scalar: expected text (put it in quotes), got a boolean (yes)`},
+		{"scalar: yes", `scalar: expected text (put it in quotes), got a boolean`},
 		{"kind: sufix", `f.yml:1:7: kind: "sufix" is not one of prefix, suffix, regex; did you mean suffix?`},
 		{"kind: Prefix", `kind: "Prefix" is not one of prefix, suffix, regex; did you mean prefix?`},
 		{"bool: 1", `bool: expected a boolean (true or false), got a number (1)`},
@@ -162,14 +163,14 @@ func TestDecodeRefuses(t *testing.T) {
 		{"duration: -1", `duration: invalid duration "-1"; write 14d, 12h or 30m`},
 		{"duration: .inf", `duration: invalid duration ".inf"; write 14d, 12h or 30m`},
 		{"duration: 1:30", `duration: invalid duration "1:30"; write 14d, 12h or 30m`},
-		{"list: a", `list: expected a list, got the text "a"`},
+		{"list: a", `list: expected a list, got text`},
 		{"list: {a: b}", `list: expected a list, got a map`},
-		{"one_or_all: 3", `one_or_all: expected a list, got a number (3)`},
+		{"one_or_all: 3", `one_or_all: expected a list, got a number`},
 		{"list: [a, [b]]", `f.yml:1:11: list: expected a list of texts, but an entry is a list`},
 		{"list: [a, ~]", `f.yml:1:11: list: expected a list of texts, but an entry is nothing`},
 		{"map: [a]", `map: expected a map, got a list`},
-		{"map: x", `map: expected a map, got the text "x"`},
-		{"inner: x", `inner: expected a map, got the text "x"`},
+		{"map: x", `map: expected a map, got text`},
+		{"inner: x", `inner: expected a map, got text`},
 		{"inner: {size: 3}", `f.yml:1:8: the key of inner "name" is required`},
 		{"inner: {name: x, sice: 3}", `f.yml:1:18: unknown key of inner "sice"; did you mean size?`},
 		{"loud: 3", `f.yml:1:7: loud wants text`},
@@ -209,6 +210,54 @@ func TestErrorsNeverShowAVariablesValue(t *testing.T) {
 	var got all
 	_, p := decode(t, "int: ${SECRET}", &got, DecodeOptions{Subject: "option"})
 	require.ErrorContains(t, p.Err(), "int: expected a whole number, got the text the value of ${SECRET}")
+}
+
+// TestProblemsNameVariables: also a check that knows nothing of variables, of the value or of
+// one that is made of it, does not show what a variable contains.
+func TestProblemsNameVariables(t *testing.T) {
+	values := map[string]string{"A": "CANARY", "B": "CANARY and more", "C": `qu"o\te`, "D": "x"}
+	for text, want := range map[string]string{
+		"${A}": `"${A}" is wrong; not "${A}"`, "'a-${A}-${B}'": `"a-${A}-${B}" is wrong; not "a-${A}-${B}"`,
+		"${C}": `"${C}" is wrong; not "${C}"`, "CANARY": `"CANARY" is wrong; not "CANARY"`,
+		"${D}": `"x" is wrong; not "x"`, // too short: it occurs in any text
+	} {
+		p := &Problems{}
+		n := Parse([]byte("a: "+text), Options{
+			Env: func(name string) (string, bool) { v, set := values[name]; return v, set }, Embedded: true,
+		}, p)
+		p.AddHint(n, fmt.Sprintf("not %q", n.Get("a").Text), "%q is wrong", n.Get("a").Text)
+		p.WarnHint(n, fmt.Sprintf("not %q", n.Get("a").Text), "%q is wrong", n.Get("a").Text)
+		require.EqualError(t, p.Err(), want, text)
+		require.Equal(t, want, p.SortedWarnings()[0].Error(), text)
+	}
+}
+
+// TestMisplacedSecretsAreNotShown: a text that may be a secret is not repeated where a map, a
+// list or a text is expected, nor where YAML reads it as an anchor or a tag.
+func TestMisplacedSecretsAreNotShown(t *testing.T) {
+	for text, want := range map[string]string{
+		"text: *CANARY":           "f.yml:1:7: invalid YAML: an unknown anchor is referenced",
+		"int: 1\né: [x, *CANARY]": "f.yml:2:8: invalid YAML: an unknown anchor is referenced",
+		"text: !CANARY x":         "f.yml:1:7: this tag is not supported",
+		"text: !CANARY":           "f.yml:1:7: this tag is not supported",
+		"text: !<CANARY> x":       "this tag is not supported",
+		"text: !!CANARY x":        "this tag is not supported",
+		"text: &CANARY [*CANARY]": "the alias contains itself",
+		"inner: CANARY":           "inner: expected a map, got text",
+		"map: secret_key=CANARY":  "map: expected a map, got text",
+		"list: curl -H CANARY":    "list: expected a list, got text",
+		"one_or_all: {CANARY: 1}": "one_or_all: expected a list, got a map",
+		"text: [CANARY]":          "text: expected text (put it in quotes), got a list",
+		"text: 20261130":          "text: expected text (put it in quotes), got a number",
+		"list: [[CANARY]]":        "list: expected a list of texts, but an entry is a list",
+	} {
+		var got all
+		root, p := parse(t, text)
+		Decode(root, &got, DecodeOptions{Subject: "option"}, p)
+		require.ErrorContains(t, p.Err(), want, text)
+		require.NotContains(t, p.Err().Error(), "CANARY", text)
+		require.NotContains(t, p.Err().Error(), "20261130", text)
+	}
 }
 
 func TestDecodePrunesAndReportsWhatWasGiven(t *testing.T) {
@@ -350,8 +399,8 @@ func TestDecodeOwn(t *testing.T) {
 // TestAddressesInErrors: the path of an address may be a token, and who asks a password.
 func TestAddressesInErrors(t *testing.T) {
 	for text, want := range map[string]string{
-		"inner: https://hc.example/CANARY":     `got the text "https://hc.example/…"`,
-		"inner: https://u:CANARY@hc.example/":  `got the text "https://hc.example/"`,
+		"int: https://hc.example/CANARY":       `got the text "https://hc.example/…"`,
+		"int: https://u:CANARY@hc.example/":    `got the text "https://hc.example/"`,
 		"inner: {'https://hc.example/CANARY'}": `unknown key of inner "https://hc.example/…"`,
 		"bounded: 'x https://h?t=CANARY y'":    `got the text "x https://h/… y"`,
 	} {

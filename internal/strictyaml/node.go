@@ -6,9 +6,12 @@
 package strictyaml
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"math"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -256,6 +259,36 @@ type Problems struct {
 	File     string
 	List     []Problem
 	Warnings []Problem
+
+	hidden map[string]string // values of variables, in each form of a message, and what is shown instead
+}
+
+// minHidden is the minimum length of a hidden value in bytes: shorter ones occur in any text.
+const minHidden = 4
+
+// hide replaces the value of a variable by its name, in all problems that are added later.
+func (p *Problems) hide(name, value string) {
+	if len(value) < minHidden {
+		return
+	}
+	if p.hidden == nil {
+		p.hidden = map[string]string{}
+	}
+	quoted := strconv.Quote(value)
+	p.hidden[value], p.hidden[quoted[1:len(quoted)-1]] = "${"+name+"}", "${"+name+"}"
+}
+
+// shown is a text without the values of variables. The longest values are found first: one
+// may contain another.
+func (p *Problems) shown(text string) string {
+	values := slices.SortedFunc(maps.Keys(p.hidden), func(a, b string) int {
+		return cmp.Or(cmp.Compare(len(b), len(a)), cmp.Compare(a, b))
+	})
+	var pairs []string
+	for _, value := range values {
+		pairs = append(pairs, value, p.hidden[value])
+	}
+	return strings.NewReplacer(pairs...).Replace(text)
 }
 
 // Add adds an error at a node; a nil node means the file as a whole.
@@ -287,7 +320,7 @@ func (p *Problems) Tolerate(n *Node, asCurator bool, hint, format string, args .
 }
 
 func (p *Problems) problem(n *Node, hint, format string, args ...any) Problem {
-	pr := Problem{File: p.File, Text: fmt.Sprintf(format, args...), Hint: hint}
+	pr := Problem{File: p.File, Text: p.shown(fmt.Sprintf(format, args...)), Hint: p.shown(hint)}
 	if n != nil {
 		pr.Line, pr.Col = n.Line, n.Col
 	}

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -44,7 +45,7 @@ func Parse(data []byte, o Options, p *Problems) *Node {
 	var doc yaml.Node
 	if err := dec.Decode(&doc); err != nil {
 		if !errors.Is(err, io.EOF) {
-			p.List = append(p.List, syntaxError(p.File, err))
+			p.List = append(p.List, syntaxError(p.File, data, err))
 			return nil
 		}
 		return &Node{Line: 1, Col: 1}
@@ -59,7 +60,7 @@ func Parse(data []byte, o Options, p *Problems) *Node {
 			Text: "a second document starts here; a file must contain only one document",
 		})
 	case !errors.Is(err, io.EOF):
-		p.List = append(p.List, syntaxError(p.File, err))
+		p.List = append(p.List, syntaxError(p.File, data, err))
 		return nil
 	}
 	b := builder{o: o, p: p}
@@ -72,9 +73,21 @@ func Parse(data []byte, o Options, p *Problems) *Node {
 	return n
 }
 
-var yamlLine = regexp.MustCompile(`^yaml: line (\d+): (.*)$`)
+var (
+	yamlLine      = regexp.MustCompile(`^yaml: line (\d+): (.*)$`)
+	unknownAnchor = regexp.MustCompile(`(?s)^yaml: unknown anchor '(.*)' referenced$`)
+)
 
-func syntaxError(file string, err error) Problem {
+// syntaxError is what the YAML reader reports. The name of an anchor or a tag is never shown:
+// a secret without quotes that begins with * or ! is read as one.
+func syntaxError(file string, data []byte, err error) Problem {
+	if m := unknownAnchor.FindStringSubmatch(err.Error()); m != nil {
+		x := Problem{File: file, Text: "invalid YAML: an unknown anchor is referenced", Hint: inQuotes}
+		if before, _, found := bytes.Cut(data, []byte("*"+m[1])); found { // the reader does not report the place
+			x.Line, x.Col = bytes.Count(before, []byte("\n"))+1, utf8.RuneCount(before[bytes.LastIndexByte(before, '\n')+1:])+1
+		}
+		return x
+	}
 	text := strings.TrimPrefix(err.Error(), "yaml: ")
 	line := 0
 	if m := yamlLine.FindStringSubmatch(err.Error()); m != nil {
@@ -83,10 +96,13 @@ func syntaxError(file string, err error) Problem {
 	}
 	x := Problem{File: file, Line: line, Col: min(line, 1), Text: "invalid YAML: " + text}
 	if strings.Contains(text, "cannot start any token") || strings.Contains(text, "expected alphabetic or numeric") {
-		x.Hint = "a text that begins with @, *, %, & or ` must be in quotes; a tab does not indent"
+		x.Hint = inQuotes + "; a tab does not indent"
 	}
 	return x
 }
+
+// inQuotes is advice on a text that YAML reads as something else.
+const inQuotes = "a text that begins with @, *, %, &, ! or ` must be in quotes"
 
 type builder struct {
 	o     Options
@@ -106,7 +122,7 @@ func (b *builder) build(y *yaml.Node, open []*yaml.Node) *Node {
 		return b.build(y.Content[0], open)
 	case yaml.AliasNode:
 		if slices.Contains(open, y.Alias) {
-			b.p.Add(&Node{Line: y.Line, Col: y.Column}, "the alias *%s contains itself", y.Value)
+			b.p.Add(&Node{Line: y.Line, Col: y.Column}, "the alias contains itself")
 			return &Node{Line: y.Line, Col: y.Column}
 		}
 		return b.build(y.Alias, append(open, y.Alias))
@@ -127,7 +143,7 @@ func (b *builder) scalar(y *yaml.Node) *Node {
 	n := &Node{Text: y.Value, Line: y.Line, Col: y.Column}
 	n.Quoted = y.Style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle|yaml.LiteralStyle|yaml.FoldedStyle) != 0
 	if y.Style&yaml.TaggedStyle != 0 && y.Tag != "!!str" && y.Tag != "!!int" && y.Tag != "!!float" && y.Tag != "!!bool" && y.Tag != "!!null" {
-		b.p.Add(n, "the tag %s is not supported", y.Tag)
+		b.p.AddHint(n, inQuotes, "this tag is not supported")
 	}
 	if n.Quoted || y.Style&yaml.TaggedStyle != 0 && y.Tag == "!!str" {
 		n.Kind, n.Value = String, y.Value
@@ -253,7 +269,9 @@ func (b *builder) lookup(n *Node, name string) (string, bool) {
 			"${%s} cannot be used here: it is a secret of esnap's own connection to the cluster", name)
 		return "", true
 	}
-	return b.o.Env(name)
+	value, set := b.o.Env(name)
+	b.p.hide(name, value)
+	return value, set
 }
 
 // checkDefault finds defaults in the form of shells. Everything after the colon is the

@@ -271,6 +271,9 @@ type secrets func(file string) (string, error)
 
 func (t *Teller) secrets(trusted bool) secrets {
 	return func(file string) (string, error) {
+		if _, err := os.Stat(file); err != nil { // the path may be the secret itself
+			return "", finally("the file that should contain a secret cannot be read: %w", bounded.WithoutPath(err))
+		}
 		text, err := readSmall(file)
 		switch {
 		case err != nil:
