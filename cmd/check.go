@@ -95,7 +95,10 @@ func asPlugin(app *App, c *cobra.Command) {
 		return &exit{int(check.Unknown)}
 	}
 	run, args, pre := c.RunE, c.Args, c.PreRunE
-	c.RunE = func(c *cobra.Command, given []string) error { return unknown(c, run(c, given)) }
+	c.RunE = func(c *cobra.Command, given []string) error {
+		app.output.code = int(check.Unknown)
+		return unknown(c, run(c, given))
+	}
 	c.Args = func(c *cobra.Command, given []string) error { return unknown(c, args(c, given)) }
 	if pre != nil {
 		c.PreRunE = func(c *cobra.Command, given []string) error { return unknown(c, pre(c, given)) }
