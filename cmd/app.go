@@ -3,6 +3,7 @@
 package cmd
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -50,6 +51,7 @@ type App struct {
 	// command runs another program; nil: command.Run.
 	command func(context.Context, command.Spec) (int, error)
 
+	output  *output   // what Out writes to; nil: Main did not make it
 	screen  io.Writer // Err as it is, for progress: it steers the terminal
 	redact  func(string) string
 	unread  error // why the settings could not be read
@@ -60,9 +62,24 @@ type App struct {
 }
 
 // Main runs one command line and returns the process's exit code. Only errors go
-// to stderr from here: one or two lines, the hint on its own.
+// to stderr from here: one or two lines, the hint on its own. Output that could not be
+// written is an error of every command.
 func Main(ctx context.Context, app *App, args []string) int {
-	app.screen = app.Err
+	app.output, app.screen = &output{w: app.Out, code: job.Failed}, app.Err
+	app.Out, app.Err = terminal.NewWriter(app.output), terminal.NewWriter(app.Err)
+	code := execute(ctx, app, args)
+	told, err := app.output.failed()
+	if err == nil {
+		return code
+	}
+	if !told {
+		app.printError(fmt.Errorf("cannot write the output: %w", err))
+	}
+	return cmp.Or(code, app.output.code)
+}
+
+// execute is Main but for output that could not be written.
+func execute(ctx context.Context, app *App, args []string) int {
 	if app.Watch == nil {
 		app.Watch = clock.RealTime()
 	}
@@ -71,7 +88,6 @@ func Main(ctx context.Context, app *App, args []string) int {
 			done()
 		}
 	}()
-	app.Out, app.Err = terminal.NewWriter(app.Out), terminal.NewWriter(app.Err)
 	app.In = terminal.Interruptible(ctx, app.In)
 	root := newRoot(app)
 	var commands []string
@@ -119,6 +135,9 @@ func Main(ctx context.Context, app *App, args []string) int {
 // printError writes an error and its hint. Further lines of an error are indented, so
 // that no name in it can pass for a message of esnap's.
 func (a *App) printError(err error) {
+	if a.output != nil {
+		a.output.tell(err)
+	}
 	fmt.Fprintf(a.Err, "esnap: %s\n", strings.ReplaceAll(err.Error(), "\n", "\n       "))
 	if hint := hintFor(err); hint != "" {
 		terminal.Fprintf(a.Err, "hint: %s\n", hint)

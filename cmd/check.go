@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"cmp"
 	"context"
 	"encoding/csv"
 	"errors"
@@ -66,7 +67,7 @@ UNKNOWN, also for errors.`,
 	f.Var(&o.StalledAfter, "stalled-after", "warn of an operation without progress (default 12h)")
 	f.StringSliceVar(&o.Repositories, "repository", nil, "only this repository (repeatable)")
 	f.StringSliceVar(&o.Indices, "index", nil, "with --days: names with strftime tokens (repeatable)")
-	wholeFlag(f, &o.Days, "days", 1, "check each of the last N days of --index")
+	wholeFlag(f, &o.Days, "days", 1, "check today and each of the last N days of --index")
 	enumFlag(f, &o.Gaps, "gaps", "", "ok: days without an index are no warning", "ok")
 	o.Rules.add(f)
 	f.BoolVar(&o.Verify, "verify", false, "have every node write to the repositories")
@@ -95,7 +96,10 @@ func asPlugin(app *App, c *cobra.Command) {
 		return &exit{int(check.Unknown)}
 	}
 	run, args, pre := c.RunE, c.Args, c.PreRunE
-	c.RunE = func(c *cobra.Command, given []string) error { return unknown(c, run(c, given)) }
+	c.RunE = func(c *cobra.Command, given []string) error {
+		app.output.code = int(check.Unknown)
+		return unknown(c, run(c, given))
+	}
 	c.Args = func(c *cobra.Command, given []string) error { return unknown(c, args(c, given)) }
 	if pre != nil {
 		c.PreRunE = func(c *cobra.Command, given []string) error { return unknown(c, pre(c, given)) }
@@ -171,11 +175,18 @@ func runCheck(c *cobra.Command, app *App, o *checkOptions, args []string) error 
 		}
 		options.Seen = with(options.Seen, attested)
 	}
-	known, _ := drills(ctx, cl, app.Now(), false)
+	known, unread := drills(ctx, cl, app.Now(), false)
 	options.Drill = drill.Last(known, options.Drill)
+	options.History = job.WantsHistory(x.s, p)
 	if p != nil {
-		options.Seen = with(options.Seen, seenBy(ctx, cl, app.Now(), p.Job(args[0])))
+		options.Locks = p.LockModeOf(x.s.Lock) != plan.LockOff
+		if unread == nil {
+			var seen map[string]bool
+			seen, unread = seenBy(ctx, cl, app.Now(), p.Job(args[0]))
+			options.Seen = with(options.Seen, seen)
+		}
 	}
+	options.Unread = unread
 	r, err := check.Run(ctx, cl, options)
 	if cause := context.Cause(ctx); cause != nil && c.Context().Err() == nil {
 		return cause
@@ -201,26 +212,26 @@ func runCheck(c *cobra.Command, app *App, o *checkOptions, args []string) error 
 		}
 		attested = fmt.Sprintf("attestation number %d in %s, sha256 %s", number, o.Attest, hash)
 	}
-	if err := writeCheck(app.Out, o.Output, r, attested); err != nil {
+	level := r.Level
+	if o.FailOn == "critical" {
+		level = r.WithoutWarnings()
+	}
+	if err := writeCheck(app.Out, o.Output, r, cmp.Or(level, r.Level), attested); err != nil {
 		return err
 	}
-	if r.Level == check.OK || r.Level == check.Warning && o.FailOn == "critical" {
-		return nil
-	}
-	return &exit{int(r.Level)}
+	return exitWith(int(level))
 }
 
-// seenBy are the indices that the runs of a job saw, by the history. It may not be readable
-// with the rights of a check, or there is none.
-func seenBy(ctx context.Context, cl history.Reader, now time.Time, name string) map[string]bool {
+// seenBy are the indices that the runs of a job saw, by the history; nil: there is none.
+func seenBy(ctx context.Context, cl history.Reader, now time.Time, name string) (map[string]bool, error) {
 	if name == "" {
-		return nil
+		return nil, nil
 	}
 	seen, err := history.SeenBy(ctx, cl, now, name)
 	if err != nil {
-		return nil
+		return nil, err
 	}
-	return seen.Names()
+	return seen.Names(), nil
 }
 
 // with is both sets.
@@ -260,12 +271,12 @@ func verifyAttestations(app *App, o *checkOptions) error {
 	return nil
 }
 
-// writeCheck writes the result of a check.
-func writeCheck(w io.Writer, output string, r *check.Report, attested string) error {
+// writeCheck writes the result of a check. The level is the one that it shows.
+func writeCheck(w io.Writer, output string, r *check.Report, level check.Level, attested string) error {
 	switch output {
 	case "json":
 		value := map[string]any{
-			"schema_version": report.SchemaVersion, "status": r.Level, "code": int(r.Level), "now": jsonTime(r.Now), "server": r.Server.String(),
+			"schema_version": report.SchemaVersion, "status": level, "code": int(level), "now": jsonTime(r.Now), "server": r.Server.String(),
 			"cluster_name": r.Server.Name, "cluster_uuid": r.Server.UUID, "findings": r.Findings, "calendars": r.Calendars,
 		}
 		if attested != "" {
@@ -275,7 +286,7 @@ func writeCheck(w io.Writer, output string, r *check.Report, attested string) er
 	case "csv":
 		return writeDays(w, r.Calendars)
 	}
-	terminal.Fprintf(w, "ESNAP %s: %s\n", r.Level, headline(r))
+	terminal.Fprintf(w, "ESNAP %s: %s\n", level, headline(r, level))
 	for _, f := range r.Findings {
 		line := fmt.Sprintf("%-9s %s %s: %s", f.Level, f.About, f.Name, f.Text)
 		if f.Name == "" {
@@ -295,13 +306,13 @@ func writeCheck(w io.Writer, output string, r *check.Report, attested string) er
 	return nil
 }
 
-// headline is the first line of a check: the worst finding, or what was checked.
-func headline(r *check.Report) string {
+// headline is the first line of a check: the first finding of a level, or what was checked.
+func headline(r *check.Report, level check.Level) string {
 	count := map[check.Level]int{}
 	for _, f := range r.Findings {
 		count[f.Level]++
 	}
-	if r.Level == check.OK {
+	if level == check.OK {
 		if len(r.Findings) == 0 {
 			return "there is nothing to check"
 		}
@@ -309,7 +320,7 @@ func headline(r *check.Report) string {
 	}
 	worst := r.Findings[0]
 	for _, f := range r.Findings {
-		if f.Level == r.Level {
+		if f.Level == level {
 			worst = f
 			break
 		}
@@ -318,10 +329,13 @@ func headline(r *check.Report) string {
 	var more []string
 	for _, l := range []check.Level{check.Critical, check.Warning, check.Unknown} {
 		n := count[l]
-		if l == r.Level {
+		if l == level {
 			n--
 		}
-		if n > 0 {
+		switch {
+		case n > 0 && l == check.Warning:
+			more = append(more, cluster.Count(n, "warning"))
+		case n > 0:
 			more = append(more, fmt.Sprintf("%d %s", n, strings.ToLower(l.String())))
 		}
 	}

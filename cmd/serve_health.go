@@ -17,6 +17,8 @@ import (
 	"github.com/esnap/esnap/internal/connect"
 	"github.com/esnap/esnap/internal/drill"
 	"github.com/esnap/esnap/internal/history"
+	"github.com/esnap/esnap/internal/job"
+	"github.com/esnap/esnap/internal/plan"
 	"github.com/esnap/esnap/internal/serve"
 	"github.com/esnap/esnap/internal/tell"
 )
@@ -158,9 +160,11 @@ func (h *health) look(ctx context.Context) (serve.Health, []history.Record, erro
 	moved := h.moved
 	for _, f := range h.v.files.valid() {
 		result := serve.Check{Level: check.Unknown, Findings: []string{}, Count: map[[2]string]int{}, At: h.v.app.Now()}
+		seen, unread := h.seenBy(ctx, c, f.job())
 		r, err := check.Run(ctx, c, check.Options{
 			Now: h.v.app.Now(), Plan: f.plan, Grace: 2 * time.Hour, StalledAfter: 12 * time.Hour, Drill: drilled, DrillAge: 31 * 24 * time.Hour,
-			Seen: h.seenBy(ctx, c, f.job()), Moved: h.moved,
+			Seen: seen, Moved: h.moved, History: job.WantsHistory(x.s, f.plan), Unread: unread,
+			Locks: f.plan.LockModeOf(x.s.Lock) != plan.LockOff,
 		})
 		if err != nil {
 			result = h.unchecked(f.job(), x.s.Redact(err.Error()))
@@ -225,15 +229,17 @@ func (h *health) drillsOf(ctx context.Context, c cluster.Cluster) []*drill.Resul
 }
 
 // seenBy are the indices that the runs of a job saw. It asks once a day.
-func (h *health) seenBy(ctx context.Context, c cluster.Cluster, job string) map[string]bool {
+func (h *health) seenBy(ctx context.Context, c cluster.Cluster, job string) (map[string]bool, error) {
 	known := h.seen[job]
+	var err error
 	if now := h.v.app.Now(); now.Sub(known.at) > 24*time.Hour {
-		if names := seenBy(ctx, c, h.v.app.Now(), job); names != nil {
+		var names map[string]bool
+		if names, err = seenBy(ctx, c, h.v.app.Now(), job); names != nil {
 			known.names, known.at = names, now
 			h.seen[job] = known
 		}
 	}
-	return known.names
+	return known.names, err
 }
 
 // seenAt is what was seen, and when that was asked.

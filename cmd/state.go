@@ -65,14 +65,13 @@ func updateState(file string, change func(*stateFile)) error {
 	if file == "" {
 		return nil
 	}
-	state, err := readState(file)
-	if err != nil {
-		return err
-	}
-	change(&state)
-	data, err := json.Marshal(state)
-	if err != nil {
-		return err
-	}
-	return bounded.Replace(file, append(data, '\n'), 0o644)
+	return bounded.Update(file, 0o644, func() ([]byte, error) {
+		state, err := readState(file)
+		if err != nil {
+			return nil, err
+		}
+		change(&state)
+		data, err := json.Marshal(state)
+		return append(data, '\n'), err
+	})
 }

@@ -62,31 +62,53 @@ func ReadAll(r io.Reader, most int64) ([]byte, error) {
 	return data, nil
 }
 
-// lockTries and lockPause are how long Update waits for another process: two seconds.
+// How long Update and Locked wait for other processes. Updates are small, and can be repeated.
 const (
-	lockTries = 200
-	lockPause = 10 * time.Millisecond
+	lockPause  = 10 * time.Millisecond
+	updateWait = 2 * time.Second
+	lockedWait = 30 * time.Second
 )
 
 // Update changes a file that other processes change, too: it reads, changes and replaces it
 // while it holds a lock on the folder. Without the lock, which not every file system has,
 // or which another process holds for too long, it does so nevertheless.
 func Update(file string, mode fs.FileMode, change func() ([]byte, error)) error {
-	lock, err := os.Open(filepath.Dir(file))
-	if err == nil {
-		defer func() { _ = lock.Close() }() // this releases it
-		for range lockTries {
-			if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); !errors.Is(err, syscall.EWOULDBLOCK) {
-				break
-			}
-			time.Sleep(lockPause)
-		}
-	}
+	release, _ := lock(file, updateWait)
+	defer release()
 	data, err := change()
 	if err != nil {
 		return err
 	}
 	return Replace(file, data, mode)
+}
+
+// Locked does something with a file, and with others beside it, while it holds a lock on the
+// folder. If another process holds the lock for too long, it is not done. On a file system
+// without such locks it is.
+func Locked(file string, do func() error) error {
+	release, ours := lock(file, lockedWait)
+	defer release()
+	if !ours {
+		return fmt.Errorf("%s: another process has locked the folder for %s", file, lockedWait)
+	}
+	return do()
+}
+
+// lock takes a lock on the folder of a file. ours is false if another process still holds it
+// after some time.
+func lock(file string, wait time.Duration) (release func(), ours bool) {
+	folder, err := os.Open(filepath.Dir(file))
+	if err != nil {
+		return func() {}, true
+	}
+	for range wait / lockPause {
+		err = syscall.Flock(int(folder.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if ours = !errors.Is(err, syscall.EWOULDBLOCK); ours {
+			break
+		}
+		time.Sleep(lockPause)
+	}
+	return func() { _ = folder.Close() }, ours // closing releases it
 }
 
 // Replace writes a file so that a reader sees the old one or the new one, never a part.

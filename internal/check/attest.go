@@ -70,8 +70,17 @@ type envelope struct {
 }
 
 // Attest writes the report as a signed document to a file. A document that is in the file
-// already is the one before, and is kept beside it. It returns the number and the hash.
+// already is the one before, and is kept beside it. It returns the number and the hash. Of several
+// checks at the same time one follows the other.
 func Attest(r *Report, version, file string, key ed25519.PrivateKey) (number int, hash string, err error) {
+	err = bounded.Locked(file, func() error {
+		number, hash, err = attest(r, version, file, key)
+		return err
+	})
+	return number, hash, err
+}
+
+func attest(r *Report, version, file string, key ed25519.PrivateKey) (number int, hash string, err error) {
 	a := Attestation{
 		Type: attestationType, Number: 1, Created: r.Now.UTC(), Esnap: version, Level: r.Level, Findings: r.Findings,
 		Cluster: AttestedCluster{r.Server.Name, r.Server.UUID, r.Server.String()}, Days: map[string][]AttestedDay{},
@@ -89,7 +98,7 @@ func Attest(r *Report, version, file string, key ed25519.PrivateKey) (number int
 		}
 	}
 	public, _ := key.Public().(ed25519.PublicKey)
-	switch before, hash, err := readAttestation(file, public); {
+	switch before, hash, err := lastAttestation(file, public); {
 	case errors.Is(err, fs.ErrNotExist):
 	case err != nil:
 		return 0, "", fmt.Errorf("the attestation before, %s: %w; nothing was written: with another key begin another file", file, err)
@@ -115,7 +124,7 @@ func Attest(r *Report, version, file string, key ed25519.PrivateKey) (number int
 // by a check before. A file that does not exist says nothing.
 func Attested(file string) (map[string]bool, error) {
 	seen := map[string]bool{}
-	before, _, err := readAttestation(file, nil)
+	before, _, err := lastAttestation(file, nil)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("the attestation before, %s: %w", file, err)
 	}
@@ -173,6 +182,17 @@ func numbered(file string, number int) string { return fmt.Sprintf("%s.%06d", fi
 func sum(data []byte) string { h := sha256.Sum256(data); return hex.EncodeToString(h[:]) }
 
 func fingerprint(key ed25519.PublicKey) string { return sum(key) }
+
+// lastAttestation reads the newest document of a chain; fs.ErrNotExist: there is no chain. If only
+// older ones are there, a new chain would begin beside them, and verify never.
+func lastAttestation(file string, key ed25519.PublicKey) (a Attestation, hash string, err error) {
+	a, hash, err = readAttestation(file, key)
+	if kept := keptBeside(file); errors.Is(err, fs.ErrNotExist) && len(kept) > 0 {
+		return a, "", fmt.Errorf("does not exist, but older ones are there, the last is %s: bring it back, or begin another file",
+			kept[len(kept)-1])
+	}
+	return a, hash, err
+}
 
 // readAttestation reads a document; with a key, its signature is verified.
 func readAttestation(file string, key ed25519.PublicKey) (a Attestation, hash string, err error) {

@@ -6,10 +6,12 @@
 package check
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/esnap/esnap/internal/cluster"
@@ -62,7 +64,7 @@ func (l Level) Worse(other Level) Level {
 // Finding is one thing that was checked.
 type Finding struct {
 	Level Level  `json:"level"`
-	About string `json:"about"` // series, repository, days, action, operation, family
+	About string `json:"about"` // series, repository, days, action, operation, family, history, lock, drill
 	Name  string `json:"name"`
 	Text  string `json:"text"`
 	Hint  string `json:"hint,omitempty"`
@@ -79,7 +81,8 @@ type Options struct {
 	Grace time.Duration
 	// Repositories are the only ones to look at; empty: those of the file, or all.
 	Repositories []string
-	// Indices are names of indices with strftime tokens, whose last Days days are checked.
+	// Indices are names of indices with strftime tokens, whose last Days days are checked, and the
+	// day that is not over.
 	Indices []string
 	Days    int
 	// GapsOK: days without an index are no finding.
@@ -98,6 +101,11 @@ type Options struct {
 	// Drill is the last drill; nil: not known. DrillAge is how old it may be.
 	Drill    *drill.Result
 	DrillAge time.Duration
+	// History: the job keeps a history. Unread is why it could not be read; nil: it was read.
+	History bool
+	Unread  error
+	// Locks: the job takes a lock.
+	Locks bool
 }
 
 // Report is the result of a check.
@@ -114,6 +122,17 @@ type Report struct {
 	Seen map[string]bool
 	// Moved is how far running snapshots have come, for the next check.
 	Moved map[string]Moved
+}
+
+// WithoutWarnings is the worst level of all findings but warnings.
+func (r *Report) WithoutWarnings() Level {
+	worst := OK
+	for _, f := range r.Findings {
+		if f.Level != Warning {
+			worst = worst.Worse(f.Level)
+		}
+	}
+	return worst
 }
 
 // Moved is how far a running snapshot has come, and when a check saw that first.
@@ -191,6 +210,7 @@ func Run(ctx context.Context, c cluster.Cluster, o Options) (*Report, error) {
 	}
 	k.operations(ctx)
 	k.locks(ctx)
+	k.history()
 	k.drill()
 	if o.Verify {
 		k.verify(ctx)
@@ -259,6 +279,18 @@ func (k *checker) wanted() []string {
 		return k.Options.Repositories
 	}
 	return k.Plan.WithCopies()
+}
+
+// within says in which repositories alone a check looks for snapshots; empty: in all that count.
+func (k *checker) within() string {
+	switch list := k.Options.Repositories; len(list) {
+	case 0:
+		return ""
+	case 1:
+		return " in repository " + list[0]
+	default:
+		return " in repositories " + strings.Join(list, ", ")
+	}
 }
 
 func (k *checker) add(level Level, about, name, text, hint string) {
@@ -365,7 +397,8 @@ func (k *checker) operations(ctx context.Context) {
 func (k *checker) locks(ctx context.Context) {
 	list, err := lock.List(ctx, k.c)
 	if err != nil {
-		return // they may not be readable with the rights of a check
+		k.unreadable("lock", "whether a killed run left one behind", cluster.LockIndex, k.Locks, err)
+		return
 	}
 	if len(list) == 0 {
 		return
@@ -380,6 +413,25 @@ func (k *checker) locks(ctx context.Context) {
 				"esnap lock release "+h.Name+" frees it; the next run takes it over by itself")
 		}
 	}
+}
+
+// history tells that the history could not be read. It is needed if the job keeps one, or if the
+// cluster has one, and nothing else says which days of the file were seen.
+func (k *checker) history() {
+	if k.Unread == nil {
+		return
+	}
+	needed := k.History || k.Plan != nil && k.Seen == nil && k.live[cluster.HistoryIndex] != nil
+	k.unreadable("history", "which days were lost, and how the last drill ended", cluster.HistoryIndex, needed, k.Unread)
+}
+
+// unreadable tells that an index of esnap's own could not be read. Where it is not needed, a user
+// without the right to read it is told nothing.
+func (k *checker) unreadable(about, what, index string, needed bool, err error) {
+	if !needed && (k.live[index] == nil || errors.Is(err, cluster.ErrForbidden)) {
+		return
+	}
+	k.add(Unknown, about, index, "cannot tell "+what+": "+err.Error(), cmp.Or(cluster.Hint(err), "give the user read on "+index))
 }
 
 // drill judges the last drill.
@@ -432,10 +484,13 @@ func (k *checker) verify(ctx context.Context) {
 			continue
 		}
 		nodes, err := k.c.VerifyRepository(ctx, cluster.VerifyRepository{Name: r.Name})
-		if err != nil {
+		switch {
+		case errors.Is(err, cluster.ErrForbidden):
+			k.add(Unknown, "repository", r.Name, "could not be verified: "+err.Error(), "give the user cluster:admin/repository/verify")
+		case err != nil:
 			k.add(Critical, "repository", r.Name, "not every node can write to it: "+err.Error(), cluster.Hint(err))
-			continue
+		default:
+			k.add(OK, "repository", r.Name, cluster.Count(len(nodes), "node")+" can write to it", "")
 		}
-		k.add(OK, "repository", r.Name, cluster.Count(len(nodes), "node")+" can write to it", "")
 	}
 }

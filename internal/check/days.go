@@ -351,9 +351,13 @@ func (k *checker) calendar(ctx context.Context, c Calendar) {
 		level = level.Worse(d.State.grade(k.GapsOK))
 	}
 	held := count[Held] + count[HeldLive]
-	text := fmt.Sprintf("%d of %d %ss are in snapshots", held, len(c.Days), c.unit)
+	where := k.within()
+	if where != "" && c.of != "" {
+		where = " in repository " + c.of
+	}
+	text := fmt.Sprintf("%d of %d %ss are in snapshots%s", held, len(c.Days), c.unit, where)
 	if len(c.Days) == 0 {
-		k.add(Unknown, "days", c.Title(), "no index of that name is in the cluster or in a snapshot", "")
+		k.add(Unknown, "days", c.Title(), "no index of that name is in the cluster or in a snapshot"+where, "")
 		return
 	}
 	if count[NoIndex] == len(c.Days) && k.GapsOK { // a misspelt name

@@ -56,12 +56,12 @@ func (k *checker) everyFamily() {
 			k.add(Unknown, "family", f, fmt.Sprintf("%d of %s that should be in a snapshot may be in %s, which could not be read",
 				len(lacking), cluster.Count(due, "index"), strings.Join(k.unread, ", ")), "")
 		case len(lacking) > 0 && !known:
-			k.add(Warning, "family", f, "no snapshot contains any of its "+cluster.Count(len(groups[f]), "index"), "")
+			k.add(Warning, "family", f, "no snapshot"+k.within()+" contains any of its "+cluster.Count(len(groups[f]), "index"), "")
 		case len(lacking) > 0:
-			k.add(Critical, "family", f, fmt.Sprintf("no snapshot contains a complete copy of %d of %s that should be in one: %s",
-				len(lacking), cluster.Count(due, "index"), few(lacking)), "")
+			k.add(Critical, "family", f, fmt.Sprintf("no snapshot%s contains a complete copy of %d of %s that should be in one: %s",
+				k.within(), len(lacking), cluster.Count(due, "index"), few(lacking)), "")
 		case due > 0:
-			k.add(OK, "family", f, "snapshots contain all that should be in one: "+cluster.Count(due, "index"), "")
+			k.add(OK, "family", f, "snapshots"+k.within()+" contain all that should be in one: "+cluster.Count(due, "index"), "")
 		}
 	}
 }

@@ -181,21 +181,21 @@ func (k *checker) deletions(ctx context.Context) error {
 				s.Kind, cluster.Count(len(lacking), "index"), strings.Join(k.restUnread, ", "), few(lacking)),
 				"require_snapshot in the action keeps them")
 		case len(lacking) > 0:
-			text := fmt.Sprintf("%s would delete %s of which no snapshot contains a complete copy: %s",
-				s.Kind, cluster.Count(len(lacking), "index"), few(lacking))
+			text := fmt.Sprintf("%s would delete %s of which no snapshot%s contains a complete copy: %s",
+				s.Kind, cluster.Count(len(lacking), "index"), k.within(), few(lacking))
 			if len(k.restUnread) > 0 {
 				text += " (" + strings.Join(k.restUnread, ", ") + " could not be read)"
 			}
 			k.add(Critical, "action", s.ID, text, "require_snapshot in the action keeps them")
 		case len(unsure) > 0:
-			k.add(Warning, "action", s.ID, fmt.Sprintf("%s would delete %s of which snapshots contain a copy, "+
+			k.add(Warning, "action", s.ID, fmt.Sprintf("%s would delete %s of which snapshots%s contain a copy, "+
 				"but cannot tell whether it is complete: %s", s.Kind,
-				cluster.Count(len(unsure), "index"), few(unsure)), "require_snapshot in the action keeps them")
+				cluster.Count(len(unsure), "index"), k.within(), few(unsure)), "require_snapshot in the action keeps them")
 		case len(kept) > 0:
 			k.add(Warning, "action", s.ID, fmt.Sprintf("%s is waiting for copies of %s: %s", s.Kind,
 				cluster.Count(len(kept), "index"), few(kept)), "")
 		case len(sel.Selected) > 0:
-			k.add(OK, "action", s.ID, fmt.Sprintf("snapshots contain a complete copy of all that %s would delete: %s", s.Kind,
+			k.add(OK, "action", s.ID, fmt.Sprintf("snapshots%s contain a complete copy of all that %s would delete: %s", k.within(), s.Kind,
 				cluster.Count(len(sel.Selected), "index")), "")
 		}
 	}

@@ -171,8 +171,11 @@ func (h *record) End(ctx context.Context, e Ended) {
 }
 
 // wantsHistory says whether the settings or the file ask for a history.
-func (j Job) wantsHistory(p *plan.Plan) bool {
-	return !j.Settings.NoHistory() && (j.Settings.History || p != nil && p.History != nil && *p.History)
+func (j Job) wantsHistory(p *plan.Plan) bool { return WantsHistory(j.Settings, p) }
+
+// WantsHistory says whether settings or a file ask for a history; a file of nil asks for nothing.
+func WantsHistory(s *settings.Settings, p *plan.Plan) bool {
+	return !s.NoHistory() && (s.History || p != nil && p.History != nil && *p.History)
 }
 
 // keepsHistory says whether this run is kept in the history: a dry run is not.
