@@ -44,7 +44,8 @@ func newDrill(app *App) *cobra.Command {
 	c := &cobra.Command{
 		Use: "drill [FILE]", Short: "Restore some indices for a test, and remove them again",
 		Long: `Restore the newest ended index of each family in each repository from the newest
-good snapshot, under another name and without replicas. Compare the documents with
+good snapshot that contains it, under another name and without replicas. The
+backing indices of a data stream are a family. Compare the documents with
 the index in the cluster, where there is one. Then remove the copies, also after
 a signal or the deadline: a copy that is not finished then counts neither as passed
 nor as failed. Copies of a drill that was killed are removed by a later one.`,
@@ -180,7 +181,7 @@ func drillWords(r *drill.Result) []string {
 		words[0] += fmt.Sprintf(", %d not finished", n)
 	}
 	for _, c := range r.Copies {
-		if c.State == drill.Failed {
+		if c.State == drill.Failed || c.NotCompared() {
 			words = append(words, fmt.Sprintf("%s from %s/%s: %s", c.Index, c.Repository, c.Snapshot, c.Reason))
 		}
 	}
@@ -192,7 +193,7 @@ func drillWords(r *drill.Result) []string {
 		words = append(words, fmt.Sprintf("cannot tell whether repository %s is whole: %s", i.Repository, i.Reason))
 	}
 	if len(r.Left) > 0 {
-		words = append(words, "not removed: "+strings.Join(r.Left, ", "))
+		words = append(words, "not removed: "+strings.Join(r.Left, ", ")+": "+r.LeftReason)
 	}
 	return words
 }
@@ -303,10 +304,7 @@ func (o *drillOptions) write(x *session, r *drill.Result) error {
 		terminal.Fprintf(x.Out, "removed from an earlier drill: %s\n", strings.Join(r.Removed, ", "))
 	}
 	if len(r.Left) > 0 {
-		terminal.Fprintf(x.Out, "not removed: %s; the next drill tries again\n", strings.Join(r.Left, ", "))
-		if r.LeftReason != "" {
-			terminal.Fprintf(x.Out, "reason: %s\n", r.LeftReason)
-		}
+		terminal.Fprintf(x.Out, "not removed: %s; the next drill tries again\nreason: %s\n", strings.Join(r.Left, ", "), r.LeftReason)
 	}
 	if x.s.DryRun {
 		fmt.Fprintln(x.Out, "dry run: nothing was changed")

@@ -4,11 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -223,6 +225,277 @@ func TestDrill(t *testing.T) {
 	})
 }
 
+// Of which indices a drill restores a copy, and from which snapshots.
+func TestDrillChooses(t *testing.T) {
+	type held map[string][]string // indices by snapshot; the snapshot's name is its hour before now
+	const stream = ".ds-logs-x-2026.11."
+	for name, c := range map[string]struct {
+		held held
+		live []string
+		want []string
+		code int
+	}{
+		"a data stream: the newest backing index that was rolled over": {
+			held{"1": {stream + "18-000007", stream + "19-000008", stream + "20-000009"}}, nil, []string{stream + "19-000008 1"}, 0,
+		},
+		"a data stream of one backing index": {held{"1": {stream + "20-000001"}}, nil, []string{stream + "20-000001 1"}, 0},
+		"backing indices without a date":     {held{"1": {".ds-x-000001", ".ds-x-000002"}}, nil, []string{".ds-x-000001 1"}, 0},
+		"a data stream that the cluster has": {held{"1": {".ds-x-000001"}}, []string{".ds-x-000001"}, []string{".ds-x-000001 1"}, 0},
+		"a data stream that was created again": {
+			held{"9": {".ds-x-000008", ".ds-x-000009"}, "1": {".ds-x-000001"}}, nil, []string{".ds-x-000001 1"}, 0,
+		},
+		"several data streams beside indices": {
+			held{"1": {".ds-x-000001", ".ds-x-000002", ".ds-y-000004", "orders", logsOf(4), logsOf(3), logsOf(0)}}, nil,
+			[]string{".ds-x-000001 1", ".ds-y-000004 1", logsOf(3) + " 1", "orders 1"}, 0,
+		},
+		"a family that only an older snapshot contains": {
+			held{"30": {"orders", logsOf(3)}, "20": {"orders"}, "1": {logsOf(2)}}, nil, []string{logsOf(2) + " 1", "orders 20"}, 0,
+		},
+		"the newest index, from the newest snapshot that contains it": {
+			held{"30": {logsOf(4)}, "20": {logsOf(4), logsOf(3)}, "10": {logsOf(3)}, "1": {logsOf(4)}}, nil, []string{logsOf(3) + " 10"}, 0,
+		},
+		"days that stand first": {held{"1": {"a-02.11.2026", "a-28.10.2026"}}, nil, []string{"a-02.11.2026 1"}, 0},
+		"system indices":        {held{"1": {".kibana_1", ".ds-.fleet-x-2026.11.19-000001", ".tasks", "esnap-history"}}, nil, nil, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			k := newConsole(t)
+			k.c.AddIndices(c.live...)
+			for hours, indices := range c.held {
+				n, err := strconv.Atoi(hours)
+				require.NoError(t, err)
+				k.c.AddSnapshot("r", cluster.Snapshot{Name: hours, Indices: indices, Start: now.Add(-time.Duration(n) * time.Hour)})
+			}
+			code, out, errs := k.run("drill", "-n", "-o", "json")
+			require.Equal(t, c.code, code, out+errs)
+			var reply struct {
+				Drill struct {
+					Copies []struct{ Index, Snapshot string }
+				}
+			}
+			if code != 0 {
+				require.Contains(t, errs, "no good snapshot contains an index that can be restored")
+				return
+			}
+			require.NoError(t, json.Unmarshal([]byte(out), &reply))
+			var got []string
+			for _, x := range reply.Drill.Copies {
+				got = append(got, x.Index+" "+x.Snapshot)
+			}
+			require.Equal(t, c.want, got, "those of the newest snapshots first")
+
+			before := k.c.Calls()
+			code, out, errs = k.run("drill")
+			require.Zero(t, code, out+errs)
+			require.Equal(t, len(c.want), strings.Count(out, " passed "), out)
+			for _, call := range k.c.Calls()[len(before):] {
+				if call.Method == "DeleteIndices" {
+					for _, n := range call.Names {
+						require.Empty(t, cluster.InvalidName("index", n))
+					}
+				}
+			}
+			list, err := k.c.Indices(t.Context())
+			require.NoError(t, err)
+			require.ElementsMatch(t, c.live, cluster.Names(list))
+		})
+	}
+}
+
+// A backing index that had been rolled over is compared; one that was written to is not.
+func TestDrillComparesBackingIndices(t *testing.T) {
+	for name, c := range map[string]struct {
+		held []string
+		want string
+	}{
+		"rolled over": {[]string{".ds-x-000001", ".ds-x-000002"}, `failed \.ds-x-000001: the copy has 10 documents, .* has 12`},
+		"written to":  {[]string{".ds-x-000001"}, `\.ds-x-000001 +r/s +passed +10 +- `},
+	} {
+		t.Run(name, func(t *testing.T) {
+			k := newConsole(t)
+			k.c.AddSnapshot("r", cluster.Snapshot{Name: "s", Indices: c.held, Start: now.Add(-time.Hour)})
+			k.c.AddIndex(cluster.Index{
+				Name: ".ds-x-000001", DataStream: "x", Created: now.Add(-2 * time.Hour), Stats: &cluster.IndexStats{Docs: 12, Bytes: 1},
+			})
+			_, out, _ := k.run("drill")
+			require.Regexp(t, c.want, out)
+		})
+	}
+}
+
+// A copy has neither the blocks of its index, with which it could not be removed, nor its
+// placement, with which it might not start.
+func TestDrillIgnoresSettings(t *testing.T) {
+	k := newConsole(t)
+	settings := map[string]string{
+		"index.blocks.read_only": "true", "index.blocks.metadata": "true", "index.routing.allocation.require.box": "hot",
+		"index.routing.allocation.total_shards_per_node": "1", "index.codec": "best_compression",
+	}
+	k.c.AddSnapshot("r", cluster.Snapshot{Name: "s", Indices: []string{"a", "b"}, Start: now.Add(-time.Hour)},
+		cluster.Index{Name: "a", Settings: settings})
+	var copied []string
+	k.c.FaultAfter = func(method string, _ []string) error {
+		if method == "RestoreSnapshot" {
+			got, err := k.c.Settings(t.Context(), []string{"esnap-drill-a"})
+			require.NoError(t, err)
+			if of := got["esnap-drill-a"]; of != nil {
+				copied = slices.Sorted(maps.Keys(of))
+			}
+		}
+		return nil
+	}
+	code, out, errs := k.run("drill")
+	require.Zero(t, code, out+errs)
+	require.Equal(t, 2, strings.Count(out, " passed "), out)
+	require.Equal(t, []string{
+		"index.auto_expand_replicas", "index.codec", "index.number_of_replicas", "index.number_of_shards", cluster.SettingDrill,
+		cluster.SettingRenamePattern, cluster.SettingRenameReplacement,
+	}, copied)
+	list, err := k.c.Indices(t.Context())
+	require.NoError(t, err)
+	require.Empty(t, list)
+}
+
+// A copy that cannot be removed keeps no others, and the server's reason is reported.
+func TestDrillLeaves(t *testing.T) {
+	for name, c := range map[string]struct {
+		prepare func(k *console)
+		left    string
+		reason  string
+	}{
+		"a block": {func(k *console) {
+			k.c.AddIndex(cluster.Index{Name: "esnap-drill-b", Created: now.Add(-3 * time.Hour), Settings: map[string]string{
+				cluster.SettingDrill: "run", cluster.SettingRenameReplacement: "esnap-drill-b", "index.blocks.read_only": "true",
+			}})
+		}, "esnap-drill-b", "read-only"},
+		"a running snapshot": {func(k *console) {
+			k.c.AddOperation(cluster.Operation{Kind: cluster.OpSnapshot, Repository: "r", Snapshot: "s", Indices: []string{"esnap-drill-b"}}, -1)
+		}, "esnap-drill-b", "being snapshotted"},
+		"a privilege": {func(k *console) {
+			k.c.Fault = func(method string, names []string) error {
+				if method == "DeleteIndices" {
+					return &cluster.Error{
+						Op: "delete indices", Kind: cluster.ErrForbidden, Status: 403, Text: "unauthorized", Hint: "give the user delete_index",
+					}
+				}
+				return nil
+			}
+		}, "esnap-drill-a, esnap-drill-b, esnap-drill-c, esnap-drill-now", "unauthorized (HTTP 403) (give the user delete_index)"},
+		"no list of indices": {func(k *console) {
+			restored := false
+			k.c.Fault = func(method string, _ []string) error {
+				restored = restored || method == "RestoreSnapshot"
+				if restored && method == "Indices" {
+					return cluster.ErrForbidden
+				}
+				return nil
+			}
+		}, "esnap-drill-now", "not permitted"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			k := newConsole(t)
+			for _, n := range []string{"esnap-drill-a", "esnap-drill-b", "esnap-drill-c"} {
+				k.c.AddIndex(cluster.Index{Name: n, Created: now.Add(-3 * time.Hour), Settings: map[string]string{
+					cluster.SettingDrill: "run", cluster.SettingRenameReplacement: n,
+				}})
+			}
+			k.c.AddSnapshot("r", cluster.Snapshot{Name: "s-1", Indices: []string{"now"}, Start: now.Add(-time.Hour)})
+			c.prepare(k)
+			code, out, errs := k.run("drill")
+			require.Equal(t, 1, code, out+errs)
+			require.Contains(t, out, "not removed: "+c.left+"; the next drill tries again\nreason: ")
+			require.Contains(t, out, c.reason)
+			k.c.Fault = nil
+			list, err := k.c.Indices(t.Context())
+			require.NoError(t, err)
+			require.Equal(t, c.left, strings.Join(cluster.Names(list), ", "))
+		})
+	}
+}
+
+// A snapshot whose sizes cannot be read keeps no others from being drilled.
+func TestDrillSizes(t *testing.T) {
+	for name, c := range map[string]struct {
+		fault error
+		code  int
+		want  string
+	}{
+		"it was deleted":       {cluster.ErrNoSnapshot, 0, "skipped old: the snapshot was deleted meanwhile"},
+		"its file is missing":  {cluster.ErrRepository, 1, "failed old: its size cannot be read: "},
+		"the user may not ask": {cluster.ErrForbidden, 1, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			k := newConsole(t)
+			k.c.AddSnapshot("r", cluster.Snapshot{Name: "s-1", Indices: []string{"old"}, Start: now.Add(-2 * time.Hour)})
+			k.c.AddSnapshot("r", cluster.Snapshot{Name: "s-2", Indices: []string{"new"}, Start: now.Add(-time.Hour)})
+			k.c.Fault = func(method string, names []string) error {
+				if method == "SnapshotSizes" && slices.Contains(names, "s-1") {
+					return c.fault
+				}
+				return nil
+			}
+			code, out, errs := k.run("drill")
+			require.Equal(t, c.code, code, out+errs)
+			require.Contains(t, out, c.want)
+			if c.want == "" {
+				require.Empty(t, out)
+				require.Contains(t, errs, "not permitted")
+				return
+			}
+			require.Regexp(t, `new +r/s-2 +passed `, out)
+		})
+	}
+}
+
+// A comparison that could not be made is reported.
+func TestDrillCannotCount(t *testing.T) {
+	const refused, gone = "read: unauthorized (HTTP 403) (give the user monitor)", "the server has no statistics of "
+	for name, c := range map[string]struct {
+		live, none bool // refused for the index in the cluster; without an error, but nothing
+		code       int
+		want       string
+		checked    string
+	}{
+		"the index in the cluster": {
+			true, false, 0, "passed " + logsOf(2) + ": not compared with the index in the cluster: " + refused,
+			"restored and compared 0s ago, 1 not compared with the cluster",
+		},
+		"the index in the cluster, which was deleted": {
+			true, true, 0, "passed " + logsOf(2) + ": not compared with the index in the cluster: " + gone + logsOf(2) +
+				": it may have been deleted or closed meanwhile", "1 not compared with the cluster",
+		},
+		"the copy": {
+			false, false, 1, "failed " + logsOf(2) + ": the documents of the copy cannot be counted: " + refused,
+			"the documents of the copy cannot be counted",
+		},
+		"the copy, which was deleted": {
+			false, true, 1, "failed " + logsOf(2) + ": the documents of the copy cannot be counted: " + gone + "esnap-drill-",
+			"the documents of the copy cannot be counted",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			k := newConsole(t)
+			twentyNights(k, nil)
+			if c.none {
+				k.c.NoStats = map[string]bool{logsOf(2): c.live, "esnap-drill-" + logsOf(2): !c.live}
+			} else {
+				k.c.Fault = func(method string, names []string) error {
+					if method == "Stats" && c.live == slices.Contains(names, logsOf(2)) {
+						return &cluster.Error{Op: "read", Kind: cluster.ErrForbidden, Status: 403, Text: "unauthorized", Hint: "give the user monitor"}
+					}
+					return nil
+				}
+			}
+			state := filepath.Join(t.TempDir(), "state.json")
+			code, out, errs := k.run("drill", "--state", state)
+			require.Equal(t, c.code, code, out+errs)
+			require.Contains(t, out, c.want)
+			k.c.Fault, k.c.NoStats = nil, nil
+			_, out, _ = k.run("check", k.file(nightFile), "--state", state)
+			require.Contains(t, out, c.checked)
+		})
+	}
+}
+
 // A copy that an interrupted drill did not finish says nothing about its snapshot: what was known
 // of its family before still counts, in the file of state, in the history, and in metrics.
 func TestDrillInterrupted(t *testing.T) {
@@ -274,7 +547,7 @@ func TestDrillInterrupted(t *testing.T) {
 			t.Run(name+", "+kept, func(t *testing.T) {
 				k := newConsole(t)
 				twentyNights(k, nil)
-				k.c.AddSnapshot("backups", cluster.Snapshot{Name: "apps-1", Indices: []string{apps}, Start: now.AddDate(0, 0, -30)})
+				k.c.AddSnapshot("backups", cluster.Snapshot{Name: "apps-1", Indices: []string{apps}, Start: now.Add(-time.Second)})
 				documents := func(n int64) {
 					list, err := k.c.Indices(t.Context())
 					require.NoError(t, err)

@@ -149,10 +149,10 @@ func runPurge(c *cobra.Command, app *App, o *purgeOptions, names []string) error
 	if err == nil && len(p.Drills) > 0 && !x.s.DryRun {
 		_, left, why := drill.Remove(c.Context(), cl, func(i *cluster.Index) bool { return slices.Contains(p.Drills, i.Name) })
 		switch {
-		case len(left) > 0 && why != nil:
-			err = fmt.Errorf("copies of a drill are left: %s: %w", strings.Join(left, ", "), why)
 		case len(left) > 0:
-			err = fmt.Errorf("copies of a drill are left: %s", strings.Join(left, ", "))
+			err = fmt.Errorf("copies of a drill are left: %s: %w", strings.Join(left, ", "), why)
+		case why != nil:
+			err = fmt.Errorf("cannot delete the copies of a drill: %w", why)
 		}
 	}
 	result := "done"

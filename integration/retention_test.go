@@ -140,3 +140,49 @@ func TestDrill(t *testing.T) {
 		require.Contains(e, out, "drill "+logs+e.day(2))
 	})
 }
+
+// TestDrillSettings: a copy of an index that is blocked, or bound to nodes that do not exist, can be
+// restored, compared and removed.
+func TestDrillSettings(t *testing.T) {
+	forEachServer(t, func(e *env) {
+		repository := e.prefix + "repo"
+		e.register(repository, e.location("repo"), nil)
+		settings := map[string]map[string]any{
+			"readonly": {"index.blocks.read_only": true},
+			"metadata": {"index.blocks.metadata": true},
+			"require":  {"index.routing.allocation.require.esnap_test": "none"},
+			"include":  {"index.routing.allocation.include.esnap_test": "none"},
+			"exclude":  {"index.routing.allocation.exclude._name": "*"},
+		}
+		var names []string
+		for name, set := range settings {
+			index := e.prefix + name + "-" + e.day(2)
+			names = append(names, index)
+			e.fill(10, map[string]int{index: 3})
+			e.call("PUT", "/"+index+"/_settings", set, nil)
+			for key := range set {
+				if strings.HasPrefix(key, "index.blocks.") {
+					e.Cleanup(func() { e.call("PUT", "/"+index+"/_settings", map[string]any{key: false}, nil) })
+				}
+			}
+		}
+		// Three shards, one on each node: a server of one node cannot start a copy of them.
+		spread := e.prefix + "spread-" + e.day(2)
+		e.call("PUT", "/"+spread, map[string]any{"settings": map[string]any{"number_of_shards": 3, "number_of_replicas": 0}}, nil)
+		e.fill(10, map[string]int{spread: 3})
+		e.call("PUT", "/"+spread+"/_settings", map[string]any{"index.routing.allocation.total_shards_per_node": 1}, nil)
+		names = append(names, spread)
+		e.later()
+		e.take(repository, e.prefix+"s-1", names...)
+		stdout, _ := e.want(0, "drill", "--repository", repository)
+		for _, index := range names {
+			if strings.Contains(index, "metadata") { // its documents cannot be counted, those of the copy can
+				require.Regexp(e, index+` .* passed +3 +- `, stdout)
+				require.Contains(e, stdout, "passed "+index+": not compared with the index in the cluster: ")
+				continue
+			}
+			require.Regexp(e, index+` .* passed +3 +3 `, stdout)
+		}
+		require.Empty(e, e.indices("esnap-drill-"+e.prefix))
+	})
+}

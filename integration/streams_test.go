@@ -65,3 +65,41 @@ func TestDataStreams(t *testing.T) {
 		require.Equal(e, all[1:], backing())
 	})
 }
+
+// TestDrillDataStream restores a backing index that was rolled over as an ordinary index, compares
+// it, and removes it.
+func TestDrillDataStream(t *testing.T) {
+	forEachServer(t, func(e *env) {
+		if status, _ := e.try("GET", "/_data_stream", nil); status != 200 {
+			e.notApplicable("the distribution has no data streams")
+		}
+		stream, repository := e.prefix+"ds", e.prefix+"repo"
+		e.call("PUT", "/_index_template/"+stream, map[string]any{
+			"index_patterns": []string{stream}, "data_stream": map[string]any{}, "priority": 500,
+			"template": map[string]any{"settings": map[string]any{"number_of_shards": 1, "number_of_replicas": 0}},
+		}, nil)
+		e.call("PUT", "/_data_stream/"+stream, nil, nil)
+		e.Cleanup(func() {
+			e.call("DELETE", "/_data_stream/"+stream, nil, nil)
+			e.call("DELETE", "/_index_template/"+stream, nil, nil)
+		})
+		e.register(repository, e.location("repo"), nil)
+		write := func() {
+			e.call("POST", "/"+stream+"/_doc?refresh=true", map[string]any{"@timestamp": e.now}, nil)
+		}
+		write()
+		e.later()
+		e.take(repository, e.prefix+"s-1", stream)
+		stdout, _ := e.want(0, "drill", "--repository", repository)
+		require.Regexp(e, `\.ds-`+stream+`-\S*000001 .* passed +1 +- `, stdout, "it may be written to")
+		e.call("POST", "/"+stream+"/_rollover", nil, nil)
+		for range 2 {
+			write()
+		}
+		e.later()
+		e.take(repository, e.prefix+"s-2", stream)
+		stdout, _ = e.want(0, "drill", "--repository", repository)
+		require.Regexp(e, `\.ds-`+stream+`-\S*000001 +`+repository+`/\S+s-2 +passed +1 +1 `, stdout)
+		require.Empty(e, e.indices("esnap-drill-"))
+	})
+}

@@ -441,7 +441,7 @@ func (k *checker) drill() {
 		return
 	}
 	age := k.Now.Sub(d.Time)
-	passed, all, unfinished := 0, 0, 0 // of this drill
+	passed, all, unfinished, uncompared := 0, 0, 0, 0 // of this drill
 	for _, c := range d.Copies {
 		if !c.Time.IsZero() {
 			continue
@@ -450,6 +450,9 @@ func (k *checker) drill() {
 		switch c.State {
 		case drill.Passed:
 			passed++
+			if c.NotCompared() {
+				uncompared++
+			}
 		case drill.Unfinished:
 			unfinished++
 		}
@@ -457,6 +460,9 @@ func (k *checker) drill() {
 	text := fmt.Sprintf("%s of %d restored and compared %s ago", cluster.Count(passed, "index"), all, cluster.Age(k.Now, d.Time))
 	if unfinished > 0 {
 		text += fmt.Sprintf(", %d not finished", unfinished)
+	}
+	if uncompared > 0 {
+		text += fmt.Sprintf(", %d not compared with the cluster", uncompared)
 	}
 	for _, i := range d.Repositories(drill.Damaged) {
 		k.add(Critical, "repository", i.Repository, fmt.Sprintf("the server found %s in its files, the first is %s",

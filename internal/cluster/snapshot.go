@@ -179,6 +179,17 @@ func BackingNames(stream string) *regexp.Regexp {
 	return regexp.MustCompile(`^\.ds-` + regexp.QuoteMeta(stream) + `-(?:\d{4}\.\d{2}\.\d{2}-)?\d{6}$`)
 }
 
+// StreamOf is the data stream whose backing index a name is, as BackingNames has them; empty: it
+// is not the name of a backing index.
+func StreamOf(index string) string {
+	if m := backing.FindStringSubmatch(index); m != nil {
+		return m[1]
+	}
+	return ""
+}
+
+var backing = regexp.MustCompile(`^\.ds-(.+?)-(?:\d{4}\.\d{2}\.\d{2}-)?\d{6}$`)
+
 // Backing lists the backing indices of a data stream that the snapshot contains. They are
 // found by name with BackingNames.
 func (s *Snapshot) Backing(stream string) []string {

@@ -127,3 +127,25 @@ func TestIndexHealthReady(t *testing.T) {
 	require.False(t, IndexHealth{Shards: 2, ActivePrimary: 1}.Ready())
 	require.False(t, IndexHealth{}.Ready())
 }
+
+func TestStreamOf(t *testing.T) {
+	for index, want := range map[string]string{
+		".ds-logs-x-2026.11.25-000001":           "logs-x",
+		".ds-logs-x-000017":                      "logs-x",
+		".ds-a-000001-2026.11.25-000002":         "a-000001",
+		".ds-.fleet-actions-2026.11.25-000001":   ".fleet-actions",
+		".ds-logs-x-2026.11.25":                  "",
+		".ds-logs-x":                             "",
+		".ds--000001":                            "",
+		"ds-logs-x-000001":                       "",
+		"esnap-drill-.ds-x-2026.11.25-000001":    "",
+		"shrink-.ds-logs-x-2026.11.25-000001":    "",
+		".ds-logs-x-2026.11.25-000001-000002":    "logs-x-2026.11.25-000001",
+		".ds-logs-2026.11.25-2026.11.25-0000001": "",
+	} {
+		require.Equal(t, want, StreamOf(index), index)
+		if want != "" {
+			require.Regexp(t, BackingNames(want), index)
+		}
+	}
+}

@@ -88,6 +88,7 @@ func Contract(t *testing.T, fixture func(t *testing.T) Fixture) {
 		{"renames", contract.testRenames},
 		{"restore over a closed index", contract.testRestoreClosed},
 		{"restore with aliases", contract.testRestoreAliases},
+		{"restore without some settings", contract.testRestoreIgnored},
 		{"long names", contract.testLongNames},
 		{"batches", contract.testBatches},
 		{"documents", contract.testDocuments},

@@ -414,3 +414,36 @@ func (c contract) testRestoreAliases() {
 	require.NoError(c, err)
 	require.Equal(c, []string{write}, aliases[name].Write)
 }
+
+// testRestoreIgnored: a restore may leave out settings by a pattern. What it sets itself stays, also
+// if the pattern matches it.
+func (c contract) testRestoreIgnored() {
+	repository := c.register("r")
+	name, copied := c.create("i", Setup{Documents: 3}), c.name("copy")
+	const placement, block = "index.routing.allocation.require.esnap_test", "index.blocks.metadata"
+	put := func(key string, value any) {
+		require.NoError(c, c.Cluster.PutIndexSettings(c.ctx, cluster.PutIndexSettings{
+			Names: []string{name}, Settings: map[string]any{key: value},
+		}))
+	}
+	put(placement, "none")
+	put(block, true)
+	defer put(block, false)
+	s := c.snapshot(repository, "s", name)
+	c.kind(c.Cluster.DeleteIndices(c.ctx, cluster.DeleteIndices{Names: []string{name}}), cluster.ErrForbidden, "a blocked index")
+	pattern, replacement := rename.Exactly(name, copied)
+	require.NoError(c, c.Cluster.RestoreSnapshot(c.ctx, cluster.RestoreSnapshot{
+		Repository: repository, Name: s.Name, Indices: s.Indices, RenamePattern: pattern, RenameReplacement: replacement,
+		IndexSettings:       map[string]any{cluster.SettingDrill: "run@1"},
+		IgnoreIndexSettings: []string{"index.blocks.*", "index.routing.allocation.*"},
+	}))
+	c.ready(copied)
+	c.idle()
+	settings, err := c.Cluster.Settings(c.ctx, []string{copied})
+	require.NoError(c, err)
+	require.NotContains(c, settings[copied], placement)
+	require.NotContains(c, settings[copied], block)
+	require.Equal(c, "run@1", c.index(copied).Drill)
+	require.NoError(c, c.Cluster.DeleteIndices(c.ctx, cluster.DeleteIndices{Names: []string{copied}}))
+	require.Equal(c, []string{name}, c.indices())
+}

@@ -120,9 +120,14 @@ type Copy struct {
 	// Time is when the older drill began whose result this is; zero: it is of this drill.
 	Time time.Time `json:"time,omitzero"`
 
-	target   string
+	target   string // its name; empty: no restore was requested
 	snapshot *cluster.Snapshot
+	ended    bool // the index was written to no more when the snapshot was started
 }
+
+// NotCompared reports whether the copy passed, but the documents of the index in the cluster could
+// not be counted. The reason says why.
+func (c Copy) NotCompared() bool { return c.State == Passed && c.Reason != "" }
 
 // Failures counts the copies that failed.
 func (r *Result) Failures() int { return r.count(Failed) }
@@ -222,7 +227,7 @@ func Run(ctx context.Context, c cluster.Cluster, o Options) (*Result, error) {
 	d.r.Copies = chosen
 	clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 	defer cancel()
-	d.remove(clean, func(i *cluster.Index) bool { return i.Drill == d.mark() })
+	d.remove(clean, func(i *cluster.Index) bool { return i.Drill == d.mark() }, chosen...)
 	if o.Integrity && ctx.Err() == nil { // it may take hours
 		d.integrity(ctx, chosen)
 	}
@@ -296,25 +301,31 @@ func (d *driller) snapshots(ctx context.Context) ([]*cluster.Snapshot, error) {
 	return list, nil
 }
 
-// choose picks the indices: in each repository the newest one of each family that has ended,
-// from the newest good snapshot of a series; or some by chance from all good snapshots.
+// choose picks the indices, from good snapshots: in each repository the newest one of each family
+// that has ended, or some by chance. Each is taken from the newest snapshot that contains it. Those
+// of the newest snapshots come first: they are restored if not all fit.
 func (d *driller) choose(snapshots []*cluster.Snapshot) []Copy {
-	of := series.Of(nil)
-	newest := map[string]*cluster.Snapshot{}
-	copies := map[string]Copy{} // by index, from the newest snapshot
-	var keys []string
+	best := map[[2]string]Copy{} // by repository and family
+	var order [][2]string
+	copies := map[string]Copy{} // by index
 	for _, s := range coverage.Ordered(snapshots) {
 		if !s.Good() {
 			continue
 		}
-		key := s.Repository + "/" + of(s).Key
-		if newest[key] == nil {
-			keys = append(keys, key)
-		}
-		newest[key] = s
+		heads := headsOf(s)
 		for _, i := range s.Indices {
-			if d.usable(i, s) {
-				copies[i] = d.of(i, s)
+			if !d.usable(i, s, heads) {
+				continue
+			}
+			c := d.of(i, s, heads)
+			copies[i] = c
+			f := subject(c)
+			b, known := best[f]
+			if !known {
+				order = append(order, f)
+			}
+			if !known || d.newer(c, b) {
+				best[f] = c
 			}
 		}
 	}
@@ -327,41 +338,76 @@ func (d *driller) choose(snapshots []*cluster.Snapshot) []Copy {
 		rand.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
 		return all[:min(d.Sample, len(all))]
 	}
-	best := map[[2]string]Copy{} // by repository and family
-	var order [][2]string
-	for _, key := range keys {
-		s := newest[key]
-		for _, i := range s.Indices {
-			f := [2]string{s.Repository, series.Family(i)}
-			b, known := best[f]
-			if !d.usable(i, s) || known && (i < b.Index || i == b.Index && !s.Start.After(b.snapshot.Start)) {
-				continue
-			}
-			if !known {
-				order = append(order, f)
-			}
-			best[f] = d.of(i, s)
-		}
-	}
 	var chosen []Copy
 	for _, f := range order {
 		chosen = append(chosen, best[f])
 	}
+	slices.SortStableFunc(chosen, func(a, b Copy) int { return b.snapshot.Start.Compare(a.snapshot.Start) })
 	return chosen
 }
 
-func (d *driller) of(index string, s *cluster.Snapshot) Copy {
-	return Copy{Index: index, Repository: s.Repository, Snapshot: s.Name, snapshot: s}
+// newer reports whether a copy, from a snapshot that is not older, stands for the family of
+// another one instead of it. The backing indices of a data stream that was deleted and created
+// again may begin with a lower number, so there the newest snapshot decides.
+func (d *driller) newer(c, than Copy) bool {
+	if cluster.StreamOf(c.Index) != "" && c.snapshot != than.snapshot {
+		return true
+	}
+	end := func(c Copy) time.Time { return dates.PeriodOf(c.Index, d.Rules.Zones...).End }
+	return cmp.Or(end(c).Compare(end(than)), cmp.Compare(c.Index, than.Index)) >= 0
+}
+
+// head is the newest backing index of a data stream in a snapshot: it was written to when the
+// snapshot was started. The others had been rolled over.
+type head struct {
+	index string
+	alone bool // the snapshot contains no other one of the data stream
+}
+
+// headsOf are the heads of the data streams in a snapshot.
+func headsOf(s *cluster.Snapshot) map[string]head {
+	heads := map[string]head{}
+	for _, i := range s.Indices {
+		if stream := cluster.StreamOf(i); stream != "" {
+			h, known := heads[stream]
+			heads[stream] = head{max(h.index, i), !known}
+		}
+	}
+	return heads
+}
+
+// family is the group of an index of which one is restored: the data stream of a backing index,
+// or else the name without its dates.
+func family(index string) string {
+	if stream := cluster.StreamOf(index); stream != "" {
+		return "data stream " + stream
+	}
+	return series.Family(index)
+}
+
+func (d *driller) of(index string, s *cluster.Snapshot, heads map[string]head) Copy {
+	// Late documents may come until the period has ended and settled.
+	_, ended := coverage.Ended(&cluster.Index{Name: index}, nil, d.Rules)
+	if stream := cluster.StreamOf(index); stream != "" {
+		ended = heads[stream].index != index
+	}
+	return Copy{Index: index, Repository: s.Repository, Snapshot: s.Name, snapshot: s, ended: ended}
 }
 
 // usable reports whether an index of a snapshot is one to restore: no system index, no copy
-// of a drill, and its period had ended.
-func (d *driller) usable(name string, s *cluster.Snapshot) bool {
-	if cluster.IsDotted(name) || cluster.IsOwn(name) || strings.HasPrefix(name, Prefix) {
+// of a drill, and its period had ended. Of a data stream's backing indices, those that had been
+// rolled over are, or the only one.
+func (d *driller) usable(name string, s *cluster.Snapshot, heads map[string]head) bool {
+	stream := cluster.StreamOf(name)
+	backing := stream != "" && !cluster.IsDotted(stream)
+	if cluster.IsDotted(name) && !backing || cluster.IsOwn(name) || strings.HasPrefix(name, Prefix) {
 		return false
 	}
-	if i := d.live[name]; i != nil && (i.Mount != nil || i.System) {
+	if i := d.live[name]; i != nil && (i.Mount != nil || i.System && !backing) {
 		return false
+	}
+	if backing {
+		return heads[stream].index != name || heads[stream].alone
 	}
 	end := dates.PeriodOf(name, d.Rules.Zones...).End
 	return end.IsZero() || !s.Start.Before(end.Add(d.Rules.Settle))
@@ -383,7 +429,14 @@ func (d *driller) fit(ctx context.Context, chosen []Copy) error {
 		c := &chosen[n]
 		if sizes[c.snapshot] == nil {
 			read, err := d.c.SnapshotSizes(ctx, c.Repository, c.Snapshot)
-			if err != nil {
+			switch {
+			case ctx.Err() == nil && errors.Is(err, cluster.ErrNoSnapshot):
+				c.State, c.Reason = Skipped, "the snapshot was deleted meanwhile"
+				continue
+			case ctx.Err() == nil && errors.Is(err, cluster.ErrRepository):
+				c.State, c.Reason = Failed, "its size cannot be read: "+why(err)
+				continue
+			case err != nil:
 				return err
 			}
 			sizes[c.snapshot] = read
@@ -421,7 +474,7 @@ func (d *driller) copy(ctx context.Context, c *Copy) {
 		c.State, c.Reason = Failed, fmt.Sprintf(format, args...)
 	}
 	pattern, replacement := rename.Exactly(c.Index, c.target)
-	settings := map[string]any{
+	settings := map[string]any{ // the server sets them after it has dropped those that are ignored
 		cluster.SettingDrill:             d.mark(),
 		cluster.SettingRenamePattern:     pattern,
 		cluster.SettingRenameReplacement: replacement,
@@ -430,51 +483,71 @@ func (d *driller) copy(ctx context.Context, c *Copy) {
 	}
 	err := d.c.RestoreSnapshot(ctx, cluster.RestoreSnapshot{
 		Repository: c.Repository, Name: c.Snapshot, Indices: []string{c.Index}, RenamePattern: pattern, RenameReplacement: replacement,
-		IndexSettings: settings, IgnoreIndexSettings: []string{"index.lifecycle.name", "index.lifecycle.rollover_alias"},
-		Targets: []string{c.target},
+		IndexSettings: settings, IgnoreIndexSettings: ignored, Targets: []string{c.target},
 	})
 	if err != nil && !errors.Is(err, cluster.ErrLost) {
 		if !unfinished() {
-			fail("the restore was refused: %s", err)
+			fail("the restore was refused: %s", why(err))
+			c.target = ""
 		}
 		return
 	}
 	if err := d.await(ctx, c); err != nil {
 		if errors.As(err, new(notStarted)) || !unfinished() {
-			fail("%s", err)
+			fail("%s", why(err))
 		}
 		return
 	}
 	c.Took = (d.Watch.Elapsed() - began).Round(time.Millisecond).String()
-	names := []string{c.target}
-	i := d.live[c.Index]
-	// Late documents may come until the period has ended and settled, so only then are the
-	// two the same.
-	_, ended := coverage.Ended(&cluster.Index{Name: c.Index}, nil, d.Rules)
-	comparable := ended && i != nil && !i.Closed && c.snapshot.MayHold(i)
-	if comparable {
-		names = append(names, c.Index)
-	}
-	stats, err := d.c.Stats(ctx, names)
+	restored, err := d.documents(ctx, c.target)
 	if err != nil {
 		if !unfinished() {
-			fail("the documents cannot be counted: %s", err)
+			fail("the documents of the copy cannot be counted: %s", why(err))
 		}
 		return
 	}
-	restored, counted := stats[c.target]
+	c.Docs, c.State = &restored, Passed
+	if i := d.live[c.Index]; !c.ended || i == nil || i.Closed || !c.snapshot.MayHold(i) {
+		return
+	}
+	switch live, err := d.documents(ctx, c.Index); {
+	case err != nil && unfinished():
+	case err != nil: // it says nothing about the snapshot
+		c.Reason = "not compared with the index in the cluster: " + why(err)
+	case live != restored:
+		c.Live = &live
+		fail("the copy has %d documents, the index in the cluster has %d", restored, live)
+	default:
+		c.Live = &live
+	}
+}
+
+// ignored are the settings that a copy does not get: what would keep its shards from starting,
+// because it is about nodes that may not exist; blocks, with which a copy can be neither listed nor
+// removed; and a lifecycle policy.
+var ignored = []string{
+	"index.blocks.*", "index.routing.allocation.*", "index.lifecycle.name", "index.lifecycle.rollover_alias",
+}
+
+// documents is how many documents an index has.
+func (d *driller) documents(ctx context.Context, index string) (int64, error) {
+	stats, err := d.c.Stats(ctx, []string{index})
+	if err != nil {
+		return 0, err
+	}
+	s, counted := stats[index]
 	if !counted {
-		fail("the documents of the copy cannot be counted")
-		return
+		return 0, fmt.Errorf("the server has no statistics of %s: it may have been deleted or closed meanwhile", index)
 	}
-	c.Docs = &restored.Docs
-	c.State = Passed
-	if there, ok := stats[c.Index]; comparable && ok {
-		c.Live = &there.Docs
-		if there.Docs != restored.Docs {
-			fail("the copy has %d documents, the index in the cluster has %d", restored.Docs, there.Docs)
-		}
+	return s.Docs, nil
+}
+
+// why is an error with its hint, which names the privilege that is missing.
+func why(err error) string {
+	if hint := cluster.Hint(err); hint != "" {
+		return err.Error() + " (" + hint + ")"
 	}
+	return err.Error()
 }
 
 // unused is a name for the copy of an index that no index has: several copies of one index may
@@ -532,14 +605,22 @@ func (d *driller) await(ctx context.Context, c *Copy) error {
 	}
 }
 
-func (d *driller) remove(ctx context.Context, meant func(*cluster.Index) bool) []string {
+// remove removes copies. If they cannot be listed, those of this drill are left.
+func (d *driller) remove(ctx context.Context, meant func(*cluster.Index) bool, ours ...Copy) []string {
 	removed, left, err := Remove(ctx, d.c, meant)
 	for _, n := range removed {
 		delete(d.live, n)
 	}
+	if err != nil && len(removed)+len(left) == 0 {
+		for _, c := range ours {
+			if c.target != "" {
+				left = append(left, c.target)
+			}
+		}
+	}
 	d.r.Left = append(d.r.Left, left...)
-	if err != nil && d.r.LeftReason == "" {
-		d.r.LeftReason = err.Error()
+	if err != nil && len(left) > 0 && d.r.LeftReason == "" {
+		d.r.LeftReason = why(err)
 	}
 	return removed
 }
@@ -551,11 +632,12 @@ func made(i *cluster.Index) bool {
 }
 
 // Remove deletes the copies of drills that are meant. It reads them again right before.
-// The error is why the first of those that are left could not be deleted.
+// The error is why they could not be listed, or why the first of those that are left could not be
+// deleted.
 func Remove(ctx context.Context, c cluster.Cluster, meant func(*cluster.Index) bool) (removed, left []string, first error) {
 	list, err := c.Indices(ctx)
 	if err != nil {
-		return nil, nil, nil
+		return nil, nil, err
 	}
 	var names []string
 	for _, i := range list {
@@ -564,16 +646,33 @@ func Remove(ctx context.Context, c cluster.Cluster, meant func(*cluster.Index) b
 		}
 	}
 	for _, batch := range c.IndexBatches(names) {
-		err := c.DeleteIndices(ctx, cluster.DeleteIndices{Names: batch, MasterTimeout: 30 * time.Second})
+		refused := deleteEach(ctx, c, batch)
 		still, rerr := c.IndicesNamed(ctx, batch)
 		for _, n := range batch {
 			if rerr == nil && !slices.ContainsFunc(still, func(i *cluster.Index) bool { return i.Name == n }) {
 				removed = append(removed, n)
 			} else {
 				left = append(left, n)
-				first = cmp.Or(first, err, rerr)
+				first = cmp.Or(first, refused[n], rerr, fmt.Errorf("%s still exists after the delete request", n))
 			}
 		}
 	}
 	return removed, left, first
+}
+
+// deleteEach deletes copies in one request. If that is refused, maybe because of one of them, each
+// is deleted alone: one that is blocked, or that is being snapshotted, keeps no others.
+func deleteEach(ctx context.Context, c cluster.Cluster, names []string) (refused map[string]error) {
+	send := func(names ...string) error {
+		return c.DeleteIndices(ctx, cluster.DeleteIndices{Names: names, MasterTimeout: 30 * time.Second})
+	}
+	err := send(names...)
+	all := cluster.Transient(err) || errors.Is(err, cluster.ErrLost) || errors.Is(err, cluster.ErrOtherCluster)
+	refused = map[string]error{}
+	for _, n := range names {
+		if refused[n] = err; err != nil && len(names) > 1 && !all {
+			refused[n] = send(n)
+		}
+	}
+	return refused
 }

@@ -3,8 +3,6 @@ package drill
 import (
 	"slices"
 	"time"
-
-	"github.com/esnap/esnap/internal/series"
 )
 
 // Last is what several drills say together; nil if none restored anything. It is the newest
@@ -135,7 +133,7 @@ func (c Copy) of(r *Result) Copy {
 }
 
 // subject is what a copy stands for.
-func subject(c Copy) [2]string { return [2]string{c.Repository, series.Family(c.Index)} }
+func subject(c Copy) [2]string { return [2]string{c.Repository, family(c.Index)} }
 
 // OK reports whether a drill restored something, all of that passed, it was not interrupted, and
 // no repository is damaged.

@@ -48,6 +48,17 @@ func TestLast(t *testing.T) {
 			day:    9,
 			passed: 1,
 		},
+		"a failure, then the data stream passed": {
+			drills: []*drill.Result{day(9, passed(".ds-logs-x-2026.11.08-000002")), day(8, failed(".ds-logs-x-2026.11.07-000001"))},
+			day:    9,
+			passed: 1,
+		},
+		"a failure, then another data stream": {
+			drills:   []*drill.Result{day(9, passed(".ds-logs-y-2026.11.08-000002")), day(8, failed(".ds-logs-x-2026.11.07-000001"))},
+			day:      9,
+			passed:   1,
+			failures: 1,
+		},
 		"a failure, then another family": {
 			drills:   []*drill.Result{day(9, passed("events-2026.11.08")), day(8, failed("logs-2026.11.07"))},
 			day:      9,

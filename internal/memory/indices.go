@@ -181,6 +181,9 @@ func (m *Memory) DeleteIndices(ctx context.Context, r cluster.DeleteIndices) err
 			if m.runs(cluster.OpSnapshot, func(o *operation) bool { return slices.Contains(o.Indices, n) }) {
 				return c.fail(cluster.ErrBusy, 400, "snapshot_in_progress_exception", "Cannot delete indices that are being snapshotted: [["+n+"]]")
 			}
+			if i := m.indices[n]; i != nil && (i.Settings["index.blocks.read_only"] == "true" || i.Settings["index.blocks.metadata"] == "true") {
+				return c.fail(cluster.ErrForbidden, 403, "cluster_block_exception", "index ["+n+"] blocked by: [FORBIDDEN/5/index read-only (api)];")
+			}
 		}
 		for _, n := range r.Names {
 			delete(m.indices, n)

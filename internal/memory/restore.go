@@ -3,6 +3,7 @@ package memory
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -27,7 +28,7 @@ func (m *Memory) RestoreProgress(ctx context.Context, names []string) (p cluster
 }
 
 // RestoreSnapshot implements cluster.Writer. Of index settings it knows the number
-// of replicas and the name of the lifecycle policy; the others are kept as they are.
+// of replicas, the name of the lifecycle policy, and blocks; nothing depends on the others.
 func (m *Memory) RestoreSnapshot(ctx context.Context, r cluster.RestoreSnapshot) error {
 	c := write("RestoreSnapshot", "restore from snapshot "+r.Repository+"/"+r.Name, r, r.Name)
 	return m.do(ctx, c, func() error {
@@ -144,10 +145,15 @@ func (m *Memory) restored(c call, r cluster.RestoreSnapshot, s *snapshot, name s
 			i.Aliases, i.WriteAliases = slices.Clone(there.Aliases), slices.Clone(there.WriteAliases)
 		}
 	}
+	if !slices.Contains(r.Indices, i.DataStream) { // a backing index alone is an ordinary index
+		i.DataStream, i.DataStreamWriteIndex = "", false
+	}
+	i.Settings = maps.Clone(i.Settings)
 	for _, ignored := range r.IgnoreIndexSettings {
 		if cluster.MatchName(ignored, "index.lifecycle.name") {
 			i.Lifecycle = ""
 		}
+		maps.DeleteFunc(i.Settings, func(key, _ string) bool { return cluster.MatchName(ignored, key) })
 	}
 	flat := map[string]string{}
 	for k, v := range cluster.Flatten(r.IndexSettings) {
