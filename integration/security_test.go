@@ -330,7 +330,8 @@ func TestLeastPrivilege(t *testing.T) {
 					output := strings.Join(outputs, "")
 					p, _, _ := strings.Cut(missing, " ")
 					names := regexp.MustCompile(`action \[` + regexp.QuoteMeta(p) +
-						`\] is unauthorized|is unauthorized .* privileges \[([^\]]*,)?` + regexp.QuoteMeta(p) + `[\],]`)
+						`\] is unauthorized|is unauthorized .* privileges \[([^\]]*,)?` + regexp.QuoteMeta(p) + `[\],]|` +
+						`which the user may not see \(` + regexp.QuoteMeta(p) + ` on that name\)`)
 					require.Regexp(t, names, output, "%s without %s", name, missing)
 					if name == "esnap-night" { // serve says what run says
 						require.Equal(t, names.MatchString(outputs[0]), names.MatchString(outputs[1]), "without %s: %s", missing, outputs[:2])

@@ -27,7 +27,6 @@ type Index struct {
 	Segments      *int              // FactSegments: of all copies of all shards
 	WriteAliases  []string          // FactWriteIndex: aliases with an explicit is_write_index on this index
 	UnseenAliases []string          // FactWriteIndex: aliases that the user may not see: it may be their write index
-	AliasesHidden bool              // the user may not see every index and alias: there may be more aliases than listed
 	Stats         *IndexStats
 	Fields        map[string]FieldRange
 

@@ -146,9 +146,8 @@ func (c *Client) visible(ctx context.Context, op string) ([]*cluster.Index, erro
 	if err != nil {
 		return nil, err
 	}
-	hidden := c.Sight().Indices != nil
 	for _, i := range list {
-		i.Closed, i.AliasesHidden = i.Closed || !i.Hidden && !open[i.Name], hidden
+		i.Closed = i.Closed || !i.Hidden && !open[i.Name]
 	}
 	slices.SortFunc(list, func(a, b *cluster.Index) int { return strings.Compare(a.Name, b.Name) })
 	if len(streams) > 0 {

@@ -50,10 +50,10 @@ func TestVisibleIndices(t *testing.T) {
 	list, err := c.Indices(ctx)
 	require.NoError(t, err)
 	require.Equal(t, []*cluster.Index{
-		{Name: "a", UUID: "A", Created: at(1795233622369), Aliases: []string{"y", "z"}, Blocks: []string{"write"}, AliasesHidden: true},
-		{Name: "b", UUID: "B", Closed: true, AliasesHidden: true},
-		{Name: "c", UUID: "C", Closed: true, AliasesHidden: true},
-		{Name: "h", UUID: "H", Hidden: true, AliasesHidden: true},
+		{Name: "a", UUID: "A", Created: at(1795233622369), Aliases: []string{"y", "z"}, Blocks: []string{"write"}},
+		{Name: "b", UUID: "B", Closed: true},
+		{Name: "c", UUID: "C", Closed: true},
+		{Name: "h", UUID: "H", Hidden: true},
 	}, list)
 	require.ErrorContains(t, c.Sight().Indices, "indices that it may not see are missing from the list")
 	require.ErrorContains(t, c.Sight().Operations, "cluster:monitor/state")

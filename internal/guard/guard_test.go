@@ -319,7 +319,6 @@ func TestIndices(t *testing.T) {
 		{Name: "ds-000001", DataStream: "ds"},
 		{Name: "ds-000002", DataStream: "ds", DataStreamWriteIndex: true},
 		{Name: "written", WriteAliases: []string{"logs"}}, {Name: "unseen", Aliases: []string{"a"}, UnseenAliases: []string{"a"}},
-		{Name: "hidden", AliasesHidden: true}, {Name: "hidden-2026.11.01", AliasesHidden: true},
 		{Name: "in-alias", Aliases: []string{"logs"}}, // implicit write index: not guarded
 		{Name: ".kibana_1", System: true},
 		{Name: "system", System: true},
@@ -334,19 +333,19 @@ func TestIndices(t *testing.T) {
 		spared, warned map[string]string
 	}{
 		{"on", Options{Protect: []string{"x", "prot*"}}, map[string]string{
-			"ds-000002": "data_stream_write_index", "written": "write_index", "unseen": "write_index", "hidden": "write_index",
+			"ds-000002": "data_stream_write_index", "written": "write_index", "unseen": "write_index",
 			".kibana_1": "system_index",
 			"system":    "system_index", "restored": "restore_mark", "protected-1": "protect", "unsaved": "unsaved",
 		}, map[string]string{}},
 		{
 			"system indices named by a filter",
 			Options{SystemNamed: true},
-			map[string]string{"ds-000002": "data_stream_write_index", "written": "write_index", "unseen": "write_index", "hidden": "write_index",
+			map[string]string{"ds-000002": "data_stream_write_index", "written": "write_index", "unseen": "write_index",
 				"restored": "restore_mark", "unsaved": "unsaved"},
 			map[string]string{},
 		},
 		{"a system index named exactly", Options{NamedExactly: []string{".kibana_1", "plain"}}, map[string]string{
-			"ds-000002": "data_stream_write_index", "written": "write_index", "unseen": "write_index", "hidden": "write_index",
+			"ds-000002": "data_stream_write_index", "written": "write_index", "unseen": "write_index",
 			"system": "system_index", "restored": "restore_mark", "unsaved": "unsaved",
 		}, map[string]string{}},
 		{
