@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -98,7 +97,7 @@ func (a *Restore) excluded(option string, given bool) (errs []error) {
 			errs = append(errs, optionError(option, "cannot be given together with %s", other))
 		}
 	}
-	slices.SortFunc(errs, func(x, y error) int { return strings.Compare(x.Error(), y.Error()) })
+	cluster.Sort(errs, func(x, y error) int { return strings.Compare(x.Error(), y.Error()) })
 	return errs
 }
 

@@ -131,7 +131,7 @@ func (l *listFlags) column(columns []column) (descending bool, at int) {
 // write shows a list, sorted as the flags say. key is its name in the JSON form.
 func (l *listFlags) write(app *App, columns []column, rows []row, key string) error {
 	if descending, at := l.column(columns); at >= 0 {
-		slices.SortStableFunc(rows, func(a, b row) int { return a.cells[at].compare(b.cells[at], descending) })
+		cluster.Sort(rows, func(a, b row) int { return a.cells[at].compare(b.cells[at], descending) })
 	}
 	var texts [][]string
 	var names []string

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/esnap/esnap/internal/cluster"
@@ -95,7 +94,7 @@ func (f *Count) Judge(now time.Time, items []cluster.Item) []cluster.Verdict {
 		groups[group] = append(groups[group], c)
 	}
 	for group, list := range groups {
-		slices.SortStableFunc(list, func(a, b counted) int { return f.compare(a, b, items) })
+		cluster.Sort(list, func(a, b counted) int { return f.compare(a, b, items) })
 		what := "by name"
 		if f.UseAge {
 			what = "by age"

@@ -3,7 +3,6 @@ package filters
 import (
 	"cmp"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/esnap/esnap/internal/cluster"
@@ -65,7 +64,7 @@ func (f *Space) Judge(now time.Time, items []cluster.Item) []cluster.Verdict {
 		}
 		list = append(list, c)
 	}
-	slices.SortStableFunc(list, func(a, b counted) int {
+	cluster.Sort(list, func(a, b counted) int {
 		c := cmp.Compare(a.name, b.name)
 		if f.UseAge {
 			return cmp.Or(-a.date.Compare(b.date), -c)

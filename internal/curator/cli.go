@@ -451,6 +451,6 @@ func (x *session) selected(c *cobra.Command, step plan.Step) ([]cluster.Item, cl
 		x.log.Log(c.Context(), critical, x.words.error(err))
 		return nil, cl, &coded{1}
 	}
-	slices.SortFunc(items, func(a, b cluster.Item) int { return strings.Compare(a.ItemName(), b.ItemName()) })
+	cluster.Sort(items, func(a, b cluster.Item) int { return strings.Compare(a.ItemName(), b.ItemName()) })
 	return items, cl, nil
 }

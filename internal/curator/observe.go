@@ -130,7 +130,7 @@ func (o *observer) wouldDo(e run.Selected) {
 		o.log.Info("(CLOSED) indices may be shown that will not be acted on by action \"" + e.Step.Kind + "\".")
 	}
 	items := slices.Clone(e.Selection.Selected)
-	slices.SortFunc(items, func(a, b cluster.Item) int { return strings.Compare(a.ItemName(), b.ItemName()) })
+	cluster.Sort(items, func(a, b cluster.Item) int { return strings.Compare(a.ItemName(), b.ItemName()) })
 	for _, it := range items {
 		closed := ""
 		if i, ok := it.(*cluster.Index); ok && i.Closed {

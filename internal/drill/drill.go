@@ -342,7 +342,7 @@ func (d *driller) choose(snapshots []*cluster.Snapshot) []Copy {
 	for _, f := range order {
 		chosen = append(chosen, best[f])
 	}
-	slices.SortStableFunc(chosen, func(a, b Copy) int { return b.snapshot.Start.Compare(a.snapshot.Start) })
+	cluster.Sort(chosen, func(a, b Copy) int { return b.snapshot.Start.Compare(a.snapshot.Start) })
 	return chosen
 }
 

@@ -218,7 +218,7 @@ func (p *parser) actions(list *strictyaml.Node) {
 	if numbers > 0 && texts > 0 {
 		p.p.Add(list, "the ids of actions must be all numbers or all text: numbers and text have no common order")
 	}
-	slices.SortStableFunc(entries, func(a, b strictyaml.Entry) int {
+	cluster.Sort(entries, func(a, b strictyaml.Entry) int {
 		x, okX := a.Key.Value.(int64)
 		y, okY := b.Key.Value.(int64)
 		if okX && okY {

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"slices"
 	"time"
+
+	"github.com/esnap/esnap/internal/cluster"
 )
 
 // one is a number with one label.
@@ -80,7 +82,7 @@ func PastSamples(job string, began time.Time, took, every time.Duration, code in
 func Grouped(list []Sample) []Sample {
 	order := func(s Sample) int { return slices.Index(Metrics, s.Metric) }
 	list = slices.Clone(list)
-	slices.SortStableFunc(list, func(a, b Sample) int {
+	cluster.Sort(list, func(a, b Sample) int {
 		return cmp.Or(cmp.Compare(order(a), order(b)), slices.CompareFunc(a.Labels, b.Labels, func(x, y [2]string) int {
 			return cmp.Or(cmp.Compare(x[0], y[0]), cmp.Compare(x[1], y[1]))
 		}))
