@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -723,4 +724,30 @@ func TestCheckBesideABrokenRepository(t *testing.T) {
 	require.Equal(t, 2, code, out)
 	require.Contains(t, out, "no snapshot contains a complete copy: tmp-2026.10.01 (old could not be read)")
 	require.Equal(t, 2, strings.Count(out, "could not be read"), "in the first line, too: %s", out)
+}
+
+// TestCheckDataStreams: a data stream is a family, though its backing indices are hidden. An index that
+// was rolled over a moment ago is not due before the next snapshot.
+func TestCheckDataStreams(t *testing.T) {
+	k := newConsole(t)
+	stream := func(name string, n int, rolled time.Time, write bool) {
+		k.c.AddIndex(cluster.Index{Name: fmt.Sprintf(".ds-%s-2026.11.01-%06d", name, n), DataStream: name, DataStreamWriteIndex: write,
+			Hidden: true, Created: now.AddDate(0, 0, -20), Rolled: rolled})
+	}
+	stream("logs-x", 1, now.Add(-time.Hour), false)
+	stream("logs-x", 2, time.Time{}, true)
+	stream("ilm-history-7", 1, time.Time{}, true)
+	stream(".fleet", 1, time.Time{}, true)
+	k.c.AddSnapshot("r", cluster.Snapshot{Name: "s-1", Start: now.Add(-5 * time.Hour), DataStreams: []string{"logs-x"},
+		Indices: []string{".ds-logs-x-2026.11.01-000001", ".ds-logs-x-2026.11.01-000002"}})
+	code, out, errs := k.run("check", "--max-age", "26h")
+	require.Equal(t, 0, code, out+errs)
+	require.Contains(t, out, "family data stream logs-x: snapshots contain all that should be in one: 1 index")
+	require.NotContains(t, out, "ilm-history")
+	require.NotContains(t, out, "fleet")
+
+	stream("logs-y", 1, time.Time{}, true)
+	code, out, _ = k.run("check", "--max-age", "26h")
+	require.Equal(t, 1, code, out)
+	require.Contains(t, out, "family data stream logs-y: no snapshot contains any of its 1 index")
 }

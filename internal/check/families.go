@@ -18,15 +18,29 @@ import (
 func (k *checker) users() []*cluster.Index {
 	return slices.DeleteFunc(slices.Clone(k.indices), func(i *cluster.Index) bool {
 		copied := i.Mount != nil || i.RestoredFrom != "" && !i.KeepUntil().IsZero() || i.Renamed.Pattern != "" || i.Drill != ""
+		if i.DataStream != "" { // its backing indices are hidden, and their names begin with a dot
+			return cluster.IsDotted(i.DataStream) || strings.HasPrefix(i.DataStream, serversStream) || copied
+		}
 		return i.System || i.Hidden || cluster.IsOwn(i.Name) || copied
 	})
 }
 
-// byFamily groups indices by their names without dates.
+// serversStream begins the name of a data stream that Elasticsearch makes for itself, from 7.9 on.
+const serversStream = "ilm-history-"
+
+// family is what an index has in common with others: its name without dates, or its data stream.
+func family(i *cluster.Index) string {
+	if i.DataStream != "" {
+		return "data stream " + i.DataStream
+	}
+	return series.Family(i.Name)
+}
+
+// byFamily groups indices by their families.
 func byFamily(indices []*cluster.Index) (families []string, groups map[string][]*cluster.Index) {
 	groups = map[string][]*cluster.Index{}
 	for _, i := range indices {
-		f := series.Family(i.Name)
+		f := family(i)
 		groups[f] = append(groups[f], i)
 	}
 	return slices.Sorted(maps.Keys(groups)), groups
@@ -69,8 +83,8 @@ func (k *checker) everyFamily() {
 // due reports whether an index should be in a snapshot by now.
 func (k *checker) due(i *cluster.Index) bool {
 	late := k.interval() + k.Grace
-	if end := dates.PeriodBy(i.Name, i.Created, k.rules.Zones...).End; !end.IsZero() {
-		return k.Now.After(end.Add(k.rules.Settle + late))
+	if at, ended := coverage.Ended(i, k.live, k.rules); ended {
+		return k.Now.After(at.Add(late))
 	}
 	return k.Now.After(i.Created.Add(late))
 }
@@ -119,7 +133,7 @@ func (k *checker) stale() {
 		several := false
 		for _, i := range groups[f] {
 			p := dates.PeriodBy(i.Name, i.Created, k.rules.Zones...)
-			if p.End.IsZero() || p.Disagree {
+			if p.End.IsZero() || p.Disagree || i.DataStream != "" { // it is rolled over when it is large enough
 				continue
 			}
 			several = several || name != "" && !p.End.Equal(newest.End)

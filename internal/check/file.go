@@ -16,7 +16,6 @@ import (
 	"github.com/esnap/esnap/internal/dates"
 	"github.com/esnap/esnap/internal/plan"
 	"github.com/esnap/esnap/internal/run"
-	"github.com/esnap/esnap/internal/series"
 	"github.com/esnap/esnap/internal/strftime"
 	"github.com/esnap/esnap/repository"
 )
@@ -380,7 +379,7 @@ func (k *checker) told(repository, index string) bool {
 func (k *checker) unselected() {
 	families := map[string]int{}
 	for _, i := range k.Plan.NeverSaved(k.users()) {
-		families[series.Family(i.Name)]++
+		families[family(i)]++
 	}
 	for _, f := range slices.Sorted(maps.Keys(families)) {
 		k.add(Warning, "family", f, fmt.Sprintf("no snapshot action of the file selects %s", cluster.Count(families[f], "index")), "")
