@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/esnap/esnap/internal/cluster"
+	"github.com/esnap/esnap/internal/near"
 	"github.com/esnap/esnap/internal/restore"
 )
 
@@ -21,6 +23,15 @@ func (a *Restore) lost(ctx context.Context, env *Env, l *restore.Listings) error
 	for _, i := range l.Indices {
 		if !cluster.IsOwn(i.Name) {
 			red = append(red, i.Name)
+		}
+	}
+	for _, n := range a.Indices {
+		if plain := !strings.ContainsAny(n, "*") && !strings.HasPrefix(n, "-"); plain && !slices.Contains(red, n) {
+			err := &cluster.Error{Op: "restore red indices", Kind: cluster.ErrNoIndex, Text: "no index is called " + n}
+			if question := near.DidYouMean(n, red); question != "" {
+				return cluster.WithHint(err, "%s", question)
+			}
+			return err
 		}
 	}
 	health, err := env.Cluster.Health(ctx, red) // closed indices have shards, too, from Elasticsearch 7.2 on
