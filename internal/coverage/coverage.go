@@ -8,6 +8,7 @@ package coverage
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"time"
 
@@ -95,7 +96,8 @@ func (l Life) In(s *cluster.Snapshot) (Copy, bool) {
 // The contents of the snapshots must be known.
 func Lives(snapshots []*cluster.Snapshot, live map[string]*cluster.Index, rules Rules) []Life {
 	type open struct {
-		life int // its place in lives
+		life int // the place of the last one in lives
+		all  []int
 		seen int // the number of the last snapshot that contains it, among those that count
 		end  ending
 	}
@@ -126,6 +128,7 @@ func Lives(snapshots []*cluster.Snapshot, live map[string]*cluster.Index, rules 
 				}
 				life.Late = life.Dated && last != nil && !last.Start.Before(life.End)
 				o.life = len(lives)
+				o.all = append(o.all, o.life)
 				lives = append(lives, life)
 			}
 			o.seen = number
@@ -144,8 +147,13 @@ func Lives(snapshots []*cluster.Snapshot, live map[string]*cluster.Index, rules 
 			lives[o.life].Live = true
 		}
 	}
-	cluster.Sort(lives, func(a, b Life) int { return cmp.Or(cmp.Compare(a.Name, b.Name), a.Number-b.Number) })
-	return lives
+	sorted := make([]Life, 0, len(lives))
+	for _, name := range slices.Sorted(maps.Keys(now)) {
+		for _, at := range now[name].all {
+			sorted = append(sorted, lives[at])
+		}
+	}
+	return sorted
 }
 
 // CopiesOf lists the copies of an index of the cluster in the snapshots that contain it: this

@@ -4,6 +4,7 @@ package dates
 import (
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -336,7 +337,46 @@ func PeriodWith(name string, created time.Time, read []Span, zones ...*time.Loca
 	return periodOf(name, created, zones, read, !hour)
 }
 
+// asked is a question for a period that no timestring has a part in.
+type asked struct {
+	name    string
+	created time.Time
+	zone    *time.Location
+	numbers bool
+}
+
+// answers are those that were given. The same names are asked for again and again: by each filter
+// and guard, in each night of a simulation.
+var answers = struct {
+	sync.Mutex
+	known map[asked]NamePeriod
+}{known: map[asked]NamePeriod{}}
+
+// maxAnswers bounds the memory.
+const maxAnswers = 4096
+
 func periodOf(name string, created time.Time, zones []*time.Location, spans []Span, numbers bool) NamePeriod {
+	if len(spans) > 0 || len(zones) > 1 {
+		return readPeriod(name, created, zones, spans, numbers)
+	}
+	q := asked{name: name, created: created, numbers: numbers}
+	if len(zones) > 0 {
+		q.zone = zones[0]
+	}
+	answers.Lock()
+	defer answers.Unlock()
+	p, known := answers.known[q]
+	if !known {
+		p = readPeriod(name, created, zones, spans, numbers)
+		if len(answers.known) >= maxAnswers {
+			clear(answers.known)
+		}
+		answers.known[q] = p
+	}
+	return p
+}
+
+func readPeriod(name string, created time.Time, zones []*time.Location, spans []Span, numbers bool) NamePeriod {
 	var p NamePeriod
 	dates := FindAll(name)
 	all := append([]*time.Location{time.UTC}, zones...)
