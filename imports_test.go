@@ -96,7 +96,7 @@ var mayImport = func() map[string][]string {
 		"internal/simulate": append([]string{plan, run, "internal/memory"}, planned...),
 		"internal/report":   {cluster, series, "repository", run, term},
 		notice:              {strictyaml, near},
-		"internal/settings": {bounded, strictyaml, flavour, notice, cluster},
+		"internal/settings": {bounded, strictyaml, flavour, notice},
 		"internal/fromenv":  {near, strftime, strictyaml},
 		"internal/connect":  {cluster, near, "internal/settings", "internal/es", "internal/fromenv"},
 		tell:                {bounded, notice, report, run, cluster, term},

@@ -8,12 +8,13 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/esnap/esnap/internal/job"
+	"github.com/esnap/esnap/internal/settings"
 	"github.com/esnap/esnap/internal/terminal"
 )
 
 // letThrough is the command that does again what this one did not, and lets a number of items
 // through: with all flags that say on what, so that it does it to the same cluster and with the
-// same holds. In an action file it is one action. Flags hold no secrets.
+// same holds. In an action file it is one action.
 func (x *session) letThrough(file, action string, items int) string {
 	command, args := x.cobra, x.cobra.Flags().Args()
 	left := []string{"max-items", "max-percent", "dry-run"}
@@ -45,7 +46,7 @@ func (x *session) letThrough(file, action string, items int) string {
 				words = append(words, "--"+f.Name)
 				continue
 			}
-			words = append(words, "--"+f.Name+"="+v)
+			words = append(words, "--"+f.Name+"="+settings.Mask(v)) // an address may have a password
 		}
 	})
 	if file != "" {

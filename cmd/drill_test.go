@@ -251,6 +251,9 @@ func TestDrillChooses(t *testing.T) {
 		"a family that only an older snapshot contains": {
 			held{"30": {"orders", logsOf(3)}, "20": {"orders"}, "1": {logsOf(2)}}, nil, []string{logsOf(2) + " 1", "orders 20"}, 0,
 		},
+		"numbers that only older snapshots contain": {
+			held{"20": {"roll-000001", "v-1"}, "1": {"roll-000002", "roll-000003"}}, nil, []string{"roll-000002 1", "roll-000003 1"}, 0,
+		},
 		"the newest index, from the newest snapshot that contains it": {
 			held{"30": {logsOf(4)}, "20": {logsOf(4), logsOf(3)}, "10": {logsOf(3)}, "1": {logsOf(4)}}, nil, []string{logsOf(3) + " 10"}, 0,
 		},

@@ -81,6 +81,7 @@ func TestLetThrough(t *testing.T) {
 	k.in = "actions: {1: {action: delete_indices, options: {max_items: 1}, filters: [{filtertype: none}]}}"
 	_, _, errs = k.run("run", "-")
 	require.Contains(t, errs, "esnap run --only=1 --max-items=13 -")
-	_, _, errs = k.run("index", "delete", "c-*", "--max-percent", "1", "--url", "http://y:9200", "--yes")
-	require.Contains(t, errs, "esnap index delete --url=http://y:9200 --yes --max-items=12 'c-*'")
+	_, _, errs = k.run("index", "delete", "c-*", "--max-percent", "1", "--url", "http://ops:secretpw@y:9200", "--yes")
+	require.NotContains(t, errs, "secretpw")
+	require.Contains(t, errs, "esnap index delete '--url=http://***@y:9200' --yes --max-items=12 'c-*'")
 }

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -182,6 +183,9 @@ func BackingNames(stream string) *regexp.Regexp {
 // StreamOf is the data stream whose backing index a name is, as BackingNames has them; empty: it
 // is not the name of a backing index.
 func StreamOf(index string) string {
+	if !strings.HasPrefix(index, ".ds-") { // nearly none: spare the regular expression
+		return ""
+	}
 	if m := backing.FindStringSubmatch(index); m != nil {
 		return m[1]
 	}

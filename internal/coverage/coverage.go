@@ -115,7 +115,7 @@ func Lives(snapshots []*cluster.Snapshot, live map[string]*cluster.Index, rules 
 			o := now[name]
 			first := o == nil
 			if first {
-				o = &open{end: endOf(name, live[name], live, rules)}
+				o = &open{end: endOf(name, live[name], s.Start, live, rules)}
 				now[name] = o
 			}
 			if first || o.seen < number-1 || bornBetween(live[name], &lives[o.life], s) {
@@ -160,7 +160,7 @@ func Lives(snapshots []*cluster.Snapshot, live map[string]*cluster.Index, rules 
 // cluster took them after it was created. A mounted index has no copy, because a snapshot of it
 // contains no data.
 func CopiesOf(i *cluster.Index, snapshots []*cluster.Snapshot, live map[string]*cluster.Index, rules Rules) []Copy {
-	end := endOf(i.Name, i, live, rules)
+	end := endOf(i.Name, i, time.Time{}, live, rules)
 	var copies []Copy
 	for _, s := range snapshots {
 		if s.MayHold(i) && s.Holds(i.Name) {
@@ -185,7 +185,7 @@ func In(name string, s *cluster.Snapshot, rules Rules) (complete bool, until tim
 	if !s.HoldsGood(name) {
 		return false, time.Time{}
 	}
-	if end := endOf(name, nil, nil, rules); !end.before(s) {
+	if end := endOf(name, nil, time.Time{}, nil, rules); !end.before(s) {
 		return false, s.Start
 	}
 	return true, time.Time{}
@@ -194,7 +194,7 @@ func In(name string, s *cluster.Snapshot, rules Rules) (complete bool, until tim
 // Ended reports when an index is written to for the last time, as far as names and the
 // cluster say; ok is false if they do not.
 func Ended(i *cluster.Index, live map[string]*cluster.Index, rules Rules) (at time.Time, ok bool) {
-	e := endOf(i.Name, i, live, rules)
+	e := endOf(i.Name, i, time.Time{}, live, rules)
 	return e.at, !e.at.IsZero()
 }
 
@@ -220,7 +220,9 @@ type ending struct {
 	from time.Time // but not before
 }
 
-func endOf(name string, i *cluster.Index, live map[string]*cluster.Index, rules Rules) ending {
+// endOf is when an index is written to for the last time. seen, if it is known, is when it was first
+// seen in a snapshot: of an index that the cluster has no longer, that says when it was created.
+func endOf(name string, i *cluster.Index, seen time.Time, live map[string]*cluster.Index, rules Rules) ending {
 	e := ending{}
 	next, counted := dates.Generation(name)
 	if span, following, is := dates.SixDigits(name); is {
@@ -235,7 +237,7 @@ func endOf(name string, i *cluster.Index, live map[string]*cluster.Index, rules 
 		}
 		return e
 	}
-	var created time.Time
+	created := seen
 	if i != nil {
 		created = i.Created
 	}

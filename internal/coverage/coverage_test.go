@@ -42,3 +42,21 @@ func TestMonthsAreNoRollovers(t *testing.T) {
 		require.Equal(t, c.want, copies[0].Complete(), name)
 	}
 }
+
+// TestEitherDate: of an index that the cluster has no longer, the first snapshot that contains it says
+// which of two days its date means.
+func TestEitherDate(t *testing.T) {
+	var list []*cluster.Snapshot
+	for _, day := range []int{12, 13, 14} {
+		start := time.Date(2026, 5, day, 3, 0, 0, 0, time.UTC)
+		list = append(list, &cluster.Snapshot{
+			Name: start.String(), State: cluster.Success, Start: start, Indices: []string{"logs-11-05-2026"}, HasContents: true,
+			Shards: cluster.ShardCount{Total: 1, Successful: 1},
+		})
+	}
+	life := Lives(list, nil, Rules{Settle: DefaultSettle})[0]
+	require.Equal(t, time.Date(2026, 5, 12, 0, 0, 0, 0, time.UTC), life.End)
+	require.Len(t, life.Counting(), 3)
+	life = Lives(list[2:], nil, Rules{Settle: DefaultSettle})[0]
+	require.Equal(t, time.Date(2026, 11, 6, 0, 0, 0, 0, time.UTC), life.End, "it may have been written to for long")
+}

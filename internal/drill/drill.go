@@ -308,13 +308,20 @@ func (d *driller) choose(snapshots []*cluster.Snapshot) []Copy {
 	best := map[[2]string]Copy{} // by repository and family
 	var order [][2]string
 	copies := map[string]Copy{} // by index
-	for _, s := range coverage.Ordered(snapshots) {
-		if !s.Good() {
-			continue
-		}
+	of := series.Of(nil)
+	newest := map[string]*cluster.Snapshot{}
+	good := slices.DeleteFunc(coverage.Ordered(snapshots), func(s *cluster.Snapshot) bool { return !s.Good() })
+	for _, s := range good {
+		newest[s.Repository+"/"+of(s).Key] = s
+	}
+	for _, s := range good {
 		heads := headsOf(s)
+		last := newest[s.Repository+"/"+of(s).Key] == s
 		for _, i := range s.Indices {
-			if !d.usable(i, s, heads) {
+			// Each of logs-000001 to logs-000120 is a family of its own: those count that the newest
+			// snapshot contains.
+			numbered := family(i) == i && dates.DigitAt(i, len(i)-1)
+			if !d.usable(i, s, heads) || numbered && !last && d.Sample == 0 {
 				continue
 			}
 			c := d.of(i, s, heads)

@@ -646,3 +646,9 @@ func TestLeftOut(t *testing.T) {
 		require.ErrorContains(t, err, "on indices [b]", line)
 	}
 }
+
+// TestSentOnce: a page of a gateway does not say that nothing was done, so a deletion is not sent again.
+func TestSentOnce(t *testing.T) {
+	client, _ := play(t, Options{}, exchange{line: "DELETE /a?expand_wildcards=none", status: 400, reply: "<html>bad request</html>"})
+	require.Error(t, client.DeleteIndices(context.Background(), cluster.DeleteIndices{Names: []string{"a"}}))
+}

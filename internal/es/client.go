@@ -484,11 +484,19 @@ func (c *Client) named(ctx context.Context, k call) error {
 	}
 	k.absent = nil
 	err := c.do(ctx, k)
-	if whole().query[ignoreUnavailable] == "" || !errors.Is(err, cluster.ErrNoIndex) && !errors.Is(err, cluster.ErrInvalid) {
+	if whole().query[ignoreUnavailable] == "" || !leavesOut(err) {
 		return err
 	}
 	k.request, k.absent = whole, absent
 	return c.do(ctx, k)
+}
+
+// leavesOut reports whether a server refused a request, before it did anything, because of an index
+// that does not exist or is closed.
+func leavesOut(err error) bool {
+	var e *cluster.Error
+	return errors.As(err, &e) && (e.Has("index_not_found_exception") || e.Has("index_closed_exception") ||
+		e.Has("cluster_block_exception") && errors.Is(err, cluster.ErrInvalid)) // the block of a closed index, before 7.0
 }
 
 // batches splits names so that the line of a request for each batch is short enough. It

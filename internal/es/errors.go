@@ -15,6 +15,9 @@ import (
 // maxErrorBody bounds how much of a failed reply is read.
 const maxErrorBody = 1 << 20
 
+// maxPage bounds how much of a page that is no JSON is looked at.
+const maxPage = 64 << 10
+
 type errorBody struct {
 	Type      string          `json:"type"`
 	Reason    string          `json:"reason"`
@@ -38,14 +41,14 @@ func replyError(k call, status int, body io.Reader, mask func(string) string) er
 	case json.Unmarshal(raw, &reply) == nil && reply.Tagline != "":
 		e.Text = "the cluster does not have a master yet, or has not recovered its state"
 	case json.Unmarshal(raw, &reply) != nil || len(reply.Error) == 0:
-		e.Text = plainText(mask(string(raw)))
+		e.Text = plainText(mask(string(raw[:min(len(raw), maxPage)])))
 	case json.Unmarshal(reply.Error, &e.Text) == nil:
 	case json.Unmarshal(reply.Error, &eb) == nil && eb.Type+eb.Reason != "":
 		for at := &eb; at != nil && len(e.Causes) < 20; at = at.CausedBy {
 			e.Causes = append(e.Causes, cluster.Cause{Type: at.Type, Reason: oneLine(at.Reason)})
 		}
 	default:
-		e.Text = plainText(mask(string(raw)))
+		e.Text = plainText(mask(string(raw[:min(len(raw), maxPage)])))
 	}
 	e.Kind = kindOf(e, k.write)
 	e.Hint = hint(e)

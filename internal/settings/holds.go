@@ -4,7 +4,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/esnap/esnap/internal/cluster"
 	"github.com/esnap/esnap/internal/strictyaml"
 )
 
@@ -53,11 +52,17 @@ func (s *Settings) holds(n *strictyaml.Node, p *strictyaml.Problems) {
 	}
 }
 
-// possible refuses patterns that no name can match: a hold that holds nothing is a mistake.
+// possible refuses patterns that no name can match, of no version: a hold that holds nothing is a
+// mistake.
 func possible(at *strictyaml.Node, what string, patterns []string, p *strictyaml.Problems) {
 	for _, pattern := range patterns {
-		if why := cluster.InvalidName(what, strings.ReplaceAll(pattern, "*", "x")); why != "" {
-			p.Add(at, "the hold %q can match no %s: %s", pattern, what, why)
+		switch n := strings.IndexAny(pattern, " \"\\<|,>/?"); {
+		case pattern == "":
+			p.Add(at, "a hold is empty: it can match no %s", what)
+		case n >= 0:
+			p.Add(at, "the hold %q can match no %s: names do not contain %q", pattern, what, pattern[n:n+1])
+		case what == "index" && pattern != strings.ToLower(pattern):
+			p.Add(at, "the hold %q can match no index: names are in lower case", pattern)
 		}
 	}
 }

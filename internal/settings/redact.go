@@ -12,7 +12,10 @@ func (s *Settings) Redact(text string) string {
 	for _, raw := range s.URLs {
 		if u, err := url.Parse(raw); err == nil {
 			password, _ := u.User.Password()
-			secrets = append(secrets, u.User.String(), password, u.RawQuery)
+			secrets = append(secrets, u.User.String(), password)
+			for _, values := range u.Query() { // of ?token=…
+				secrets = append(secrets, values...)
+			}
 		}
 	}
 	if s.AWS != nil {

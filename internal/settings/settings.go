@@ -20,7 +20,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/spf13/pflag"
 	"github.com/spf13/viper"
@@ -446,7 +445,7 @@ func (s *Settings) resolveSecrets() error {
 // sendable refuses a credential that no header can carry: the request would fail as if the
 // cluster could not be reached.
 func sendable(what, value string) error {
-	if !strings.ContainsFunc(value, unicode.IsControl) {
+	if !strings.ContainsFunc(value, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) {
 		return nil
 	}
 	return &Error{
