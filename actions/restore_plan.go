@@ -253,13 +253,11 @@ func (a *Restore) existing(ctx context.Context, env *Env, names []string, l *res
 		env.Warn("cannot count the documents of the existing indices: %s", err)
 	}
 	l.Existing = map[string]restore.Existing{}
-	for _, n := range names {
-		e := restore.Existing{}
-		if at := slices.IndexFunc(l.Indices, func(i *cluster.Index) bool { return i.Name == n }); at >= 0 {
-			i := *l.Indices[at]
-			i.SetWriteAliases(aliases[n])
-			e.MayWrite = i.MayWrite()
-		}
+	byName := cluster.ByName(l.Indices)
+	for _, n := range names { // of indices in the listing
+		i := *byName[n]
+		i.SetWriteAliases(aliases[n])
+		e := restore.Existing{MayWrite: i.MayWrite()}
 		s, known := stats[n]
 		if known || err == nil && len(l.Lost[n]) > 0 { // without a started shard it is not in the reply
 			e.Documents = &s.Docs

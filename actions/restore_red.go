@@ -42,19 +42,22 @@ func (a *Restore) lost(ctx context.Context, env *Env, l *restore.Listings) error
 	if len(a.Indices) > 0 {
 		red, _ = cluster.ExpandNames(a.Indices, red)
 	}
-	closed := map[string]bool{}
-	for _, i := range l.Indices {
-		closed[i.Name] = i.Closed
+	byName := cluster.ByName(l.Indices)
+	var open, closed []string
+	for _, n := range red {
+		if byName[n].Closed {
+			closed = append(closed, n)
+		} else {
+			open = append(open, n)
+		}
 	}
-	problems, err := env.Cluster.ShardProblems(ctx, slices.DeleteFunc(slices.Clone(red), func(n string) bool { return closed[n] }))
+	problems, err := env.Cluster.ShardProblems(ctx, open)
 	if err != nil {
 		return err
 	}
-	for _, n := range red { // the table of shards does not have those of closed indices
+	for _, n := range closed { // the table of shards does not have theirs
 		for shard := range health[n].Shards {
-			if closed[n] {
-				problems = append(problems, cluster.ShardProblem{Index: n, Shard: shard, Primary: true})
-			}
+			problems = append(problems, cluster.ShardProblem{Index: n, Shard: shard, Primary: true})
 		}
 	}
 	waits := map[string]string{} // why a red index is not restored

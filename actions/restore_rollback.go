@@ -83,7 +83,7 @@ func (w *restoring) rollBack(ctx context.Context) error {
 		w.env.Warn("rollback: nothing is deleted: this run did not create an index")
 		return nil
 	}
-	w.env.Warn("rollback: the restore did not end well; deleting what it created: %s", firstFew(names))
+	w.env.Warn("rollback: the restore did not end well; deleting what it created: %s", cluster.Few(names))
 	env := *w.env
 	env.Outcome = func(o cluster.Outcome) {
 		if o.Result == cluster.Done {

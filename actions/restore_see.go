@@ -77,7 +77,7 @@ func (w *restoring) finish(ctx context.Context, items []restore.Item) error {
 		case !there:
 			w.outcome(it, cluster.Failure, errors.New("the index does not exist after the restore"), "")
 		case !h.Ready():
-			err := fmt.Errorf("only %d of %d primary shards are started: %s", h.ActivePrimary, h.Shards, firstFewOf(unready, "; ", 3))
+			err := fmt.Errorf("only %d of %d primary shards are started: %s", h.ActivePrimary, h.Shards, cluster.FewOf(unready, "; ", 3))
 			w.outcome(it, cluster.Failure, replacedHint(err, it), "")
 		default:
 			detail := fmt.Sprintf("from %s/%s", it.Repository, it.Snapshot)

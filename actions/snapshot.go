@@ -394,14 +394,14 @@ func (a *Snapshot) judge(env *Env, o *cluster.Outcome, s *cluster.Snapshot, req 
 	switch {
 	case s.Good() && len(streams) > 0:
 		o.Result, o.Err = cluster.Failure, fmt.Errorf("the snapshot does not contain %s: %s",
-			cluster.Count(len(streams), "data stream"), firstFew(streams))
+			cluster.Count(len(streams), "data stream"), cluster.Few(streams))
 	case s.Good() && (len(missing) == 0 || a.IgnoreUnavailable):
 		if len(missing) > 0 {
-			o.Detail += fmt.Sprintf("; %s deleted before the snapshot began: %s", cluster.Count(len(missing), "index"), firstFew(missing))
+			o.Detail += fmt.Sprintf("; %s deleted before the snapshot began: %s", cluster.Count(len(missing), "index"), cluster.Few(missing))
 		}
 	case s.Good():
 		o.Result, o.Err = cluster.Failure, fmt.Errorf("the snapshot does not contain %s that were selected: %s",
-			cluster.Count(len(missing), "index"), firstFew(missing))
+			cluster.Count(len(missing), "index"), cluster.Few(missing))
 	case a.Partial && env.Behaviour.PartialAllowed && (s.State == cluster.Partial || s.State == cluster.Success):
 		o.Result = cluster.PartlyDone
 		o.Detail += "; " + failures(s)
@@ -422,14 +422,5 @@ func failures(s *cluster.Snapshot) string {
 	for _, f := range s.Failures {
 		list = append(list, f.String())
 	}
-	return firstFewOf(list, "; ", 5)
-}
-
-func firstFew(names []string) string { return firstFewOf(names, ", ", 5) }
-
-func firstFewOf(list []string, sep string, n int) string {
-	if len(list) <= n {
-		return strings.Join(list, sep)
-	}
-	return strings.Join(list[:n], sep) + fmt.Sprintf(" and %d more", len(list)-n)
+	return cluster.FewOf(list, "; ", 5)
 }

@@ -316,7 +316,7 @@ func (r redShards) text() string {
 	if len(indices) == 1 {
 		are = " that is red: "
 	}
-	return cluster.Count(len(indices), "index") + are + firstFewOf(list, "; ", 5)
+	return cluster.Count(len(indices), "index") + are + cluster.FewOf(list, "; ", 5)
 }
 
 // waysOut is what to do about red indices.

@@ -30,11 +30,8 @@ func (x *session) letThrough(file, action string, items int) string {
 		}
 	}
 	words := strings.Fields(command.CommandPath())
-	known := func(name string) bool {
-		return command.Flags().Lookup(name) != nil || command.InheritedFlags().Lookup(name) != nil
-	}
 	x.cobra.Flags().Visit(func(f *pflag.Flag) {
-		if slices.Contains(left, f.Name) || !known(f.Name) {
+		if slices.Contains(left, f.Name) || command.Flag(f.Name) == nil {
 			return
 		}
 		values := []string{f.Value.String()}

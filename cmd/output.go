@@ -19,7 +19,7 @@ type output struct {
 	told bool // the user was told
 }
 
-// Write implements io.Writer. A reader that has read enough, such as head, is no failure.
+// Write implements io.Writer. A reader that has read enough, such as head, is not an error.
 func (o *output) Write(p []byte) (int, error) {
 	n, err := o.w.Write(p)
 	if err != nil && !errors.Is(err, syscall.EPIPE) {

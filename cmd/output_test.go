@@ -21,7 +21,7 @@ type broken struct{ err error }
 func (b broken) Write([]byte) (int, error) { return 0, b.err }
 
 // TestOutputThatCannotBeWritten: a command does not end with 0. A reader that goes away, as head
-// does, is no failure of the command.
+// does, is not an error of the command.
 func TestOutputThatCannotBeWritten(t *testing.T) {
 	for _, tt := range []struct {
 		args []string

@@ -320,10 +320,7 @@ func planPurge(ctx context.Context, x *session, cl cluster.Cluster, names []stri
 
 // unheld refuses a purge of something that is held, before anything is deleted.
 func (x *session) unheld(p *purge, doomed []*cluster.Snapshot) error {
-	var holds []guard.Hold
-	for _, h := range x.s.Holds {
-		holds = append(holds, guard.Hold(h))
-	}
+	holds := job.Holds(x.s)
 	var held []string
 	for _, n := range slices.Concat(p.Indices, p.Drills) {
 		if why := guard.Held(holds, x.Now(), &cluster.Index{Name: n}); why != "" {

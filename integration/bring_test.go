@@ -96,15 +96,7 @@ func TestRestoreWholeCluster(t *testing.T) {
 		stream, kibana := lost.prefix+"stream", ".kibana_"+lost.prefix+"x"
 		streams, _ := lost.try("GET", "/_data_stream", nil)
 		if streams == 200 {
-			lost.call("PUT", "/_index_template/"+stream, map[string]any{
-				"index_patterns": []string{stream}, "data_stream": map[string]any{}, "priority": 500,
-				"template": map[string]any{"settings": map[string]any{"number_of_shards": 1, "number_of_replicas": 0}},
-			}, nil)
-			lost.call("PUT", "/_data_stream/"+stream, nil, nil)
-			lost.Cleanup(func() {
-				lost.call("DELETE", "/_data_stream/"+stream, nil, nil)
-				lost.call("DELETE", "/_index_template/"+stream, nil, nil)
-			})
+			lost.createStream(stream)
 		}
 		lost.call("PUT", "/"+kibana, map[string]any{"settings": map[string]any{"number_of_shards": 1, "number_of_replicas": 0}}, nil)
 		lost.Cleanup(func() { lost.call("DELETE", "/"+kibana, nil, nil) })

@@ -16,15 +16,7 @@ func TestDataStreams(t *testing.T) {
 			e.notApplicable("the distribution has no data streams")
 		}
 		stream := e.prefix + "ds"
-		e.call("PUT", "/_index_template/"+stream, map[string]any{
-			"index_patterns": []string{stream}, "data_stream": map[string]any{}, "priority": 500,
-			"template": map[string]any{"settings": map[string]any{"number_of_shards": 1, "number_of_replicas": 0}},
-		}, nil)
-		e.call("PUT", "/_data_stream/"+stream, nil, nil)
-		e.Cleanup(func() {
-			e.call("DELETE", "/_data_stream/"+stream, nil, nil)
-			e.call("DELETE", "/_index_template/"+stream, nil, nil)
-		})
+		e.createStream(stream)
 		backing := func() []string {
 			var reply struct {
 				Streams []struct {
@@ -74,15 +66,7 @@ func TestDrillDataStream(t *testing.T) {
 			e.notApplicable("the distribution has no data streams")
 		}
 		stream, repository := e.prefix+"ds", e.prefix+"repo"
-		e.call("PUT", "/_index_template/"+stream, map[string]any{
-			"index_patterns": []string{stream}, "data_stream": map[string]any{}, "priority": 500,
-			"template": map[string]any{"settings": map[string]any{"number_of_shards": 1, "number_of_replicas": 0}},
-		}, nil)
-		e.call("PUT", "/_data_stream/"+stream, nil, nil)
-		e.Cleanup(func() {
-			e.call("DELETE", "/_data_stream/"+stream, nil, nil)
-			e.call("DELETE", "/_index_template/"+stream, nil, nil)
-		})
+		e.createStream(stream)
 		e.register(repository, e.location("repo"), nil)
 		write := func() {
 			e.call("POST", "/"+stream+"/_doc?refresh=true", map[string]any{"@timestamp": e.now}, nil)
@@ -101,5 +85,19 @@ func TestDrillDataStream(t *testing.T) {
 		stdout, _ = e.want(0, "drill", "--repository", repository)
 		require.Regexp(e, `\.ds-`+stream+`-\S*000001 +`+repository+`/\S+s-2 +passed +1 +1 `, stdout)
 		require.Empty(e, e.indices("esnap-drill-"))
+	})
+}
+
+// createStream creates a data stream with one shard and no replica, until the test ends.
+func (e *env) createStream(stream string) {
+	e.Helper()
+	e.call("PUT", "/_index_template/"+stream, map[string]any{
+		"index_patterns": []string{stream}, "data_stream": map[string]any{}, "priority": 500,
+		"template": map[string]any{"settings": map[string]any{"number_of_shards": 1, "number_of_replicas": 0}},
+	}, nil)
+	e.call("PUT", "/_data_stream/"+stream, nil, nil)
+	e.Cleanup(func() {
+		e.call("DELETE", "/_data_stream/"+stream, nil, nil)
+		e.call("DELETE", "/_index_template/"+stream, nil, nil)
 	})
 }

@@ -73,7 +73,7 @@ func (k *checker) everyFamily() {
 			k.add(Warning, "family", f, "no snapshot"+k.within()+" contains any of its "+cluster.Count(len(groups[f]), "index"), "")
 		case len(lacking) > 0:
 			k.add(Critical, "family", f, fmt.Sprintf("no snapshot%s contains a complete copy of %d of %s that should be in one: %s",
-				k.within(), len(lacking), cluster.Count(due, "index"), few(lacking)), "")
+				k.within(), len(lacking), cluster.Count(due, "index"), cluster.Few(lacking)), "")
 		case due > 0:
 			k.add(OK, "family", f, "snapshots"+k.within()+" contain all that should be in one: "+cluster.Count(due, "index"), "")
 		}

@@ -177,11 +177,11 @@ func (k *checker) deletions(ctx context.Context) error {
 		switch {
 		case len(lacking) > 0 && len(k.repositories)+len(k.rest) == 0 && len(k.restUnread) > 0:
 			k.add(Unknown, "action", s.ID, fmt.Sprintf("%s would delete %s of which a complete copy may be in %s, which could not be read: %s",
-				s.Kind, cluster.Count(len(lacking), "index"), strings.Join(k.restUnread, ", "), few(lacking)),
+				s.Kind, cluster.Count(len(lacking), "index"), strings.Join(k.restUnread, ", "), cluster.Few(lacking)),
 				"require_snapshot in the action keeps them")
 		case len(lacking) > 0:
 			text := fmt.Sprintf("%s would delete %s of which no snapshot%s contains a complete copy: %s",
-				s.Kind, cluster.Count(len(lacking), "index"), k.within(), few(lacking))
+				s.Kind, cluster.Count(len(lacking), "index"), k.within(), cluster.Few(lacking))
 			if len(k.restUnread) > 0 {
 				text += " (" + strings.Join(k.restUnread, ", ") + " could not be read)"
 			}
@@ -189,10 +189,10 @@ func (k *checker) deletions(ctx context.Context) error {
 		case len(unsure) > 0:
 			k.add(Warning, "action", s.ID, fmt.Sprintf("%s would delete %s of which snapshots%s contain a copy, "+
 				"but cannot tell whether it is complete: %s", s.Kind,
-				cluster.Count(len(unsure), "index"), k.within(), few(unsure)), "require_snapshot in the action keeps them")
+				cluster.Count(len(unsure), "index"), k.within(), cluster.Few(unsure)), "require_snapshot in the action keeps them")
 		case len(kept) > 0:
 			k.add(Warning, "action", s.ID, fmt.Sprintf("%s is waiting for copies of %s: %s", s.Kind,
-				cluster.Count(len(kept), "index"), few(kept)), "")
+				cluster.Count(len(kept), "index"), cluster.Few(kept)), "")
 		case len(sel.Selected) > 0:
 			k.add(OK, "action", s.ID, fmt.Sprintf("snapshots%s contain a complete copy of all that %s would delete: %s", k.within(), s.Kind,
 				cluster.Count(len(sel.Selected), "index")), "")
@@ -236,13 +236,6 @@ func (k *checker) others(ctx context.Context) ([]Repository, error) {
 		}
 	}
 	return k.rest, nil
-}
-
-func few(names []string) string {
-	if len(names) <= 5 {
-		return strings.Join(names, ", ")
-	}
-	return fmt.Sprintf("%s and %d more", strings.Join(names[:5], ", "), len(names)-5)
 }
 
 // covered checks every day that a filter retain promises to cover.
@@ -362,7 +355,7 @@ func (k *checker) taken() {
 			}
 			if len(lacking) > 0 {
 				k.add(Critical, "family", f, fmt.Sprintf("no snapshot in %s contains a complete copy of %s that the file takes there: %s",
-					name, cluster.Count(len(lacking), "index"), few(lacking)), "")
+					name, cluster.Count(len(lacking), "index"), cluster.Few(lacking)), "")
 			}
 		}
 	}

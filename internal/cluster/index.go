@@ -54,6 +54,19 @@ type Index struct {
 // Restored reports whether a restore by esnap made the index, as far as it still says so.
 func (i *Index) Restored() bool { return i.RestoredFrom != "" || !i.KeepUntil().IsZero() }
 
+// CloseBlocks are the blocks that keep an index from being closed.
+var CloseBlocks = []string{"read_only", "metadata", "read_only_allow_delete"}
+
+// BlockedBy is the first block of the index that is one of these; empty: none is.
+func (i *Index) BlockedBy(blocks ...string) string {
+	for _, b := range i.Blocks {
+		if slices.Contains(blocks, b) {
+			return b
+		}
+	}
+	return ""
+}
+
 // SeenAliases are the aliases of an index that the user may see, sorted: all, and those whose
 // explicit write index it is.
 type SeenAliases struct{ All, Write []string }
@@ -69,8 +82,8 @@ func (i *Index) SetWriteAliases(seen SeenAliases) {
 	}
 }
 
-// MayWrite are the reasons why an alias may write to the index, by FactWriteIndex; empty: none
-// does, as far as that is explicit.
+// MayWrite is why an alias may write to the index, by FactWriteIndex; empty: none does, as far as
+// that is explicit.
 func (i *Index) MayWrite() string {
 	switch {
 	case len(i.WriteAliases) > 0:

@@ -2,9 +2,11 @@ package cluster
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"sort"
+	"strings"
 	"time"
 )
 
@@ -140,6 +142,17 @@ func UUIDs[T Item](items []T) map[string]string {
 		uuids[it.ItemName()] = it.ItemUUID()
 	}
 	return uuids
+}
+
+// Few are the first five names, and how many more there are.
+func Few(names []string) string { return FewOf(names, ", ", 5) }
+
+// FewOf are the first texts of a list, at most n, and how many more there are.
+func FewOf(list []string, sep string, n int) string {
+	if len(list) <= n {
+		return strings.Join(list, sep)
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(list[:n], sep), len(list)-n)
 }
 
 // ByName are indices by name.

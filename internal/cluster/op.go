@@ -3,7 +3,6 @@ package cluster
 import (
 	"context"
 	"encoding/json"
-	"slices"
 )
 
 // Op is a request to change the cluster: what is asked of a Writer, in a
@@ -32,14 +31,12 @@ func refusedByBlock(ctx context.Context, c Reader, verb Verb, names []string, bl
 		return err
 	}
 	for _, i := range list {
-		for _, b := range i.Blocks {
-			if slices.Contains(blocks, b) {
-				return &Error{
-					Op:   verb.String() + " index " + i.Name,
-					Kind: ErrForbidden,
-					Text: "the index is blocked by its setting index.blocks." + b,
-					Hint: "set index.blocks." + b + " to false first",
-				}
+		if b := i.BlockedBy(blocks...); b != "" {
+			return &Error{
+				Op:   verb.String() + " index " + i.Name,
+				Kind: ErrForbidden,
+				Text: "the index is blocked by its setting index.blocks." + b,
+				Hint: "set index.blocks." + b + " to false first",
 			}
 		}
 	}

@@ -109,9 +109,9 @@ func (r OpenIndices) refused(ctx context.Context, c Reader) error {
 	if err != nil {
 		return err
 	}
-	blocks := []string{"read_only", "metadata"}
-	if r.Close || server.OpenSearch || server.Version.Less(Version{8, 0, 0}) {
-		blocks = append(blocks, "read_only_allow_delete")
+	blocks := CloseBlocks
+	if !r.Close && !server.OpenSearch && !server.Version.Less(Version{8, 0, 0}) {
+		blocks = blocks[:2] // opening, from Elasticsearch 8 on
 	}
 	return refusedByBlock(ctx, c, r.verb(), r.Names, blocks...)
 }

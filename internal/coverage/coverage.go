@@ -241,11 +241,13 @@ func endOf(name string, i *cluster.Index, seen time.Time, live map[string]*clust
 	if i != nil {
 		created = i.Created
 	}
-	period := dates.PeriodBy(name, created, rules.Zones...)
+	var p dates.NamePeriod
 	if rules.Read != nil {
-		period = dates.PeriodWith(name, created, rules.Read(name), rules.Zones...)
+		p = dates.PeriodWith(name, created, rules.Read(name), rules.Zones...)
+	} else {
+		p = dates.PeriodBy(name, created, rules.Zones...)
 	}
-	if p := period; !counted && !p.Disagree {
+	if !counted && !p.Disagree {
 		e.Span = p.Span
 		if !p.End.IsZero() {
 			e.at = p.End.Add(rules.Settle)

@@ -175,9 +175,7 @@ func (j Job) Run(ctx context.Context) Ended {
 		o.Now, o.FixedNow = j.FixedNow, true
 	}
 	o.RunID, o.Version, o.Host = NewRunID(), j.Version, hostName()
-	for _, h := range j.Settings.Holds {
-		o.Holds = append(o.Holds, guard.Hold(h))
-	}
+	o.Holds = Holds(j.Settings)
 	o.Timeout, o.Remote = j.Settings.Timeout, connect.Remote(j.Version)
 
 	if j.Refused != nil {
@@ -331,6 +329,15 @@ func (j Job) name() string {
 		return j.Plan.File
 	}
 	return FileName(j.File)
+}
+
+// Holds are the holds of the client file, for guards.
+func Holds(s *settings.Settings) []guard.Hold {
+	var holds []guard.Hold
+	for _, h := range s.Holds {
+		holds = append(holds, guard.Hold(h))
+	}
+	return holds
 }
 
 // Stdin is the name of an action file that is read from standard input.

@@ -90,10 +90,8 @@ func (p *Plan) replace(it *Item, there *cluster.Index, why string, l Listings) (
 	case it.Lacking:
 		return why + ", and servers do not restore a copy with missing shards over an index; delete it first"
 	}
-	for _, block := range there.Blocks { // it is closed first
-		if slices.Contains([]string{"read_only", "read_only_allow_delete", "metadata"}, block) {
-			return "the existing index is blocked by its setting index.blocks." + block + ": set it to false first"
-		}
+	if block := there.BlockedBy(cluster.CloseBlocks...); block != "" { // it is closed first
+		return "the existing index is blocked by its setting index.blocks." + block + ": set it to false first"
 	}
 	facts := l.Existing[there.Name]
 	it.Replaces = &Replaced{

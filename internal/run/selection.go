@@ -46,10 +46,8 @@ func (r *runner) choose(ctx context.Context, s plan.Step) (cluster.Selection, in
 		switch n := len(names); {
 		case n == 1:
 			r.warn("%s is skipped: %s", names[0], sp.Why)
-		case n > 5:
-			r.warn("%s and %d more are skipped: %s", strings.Join(names[:5], ", "), n-5, sp.Why)
 		case n > 1:
-			r.warn("%s are skipped: %s", strings.Join(names, ", "), sp.Why)
+			r.warn("%s are skipped: %s", cluster.Few(names), sp.Why)
 		}
 	}
 	if err := unmatched(s, all); err != nil {
